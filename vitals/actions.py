@@ -1,0 +1,49 @@
+"""What a person does: acknowledge, audio-pause, chart. The value of a record of topic `actions`."""
+
+from enum import StrEnum
+
+import msgspec
+
+from vitals.news2 import CONSCIOUSNESS
+
+
+class Act(StrEnum):
+    """The things that a person can do."""
+
+    ACKNOWLEDGE = "acknowledge"
+    AUDIO_PAUSE = "audio-pause"
+    CHART = "chart"
+
+
+class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One action of one person on one patient.
+
+    Attributes:
+        id: Random id of the action; a repeated record is recognised by it.
+        act: What was done.
+        patient: Patient id, or a technical alarm's subject.
+        t: When, UTC epoch ms.
+        by: Who.
+        alarm: Id of the alarm, for acknowledge and audio-pause.
+        pause_s: Length of an audio pause, s.
+        oxygen: Charted: whether the patient breathes supplemental oxygen; None leaves it as it was.
+        consciousness: Charted: A, C, V, P or U; None leaves it as it was.
+    """
+
+    id: str
+    act: Act
+    patient: str
+    t: int
+    by: str
+    alarm: str | None = None
+    pause_s: int = 120
+    oxygen: bool | None = None
+    consciousness: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.act is not Act.CHART and not self.alarm:
+            raise ValueError(f"{self.act.value} needs the id of an alarm")
+        if not 0 < self.pause_s <= 600:  # noqa: PLR2004 - a pause longer than ten minutes is an alarm switched off
+            raise ValueError(f"an audio pause lasts 1 to 600 s, not {self.pause_s}")
+        if self.consciousness is not None and self.consciousness not in CONSCIOUSNESS:
+            raise ValueError(f"consciousness {self.consciousness!r} is none of {', '.join(CONSCIOUSNESS)}")

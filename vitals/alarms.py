@@ -1,0 +1,141 @@
+"""Alarm events, in the terms of IEC 60601-1-8 (priorities, inactivation) and IHE ACM (kinds, phases).
+
+An alarm *condition* is what is wrong; an alarm *signal* is what a person hears of it. An event tells of one step of one
+condition. Its id is a function of what it is about and when that began, so that gateway and cloud give the same id.
+"""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Priority(IntEnum):
+    """How fast a person must respond; the higher number is the more urgent."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+    @property
+    def label(self) -> str:
+        """The word that a person reads."""
+        return self.name.lower()
+
+
+class Kind(StrEnum):
+    """What raised the condition: the patient, or the equipment."""
+
+    PHYSIOLOGICAL = "physiological"
+    TECHNICAL = "technical"
+
+
+class Phase(StrEnum):
+    """The step that an event tells of."""
+
+    START = "start"
+    CONTINUE = "continue"
+    ESCALATE = "escalate"
+    DEESCALATE = "deescalate"
+    UPDATE = "update"
+    END = "end"
+
+
+class State(StrEnum):
+    """State of the condition: active, inactive, or ended but latched until acknowledged."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    LATCHED = "latched"
+
+
+class Inactivation(StrEnum):
+    """What a person did to this alarm's signal; it never touches another alarm."""
+
+    NONE = "enabled"
+    AUDIO_PAUSED = "audio-paused"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One step of one alarm condition; the value of a record of topic `alarms`.
+
+    Attributes:
+        id: Deterministic id of the alarm (`alarm_id`).
+        n: Counter of this alarm's events, from 0.
+        subject: Patient id for a physiological alarm; device, gateway, bridge or "pipeline" for a technical one.
+        condition: Sign's field, "vital-signs-lost", "news2-…", "sensor-off", "device-silent", "gateway-down", ….
+        kind: Physiological or technical.
+        priority: Priority now.
+        phase: What this event tells.
+        state: State after this event.
+        inactivation: What a person has done to it.
+        start: Event time at which the condition began, UTC epoch ms.
+        t: Event time (or log time for timers) of this step, UTC epoch ms.
+        log_t: Log time at which the step was decided, UTC epoch ms.
+        text: What is wrong, for a person, without the patient's name.
+        value: Value that decided, in the sign's unit.
+        limit: Limit that it crossed.
+        patient: Patient id, when one is concerned.
+        ward: Ward, when known.
+        bed: Bed, when known.
+        device: Device, when known.
+        gateway: Gateway, when known.
+        boot: Identity of the reading that decided, with `seq`, so that delays are measured by identity.
+        seq: See `boot`.
+        handover: How many times the alarm has passed to the next contact.
+        by: Who acted, for an event that a person's action caused.
+    """
+
+    id: str
+    n: int
+    subject: str
+    condition: str
+    kind: Kind
+    priority: Priority
+    phase: Phase
+    state: State
+    inactivation: Inactivation = Inactivation.NONE
+    start: int
+    t: int
+    log_t: int
+    text: str
+    value: float | None = None
+    limit: float | None = None
+    patient: str | None = None
+    ward: str | None = None
+    bed: str | None = None
+    device: str | None = None
+    gateway: str | None = None
+    boot: int | None = None
+    seq: int | None = None
+    handover: int = 0
+    by: str | None = None
+
+
+def alarm_id(subject: str, condition: str, start: int) -> str:
+    """Returns the id of an alarm: readable, and the same wherever the condition is computed.
+
+    Args:
+        subject: Patient, or the device, gateway or bridge that a technical alarm is about.
+        condition: Sign's field or name of the condition.
+        start: Event time at which it began, UTC epoch ms.
+    """
+    return f"{subject}.{condition}.{start}"
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AlarmEvent)
+
+
+def encode(event: AlarmEvent) -> bytes:
+    """Returns the value of an `alarms` record."""
+    return _encoder.encode(event)
+
+
+def decode(value: bytes) -> AlarmEvent:
+    """Reads an `alarms` record.
+
+    Raises:
+        msgspec.DecodeError: The bytes are no alarm event.
+    """
+    return _decoder.decode(value)

@@ -1,0 +1,110 @@
+"""What a gateway and a bridge say to each other: batches up, confirmations down.
+
+A batch is zlib-compressed JSON: `{"gateway", "outbox", "n", "readings": {columns}}`. It is `(gateway, outbox, n)`:
+`outbox` is drawn at random with each new outbox database, so that a new SD card is a new sequence.
+"""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from vitals.readings import MAX_TEXT, Readings
+from vitals.records import MAX_READINGS, WireError, batch_columns, from_columns, to_columns
+
+MAX_PAYLOAD_BYTES: Final = 128 * 1024
+"""The largest publish of AWS IoT Core."""
+MAX_JSON_BYTES: Final = 2 * 1024 * 1024
+"""More than 1000 readings need; a bomb is cut here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Readings of one gateway, numbered by its outbox.
+
+    Attributes:
+        gateway: Gateway id.
+        outbox: Random id of the outbox database.
+        n: Number of the batch within that outbox, from 1.
+        readings: Its readings, at most `MAX_READINGS`.
+    """
+
+    gateway: str
+    outbox: str
+    n: int
+    readings: Readings
+
+    def __post_init__(self) -> None:
+        if not (0 < len(self.gateway) <= MAX_TEXT and 0 < len(self.outbox) <= MAX_TEXT):
+            raise ValueError(f"gateway and outbox must be 1 to {MAX_TEXT} characters")
+        if self.n < 1:
+            raise ValueError(f"batches are numbered from 1, not {self.n}")
+        if len(self.readings) > MAX_READINGS:
+            raise ValueError(f"a batch of {len(self.readings)} readings is over {MAX_READINGS}")
+
+
+_Wire = msgspec.defstruct("_Wire", [("gateway", str), ("outbox", str), ("n", int), ("readings", batch_columns)])
+_decoder = msgspec.json.Decoder(_Wire)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(batch: Batch) -> bytes:
+    """Returns the MQTT payload of a batch."""
+    columns = to_columns(batch.readings)
+    # Every reading of a batch is of its gateway: said once, in the head.
+    del columns["gateway"]
+    head = {"gateway": batch.gateway, "outbox": batch.outbox, "n": batch.n}
+    return zlib.compress(_encoder.encode(head | {"readings": columns}), level=6)
+
+
+def decode(payload: bytes) -> Batch:
+    """Reads a batch, with bounds on size, compression, lengths and types.
+
+    Raises:
+        WireError: The payload is no batch; the message says why.
+    """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise WireError(f"batch of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}")
+    inflater = zlib.decompressobj()
+    try:
+        json = inflater.decompress(payload, MAX_JSON_BYTES)
+    except zlib.error as error:
+        raise WireError(f"batch does not decompress: {error}") from error
+    if not inflater.eof:
+        raise WireError(f"batch is cut short or over {MAX_JSON_BYTES} bytes of JSON")
+    try:
+        wire: Any = _decoder.decode(json)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"not a batch: {error}") from error
+    wire.readings.gateway = [wire.gateway] * len(wire.readings.t)
+    try:
+        return Batch(wire.gateway, wire.outbox, wire.n, from_columns(wire.readings))
+    except WireError:
+        raise
+    except ValueError as error:
+        raise WireError(f"not a batch: {error}") from error
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """The batches of one outbox that Kafka holds; a gateway deletes only these.
+
+    Attributes:
+        outbox: Id of the outbox.
+        ranges: First and last number of each run of batches, both included.
+    """
+
+    outbox: str
+    ranges: tuple[tuple[int, int], ...]
+
+
+def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Returns the runs of consecutive numbers, ascending."""
+    runs: list[tuple[int, int]] = []
+    for n in sorted(set(numbers)):
+        if runs and n == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], n)
+        else:
+            runs.append((n, n))
+    return tuple(runs)

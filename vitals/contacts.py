@@ -1,0 +1,96 @@
+"""Who is on duty (topic `contacts`) and what was sent to whom (topic `notifications`)."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from vitals.alarms import Priority
+
+
+class Channel(StrEnum):
+    """A way to reach a person."""
+
+    SMS = "sms"
+    EMAIL = "email"
+
+
+class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One person's duty on one ward.
+
+    Attributes:
+        contact: Contact id; names the person's SNS topic.
+        name: Name.
+        start: Begin of the duty, UTC epoch ms.
+        end: End of the duty, UTC epoch ms.
+        phone: E.164 number for SMS; None: not reached by SMS.
+        email: Address for e-mail; None: not reached by e-mail.
+        priority: Lowest priority that they are told of.
+        step: Handover step: 0 is told first, 1 when 0 does not acknowledge, ….
+    """
+
+    contact: str
+    name: str
+    start: int
+    end: int
+    phone: str | None = None
+    email: str | None = None
+    priority: Priority = Priority.LOW
+    step: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.contact.replace("-", "").replace("_", "").isalnum():
+            raise ValueError(f"contact id {self.contact!r} must be letters, digits, - and _: it names an SNS topic")
+        if self.phone is None and self.email is None:
+            raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
+        if self.phone is not None and not (self.phone.startswith("+") and self.phone[1:].isdigit()):
+            raise ValueError(
+                f"contact {self.contact}: phone {self.phone!r} is not in E.164 form, such as +441632960961"
+            )
+        if self.start >= self.end:
+            raise ValueError(f"contact {self.contact}: duty ends before it begins")
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """A ward's rota; the value of a record of topic `contacts`."""
+
+    ward: str
+    version: int
+    contacts: tuple[Contact, ...]
+
+
+def recipients(contacts: Iterable[Contact], *, now: int, priority: Priority, step: int) -> list[Contact]:
+    """Returns who is to be told: on duty now, told of this priority, at this handover step."""
+    return [c for c in contacts if c.start <= now < c.end and priority >= c.priority and c.step == step]
+
+
+class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was sent to one person; the value of a record of topic `notifications`.
+
+    Attributes:
+        alarm: Alarm id.
+        n: Number of the alarm event told of.
+        patient: Patient id, or the technical alarm's subject.
+        contact: Recipient.
+        handover: Handover step.
+        channels: Channels that the publish addressed.
+        sns: SNS message id; None when it could not be sent.
+        t: Event time of the alarm's step, UTC epoch ms.
+        accepted: When SNS accepted, UTC epoch ms.
+        sms: Text of the SMS.
+        merged: Ids of further alarms that this message told of.
+        error: Why it could not be sent.
+    """
+
+    alarm: str
+    n: int
+    patient: str
+    contact: str
+    handover: int
+    channels: tuple[Channel, ...]
+    sns: str | None
+    t: int
+    accepted: int
+    sms: str
+    merged: tuple[str, ...] = ()
+    error: str | None = None

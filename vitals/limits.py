@@ -1,0 +1,194 @@
+"""Alarm limits: bounds, condition delays and hysteresis per sign, as profiles and as one patient's overrides.
+
+Limits travel *with* the readings that they applied to. A reading names a built-in profile by its place in `PROFILES`
+(k >= 0, append-only) or a set of its own record's `limit_sets` (-1 - k).
+
+Defaults are the factory and nurse-set adult limits collected in the design (MIMIC-III settings, CARESCAPE V100,
+TM80, LIFEPAK 15); delays follow the published effect of 10 to 20 s on non-actionable alarms.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.signs import FIELDS, INDEX, SIGNS
+
+EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S, HYSTERESIS = range(6)
+"""Columns of a limit array."""
+COLUMNS: Final = 6
+
+
+class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Limits of one sign. A bound that is None never breaches.
+
+    Attributes:
+        extreme_low: A value below it is of high priority, in the sign's unit.
+        low: A value below it breaches.
+        high: A value above it breaches.
+        extreme_high: A value above it is of high priority.
+        delay_s: Condition delay: a breach shorter than this many seconds is no alarm condition (not for extremes).
+        hysteresis: How far inside its limit a value must return for the condition to end, in the sign's unit.
+    """
+
+    extreme_low: float | None = None
+    low: float | None = None
+    high: float | None = None
+    extreme_high: float | None = None
+    delay_s: float = 0.0
+    hysteresis: float = 0.0
+
+    def __post_init__(self) -> None:
+        bounds = [b for b in (self.extreme_low, self.low, self.high, self.extreme_high) if b is not None]
+        if not all(map(math.isfinite, (*bounds, self.delay_s, self.hysteresis))):
+            raise ValueError("limits must be finite numbers")
+        if bounds != sorted(bounds):
+            raise ValueError(f"limits contradict each other: {bounds} must ascend")
+        if self.delay_s < 0 or self.hysteresis < 0:
+            raise ValueError("condition delay and hysteresis must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSet:
+    """Limits of every sign, hashable; a sign without an entry is not watched.
+
+    Attributes:
+        profile: The profile that it started from.
+        limits: One `Limit` per sign, in digit order.
+    """
+
+    profile: str
+    limits: tuple[Limit, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.limits) != len(SIGNS):
+            raise ValueError(f"limit set {self.profile}: {len(self.limits)} limits for {len(SIGNS)} signs")
+
+    def array(self) -> NDArray[np.float64]:
+        """Returns (signs, 6) floats: extreme low, low, high, extreme high, delay [s], hysteresis; NaN is no bound."""
+        return _array(self)
+
+    def wire(self) -> dict[str, object]:
+        """Returns the JSON form: the profile's name and, per sign, the row of `array()` with null for no bound."""
+        return {"profile": self.profile} | {
+            field: [
+                limit.extreme_low,
+                limit.low,
+                limit.high,
+                limit.extreme_high,
+                limit.delay_s,
+                limit.hysteresis,
+            ]
+            for field, limit in zip(FIELDS, self.limits, strict=True)
+        }
+
+
+@lru_cache(maxsize=4096)
+def _array(limits: LimitSet) -> NDArray[np.float64]:
+    rows = [(x.extreme_low, x.low, x.high, x.extreme_high, x.delay_s, x.hysteresis) for x in limits.limits]
+    array = np.array([[math.nan if cell is None else cell for cell in row] for row in rows], dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def from_wire(wire: Mapping[str, object]) -> LimitSet:
+    """Reads the JSON form; a sign it does not know of is not watched.
+
+    Raises:
+        ValueError: A row is not six numbers, or its bounds contradict each other.
+    """
+    limits = []
+    for field in FIELDS:
+        row = wire.get(field)
+        if row is None:
+            limits.append(Limit())
+        elif isinstance(row, list) and len(row) == COLUMNS:
+            try:
+                extreme_low, low, high, extreme_high, *rest = (None if c is None else float(c) for c in row)
+                limits.append(Limit(extreme_low, low, high, extreme_high, *(x or 0.0 for x in rest)))
+            except TypeError as error:
+                raise ValueError(f"limits of {field}: {row} are not numbers") from error
+        else:
+            raise ValueError(f"limits of {field}: {row!r} is not a list of {COLUMNS} numbers")
+    return LimitSet(str(wire.get("profile", "")), tuple(limits))
+
+
+def with_overrides(base: LimitSet, overrides: Mapping[str, Limit]) -> LimitSet:
+    """Returns `base` with the limits of some signs replaced.
+
+    Raises:
+        ValueError: An override names an unknown sign.
+    """
+    unknown = overrides.keys() - INDEX.keys()
+    if unknown:
+        raise ValueError(f"limits for unknown signs: {', '.join(sorted(unknown))}; known are {', '.join(FIELDS)}")
+    return LimitSet(base.profile, tuple(overrides.get(f, x) for f, x in zip(FIELDS, base.limits, strict=True)))
+
+
+def _profile(name: str, **limits: Limit) -> LimitSet:
+    return with_overrides(LimitSet(name, tuple(Limit() for _ in SIGNS)), limits)
+
+
+ADULT: Final = _profile(
+    "adult",
+    hr=Limit(40, 50, 120, 140, 10, 2),
+    pr=Limit(40, 50, 120, 140, 10, 2),
+    rr=Limit(6, 8, 30, 35, 20, 1),
+    spo2=Limit(85, 90, None, None, 15, 1),
+    temp=Limit(None, 35, 39, None, 0, 0.2),
+    sbp=Limit(80, 90, 160, 200, 0, 3),
+    dbp=Limit(None, 50, 110, None, 0, 3),
+    map=Limit(None, 60, 110, None, 0, 3),
+)
+
+
+def _paediatric(
+    name: str, rate: tuple[float, float], breath: tuple[float, float], sbp: tuple[float, float]
+) -> LimitSet:
+    """A paediatric band: extremes lie a fifth beyond the limits."""
+    heart = Limit(rate[0] * 0.8, rate[0], rate[1], rate[1] * 1.2, 10, 2)
+    return with_overrides(
+        LimitSet(name, ADULT.limits),
+        {
+            "hr": heart,
+            "pr": heart,
+            "rr": Limit(breath[0] * 0.8, breath[0], breath[1], breath[1] * 1.2, 20, 1),
+            "sbp": Limit(sbp[0] * 0.85, sbp[0], sbp[1], sbp[1] * 1.2, 0, 3),
+            "dbp": Limit(None, sbp[0] * 0.5, sbp[1] * 0.7, None, 0, 3),
+            "map": Limit(None, sbp[0] * 0.65, sbp[1] * 0.8, None, 0, 3),
+        },
+    )
+
+
+PROFILES: Final[tuple[LimitSet, ...]] = (
+    ADULT,
+    # Chronic hypercapnic failure: NEWS2 scale 2 aims at 88-92 %.
+    with_overrides(LimitSet("copd", ADULT.limits), {"spo2": Limit(80, 85, None, None, 15, 1)}),
+    # At home few values come and movement is common: wider, slower.
+    with_overrides(
+        LimitSet("home", ADULT.limits),
+        {"hr": Limit(40, 45, 130, 150, 30, 3), "pr": Limit(40, 45, 130, 150, 30, 3), "rr": Limit(6, 8, 30, 35, 60, 1)},
+    ),
+    _paediatric("infant", (100, 180), (25, 60), (70, 105)),
+    _paediatric("toddler", (90, 160), (20, 40), (80, 110)),
+    _paediatric("child", (70, 140), (16, 30), (85, 120)),
+    _paediatric("adolescent", (55, 120), (10, 25), (95, 140)),
+)
+PROFILE_INDEX: Final[dict[str, int]] = {profile.profile: k for k, profile in enumerate(PROFILES)}
+
+
+def profile(name: str) -> LimitSet:
+    """Returns the built-in profile of that name.
+
+    Raises:
+        ValueError: There is none; the error lists those there are.
+    """
+    try:
+        return PROFILES[PROFILE_INDEX[name]]
+    except KeyError:
+        raise ValueError(f"unknown limit profile {name!r}; known are {', '.join(PROFILE_INDEX)}") from None

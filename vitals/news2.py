@@ -1,0 +1,158 @@
+"""NEWS2, the National Early Warning Score of the Royal College of Physicians (2017), charts 1 and 4.
+
+The chart is data, declared once below; the NumPy functions here and the Spark columns are built from it. Values are
+first rounded to chart resolution (integers; temperature to 0.1 degC, half up), so that no value falls between two
+bands. Not for patients under 16 years or in pregnancy.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.signs import INDEX
+
+NOT_SCORED: Final = 7
+CONSCIOUSNESS: Final = {"A": 0, "C": 3, "V": 3, "P": 3, "U": 3}
+OXYGEN_SCORE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One row of the chart, as steps.
+
+    Attributes:
+        part: The chart's row.
+        sources: Signs that it is read from; the first that is present counts.
+        decimals: Chart resolution, digits after the point.
+        edges: Ascending lowest values of the second, third, … band, at chart resolution.
+        scores: Score of each band, one more than `edges`.
+    """
+
+    part: str
+    sources: tuple[str, ...]
+    decimals: int
+    edges: tuple[float, ...]
+    scores: tuple[int, ...]
+
+
+BANDS: Final[tuple[Band, ...]] = (
+    Band("rr", ("rr",), 0, (9, 12, 21, 25), (3, 1, 0, 2, 3)),
+    Band("spo2_scale1", ("spo2",), 0, (92, 94, 96), (3, 2, 1, 0)),
+    Band("spo2_scale2_air", ("spo2",), 0, (84, 86, 88), (3, 2, 1, 0)),
+    Band("spo2_scale2_oxygen", ("spo2",), 0, (84, 86, 88, 93, 95, 97), (3, 2, 1, 0, 1, 2, 3)),
+    Band("sbp", ("sbp",), 0, (91, 101, 111, 220), (3, 2, 1, 0, 3)),
+    Band("pulse", ("pr", "hr"), 0, (41, 51, 91, 111, 131), (3, 1, 0, 1, 2, 3)),
+    Band("temp", ("temp",), 1, (35.1, 36.1, 38.1, 39.1), (3, 1, 0, 1, 2)),
+)
+"""Digit order of the packed `news2` column; append-only."""
+PART_INDEX: Final[dict[str, int]] = {band.part: i for i, band in enumerate(BANDS)}
+
+
+def _score_band(values: NDArray[np.float64], band: Band) -> NDArray[np.int8]:
+    # Scaled to whole numbers of chart resolution: the comparison is exact. The tiny term undoes binary fractions
+    # such as 35.05 * 10 = 350.49999999999994, which half up must take to 351.
+    scale = 10**band.decimals
+    charted = np.floor(values * scale + 0.5 + 1e-9)
+    edges = np.round(np.array(band.edges) * scale)
+    scored: NDArray[np.int8] = np.array(band.scores, dtype=np.int8)[np.searchsorted(edges, charted, side="right")]
+    scored[np.isnan(values)] = NOT_SCORED
+    return scored
+
+
+def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Scores every row of the chart that vital signs alone decide.
+
+    Args:
+        values: (n, signs), NaN where absent.
+
+    Returns:
+        (n, 7) scores in the order of `BANDS`, 7 where the input is absent.
+    """
+    columns = []
+    for band in BANDS:
+        source = values[:, INDEX[band.sources[0]]]
+        for other in band.sources[1:]:
+            source = np.where(np.isnan(source), values[:, INDEX[other]], source)
+        columns.append(_score_band(source, band))
+    return np.stack(columns, axis=1)
+
+
+def spo2_part(scale2: bool, oxygen: bool) -> int:
+    """Returns which of the three SpO2 rows of the chart counts for a patient."""
+    if not scale2:
+        return PART_INDEX["spo2_scale1"]
+    return PART_INDEX["spo2_scale2_oxygen"] if oxygen else PART_INDEX["spo2_scale2_air"]
+
+
+def risk(total: int, *, single_three: bool) -> str:
+    """Returns the chart's clinical risk: low, low-medium, medium or high."""
+    if total >= 7:  # noqa: PLR2004 - chart 2 of the source
+        return "high"
+    if total >= 5:  # noqa: PLR2004 - chart 2 of the source
+        return "medium"
+    return "low-medium" if single_three else "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A NEWS2 result.
+
+    Attributes:
+        total: Sum of the parts that are there; with `missing` inputs it may be falsely low.
+        parts: Score per input that is present.
+        risk: "low", "low-medium", "medium" or "high".
+        missing: Names of the inputs that are absent.
+    """
+
+    total: int
+    parts: dict[str, int]
+    risk: str
+    missing: tuple[str, ...]
+
+
+def score(
+    *,
+    rr: float | None = None,
+    spo2: float | None = None,
+    scale2: bool = False,
+    oxygen: bool = False,
+    sbp: float | None = None,
+    pulse: float | None = None,
+    consciousness: str | None = "A",
+    temp: float | None = None,
+) -> Score:
+    """Scores one patient.
+
+    Args:
+        rr: Respiratory rate, /min.
+        spo2: Oxygen saturation, %.
+        scale2: Whether SpO2 is judged on scale 2 (hypercapnic respiratory failure).
+        oxygen: Whether the patient breathes supplemental oxygen.
+        sbp: Systolic blood pressure, mmHg.
+        pulse: Pulse, /min.
+        consciousness: A, C, V, P or U; None when it was never charted.
+        temp: Temperature, degC.
+
+    Raises:
+        ValueError: Consciousness is none of A, C, V, P, U.
+    """
+    if consciousness is not None and consciousness not in CONSCIOUSNESS:
+        raise ValueError(f"consciousness {consciousness!r} is none of {', '.join(CONSCIOUSNESS)}")
+    inputs = {"rr": rr, "spo2": spo2, "sbp": sbp, "pulse": pulse, "temp": temp}
+    rows = {name: name for name in inputs} | {"spo2": BANDS[spo2_part(scale2, oxygen)].part}
+    parts: dict[str, int] = {}
+    for name, value in inputs.items():
+        if value is not None and not math.isnan(value):
+            parts[name] = int(_score_band(np.array([value], dtype=np.float64), BANDS[PART_INDEX[rows[name]]])[0])
+    missing = tuple(name for name in inputs if name not in parts)
+    parts["oxygen"] = OXYGEN_SCORE if oxygen else 0
+    if consciousness is None:
+        missing = (*missing, "consciousness")
+    else:
+        parts["consciousness"] = CONSCIOUSNESS[consciousness]
+    total = sum(parts.values())
+    single_three = any(part == 3 for part in parts.values())  # noqa: PLR2004 - "3 in any single parameter"
+    return Score(total, parts, risk(total, single_three=single_three), missing)

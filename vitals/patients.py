@@ -1,0 +1,156 @@
+"""Who is in the bed: admissions (topic `patients`), and the part of them that a gateway needs (its roster)."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+import msgspec
+
+from vitals.limits import Limit, LimitSet, profile, with_overrides
+from vitals.readings import MAX_TEXT
+
+
+class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict=True):
+    """One patient's admission, or its latest change; the value of a record of topic `patients`.
+
+    Attributes:
+        patient: Patient id.
+        version: Counts the changes of the `patients` topic's writer; UTC epoch ms of the change serves.
+        name: Name.
+        born: Date of birth, ISO 8601.
+        phone: Phone of the patient or next of kin.
+        address: Postal address.
+        ward: Ward.
+        bed: Bed, unique within the site.
+        gateway: Gateway that the devices speak to.
+        devices: Devices on this patient.
+        since: When this bed became theirs, UTC epoch ms.
+        cadence_s: Seconds between two readings of a device.
+        cuff_s: Seconds between two cuff pressures; 0 when pressures are continuous.
+        profile: Name of a built-in limit profile.
+        overrides: Limits that replace the profile's, by sign.
+        scale2: Whether NEWS2 judges SpO2 on scale 2.
+        oxygen: Whether the patient breathed supplemental oxygen at admission.
+        canary: A marked test patient that travels the whole path and is never paged to people.
+        discharged: When the patient left, UTC epoch ms.
+    """
+
+    patient: str
+    version: int
+    name: str
+    born: str
+    phone: str
+    address: str
+    ward: str
+    bed: str
+    gateway: str
+    devices: tuple[str, ...]
+    since: int
+    cadence_s: float = 30.0
+    cuff_s: float = 0.0
+    profile: str = "adult"
+    overrides: dict[str, Limit] = {}
+    scale2: bool = False
+    oxygen: bool = False
+    canary: bool = False
+    discharged: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("patient", "ward", "bed", "gateway", *(f"devices[{i}]" for i in range(len(self.devices)))):
+            value = self.devices[int(field[8:-1])] if field.startswith("devices") else getattr(self, field)
+            if not value or len(value) > MAX_TEXT or any(c in value for c in "/#+\0"):
+                raise ValueError(f"admission: {field} {value!r} must be 1 to {MAX_TEXT} characters without / # +")
+        if not self.cadence_s > 0 or not self.cuff_s >= 0:
+            raise ValueError(f"admission of {self.patient}: cadence must be positive, cuff interval not negative")
+        with_overrides(profile(self.profile), self.overrides)
+
+    @cached_property
+    def limits(self) -> LimitSet:
+        """The limits in force for this patient."""
+        return with_overrides(profile(self.profile), self.overrides)
+
+
+class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One device on one patient, as a gateway needs it: no name, phone or address.
+
+    Attributes:
+        device: Device id.
+        patient: Patient id.
+        ward: Ward.
+        bed: Bed.
+        since: When the bed became theirs, UTC epoch ms.
+        cadence_s: Seconds between two readings.
+        cuff_s: Seconds between two cuff pressures; 0 when continuous.
+        profile: Name of a built-in limit profile.
+        overrides: Limits that replace the profile's, by sign.
+        scale2: Whether NEWS2 judges SpO2 on scale 2.
+        oxygen: Whether the patient breathes supplemental oxygen.
+    """
+
+    device: str
+    patient: str
+    ward: str
+    bed: str
+    since: int
+    cadence_s: float
+    cuff_s: float = 0.0
+    profile: str = "adult"
+    overrides: dict[str, Limit] = {}
+    scale2: bool = False
+    oxygen: bool = False
+
+    def limits(self) -> LimitSet:
+        """The limits in force for this patient."""
+        return with_overrides(profile(self.profile), self.overrides)
+
+
+class Roster(msgspec.Struct, frozen=True, kw_only=True):
+    """What one gateway is told of its beds; published retained on its `roster` topic.
+
+    Attributes:
+        gateway: Gateway id.
+        version: Highest admission version in it; readings carry it.
+        placements: One per device.
+    """
+
+    gateway: str
+    version: int
+    placements: tuple[Placement, ...]
+
+
+def roster(gateway: str, admissions: Iterable[Admission]) -> Roster:
+    """Draws up one gateway's roster from all present admissions.
+
+    When two patients claim one device, the later admission (by `since`, then version) has it: the device moved with the
+    newer entry, and the older patient's readings must not go on under a stranger's values.
+    """
+    mine = [a for a in admissions if a.gateway == gateway]
+    by_device: dict[str, Admission] = {}
+    for admission in sorted(mine, key=lambda a: (a.since, a.version)):
+        if admission.discharged is None:
+            by_device.update(dict.fromkeys(admission.devices, admission))
+    return Roster(
+        gateway=gateway,
+        version=max((a.version for a in mine), default=0),
+        placements=tuple(_placement(device, by_device[device]) for device in sorted(by_device)),
+    )
+
+
+def _placement(device: str, a: Admission) -> Placement:
+    return Placement(
+        device=device,
+        patient=a.patient,
+        ward=a.ward,
+        bed=a.bed,
+        since=a.since,
+        cadence_s=a.cadence_s,
+        cuff_s=a.cuff_s,
+        profile=a.profile,
+        overrides=a.overrides,
+        scale2=a.scale2,
+        oxygen=a.oxygen,
+    )
+
+
+def gateways(admissions: Mapping[str, Admission]) -> set[str]:
+    """Returns the gateways that any admission names."""
+    return {a.gateway for a in admissions.values()}

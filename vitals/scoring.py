@@ -1,0 +1,47 @@
+"""Readings against limits: NumPy on one side, and the packed digits that every part exchanges.
+
+A breach is one octal digit per sign: 0 within, 1 extreme low, 2 low, 3 high, 4 extreme high, 7 absent. Bounds are
+inclusive: a value equal to its limit is within.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.limits import EXTREME_HIGH, EXTREME_LOW, HIGH, LOW
+
+WITHIN, BREACH_EXTREME_LOW, BREACH_LOW, BREACH_HIGH, BREACH_EXTREME_HIGH, ABSENT = 0, 1, 2, 3, 4, 7
+DIGIT_BITS: Final = 3
+
+
+def breach(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Judges values against limits.
+
+    Args:
+        values: (n, signs), NaN where absent.
+        bounds: (n, signs, >= 4) or (signs, >= 4) as `LimitSet.array()` has them, NaN for no bound.
+
+    Returns:
+        (n, signs) breach digits.
+    """
+    below, above = values < bounds[..., LOW], values > bounds[..., HIGH]
+    digits = np.where(below, np.int8(BREACH_LOW), np.int8(WITHIN))
+    digits[above] = BREACH_HIGH
+    digits[values < bounds[..., EXTREME_LOW]] = BREACH_EXTREME_LOW
+    digits[values > bounds[..., EXTREME_HIGH]] = BREACH_EXTREME_HIGH
+    digits[np.isnan(values)] = ABSENT
+    return digits
+
+
+def pack(digits: NDArray[np.int8], bits: int = DIGIT_BITS) -> NDArray[np.int64]:
+    """Packs (n, k) digits into (n,) integers, digit i at bit `bits * i`."""
+    shifts = np.arange(digits.shape[1], dtype=np.int64) * bits
+    packed: NDArray[np.int64] = np.bitwise_or.reduce(digits.astype(np.int64) << shifts, axis=1)
+    return packed
+
+
+def unpack(packed: NDArray[np.int64], count: int, bits: int = DIGIT_BITS) -> NDArray[np.int8]:
+    """Unpacks (n,) integers into (n, count) digits; the inverse of `pack`."""
+    shifts = np.arange(count, dtype=np.int64) * bits
+    return ((packed[:, None] >> shifts) & ((1 << bits) - 1)).astype(np.int8)

@@ -1,0 +1,106 @@
+"""Names: MQTT topics, Kafka topics, lanes and slots. Nothing else in the code spells a topic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from zlib import crc32
+
+SLOTS: Final = 16
+"""Gateways are spread over this many slots; a bridge is given some of them."""
+LANES: Final = 16
+"""Patients are spread over this many lanes unless the deployment says otherwise; fixed for its life."""
+
+
+def slot(gateway: str) -> int:
+    """Returns the slot of a gateway."""
+    return crc32(gateway.encode()) % SLOTS
+
+
+def lane(subject: str, lanes: int = LANES) -> int:
+    """Returns the lane of a patient (or of the device, while it is on nobody)."""
+    return crc32(subject.encode()) % lanes
+
+
+def partition(lane_: int, partitions: int) -> int:
+    """Returns the partition of a lane; every producer sets it itself, so that topics are co-partitioned."""
+    return lane_ % partitions
+
+
+# --- MQTT, gateway's broker
+def device_vitals(device: str) -> str:
+    """Topic on which a device publishes its readings."""
+    return f"devices/{device}/vitals"
+
+
+def device_status(device: str) -> str:
+    """Topic on which a device is online or offline (last will)."""
+    return f"devices/{device}/status"
+
+
+def bed_alarm(bed: str) -> str:
+    """Retained topic for a light or buzzer at the bed."""
+    return f"beds/{bed}/alarm"
+
+
+def bed_ack(bed: str) -> str:
+    """Topic of the bed's acknowledge button."""
+    return f"beds/{bed}/ack"
+
+
+# --- MQTT, gateway to site broker
+UP: Final = ("vitals", "status")
+DOWN: Final = ("roster", "actions", "confirmed", "heartbeat")
+
+
+def gateway_topic(gateway: str, name: str) -> str:
+    """Topic between a gateway and the bridge: one of `UP` or `DOWN`."""
+    return f"gateways/{slot(gateway)}/{gateway}/{name}"
+
+
+def slot_filter(slot_: int, name: str) -> str:
+    """Subscription of a bridge to one slot's gateways."""
+    return f"gateways/{slot_}/+/{name}"
+
+
+# --- Kafka
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One Kafka topic.
+
+    Attributes:
+        name: Its name.
+        keep_ms: Retention; None for a compacted topic.
+        by_lane: Whether records are placed by lane; otherwise one partition.
+        config: Further topic settings.
+    """
+
+    name: str
+    keep_ms: int | None
+    by_lane: bool = True
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+VITALS: Final = "vitals"
+SCORED: Final = "vitals.scored"
+REJECTED: Final = "vitals.rejected"
+STATUS: Final = "status"
+ALARMS: Final = "alarms"
+ACTIONS: Final = "actions"
+PATIENTS: Final = "patients"
+CONTACTS: Final = "contacts"
+NOTIFICATIONS: Final = "notifications"
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    Topic(VITALS, 7 * DAY_MS),
+    Topic(SCORED, 7 * DAY_MS),
+    Topic(REJECTED, 30 * DAY_MS, by_lane=False),
+    Topic(STATUS, None, by_lane=False),
+    Topic(ALARMS, 30 * DAY_MS),
+    Topic(ACTIONS, 30 * DAY_MS),
+    Topic(PATIENTS, None),
+    Topic(CONTACTS, None, by_lane=False),
+    Topic(NOTIFICATIONS, 30 * DAY_MS),
+)
