@@ -1,0 +1,30 @@
+# Targets of one line. `make` alone lists them. `make demo DURATION=90 REPORT=report.json FAULTS=1` passes its settings on.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
+PY := .venv/bin/python
+SHARED ?= ../shared
+export DURATION REPORT FAULTS ONLY VAR PORT_BASE
+
+.PHONY: help setup demo test check bench verify faults peers clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+setup: ## everything that a fresh clone needs, fetched once
+	@command -v $(PYTHON) >/dev/null || { echo 'Python is missing. Install it: sudo apt-get update && sudo apt-get install -y python3 python3-venv'; exit 1; }
+	@$(PYTHON) -m infra.setup
+demo: setup ## the whole path, live, on this machine
+	@$(PY) -m infra.demo
+test: setup ## all tests
+	@$(PY) -m pytest
+check: setup ## lint, types, import rules, docs and hazards
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
+bench: setup ## measure, into bench.json: ONLY=edge|bridge|cloud|state|page|path
+	@$(PY) -m infra.bench
+verify: setup ## check against recordings and reference documents: SHARED=../shared
+	@$(PY) -m infra.verify $(SHARED)
+faults: setup ## kill and cut storms
+	@$(PY) -m infra.faults
+peers: setup ## the same work through named peers, into bench.json
+	@$(PY) -m infra.peers
+clean: ## end what runs here and remove what was made, but the shared cache
+	@test ! -x $(PY) || $(PY) -m infra.local down
+	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json report.json

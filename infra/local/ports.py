@@ -1,0 +1,130 @@
+"""Which port each part listens on, all on 127.0.0.1, and who holds one that is taken."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+import psutil
+
+HOST = "127.0.0.1"
+DEFAULT_BASE = 18800
+DEFAULT_GATEWAYS = ("gw-icu", "gw-med")
+_LAST_PORT = 65535
+_SINGLE, _METRICS = 6, 24
+
+
+class PortTakenError(RuntimeError):
+    """A port that a part needs is held by another process."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of one stack.
+
+    `devices` has one broker per gateway, in the stack's order of gateways; `metrics` are handed to the tiers, one each.
+    """
+
+    site: int
+    kafka: int
+    kafka_controller: int
+    postgres: int
+    moto: int
+    console: int
+    devices: tuple[int, ...]
+    metrics: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        everything = [port for _, port in self.named()]
+        if len(set(everything)) != len(everything):
+            raise ValueError(f"two parts share a port: {self}")
+        if not all(0 < port <= _LAST_PORT for port in everything):
+            raise ValueError(f"ports must lie in 1..{_LAST_PORT}: {self}")
+
+    @classmethod
+    def from_base(cls, base: int = DEFAULT_BASE, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
+        """Consecutive ports from `base` on: the six single ones, then the metrics, then a broker per gateway."""
+        return cls._of(range(base, base + _SINGLE + _METRICS + gateways))
+
+    @classmethod
+    def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
+        """Ports that are free now, for stacks side by side; taken together, so that no two are the same."""
+        with ExitStack() as held:
+            found = [_any_port(held) for _ in range(_SINGLE + _METRICS + gateways)]
+        return cls._of(found)
+
+    @classmethod
+    def _of(cls, ports: Sequence[int]) -> Self:
+        site, kafka, kafka_controller, postgres, moto, console = ports[:_SINGLE]
+        return cls(
+            site=site,
+            kafka=kafka,
+            kafka_controller=kafka_controller,
+            postgres=postgres,
+            moto=moto,
+            console=console,
+            metrics=tuple(ports[_SINGLE : _SINGLE + _METRICS]),
+            devices=tuple(ports[_SINGLE + _METRICS :]),
+        )
+
+    def named(self) -> Iterator[tuple[str, int]]:
+        """Every port with the name of what listens there."""
+        yield from (("site-broker", self.site), ("kafka", self.kafka), ("kafka-controller", self.kafka_controller))
+        yield from (("postgres", self.postgres), ("moto", self.moto), ("console", self.console))
+        yield from ((f"device-broker-{index}", port) for index, port in enumerate(self.devices, 1))
+        yield from ((f"metrics-{index}", port) for index, port in enumerate(self.metrics, 1))
+
+
+def _any_port(held: ExitStack) -> int:
+    listener = held.enter_context(socket.socket())
+    listener.bind((HOST, 0))
+    return int(listener.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether a part could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder_of(port: int) -> str:
+    """Who listens on a port, as far as this user may see."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return "another process"
+    for connection in connections:
+        if (
+            connection.laddr
+            and connection.laddr[1] == port
+            and connection.status == psutil.CONN_LISTEN
+            and connection.pid
+        ):
+            try:
+                words = " ".join(psutil.Process(connection.pid).cmdline())
+            except psutil.Error:
+                words = ""
+            return f"process {connection.pid} ({words[:80]})"
+    return "another process"
+
+
+def require_free(named: Sequence[tuple[str, int]]) -> None:
+    """Refuses before anything starts when a port is taken.
+
+    Raises:
+        PortTakenError: Names the port, what it is for, who holds it and what to do.
+    """
+    for name, port in named:
+        if not is_free(port):
+            raise PortTakenError(
+                f"Port {port} on {HOST}, needed for {name}, is held by {holder_of(port)}. "
+                f"Stop it, or choose other ports with --port-base (or PORT_BASE), for instance {DEFAULT_BASE + 1000}."
+            )

@@ -1,0 +1,62 @@
+"""The tiers' settings against the parts that read them."""
+
+from pathlib import Path
+
+import pytest
+
+import bridge.settings
+import cloud.archive
+import cloud.load
+import cloud.score
+import cloud.settings
+import edge.settings
+from infra.local import jars
+from infra.local import tiers as declared
+from infra.local.ports import Ports
+from infra.local.stack import LocalStack
+from vitals.settings import documented, load
+
+READ_BY: dict[str, type] = {
+    "notify": cloud.settings.Notify,
+    "load": cloud.load.Settings,
+    "archive": cloud.archive.Settings,
+    "watch": cloud.settings.Watch,
+    "score": cloud.score.Score,
+    "bridge": bridge.settings.Settings,
+    "edge-gw-icu": edge.settings.Settings,
+    "edge-gw-med": edge.settings.Settings,
+}
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> LocalStack:
+    return LocalStack(tmp_path, ports=Ports.from_base(40_000))
+
+
+def test_every_tier_is_given_only_settings_that_its_part_knows_and_accepts(idle: LocalStack) -> None:
+    listed = declared.tiers(idle)
+    assert {tier.name for tier in listed} == set(READ_BY)
+    for tier in listed:
+        assert set(tier.settings) <= set(documented(READ_BY[tier.name])), tier.name
+        assert load(READ_BY[tier.name], tier.spec(idle).env).metrics_port == tier.metrics_port
+
+
+def test_each_gateway_has_its_own_broker_certificate_and_outbox(idle: LocalStack) -> None:
+    first, second = (tier.settings for tier in declared.tiers(idle) if tier.words == ("edge",))
+    for name in ("GATEWAY", "DEVICE_BROKER", "UPLINK_CERT", "UPLINK_KEY", "EDGE_DATA"):
+        assert first[name] != second[name]
+
+
+def test_spark_is_given_the_fetched_connector(idle: LocalStack) -> None:
+    score = next(tier for tier in declared.tiers(idle) if tier.name == "score")
+    paths = [Path(path) for path in score.settings["SCORE_JARS"].split(",")]
+    assert {path.name for path in paths} == {jar.file_name for jar in jars.read_lock()["spark"].jars}
+    assert all(path.is_file() for path in paths)
+
+
+def test_a_cut_cable_stands_only_before_the_gateway_that_it_belongs_to(idle: LocalStack) -> None:
+    uplinks = {
+        tier.name: tier.settings.get("UPLINK") for tier in declared.tiers(idle, {"gw-med": "mqtts://127.0.0.1:1"})
+    }
+    assert uplinks["edge-gw-med"] == "mqtts://127.0.0.1:1"
+    assert uplinks["edge-gw-icu"] == idle.env()["UPLINK"]
