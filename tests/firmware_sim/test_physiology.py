@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from firmware_sim import physiology
+from firmware_sim.artefacts import Rates
+from firmware_sim.cohort import Cohort, Patient
+from firmware_sim.physiology import DRIVES
+from firmware_sim.stories import STABLE, Course
+from vitals import news2, scoring
+from vitals.limits import ADULT
+from vitals.signs import FIELDS, INDEX
+
+NOON_S = 43_200.0
+
+
+def signs_under(**drives: float) -> dict[str, float]:
+    """The mean signs of a thousand adults under the given drives."""
+    rng = np.random.default_rng(1)
+    base, noise = physiology.admit(rng, 1000), physiology.settle(rng, 1000)
+    rows = np.tile([drives.get(drive, 0.0) for drive in DRIVES], (1000, 1))
+    values = physiology.signs(base, noise, rows, np.full(1000, NOON_S))
+    return dict(zip(FIELDS, values.mean(axis=0).tolist(), strict=True))
+
+
+def test_hypoxia_raises_heart_and_breathing_rate() -> None:
+    well, hypoxic = signs_under(), signs_under(hypoxia=12)
+    assert hypoxic["spo2"] == pytest.approx(well["spo2"] - 12, abs=0.2)
+    assert hypoxic["hr"] > well["hr"] + 10
+    assert hypoxic["rr"] > well["rr"] + 4
+
+
+def test_fever_raises_heart_rate_by_nine_beats_a_degree() -> None:
+    well, febrile = signs_under(), signs_under(fever=2)
+    assert febrile["temp"] == pytest.approx(well["temp"] + 2)
+    assert febrile["hr"] == pytest.approx(well["hr"] + 18)
+
+
+def test_blood_loss_speeds_the_heart_before_it_drops_the_pressure() -> None:
+    well, early, late = signs_under(), signs_under(loss=0.14), signs_under(loss=0.40)
+    assert early["hr"] > well["hr"] + 10
+    assert early["sbp"] == pytest.approx(well["sbp"])
+    assert late["hr"] > early["hr"] + 20
+    assert late["sbp"] < 80
+
+
+def test_a_slow_heart_is_slow_in_ecg_and_oximeter_alike() -> None:
+    slow = signs_under(bradycardia=0.5)
+    assert slow["hr"] < 45
+    assert slow["pr"] == pytest.approx(slow["hr"], abs=0.5)
+
+
+@pytest.mark.parametrize("drives", [{}, {"loss": 0.42}, {"vasodilation": 1.0}, {"arrest": 1.0}, {"loss": 0.9}])
+def test_diastolic_mean_and_systolic_pressure_always_ascend(drives: dict[str, float]) -> None:
+    signs = signs_under(**drives)
+    assert 0 < signs["dbp"] < signs["map"] < signs["sbp"]
+
+
+def test_a_monitor_shows_an_arrest_as_zeros() -> None:
+    rng = np.random.default_rng(1)
+    arrest = np.array([[float(drive == "arrest") for drive in DRIVES]])
+    true = physiology.signs(physiology.admit(rng, 1), physiology.settle(rng, 1), arrest, np.array([0.0]))
+    shown = physiology.shown(true)[0]
+    assert [shown[INDEX[field]] for field in ("hr", "pr", "rr", "spo2")] == [0, 0, 0, 0]
+    assert shown[INDEX["sbp"]] > 0
+
+
+def test_a_monitor_rounds_to_whole_numbers_and_temperature_to_a_tenth() -> None:
+    rng = np.random.default_rng(1)
+    true = physiology.signs(physiology.admit(rng, 50), physiology.settle(rng, 50), np.zeros((50, 6)), np.zeros(50))
+    shown = physiology.shown(true)
+    temperature = INDEX["temp"]
+    assert np.array_equal(np.delete(shown, temperature, axis=1), np.rint(np.delete(shown, temperature, axis=1)))
+    assert np.allclose(shown[:, temperature] * 10, np.rint(shown[:, temperature] * 10))
+    assert not np.array_equal(shown, true)
+
+
+def test_noise_keeps_its_spread_whatever_the_step() -> None:
+    rng = np.random.default_rng(1)
+    noise = physiology.settle(rng, 4000)
+    before = noise.std(axis=0)
+    for step_s in (0.5, 30.0, 3600.0):
+        noise = physiology.wander(noise, step_s, rng)
+    assert noise.std(axis=0) == pytest.approx(before, rel=0.08)
+
+
+def test_temperature_is_higher_in_the_afternoon_than_before_dawn() -> None:
+    base, noise, still = physiology.admit(np.random.default_rng(1), 1), np.zeros((1, 7)), np.zeros((1, 6))
+    dawn, afternoon = (physiology.signs(base, noise, still, np.array([h * 3600.0])) for h in (5, 17))
+    assert afternoon[0, INDEX["temp"]] > dawn[0, INDEX["temp"]] + 0.3
+
+
+def test_a_baseline_can_be_given_and_an_unknown_one_is_refused() -> None:
+    assert physiology.admit(np.random.default_rng(1), 1, {"spo2": 90})[0].tolist()[3] == 90
+    with pytest.raises(ValueError, match="'etco2'"):
+        physiology.admit(np.random.default_rng(1), 1, {"etco2": 5})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stable_patients_breach_no_limit_and_score_no_three_for_a_day(seed: int) -> None:
+    cohort = Cohort([Patient(str(i), Course(STABLE)) for i in range(24)], 120, Rates(scale=0), seed, 0)
+    values = np.array([sample.values for _ in range(720) for sample in cohort.next()], dtype=np.float64)
+    assert not scoring.breach(values, ADULT.array()).any()
+    scored = news2.digits(values)[:, [i for p, i in news2.PART_INDEX.items() if not p.startswith("spo2_scale2")]]
+    assert scored.max() < 3
+    assert scored.sum(axis=1).max() < 5
+
+
+def test_the_same_seed_tells_the_same_day_and_another_seed_another() -> None:
+    def day(seed: int) -> list[object]:
+        cohort = Cohort([Patient(str(i), Course(STABLE)) for i in range(8)], 30, Rates(), seed, 0)
+        return [sample for _ in range(100) for sample in cohort.next()]
+
+    assert day(1) == day(1)
+    assert day(1) != day(2)
