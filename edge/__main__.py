@@ -1,0 +1,127 @@
+"""`python -m edge [--check-config | status | accepted]`: the gateway and its tools."""
+
+import argparse
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from edge import show
+from edge.bedside import MqttBedside
+from edge.gateway import Gateway, down
+from edge.metrics import Metrics
+from edge.outbox import condemned, open_outbox
+from edge.report import offline
+from edge.settings import Settings, StoreSettings
+from edge.uplink import Uplink
+from vitals import daemon
+from vitals.settings import SettingsError, load
+
+log = logging.getLogger("edge")
+
+
+def start(settings: Settings, stop: Event) -> int:
+    """Runs the gateway until the event is set; returns its exit status."""
+    settings.edge_data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    daemon.serve_metrics(settings.metrics_port)
+    metrics = Metrics()
+    try:
+        with _alone(settings.edge_data):
+            while not stop.is_set():
+                _run_until_damaged(settings, stop, metrics)
+    except BlockingIOError:
+        log.error("another gateway runs on EDGE_DATA=%s: stop it, or give this one its own", settings.edge_data)
+        return 1
+    except sqlite3.OperationalError as error:
+        log.error(
+            "the outbox in EDGE_DATA=%s cannot be opened: %s; check the disk and its owner", settings.edge_data, error
+        )
+        return 1
+    return 0
+
+
+def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> None:
+    try:
+        _run_once(settings, stop, metrics)
+    except sqlite3.DatabaseError as error:
+        if not condemned(settings.edge_data, error):
+            raise
+        log.error("the outbox is damaged: %s; it is set aside and a new one begun", error)
+
+
+def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
+    now = daemon.now_ms()
+    outbox = open_outbox(settings.edge_data, now)
+    try:
+        bedside = MqttBedside(
+            settings.device_broker,
+            settings.gateway,
+            settings.device_user,
+            settings.device_password,
+            will=msgspec.json.encode(down(settings.gateway, now)),
+        )
+        gateway = Gateway(settings, outbox, [bedside], bedside, metrics=metrics, now_ms=daemon.now_ms)
+        will = msgspec.json.encode(offline(settings.gateway, now))
+        gateway.run(Uplink(settings, will, gateway.inbox.put), stop)
+    finally:
+        outbox.close()
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Holds the directory: two gateways on one outbox would number batches twice."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _check_config(environ: Mapping[str, str]) -> int:
+    try:
+        settings = load(Settings, environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    for name, value in dataclasses.asdict(settings).items():
+        sys.stdout.write(f"{name.upper()}={'***' if 'password' in name and value else value}\n")
+    return 0
+
+
+def _show(what: str, environ: Mapping[str, str]) -> int:
+    directory = load(StoreSettings, environ).edge_data
+    try:
+        if what == "status":
+            sys.stdout.write(json.dumps(show.status(directory, daemon.now_ms()), indent=2) + "\n")
+        else:
+            sys.stdout.writelines(json.dumps(line) + "\n" for line in show.accepted(directory))
+    except sqlite3.OperationalError as error:
+        sys.stderr.write(f"no outbox can be read in EDGE_DATA={directory}: {error}; has the gateway run there?\n")
+        return 1
+    return 0
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Runs what the arguments ask for; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m edge", description="Wardwatch's gateway")
+    parser.add_argument("--check-config", action="store_true", help="print the settings and exit; 2 when one is wrong")
+    parser.add_argument(
+        "command", nargs="?", choices=["status", "accepted"], help="print the state, or what was accepted"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.check_config:
+        return _check_config(environ)
+    if chosen.command:
+        return _show(chosen.command, environ)
+    return daemon.run("edge", Settings, start, environ)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:], os.environ))

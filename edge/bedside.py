@@ -1,0 +1,138 @@
+"""The gateway's own broker: readings in, alarm signals out. MQTT 5 by paho, acknowledged by hand."""
+
+import logging
+import threading
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge.driver import Deliver, Delivery, Presence, Pressed
+from vitals import topics
+from vitals.daemon import now_ms
+
+log = logging.getLogger(__name__)
+
+SESSION_S: Final = 7 * 86_400
+"""How long the broker keeps for a gateway that is away."""
+WINDOW: Final = 2_000
+"""Readings taken but not yet committed; bounds memory, and lets commits be shared."""
+KEEPALIVE_S: Final = 30
+
+
+class MqttBedside:
+    """Driver and lights on one MQTT connection.
+
+    Args:
+        url: mqtt://host:port.
+        gateway: Gateway id; the client id, so that the broker knows it again.
+        user: User name, if the broker asks for one.
+        password: Its password.
+        will: Signal of the gateway's own light for when the gateway is gone.
+    """
+
+    def __init__(self, url: str, gateway: str, user: str | None, password: str | None, will: bytes) -> None:
+        parts = urlsplit(url)
+        self._url = url
+        self._address = parts.hostname or "localhost", parts.port or 1883
+        self._connections = 0
+        self._lock = threading.Lock()
+        self._lights: dict[str, bytes] = {}
+        self._deliver: Deliver = _nobody
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, client_id=gateway, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
+        )
+        self._client.username_pw_set(user, password)
+        self._client.reconnect_delay_set(1, 10)
+        self._client.max_inflight_messages_set(1_000)
+        self._client.will_set(topics.bed_alarm(gateway), will, qos=1, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+
+    def start(self, deliver: Deliver) -> None:
+        """Connects, and connects again whenever the broker is gone."""
+        self._deliver = deliver
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
+        properties.SessionExpiryInterval = SESSION_S
+        properties.ReceiveMaximum = WINDOW
+        host, port = self._address
+        self._client.connect_async(host, port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Disconnects; the broker keeps the session and what is not acknowledged."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def show(self, bed: str, signal: bytes) -> None:
+        """Publishes a bed's signal, retained."""
+        with self._lock:
+            self._lights[bed] = signal
+        if self._client.is_connected():
+            self._client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+
+    def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
+        if reason.is_failure:
+            log.error("the device broker refuses us: %s", reason, extra={"data": {"broker": self._url}})
+            return
+        self._connections += 1
+        options = SubscribeOptions(qos=1)
+        filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
+        client.subscribe([(name, options) for name in filters])
+        with self._lock:
+            lights = dict(self._lights)
+        # A broker that was started anew may have forgotten what it retained.
+        for bed, signal in lights.items():
+            client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+
+    def _on_subscribe(
+        self,
+        _client: Client,
+        _data: Any,  # noqa: ANN401 - paho's
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Any,  # noqa: ANN401 - paho's
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            log.error(
+                "the device broker refuses a subscription: check its access rules", extra={"data": {"reasons": refused}}
+            )
+        else:
+            log.info("listening to the device broker", extra={"data": {"broker": self._url}})
+
+    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
+        log.warning("disconnected from the device broker: %s", reason, extra={"data": {"broker": self._url}})
+
+    def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
+        arrived = now_ms()
+        payload = bytes(message.payload)
+        place, name, kind = message.topic.split("/")
+        if kind == "vitals":
+            ack = partial(self._ack, self._connections, message.mid)
+            self._deliver(Delivery(name, payload, arrived, ack))
+            return
+        if place == "beds":
+            if not message.retain:  # a button's press is not a state
+                self._deliver(Pressed(name, payload))
+        else:
+            self._deliver(Presence(name, payload == b"online"))
+        if message.qos:
+            client.ack(message.mid, message.qos)
+
+    def _ack(self, connection: int, mid: int) -> None:
+        # After a reconnection the broker sends again what was not acknowledged; the number may mean another message.
+        if connection == self._connections:
+            self._client.ack(mid, 1)
+
+
+def _nobody(_item: Delivery | Presence | Pressed) -> None:
+    """Stands in until the driver is started."""

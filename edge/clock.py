@@ -1,0 +1,89 @@
+"""Event time: a device's own time, corrected for how far its clock is off, and never after its arrival.
+
+What can be seen is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error stands still.
+So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same over
+several readings; a late burst, whose delay shrinks with each reading, keeps its older times.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+JUMP_MS: Final = 5_000
+"""A clock whose error changes by more than this is not believed for that reading."""
+NO_CLOCK_MS: Final = 86_400_000
+"""A device more than a day behind has no clock: no device keeps readings for so long."""
+STEADY: Final = 8
+"""So many readings in a row with the same delay are no burst."""
+SPREAD_MS: Final = 2_000
+"""How far those may differ and still be the same."""
+DELAY_MS: Final = 1_000
+"""A steady delay below this is the network's, not the clock's."""
+
+BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT = range(7)
+"""Columns of a device's row: its boot, correction [ms], newest seq and its device time, window of `t_gw - t`."""
+COLUMNS: Final = 7
+UNKNOWN: Final = -1.0
+
+Rows = NDArray[np.float64]
+
+
+def correct(
+    rows: Rows, boot: NDArray[np.int64], seq: NDArray[np.int64], t: NDArray[np.int64], t_gw: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], Rows]:
+    """Corrects the times of n readings of n different devices.
+
+    Args:
+        rows: (n, 7) what is known of the devices; `UNKNOWN` in the first column of a new one.
+        boot: (n,) their boots.
+        seq: (n,) their sequence numbers.
+        t: (n,) device times, ms.
+        t_gw: (n,) arrival times, ms.
+
+    Returns:
+        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 7) the rows afterwards.
+    """
+    error = (t_gw - t).astype(np.float64)
+    fresh = rows[:, BOOT] != boot
+    guess, unbelievable = _first_guess(rows, error)
+    offset = np.where(fresh, guess, rows[:, OFFSET])
+    newer = fresh | (seq > rows[:, SEQ])
+    went_back = ~fresh & newer & (t < rows[:, T])
+    jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
+    offset = np.where(went_back, _without_delay(error), np.minimum(offset, error))
+    after = np.column_stack([boot, offset, rows[:, SEQ], rows[:, T], rows[:, LOW], rows[:, HIGH], rows[:, COUNT]])
+    after[:, SEQ][newer] = seq[newer]
+    after[:, T][newer] = t[newer]
+    _watch_window(after, error, newer, restart=fresh | jumped)
+    event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
+    return event, jumped, after
+
+
+def _first_guess(rows: Rows, error: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What to believe at a device's first reading after a start: its clock, unless that cannot be."""
+    known = rows[:, BOOT] != UNKNOWN
+    as_before = known & (error >= rows[:, OFFSET] - DELAY_MS) & (error <= rows[:, OFFSET] + 60 * DELAY_MS)
+    no_clock = error > NO_CLOCK_MS
+    guess = np.where(no_clock, error, np.minimum(error, 0.0))
+    guess = np.where(as_before, np.minimum(rows[:, OFFSET], error), guess)
+    return guess, ~as_before & (no_clock | (error < -JUMP_MS))
+
+
+def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where((error >= 0) & (error <= DELAY_MS), 0.0, error)
+
+
+def _watch_window(
+    after: Rows, error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
+) -> None:
+    """Takes a steady delay as the clock's error."""
+    empty = restart | (after[:, COUNT] == 0)
+    low = np.where(empty, error, np.minimum(after[:, LOW], error))
+    high = np.where(empty, error, np.maximum(after[:, HIGH], error))
+    count = np.where(empty, 1, after[:, COUNT] + 1)
+    full = newer & (count >= STEADY)
+    steady = full & (high - low <= SPREAD_MS)
+    after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
+    for column, value in ((LOW, low), (HIGH, high), (COUNT, np.where(full, 0, count))):
+        after[:, column] = np.where(newer, value, after[:, column])

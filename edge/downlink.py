@@ -1,0 +1,131 @@
+"""What comes from above: roster, actions, confirmations, the notifier's heartbeat; what of it survives a restart."""
+
+import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from edge.local import LocalAlarms
+from edge.metrics import Metrics
+from edge.outbox import Outbox
+from edge.report import Reporter
+from edge.roster import Book, StaleRosterError, nobody, updated
+from edge.uplink import Down
+from vitals.actions import Action
+from vitals.batches import Confirmed
+from vitals.status import Heartbeat
+
+log = logging.getLogger(__name__)
+
+ROSTER: Final = "roster"
+ENGINE: Final = "engine"
+CLOCKS: Final = "clocks"
+POSITION: Final = "position"
+
+
+class ToKeep(NamedTuple):
+    """What a message asks the outbox to do: delete confirmed batches, keep a roster."""
+
+    confirmed: tuple[tuple[int, int], ...] = ()
+    roster: bytes | None = None
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far the kept snapshot of the engine has seen: batch and journal row."""
+
+    n: int = 0
+    journal: int = 0
+
+
+class Downlink:
+    """Applies messages from above.
+
+    Args:
+        gateway: Gateway id.
+        outbox: Where roster and engine were kept.
+        reporter: Told of heartbeats and confirmations.
+        metrics: What is counted.
+        now: UTC epoch ms.
+    """
+
+    def __init__(self, gateway: str, outbox: Outbox, reporter: Reporter, metrics: Metrics, now: int) -> None:
+        self._outbox, self._reporter, self._metrics = outbox, reporter, metrics
+        self.book = _kept_roster(gateway, outbox)
+        self.local = resumed(outbox, self.book, now)
+        self._handlers: dict[str, Callable[[bytes, int], ToKeep]] = {
+            "roster": self._roster,
+            "actions": self._action,
+            "confirmed": self._confirmed,
+            "heartbeat": self._heartbeat,
+        }
+
+    def take(self, item: Down, now: int) -> ToKeep:
+        """Applies one message; what cannot be used is counted and logged."""
+        try:
+            return self._handlers[item.name](item.payload, now)
+        except StaleRosterError as error:
+            log.warning("%s", error)
+        except (msgspec.DecodeError, ValueError, KeyError) as error:
+            self._metrics.down_invalid.labels(item.name if item.name in self._handlers else "unknown").inc()
+            log.error("a message from above cannot be used: %s", error, extra={"data": {"name": item.name}})
+        return ToKeep()
+
+    def _roster(self, payload: bytes, now: int) -> ToKeep:
+        book = updated(self.book, payload)
+        if book.roster == self.book.roster:
+            return ToKeep()
+        self.book = book
+        self.local.place(book, now)
+        log.info("roster in force", extra={"data": {"version": book.roster.version, "devices": len(book.by_device)}})
+        return ToKeep(roster=payload)
+
+    def _action(self, payload: bytes, now: int) -> ToKeep:
+        action = msgspec.json.decode(payload, type=Action)
+        if action.alarm is None or not self._reporter.own.acknowledge(action.alarm):
+            self.local.act(action, now)
+        return ToKeep()
+
+    def _confirmed(self, payload: bytes, now: int) -> ToKeep:
+        confirmed = msgspec.json.decode(payload, type=Confirmed)
+        if confirmed.outbox != self._outbox.id:
+            log.warning("confirmation is for another outbox", extra={"data": {"outbox": confirmed.outbox}})
+            return ToKeep()
+        self._reporter.last_confirmed = now
+        return ToKeep(confirmed=confirmed.ranges)
+
+    def _heartbeat(self, payload: bytes, now: int) -> ToKeep:
+        self._reporter.heartbeat(msgspec.json.decode(payload, type=Heartbeat).t, now)
+        return ToKeep()
+
+
+def _kept_roster(gateway: str, outbox: Outbox) -> Book:
+    payload = outbox.load(ROSTER)
+    try:
+        return updated(nobody(gateway), payload) if payload else nobody(gateway)
+    except ValueError as error:
+        log.error("the kept roster cannot be used: %s; every device is on nobody until one arrives", error)
+        return nobody(gateway)
+
+
+def resumed(outbox: Outbox, book: Book, now: int) -> LocalAlarms:
+    """Returns the local alarms as they were: the kept snapshot, and every reading accepted after it."""
+    snapshot = outbox.load(ENGINE)
+    position = msgspec.json.decode(outbox.load(POSITION) or b"{}", type=Position)
+    local = LocalAlarms.begin(book, snapshot, now)
+    newest = outbox.last_number()
+    for readings in outbox.sealed_readings(position.n):
+        local.advance(readings, int(readings.t_gw.max()))
+    # Row numbers of the journal begin anew with each batch.
+    for readings in outbox.open_readings(position.journal if newest == position.n else 0):
+        local.advance(readings, int(readings.t_gw.max()))
+    return local
+
+
+def keep(outbox: Outbox, local: LocalAlarms, clocks: bytes) -> int:
+    """Keeps the engine's state, inside a transaction; returns the newest batch that it has seen."""
+    n = outbox.last_number()
+    outbox.save(ENGINE, local.snapshot())
+    outbox.save(CLOCKS, clocks)
+    outbox.save(POSITION, msgspec.json.encode(Position(n, outbox.last_row())))
+    return n

@@ -1,0 +1,177 @@
+"""The alarm at the bedside: the same engine as the cloud's, on the same readings, with or without an uplink."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from edge.roster import Book
+from vitals import engine
+from vitals.actions import Act, Action
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority
+from vitals.readings import Readings
+from vitals.status import Status
+
+log = logging.getLogger(__name__)
+
+
+class Signalled(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One alarm, as the light or buzzer at a bed needs it; no patient's name."""
+
+    id: str
+    condition: str
+    priority: str
+    state: str
+    inactivation: str
+    start: int
+    text: str
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bed's light and buzzer do; retained JSON on `beds/{bed}/alarm`.
+
+    Attributes:
+        bed: Bed, or the gateway's id for its own light.
+        t: When it changed, UTC epoch ms.
+        priority: The highest among the alarms; None when there is none.
+        audible: Whether any alarm is neither acknowledged nor audio-paused.
+        alarms: Every alarm that has not ended, most urgent first.
+    """
+
+    bed: str
+    t: int
+    priority: str | None
+    audible: bool
+    alarms: tuple[Signalled, ...]
+
+
+def signal(bed: str, alarms: Iterable[AlarmEvent], now: int) -> Signal:
+    """Returns what a bed's light shows for its alarms."""
+    ordered = sorted(alarms, key=lambda a: (-a.priority, a.start, a.id))
+    return Signal(
+        bed=bed,
+        t=now,
+        priority=ordered[0].priority.label if ordered else None,
+        audible=any(a.inactivation is Inactivation.NONE for a in ordered),
+        alarms=tuple(
+            Signalled(
+                id=a.id,
+                condition=a.condition,
+                priority=Priority(a.priority).label,
+                state=a.state.value,
+                inactivation=a.inactivation.value,
+                start=a.start,
+                text=a.text,
+            )
+            for a in ordered
+        ),
+    )
+
+
+@dataclass(slots=True)
+class LocalAlarms:
+    """The engine's state, and which beds' signals it has changed since they were last shown."""
+
+    state: engine.State
+    _changed: set[str]
+    _by_bed: dict[str, list[AlarmEvent]]
+    book: Book
+    dirty: bool = False
+    """Whether an alarm changed since the last snapshot."""
+
+    @classmethod
+    def begin(cls, book: Book, snapshot: bytes | None, now: int) -> "LocalAlarms":
+        """Takes up where a snapshot stands, or begins anew; every bed's signal is then to be shown."""
+        alarms = cls(engine.restore(snapshot) if snapshot else engine.empty(), set(), {}, book)
+        alarms.place(book, now)
+        alarms._changed = book.beds()
+        return alarms
+
+    def place(self, book: Book, now: int) -> None:
+        """Puts a roster in force: new and changed patients are placed, those no longer on it discharged."""
+        gone = self.book.patients() - book.patients()
+        # A bed that is left goes dark, even when its last alarm was acknowledged by nobody.
+        self._changed |= self.book.beds() | book.beds()
+        self.book = book
+        self.state, events = engine.place(self.state, book.roster.placements, now)
+        self._note(events)
+        for patient in sorted(gone):
+            self.state, events = engine.discharge(self.state, patient, now)
+            self._note(events)
+        self.dirty = True
+
+    def advance(self, readings: Readings, now: int) -> None:
+        """Applies readings; none lets time pass."""
+        self.state, events = engine.advance(self.state, readings, now)
+        self._note(events)
+
+    def act(self, action: Action, now: int) -> bool:
+        """Applies what a person did; returns whether it changed anything here."""
+        self.state, events = engine.act(self.state, action, now)
+        self._note(events)
+        return bool(events)
+
+    def report(self, status: Status, now: int) -> None:
+        """Applies what the gateway knows of its devices."""
+        self.state, events = engine.report(self.state, status, now)
+        self._note(events)
+
+    def pending(self, patients: Iterable[str]) -> bool:
+        """Returns whether any of them has a pending or active condition."""
+        return any(engine.pending(self.state, patient) for patient in patients)
+
+    def active(self) -> tuple[AlarmEvent, ...]:
+        """Returns every alarm that has not ended."""
+        return engine.active(self.state)
+
+    def at_bed(self, bed: str) -> list[AlarmEvent]:
+        """Returns the alarms signalled at a bed."""
+        return [a for a in self.active() if self._bed(a) == bed]
+
+    def pressed(self, bed: str, action_id: str, now: int) -> None:
+        """Acknowledges what the bed signals at this moment, each alarm by itself."""
+        for i, alarm in enumerate(self.at_bed(bed)):
+            if alarm.inactivation is not Inactivation.ACKNOWLEDGED:
+                action = Action(
+                    id=f"{action_id}.{i}",
+                    act=Act.ACKNOWLEDGE,
+                    patient=alarm.subject,
+                    t=now,
+                    by=f"bed {bed}",
+                    alarm=alarm.id,
+                )
+                self.act(action, now)
+
+    def signals(self, now: int) -> list[Signal]:
+        """Returns the signals that changed since the last call."""
+        if not self._changed:
+            return []
+        by_bed: dict[str, list[AlarmEvent]] = {bed: [] for bed in self._changed}
+        for alarm in self.active():
+            bed = self._bed(alarm)
+            if bed in by_bed:
+                by_bed[bed].append(alarm)
+        self._changed = set()
+        return [signal(bed, by_bed[bed], now) for bed in sorted(by_bed)]
+
+    def snapshot(self) -> bytes:
+        """Returns the engine's state for the outbox."""
+        self.dirty = False
+        return engine.snapshot(self.state)
+
+    def _note(self, events: tuple[AlarmEvent, ...]) -> None:
+        for event in events:
+            self.dirty = True
+            bed = self._bed(event)
+            if bed is not None:
+                self._changed.add(bed)
+            if event.phase in {Phase.START, Phase.ESCALATE, Phase.END}:
+                data = {"alarm": event.id, "priority": event.priority.label, "phase": event.phase.value}
+                log.info("local alarm", extra={"data": data})
+
+    def _bed(self, event: AlarmEvent) -> str | None:
+        if event.bed is not None:
+            return event.bed
+        placement = self.book.by_device.get(event.device or event.subject)
+        return placement.bed if placement else None

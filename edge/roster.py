@@ -1,0 +1,126 @@
+"""Which device is on whom: the roster as the gateway uses it, reading by reading."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.limits import PROFILE_INDEX, LimitSet
+from vitals.patients import Placement, Roster
+from vitals.readings import Text, text
+
+UNASSIGNED_CADENCE_S = 30.0
+
+
+class Placed(NamedTuple):
+    """Columns of n readings that follow from the roster; see `vitals.readings.Readings`."""
+
+    patient: Text
+    ward: Text
+    bed: Text
+    roster: NDArray[np.int64]
+    limits: NDArray[np.int64]
+    limit_sets: tuple[LimitSet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The roster in force.
+
+    Attributes:
+        roster: As it came.
+        by_device: Its placements.
+    """
+
+    roster: Roster
+    by_device: dict[str, Placement] = field(init=False)
+    _profile: dict[str, int] = field(init=False)
+    _limits: dict[str, int | LimitSet] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for placement in self.roster.placements:
+            placement.limits()  # raises on an unknown profile or sign
+        placements = {p.device: p for p in self.roster.placements}
+        object.__setattr__(self, "by_device", placements)
+        object.__setattr__(self, "_profile", {d: PROFILE_INDEX[p.profile] for d, p in placements.items()})
+        limits = {d: p.limits() if p.overrides else PROFILE_INDEX[p.profile] for d, p in placements.items()}
+        object.__setattr__(self, "_limits", limits)
+
+    def patients(self) -> set[str]:
+        """Returns the patients on it."""
+        return {p.patient for p in self.roster.placements}
+
+    def beds(self) -> set[str]:
+        """Returns the beds on it."""
+        return {p.bed for p in self.roster.placements}
+
+    def cadence_s(self, device: str) -> float:
+        """Returns the seconds between two readings of a device."""
+        placement = self.by_device.get(device)
+        return placement.cadence_s if placement else UNASSIGNED_CADENCE_S
+
+    def profiles(self, devices: Sequence[str]) -> NDArray[np.int64]:
+        """Returns (n,) profile indices, -1 for a device on nobody."""
+        return np.array([self._profile.get(d, -1) for d in devices], dtype=np.int64)
+
+    def place(self, devices: Sequence[str], t: NDArray[np.int64]) -> Placed:
+        """Names the patients of n readings.
+
+        A device on nobody is carried unassigned; so is a reading from before the bed became this patient's: it is
+        somebody else's, and the gateway no longer knows whose.
+
+        Args:
+            devices: Devices of the readings.
+            t: (n,) event times, UTC epoch ms.
+        """
+        found: list[Placement | None] = []
+        for device, when in zip(devices, t.tolist(), strict=True):
+            placement = self.by_device.get(device)
+            found.append(placement if placement is not None and when >= placement.since else None)
+        sets: dict[LimitSet, int] = {}
+        limits = []
+        for placement in found:
+            own = self._limits[placement.device] if placement else 0
+            limits.append(own if isinstance(own, int) else -1 - sets.setdefault(own, len(sets)))
+        return Placed(
+            patient=text([None if p is None else p.patient for p in found]),
+            ward=text([None if p is None else p.ward for p in found]),
+            bed=text([None if p is None else p.bed for p in found]),
+            roster=np.array([self.roster.version if p else 0 for p in found], dtype=np.int64),
+            limits=np.array(limits, dtype=np.int64),
+            limit_sets=tuple(sets),
+        )
+
+
+def nobody(gateway: str) -> Book:
+    """Returns the roster of a gateway that has not been told any."""
+    return Book(Roster(gateway=gateway, version=0, placements=()))
+
+
+class StaleRosterError(ValueError):
+    """The roster is older than the one in force."""
+
+
+def updated(book: Book, payload: bytes) -> Book:
+    """Returns the roster in force after one came in.
+
+    Args:
+        book: The one in force.
+        payload: JSON of `vitals.patients.Roster`.
+
+    Raises:
+        ValueError: It is no roster, another gateway's, or names unknown limits.
+        StaleRosterError: It is older than the one in force.
+    """
+    try:
+        roster = msgspec.json.decode(payload, type=Roster)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a roster: {error}") from error
+    if roster.gateway != book.roster.gateway:
+        raise ValueError(f"roster is for gateway {roster.gateway}, and this is {book.roster.gateway}")
+    if roster.version < book.roster.version:
+        raise StaleRosterError(f"roster {roster.version} is older than {book.roster.version}, which is in force")
+    return Book(roster)

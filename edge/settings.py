@@ -1,0 +1,67 @@
+"""Settings of the gateway, from the environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vitals.readings import MAX_TEXT
+from vitals.settings import setting
+
+MAX_LINGER_MS = 1_000
+"""A reading must not wait longer than this for others to share its commit: its alarm waits with it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreSettings:
+    """Where the gateway keeps its data; all that `status` and `accepted` need."""
+
+    edge_data: Path = setting("directory of the gateway's outbox and state; one per gateway", Path("var/edge"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings(StoreSettings):
+    """All settings of the gateway."""
+
+    gateway: str = setting("id of this gateway; also its MQTT client id and the common name of its certificate")
+    device_broker: str = setting("URL of the gateway's own broker, mqtt://host:port", "mqtt://127.0.0.1:1883")
+    device_user: str | None = setting("user name at the gateway's own broker", None)
+    device_password: str | None = setting("password at the gateway's own broker", None)
+    uplink: str = setting("URL of the site broker or AWS IoT Core, mqtts://host:port", "mqtts://localhost:8883")
+    uplink_ca: Path | None = setting("file of the authority that signed the uplink broker's certificate", None)
+    uplink_cert: Path | None = setting("file of this gateway's certificate; required by mqtts", None)
+    uplink_key: Path | None = setting("file of this gateway's private key; required by mqtts", None)
+    uplink_flush_s: float = setting("longest time a quiet reading waits for its batch, s", 30.0)
+    backlog_per_s: float = setting("most batches of the backlog sent per second, beside live ones", 50.0)
+    commit_linger_ms: int = setting(
+        "how long a reading waits for others to share its commit, 0 to 1000 ms; more spares the SD card", 20
+    )
+    outbox_max_bytes: int = setting("size of the backlog beyond which the oldest batches go, bytes", 2 * 2**30)
+    outbox_max_age_s: float = setting("age of a batch beyond which it goes, s", 7 * 86_400.0)
+    status_s: float = setting("time between two status messages, s; the bridge gives up after 10 s", 3.0)
+    drain_s: float = setting("longest wait at shutdown for the uplink to confirm what is left, s", 5.0)
+    metrics_port: int = setting("port of Prometheus metrics on loopback; 0 serves none", 0)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.gateway) <= MAX_TEXT or any(c in self.gateway for c in "/#+\0"):
+            raise ValueError(f"GATEWAY={self.gateway!r} must be 1 to {MAX_TEXT} characters without / # +")
+        _check_url("DEVICE_BROKER", self.device_broker, {"mqtt"})
+        _check_url("UPLINK", self.uplink, {"mqtt", "mqtts"})
+        if not 0 <= self.commit_linger_ms <= MAX_LINGER_MS:
+            raise ValueError(f"COMMIT_LINGER_MS={self.commit_linger_ms} must be 0 to {MAX_LINGER_MS}")
+        for name in ("uplink_flush_s", "backlog_per_s", "outbox_max_bytes", "outbox_max_age_s", "status_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name.upper()}={getattr(self, name)} must be above 0")
+        if self.uplink.startswith("mqtts:"):
+            for name in ("uplink_cert", "uplink_key"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name.upper()} is not set, and UPLINK={self.uplink} asks for a certificate")
+            for name in ("uplink_ca", "uplink_cert", "uplink_key"):
+                path = getattr(self, name)
+                if path is not None and not path.is_file():
+                    raise ValueError(f"{name.upper()}={path} is no file: issue this gateway's certificate first")
+
+
+def _check_url(name: str, url: str, schemes: set[str]) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError(f"{name}={url!r} must be {' or '.join(sorted(schemes))}://host:port")

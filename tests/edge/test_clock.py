@@ -1,0 +1,98 @@
+"""Event time."""
+
+import numpy as np
+
+from edge import clock
+
+START = 1_763_812_800_000
+
+
+class Device:
+    """One device's times through the correction, one reading after the other."""
+
+    def __init__(self) -> None:
+        self.rows = np.full((1, clock.COLUMNS), clock.UNKNOWN)
+        self.seq = -1
+
+    def read(self, t: int, t_gw: int, *, boot: int = 1, seq: int | None = None) -> tuple[int, bool]:
+        """Returns event time and whether the clock was not believed."""
+        self.seq = self.seq + 1 if seq is None else seq
+        columns = (np.array([x], dtype=np.int64) for x in (boot, self.seq, t, t_gw))
+        event, doubted, self.rows = clock.correct(self.rows, *columns)
+        return int(event[0]), bool(doubted[0])
+
+
+def test_a_right_clock_is_taken_as_it_is_whatever_the_delay() -> None:
+    device = Device()
+    for k, delay in enumerate((5, 900, 40, 2_000, 7, 12, 3, 100, 60, 5)):
+        assert device.read(START + 1000 * k, START + 1000 * k + delay) == (START + 1000 * k, False)
+
+
+def test_event_time_is_never_after_arrival() -> None:
+    event, doubted = Device().read(START + 60_000, START)
+    assert event == START
+    assert doubted
+
+
+def test_a_fast_clock_is_doubted_once_and_then_corrected() -> None:
+    device = Device()
+    read = [device.read(START + 180_000 + 1000 * k, START + 1000 * k + 20) for k in range(5)]
+    assert [doubted for _, doubted in read] == [True, False, False, False, False]
+    assert [event - START for event, _ in read] == [20, 1020, 2020, 3020, 4020]
+
+
+def test_a_slow_clock_is_noticed_when_the_delay_stands_still() -> None:
+    device = Device()
+    read = [device.read(START - 600_000 + 1000 * k, START + 1000 * k) for k in range(20)]
+    assert read[-1] == (START + 19_000, False)
+
+
+def test_a_late_burst_keeps_its_older_times() -> None:
+    device = Device()
+    for k in range(10):
+        device.read(START + 1000 * k, START + 1000 * k)
+    arrived = START + 610_000
+    for k in range(10, 600):
+        assert device.read(START + 1000 * k, arrived + k)[0] == START + 1000 * k
+
+
+def test_a_burst_at_the_very_first_sight_of_a_device_keeps_its_older_times() -> None:
+    device = Device()
+    for k in range(300):
+        assert device.read(START + 1000 * k, START + 400_000 + 5 * k) == (START + 1000 * k, False)
+
+
+def test_a_clock_that_jumps_ahead_is_doubted_once() -> None:
+    device = Device()
+    for k in range(5):
+        device.read(START + 1000 * k, START + 1000 * k)
+    assert device.read(START + 3_605_000, START + 5_000) == (START + 5_000, True)
+    assert device.read(START + 3_606_000, START + 6_000) == (START + 6_000, False)
+
+
+def test_a_clock_that_is_set_back_is_noticed_at_once() -> None:
+    device = Device()
+    for k in range(5):
+        device.read(START + 1000 * k, START + 1000 * k)
+    assert device.read(START - 595_000, START + 5_000) == (START + 5_000, True)
+    assert device.read(START - 594_000, START + 6_000) == (START + 6_000, False)
+
+
+def test_a_resent_older_reading_is_no_jump() -> None:
+    device = Device()
+    for k in range(5):
+        device.read(START + 1000 * k, START + 1000 * k)
+    assert device.read(START + 1_000, START + 5_000, seq=1) == (START + 1_000, False)
+
+
+def test_a_device_without_a_clock_gets_the_gateways_time() -> None:
+    device = Device()
+    assert device.read(1_000, START) == (START, True)
+    assert device.read(2_000, START + 1_000) == (START + 1_000, False)
+
+
+def test_a_known_offset_survives_the_devices_restart() -> None:
+    device = Device()
+    for k in range(20):
+        device.read(START - 600_000 + 1000 * k, START + 1000 * k)
+    assert device.read(START - 570_000, START + 30_000, boot=2, seq=0) == (START + 30_000, False)

@@ -1,0 +1,249 @@
+"""The outbox on a real file."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.ledger import Ledger
+from edge.outbox import CORRUPT, NAME, REJECTED_KEPT, Outbox, condemned, open_outbox
+from vitals import batches
+from vitals.readings import Readings, concat, text
+from vitals.signs import SIGNS
+from vitals.status import Rejected
+
+NOW = 1_763_812_800_000
+
+WRITER = """
+import sys
+from pathlib import Path
+import tests_outbox as t
+
+outbox = t.open_outbox(Path(sys.argv[1]), t.NOW)
+ledger = t.Ledger(outbox.accepted())
+opened = outbox.open_readings()
+for part in opened:
+    for identity in part.identities():
+        ledger.add(*identity)
+seq = ledger.count
+while True:
+    new = t.readings(seq, 3)
+    for identity in new.identities():
+        ledger.add(*identity)
+    seal = seq % 15 == 0
+    with outbox.transaction():
+        if seal:
+            outbox.seal("gw-1", t.concat([*opened, new]), ledger, now=t.NOW, urgent=False)
+        else:
+            outbox.append(new)
+    opened = [] if seal else [*opened, new]
+    if seal:
+        ledger.stored()
+    seq += 3
+    print(seq, flush=True)
+"""
+
+
+def readings(first: int, n: int, *, device: str = "dev-1", t: int = NOW) -> Readings:
+    def number(value: int) -> np.ndarray:
+        return np.full(n, value, dtype=np.int64)
+
+    values = np.full((n, len(SIGNS)), np.nan)
+    values[:, 0] = 70 + np.arange(n) % 9
+    return Readings(
+        patient=text(["p-1"] * n),
+        device=text([device] * n),
+        gateway=text(["gw-1"] * n),
+        ward=text(["W"] * n),
+        bed=text(["W-1"] * n),
+        boot=number(7),
+        seq=first + np.arange(n, dtype=np.int64),
+        t=number(t),
+        t_gw=number(t),
+        roster=number(1),
+        suspect=number(0),
+        limits=number(0),
+        values=values,
+    )
+
+
+def accept(outbox: Outbox, ledger: Ledger, part: Readings, *, urgent: bool = False, now: int = NOW) -> list[int]:
+    """Seals readings at once; returns the numbers of their batches."""
+    for identity in part.identities():
+        ledger.add(*identity)
+    with outbox.transaction():
+        sealed = outbox.seal("gw-1", part, ledger, now=now, urgent=urgent)
+    ledger.stored()
+    return [s.n for s in sealed]
+
+
+def test_what_was_sealed_is_there_after_reopening_and_decodes_to_itself(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    assert accept(outbox, Ledger(), readings(0, 5)) == [1]
+    outbox.close()
+    again = open_outbox(tmp_path, NOW)
+    assert again.id == outbox.id
+    assert again.backlog == 1
+    batch = batches.decode(again.payload(1) or b"")
+    assert (batch.gateway, batch.outbox, batch.n) == ("gw-1", outbox.id, 1)
+    assert batch.readings.seq.tolist() == [0, 1, 2, 3, 4]
+    assert list(again.accepted()) == [("dev-1", 7, 0, 4)]
+    again.close()
+
+
+def test_numbers_never_repeat_even_when_everything_was_confirmed(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    ledger = Ledger()
+    assert accept(outbox, ledger, readings(0, 1)) == [1]
+    assert accept(outbox, ledger, readings(1, 1)) == [2]
+    with outbox.transaction():
+        assert outbox.delete([(1, 2)]) == [(1, 2)]
+    outbox.close()
+    outbox = open_outbox(tmp_path, NOW)
+    assert outbox.last_number() == 2
+    assert accept(outbox, ledger, readings(2, 1)) == [3]
+    outbox.close()
+
+
+def test_only_the_confirmed_ranges_are_deleted(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    ledger = Ledger()
+    for seq in range(6):
+        accept(outbox, ledger, readings(seq, 1))
+    with outbox.transaction():
+        assert outbox.delete([(2, 3), (5, 5), (9, 12)]) == [(2, 3), (5, 5)]
+    assert [s.n for s in outbox.after(0, 10)] == [1, 4, 6]
+    assert outbox.backlog == 3
+    assert outbox.backlog_bytes == sum(s.size for s in outbox.after(0, 10))
+    outbox.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    ledger = Ledger()
+
+    def fail() -> None:
+        with outbox.transaction():
+            outbox.seal("gw-1", readings(0, 2), ledger, now=NOW, urgent=False)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (outbox.backlog, outbox.backlog_bytes, outbox.last_number()) == (0, 0, 0)
+    assert accept(outbox, ledger, readings(0, 2)) == [1]
+    outbox.close()
+
+
+def test_more_readings_than_one_batch_may_hold_become_several_in_order(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    assert accept(outbox, Ledger(), readings(0, 2_300)) == [1, 2, 3]
+    parts = [batches.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
+    assert max(len(part) for part in parts) <= 1_000
+    assert concat(parts).seq.tolist() == list(range(2_300))
+    outbox.close()
+
+
+def test_a_full_outbox_drops_the_oldest_quiet_batches_first_and_urgent_ones_last(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    ledger = Ledger()
+    for seq, urgent in enumerate([True, False, False, True, False]):
+        accept(outbox, ledger, readings(seq, 1), urgent=urgent)
+    size = outbox.backlog_bytes // 5
+    with outbox.transaction():
+        assert outbox.trim(max_bytes=3 * size + size // 2, oldest=0).readings == 2
+    assert [s.n for s in outbox.after(0, 10)] == [1, 4, 5]
+    with outbox.transaction():
+        outbox.trim(max_bytes=size + size // 2, oldest=0)
+    assert [s.n for s in outbox.after(0, 10)] == [4]
+    assert outbox.backlog == 1
+    outbox.close()
+
+
+def test_a_batch_that_is_too_old_goes_whatever_it_holds(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    ledger = Ledger()
+    accept(outbox, ledger, readings(0, 2), urgent=True, now=NOW - 1000)
+    accept(outbox, ledger, readings(2, 1), now=NOW)
+    with outbox.transaction():
+        trimmed = outbox.trim(max_bytes=10**9, oldest=NOW)
+    assert (trimmed.batches, trimmed.readings) == (1, 2)
+    assert outbox.oldest() == NOW
+    outbox.close()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "marked"])
+def test_a_damaged_database_is_set_aside_and_a_new_outbox_begun(tmp_path: Path, damage: str) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    ledger = Ledger()
+    for seq in range(40):
+        accept(outbox, ledger, readings(50 * seq, 50))
+    old = outbox.id
+    outbox.close()
+    path = tmp_path / NAME
+    if damage == "garbage":
+        path.write_bytes(b"\xa5" * 40_960)
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:20_000])
+    else:
+        (tmp_path / CORRUPT).touch()
+    again = open_outbox(tmp_path, NOW + 1)
+    assert again.set_aside is not None
+    assert again.set_aside.exists()
+    assert again.id != old
+    assert again.backlog == 0
+    assert accept(again, Ledger(), readings(0, 1)) == [1]
+    again.close()
+    once_more = open_outbox(tmp_path, NOW + 2)
+    assert once_more.set_aside is None
+    once_more.close()
+
+
+def test_damage_found_while_running_condemns_the_database_and_a_full_disk_does_not(tmp_path: Path) -> None:
+    damaged = sqlite3.DatabaseError("database disk image is malformed")
+    damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert not condemned(tmp_path, full)
+    assert not (tmp_path / CORRUPT).exists()
+    assert condemned(tmp_path, damaged)
+    assert (tmp_path / CORRUPT).exists()
+
+
+def test_refused_messages_are_kept_cut_and_bounded(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, NOW)
+    refused = [Rejected(topic="t", reason=f"r{i}", t=NOW, payload=b"x" * 9_000) for i in range(REJECTED_KEPT + 50)]
+    with outbox.transaction():
+        outbox.reject(refused)
+    outbox.close()
+    with sqlite3.connect(tmp_path / NAME) as db:
+        rows = db.execute("SELECT count(*), max(length(payload)), max(reason) FROM rejected").fetchone()
+    db.close()
+    assert rows[:2] == (REJECTED_KEPT, 4_096)
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    """A writer is killed four times in the middle of its work; what it had reported as committed is always there."""
+    module = tmp_path / "tests_outbox.py"
+    module.write_text(Path(__file__).read_text())
+    reported = 0
+    for lines in (3, 8, 21, 34):
+        with subprocess.Popen(  # noqa: S603 - this module's own words
+            [sys.executable, "-c", WRITER, str(tmp_path / "data")],
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+        ) as writer:
+            assert writer.stdout is not None
+            for _ in range(lines):
+                reported = int(writer.stdout.readline())
+            writer.kill()
+        outbox = open_outbox(tmp_path / "data", NOW)
+        assert outbox.set_aside is None
+        sealed = [part for n in outbox.after(0, -1) for part in [batches.decode(outbox.payload(n.n) or b"").readings]]
+        seqs = concat([*sealed, *outbox.open_readings()]).seq.tolist()
+        assert seqs == list(range(len(seqs)))
+        assert len(seqs) >= reported
+        assert list(outbox.accepted()) == [("dev-1", 7, 0, sum(map(len, sealed)) - 1)]
+        outbox.close()
