@@ -1,0 +1,103 @@
+"""From the log to gateways: rosters, actions, the notifier's heartbeat. One thread owns a `Downward`."""
+
+import logging
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from bridge.log import Received
+from bridge.meters import Meters
+from bridge.rosters import Rosters
+from bridge.uplink import Message, Uplink
+from vitals import topics
+from vitals.actions import Action
+from vitals.patients import Roster
+from vitals.status import Health, Heartbeat, Status
+
+STALE_MS: Final = 60_000
+"""A heartbeat older than this is not passed on: it would tell a gateway that the notifier lives now."""
+logger = logging.getLogger("bridge.downward")
+_roster = msgspec.json.Decoder(Roster)
+_action = msgspec.json.Decoder(Action)
+_status = msgspec.json.Decoder(Status)
+
+
+class Downward:
+    """The bridge's way down.
+
+    Nothing is published before the whole of `patients` has been read: a roster drawn from half of it would take
+    patients off their monitors.
+
+    Args:
+        slots: Slots that this bridge serves.
+        uplink: Where it publishes.
+        meters: Metrics.
+    """
+
+    def __init__(self, slots: frozenset[int], uplink: Uplink, meters: Meters) -> None:
+        self._slots, self._uplink, self._meters = slots, uplink, meters
+        self._rosters = Rosters(slots)
+        self._seen: set[str] = set()
+        self._actions: deque[tuple[Action, bytes]] = deque()
+        self._publish: deque[tuple[str, str, bytes, bool]] = deque()
+
+    def seen(self, gateway: str) -> None:
+        """Takes note of a gateway that has sent something."""
+        if topics.slot(gateway) in self._slots:
+            self._seen.add(gateway)
+
+    def expected(self) -> list[str]:
+        """Returns the gateways that have beds with patients."""
+        return self._rosters.expected()
+
+    def found(self, message: Message) -> None:
+        """Takes a roster that the broker holds."""
+        try:
+            roster = _roster.decode(message.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            logger.warning("%s holds no roster: %s; it is replaced when its beds change", message.topic, error)
+            return
+        if topics.gateway_topic(roster.gateway, "roster") == message.topic:
+            self._rosters.found(roster)
+
+    def received(self, record: Received, t: int) -> None:
+        """Takes a record of `patients`, `actions` or `status`; one that cannot be read is logged and passed over."""
+        try:
+            if record.topic == topics.PATIENTS:
+                self._rosters.apply(record.key.decode(), record.value)
+            elif record.value is None:
+                return
+            elif record.topic == topics.ACTIONS:
+                self._actions.append((_action.decode(record.value), record.value))
+            elif record.topic == topics.STATUS and b'"notifier"' in record.value:
+                self._beat(_status.decode(record.value), t)
+        except ValueError as error:
+            where = (record.topic, record.partition, record.offset)
+            logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)
+
+    def _beat(self, status: Status, t: int) -> None:
+        if status.kind != "notifier" or status.health is not Health.UP or t - status.t > STALE_MS:
+            return
+        payload = msgspec.json.encode(Heartbeat(status.t))
+        for gateway in sorted(self._seen | set(self._rosters.expected())):
+            self._uplink.publish(topics.gateway_topic(gateway, "heartbeat"), payload)
+        self._meters.down.labels("heartbeat").inc()
+
+    def work(self, caught_up: bool) -> None:
+        """Publishes what is due; what the uplink does not take stays for the next time."""
+        if not caught_up:
+            return
+        while self._actions:
+            action, value = self._actions.popleft()
+            gateway = self._rosters.gateway_of(action)
+            if gateway:
+                self._publish.append(("actions", gateway, value, False))
+        for roster in self._rosters.due():
+            self._publish.append(("roster", roster.gateway, msgspec.json.encode(roster), True))
+        while self._publish:
+            name, gateway, payload, retain = self._publish[0]
+            if not self._uplink.publish(topics.gateway_topic(gateway, name), payload, qos=1, retain=retain):
+                return
+            self._publish.popleft()
+            self._meters.down.labels(name).inc()

@@ -1,0 +1,64 @@
+"""Which gateways are up, judged from the bridge's own clock. Pure."""
+
+import msgspec
+
+from vitals.status import Health, Status
+
+
+class Presence:
+    """Judges gateways by when their last status arrived.
+
+    While the bridge itself hears nothing (no uplink, or it takes nothing because the log is away) it judges nobody: it
+    would call every gateway silent for its own deafness.
+
+    Args:
+        timeout_s: A gateway without a status for so long is silent, s.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._heard: dict[str, float] = {}
+        self._last: dict[str, Status] = {}
+        self._listening_since: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._heard)
+
+    def expect(self, gateway: str, at: float) -> None:
+        """Notes a gateway that ought to be there, as a patient is admitted to it."""
+        self._heard.setdefault(gateway, at)
+
+    def heard(self, status: Status, at: float, t: int) -> Status:
+        """Notes a status of a gateway at monotonic time `at`; returns it as it is to be told.
+
+        A last will was written when the gateway connected; it became true now, at `t`, UTC epoch ms.
+        """
+        self._heard[status.id] = at
+        told = status if status.health is Health.UP else msgspec.structs.replace(status, t=t)
+        self._last[status.id] = told
+        return told
+
+    def listening(self, listens: bool, at: float) -> None:
+        """Notes whether the bridge hears its gateways."""
+        if not listens:
+            self._listening_since = None
+        elif self._listening_since is None:
+            self._listening_since = at
+
+    def silent(self, at: float, t: int) -> list[Status]:
+        """Returns the statuses of gateways that have fallen silent since the last call."""
+        if self._listening_since is None:
+            return []
+        found = []
+        for gateway, heard in self._heard.items():
+            last = self._last.get(gateway)
+            if at - max(heard, self._listening_since) < self._timeout_s or (last and last.health is not Health.UP):
+                continue
+            silent = (
+                msgspec.structs.replace(last, health=Health.SILENT, t=t)
+                if last
+                else Status(id=gateway, kind="gateway", health=Health.SILENT, t=t)
+            )
+            self._last[gateway] = silent
+            found.append(silent)
+        return found

@@ -1,0 +1,90 @@
+"""What goes down to gateways: rosters drawn from admissions, and the way of an action to its gateway. Pure."""
+
+import msgspec
+
+from vitals import patients, topics
+from vitals.actions import Action
+from vitals.patients import Admission, Roster
+
+_admission = msgspec.json.Decoder(Admission)
+
+
+class Rosters:
+    """The admissions, and what the broker holds of the rosters that follow from them.
+
+    A roster's version only grows, also when the admission with the highest version is removed and also over a restart
+    of the bridge: a gateway that passes over older versions would otherwise keep a patient who has left.
+
+    Args:
+        slots: Slots that this bridge serves.
+    """
+
+    def __init__(self, slots: frozenset[int]) -> None:
+        self._slots = slots
+        self._admissions: dict[str, Admission] = {}
+        self._by_gateway: dict[str, dict[str, Admission]] = {}
+        self._by_device: dict[str, str] = {}
+        self._told: dict[str, Roster] = {}
+        self._changed: set[str] = set()
+
+    def apply(self, patient: str, value: bytes | None) -> None:
+        """Takes a record of topic `patients`; a tombstone removes the patient.
+
+        Raises:
+            ValueError: The record is no admission of that patient; what was known of the patient stays.
+        """
+        admission = None
+        if value is not None:
+            try:
+                admission = _admission.decode(value)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ValueError(f"record of patient {patient} is no admission: {error}") from error
+            if admission.patient != patient:
+                raise ValueError(f"record with key {patient} is of patient {admission.patient}")
+        before = self._admissions.pop(patient, None)
+        if before:
+            self._by_gateway[before.gateway].pop(patient)
+            self._changed.add(before.gateway)
+        if admission:
+            self._admissions[patient] = admission
+            self._by_gateway.setdefault(admission.gateway, {})[patient] = admission
+            self._by_device.update(dict.fromkeys(admission.devices, admission.gateway))
+            self._changed.add(admission.gateway)
+
+    def found(self, roster: Roster) -> None:
+        """Takes a roster that the broker holds: an earlier one of this bridge, or of the one before it."""
+        told = self._told.get(roster.gateway)
+        if told is None or roster.version > told.version:
+            self._told[roster.gateway] = roster
+            self._changed.add(roster.gateway)
+
+    def due(self) -> list[Roster]:
+        """Returns the rosters to publish: those whose beds are not as the broker has them."""
+        found = []
+        for gateway in sorted(self._changed):
+            told = self._told.get(gateway)
+            roster = patients.roster(gateway, self._by_gateway.get(gateway, {}).values())
+            if topics.slot(gateway) not in self._slots or (told and told.placements == roster.placements):
+                continue
+            if told:
+                roster = msgspec.structs.replace(roster, version=max(roster.version, told.version + 1))
+            self._told[gateway] = roster
+            found.append(roster)
+        self._changed.clear()
+        return found
+
+    def expected(self) -> list[str]:
+        """Returns the gateways in these slots that have beds with patients."""
+        return [
+            gateway
+            for gateway, admissions in self._by_gateway.items()
+            if topics.slot(gateway) in self._slots and any(a.discharged is None for a in admissions.values())
+        ]
+
+    def gateway_of(self, action: Action) -> str | None:
+        """Returns the gateway of an action's patient, device or self; None when it is not of these slots."""
+        admission = self._admissions.get(action.patient)
+        gateway = admission.gateway if admission else self._by_device.get(action.patient)
+        if gateway is None and action.patient in self._by_gateway:
+            gateway = action.patient
+        return gateway if gateway is not None and topics.slot(gateway) in self._slots else None

@@ -1,0 +1,200 @@
+"""The running bridge: four threads around `Upward` and `Downward`.
+
+The main thread owns `Upward` and takes what happens from one queue. The network thread serves MQTT, the report thread
+waits for Kafka's delivery reports, the down thread owns `Downward`. Each hands over values and shares no state.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from bridge.downward import Downward
+from bridge.health import serve
+from bridge.kafka import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
+from bridge.log import Feed, Log, Report
+from bridge.meters import Meters
+from bridge.settings import Settings
+from bridge.uplink import Message, MqttUplink
+from bridge.upward import Upward
+from vitals import daemon, topics
+
+POLL_S: Final = 0.2
+DRAIN_S: Final = 5.0
+EVENTS: Final = 256
+STUCK_S: Final = 10.0
+T = TypeVar("T")
+Event = Message | bool | list[Report] | list[str]
+logger = logging.getLogger("bridge")
+
+
+class Service:
+    """A bridge, wired.
+
+    Args:
+        settings: Settings.
+        log: Where it writes.
+        feed: Topics `patients`, `actions` and `status`.
+        meters: Metrics.
+    """
+
+    def __init__(self, settings: Settings, log: Log, feed: Feed, meters: Meters) -> None:
+        self._settings, self._log, self._feed, self._meters = settings, log, feed, meters
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._rosters: SimpleQueue[Message] = SimpleQueue()
+        self._gateways: SimpleQueue[str] = SimpleQueue()
+        self._known: set[str] = set()
+        self._uplink = MqttUplink(settings, self._message, self._connected)
+        self._upward = Upward(settings, log, self._uplink, meters)
+        self._downward = Downward(frozenset(settings.bridge_slots), self._uplink, meters)
+        self._health: Mapping[str, object] = {"ok": False, "uplink": False, "kafka": False, "waiting": 0}
+        self._online = False
+        self._stopping = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Runs until `stop` is set; then takes nothing more, and waits a little for what is on its way."""
+        drained = threading.Event()
+        network = threading.Thread(target=self._uplink.run, args=(drained,), name="network")
+        others = [
+            threading.Thread(target=self._report, args=(drained,), name="reports"),
+            threading.Thread(target=self._down, args=(stop,), name="down"),
+        ]
+        for thread in (network, *others):
+            thread.start()
+        try:
+            while not stop.is_set():
+                self._turn()
+            self._stopping = True
+            self._upward.close(time.monotonic(), daemon.now_ms())
+            until = time.monotonic() + DRAIN_S
+            while self._upward.waiting and time.monotonic() < until:
+                self._turn()
+        finally:
+            drained.set()
+            stop.set()
+            for thread in (network, *others):
+                thread.join(DRAIN_S)
+
+    def health(self) -> Mapping[str, object]:
+        """Returns the state that `/health` shows."""
+        return self._health
+
+    def _judge(self, at: float) -> Mapping[str, object]:
+        kafka = not self._upward.stalled and self._upward.oldest_s(at) < STUCK_S
+        return {"ok": self._online and kafka, "uplink": self._online, "kafka": kafka, "waiting": self._upward.waiting}
+
+    def _turn(self) -> None:
+        """Does what is due, then waits for something to happen and takes all that has."""
+        wait_s = self._upward.work(time.monotonic(), daemon.now_ms())
+        try:
+            event = self._events.get(timeout=min(wait_s, POLL_S)) if wait_s > 0 else self._events.get_nowait()
+            for _ in range(EVENTS):
+                self._happened(event, time.monotonic())
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+        self._health = self._judge(time.monotonic())
+
+    def _happened(self, event: Event, at: float) -> None:
+        if isinstance(event, Message):
+            if not self._stopping:
+                self._upward.arrived(event, at)
+        elif isinstance(event, bool):
+            self._upward.connected(event)
+        else:
+            self._upward.reported([e for e in event if isinstance(e, Report)], at)
+            self._upward.expect([e for e in event if isinstance(e, str)], at)
+
+    # --- on the network thread
+
+    def _message(self, message: Message) -> None:
+        levels = message.topic.split("/")
+        if levels[-1] == "roster":
+            if message.receipt:
+                self._uplink.ack(message.receipt)
+            self._rosters.put(message)
+        elif message.receipt is None and self._events.qsize() > self._settings.receive_maximum:
+            # The broker does not hold QoS 0 back, so it is left here; its gateway was never told that it arrived.
+            self._meters.shed.inc()
+        else:
+            if len(levels) > 2 and levels[2] not in self._known:  # noqa: PLR2004 - gateways/slot/gateway/name
+                self._known.add(levels[2])
+                self._gateways.put(levels[2])
+            self._events.put(message)
+
+    def _connected(self, connected: bool) -> None:
+        self._online = connected
+        self._meters.uplink.set(connected)
+        if connected:
+            self._meters.connections.inc()
+        self._events.put(connected)
+
+    # --- on the report thread
+
+    def _report(self, drained: threading.Event) -> None:
+        while not drained.is_set():
+            reports = self._log.poll(POLL_S)
+            if reports:
+                self._events.put(reports)
+
+    # --- on the down thread
+
+    def _down(self, stop: threading.Event) -> None:
+        expected: list[str] = []
+        while not stop.is_set():
+            for record in self._feed.poll(POLL_S):
+                self._downward.received(record, daemon.now_ms())
+            for message in _drain(self._rosters):
+                self._downward.found(message)
+            for gateway in _drain(self._gateways):
+                self._downward.seen(gateway)
+            self._downward.work(self._feed.caught_up() and self._online)
+            if (now_expected := self._downward.expected()) != expected:
+                expected = now_expected
+                self._events.put(list(expected))
+
+
+def _drain(queue: SimpleQueue[T]) -> Iterator[T]:
+    while not queue.empty():
+        yield queue.get()
+
+
+def start(settings: Settings, stop: threading.Event) -> int:
+    """Runs a bridge on Kafka; returns its exit status."""
+    meters = Meters(CollectorRegistry())
+    failed: list[BaseException] = []
+
+    def ended(fault: threading.ExceptHookArgs) -> None:
+        # A bridge without one of its threads is none: end, so that the supervisor starts it whole.
+        logger.critical("thread %s failed", fault.thread and fault.thread.name, exc_info=fault.exc_value)
+        failed.append(fault.exc_value or RuntimeError(str(fault.exc_type)))
+        stop.set()
+
+    threading.excepthook = ended
+    wanted = {
+        topic.name: settings.partitions if topic.by_lane else 1
+        for topic in topics.TOPICS
+        if topic.name in {topics.VITALS, topics.REJECTED, topics.STATUS, topics.PATIENTS, topics.ACTIONS}
+    }
+    if not topics_or_wait(lambda: missing_topics(settings.kafka(), wanted, POLL_S * 10), stop.wait):
+        return 0
+    now = daemon.now_ms()
+    starts = {topics.PATIENTS: None, topics.ACTIONS: now - int(settings.actions_replay_s * 1000), topics.STATUS: now}
+    log = KafkaLog(settings.kafka(), settings.kafka_compression, settings.kafka_queue_mb)
+    feed = KafkaFeed(settings.kafka(), starts)
+    service = Service(settings, log, feed, meters)
+    server = serve(settings.metrics_port, meters.registry, service.health) if settings.metrics_port else None
+    daemon.notify("READY=1")
+    logger.info("bridge %s serves slots %s", settings.bridge, settings.bridge_slots)
+    service.run(stop)
+    daemon.notify("STOPPING=1")
+    left = log.close(DRAIN_S)
+    feed.close()
+    if server:
+        server.shutdown()
+    logger.info("bridge %s stopped; %d records were not stored, and their batches not confirmed", settings.bridge, left)
+    return 1 if failed else 0

@@ -1,0 +1,99 @@
+"""Records on their way into the log: offered until taken, tracked until stored, offered again when refused."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from bridge.log import Log, Record, Report
+from bridge.meters import Meters
+from bridge.tracker import Tracker
+
+RETRY_S: Final = 1.0
+OFFER_S: Final = 0.05
+logger = logging.getLogger("bridge.shipping")
+
+
+class Shipping:
+    """What is between the bridge and the log. It holds each record until the log has stored it.
+
+    Args:
+        log: The log.
+        meters: Metrics.
+    """
+
+    def __init__(self, log: Log, meters: Meters) -> None:
+        self._log = log
+        self._meters = meters
+        self._tracker = Tracker()
+        self._sent: dict[int, Record] = {}
+        self._unsent: deque[tuple[int, Record]] = deque()
+        self._again_at = -float("inf")
+        self._numbers = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether records wait for the log to take them; then nothing more should be shipped."""
+        return bool(self._unsent)
+
+    @property
+    def batches(self) -> int:
+        """How many batches and statuses wait for the log."""
+        return len(self._tracker)
+
+    def holds(self, number: int) -> bool:
+        """Returns whether a record is not stored yet."""
+        return number in self._sent
+
+    def ship(self, records: Iterable[tuple[Record, tuple[int, ...]]], at: float) -> list[int]:
+        """Ships records, each with the batches that it carries; all records of a batch come in one call.
+
+        Returns:
+            The records' numbers, in order.
+        """
+        numbered = []
+        for record, batches in records:
+            self._numbers += 1
+            numbered.append((self._numbers, record, batches))
+        self._tracker.carry([(number, batches) for number, _, batches in numbered])
+        self._sent.update((number, record) for number, record, _ in numbered)
+        self._unsent.extend((number, record) for number, record, _ in numbered)
+        self.push(at)
+        return [number for number, _, _ in numbered]
+
+    def push(self, at: float) -> None:
+        """Offers the log what it has not taken, in order."""
+        if at < self._again_at:
+            return
+        while self._unsent and self._log.send(*self._unsent[0]):
+            self._unsent.popleft()
+
+    def wait_s(self, at: float) -> float:
+        """Returns when to push again, s from now; infinite when nothing waits."""
+        return max(self._again_at - at, OFFER_S) if self._unsent else float("inf")
+
+    def reported(self, reports: Iterable[Report], at: float) -> list[int]:
+        """Takes the log's reports.
+
+        Returns:
+            The batches of which everything is stored now.
+        """
+        done: list[int] = []
+        refused = []
+        for report in reports:
+            record = self._sent.get(report.number)
+            if record is None:
+                continue
+            if report.error is None:
+                del self._sent[report.number]
+                self._meters.records_out.labels(record.topic).inc()
+                done += self._tracker.delivered(report.number)
+            else:
+                refused.append((report.number, record))
+                text = "%s, partition %d, was not stored: %s; it is sent again in %.0f s"
+                logger.error(text, record.topic, record.partition, report.error, RETRY_S)
+        if refused:
+            self._meters.failed.inc(len(refused))
+            self._unsent = deque(sorted([*refused, *self._unsent], key=lambda numbered: numbered[0]))
+            self._again_at = at + RETRY_S
+        return done

@@ -1,0 +1,134 @@
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from bridge.downward import Downward
+from bridge.log import Received
+from bridge.meters import Meters
+from bridge.uplink import Message, Receipt
+from vitals import topics
+from vitals.actions import Act, Action
+from vitals.patients import Admission, Roster
+from vitals.status import Health, Heartbeat, Status
+
+NOW = 1_763_812_800_000
+
+
+class FakeBroker:
+    """A broker that remembers what was published; it can be away."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, bytes, bool]] = []
+        self.there = True
+
+    def ack(self, receipt: Receipt) -> None:
+        raise AssertionError(f"{receipt}: the way down acknowledges nothing")
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        del qos
+        if self.there:
+            self.published.append((topic, payload, retain))
+        return self.there
+
+    def on(self, gateway: str, name: str) -> list[bytes]:
+        return [p for t, p, _ in self.published if t == topics.gateway_topic(gateway, name)]
+
+
+def downward() -> tuple[Downward, FakeBroker]:
+    broker = FakeBroker()
+    return Downward(frozenset(range(16)), broker, Meters(CollectorRegistry())), broker
+
+
+def record(topic: str, key: str, value: object) -> Received:
+    data = value if isinstance(value, bytes) or value is None else msgspec.json.encode(value)
+    return Received(topic, 0, 0, key.encode(), data, NOW)
+
+
+def admitted(patient: str = "p1", gateway: str = "gw-1") -> Received:
+    admission = Admission(
+        patient=patient,
+        version=1,
+        name="n",
+        born="1950-01-01",
+        phone="",
+        address="",
+        ward="icu",
+        bed="1",
+        gateway=gateway,
+        devices=("d1",),
+        since=1,
+    )
+    return record(topics.PATIENTS, patient, admission)
+
+
+ACTION = Action(id="a1", act=Act.ACKNOWLEDGE, patient="p1", t=NOW, by="nurse", alarm="x")
+
+
+def test_nothing_goes_down_before_all_patients_are_read() -> None:
+    down, broker = downward()
+    down.received(record(topics.ACTIONS, "p1", ACTION), NOW)
+    down.received(admitted(), NOW)
+    down.work(False)
+    assert broker.published == []
+    down.work(True)
+    (roster,) = broker.on("gw-1", "roster")
+    assert [p.patient for p in msgspec.json.decode(roster, type=Roster).placements] == ["p1"]
+    assert broker.on("gw-1", "actions") == [msgspec.json.encode(ACTION)]
+    assert {t for t, _, retain in broker.published if retain} == {topics.gateway_topic("gw-1", "roster")}
+
+
+def test_what_the_broker_does_not_take_is_published_later() -> None:
+    down, broker = downward()
+    broker.there = False
+    down.received(admitted(), NOW)
+    down.received(record(topics.ACTIONS, "p1", ACTION), NOW)
+    down.work(True)
+    broker.there = True
+    down.work(True)
+    assert (len(broker.on("gw-1", "roster")), len(broker.on("gw-1", "actions"))) == (1, 1)
+
+
+def test_an_action_on_nobody_here_goes_nowhere() -> None:
+    down, broker = downward()
+    down.received(record(topics.ACTIONS, "px", msgspec.structs.replace(ACTION, patient="px")), NOW)
+    down.work(True)
+    assert broker.published == []
+
+
+def test_the_notifiers_heartbeat_goes_to_gateways_seen_or_with_patients_and_only_while_it_is_fresh() -> None:
+    down, broker = downward()
+    down.seen("gw-2")
+    down.received(admitted(), NOW)
+    beat = Status(id="notifier", kind="notifier", health=Health.UP, t=NOW)
+    down.received(record(topics.STATUS, "notifier", beat), NOW + 61_000)
+    assert broker.published == []
+    down.received(record(topics.STATUS, "notifier", beat), NOW + 100)
+    for gateway in ("gw-1", "gw-2"):
+        assert [msgspec.json.decode(p, type=Heartbeat) for p in broker.on(gateway, "heartbeat")] == [Heartbeat(NOW)]
+    gone = msgspec.structs.replace(beat, health=Health.OFFLINE)
+    down.received(record(topics.STATUS, "notifier", gone), NOW)
+    assert len(broker.published) == 2
+
+
+def test_records_that_cannot_be_read_are_passed_over_and_the_next_patient_is_not_stopped() -> None:
+    down, broker = downward()
+    for topic in (topics.PATIENTS, topics.ACTIONS):
+        for value in (b"garbage", b"{}", b"\xff\xfe", b"[1]"):
+            down.received(record(topic, "p9", value), NOW)
+    down.received(record(topics.STATUS, "x", b'"notifier" garbage'), NOW)
+    down.received(admitted(), NOW)
+    down.work(True)
+    assert len(broker.on("gw-1", "roster")) == 1
+
+
+def test_a_roster_that_the_broker_holds_for_patients_who_left_is_replaced_by_a_newer_one() -> None:
+    first, broker = downward()
+    first.received(admitted(), NOW)
+    first.work(True)
+    (held,) = broker.on("gw-1", "roster")
+    restarted, broker = downward()
+    restarted.found(Message(topics.gateway_topic("gw-1", "roster"), held))
+    restarted.found(Message(topics.gateway_topic("gw-1", "roster"), b"garbage"))
+    restarted.found(Message(topics.gateway_topic("gw-2", "roster"), held))
+    restarted.work(True)
+    (roster,) = broker.on("gw-1", "roster")
+    assert msgspec.json.decode(roster, type=Roster) == Roster(gateway="gw-1", version=2, placements=())

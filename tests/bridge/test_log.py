@@ -1,0 +1,116 @@
+"""The contract of the log port, run against the log in memory and against Kafka."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from bridge.kafka import KafkaFeed, KafkaLog, missing_topics
+from bridge.log import Feed, Log, MemoryLog, Received, Record, Report
+
+DEADLINE_S = 30.0
+MEMORY, KAFKA = "memory", "kafka"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One adapter: a log, how to read it from its beginning, and a topic of two partitions."""
+
+    log: Log
+    feed: Callable[[], Feed]
+    topic: str
+
+
+@pytest.fixture(params=[MEMORY, KAFKA])
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    topic = f"bridge-log-{time.time_ns()}"
+    if request.param == MEMORY:
+        log = MemoryLog({topic: 2})
+        yield Case(log, lambda: log.feed([topic]), topic)
+        return
+    config = {"bootstrap.servers": request.getfixturevalue("kafka"), "client.id": "bridge-test"}
+    admin = AdminClient(config)  # kept: without a name it is destroyed before it answers
+    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(DEADLINE_S)
+    kafka_log = KafkaLog(config, "lz4", 8)
+    feeds: list[KafkaFeed] = []
+
+    def feed() -> Feed:
+        feeds.append(KafkaFeed(config, {topic: None}))
+        return feeds[-1]
+
+    yield Case(kafka_log, feed, topic)
+    kafka_log.close(DEADLINE_S)
+    for reader in feeds:
+        reader.close()
+
+
+def reports(log: Log, count: int) -> list[Report]:
+    found: list[Report] = []
+    ends = time.monotonic() + DEADLINE_S
+    while len(found) < count and time.monotonic() < ends:
+        found += log.poll(0.2)
+    return found
+
+
+def read(feed: Feed) -> list[Received]:
+    found: list[Received] = []
+    ends = time.monotonic() + DEADLINE_S
+    while not feed.caught_up() and time.monotonic() < ends:
+        found += feed.poll(0.2)
+    assert feed.caught_up()
+    return found
+
+
+def test_each_record_is_reported_once_as_stored_and_is_there_in_the_order_of_its_partition(case: Case) -> None:
+    for n in range(100):
+        assert case.log.send(n, Record(case.topic, n % 2, f"key {n % 2}".encode(), str(n).encode()))
+    assert sorted(r.number for r in reports(case.log, 100) if r.error is None) == list(range(100))
+    assert case.log.poll(0.0) == []
+    found = read(case.feed())
+    for partition in (0, 1):
+        mine = [r for r in found if r.partition == partition]
+        assert [r.value for r in mine] == [str(n).encode() for n in range(partition, 100, 2)]
+        assert [r.offset for r in mine] == list(range(50))
+        assert {r.key for r in mine} == {f"key {partition}".encode()}
+
+
+def test_a_record_for_a_partition_that_is_not_there_is_reported_as_refused(case: Case) -> None:
+    assert case.log.send(1, Record(case.topic, 7, b"k", b"v"))
+    (report,) = reports(case.log, 1)
+    assert report.number == 1
+    assert report.error
+
+
+def test_an_empty_topic_is_caught_up_with_at_once(case: Case) -> None:
+    assert read(case.feed()) == []
+
+
+def test_a_log_that_is_away_takes_what_it_has_room_for_then_refuses_and_stores_all_when_it_is_back() -> None:
+    log = MemoryLog({"t": 1}, capacity=3)
+    log.stop()
+    taken = [log.send(n, Record("t", 0, b"", str(n).encode())) for n in range(5)]
+    assert taken == [True] * 3 + [False] * 2
+    assert log.poll(0.0) == []
+    log.start()
+    assert [r.number for r in log.poll(0.0)] == [0, 1, 2]
+    assert [r.value for r in log.records("t")] == [b"0", b"1", b"2"]
+
+
+def test_kafka_without_its_broker_takes_what_its_queue_holds_then_refuses_and_reports_nothing() -> None:
+    log = KafkaLog({"bootstrap.servers": "127.0.0.1:9", "client.id": "t", "log_level": "0"}, "none", 1)
+    value = b"x" * 100_000
+    taken = [log.send(n, Record("t", 0, b"", value)) for n in range(20)]
+    assert taken[0]
+    assert not taken[-1]
+    assert [r for r in log.poll(0.1) if r.error is None] == []
+
+
+def test_topics_that_are_missing_or_too_narrow_are_named(kafka: str) -> None:
+    name = f"bridge-narrow-{time.time_ns()}"
+    config = {"bootstrap.servers": kafka}
+    admin = AdminClient(config)
+    admin.create_topics([NewTopic(name, 2, 1)])[name].result(DEADLINE_S)
+    assert missing_topics(config, {name: 2}, DEADLINE_S) == []
+    assert missing_topics(config, {name: 3, "nowhere": 1}, DEADLINE_S) == [name, "nowhere"]

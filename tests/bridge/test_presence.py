@@ -1,0 +1,56 @@
+from bridge.presence import Presence
+from vitals.status import DeviceStatus, Health, Status
+
+
+def up(gateway: str, t: int = 1) -> Status:
+    device = DeviceStatus(device="d", health=Health.UP, t=t)
+    return Status(id=gateway, kind="gateway", health=Health.UP, t=t, devices=(device,))
+
+
+def listening(timeout_s: float = 10.0) -> Presence:
+    presence = Presence(timeout_s)
+    presence.listening(True, 0.0)
+    return presence
+
+
+def test_a_gateway_without_a_status_for_ten_seconds_is_silent_once_and_keeps_its_devices() -> None:
+    presence = listening()
+    presence.heard(up("gw-1"), 5.0, 5000)
+    assert presence.silent(14.9, 14_900) == []
+    (silent,) = presence.silent(15.0, 15_000)
+    assert (silent.id, silent.health, silent.t, len(silent.devices)) == ("gw-1", Health.SILENT, 15_000, 1)
+    assert presence.silent(16.0, 16_000) == []
+
+
+def test_a_gateway_that_speaks_again_can_fall_silent_again() -> None:
+    presence = listening()
+    presence.heard(up("gw-1"), 0.0, 0)
+    assert presence.silent(10.0, 1)
+    presence.heard(up("gw-1"), 11.0, 2)
+    assert presence.silent(20.0, 3) == []
+    assert presence.silent(21.0, 4)
+
+
+def test_a_last_will_is_offline_from_now_on_and_does_not_become_silent() -> None:
+    presence = listening()
+    will = Status(id="gw-1", kind="gateway", health=Health.OFFLINE, t=1)
+    assert presence.heard(will, 5.0, 5000).t == 5000
+    assert presence.silent(100.0, 100_000) == []
+
+
+def test_a_gateway_with_patients_that_was_never_heard_is_silent_after_the_same_time() -> None:
+    presence = listening()
+    presence.expect("gw-1", 3.0)
+    assert presence.silent(12.9, 1) == []
+    (silent,) = presence.silent(13.0, 2)
+    assert (silent.id, silent.kind, silent.health) == ("gw-1", "gateway", Health.SILENT)
+
+
+def test_a_deaf_bridge_judges_nobody_and_gives_everybody_time_when_it_hears_again() -> None:
+    presence = listening()
+    presence.heard(up("gw-1"), 1.0, 0)
+    presence.listening(False, 5.0)
+    assert presence.silent(60.0, 0) == []
+    presence.listening(True, 60.0)
+    assert presence.silent(69.9, 0) == []
+    assert [s.id for s in presence.silent(70.0, 0)] == ["gw-1"]

@@ -1,0 +1,124 @@
+import msgspec
+import pytest
+
+from bridge.rosters import Rosters
+from vitals import topics
+from vitals.actions import Act, Action
+from vitals.patients import Admission, Roster
+
+ALL = frozenset(range(topics.SLOTS))
+
+
+def admission(
+    patient: str, *, gateway: str = "gw-1", device: str = "d1", version: int = 1, discharged: int | None = None
+) -> Admission:
+    return Admission(
+        patient=patient,
+        version=version,
+        name="Ada Example",
+        born="1950-01-01",
+        phone="+000",
+        address="Somewhere 1",
+        ward="icu",
+        bed=f"bed-{patient}",
+        gateway=gateway,
+        devices=(device,),
+        since=version,
+        discharged=discharged,
+    )
+
+
+def apply(rosters: Rosters, *admissions: Admission) -> list[Roster]:
+    for a in admissions:
+        rosters.apply(a.patient, msgspec.json.encode(a))
+    return rosters.due()
+
+
+def test_a_roster_is_published_when_its_beds_change_and_not_otherwise() -> None:
+    rosters = Rosters(ALL)
+    (roster,) = apply(rosters, admission("p1"), admission("p2", device="d2", version=2))
+    assert [p.patient for p in roster.placements] == ["p1", "p2"]
+    assert roster.version == 2
+    assert apply(rosters, admission("p1", version=3)) != []
+    assert rosters.due() == []
+
+
+def test_no_name_phone_or_address_reaches_a_gateway() -> None:
+    (roster,) = apply(Rosters(ALL), admission("p1"))
+    text = msgspec.json.encode(roster).decode()
+    assert not any(word in text for word in ("Ada", "+000", "Somewhere", "1950"))
+
+
+def test_a_patient_who_moves_leaves_one_gateways_roster_and_enters_the_others() -> None:
+    rosters = Rosters(ALL)
+    apply(rosters, admission("p1", gateway="gw-1"))
+    moved = {r.gateway: r for r in apply(rosters, admission("p1", gateway="gw-2", version=5))}
+    assert moved["gw-1"].placements == ()
+    assert [p.patient for p in moved["gw-2"].placements] == ["p1"]
+
+
+def test_a_tombstone_removes_the_patient_with_a_version_that_no_gateway_passes_over() -> None:
+    rosters = Rosters(ALL)
+    (before,) = apply(rosters, admission("p1", version=10), admission("p2", device="d2", version=20))
+    rosters.apply("p2", None)
+    (after,) = rosters.due()
+    assert [p.patient for p in after.placements] == ["p1"]
+    assert after.version > before.version
+
+
+def test_a_restarted_bridge_replaces_a_roster_of_the_broker_whose_patients_have_left_meanwhile() -> None:
+    first = Rosters(ALL)
+    (held,) = apply(first, admission("p1", version=10))
+    restarted = Rosters(ALL)
+    restarted.found(held)
+    (roster,) = restarted.due()
+    assert (roster.placements, roster.version) == ((), 11)
+
+
+def test_a_restarted_bridge_leaves_a_roster_of_the_broker_that_is_right() -> None:
+    (held,) = apply(Rosters(ALL), admission("p1", version=10))
+    restarted = Rosters(ALL)
+    restarted.found(held)
+    assert apply(restarted, admission("p1", version=10)) == []
+
+
+def test_its_own_roster_coming_back_changes_nothing() -> None:
+    rosters = Rosters(ALL)
+    (roster,) = apply(rosters, admission("p1"))
+    rosters.found(roster)
+    assert rosters.due() == []
+
+
+def test_only_gateways_of_its_slots_are_told() -> None:
+    others = ALL - {topics.slot("gw-1")}
+    assert apply(Rosters(others), admission("p1", gateway="gw-1")) == []
+
+
+@pytest.mark.parametrize("value", [b"{}", b"\xff", b"null", b'{"patient":"p1"}'])
+def test_a_record_that_is_no_admission_is_refused_and_the_patient_keeps_the_bed(value: bytes) -> None:
+    rosters = Rosters(ALL)
+    apply(rosters, admission("p1"))
+    with pytest.raises(ValueError, match="p1"):
+        rosters.apply("p1", value)
+    assert rosters.due() == []
+    assert rosters.expected() == ["gw-1"]
+
+
+def test_an_admission_under_another_patients_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="is of patient p2"):
+        Rosters(ALL).apply("p1", msgspec.json.encode(admission("p2")))
+
+
+@pytest.mark.parametrize("subject", ["p1", "d1", "gw-1"])
+def test_an_action_finds_its_gateway_by_patient_by_device_or_by_itself(subject: str) -> None:
+    rosters = Rosters(ALL)
+    apply(rosters, admission("p1"))
+    action = Action(id="a", act=Act.ACKNOWLEDGE, patient=subject, t=1, by="nurse", alarm="x")
+    assert rosters.gateway_of(action) == "gw-1"
+    assert rosters.gateway_of(msgspec.structs.replace(action, patient="nobody")) is None
+
+
+def test_a_gateway_is_expected_while_it_has_a_patient() -> None:
+    rosters = Rosters(ALL)
+    apply(rosters, admission("p1"), admission("p2", gateway="gw-2", discharged=9))
+    assert rosters.expected() == ["gw-1"]
