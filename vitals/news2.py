@@ -6,6 +6,7 @@ bands. Not for patients under 16 years or in pregnancy.
 """
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,15 +52,42 @@ BANDS: Final[tuple[Band, ...]] = (
 PART_INDEX: Final[dict[str, int]] = {band.part: i for i, band in enumerate(BANDS)}
 
 
-def _score_band(values: NDArray[np.float64], band: Band) -> NDArray[np.int8]:
-    # Scaled to whole numbers of chart resolution: the comparison is exact. The tiny term undoes binary fractions
-    # such as 35.05 * 10 = 350.49999999999994, which half up must take to 351.
+_HALF_UP: Final = 0.5 + 1e-9
+"""The tiny term undoes binary fractions such as 35.05 * 10 = 350.49999999999994, which half up must take to 351."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """A band in whole units of chart resolution, where comparison is exact; and as a table to look up."""
+
+    scale: int
+    edges: tuple[int, ...]
+    columns: tuple[int, ...]
+    floor: int
+    table: NDArray[np.int8]
+
+
+def _steps(band: Band) -> _Steps:
     scale = 10**band.decimals
-    charted = np.floor(values * scale + 0.5 + 1e-9)
-    edges = np.round(np.array(band.edges) * scale)
-    scored: NDArray[np.int8] = np.array(band.scores, dtype=np.int8)[np.searchsorted(edges, charted, side="right")]
-    scored[np.isnan(values)] = NOT_SCORED
-    return scored
+    edges = tuple(round(edge * scale) for edge in band.edges)
+    floor = edges[0] - 1
+    table = [band.scores[bisect_right(edges, charted)] for charted in range(floor, edges[-1] + 1)]
+    columns = tuple(INDEX[source] for source in band.sources)
+    return _Steps(scale, edges, columns, floor, np.array(table, dtype=np.int8))
+
+
+_STEPS: Final = tuple(_steps(band) for band in BANDS)
+
+
+def digit(value: float, part: int) -> int:
+    """Scores one value on one row of the chart.
+
+    Args:
+        value: In the sign's unit, finite.
+        part: Place of the row in `BANDS`.
+    """
+    steps = _STEPS[part]
+    return BANDS[part].scores[bisect_right(steps.edges, math.floor(value * steps.scale + _HALF_UP))]
 
 
 def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -71,13 +99,28 @@ def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:
     Returns:
         (n, 7) scores in the order of `BANDS`, 7 where the input is absent.
     """
-    columns = []
-    for band in BANDS:
-        source = values[:, INDEX[band.sources[0]]]
-        for other in band.sources[1:]:
-            source = np.where(np.isnan(source), values[:, INDEX[other]], source)
-        columns.append(_score_band(source, band))
-    return np.stack(columns, axis=1)
+    scored = np.empty((len(values), len(BANDS)), dtype=np.int8)
+    places: dict[tuple[int, ...], tuple[NDArray[np.intp], NDArray[np.bool_]]] = {}
+    for part, steps in enumerate(_STEPS):
+        key = (*steps.columns, steps.floor, len(steps.table))
+        if key not in places:
+            places[key] = _places(values, steps)
+        place, absent = places[key]
+        column = steps.table.take(place)
+        column[absent] = NOT_SCORED
+        scored[:, part] = column
+    return scored
+
+
+def _places(values: NDArray[np.float64], steps: _Steps) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Returns where to look up each value in a band's table, and which are absent."""
+    source = values[:, steps.columns[0]]
+    for column in steps.columns[1:]:
+        source = np.where(np.isnan(source), values[:, column], source)
+    # fmax and fmin pass NaN over; truncation is the floor, as nothing is negative here.
+    place = np.fmax(source * steps.scale + (_HALF_UP - steps.floor), 0.0)
+    np.fmin(place, len(steps.table) - 1, out=place)
+    return place.astype(np.intp), np.isnan(source)
 
 
 def spo2_part(scale2: bool, oxygen: bool) -> int:
@@ -146,7 +189,7 @@ def score(
     parts: dict[str, int] = {}
     for name, value in inputs.items():
         if value is not None and not math.isnan(value):
-            parts[name] = int(_score_band(np.array([value], dtype=np.float64), BANDS[PART_INDEX[rows[name]]])[0])
+            parts[name] = digit(value, PART_INDEX[rows[name]])
     missing = tuple(name for name in inputs if name not in parts)
     parts["oxygen"] = OXYGEN_SCORE if oxygen else 0
     if consciousness is None:

@@ -1,0 +1,111 @@
+"""The alarm engine: readings in, few and true alarm events out, for gateway, cloud and replay alike.
+
+Every function takes the state and returns it; the state may be changed in place, so always go on with the returned one.
+`now` is log time, ms: in the cloud the Kafka timestamp of what was read last, on a gateway its clock. It is the only
+clock. Call `advance` at least every 30 s of it, without readings too: timers act then, and a longer jump than a minute
+is taken for a log that stood still. The rules are told, one by one, in :mod:`vitals.oracle`.
+"""
+
+from collections.abc import Iterable
+
+from vitals.actions import Action
+from vitals.alarms import AlarmEvent
+from vitals.engine import people, tree
+from vitals.engine.clock import tick
+from vitals.engine.flow import flow
+from vitals.engine.keep import restore, snapshot
+from vitals.engine.recall import resume
+from vitals.engine.rules import HANDOVER_MS, LOST
+from vitals.engine.state import State
+from vitals.patients import Placement
+from vitals.readings import Readings
+from vitals.status import Status
+
+Outcome = tuple[State, tuple[AlarmEvent, ...]]
+
+
+def empty(handover_s: float = HANDOVER_MS / 1000) -> State:
+    """Returns a state that knows nobody.
+
+    Args:
+        handover_s: After how long an unacknowledged high alarm passes to the next contact, s.
+    """
+    return State(round(handover_s * 1000))
+
+
+def place(state: State, placements: Iterable[Placement], now: int) -> Outcome:
+    """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device."""
+    scribe = tick(state, now)
+    people.place(scribe, placements)
+    return state, scribe.events()
+
+
+def discharge(state: State, patient: str, now: int) -> Outcome:
+    """Ends a patient's alarms and forgets the patient; their readings concern nobody until they are placed again."""
+    scribe = tick(state, now)
+    people.discharge(scribe, patient)
+    return state, scribe.events()
+
+
+def advance(state: State, readings: Readings, now: int) -> Outcome:
+    """Judges readings in arrival order; without any, time passes and timers act. Unassigned ones are passed over."""
+    scribe = tick(state, now)
+    if len(readings):
+        flow(scribe, readings)
+    return state, scribe.events()
+
+
+def act(state: State, action: Action, now: int) -> Outcome:
+    """Does what a person did; an unknown or ended alarm, or another patient's, changes nothing and gives no event."""
+    scribe = tick(state, now)
+    people.act(scribe, action)
+    return state, scribe.events()
+
+
+def report(state: State, status: Status, now: int) -> Outcome:
+    """Takes in how a gateway (with its devices) or a bridge is; one older than the newest known changes nothing."""
+    scribe = tick(state, now)
+    tree.report(scribe, status)
+    return state, scribe.events()
+
+
+def stalled(state: State, since: int | None, now: int) -> Outcome:
+    """Begins *pipeline stalled* (`since`, ms), or ends it (None); for the watchdog, which alone has a wall clock.
+
+    Log time stands still meanwhile, so `now` is the last log time; at the end, the first new one.
+    """
+    scribe = tick(state, now)
+    tree.stalled(scribe, since)
+    return state, scribe.events()
+
+
+def active(state: State) -> tuple[AlarmEvent, ...]:
+    """Returns the last event of every alarm that has not ended, latched ones included, by start and id."""
+    events = (c.alarm for c in state.alarms.values() if c.alarm is not None)
+    return tuple(sorted(events, key=lambda e: (e.start, e.id)))
+
+
+def pending(state: State, patient: str) -> bool:
+    """Whether a sign of the patient is pending or out of limits, or vital signs are lost: send readings at once."""
+    conditions = state.watched.get(state.index.get(patient, -1))
+    if conditions is None:
+        return False
+    return any(c is not None and (c.on or c.pend > 0 or c.doubt != 0) for c in conditions[: LOST + 1])
+
+
+__all__ = [
+    "Outcome",
+    "State",
+    "act",
+    "active",
+    "advance",
+    "discharge",
+    "empty",
+    "pending",
+    "place",
+    "report",
+    "restore",
+    "resume",
+    "snapshot",
+    "stalled",
+]

@@ -1,0 +1,84 @@
+"""Readings into the engine: what changes nothing is seen by NumPy at once, the rest goes step by step.
+
+Readings of one patient are judged one after another: a batch is cut into rounds that hold each patient once.
+"""
+
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.engine import single
+from vitals.engine.quiet import Round, quiet
+from vitals.engine.scribe import Scribe
+from vitals.engine.state import State
+from vitals.limits import PROFILES, LimitSet
+from vitals.readings import Readings
+
+FEW: Final = 8
+"""Fewer readings than this are sooner judged one by one than by NumPy."""
+CHUNK: Final = 16_384
+"""Readings judged at once: their temporaries stay in the processor's cache."""
+
+
+def flow(scribe: Scribe, readings: Readings) -> None:
+    """Applies readings in arrival order."""
+    rows = _rows(scribe.state, readings)
+    limit_sets = (*PROFILES, *reversed(readings.limit_sets))
+    for index in _rounds(scribe.state, rows):
+        for first in range(0, len(index), CHUNK):
+            _chunk(scribe, readings, rows, index[first : first + CHUNK], limit_sets)
+
+
+def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
+    """Returns the patients' rows, -1 for readings that concern nobody; a patient never heard of gets a row."""
+    patients = readings.patient.tolist()
+    rows = np.fromiter(map(state.index.get, patients, repeat(-1)), dtype=np.int64, count=len(patients))
+    for i in np.flatnonzero(rows < 0).tolist():
+        patient = patients[i]
+        if patient is not None and patient not in state.left:
+            rows[i] = state.row(patient)
+            state.wards[rows[i]], state.beds[rows[i]] = readings.ward[i], readings.bed[i]
+    return rows
+
+
+def _rounds(state: State, rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    index = np.flatnonzero(rows >= 0)
+    mine = rows[index]
+    place = np.arange(len(index), dtype=np.int32)
+    last = state.last
+    last[mine] = place
+    if (last[mine] == place).all():
+        if len(index):
+            yield index
+        return
+    order = np.argsort(mine, kind="stable")
+    in_order = mine[order]
+    begins = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
+    turn = np.arange(len(order)) - np.repeat(begins, np.diff(np.r_[begins, len(order)]))
+    by_turn = order[np.argsort(turn, kind="stable")]
+    for part in np.split(by_turn, np.cumsum(np.bincount(turn))[:-1]):
+        yield index[np.sort(part)]
+
+
+def _chunk(
+    scribe: Scribe,
+    readings: Readings,
+    rows: NDArray[np.int64],
+    index: NDArray[np.intp],
+    limit_sets: tuple[LimitSet, ...],
+) -> None:
+    state = scribe.state
+    if len(index) < FEW:
+        restless = index
+    else:
+        round_ = Round.gather(state, readings, rows, index, limit_sets=limit_sets, now=scribe.now)
+        at_rest = quiet(round_)
+        kept = round_.rows[at_rest]
+        state.times[kept] = round_.times[at_rest]
+        state.marks[kept] = round_.marks[at_rest]
+        restless = index[~at_rest]
+    for i in restless.tolist():
+        single.judge(scribe, readings, i, int(rows[i]), limit_sets[int(readings.limits[i])].limits)

@@ -1,0 +1,98 @@
+"""Snapshots: the whole state as bytes, and back."""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from vitals.alarms import AlarmEvent
+from vitals.engine.rules import CONDITIONS
+from vitals.engine.state import Condition, State
+from vitals.signs import FIELDS
+from vitals.status import Status
+
+VERSION: Final = 1
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A state on disk; only the engine that wrote it, or one with the same signs, reads it."""
+
+    version: int
+    fields: tuple[str, ...]
+    conditions: tuple[str, ...]
+    scalars: tuple[int, int, int, int]
+    names: list[str | None]
+    wards: list[str | None]
+    beds: list[str | None]
+    free: list[int]
+    watched: list[Condition]
+    faults: dict[str, Condition]
+    alarms: list[str]
+    known: dict[str, tuple[int, int]]
+    recalled: dict[str, AlarmEvent]
+    left: dict[str, int]
+    ahead: dict[int, dict[str, int]]
+    behind: dict[int, int]
+    statuses: dict[str, Status]
+    arrays: dict[str, bytes]
+
+
+_ARRAYS: Final = ("times", "marks", "pace", "told")
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Snapshot)
+
+
+def snapshot(state: State) -> bytes:
+    """Returns the state as bytes; the state is not changed, and its later changes do not reach the bytes."""
+    rows = len(state.names)
+    kept = [c for conditions in state.watched.values() for c in conditions if c is not None]
+    return _encoder.encode(
+        Snapshot(
+            version=VERSION,
+            fields=FIELDS,
+            conditions=CONDITIONS,
+            scalars=(state.handover_ms, state.now, state.next_due, state.next_forget),
+            names=state.names,
+            wards=state.wards,
+            beds=state.beds,
+            free=state.free,
+            watched=kept,
+            faults=state.faults,
+            alarms=list(state.alarms),
+            known=state.known,
+            recalled=state.recalled,
+            left=state.left,
+            ahead=state.ahead,
+            behind=state.behind,
+            statuses=state.statuses,
+            arrays={name: getattr(state, name)[:rows].tobytes() for name in _ARRAYS},
+        )
+    )
+
+
+def restore(data: bytes) -> State:
+    """Reads a snapshot.
+
+    Raises:
+        ValueError: The bytes are no snapshot, or one of other signs or rules; start empty and replay the log instead.
+    """
+    try:
+        kept = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a snapshot of the alarm engine: {error}; start empty and replay the log") from error
+    if kept.version != VERSION or kept.fields != FIELDS or kept.conditions != CONDITIONS:
+        raise ValueError(f"snapshot of version {kept.version} with signs {kept.fields}: start empty and replay the log")
+    state = State(kept.scalars[0], capacity=max(64, len(kept.names)))
+    _, state.now, state.next_due, state.next_forget = kept.scalars
+    state.names, state.wards, state.beds, state.free = kept.names, kept.wards, kept.beds, kept.free
+    state.index = {name: row for row, name in enumerate(kept.names) if name is not None}
+    for name in _ARRAYS:
+        array: Any = getattr(state, name)
+        array[: len(kept.names)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
+    state.known, state.recalled, state.left = kept.known, kept.recalled, kept.left
+    state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
+    for c in kept.watched:
+        state.conditions(c.row)[c.index] = c
+    by_id = {c.alarm.id: c for c in (*kept.watched, *kept.faults.values()) if c.alarm is not None}
+    state.alarms = {key: by_id[key] for key in kept.alarms}
+    return state

@@ -1,0 +1,121 @@
+"""What people do: place, discharge, acknowledge, pause, chart. The rules are told in `vitals.oracle`."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from vitals.actions import Act, Action
+from vitals.alarms import Inactivation, Phase
+from vitals.alarms import State as AlarmState
+from vitals.engine.apply import Words, judge_news2
+from vitals.engine.bedside import Bedside
+from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES
+from vitals.engine.scribe import Scribe
+from vitals.engine.settle import settle
+from vitals.engine.state import CHARTED, MIND, NEWEST, OXYGEN, PLACED_OXYGEN, SCALE2, SCORES, SEEN, Condition
+from vitals.limits import Limit
+from vitals.news2 import BANDS, CONSCIOUSNESS, NOT_SCORED
+from vitals.patients import Placement
+from vitals.scoring import ABSENT
+
+
+def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
+    """Takes in patients, or changes of them; of several devices the slowest gives the cadence."""
+    state = scribe.state
+    cadences: dict[str, float] = {}
+    for p in placements:
+        returned = state.left.pop(p.patient, 0)
+        first = p.patient not in state.index
+        row = state.row(p.patient)
+        if returned:
+            # What was sent before the discharge stays without effect.
+            state.times[row, NEWEST] = state.times[row, SEEN] = returned
+        cadences[p.patient] = max(p.cadence_s, cadences.get(p.patient, 0.0))
+        state.pace[row] = round(cadences[p.patient] * 1000), round(p.cuff_s * 1000)
+        state.wards[row], state.beds[row] = p.ward, p.bed
+        marks = state.marks[row]
+        if first or marks[PLACED_OXYGEN] != p.oxygen:
+            # What was charted since holds until the admission itself is changed.
+            marks[OXYGEN] = marks[PLACED_OXYGEN] = p.oxygen
+        marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES
+        c = state.conditions(row)[NEWS2] if row in state.watched else None
+        if c is not None and not marks[SCORES]:
+            _end(scribe, c, "NEWS2 is not for this profile")
+            settle(state, row)
+
+
+def discharge(scribe: Scribe, patient: str) -> None:
+    """Ends what is told of a patient, and forgets them; their stray readings concern nobody."""
+    state = scribe.state
+    row = state.index.get(patient)
+    if row is None:
+        state.left[patient] = scribe.now
+        return
+    for c in state.watched.get(row, []):
+        if c is not None:
+            _end(scribe, c, "the patient has left")
+    state.release(row)
+    state.left[patient] = scribe.now
+
+
+def _end(scribe: Scribe, c: Condition, why: str) -> None:
+    c.on, c.pend, c.doubt = False, 0, 0
+    if c.alarm is not None:
+        scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")
+
+
+def act(scribe: Scribe, action: Action) -> None:
+    """Does what a person did; on an alarm that is unknown, ended or another patient's nothing happens."""
+    if action.act is Act.CHART:
+        _chart(scribe, action)
+        return
+    c = scribe.state.alarms.get(action.alarm or "")
+    if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
+        return
+    if action.act is Act.ACKNOWLEDGE:
+        _acknowledge(scribe, c, action)
+    elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
+        c.paused_until = scribe.now + action.pause_s * 1000
+        scribe.step(c, Phase.UPDATE, t=action.t, inactivation=Inactivation.AUDIO_PAUSED, by=action.by)
+
+
+def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
+    if c.alarm is None or c.alarm.inactivation is Inactivation.ACKNOWLEDGED:
+        return
+    done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
+    if c.alarm.state is AlarmState.ACTIVE:
+        scribe.step(c, Phase.UPDATE, t=action.t, **done)
+        if c.row >= 0:
+            settle(scribe.state, c.row)
+        return
+    scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
+    if c.on:
+        # The breach that history brought meanwhile is one of its own.
+        c.since = c.target
+    settle(scribe.state, c.row)
+
+
+def _chart(scribe: Scribe, action: Action) -> None:
+    state = scribe.state
+    if action.patient in state.left or not action.patient:
+        return
+    row = state.row(action.patient)
+    words = Words(state, row)
+    if action.consciousness is not None and action.t >= words.times[CHARTED]:
+        words.times[CHARTED] = action.t
+        words.marks[MIND] = CONSCIOUSNESS[action.consciousness]
+    if action.oxygen is not None:
+        words.marks[OXYGEN] = int(action.oxygen)
+    charting = Bedside(
+        t=action.t,
+        values=[math.nan] * COUNT,
+        codes=[0] * COUNT,
+        digits=[ABSENT] * COUNT,
+        limits=(Limit(),) * COUNT,
+        parts=[NOT_SCORED] * len(BANDS),
+        live=True,
+        blind=False,
+        source={"patient": action.patient, "ward": state.wards[row], "bed": state.beds[row]},
+    )
+    judge_news2(scribe, row, charting, words, charted=True)
+    words.keep(state, row)

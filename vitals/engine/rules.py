@@ -1,0 +1,59 @@
+"""The numbers of the alarm rules, each with its reason. The rules themselves are told in :mod:`vitals.oracle`."""
+
+from typing import Final
+
+from vitals.signs import FIELDS, INDEX, SIGNS, Sign, Suspect
+
+COUNT: Final = len(SIGNS)
+LOST, NEWS2, SENSOR_OFF, LATE = range(COUNT, COUNT + 4)
+"""Places of the conditions that are not one sign's, after the signs'."""
+CONDITIONS: Final = (*FIELDS, "vital-signs-lost", "news2-risk", "sensor-off", "readings-late")
+
+LIVE_MS: Final = 120_000
+"""An older reading (event time against log time) is history: it pages nobody. Four times the usual 30 s batch."""
+AHEAD_MS: Final = 60_000
+"""Event time further ahead of the log than this is a wrong clock; the log's time is taken in its place."""
+BLIND_MS: Final = 120_000
+"""A patient unseen for longer (and for three cadences) was unwatched: the first breach after it waits for no delay."""
+INTERVALS: Final = 3
+"""A sign not heard of for this many of its intervals is lost; a pending breach does not span such a gap."""
+LOST_DELAY_MS: Final = 5_000
+"""A monitor declares asystole after some 3 to 5 s without a beat."""
+SENSOR_OFF_DELAY_MS: Final = 30_000
+"""A probe is moved from finger to finger within this time."""
+NEWS2_DELAY_MS: Final = 60_000
+"""The chart is made for observations taken over a minute, not for a single second's values."""
+CUFF_REPEAT_MS: Final = 20_000
+"""A cuff cannot inflate and deflate faster: a pressure sent sooner is the same measurement again."""
+HANDOVER_MS: Final = 120_000
+"""A high alarm that nobody acknowledges passes to the next contact after this time, and again."""
+STALL_MS: Final = 60_000
+"""Log time that jumps further than this stood still; timers do not run in a jump."""
+BEHIND_MS: Final = 120_000
+"""A patient of whom only late readings arrive for this long is not watched: *readings-late*."""
+FORGET_MS: Final = 48 * 3_600_000
+"""How long a discharged patient's stray readings are recognised, and an ended alarm's counter is kept."""
+FRESH_MS: Final = 600_000
+"""NEWS2 input of a continuous sign counts for this long, or two of its intervals if these are longer."""
+FRESH_SPOT_MS: Final = 6 * 3_600_000
+"""Temperature and consciousness are observations of 4- to 6-hourly rounds."""
+
+NEWS2_PROFILES: Final = frozenset({"adult", "copd", "home"})
+"""NEWS2 is not for patients under 16 years: no paediatric band is scored."""
+TRUSTED: Final = (int(Suspect.NONE), int(Suspect.CLOCK))
+"""A doubted clock does not make a value doubtful: its event time is the gateway's."""
+CUFF: Final = tuple(sign.sensor == "cuff" for sign in SIGNS)
+CONTINUOUS: Final = tuple(sign.sensor in {"ecg", "oximeter", "impedance"} for sign in SIGNS)
+"""Signs whose absence without a word tells of a loss; a thermometer or cuff merely has no new value."""
+PULSE: Final = (INDEX["hr"], INDEX["pr"])
+SPO2: Final = INDEX["spo2"]
+PARTS: Final = ("rr", "spo2", "sbp", "pulse", "temp")
+"""The measured inputs of NEWS2, in the order of their times."""
+
+
+def step(sign: Sign) -> float:
+    """Returns the worsening of an active alarm's value that is worth an update, in the sign's unit."""
+    return sign.max_step / 4
+
+
+STEPS: Final = tuple(step(sign) for sign in SIGNS)

@@ -1,0 +1,84 @@
+"""Writes events: numbers them, keeps what is active, arms the timers, and holds back what was told before."""
+
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, alarm_id
+from vitals.alarms import State as AlarmState
+from vitals.engine.state import UNTIMED, Condition, State
+
+
+class Scribe:
+    """Collects the events of one call.
+
+    Attributes:
+        state: The engine's state.
+        now: Log time, ms.
+        place: Place in the batch of the reading that is being judged; rounds do not change the order of events.
+    """
+
+    def __init__(self, state: State, now: int) -> None:
+        self.state = state
+        self.now = now
+        self.place = -1
+        self._events: list[tuple[int, AlarmEvent]] = []
+
+    def events(self) -> tuple[AlarmEvent, ...]:
+        """Returns what is to be told, in the order of the readings that decided."""
+        return tuple(event for _, event in sorted(self._events, key=itemgetter(0)))
+
+    def start(self, c: Condition, *, subject: str, condition: str, kind: Kind, t: int, text: str, **about: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent, which checks them
+        """Tells that an alarm begins; `about` holds the further fields of the event."""
+        event = AlarmEvent(
+            id=alarm_id(subject, condition, c.since),
+            n=0,
+            subject=subject,
+            condition=condition,
+            kind=kind,
+            priority=Priority(c.level),
+            phase=Phase.START,
+            state=AlarmState.ACTIVE,
+            start=c.since,
+            t=t,
+            log_t=self.now,
+            text=text,
+            **about,
+        )
+        self._tell(c, event, self.now)
+
+    def step(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - see `start`
+        """Tells a further step of an alarm; `at` is the log time from which its next timer runs."""
+        if c.alarm is None:
+            raise ValueError("a step of an alarm that was never told")
+        changes = {"by": None, "handover": c.alarm.handover} | changes
+        event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)
+        self._tell(c, event, self.now if at is None else at)
+
+    def _tell(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        state = self.state
+        ended = event.state is AlarmState.INACTIVE
+        c.alarm = None if ended else event
+        if ended:
+            state.alarms.pop(event.id, None)
+        else:
+            state.alarms[event.id] = c
+        self.arm(c, event, at)
+        if event.n > state.known.get(event.id, (-1, 0))[0]:
+            self._events.append((self.place, event))
+
+    def arm(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        """Sets the timers of an alarm after an event, counted from log time `at`."""
+        if event.inactivation is not Inactivation.AUDIO_PAUSED:
+            c.paused_until = 0
+        calls = (
+            event.priority is Priority.HIGH
+            and event.state is AlarmState.ACTIVE
+            and event.inactivation is Inactivation.NONE
+        )
+        if not calls:
+            c.due = 0
+        elif not c.due or event.phase in (Phase.START, Phase.ESCALATE):
+            c.due = at + self.state.handover_ms
+        self.state.next_due = min(self.state.next_due, c.due or UNTIMED, c.paused_until or UNTIMED)

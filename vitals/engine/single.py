@@ -1,0 +1,74 @@
+"""One reading after another, exactly: what comes alone, and what may change something."""
+
+import math
+
+from vitals.engine import late
+from vitals.engine.apply import Words, apply
+from vitals.engine.bedside import Bedside, about, breach, parts
+from vitals.engine.rules import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
+from vitals.engine.scribe import Scribe
+from vitals.limits import Limit
+from vitals.readings import Readings
+from vitals.signs import SUSPECT_BITS, Suspect
+
+_MASK = (1 << SUSPECT_BITS) - 1
+_SHIFTS = tuple(range(0, COUNT * SUSPECT_BITS, SUSPECT_BITS))
+_WORDS = (Suspect.DROPOUT, Suspect.SENSOR_OFF)
+
+
+def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
+    """Judges reading `i` of a batch.
+
+    Args:
+        scribe: Where events go.
+        readings: The batch.
+        i: Place in it.
+        row: Patient's row.
+        limits: Limits in force, one per sign.
+    """
+    state = scribe.state
+    scribe.place = i
+    words = Words(state, row)
+    raw = int(readings.t[i])
+    suspect = int(readings.suspect[i])
+    codes = [(suspect >> shift) & _MASK for shift in _SHIFTS] if suspect else [0] * COUNT
+    values = [v if math.isfinite(v) else math.nan for v in readings.values[i].tolist()]
+    if raw - scribe.now > AHEAD_MS:
+        t = max(scribe.now, words.seen + 1)
+        if late.repeated(scribe, row, str(readings.device[i]), raw):
+            return
+    else:
+        t = raw
+        if _too_late(words, t, values, codes):
+            late.note(scribe, row, about(readings, i))
+            return
+        late.set_right(scribe, row)
+    live = scribe.now - t <= LIVE_MS
+    if live:
+        late.caught_up(scribe, row, t)
+    trusted = [v if code in TRUSTED else math.nan for v, code in zip(values, codes, strict=True)] if suspect else values
+    reading = Bedside(
+        t=t,
+        values=values,
+        codes=codes,
+        digits=[breach(v, limit) for v, limit in zip(values, limits, strict=True)],
+        limits=limits,
+        parts=parts(trusted),
+        live=live,
+        blind=words.seen > 0 and t - words.seen > max(BLIND_MS, INTERVALS * words.cadence),
+        source=(readings, i),
+    )
+    apply(scribe, row, reading, words)
+
+
+def _too_late(words: Words, t: int, values: list[float], codes: list[int]) -> bool:
+    """Takes out of a reading what is late; returns whether that is all of it."""
+    said = kept = False
+    for s in range(COUNT):
+        if values[s] == values[s] or codes[s] in _WORDS:
+            said = True
+            if t <= words.newest[s]:
+                values[s], codes[s] = math.nan, 0
+            else:
+                kept = True
+    return not kept and (said or t <= words.seen)

@@ -1,0 +1,175 @@
+"""The engine's state: arrays over patients for what every reading touches, objects for the few that need attention.
+
+`times`, `marks`, `pace` and `told` have one row per patient, so that one gather brings all that a quiet reading needs.
+Only a patient with something pending, active, latched, lost or off has a list of `Condition` in `watched`.
+"""
+
+import math
+from typing import Final, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.alarms import AlarmEvent
+from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS
+from vitals.news2 import BANDS, NOT_SCORED
+from vitals.status import Status
+
+Number = TypeVar("Number", bound=np.generic)
+
+# Columns of `times`, ms: newest word on each sign, newest trusted NEWS2 inputs, newest reading of the patient.
+NEWEST: Final = slice(0, COUNT)
+SCORED: Final = slice(COUNT, COUNT + 5)
+SEEN: Final = COUNT + 5
+CHARTED: Final = COUNT + 6
+TIMES: Final = COUNT + 7
+
+# Columns of `marks`: newest NEWS2 digits; the digit that changes nothing, per condition; a value was had; lost; off.
+PARTS: Final = slice(0, len(BANDS))
+CALM: Final = slice(PARTS.stop, PARTS.stop + len(CONDITIONS))
+HAD: Final = slice(CALM.stop, CALM.stop + COUNT)
+GONE: Final = slice(HAD.stop, HAD.stop + COUNT)
+OFF: Final = slice(GONE.stop, GONE.stop + COUNT)
+SCORES, SCALE2, OXYGEN, PLACED_OXYGEN, MIND, BUSY = range(OFF.stop, OFF.stop + 6)
+MARKS: Final = OFF.stop + 6
+
+NOT_CHARTED: Final = -1
+RESTLESS: Final = -1
+"""Calm digit of a condition that every reading may change."""
+DEFAULT_CADENCE_MS: Final = 30_000
+UNTIMED: Final = 2**62
+
+
+class Condition(msgspec.Struct, array_like=True):
+    """One condition of one patient (or of a piece of equipment) that is not at rest.
+
+    Attributes:
+        row: Patient's row; -1 for equipment.
+        index: Place in `CONDITIONS`.
+        on: Whether the condition holds, told or not.
+        pend: Event time since which it is pending, ms; 0 when it is not.
+        since: Event time at which it began, ms.
+        level: Priority that it has, told or not.
+        side: -1 below, 1 above.
+        doubt: Side beyond whose extreme bound the sign's last value was, though suspect; 0 none.
+        target: Level that a pending NEWS2 change leads to, or the signs that a sensor-off alarm has told of.
+        alarm: Last event, while an alarm is told and not ended.
+        told: Value last told.
+        paused_until: Log time at which an audio pause ends, ms; 0 none.
+        due: Log time of the next handover, ms; 0 none.
+    """
+
+    row: int
+    index: int
+    on: bool = False
+    pend: int = 0
+    since: int = 0
+    level: int = 0
+    side: int = 0
+    doubt: int = 0
+    target: int = 0
+    alarm: AlarmEvent | None = None
+    told: float = math.nan
+    paused_until: int = 0
+    due: int = 0
+
+    def idle(self) -> bool:
+        """Whether nothing is left to remember."""
+        return not self.on and not self.pend and not self.doubt and self.alarm is None
+
+
+class State:
+    """All that the engine knows; made by `vitals.engine.empty`, changed in place by the engine alone."""
+
+    def __init__(self, handover_ms: int = HANDOVER_MS, capacity: int = 64) -> None:
+        self.handover_ms = handover_ms
+        self.now = 0
+        self.next_due = UNTIMED
+        self.next_forget = 0
+        self.index: dict[str, int] = {}
+        self.names: list[str | None] = []
+        self.wards: list[str | None] = []
+        self.beds: list[str | None] = []
+        self.free: list[int] = []
+        self.watched: dict[int, list[Condition | None]] = {}
+        self.alarms: dict[str, Condition] = {}
+        self.known: dict[str, tuple[int, int]] = {}
+        self.recalled: dict[str, AlarmEvent] = {}
+        self.left: dict[str, int] = {}
+        self.ahead: dict[int, dict[str, int]] = {}
+        self.behind: dict[int, int] = {}
+        self.statuses: dict[str, Status] = {}
+        self.faults: dict[str, Condition] = {}
+        self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
+        self.marks: NDArray[np.int8] = np.zeros((capacity, MARKS), dtype=np.int8)
+        self.pace: NDArray[np.int32] = np.zeros((capacity, 2), dtype=np.int32)
+        self.told: NDArray[np.float32] = np.zeros((capacity, COUNT), dtype=np.float32)
+        self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
+
+    def row(self, patient: str) -> int:
+        """Returns the patient's row, made when there is none yet."""
+        row = self.index.get(patient)
+        if row is not None:
+            return row
+        if self.free:
+            row = self.free.pop()
+            self.names[row], self.wards[row], self.beds[row] = patient, None, None
+        else:
+            row = len(self.names)
+            self.names.append(patient)
+            self.wards.append(None)
+            self.beds.append(None)
+            if row == len(self.times):
+                self._grow(max(64, row + row // 2))
+        self.index[patient] = row
+        self._clear(row)
+        return row
+
+    def _clear(self, row: int) -> None:
+        self.times[row] = 0
+        self.marks[row] = 0
+        self.marks[row, PARTS] = NOT_SCORED
+        self.marks[row, MIND] = NOT_CHARTED
+        self.pace[row] = DEFAULT_CADENCE_MS, 0
+        self.told[row] = math.nan
+
+    def _grow(self, capacity: int) -> None:
+        self.times = _enlarge(self.times, capacity)
+        self.marks = _enlarge(self.marks, capacity)
+        self.pace = _enlarge(self.pace, capacity)
+        self.told = _enlarge(self.told, capacity)
+        self.last = np.zeros(capacity, dtype=np.int32)
+
+    def reserve(self, patients: int) -> None:
+        """Makes room for this many patients at once."""
+        if patients > len(self.times):
+            self._grow(patients)
+
+    def release(self, row: int) -> None:
+        """Frees a row; what is told of it must have ended."""
+        name = self.names[row]
+        if name is not None:
+            del self.index[name]
+        self.names[row] = None
+        self.watched.pop(row, None)
+        self.ahead.pop(row, None)
+        self.behind.pop(row, None)
+        self.free.append(row)
+
+    def conditions(self, row: int) -> list[Condition | None]:
+        """Returns the conditions of a row, for changing."""
+        conditions = self.watched.get(row)
+        if conditions is None:
+            conditions = self.watched[row] = [None] * len(CONDITIONS)
+        return conditions
+
+    def nbytes(self) -> int:
+        """Returns the bytes of the arrays."""
+        return self.times.nbytes + self.marks.nbytes + self.pace.nbytes + self.told.nbytes + self.last.nbytes
+
+
+def _enlarge(array: NDArray[Number], capacity: int) -> NDArray[Number]:
+    larger = np.zeros((capacity, array.shape[1]), dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger

@@ -1,0 +1,212 @@
+"""Technical alarms as a tree: device silent, gateway down, bridge down, pipeline stalled; parents inhibit children.
+
+While a parent is active no child begins, and children that are active end: what covers them says more. When the parent
+ends, what still fails begins anew. So forty silent devices behind one dead gateway are one alarm, and a device that is
+still silent when its gateway is back is one alarm again. A sensor-off alarm ends when its device falls silent.
+
+The bridge judges its gateways, so a bridge that is down is the parent of the gateways that it last spoke for: those its
+status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from vitals.alarms import Kind, Phase, Priority
+from vitals.alarms import State as AlarmState
+from vitals.engine.rules import CONDITIONS, SENSOR_OFF
+from vitals.engine.scribe import Scribe
+from vitals.engine.settle import settle
+from vitals.engine.state import Condition, State
+from vitals.status import DeviceStatus, Health, Status
+
+DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN = "device-silent", "gateway-down", "bridge-down"
+PIPELINE_STALLED: Final = "pipeline-stalled"
+PIPELINE: Final = "pipeline"
+PRIORITIES: Final = {
+    DEVICE_SILENT: Priority.MEDIUM,
+    GATEWAY_DOWN: Priority.MEDIUM,
+    BRIDGE_DOWN: Priority.HIGH,
+    PIPELINE_STALLED: Priority.HIGH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something technical that is wrong now.
+
+    Attributes:
+        subject: Device, gateway, bridge or "pipeline".
+        condition: Name of the technical condition.
+        text: What is wrong, for a person.
+        gateway: Gateway that it concerns.
+        device: Device that it concerns.
+        patient: Patient whom it concerns.
+    """
+
+    subject: str
+    condition: str
+    text: str
+    gateway: str | None = None
+    device: str | None = None
+    patient: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names the fault, however often it comes."""
+        return f"{self.subject}.{self.condition}"
+
+
+def report(scribe: Scribe, status: Status) -> None:
+    """Takes in a status; one older than the newest of its sender is passed over."""
+    state = scribe.state
+    key = f"{status.kind}/{status.id}"
+    known = state.statuses.get(key)
+    if known is not None and status.t < known.t:
+        return
+    if status.kind == "gateway" and status.health is not Health.UP and known is not None and not status.devices:
+        # A last will knows nothing of the devices.
+        devices = known.devices
+    else:
+        devices = status.devices
+    state.statuses[key] = status if devices is status.devices else _with_devices(status, devices)
+    covered = [status] if status.kind == "gateway" else _gateways(state)
+    if status.kind == "bridge":
+        _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, status.t)
+    for gateway in covered:
+        _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
+
+
+def stalled(scribe: Scribe, since: int | None) -> None:
+    """Begins (or, with None, ends) *pipeline stalled*; it alone is judged by the wall clock, by the caller."""
+    state = scribe.state
+    fault = Fault(PIPELINE, PIPELINE_STALLED, "the pipeline stands still: no reading is being judged")
+    if since is not None:
+        if fault.key in state.faults:
+            return
+        _end(scribe, [key for key in state.faults if key != fault.key], since, "covered by pipeline-stalled")
+        _reconcile(scribe, [fault], {fault.key}, since)
+        return
+    _end(scribe, [fault.key] if fault.key in state.faults else [], scribe.now, "readings are judged again")
+    for status in list(state.statuses.values()):
+        if status.kind == "bridge":
+            _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, scribe.now)
+    for status in _gateways(state):
+        _judge_gateway(scribe, status, scribe.now)
+
+
+def _with_devices(status: Status, devices: tuple[DeviceStatus, ...]) -> Status:
+    return Status(id=status.id, kind=status.kind, health=status.health, t=status.t, devices=devices)
+
+
+def _gateways(state: State) -> list[Status]:
+    return [s for s in state.statuses.values() if s.kind == "gateway"]
+
+
+def _stalled(state: State) -> bool:
+    return f"{PIPELINE}.{PIPELINE_STALLED}" in state.faults
+
+
+def _bridge_faults(state: State, status: Status) -> list[Fault]:
+    if status.health is Health.UP or _stalled(state):
+        return []
+    return [Fault(status.id, BRIDGE_DOWN, f"bridge {status.id} is {status.health.value}: its gateways are not heard")]
+
+
+def _covered_by_bridge(state: State, gateway: str) -> bool:
+    bridges = [s for s in state.statuses.values() if s.kind == "bridge"]
+    for bridge in bridges:
+        mine = {d.device for d in bridge.devices}
+        covers = gateway in mine if mine else len(bridges) == 1
+        if covers and bridge.health is not Health.UP:
+            return True
+    return False
+
+
+def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
+    state = scribe.state
+    scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
+    scope |= {k for k, c in state.faults.items() if c.alarm is not None and c.alarm.gateway == status.id}
+    faults: list[Fault] = []
+    if not _stalled(state) and not _covered_by_bridge(state, status.id):
+        if status.health is not Health.UP:
+            text = f"gateway {status.id} is {status.health.value}: {_beds(status)} without remote monitoring"
+            faults = [Fault(status.id, GATEWAY_DOWN, text, gateway=status.id)]
+        else:
+            faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+    _reconcile(scribe, faults, scope, t)
+
+
+def _beds(status: Status) -> str:
+    count = len({d.patient for d in status.devices if d.patient})
+    return "1 patient" if count == 1 else f"{count} patients"
+
+
+def _silent(status: Status, device: DeviceStatus) -> Fault:
+    text = f"device {device.device} is {device.health.value}: no readings arrive from it"
+    return Fault(device.device, DEVICE_SILENT, text, gateway=status.id, device=device.device, patient=device.patient)
+
+
+def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> None:
+    """Begins the faults that are new, and ends what is in scope and no longer a fault."""
+    state = scribe.state
+    wanted = {fault.key: fault for fault in faults}
+    _end(
+        scribe,
+        [k for k in list(state.faults) if k in scope and k not in wanted],
+        t,
+        "over, or covered by another alarm",
+    )
+    for key, fault in wanted.items():
+        if key not in state.faults:
+            _start(scribe, fault, t)
+
+
+def _start(scribe: Scribe, fault: Fault, t: int) -> None:
+    state = scribe.state
+    c = state.faults[fault.key] = Condition(-1, -1, on=True, since=t, level=PRIORITIES[fault.condition])
+    ward, bed = _where(state, fault)
+    scribe.start(
+        c,
+        subject=fault.subject,
+        condition=fault.condition,
+        kind=Kind.TECHNICAL,
+        t=t,
+        text=fault.text,
+        gateway=fault.gateway,
+        device=fault.device,
+        patient=fault.patient,
+        ward=ward,
+        bed=bed,
+    )
+    if fault.condition == DEVICE_SILENT and fault.device is not None:
+        _end_sensor_off(scribe, fault.device, t)
+
+
+def _where(state: State, fault: Fault) -> tuple[str | None, str | None]:
+    """Returns ward and bed: of a gateway the ward of most of its patients, so that somebody is told."""
+    if fault.patient is not None:
+        row = state.index.get(fault.patient)
+        return (None, None) if row is None else (state.wards[row], state.beds[row])
+    status = state.statuses.get(f"gateway/{fault.gateway}")
+    rows = [state.index.get(d.patient or "") for d in status.devices] if status else []
+    wards = Counter(w for row in rows if row is not None and (w := state.wards[row]) is not None)
+    return (wards.most_common(1)[0][0] if wards else None), None
+
+
+def _end(scribe: Scribe, keys: list[str], t: int, why: str) -> None:
+    for key in keys:
+        c = scribe.state.faults.pop(key)
+        if c.alarm is not None:
+            scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.text}: {why}")
+
+
+def _end_sensor_off(scribe: Scribe, device: str, t: int) -> None:
+    state = scribe.state
+    for c in list(state.alarms.values()):
+        if c.index == SENSOR_OFF and c.alarm is not None and c.alarm.subject == device:
+            scribe.step(
+                c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{CONDITIONS[SENSOR_OFF]}: the device is silent"
+            )
+            c.on = False
+            settle(state, c.row)

@@ -1,0 +1,94 @@
+"""What the oracle remembers of a patient, and one reading as it sees it."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from vitals.alarms import AlarmEvent, Inactivation, Priority
+from vitals.limits import Limit
+from vitals.signs import SIGNS, Suspect
+
+LOW, MEDIUM, HIGH = Priority.LOW, Priority.MEDIUM, Priority.HIGH
+PRESSURES = {sign.field for sign in SIGNS if sign.sensor == "cuff"}
+
+
+@dataclass
+class Condition:
+    """What is wrong in one respect, and what was told of it."""
+
+    name: str
+    holds: bool = False
+    pending_since: int | None = None
+    since: int = 0
+    level: int = 0
+    side: int = 0
+    doubt: int = 0
+    goal: int = 0
+    mentioned: set[str] = field(default_factory=set)
+    alarm: AlarmEvent | None = None
+    told: float = math.nan
+    paused_until: int | None = None
+    handover_due: int | None = None
+
+    def held(self) -> bool:
+        """A high alarm that nobody has acknowledged neither ends nor sinks: somebody must see it."""
+        return self.alarm is not None and self.alarm.priority is HIGH and not self.acknowledged()
+
+    def acknowledged(self) -> bool:
+        """Whether somebody has acknowledged the alarm since it began or last became worse."""
+        return self.alarm is not None and self.alarm.inactivation is Inactivation.ACKNOWLEDGED
+
+
+@dataclass
+class Reading:
+    """One reading, without the values that are late."""
+
+    t: int
+    values: dict[str, float]
+    codes: dict[str, int]
+    limits: dict[str, Limit]
+    live: bool
+    about: dict[str, Any]
+    blind: bool = False
+    lost_word: bool = False
+    off_word: bool = False
+
+    def trusted(self, sign: str) -> bool:
+        """Whether there is a value that is not suspect; a doubted clock does not make a value doubtful."""
+        return sign in self.values and self.codes[sign] in (Suspect.NONE, Suspect.CLOCK)
+
+
+@dataclass
+class Patient:
+    """What is remembered of one patient."""
+
+    cadence_ms: int = 30_000
+    cuff_ms: int = 0
+    ward: str | None = None
+    bed: str | None = None
+    scored: bool = False
+    scale2: bool = False
+    oxygen: bool = False
+    placed_oxygen: bool | None = None
+    mind: tuple[str, int] | None = None
+    seen: int = 0
+    newest: dict[str, int] = field(default_factory=dict)
+    had: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    off: set[str] = field(default_factory=set)
+    inputs: dict[str, tuple[float, int]] = field(default_factory=dict)
+    conditions: dict[str, Condition] = field(default_factory=dict)
+    late_since: int | None = None
+    ahead: dict[str, int] = field(default_factory=dict)
+
+    def interval(self, sign: str) -> int:
+        """Time between two values of a sign, ms."""
+        return self.cuff_ms if self.cuff(sign) else self.cadence_ms
+
+    def cuff(self, sign: str) -> bool:
+        """Whether the sign is measured by a cuff now and then."""
+        return self.cuff_ms > 0 and sign in PRESSURES
+
+    def condition(self, name: str) -> Condition:
+        """The condition of that name, made at rest when there is none."""
+        return self.conditions.setdefault(name, Condition(name))

@@ -1,0 +1,136 @@
+"""Time, and telling: which events a change gives, and when timers act."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.engine import rules
+from vitals.oracle.patient import HIGH, Condition, Patient, Reading
+
+
+class Teller:
+    """All patients, log time, and the events of the present call."""
+
+    def __init__(self, handover_ms: int = rules.HANDOVER_MS) -> None:
+        self.handover_ms = handover_ms
+        self.now = 0
+        self.patients: dict[str, Patient] = {}
+        self.left: dict[str, int] = {}
+        self.events: list[AlarmEvent] = []
+
+    def tick(self, now: int) -> None:
+        """Log time is the only clock. It never runs backwards; when it jumps by more than a minute, it stood still.
+
+        Timers have due times in log time and act in their order. They do not run in a jump. An audio pause ends when
+        its time is over. A high alarm that is active, not paused and not acknowledged passes to the next contact after
+        two minutes, and again after two more.
+        """
+        before, self.now, self.events = self.now, max(now, self.now), []
+        timed = [c for p in self.patients.values() for c in p.conditions.values()]
+        if before and self.now - before > rules.STALL_MS:
+            for c in timed:
+                c.paused_until = None if c.paused_until is None else c.paused_until + self.now - before
+                c.handover_due = None if c.handover_due is None else c.handover_due + self.now - before
+        while True:
+            waiting = [(c.paused_until or c.handover_due, c.alarm.id, c) for c in timed if c.alarm]
+            due = [(when, key, c) for when, key, c in waiting if when is not None and when <= self.now]
+            if not due:
+                return
+            when, _, c = min(due, key=lambda entry: entry[:2])
+            if c.paused_until:
+                self.tell(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
+            elif c.alarm:
+                c.handover_due = when + self.handover_ms
+                self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+
+    def tell(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent
+        """Tells one step: numbered, at event time `t`; timers that it starts run from log time `at`."""
+        if c.alarm is None:
+            return
+        fields = {"by": None, "text": ""} | changes
+        event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **fields)
+        self.publish(c, event, self.now if at is None else at)
+
+    def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        """Keeps what was told, and sets the timers: a start or an escalation calls the first contact anew."""
+        self.events.append(event)
+        c.alarm = None if event.state is State.INACTIVE else event
+        if event.inactivation is not Inactivation.AUDIO_PAUSED:
+            c.paused_until = None
+        calls = event.priority is HIGH and event.state is State.ACTIVE and event.inactivation is Inactivation.NONE
+        if not calls:
+            c.handover_due = None
+        elif c.handover_due is None or event.phase in (Phase.START, Phase.ESCALATE):
+            c.handover_due = at + self.handover_ms
+
+    def begin(self, c: Condition, level: int) -> None:
+        """A pending condition holds from now on. A latched alarm comes alive again, as high as it was."""
+        began, c.pending_since, c.holds = c.pending_since or 0, None, True
+        if c.alarm is None:
+            c.since, c.level = began, level
+        else:
+            c.goal, c.level = began, c.alarm.priority
+
+    def over(self, c: Condition, r: Reading, value: float | None) -> None:
+        """The condition is over. The end is told even of history: it pages nobody."""
+        c.holds = False
+        if c.alarm is None:
+            return
+        about = decider(r) | {"value": value}
+        if not c.held():
+            self.tell(c, Phase.END, t=r.t, state=State.INACTIVE, **about)
+        elif c.alarm.state is State.ACTIVE:
+            self.tell(c, Phase.UPDATE, t=r.t, state=State.LATCHED, inactivation=Inactivation.NONE, **about)
+
+    def start(
+        self, c: Condition, r: Reading, kind: Kind, *, t: int, value: float | None = None, bound: float | None = None
+    ) -> None:
+        """Tells of a new alarm; its id is what, of whom, and when it began."""
+        subject = str(r.about["device" if c.name == "sensor-off" else "patient"])
+        event = AlarmEvent(
+            id=alarm_id(subject, c.name, c.since), n=0, subject=subject, condition=c.name, kind=kind,
+            priority=Priority(c.level), phase=Phase.START, state=State.ACTIVE, start=c.since, t=t, log_t=self.now,
+            text="", value=value, limit=bound, **r.about,
+        )  # fmt: skip
+        self.publish(c, event, self.now)
+
+    def tell_difference(
+        self,
+        c: Condition,
+        r: Reading,
+        kind: Kind,
+        value: float | None,
+        bound: float | None,
+        *,
+        news: bool = False,
+        turned: bool = False,
+    ) -> None:
+        """Tells what a condition that holds has become, if the reading is live and anything is to be told."""
+        if not r.live:
+            return
+        if c.alarm is None:
+            c.told = math.nan if value is None else value
+            self.start(c, r, kind, t=r.t, value=value, bound=bound)
+            return
+        before = c.alarm.priority
+        latched = c.alarm.state is State.LATCHED
+        if c.level == before and not (news or turned or latched):
+            return
+        phase = Phase.ESCALATE if c.level > before else Phase.DEESCALATE if c.level < before else Phase.UPDATE
+        again = {"inactivation": Inactivation.NONE, "handover": 0} if c.level > before or turned else {}
+        changes: dict[str, Any] = {
+            "priority": Priority(c.level),
+            "state": State.ACTIVE,
+            "value": value,
+            "limit": bound,
+            **again,
+        }
+        c.told = math.nan if value is None else value
+        self.tell(c, phase, t=r.t, **changes, **decider(r))
+
+
+def decider(r: Reading) -> dict[str, Any]:
+    """What of the reading that decided goes into an event."""
+    return {k: v for k, v in r.about.items() if k != "patient"}
