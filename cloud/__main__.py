@@ -1,0 +1,58 @@
+"""`python -m cloud <job>`: starts one job, importing only what that job needs."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+DAEMONS: Final = {
+    "score": ("cloud.score", "Spark: readings against limits and NEWS2, vitals -> vitals.scored"),
+    "archive": ("cloud.archive", "Spark: topics -> Parquet and manifests in the lake"),
+    "load": ("cloud.load", "manifests -> warehouse"),
+    "watch": ("cloud.watch", "Ray: vitals.scored -> each patient's state -> alarms"),
+    "notify": ("cloud.notify", "alarms -> the people on duty, by SNS"),
+}
+COMMANDS: Final = {
+    "topics": ("cloud.topics_job", "creates the Kafka topics, or brings their settings up to date"),
+    "admit": ("cloud.admit", "ROSTER.csv -> patients"),
+    "discharge": ("cloud.admit_discharge", "PATIENT leaves"),
+    "duty": ("cloud.duty", "ROTA.csv -> contacts"),
+    "act": ("cloud.act", "acknowledge, audio-pause or chart"),
+    "tail": ("cloud.tail", "prints a topic, one reading or event a line"),
+    "samples": ("cloud.samples", "writes a roster and a rota of invented people"),
+}
+
+
+def usage() -> str:
+    """Returns the help text."""
+    lines = ["usage: python -m cloud JOB [ARGUMENTS]", "", "daemons (settings come from the environment):"]
+    lines += [f"  {name:10} {text}" for name, (_, text) in DAEMONS.items()]
+    lines += ["", "commands (JOB --help tells more):"]
+    lines += [f"  {name:10} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the job that the first argument names.
+
+    Returns:
+        Its exit status; 2 when there is no such job.
+    """
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        (sys.stdout if argv else sys.stderr).write(usage())
+        return 0 if argv else 2
+    job, *rest = argv
+    if job in DAEMONS:
+        if rest:
+            sys.stderr.write(f"python -m cloud {job} takes no arguments, its settings are environment variables\n")
+            return 2
+        return int(importlib.import_module(DAEMONS[job][0]).run(os.environ))
+    if job in COMMANDS:
+        return int(importlib.import_module(COMMANDS[job][0]).run(rest, os.environ))
+    sys.stderr.write(f"unknown job {job!r}\n\n{usage()}")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

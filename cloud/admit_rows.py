@@ -1,0 +1,127 @@
+"""CSV files read strictly: every complaint names its line, and nothing is loaded while one stands."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+MAX_CELL: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[T]):
+    """What a file holds.
+
+    Attributes:
+        rows: (line number, value) of every good row.
+        errors: One line of text for each bad row.
+    """
+
+    rows: tuple[tuple[int, T], ...]
+    errors: tuple[str, ...]
+
+
+def read(
+    lines: Iterable[str], build: Callable[[Mapping[str, str]], T], *, required: frozenset[str], optional: frozenset[str]
+) -> Table[T]:
+    """Reads rows of a CSV file with a header.
+
+    Args:
+        lines: Lines of the file.
+        build: Makes a value of one row, cells stripped; raises ValueError for a bad one.
+        required: Columns that must be there, with a value in every row.
+        optional: Columns that may be there, and may be empty.
+    """
+    reader = csv.DictReader(lines, restkey="", strict=True)
+    try:
+        header = {name.strip() for name in reader.fieldnames or ()}
+    except csv.Error as error:
+        return Table((), (f"line 1: {error}",))
+    problems = _header(header, required, optional)
+    if problems:
+        return Table((), tuple(problems))
+    rows, errors = [], []
+    try:
+        for row in reader:
+            try:
+                rows.append((reader.line_num, build(_cells(row, required))))
+            except ValueError as error:
+                errors.append(f"line {reader.line_num}: {error}")
+    except csv.Error as error:
+        errors.append(f"line {reader.line_num}: {error}")
+    if not rows and not errors:
+        errors.append("line 2: there is no row below the header")
+    return Table(tuple(rows), tuple(errors))
+
+
+def _header(header: set[str], required: frozenset[str], optional: frozenset[str]) -> list[str]:
+    found = []
+    if missing := required - header:
+        found.append(f"line 1: missing columns {', '.join(sorted(missing))}")
+    if unknown := header - required - optional:
+        known = ", ".join(sorted(required | optional))
+        found.append(f"line 1: unknown columns {', '.join(sorted(unknown))}; known are {known}")
+    return found
+
+
+def _cells(row: Mapping[str, object], required: frozenset[str]) -> dict[str, str]:
+    if row.get(""):
+        raise ValueError("more cells than the header has")
+    cells = {}
+    for name, cell in row.items():
+        if name == "":
+            continue
+        if not isinstance(cell, str):
+            raise ValueError(f"fewer cells than the header has: {name} is missing")
+        text = cell.strip()
+        if len(text) > MAX_CELL or any(ord(c) < ord(" ") for c in text):
+            raise ValueError(f"{name} is longer than {MAX_CELL} characters or holds control characters")
+        cells[name.strip()] = text
+    if empty := sorted(name for name in required if not cells.get(name)):
+        raise ValueError(f"{', '.join(empty)} must not be empty")
+    return cells
+
+
+def number(cells: Mapping[str, str], name: str, default: float) -> float:
+    """Returns a number, `default` for an empty cell.
+
+    Raises:
+        ValueError: The cell is no number.
+    """
+    raw = cells.get(name) or str(default)
+    try:
+        return float(raw)
+    except ValueError:
+        raise ValueError(f"{name} {raw!r} is not a number") from None
+
+
+def flag(cells: Mapping[str, str], name: str) -> bool:
+    """Returns yes or no, no for an empty cell.
+
+    Raises:
+        ValueError: The cell is neither.
+    """
+    raw = (cells.get(name) or "no").lower()
+    if raw in {"yes", "true", "1"}:
+        return True
+    if raw in {"no", "false", "0"}:
+        return False
+    raise ValueError(f"{name} {raw!r} is neither yes nor no")
+
+
+def moment(cells: Mapping[str, str], name: str) -> int:
+    """Returns a time, UTC epoch ms.
+
+    Raises:
+        ValueError: The cell is not ISO 8601 with an offset: a local time is ambiguous twice a year.
+    """
+    raw = cells[name]
+    try:
+        parsed = datetime.fromisoformat(raw)
+    except ValueError:
+        raise ValueError(f"{name} {raw!r} is not an ISO 8601 time such as 2026-11-22T07:00:00+00:00") from None
+    if parsed.tzinfo is None:
+        raise ValueError(f"{name} {raw!r} has no offset: write 2026-11-22T07:00:00+00:00 or …Z")
+    return round(parsed.timestamp() * 1000)

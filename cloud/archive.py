@@ -1,0 +1,169 @@
+"""The archive job: topics into Parquet objects and manifests, each record exactly once.
+
+The last manifest is the only memory. Spark's checkpoint is a scratch folder made anew at every start, so that it can be
+neither lost nor in disagreement: every start reads from where the last manifest ends. Objects that a crash left without
+a manifest are not part of the lake. One archive runs per lake.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from prometheus_client import Counter, Histogram
+
+from cloud.archive_commit import RecreatedError, after, commit, manifests, resume, within
+from cloud.archive_write import OBJECT_ROWS, Progress, Writer, Written
+from cloud.kafka import METADATA_TIMEOUT_S, security
+from cloud.lake import BadManifestError, LakeError, Store, open_lake
+from cloud.lake.tables import TABLES
+from cloud.settings import Kafka
+from vitals import daemon
+from vitals.settings import setting
+
+log = logging.getLogger("archive")
+RETRY_S: Final = 2.0
+ROWS: Final = Counter("archive_rows_total", "Rows archived", ["topic"])
+REJECTED: Final = Counter("archive_rejected_total", "Records that could not be used", ["topic"])
+LOST: Final = Counter("archive_lost_offsets_total", "Offsets that Kafka deleted before they were archived", ["topic"])
+BYTES: Final = Counter("archive_bytes_total", "Bytes of Parquet written", ["topic"])
+BATCH_S: Final = Histogram("archive_batch_seconds", "From the begin of a batch to its last manifest, s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Kafka):
+    """Settings of the archive job."""
+
+    lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
+    archive_interval_s: float = setting("Seconds between two batches; each writes an object per partition", 60.0)
+    archive_max_records: int = setting("Most Kafka records of one batch", 50_000)
+    archive_object_rows: int = setting("Rows at which an object is closed", OBJECT_ROWS)
+    archive_master: str = setting("Spark master", "local[2]")
+    archive_memory: str = setting("Heap of the Spark driver", "512m")
+    archive_jars: tuple[str, ...] = setting(
+        "Paths of the Kafka connector's jars; empty: fetched from Maven Central", ()
+    )
+    metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
+
+    def __post_init__(self) -> None:
+        Kafka.__post_init__(self)
+        if self.archive_interval_s < 0 or self.archive_max_records < 1 or self.archive_object_rows < 1:
+            raise ValueError(
+                "ARCHIVE_INTERVAL_S must not be negative, ARCHIVE_MAX_RECORDS and ARCHIVE_OBJECT_ROWS at least 1"
+            )
+
+
+class Archive:
+    """One run of the job: what is committed, and the step that Spark calls with what workers wrote."""
+
+    def __init__(self, store: Store, progress: Mapping[str, Progress]) -> None:
+        self._store = store
+        self.progress = dict(progress)
+        self.committing = threading.Lock()
+        """Held during a batch; whoever stops the job waits for it."""
+
+    def commit(self, written: list[Written]) -> int:
+        """Commits a batch; returns its rows.
+
+        Raises:
+            LakeError: A manifest could not be written; the batch does not exist, the next start reads it again.
+        """
+        rows = 0
+        for manifest in manifests(self.progress, written):
+            commit(self._store, manifest)
+            self.progress[manifest.topic] = after(manifest)
+            rows += manifest.rows
+            ROWS.labels(manifest.topic).inc(manifest.rows)
+            BYTES.labels(manifest.topic).inc(sum(entry.meta.content_length for entry in manifest.entries))
+            if manifest.rejected:
+                REJECTED.labels(manifest.topic).inc(manifest.rejected)
+                log.warning("%d records rejected: see %s", manifest.rejected, ", ".join(manifest.rejections))
+        return rows
+
+
+def watermarks(settings: Kafka) -> dict[str, dict[int, tuple[int, int]]] | None:
+    """Asks Kafka for the offsets it holds.
+
+    Returns:
+        First and next offset by topic and partition; None, with the reason logged, while a topic or Kafka is not there.
+    """
+    consumer = Consumer(security(settings) | {"group.id": "wardwatch-archive", "enable.auto.commit": False}, logger=log)
+    try:
+        found = consumer.list_topics(timeout=METADATA_TIMEOUT_S).topics
+        absent = [topic for topic in TABLES if topic not in found or not found[topic].partitions]
+        if absent:
+            log.warning("waiting for topics %s: run python -m cloud topics", ", ".join(absent))
+            return None
+        return {topic: {p: _watermark(consumer, topic, p) for p in found[topic].partitions} for topic in TABLES}
+    except KafkaException as error:
+        log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap, error)
+        return None
+    finally:
+        consumer.close()
+
+
+def _watermark(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=METADATA_TIMEOUT_S)
+    return int(low), int(high)
+
+
+def begin(store: Store, marks: Mapping[str, Mapping[int, tuple[int, int]]]) -> dict[str, Progress]:
+    """Returns where each topic goes on.
+
+    Raises:
+        RecreatedError: A topic is another than the lake's.
+        BadManifestError: The last manifest is damaged.
+        LakeError: The lake cannot be read.
+    """
+    progress = {topic: within(topic, resume(store, topic), marks[topic]) for topic in TABLES}
+    for topic, state in progress.items():
+        for partition, (first, last) in state.lost.items():
+            LOST.labels(topic).inc(last - first + 1)
+            log.error(
+                "LOST: %s[%d] offsets %d to %d were deleted by Kafka before they were archived. Archiving goes on "
+                "after them; the next manifest says so. Give the topic a longer retention than the archive's outages",
+                *(topic, partition, first, last),
+            )
+    return progress
+
+
+def archive_until(settings: Settings, stop: threading.Event) -> int:
+    """Runs the job until `stop` is set.
+
+    Returns:
+        0 when it was stopped, 1 when it failed and should be started again, 2 when a person must act first.
+    """
+    from cloud import archive_spark  # noqa: PLC0415 - Spark starts after everything else is known to be there
+
+    daemon.serve_metrics(settings.metrics_port)
+    while (marks := watermarks(settings)) is None:
+        if stop.wait(RETRY_S):
+            return 0
+    try:
+        store = open_lake(settings.lake)
+        job = Archive(store, begin(store, marks))
+    except (RecreatedError, BadManifestError, ValueError) as error:
+        log.error("cannot start: %s", error)
+        return 2
+    except LakeError as error:
+        log.error("cannot start: %s", error)
+        return 1
+
+    def batch(spark_batch: archive_spark.Batch) -> None:
+        with job.committing, BATCH_S.time():
+            if stop.is_set():
+                return
+            began = time.monotonic()
+            rows = job.commit(spark_batch(Writer(settings.lake, job.progress, settings.archive_object_rows)))
+            took_s = round(time.monotonic() - began, 3)
+            log.info("archived %d rows", rows, extra={"data": {"rows": rows, "batch_s": took_s}})
+
+    return archive_spark.run_query(settings, job, batch, stop)
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Runs the archive job as a daemon; returns its exit status."""
+    return daemon.run("archive", Settings, archive_until, environ)

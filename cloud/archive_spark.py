@@ -1,0 +1,166 @@
+"""The archive's Spark query: Kafka micro-batches, handed as Arrow to Python workers on the executors."""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+import pyspark
+from py4j.protocol import Py4JError  # type: ignore[import-untyped] # it ships no types
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from cloud.archive_write import Progress, Writer, Written
+from vitals import daemon
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.streaming import StreamingQuery
+
+    from cloud.archive import Archive, Settings
+
+log = logging.getLogger("archive")
+WATCH_S: Final = 0.5
+CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
+# The connector's own dependencies that Spark has already, in its own versions.
+EXCLUDED: Final = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
+RECORDS_PER_BATCH: Final = 500
+"""Kafka records in one Arrow batch; each may hold a thousand readings."""
+
+
+class Batch(Protocol):
+    """One micro-batch of Kafka records: runs a writer over it on the executors."""
+
+    def __call__(self, writer: Writer) -> list[Written]:
+        """Returns what the workers wrote."""
+
+
+def open_session(settings: "Settings") -> SparkSession:
+    """Starts Spark, on loopback alone and without its web page.
+
+    Raises:
+        PySparkException: Java is missing, or the connector could not be fetched.
+    """
+    # Workers must be this interpreter, which has pyarrow, and not whichever python3 comes first.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = (
+        SparkSession.builder.appName("wardwatch-archive")
+        .master(settings.archive_master)
+        .config("spark.driver.memory", settings.archive_memory)
+        # The JVM only moves bytes from Kafka to Python: compiled lightly it starts sooner.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.log.structuredLogging.enabled", "true")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.adaptive.enabled", "false")
+        .config("spark.sql.execution.arrow.maxRecordsPerBatch", RECORDS_PER_BATCH)
+    )
+    if settings.archive_jars:
+        builder = builder.config("spark.jars", ",".join(settings.archive_jars))
+    else:
+        packages = f"{CONNECTOR}:{pyspark.__version__}"
+        builder = builder.config("spark.jars.packages", packages).config("spark.jars.excludes", EXCLUDED)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def starting_offsets(progress: Mapping[str, Progress]) -> str:
+    """Returns Spark's `startingOffsets`: every partition of every topic."""
+    return json.dumps(
+        {topic: {str(p): offset for p, offset in state.next.items()} for topic, state in progress.items()}
+    )
+
+
+def start(
+    session: SparkSession,
+    settings: "Settings",
+    progress: Mapping[str, Progress],
+    batch: Callable[[Batch], None],
+    scratch: str,
+) -> "StreamingQuery":
+    """Starts the query; `batch` is called for one micro-batch after the other."""
+
+    def step(records: "DataFrame", _: int) -> None:
+        # A task per partition of four topics would cost more than the work: tasks take several, each in its order.
+        few = records.coalesce(session.sparkContext.defaultParallelism)
+        batch(lambda writer: [_written(row.written) for row in few.mapInArrow(writer, "written string").collect()])
+
+    reader = session.readStream.format("kafka").options(**kafka_options(settings))
+    return (
+        reader.option("subscribe", ",".join(progress))
+        .option("startingOffsets", starting_offsets(progress))
+        .option("maxOffsetsPerTrigger", settings.archive_max_records)
+        .load()
+        .selectExpr("topic", "partition", "offset", "unix_millis(timestamp) AS log_t", "value")
+        .writeStream.queryName("archive")
+        .option("checkpointLocation", scratch)
+        .trigger(processingTime=f"{round(settings.archive_interval_s * 1000)} milliseconds")
+        .foreachBatch(step)
+        .start()
+    )
+
+
+def kafka_options(settings: "Settings") -> dict[str, str]:
+    """Returns the connector's options of address and security, in Java's names."""
+    options = {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "kafka.security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_sasl_mechanism:
+        module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        user, password = (
+            json.dumps(word or "") for word in (settings.kafka_sasl_username, settings.kafka_sasl_password)
+        )
+        login = f"org.apache.kafka.common.security.{module} required username={user} password={password};"
+        options |= {"kafka.sasl.mechanism": settings.kafka_sasl_mechanism, "kafka.sasl.jaas.config": login}
+    if settings.kafka_ca:
+        options |= {"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": str(settings.kafka_ca)}
+    return options
+
+
+def _written(line: str) -> Written:
+    return msgspec.json.decode(line, type=Written)
+
+
+def _end(query: "StreamingQuery") -> None:
+    try:
+        query.stop()
+    except (PySparkException, Py4JError, OSError):
+        # A signal to the whole process group ends the JVM too; everything that counts is in the lake by now.
+        log.info("Spark had already ended")
+
+
+def run_query(settings: "Settings", job: "Archive", batch: Callable[[Batch], None], stop: threading.Event) -> int:
+    """Runs the query until `stop` is set or it fails; returns the exit status."""
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every call
+    try:
+        session = open_session(settings)
+    except PySparkException as error:
+        log.error("Spark did not start: %s. It needs Java 17 or newer and ARCHIVE_JARS, or Maven Central", error)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="wardwatch-archive-") as scratch:
+        try:
+            query = start(session, settings, job.progress, batch, scratch)
+            log.info("archiving %s to %s", ", ".join(job.progress), settings.lake)
+            daemon.notify("READY=1")
+            while query.isActive and not stop.wait(WATCH_S):
+                pass
+            failure = query.exception()
+            if failure is not None:
+                log.error("archiving stopped: %s. Start it again: it goes on from the last manifest", failure)
+                return 1
+            with job.committing:  # the batch under way is finished first; `stop` keeps the next from beginning
+                session.sparkContext.setLogLevel("OFF")  # Spark reports the tasks that a stop interrupts as errors
+            _end(query)
+            return 0 if stop.is_set() else 1
+        finally:
+            session.stop()

@@ -1,0 +1,75 @@
+"""`python -m cloud notify`: alarms to the people on duty, by SNS."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import prometheus_client
+
+from cloud.kafka import KafkaReader, KafkaWriter
+from cloud.log import LogError
+from cloud.notify_delivery import Delivery
+from cloud.notify_loop import Notifier, Terms
+from cloud.notify_plan import Rotas, parse_default
+from cloud.notify_queue import Queue
+from cloud.notify_sns import SnsSender
+from cloud.settings import Notify
+from vitals.daemon import notify as tell_systemd
+from vitals.daemon import now_ms, serve_metrics
+from vitals.daemon import run as run_daemon
+
+logger = logging.getLogger("notify")
+POLL_S: Final = 0.02
+WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
+UNDER_WAY: Final = prometheus_client.Gauge("wardwatch_notify_under_way", "messages not yet accepted by SNS")
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Runs the job until SIGTERM or SIGINT."""
+    return run_daemon("notify", Notify, _start, environ)
+
+
+def _start(settings: Notify, stop: threading.Event) -> int:
+    try:
+        defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
+    except ValueError as error:
+        logger.error("cannot start: %s", error)
+        return 2
+    reader = KafkaReader(settings, "notify", group="notify")
+    with ThreadPoolExecutor(settings.notify_threads, "publish") as pool:
+        notifier = Notifier(
+            terms=Terms(
+                settings.layout,
+                settings.console_url,
+                round(settings.notify_stale_s * 1000),
+                round(settings.notify_heartbeat_s * 1000),
+            ),
+            reader=reader,
+            writer=KafkaWriter(settings, "notify"),
+            rotas=Rotas(defaults, settings.notify_technical_ward),
+            queue=Queue(settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000),
+            delivery=Delivery(
+                SnsSender(settings.aws_endpoint_url, settings.alert_outbox_url), pool, settings.notify_attempts, now_ms
+            ),
+            clock=now_ms,
+        )
+        try:
+            notifier.start()
+            # From here on it serves: who waits for it waits for this port.
+            serve_metrics(settings.metrics_port)
+            tell_systemd("READY=1")
+            while not stop.is_set():
+                notifier.step(POLL_S)
+                WAITING.set(len(notifier.queue))
+                UNDER_WAY.set(len(notifier.delivery))
+                tell_systemd("WATCHDOG=1")
+        except LogError as error:
+            # What is under way is sent again by the next start, unless its record stands already.
+            logger.error("ends: %s", error)
+            return 1
+        finally:
+            tell_systemd("STOPPING=1")
+            reader.close()
+    return 0

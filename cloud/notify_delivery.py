@@ -1,0 +1,104 @@
+"""Getting one message out: attempts with doubling pauses, then the other channel. No call holds up another."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from cloud.notify_queue import Message
+from cloud.notify_sns import Sender, SendError, Sent, Texts
+from vitals.contacts import Contact
+
+FIRST_PAUSE_MS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """How a message fared.
+
+    Attributes:
+        message: The message.
+        texts: What it said.
+        sent: What SNS accepted; None when every channel failed.
+        accepted: When it was accepted or given up, UTC epoch ms.
+        error: Why it was given up, or what failed before the other channel.
+    """
+
+    message: Message
+    texts: Texts
+    sent: Sent | None
+    accepted: int
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    message: Message
+    texts: Texts
+    number: int
+    due: int
+    future: Future[tuple[Sent, int]] | None = None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Messages under way.
+
+    Attributes:
+        sender: Reaches people.
+        pool: Threads for its calls.
+        attempts: Tries before the other channel.
+        clock: Wall clock, UTC epoch ms.
+    """
+
+    sender: Sender
+    pool: ThreadPoolExecutor
+    attempts: int
+    clock: Callable[[], int]
+    _open: list[_Attempt] = field(default_factory=list)
+
+    def prepare(self, contact: Contact) -> None:
+        """Makes a contact's channels ready in the background; what fails shows when it is needed."""
+        self.pool.submit(self.sender.prepare, contact)
+
+    def begin(self, message: Message, texts: Texts, now: int) -> None:
+        """Starts on a message."""
+        self._open.append(_Attempt(message, texts, 1, now))
+
+    def work(self, now: int) -> Iterator[Delivered]:
+        """Starts attempts that are due; yields messages that are done, sent or given up."""
+        still: list[_Attempt] = []
+        for attempt in self._open:
+            if attempt.future is not None and attempt.future.done():
+                done = self._judge(attempt, now)
+                if done is not None:
+                    yield done
+                    continue
+            if attempt.future is None and now >= attempt.due:
+                attempt.future = self.pool.submit(self._send, attempt)
+            still.append(attempt)
+        self._open = still
+
+    def _send(self, attempt: _Attempt) -> tuple[Sent, int]:
+        contact = attempt.message.contact
+        last = attempt.number > self.attempts
+        send = self.sender.send_directly if last else self.sender.send
+        return send(contact, attempt.texts), self.clock()
+
+    def _judge(self, attempt: _Attempt, now: int) -> Delivered | None:
+        assert attempt.future is not None  # noqa: S101 - the caller has looked
+        try:
+            sent, accepted = attempt.future.result()
+        except SendError as error:
+            attempt.error = f"{attempt.error}; {error}" if attempt.number > self.attempts else str(error)
+            if attempt.number > self.attempts:
+                return Delivered(attempt.message, attempt.texts, None, now, attempt.error)
+            attempt.due = now + (FIRST_PAUSE_MS << (attempt.number - 1) if attempt.number < self.attempts else 0)
+            attempt.number += 1
+            attempt.future = None
+            return None
+        return Delivered(attempt.message, attempt.texts, sent, accepted, attempt.error or None)
+
+    def __len__(self) -> int:
+        return len(self._open)

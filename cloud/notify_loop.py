@@ -1,0 +1,295 @@
+"""The notifier at work: reads alarms, tells people, records what it told before it moves on.
+
+A notification is recorded with all replicas' acknowledgement before the alarm's offset is committed, and events that
+are read again are recognised by that record. So nobody is told twice, except when a crash falls between SNS's answer
+and the record; nothing closes that window, as SNS standard topics know no idempotency key.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+
+from cloud.log import Place, Reader, Record, Writer, read_to_end
+from cloud.log_layout import Layout
+from cloud.notify_delivery import Delivered, Delivery
+from cloud.notify_plan import NOT_NOTIFIED, OWN, Rotas, Told, channels, ended, not_notified, pages, rota_empty
+from cloud.notify_queue import Item, Message, Queue
+from cloud.notify_sns import Texts
+from cloud.notify_texts import email, short, sms, subject
+from vitals import topics
+from vitals.alarms import AlarmEvent, decode, encode
+from vitals.contacts import Contact, Duty, Notification
+from vitals.patients import Admission
+from vitals.status import Health, Status
+
+logger = logging.getLogger(__name__)
+CANARY: Final = "canary"
+NOBODY: Final = "nobody"
+NOTIFIER: Final = "notifier"
+
+
+class CommittingReader(Reader, Protocol):
+    """A reader that remembers, beyond its own life, how far everything is done."""
+
+    def committed(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Returns the committed offset of each partition, 0 where none is."""
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        """Commits offsets up to which everything is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the loop is told of its deployment.
+
+    Attributes:
+        layout: How subjects lie on partitions.
+        console: Base of links.
+        stale_ms: Age at which an alarm that has ended meanwhile is left out.
+        heartbeat_ms: Time between two signs of life.
+    """
+
+    layout: Layout
+    console: str
+    stale_ms: int
+    heartbeat_ms: int
+
+
+@dataclass(slots=True)
+class Notifier:
+    """See the module.
+
+    Attributes:
+        terms: The deployment.
+        reader: Reads alarms, patients and contacts.
+        writer: Writes notifications, technical alarms and the heartbeat.
+        rotas: Who is on duty.
+        queue: What waits for each recipient.
+        delivery: What is under way.
+        clock: Wall clock, UTC epoch ms.
+    """
+
+    terms: Terms
+    reader: CommittingReader
+    writer: Writer
+    rotas: Rotas
+    queue: Queue
+    delivery: Delivery
+    clock: Callable[[], int]
+    told: set[Told] = field(default_factory=set)
+    patients: dict[str, Admission] = field(default_factory=dict)
+    _raised: set[str] = field(default_factory=set)
+    _open: dict[tuple[Place, int], int] = field(default_factory=dict)
+    _read: dict[Place, int] = field(default_factory=dict)
+    _committed: dict[Place, int] = field(default_factory=dict)
+    _beat: int = 0
+
+    def start(self) -> None:
+        """Rebuilds what was told, who lies where and who is on duty; takes up the alarms not yet done with.
+
+        Raises:
+            LogError: The log cannot be read.
+        """
+        known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+        past = read_to_end(self.reader, dict.fromkeys([*known, *self.terms.layout.places(topics.NOTIFICATIONS)], 0))
+        starts = dict.fromkeys(known, 0)
+        for record in past:
+            self._learn(record)
+            if record.topic != topics.NOTIFICATIONS:
+                starts[record.place] = record.offset + 1
+        self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
+        backlog = read_to_end(self.reader, self._committed)
+        over = ended(event for record in backlog if (event := _event(record)) is not None)
+        self._read = dict(self._committed)
+        for record in backlog:
+            self._take(record, over)
+        self.reader.assign(starts | self._read)
+        logger.info("notifier is up", extra={"data": {"told": len(self.told), "backlog": len(backlog)}})
+
+    def step(self, timeout_s: float) -> None:
+        """Reads what there is, sends what is due, records what was sent.
+
+        Raises:
+            LogError: The log cannot be read or written.
+        """
+        # Alarms come last, so that they meet the newest rota and admissions.
+        for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
+            if record.topic == topics.ALARMS:
+                self._take(record, frozenset())
+            else:
+                self._learn(record)
+        now = self.clock()
+        for message in self.queue.due(now):
+            self.delivery.begin(message, self._texts(message, now), now)
+        done = list(self.delivery.work(now))
+        for delivered in done:
+            self._record(delivered, now)
+        beat = now - self._beat >= self.terms.heartbeat_ms
+        if beat:
+            self._beat = now
+            status = Status(id=NOTIFIER, kind=NOTIFIER, health=Health.UP, t=now)
+            self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
+        if done or beat:
+            self.writer.flush()
+        for delivered in done:
+            self._close(delivered.message.items)
+        if done or beat:
+            self._commit()
+
+    def _learn(self, record: Record) -> None:
+        if record.value is None:
+            return
+        try:
+            if record.topic == topics.CONTACTS:
+                duty = msgspec.json.decode(record.value, type=Duty)
+                self.rotas.set(duty)
+                for contact in {c.contact: c for c in duty.contacts}.values():
+                    self.delivery.prepare(contact)
+            elif record.topic == topics.PATIENTS:
+                admission = msgspec.json.decode(record.value, type=Admission)
+                self.patients[admission.patient] = admission
+            else:
+                n = msgspec.json.decode(record.value, type=Notification)
+                self.told.add(Told(n.alarm, n.n, n.contact, n.handover))
+                if any(f".{condition}." in n.alarm for condition in OWN):
+                    self._raised.add(n.alarm)
+        except msgspec.DecodeError as error:
+            logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+
+    def _take(self, record: Record, over: frozenset[str]) -> None:
+        now = self.clock()
+        event = _event(record)
+        self._read[record.place] = record.offset + 1
+        if event is None or not pages(event):
+            return
+        if event.id in over and now - event.log_t > self.terms.stale_ms:
+            logger.warning("alarm %s ended before anybody could be told, %s ms ago", short(event.id), now - event.log_t)
+            return
+        admission = self.patients.get(event.patient or "")
+        if admission is not None and admission.canary:
+            # Its notification ends here: that it came so far is all that is asked of a canary.
+            self._note(event, CANARY, now)
+            return
+        found = self.rotas.resolve(event, now)
+        if found.rota_empty and event.condition not in OWN:
+            self._raise(rota_empty(event, event.ward or self.rotas.technical_ward, now))
+        if not found.contacts and found.rota_empty:
+            self._unreachable(event, now)
+        for contact in found.contacts:
+            if _told(event, contact.contact) not in self.told:
+                key = record.place, record.offset
+                self._open[key] = self._open.get(key, 0) + 1
+                self.told.add(_told(event, contact.contact))
+                self.queue.add(Item(event, contact, *key), now)
+
+    def _unreachable(self, event: AlarmEvent, now: int) -> None:
+        error = "nobody is on duty and NOTIFY_DEFAULTS names nobody for this ward"
+        logger.error("alarm %s reaches nobody: %s", short(event.id), error)
+        self._note(event, NOBODY, now, error=error)
+
+    def _note(self, event: AlarmEvent, contact: str, now: int, error: str | None = None) -> None:
+        if _told(event, contact) not in self.told:
+            self.told.add(_told(event, contact))
+            self._write(_notification(event, contact, now, error=error))
+
+    def _texts(self, message: Message, now: int) -> Texts:
+        events = [item.event for item in message.items]
+        admissions = [self.patients.get(event.patient or "") for event in events]
+        text = sms(events, self.terms.console)
+        body = email(events, admissions, self.terms.console, now)
+        lead = events[0]
+        outbox = {
+            "contact": message.contact.contact,
+            "alarm": lead.id,
+            "n": lead.n,
+            "handover": lead.handover,
+            "priority": lead.priority.label,
+            "ward": lead.ward,
+            "merged": [event.id for event in events[1:]],
+            "sms": text,
+            "email": body,
+        }
+        by = channels(message.contact, message.priority)
+        return Texts(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
+
+    def _record(self, delivered: Delivered, now: int) -> None:
+        merged = tuple(item.event.id for item in delivered.message.items[1:])
+        contact: Contact = delivered.message.contact
+        for i, item in enumerate(delivered.message.items):
+            self._write(
+                _notification(
+                    item.event, contact.contact, delivered.accepted, delivered=delivered, merged=() if i else merged
+                )
+            )
+        if delivered.sent is None:
+            logger.error("contact %s could not be told: %s", contact.contact, delivered.error)
+            lead = delivered.message.items[0].event
+            if lead.condition != NOT_NOTIFIED:
+                self._raise(not_notified(lead, contact.contact, delivered.error or "", now))
+
+    def _raise(self, event: AlarmEvent) -> None:
+        if event.id not in self._raised:
+            self._raised.add(event.id)
+            place = (topics.ALARMS, self.terms.layout.of(event))
+            self.writer.write(place, event.subject.encode(), encode(event))
+
+    def _write(self, notification: Notification) -> None:
+        place = (topics.NOTIFICATIONS, self.terms.layout.partition(notification.patient))
+        self.writer.write(place, notification.patient.encode(), msgspec.json.encode(notification))
+
+    def _close(self, items: Iterable[Item]) -> None:
+        for item in items:
+            key = item.place, item.offset
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
+
+    def _commit(self) -> None:
+        """Commits, per partition, up to the first alarm that somebody is still to be told of."""
+        positions = dict(self._read)
+        for place, offset in self._open:
+            positions[place] = min(positions[place], offset)
+        if positions != self._committed:
+            self.reader.commit({p: o for p, o in positions.items() if o != self._committed.get(p)})
+            self._committed = positions
+
+
+def _told(event: AlarmEvent, contact: str) -> Told:
+    return Told(event.id, event.n, contact, event.handover)
+
+
+def _notification(
+    event: AlarmEvent,
+    contact: str,
+    accepted: int,
+    *,
+    delivered: Delivered | None = None,
+    merged: tuple[str, ...] = (),
+    error: str | None = None,
+) -> Notification:
+    sent = delivered.sent if delivered else None
+    return Notification(
+        alarm=event.id,
+        n=event.n,
+        patient=event.patient or event.subject,
+        contact=contact,
+        handover=event.handover,
+        channels=sent.channels if sent else (),
+        sns=sent.id if sent else None,
+        t=event.t,
+        accepted=accepted,
+        sms=delivered.texts.sms if delivered else "",
+        merged=merged,
+        error=delivered.error if delivered else error,
+    )
+
+
+def _event(record: Record) -> AlarmEvent | None:
+    try:
+        return decode(record.value) if record.value else None
+    except msgspec.DecodeError as error:
+        logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+        return None

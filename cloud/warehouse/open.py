@@ -1,0 +1,57 @@
+"""What PostgreSQL and Redshift do differently, behind one port; the URL's scheme picks the adapter."""
+
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from cloud.lake import Manifest, Store
+from cloud.lake.tables import Table
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse could not be reached or refused a statement; the message says which, and what to do."""
+
+
+class Warehouse(Protocol):
+    """One warehouse, by a DB-API connection whose transactions are explicit."""
+
+    dialect: str
+
+    def connect(self) -> Any:  # noqa: ANN401 - DB-API connections share no base class
+        """Returns a new connection.
+
+        Raises:
+            WarehouseError: There is no warehouse at the URL, or its driver is not installed.
+        """
+
+    def lock(self, what: str) -> str:
+        """Returns the statement by which one transaction at a time works on `what`, until it ends."""
+
+    def stage(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> None:  # noqa: ANN401 - see connect
+        """Copies a manifest's objects into the temporary table `stage`, made for it."""
+
+    def merge(self, table: Table, columns: tuple[str, ...]) -> str:
+        """Returns the statement that inserts from `stage` the rows whose identity the table does not have."""
+
+
+def open_warehouse(url: str, iam_role: str = "") -> Warehouse:
+    """Opens the warehouse that a URL names; nothing connects yet.
+
+    Args:
+        url: `postgresql://user:password@host:port/database` or `redshift://…`.
+        iam_role: ARN of the role by which Redshift reads the lake.
+
+    Raises:
+        ValueError: The scheme is neither, or Redshift has no role.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "postgresql":
+        from cloud.warehouse.postgresql import PostgreSQL  # noqa: PLC0415 - its driver is not needed for the other
+
+        return PostgreSQL(url)
+    if scheme == "redshift":
+        from cloud.warehouse.redshift import Redshift  # noqa: PLC0415 - see above
+
+        if not iam_role:
+            raise ValueError("WAREHOUSE_IAM_ROLE is not set: Redshift reads the lake by the role that it names")
+        return Redshift(url, iam_role)
+    raise ValueError(f"WAREHOUSE with scheme {scheme!r}: must be postgresql:// or redshift://")

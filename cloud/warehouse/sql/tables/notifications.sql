@@ -1,0 +1,18 @@
+-- One row per message to one person: which alarm event it told of, and when SNS accepted it.
+CREATE TABLE IF NOT EXISTS notifications (
+    alarm varchar(1024) NOT NULL,
+    n bigint NOT NULL,
+    patient varchar(512),
+    contact varchar(512) NOT NULL,
+    handover bigint NOT NULL,
+    channels varchar(512),
+    sns varchar(512),
+    t timestamp NOT NULL,
+    accepted timestamp,
+    sms varchar(65535),
+    merged varchar(65535),
+    error varchar(65535),
+    source_partition bigint NOT NULL,
+    source_offset bigint NOT NULL,
+    PRIMARY KEY (alarm, n, contact, handover)
+) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -1,0 +1,28 @@
+-- Admissions with their history: one row per version, in force from valid_from until valid_to (NULL: now).
+CREATE TABLE IF NOT EXISTS patients (
+    patient varchar(512) NOT NULL,
+    version bigint NOT NULL,
+    name varchar(65535),
+    born varchar(64),
+    phone varchar(512),
+    address varchar(65535),
+    ward varchar(512),
+    bed varchar(512),
+    gateway varchar(512),
+    devices varchar(65535),
+    since timestamp,
+    cadence_s double precision,
+    cuff_s double precision,
+    profile varchar(512),
+    overrides varchar(65535),
+    scale2 boolean,
+    oxygen boolean,
+    canary boolean,
+    discharged timestamp,
+    log_t timestamp,
+    source_partition bigint NOT NULL,
+    source_offset bigint NOT NULL,
+    valid_from timestamp,
+    valid_to timestamp,
+    PRIMARY KEY (patient, version)
+) /*redshift DISTKEY (patient) SORTKEY (patient, version) */;

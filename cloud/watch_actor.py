@@ -1,0 +1,149 @@
+"""What runs inside a Ray actor: one shard's loop in a thread of its own, and answers to those who ask."""
+
+import collections
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from cloud.settings import Watch
+from vitals.daemon import JsonLines
+
+logger = logging.getLogger("watch")
+KEEP_LINES: Final = 1000
+POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a shard is.
+
+    Attributes:
+        shard: Its number.
+        pid: Its process.
+        clocks: Log time of each of its partitions, 0 where nothing has come.
+        catching_up: Whether it still judges what came before its start.
+        readings: Readings judged since its start.
+        repeats: Records dropped because they had been judged before.
+        emitted: Alarm events written since its start.
+        rejects: Records that could not be read since its start.
+        lines: Log lines since the last call.
+    """
+
+    shard: int
+    pid: int
+    clocks: dict[int, int]
+    catching_up: bool
+    readings: int
+    repeats: int
+    emitted: int
+    rejects: int
+    lines: tuple[str, ...]
+
+
+class _Lines(logging.Handler):
+    """Keeps log lines until the driver fetches them: Ray would put a prefix of its own before each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonLines("watch"))
+        self._kept: collections.deque[str] = collections.deque(maxlen=KEEP_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._kept.append(self.format(record))
+
+    def take(self) -> tuple[str, ...]:
+        """Returns the lines and forgets them."""
+        return tuple(self._kept.popleft() for _ in range(len(self._kept)))
+
+
+class ShardActor:
+    """One shard. Ray restarts it when its process dies; it then recovers by itself.
+
+    Args:
+        settings: The job's settings.
+        number: Which of `settings.watch_shards` it is; number 0 holds the equipment's alarms as well.
+    """
+
+    def __init__(self, settings: Watch, number: int) -> None:
+        # Inside the actor's process: neither librdkafka nor boto3 survives being pickled.
+        from cloud.kafka import KafkaReader, KafkaWriter  # noqa: PLC0415 - see above
+        from cloud.watch_loop import Loop  # noqa: PLC0415 - see above
+        from cloud.watch_shard import Shard, share  # noqa: PLC0415 - see above
+        from cloud.watch_snapshots import open_snapshots  # noqa: PLC0415 - see above
+
+        self._lines = _Lines()
+        logging.basicConfig(level=logging.INFO, handlers=[self._lines, logging.StreamHandler()], force=True)
+        self._number, self._every_s = number, settings.watch_snapshot_s
+        layout = settings.layout
+        self._shard = Shard(layout, share(layout, number, settings.watch_shards), equipment=number == 0)
+        client = f"watch-{number}"
+        self._loop = Loop(
+            self._shard,
+            KafkaReader(settings, client),
+            KafkaWriter(settings, client),
+            open_snapshots(settings.watch_snapshots),
+        )
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._worker = threading.Thread(target=self._work, name=client, daemon=True)
+        self._worker.start()
+
+    def _work(self) -> None:
+        try:
+            with self._lock:
+                self._loop.start()
+            saved = time.monotonic()
+            while not self._stop.is_set():
+                self._step()
+                if time.monotonic() - saved >= self._every_s:
+                    with self._lock:
+                        self._loop.save()
+                    saved = time.monotonic()
+            with self._lock:
+                self._loop.save()
+        except BaseException:
+            # Crash-only: whatever it was, state and log may have parted. A new process begins from the snapshot.
+            logger.exception("shard %s ends and will be restarted", self._number)
+            os._exit(1)
+
+    def _step(self) -> None:
+        # Those who ask get their turn between two batches, not within one.
+        with self._lock:
+            came = self._loop.step(POLL_S / 20)
+        if not came:
+            self._stop.wait(0.001)
+
+    def health(self) -> Health:
+        """Returns how it is."""
+        slices = self._shard.slices.values()
+        return Health(
+            shard=self._number,
+            pid=os.getpid(),
+            clocks=self._shard.clocks(),
+            catching_up=self._loop.catching_up,
+            readings=sum(s.readings for s in slices),
+            repeats=sum(s.repeats for s in slices),
+            emitted=self._loop.emitted,
+            rejects=self._loop.rejects,
+            lines=self._lines.take(),
+        )
+
+    def active(self) -> list[bytes]:
+        """Returns the last event of every alarm that has not ended, as records of topic `alarms`."""
+        from vitals.alarms import encode  # noqa: PLC0415 - beside its use, as in __init__
+
+        with self._lock:
+            return [encode(event) for event in self._shard.active()]
+
+    def signs(self, patient: str) -> dict[str, float] | None:
+        """Returns a patient's newest values by sign, and `t`; None when this shard does not know them."""
+        with self._lock:
+            return self._shard.signs(patient)
+
+    def stop(self) -> bool:
+        """Ends the work with a last snapshot; returns whether it ended in time."""
+        self._stop.set()
+        self._worker.join(10.0)
+        return not self._worker.is_alive()

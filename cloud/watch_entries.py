@@ -1,0 +1,68 @@
+"""Records decoded once, whichever slices want them; what cannot be read is an outcome with its reason."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from cloud.log import Place, Record
+from vitals import topics
+from vitals.actions import Action
+from vitals.alarms import AlarmEvent
+from vitals.patients import Admission
+from vitals.records import MAX_READINGS, Scored, decode_scored
+from vitals.status import Rejected, Status
+
+_KINDS = {topics.ACTIONS: Action, topics.STATUS: Status, topics.PATIENTS: Admission, topics.ALARMS: AlarmEvent}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record and what it says.
+
+    Attributes:
+        record: The record.
+        value: What it says; None for a tombstone, and for a record that cannot be read.
+    """
+
+    record: Record
+    value: Scored | Action | Status | Admission | AlarmEvent | None
+
+
+def decode(record: Record) -> tuple[Entry, str | None]:
+    """Reads a record.
+
+    Returns:
+        The entry, and why it could not be read (it then only moves time and position), else None.
+    """
+    if record.value is None:
+        return Entry(record, None), None
+    try:
+        if record.topic == topics.SCORED:
+            scored = decode_scored(record.value)
+            if len(scored.readings) > MAX_READINGS:
+                return Entry(record, None), f"{len(scored.readings)} readings are over {MAX_READINGS}"
+            return Entry(record, scored), None
+        return Entry(record, msgspec.json.decode(record.value, type=_KINDS[record.topic])), None
+    except ValueError as error:
+        return Entry(record, None), str(error)
+
+
+def rejected(record: Record, reason: str) -> Rejected:
+    """Returns what goes into `vitals.rejected`."""
+    source = f"{record.topic}[{record.partition}]@{record.offset}"
+    return Rejected(topic=source, reason=reason, t=record.t, payload=(record.value or b"")[: 128 << 10])
+
+
+def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
+    """Merges entries of several partitions by log time.
+
+    Producers' clocks may step back: within a partition the offset decides, and time never runs backwards.
+    """
+    newest: dict[Place, int] = {}
+    timed = []
+    for entry in entries:
+        t = newest[entry.record.place] = max(entry.record.t, newest.get(entry.record.place, 0))
+        timed.append((t, entry))
+    # Sorting is stable, and each partition's times ascend, so its order stands.
+    return sorted(timed, key=lambda pair: pair[0])

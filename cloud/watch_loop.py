@@ -1,0 +1,144 @@
+"""A shard at work: reads the log, writes alarms, keeps snapshots. Without Ray; time and connections are parameters.
+
+It is crash-only: whatever goes wrong with the log ends the process, and the next one begins from the newest snapshot,
+reads its own `alarms` back and goes on as if nothing had been.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from cloud.log import Reader, Record, Writer, read_to_end
+from cloud.watch_shard import Outcome, Shard
+from cloud.watch_slice import EQUIPMENT
+from cloud.watch_snapshots import Snapshots
+from vitals import topics
+from vitals.alarms import AlarmEvent, decode, encode
+
+logger = logging.getLogger(__name__)
+CONTROLS: Final = (topics.PATIENTS, topics.ACTIONS, topics.STATUS, topics.ALARMS)
+
+
+@dataclass(slots=True)
+class Loop:
+    """One shard between its log and its snapshots.
+
+    Attributes:
+        shard: The state.
+        reader: Reads the shard's partitions.
+        writer: Writes alarms.
+        snapshots: Keeps snapshots.
+        emitted: Alarm events written since the start.
+        rejects: Records that could not be read since the start.
+    """
+
+    shard: Shard
+    reader: Reader
+    writer: Writer
+    snapshots: Snapshots
+    emitted: int = 0
+    rejects: int = 0
+    _alarms: dict[int, int] = field(default_factory=dict)
+    _until: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Recovers: snapshots, own alarms since, then everything that waits for its readings' time.
+
+        Raises:
+            LogError: The log cannot be read.
+        """
+        since = self._restore()
+        starts = self.shard.places()
+        held = read_to_end(self.reader, {p: o for p, o in starts.items() if p[0] in CONTROLS})
+        self._publish(self.shard.hold(held))
+        self._read_back(since)
+        for record in held:
+            starts[record.place] = max(starts[record.place], record.offset + 1)
+        self._until = self.reader.ends(place for place in starts if place[0] == topics.SCORED)
+        self.reader.assign(starts)
+        logger.info("shard is back", extra={"data": {"slices": list(self.shard.slices), "held": len(held)}})
+
+    def step(self, timeout_s: float) -> bool:
+        """Reads what there is and judges it.
+
+        Returns:
+            Whether anything had come.
+
+        Raises:
+            LogError: The log cannot be read or written.
+        """
+        records = self.reader.read(timeout_s)
+        if records:
+            self._publish(self.shard.apply(records))
+        if self._until and all(self.reader.position(place) >= end for place, end in self._until.items()):
+            self._until = {}
+            self._publish(self.shard.live())
+            logger.info("shard is live", extra={"data": {"slices": list(self.shard.slices)}})
+        return bool(records)
+
+    def save(self) -> None:
+        """Writes snapshots of all slices, once every alarm up to here is acknowledged.
+
+        Raises:
+            LogError: An alarm was not acknowledged.
+        """
+        for (topic, partition), offset in self.writer.flush().items():
+            if topic == topics.ALARMS:
+                self._alarms[partition] = offset
+        for name in self.shard.slices:
+            self.snapshots.put(name, self.shard.save(name, self._alarms))
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether readings from before the start are still being judged."""
+        return bool(self._until)
+
+    def _restore(self) -> dict[str, Mapping[int, int]]:
+        since: dict[str, Mapping[int, int]] = {}
+        for name in self.shard.slices:
+            since[name] = {}
+            data = self.snapshots.get(name)
+            if data is None:
+                continue
+            try:
+                since[name] = self.shard.slices[name].load(data)
+            except ValueError as error:
+                logger.warning("%s: %s; its state is rebuilt from the log", name, error)
+        return since
+
+    def _read_back(self, since: Mapping[str, Mapping[int, int]]) -> None:
+        wanted: dict[tuple[str, int], int] = {}
+        for name, offsets in since.items():
+            own = range(self.shard.layout.partitions) if name == EQUIPMENT else (int(name[1:]),)
+            for partition in own:
+                offset = offsets.get(partition, 0)
+                place = (topics.ALARMS, partition)
+                wanted[place] = min(offset, wanted.get(place, offset))
+        records = read_to_end(self.reader, wanted)
+        self._alarms = {partition: offset for (_, partition), offset in wanted.items()}
+        for record in records:
+            self._alarms[record.partition] = record.offset + 1
+        for name, offsets in since.items():
+            events = [_event(r) for r in records if r.value and r.offset >= offsets.get(r.partition, 0)]
+            self.shard.slices[name].resume([event for event in events if event is not None])
+
+    def _publish(self, outcome: Outcome) -> None:
+        for event in outcome.events:
+            place = (topics.ALARMS, self.shard.layout.of(event))
+            self.writer.write(place, (event.patient or event.subject).encode(), encode(event))
+        for refused in outcome.rejected:
+            logger.warning("%s cannot be used: %s", refused.topic, refused.reason)
+            self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
+        self.emitted += len(outcome.events)
+        self.rejects += len(outcome.rejected)
+
+
+def _event(record: Record) -> AlarmEvent | None:
+    try:
+        return decode(record.value or b"")
+    except msgspec.DecodeError as error:
+        logger.warning("alarms[%s]@%s cannot be read: %s", record.partition, record.offset, error)
+        return None

@@ -1,0 +1,138 @@
+"""One shard: the slices that one actor holds. Without Ray and without Kafka: records in, alarm events out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cloud.log import Place, Record
+from cloud.log_layout import Layout
+from cloud.watch_beds import Beds
+from cloud.watch_entries import Entry, by_time, decode, rejected
+from cloud.watch_slice import EQUIPMENT, Slice
+from vitals import topics
+from vitals.alarms import AlarmEvent
+from vitals.engine.tree import PIPELINE
+from vitals.patients import Admission
+from vitals.status import Rejected
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of some records.
+
+    Attributes:
+        events: Alarm events, in order within each slice.
+        rejected: Records that could not be read.
+    """
+
+    events: list[AlarmEvent] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def share(layout: Layout, shard: int, shards: int) -> tuple[int, ...]:
+    """Returns the partitions of one of `shards` shards."""
+    return tuple(range(shard, layout.partitions, shards))
+
+
+class Shard:
+    """The slices of some partitions, and for one of the shards the equipment's.
+
+    Args:
+        layout: Lanes and partitions of the deployment.
+        partitions: Partitions to hold.
+        equipment: Whether to hold the technical alarms as well.
+    """
+
+    def __init__(self, layout: Layout, partitions: Sequence[int], *, equipment: bool) -> None:
+        self.layout = layout
+        self.beds = Beds()
+        self.slices = {f"p{p}": Slice(f"p{p}", _places(p), layout) for p in partitions}
+        if equipment:
+            places = layout.places(topics.ACTIONS) | layout.places(topics.PATIENTS)
+            places |= {(topics.STATUS, 0), (topics.ALARMS, layout.partition(PIPELINE))}
+            clock = (topics.SCORED, partitions[0])
+            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, clock_only=clock)
+        self._held: list[Entry] = []
+        self._live = False
+
+    def places(self) -> dict[Place, int]:
+        """Returns what is to be read, and from which offset; `patients` always whole, for the beds' history."""
+        starts: dict[Place, int] = {}
+        for slice_ in self.slices.values():
+            for place in slice_.places | ({slice_.clock_only} if slice_.clock_only else set()):
+                offset = slice_.positions.get(place, 0)
+                starts[place] = min(offset, starts.get(place, offset))
+        return starts | dict.fromkeys(self.layout.places(topics.PATIENTS), 0)
+
+    def hold(self, records: Iterable[Record]) -> Outcome:
+        """Keeps actions, admissions and statuses until the readings of their time come, while catching up."""
+        outcome = Outcome()
+        self._held += self._decode(records, outcome)
+        return outcome
+
+    def apply(self, records: Iterable[Record]) -> Outcome:
+        """Applies records as they come.
+
+        While catching up, actions, admissions and statuses wait for readings as old as themselves, as they did when it
+        first happened; live, they act at once.
+        """
+        outcome = Outcome()
+        entries = self._held + self._decode(records, outcome)
+        self._held = []
+        kept: dict[int, Entry] = {}
+        for slice_ in self.slices.values():
+            wanted = [entry for entry in entries if slice_.wants(entry.record)]
+            ready, early = (wanted, []) if self._live else _split(wanted, slice_)
+            kept.update((id(entry), entry) for entry in early)
+            outcome.events += slice_.apply(ready, self.beds)
+        self._held = list(kept.values())
+        return outcome
+
+    def live(self) -> Outcome:
+        """Ends catching up: what was held acts now."""
+        self._live = True
+        return self.apply(())
+
+    def clocks(self) -> dict[int, int]:
+        """Returns the log time of each partition, 0 where nothing has come."""
+        return {int(name[1:]): s.clock for name, s in self.slices.items() if name != EQUIPMENT}
+
+    def active(self) -> list[AlarmEvent]:
+        """Returns the last event of every alarm that has not ended."""
+        return [event for slice_ in self.slices.values() for event in slice_.active()]
+
+    def signs(self, patient: str) -> dict[str, float] | None:
+        """Returns the newest value of each sign of a patient, and `t` of the newest reading; None when unknown."""
+        name = f"p{self.layout.partition(patient)}"
+        return self.slices[name].latest.of(patient) if name in self.slices else None
+
+    def save(self, name: str, alarms: Mapping[int, int]) -> bytes:
+        """Returns a snapshot of a slice; `alarms` are the offsets from which its events are read back."""
+        own = alarms if name == EQUIPMENT else {int(name[1:]): alarms.get(int(name[1:]), 0)}
+        return self.slices[name].save(own.items())
+
+    def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[Entry]:
+        entries = []
+        for record in records:
+            entry, reason = decode(record)
+            if reason is not None:
+                outcome.rejected.append(rejected(record, reason))
+            if isinstance(entry.value, Admission):
+                self.beds.admit(entry.value)
+            entries.append(entry)
+        return entries
+
+
+def _places(partition: int) -> frozenset[Place]:
+    return frozenset((topic, partition) for topic in (topics.SCORED, topics.ACTIONS, topics.PATIENTS)) | {
+        (topics.STATUS, 0)
+    }
+
+
+def _split(entries: list[Entry], slice_: Slice) -> tuple[list[Entry], list[Entry]]:
+    """Parts entries into those whose time has come, by the readings among them, and those to keep."""
+    times = [entry.record.t for entry in entries if entry.record.topic == topics.SCORED]
+    newest = max(times, default=slice_.clock)
+    timed = by_time(entries)
+    ready = [e for t, e in timed if e.record.topic == topics.SCORED or t <= newest]
+    early = [e for t, e in timed if e.record.topic != topics.SCORED and t > newest]
+    return ready, early

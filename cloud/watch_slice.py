@@ -1,0 +1,224 @@
+"""The part of the log that one engine judges, and how far it has read it.
+
+A *slice* is one partition (with its `patients` and `actions`), or the equipment: the tree of technical alarms over all
+gateways, which no partition could see whole. Each slice has a
+clock of its own, the timestamps of its own partition, so a partition that is read back first cannot run another's
+timers ahead. State is a function of the slice's records alone; moving slices between actors changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from cloud.log import Place, Record
+from cloud.log_layout import Layout
+from cloud.watch_beds import Beds
+from cloud.watch_entries import Entry, by_time
+from cloud.watch_latest import Latest
+from vitals import engine, topics
+from vitals.actions import Act, Action
+from vitals.alarms import AlarmEvent, Phase
+from vitals.engine.rules import CONDITIONS
+from vitals.engine.tree import BRIDGE_DOWN, DEVICE_SILENT, GATEWAY_DOWN, PIPELINE_STALLED
+from vitals.patients import Admission, roster
+from vitals.readings import Readings, concat, empty
+from vitals.records import Scored
+from vitals.status import Health, Status
+
+EQUIPMENT: Final = "equipment"
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN))
+"""What the equipment's slice tells, and no other. *Pipeline stalled* is told by the watchdog."""
+SPAN_MS: Final = 1000
+"""Readings of at most this much log time are judged at one stroke, so that timers act in their turn in replay too."""
+FORMAT: Final = 1
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """A slice at one moment: what a snapshot holds.
+
+    Attributes:
+        format: Version of this form.
+        layout: Lanes and partitions of the deployment; another layout makes the snapshot useless.
+        positions: (topic, partition, next offset).
+        alarms: (partition of `alarms`, offset) from which own events are read back.
+        marks: Source partition and the highest source offset applied.
+        clock: Log time, UTC epoch ms.
+        uneasy: Gateways with a silent device of this slice.
+        engine: `engine.snapshot`.
+    """
+
+    format: int
+    layout: tuple[int, int]
+    positions: tuple[tuple[str, int, int], ...]
+    alarms: tuple[tuple[int, int], ...]
+    marks: tuple[tuple[int, int], ...]
+    clock: int
+    uneasy: tuple[str, ...]
+    engine: bytes
+
+
+@dataclass(slots=True)
+class Slice:
+    """One engine with the positions it has reached.
+
+    Attributes:
+        name: `p3`, or `equipment`.
+        places: Topic partitions it lives on.
+        layout: Tells which patients are this slice's.
+        clock_only: Partition of `vitals.scored` of which the equipment takes the time alone; None for a partition.
+        positions: Next offset wanted, per place.
+        marks: Highest source offset applied, per source partition.
+        clock: Log time, UTC epoch ms; 0 before the first record.
+        uneasy: Gateways with a silent device of this slice.
+        state: The engine's state.
+        latest: Newest values of each patient, for people who look; no part of a snapshot.
+        readings: Readings applied since the start.
+        repeats: Records dropped because they had been applied before.
+    """
+
+    name: str
+    places: frozenset[Place]
+    layout: Layout
+    clock_only: Place | None = None
+    positions: dict[Place, int] = field(default_factory=dict)
+    marks: dict[int, int] = field(default_factory=dict)
+    clock: int = 0
+    uneasy: set[str] = field(default_factory=set)
+    state: engine.State = field(default_factory=engine.empty)
+    latest: Latest = field(default_factory=Latest)
+    readings: int = 0
+    repeats: int = 0
+
+    def wants(self, record: Record) -> bool:
+        """Whether the record belongs here and has not been applied."""
+        if record.place not in self.places and record.place != self.clock_only:
+            return False
+        return record.offset >= self.positions.get(record.place, 0)
+
+    def apply(self, entries: Sequence[Entry], beds: Beds) -> list[AlarmEvent]:
+        """Applies entries that it wants, by their timestamps; within a partition their order stands."""
+        events: list[AlarmEvent] = []
+        batch: list[Readings] = []
+        begun = 0
+        for t, entry in by_time(entries):
+            scored = entry.record.topic == topics.SCORED
+            if batch and (not scored or t - begun >= SPAN_MS):
+                events += self._advance(batch)
+                batch = []
+            self.clock = max(self.clock, t)
+            self.positions[entry.record.place] = entry.record.offset + 1
+            if scored:
+                begun = begun if batch else t
+                batch.append(self._fresh(entry, beds))
+            else:
+                events += self._control(entry.value)
+        if batch:
+            events += self._advance(batch)
+        return events
+
+    def _advance(self, batch: list[Readings]) -> list[AlarmEvent]:
+        readings = concat([part for part in batch if len(part)])
+        self.readings += len(readings)
+        self.state, events = engine.advance(self.state, readings, self.clock)
+        return self._own(events)
+
+    def _own(self, events: Iterable[AlarmEvent]) -> list[AlarmEvent]:
+        if self.clock_only is not None:
+            return [event for event in events if event.condition in TREE]
+        return [event for event in events if event.condition not in TREE]
+
+    def active(self) -> list[AlarmEvent]:
+        """Returns the last event of each of its alarms that has not ended."""
+        return self._own(engine.active(self.state))
+
+    def resume(self, events: Iterable[AlarmEvent]) -> None:
+        """Takes in what it told after its snapshot."""
+        own = [e for e in self._own(events) if self.clock_only is not None or f"p{self.layout.of(e)}" == self.name]
+        self.state = engine.resume(self.state, (e for e in own if e.condition in CONDITIONS or e.condition in TREE))
+
+    def _fresh(self, entry: Entry, beds: Beds) -> Readings:
+        scored = entry.value
+        if entry.record.place == self.clock_only or not isinstance(scored, Scored):
+            return empty()
+        if scored.offset <= self.marks.get(scored.partition, -1):
+            self.repeats += 1
+            return empty()
+        self.marks[scored.partition] = scored.offset
+        wrong = beds.misplaced(scored.readings)
+        # What is nobody's is archived all the same: the archive reads the topic for itself.
+        readings = scored.readings.take(~wrong) if wrong.any() else scored.readings
+        self.latest.update(readings)
+        return readings
+
+    def _control(self, value: object) -> list[AlarmEvent]:
+        events: Iterable[AlarmEvent] = ()
+        if isinstance(value, Action) and not (self.clock_only is not None and value.act is Act.CHART):
+            self.state, events = engine.act(self.state, value, self.clock)
+        elif isinstance(value, Status) and self._concerned(value):
+            self.state, events = engine.report(self.state, value, self.clock)
+        elif isinstance(value, AlarmEvent) and value.condition == PIPELINE_STALLED:
+            # The watchdog's word, by the log as everything: while it holds, no part of the tree is told.
+            since = None if value.phase is Phase.END else value.start
+            self.state, events = engine.stalled(self.state, since, self.clock)
+        elif isinstance(value, Admission) and value.discharged is not None:
+            self.state, events = engine.discharge(self.state, value.patient, self.clock)
+        elif isinstance(value, Admission):
+            placements = roster(value.gateway, [value]).placements
+            self.state, events = engine.place(self.state, placements, self.clock)
+        return self._own(events)
+
+    def _concerned(self, status: Status) -> bool:
+        """Whether a status is to be reported here.
+
+        A partition's engine needs it only to end *sensor off* when the device itself falls silent.
+        """
+        if status.kind not in {"gateway", "bridge"}:
+            return False
+        if self.clock_only is not None:
+            return True
+        was_uneasy = status.id in self.uneasy
+        if any(
+            d.health is not Health.UP and d.patient and f"p{self.layout.partition(d.patient)}" == self.name
+            for d in status.devices
+        ):
+            self.uneasy.add(status.id)
+            return True
+        self.uneasy.discard(status.id)
+        return was_uneasy
+
+    def save(self, alarms: Iterable[tuple[int, int]]) -> bytes:
+        """Returns a snapshot."""
+        saved = Saved(
+            format=FORMAT,
+            layout=(self.layout.lanes, self.layout.partitions),
+            positions=tuple((*place, offset) for place, offset in sorted(self.positions.items())),
+            alarms=tuple(alarms),
+            marks=tuple(sorted(self.marks.items())),
+            clock=self.clock,
+            uneasy=tuple(sorted(self.uneasy)),
+            engine=engine.snapshot(self.state),
+        )
+        return msgspec.msgpack.encode(saved)
+
+    def load(self, data: bytes) -> dict[int, int]:
+        """Takes a snapshot on.
+
+        Returns:
+            Offset from which `alarms` is to be read back, per partition.
+
+        Raises:
+            ValueError: It is no snapshot of this program and layout; the state is then rebuilt from the log.
+        """
+        try:
+            saved = msgspec.msgpack.decode(data, type=Saved)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"not a snapshot: {error}") from error
+        layout = (self.layout.lanes, self.layout.partitions)
+        if saved.format != FORMAT or saved.layout != layout:
+            raise ValueError(f"snapshot is of format {saved.format} and layout {saved.layout}, not {FORMAT}, {layout}")
+        self.state = engine.restore(saved.engine)
+        self.positions = {(topic, partition): offset for topic, partition, offset in saved.positions}
+        self.marks, self.clock, self.uneasy = dict(saved.marks), saved.clock, set(saved.uneasy)
+        return dict(saved.alarms)

@@ -1,0 +1,93 @@
+"""The wall-clock watchdog: the only one. A pipeline from which nothing comes is one alarm, however many beds it has."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.engine.tree import PIPELINE
+from vitals.engine.tree import PIPELINE_STALLED as CONDITION
+
+
+@dataclass(slots=True)
+class StallWatch:
+    """Judges from progress alone, never from differences between clocks.
+
+    Attributes:
+        stall_ms: How long a partition may stand still.
+        grace_ms: The same, while nothing has come from it yet.
+    """
+
+    stall_ms: int
+    grace_ms: int
+    _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _alarm: AlarmEvent | None = None
+
+    def resume(self, events: Iterable[AlarmEvent]) -> None:
+        """Takes up an alarm that an earlier run raised and did not end."""
+        for event in events:
+            if event.condition == CONDITION:
+                self._alarm = None if event.phase is Phase.END else event
+
+    def judge(self, clocks: Mapping[int, int], partitions: int, now: int) -> AlarmEvent | None:
+        """Judges progress.
+
+        Args:
+            clocks: Log time of each partition, as far as shards answered; 0 where nothing has come.
+            partitions: How many partitions there should be.
+            now: Wall clock, UTC epoch ms.
+
+        Returns:
+            An alarm's start or end, None when nothing has changed.
+        """
+        for partition in range(partitions):
+            clock, _ = self._seen.setdefault(partition, (0, now))
+            if clocks.get(partition, 0) > clock:
+                self._seen[partition] = (clocks[partition], now)
+        stalled = [
+            partition
+            for partition, (clock, since) in sorted(self._seen.items())
+            if now - since >= (self.stall_ms if clock else self.grace_ms)
+        ]
+        if stalled and self._alarm is None:
+            return self._raise(stalled, now)
+        if not stalled and self._alarm is not None and all(clock for clock, _ in self._seen.values()):
+            return self._end(now)
+        return None
+
+    def _raise(self, stalled: list[int], now: int) -> AlarmEvent:
+        start = min(self._seen[partition][1] for partition in stalled)
+        what = "all partitions" if len(stalled) == len(self._seen) else f"partitions {', '.join(map(str, stalled))}"
+        self._alarm = AlarmEvent(
+            id=alarm_id(PIPELINE, CONDITION, start),
+            n=0,
+            subject=PIPELINE,
+            condition=CONDITION,
+            kind=Kind.TECHNICAL,
+            # No alarm of any patient behind it can come: nothing is more urgent.
+            priority=Priority.HIGH,
+            phase=Phase.START,
+            state=State.ACTIVE,
+            start=start,
+            t=now,
+            log_t=now,
+            text=f"No readings reach the alarm engine ({what}). Watch patients at the bedside.",
+        )
+        return self._alarm
+
+    def _end(self, now: int) -> AlarmEvent:
+        assert self._alarm is not None  # noqa: S101 - the caller has looked
+        alarm, self._alarm = self._alarm, None
+        return AlarmEvent(
+            id=alarm.id,
+            n=alarm.n + 1,
+            subject=PIPELINE,
+            condition=CONDITION,
+            kind=Kind.TECHNICAL,
+            priority=alarm.priority,
+            phase=Phase.END,
+            state=State.INACTIVE,
+            start=alarm.start,
+            t=now,
+            log_t=now,
+            text="Readings reach the alarm engine again.",
+        )

@@ -1,0 +1,142 @@
+"""Invented alarms, admissions, contacts and scored records for the tests of the cloud jobs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cloud.log_layout import Layout
+from vitals import news2, scoring
+from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.contacts import Contact
+from vitals.patients import Admission
+from vitals.readings import Readings, concat, text
+from vitals.records import to_columns
+
+MakeEvent = Callable[..., AlarmEvent]
+T0 = 1_763_812_800_000
+
+
+def make_event(patient: str | None = "p-1", condition: str = "spo2", start: int = T0, **changes: object) -> AlarmEvent:
+    """An extreme SpO2 alarm that begins, unless told otherwise."""
+    subject = str(changes.pop("subject", patient or "gw-icu"))
+    values: dict[str, Any] = {
+        "id": alarm_id(subject, condition, start),
+        "n": 0,
+        "subject": subject,
+        "condition": condition,
+        "kind": Kind.PHYSIOLOGICAL,
+        "priority": Priority.HIGH,
+        "phase": Phase.START,
+        "state": State.ACTIVE,
+        "start": start,
+        "t": start,
+        "log_t": start,
+        "text": "SpO2 78 % below 85 % (extreme)",
+        "value": 78.0,
+        "limit": 85.0,
+        "patient": patient,
+        "ward": "icu",
+        "bed": "icu-01",
+    }
+    return AlarmEvent(**(values | changes))
+
+
+def make_admission(patient: str = "p-1", bed: str = "icu-01", since: int = T0, **changes: object) -> Admission:
+    """An adult on the ICU, a reading a second."""
+    values: dict[str, Any] = {
+        "patient": patient,
+        "version": since,
+        "name": "Ada Brandt",
+        "born": "1958-03-21",
+        "phone": "+44 1632 960123",
+        "address": "12 Rowan Road, Anytown",
+        "ward": "icu",
+        "bed": bed,
+        "gateway": "gw-icu",
+        "devices": (f"mon-{bed}",),
+        "since": since,
+        "cadence_s": 1.0,
+    }
+    return Admission(**(values | changes))
+
+
+def make_contact(contact: str = "nurse", **changes: object) -> Contact:
+    """Somebody who is always on duty."""
+    values: dict[str, Any] = {
+        "contact": contact,
+        "name": "Bela Holt",
+        "start": 0,
+        "end": 2**53,
+        "phone": "+441632960001",
+        "email": f"{contact}@example.org",
+    }
+    return Contact(**(values | changes))
+
+
+def make_reading(patient: str | None, t: int, spo2: float = 97, *, bed: str = "icu-01", seq: int = 0) -> Readings:
+    """One reading of a healthy patient but for SpO2."""
+
+    def one(value: int) -> NDArray[np.int64]:
+        return np.array([value], dtype=np.int64)
+
+    values = np.array([[72, 72, 16, spo2, 36.8, 118, 76, 90]], dtype=np.float64)
+    return Readings(
+        text([patient]),
+        text([f"mon-{bed}"]),
+        text(["gw-icu"]),
+        text(["icu"]),
+        text([bed]),
+        one(7),
+        one(seq or t),
+        one(t),
+        one(t),
+        one(1),
+        one(0),
+        one(0),
+        values,
+    )
+
+
+def scored_value(partition: int, offset: int, *readings: Readings) -> bytes:
+    """The value of a `vitals.scored` record, scored by NumPy; without readings a heartbeat."""
+    joined = concat(list(readings))
+    columns = to_columns(joined)
+    if len(joined):
+        columns["breach"] = scoring.pack(scoring.breach(joined.values, joined.bounds())).tolist()
+        columns["news2"] = scoring.pack(news2.digits(joined.values)).tolist()
+    return json.dumps(columns | {"partition": partition, "offset": offset}).encode()
+
+
+@pytest.fixture
+def layout() -> Layout:
+    """A small deployment."""
+    return Layout(lanes=4, partitions=4)
+
+
+@pytest.fixture
+def event() -> MakeEvent:
+    return make_event
+
+
+@pytest.fixture
+def admission() -> Callable[..., Admission]:
+    return make_admission
+
+
+@pytest.fixture
+def contact() -> Callable[..., Contact]:
+    return make_contact
+
+
+@pytest.fixture
+def reading() -> Callable[..., Readings]:
+    return make_reading
+
+
+@pytest.fixture
+def scored() -> Callable[..., bytes]:
+    return scored_value

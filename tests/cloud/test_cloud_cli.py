@@ -1,0 +1,89 @@
+"""The command line, tail, topics and settings."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from cloud import __main__ as cli
+from cloud import tail, topics_job
+from cloud.log import Record
+from cloud.settings import Kafka, Notify, Topics, Watch
+from vitals import topics
+from vitals.alarms import AlarmEvent, encode
+from vitals.readings import Readings
+from vitals.settings import SettingsError, load
+
+
+def test_an_unknown_job_is_named_and_the_known_ones_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["wach"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("unknown job 'wach'")
+    assert all(job in said for job in (*cli.DAEMONS, *cli.COMMANDS))
+
+
+def test_a_daemon_refuses_arguments_that_it_would_not_heed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["watch", "--fast"]) == 2
+    assert "takes no arguments" in capsys.readouterr().err
+
+
+def test_a_job_loads_only_its_own_libraries() -> None:
+    code = (
+        "import sys; from cloud.__main__ import main; main(['--help']); import cloud.notify; print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    assert "'ray'" not in done.stdout
+    assert "'pyspark'" not in done.stdout
+
+
+def test_a_reading_is_one_line_with_its_breaches_marked(
+    reading: Callable[..., Readings], scored: Callable[..., bytes]
+) -> None:
+    value = scored(3, 9, reading("p-1", 1_763_812_800_000, 78), reading("p-2", 1_763_812_800_500, 97))
+    record = Record(topics.SCORED, 3, 0, 1, b"3", value)
+    assert len(list(tail.lines(record, None))) == 2
+    (line,) = tail.lines(record, "p-1")
+    assert line.startswith("2025-11-22T12:00:00.000+00:00 icu icu-01 p-1 mon-icu-01/7/")
+    assert "spo2=78!!" in line
+    assert "hr=72 " in line
+
+
+def test_an_event_is_shown_to_those_who_ask_for_its_patient_alone(event: Callable[..., AlarmEvent]) -> None:
+    record = Record(topics.ALARMS, 0, 0, 1, b"gw-icu", encode(event(patient="p-1", subject="mon-1")))
+    assert len(list(tail.lines(record, "p-1"))) == len(list(tail.lines(record, None))) == 1
+    assert not list(tail.lines(record, "p-2"))
+
+
+def test_bytes_that_are_no_record_are_told_and_passed_over() -> None:
+    (line,) = tail.lines(Record(topics.SCORED, 3, 5, 1, b"3", b"{"), None)
+    assert line.startswith("vitals.scored[3]@5 cannot be read")
+
+
+def test_compacted_topics_are_compacted_and_the_others_kept_as_long_as_they_should() -> None:
+    by_name = {topic.name: topics_job.config(topic, 3) for topic in topics.TOPICS}
+    assert by_name["patients"]["cleanup.policy"] == "compact"
+    assert by_name["alarms"]["retention.ms"] == str(30 * 86_400_000)
+    assert all(config["min.insync.replicas"] == "2" for config in by_name.values())
+
+
+def test_creating_topics_twice_changes_nothing(kafka: str) -> None:
+    settings = Topics(kafka_bootstrap=kafka)
+    topics_job.ensure(settings)
+    assert topics_job.ensure(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "environ", "complaint"),
+    [
+        (Kafka, {}, "KAFKA_BOOTSTRAP is not set"),
+        (Kafka, {"KAFKA_BOOTSTRAP": "x", "PARTITIONS": "17"}, "PARTITIONS=17 must be 1 to LANES=16"),
+        (Kafka, {"KAFKA_BOOTSTRAP": "x", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "needs KAFKA_SASL_MECHANISM"),
+        (Watch, {"KAFKA_BOOTSTRAP": "x"}, "WATCH_SNAPSHOTS is not set"),
+        (Watch, {"KAFKA_BOOTSTRAP": "x", "WATCH_SNAPSHOTS": "file:///x", "WATCH_SHARDS": "0"}, "WATCH_SHARDS=0"),
+        (Notify, {"KAFKA_BOOTSTRAP": "x", "NOTIFY_ATTEMPTS": "0"}, "NOTIFY_ATTEMPTS"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(kind: type, environ: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        load(kind, environ)

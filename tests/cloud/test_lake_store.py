@@ -1,0 +1,74 @@
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from cloud.lake import LakeError, Store, open_lake
+
+
+@pytest.fixture(params=["directory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """The contract holds for every adapter; S3 is moto's, by pyarrow's own client."""
+    if request.param == "directory":
+        return open_lake((tmp_path / "lake with space").as_uri())
+    moto: Mapping[str, str] = request.getfixturevalue("moto")
+    base, _, options = moto["LAKE"].partition("?")
+    return open_lake(f"{base}/{uuid4().hex}?{options}")
+
+
+def test_what_is_put_is_got_byte_for_byte(store: Store) -> None:
+    content = bytes(range(256)) * 5000
+    store.put("a/b/c.parquet", content)
+    assert store.get("a/b/c.parquet") == content
+
+
+def test_an_object_written_again_replaces_itself(store: Store) -> None:
+    store.put("a/x.json", b"first")
+    store.put("a/x.json", b"second")
+    assert (store.get("a/x.json"), store.names("a")) == (b"second", ["a/x.json"])
+
+
+def test_names_are_those_below_the_folder_in_order(store: Store) -> None:
+    for name in ("t/_manifests/2.json", "t/_manifests/1.json", "t/date=2026-11-22/t-0-0-5.parquet", "u/9.json"):
+        store.put(name, b"x")
+    assert store.names("t") == ["t/_manifests/1.json", "t/_manifests/2.json", "t/date=2026-11-22/t-0-0-5.parquet"]
+
+
+def test_a_folder_that_is_not_there_holds_nothing(store: Store) -> None:
+    assert store.names("nowhere/_manifests") == []
+
+
+def test_an_object_that_is_not_there_is_an_error_that_names_it(store: Store) -> None:
+    with pytest.raises(LakeError, match=r"gone\.parquet"):
+        store.get("a/gone.parquet")
+
+
+def test_a_url_is_absolute(store: Store) -> None:
+    store.put("a/b.json", b"x")
+    assert store.url("a/b.json").startswith(("file:///", "s3://"))
+    assert store.url("a/b.json").endswith("/a/b.json")
+
+
+def test_a_write_cut_short_by_a_crash_leaves_no_object(tmp_path: Path) -> None:
+    store = open_lake(tmp_path.as_uri())
+    store.put("a/x", b"x")
+    (tmp_path / "a" / ".y.0123456789abcdef").write_bytes(
+        b"hal"
+    )  # what the crash leaves: bytes under the temporary name
+    assert store.names("a") == ["a/x"]
+
+
+def test_a_lake_that_cannot_be_written_says_where_and_what_to_check(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file, not a folder")
+    with pytest.raises(LakeError, match=r"cannot write .*file.*check the disk"):
+        open_lake((tmp_path / "file").as_uri()).put("a", b"x")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x/y", "file:///", "s3:///prefix", "file://other-host/x", "lake", "s3://b/p?nonsense=1"]
+)
+def test_a_url_that_names_no_lake_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    with pytest.raises(ValueError, match="LAKE="):
+        open_lake(url)

@@ -1,0 +1,306 @@
+"""A shard on an in-memory log: what it tells, and that a crash at any point changes nothing of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloud.log_layout import Layout
+from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.watch_loop import Loop
+from cloud.watch_shard import Shard, share
+from cloud.watch_snapshots import FolderSnapshots
+from vitals import topics
+from vitals.actions import Act, Action
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode
+from vitals.patients import Admission
+from vitals.readings import Readings
+from vitals.status import DeviceStatus, Health, Rejected, Status
+
+T0 = 1_763_812_800_000
+Builders = tuple[Callable[..., Admission], Callable[..., Readings], Callable[..., bytes]]
+
+
+@dataclass
+class Ward:
+    """A deployment of four partitions on an in-memory log, with a clock that tests turn."""
+
+    layout: Layout
+    folder: Path
+    admission: Callable[..., Admission]
+    reading: Callable[..., Readings]
+    scored: Callable[..., bytes]
+    now: int = T0
+    offset: int = 0
+    log: MemoryLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = MemoryLog(lambda: self.now)
+
+    def shard(self, number: int = 0, shards: int = 1) -> Loop:
+        state = Shard(self.layout, share(self.layout, number, shards), equipment=number == 0)
+        loop = Loop(state, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(self.folder))
+        loop.start()
+        loop.step(0)
+        return loop
+
+    def beat(self) -> None:
+        for partition in range(self.layout.partitions):
+            self._scored(partition)
+
+    def _scored(self, partition: int, *readings: Readings) -> None:
+        self.offset += 1
+        value = self.scored(partition, self.offset, *readings)
+        self.log.append((topics.SCORED, partition), b"", value)
+
+    def read(self, patient: str, spo2: float, *, bed: str = "icu-01", t: int | None = None) -> None:
+        reading = self.reading(patient, self.now if t is None else t, spo2, bed=bed)
+        self._scored(self.layout.partition(patient), reading)
+
+    def write(self, topic: str, subject: str, value: msgspec.Struct) -> None:
+        partition = 0 if topic == topics.STATUS else self.layout.partition(subject)
+        self.log.append((topic, partition), subject.encode(), msgspec.json.encode(value))
+
+    def alarms(self) -> list[AlarmEvent]:
+        return [decode(r.value or b"") for r in self.log.records(topics.ALARMS)]
+
+
+@pytest.fixture
+def ward(
+    layout: Layout,
+    tmp_path: Path,
+    admission: Callable[..., Admission],
+    reading: Callable[..., Readings],
+    scored: Callable[..., bytes],
+) -> Ward:
+    return Ward(layout, tmp_path, admission, reading, scored)
+
+
+def starts(events: list[AlarmEvent]) -> list[tuple[str | None, str]]:
+    return [(e.patient, e.condition) for e in events if e.phase is Phase.START]
+
+
+def desaturate(ward: Ward, patient: str = "p-1", seconds: int = 5) -> None:
+    for _ in range(seconds):
+        ward.now += 1000
+        ward.beat()
+        ward.read(patient, 78)
+
+
+def test_a_desaturation_is_one_high_alarm_on_its_patients_partition(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission())
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    (record,) = [r for r in ward.log.records(topics.ALARMS) if decode(r.value or b"").phase is Phase.START]
+    event = decode(record.value or b"")
+    assert (event.patient, event.condition, event.priority) == ("p-1", "spo2", Priority.HIGH)
+    assert record.partition == ward.layout.partition("p-1")
+    assert (event.ward, event.bed) == ("icu", "icu-01")
+
+
+def test_records_that_spark_repeats_after_a_crash_tell_nothing_twice(ward: Ward) -> None:
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    told = ward.alarms()
+    for record in ward.log.records(topics.SCORED):
+        ward.log.append(record.place, b"", record.value)
+    loop.step(0)
+    assert ward.alarms() == told
+    assert sum(s.repeats for s in loop.shard.slices.values()) > 0
+
+
+def test_a_reading_from_a_bed_that_changed_hands_neither_raises_nor_ends_an_alarm(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", since=T0))
+    ward.write(topics.PATIENTS, "p-2", ward.admission("p-2", "icu-01", since=T0 + 1000))
+    loop = ward.shard()
+    desaturate(ward, "p-1")
+    loop.step(0)
+    assert ward.alarms() == []
+    desaturate(ward, "p-2")
+    loop.step(0)
+    assert ("p-2", "spo2") in starts(ward.alarms())
+
+
+def test_acknowledging_one_alarm_acts_at_once_and_on_it_alone(ward: Ward) -> None:
+    loop = ward.shard()
+    for patient in ("p-1", "p-2"):
+        desaturate(ward, patient)
+    loop.step(0)
+    first = next(e for e in ward.alarms() if e.patient == "p-1" and e.condition == "spo2")
+    acknowledged = Action(id="a", act=Act.ACKNOWLEDGE, patient="p-1", t=ward.now, by="B. Holt", alarm=first.id)
+    ward.write(topics.ACTIONS, "p-1", acknowledged)
+    loop.step(0)
+    acted = [e for e in ward.alarms() if e.inactivation is Inactivation.ACKNOWLEDGED]
+    assert [(e.id, e.by) for e in acted] == [(first.id, "B. Holt")]
+
+
+def test_bytes_that_are_no_record_are_put_aside_and_stop_nobody(ward: Ward) -> None:
+    loop = ward.shard()
+    ward.log.append((topics.SCORED, ward.layout.partition("p-1")), b"", b"{}")
+    desaturate(ward)
+    loop.step(0)
+    assert ("p-1", "spo2") in starts(ward.alarms())
+    (refused,) = ward.log.records(topics.REJECTED)
+    assert msgspec.json.decode(refused.value or b"", type=Rejected).payload == b"{}"
+
+
+def silent(device: str, patient: str, health: Health = Health.SILENT) -> DeviceStatus:
+    return DeviceStatus(device=device, health=health, t=T0, patient=patient)
+
+
+def gateway(ward: Ward, health: Health, *devices: DeviceStatus) -> None:
+    ward.now += 1000
+    ward.beat()
+    ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=health, t=ward.now, devices=devices))
+
+
+def test_forty_silent_devices_behind_one_dead_gateway_are_one_alarm_for_their_ward(ward: Ward) -> None:
+    devices = []
+    for i in range(40):
+        ward.write(topics.PATIENTS, f"p-{i}", ward.admission(f"p-{i}", f"icu-{i}"))
+        devices.append(silent(f"mon-{i}", f"p-{i}", Health.UP))
+    loops = [ward.shard(n, 2) for n in range(2)]
+    gateway(ward, Health.UP, *devices)
+    gateway(ward, Health.OFFLINE, *(msgspec.structs.replace(d, health=Health.SILENT) for d in devices))
+    for loop in loops:
+        loop.step(0)
+    (event,) = ward.alarms()
+    assert (event.subject, event.condition, event.ward) == ("gw-icu", "gateway-down", "icu")
+
+
+def test_a_silent_device_is_told_once_though_several_shards_read_its_status(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission())
+    loops = [ward.shard(n, 2) for n in range(2)]
+    gateway(ward, Health.UP, silent("mon-icu-01", "p-1"))
+    gateway(ward, Health.UP, silent("mon-icu-01", "p-1"))
+    gateway(ward, Health.UP, silent("mon-icu-01", "p-1", Health.UP))
+    for loop in loops:
+        loop.step(0)
+    assert [(e.condition, e.phase) for e in ward.alarms()] == [
+        ("device-silent", Phase.START),
+        ("device-silent", Phase.END),
+    ]
+
+
+def story(ward: Ward) -> None:
+    """Four patients: two desaturate, one is acknowledged, one recovers, one is discharged; a gateway goes."""
+    for i in range(4):
+        ward.write(topics.PATIENTS, f"p-{i}", ward.admission(f"p-{i}", f"icu-{i}"))
+    for second in range(180):
+        ward.now += 1000
+        ward.beat()
+        for i in range(4):
+            low = (i == 0 and second > 20) or (i == 1 and 20 < second < 60) or (i == 2 and 40 < second < 50)
+            ward.read(f"p-{i}", 80 if low else 97, bed=f"icu-{i}")
+        if second == 70:
+            ward.write(
+                topics.ACTIONS,
+                "p-1",
+                Action(id="a", act=Act.CHART, patient="p-1", t=ward.now, by="x", oxygen=True, consciousness="V"),
+            )
+        if second == 90:
+            gone = ward.admission("p-2", "icu-2", discharged=ward.now)
+            ward.write(topics.PATIENTS, "p-2", gone)
+        if second in {30, 100}:
+            health = Health.OFFLINE if second == 30 else Health.UP
+            ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=health, t=ward.now))
+
+
+def run(ward: Ward, target: MemoryLog, crashes: set[int], saves: set[int], shards: int = 1) -> list[AlarmEvent]:
+    """Feeds the story's records in time order; the shards crash and save at the given steps."""
+    replay = Ward(ward.layout, ward.folder, ward.admission, ward.reading, ward.scored)
+    replay.log = target
+    records = [r for topic in topics.TOPICS for r in ward.log.records(topic.name)]
+    records.sort(key=lambda r: r.t)
+    loops = [replay.shard(n, shards) for n in range(shards)]
+    for step, batch in enumerate(records[i : i + 40] for i in range(0, len(records), 40)):
+        for record in batch:
+            replay.now = record.t
+            target.append(record.place, record.key, record.value)
+        if step in crashes:
+            # What it had read since its snapshot is forgotten; what it had written stands.
+            loops = [replay.shard(n, shards) for n in range(shards)]
+        for loop in loops:
+            loop.step(0)
+            if step in saves:
+                loop.save()
+    for loop in loops:
+        loop.step(0)
+    return replay.alarms()
+
+
+def identity(events: list[AlarmEvent]) -> list[tuple[str, int, Phase, State]]:
+    return sorted((e.id, e.n, e.phase, e.state) for e in events)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(crashes=st.sets(st.integers(0, 37)), saves=st.sets(st.integers(0, 37)), shards=st.sampled_from([1, 2, 3]))
+def test_whenever_shards_crash_no_alarm_is_missed_and_none_is_told_twice(
+    ward: Ward, tmp_path_factory: pytest.TempPathFactory, crashes: set[int], saves: set[int], shards: int
+) -> None:
+    if not ward.offset:
+        story(ward)
+    ward.folder = tmp_path_factory.mktemp("calm")
+    calm = run(ward, MemoryLog(lambda: ward.now), set(), set())
+    ward.folder = tmp_path_factory.mktemp("stormy")
+    stormy = run(ward, MemoryLog(lambda: ward.now), crashes, saves, shards)
+    assert len({(e.id, e.n) for e in stormy}) == len(stormy)
+    assert identity(stormy) == identity(calm)
+    assert ("p-0", "spo2") in starts(calm)
+    assert (None, "gateway-down") in starts(calm)
+
+
+def test_moving_slices_between_shards_loses_nothing(ward: Ward) -> None:
+    loops = [ward.shard(n, 2) for n in range(2)]
+    desaturate(ward)
+    for loop in loops:
+        loop.step(0)
+        loop.save()
+    told = ward.alarms()
+    loop = ward.shard(0, 1)
+    assert [e.id for e in loop.shard.active() if e.condition == "spo2"] == [e.id for e in told if e.condition == "spo2"]
+    desaturate(ward)
+    loop.step(0)
+    assert starts(ward.alarms()) == starts(told)
+
+
+def test_a_snapshot_that_cannot_be_read_is_replaced_by_the_log(ward: Ward) -> None:
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    loop.save()
+    told = ward.alarms()
+    for path in ward.folder.iterdir():
+        path.write_bytes(b"not a snapshot")
+    again = ward.shard()
+    assert ward.alarms() == told
+    assert [e.id for e in again.shard.active()] == [e.id for e in loop.shard.active()]
+
+
+def test_the_newest_signs_of_a_patient_can_be_asked_for(ward: Ward) -> None:
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    signs = loop.shard.signs("p-1")
+    assert signs is not None
+    assert (signs["spo2"], signs["t"]) == (78, ward.now)
+    assert loop.shard.signs("nobody") is None
+
+
+def test_log_time_never_runs_backwards_when_a_producers_clock_does(ward: Ward) -> None:
+    loop = ward.shard()
+    clocks = []
+    for step in (1000, 2000, -5000, 1000, 9000):
+        ward.now += step
+        ward.beat()
+        loop.step(0)
+        clocks.append(loop.shard.clocks()[0])
+    assert all(a <= b for a, b in pairwise(clocks))
+    assert all(loop.reader.position((topics.SCORED, p)) == 5 for p in range(4))

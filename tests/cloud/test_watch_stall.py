@@ -1,0 +1,63 @@
+"""The wall-clock watchdog."""
+
+import pytest
+
+from cloud.watch_stall import StallWatch
+from vitals.alarms import AlarmEvent, Phase
+
+
+@pytest.fixture
+def watch() -> StallWatch:
+    return StallWatch(stall_ms=10_000, grace_ms=60_000)
+
+
+def judge(watch: StallWatch, clock: int, now: int) -> AlarmEvent | None:
+    return watch.judge({0: clock, 1: clock}, 2, now)
+
+
+def test_a_log_that_stands_still_is_one_alarm_until_it_moves(watch: StallWatch) -> None:
+    assert judge(watch, 1, 0) is None
+    start = judge(watch, 1, 10_000)
+    assert start is not None
+    assert (start.phase, start.start, start.condition) == (Phase.START, 0, "pipeline-stalled")
+    assert [judge(watch, 1, now) for now in (11_000, 60_000, 3_600_000)] == [None] * 3
+    end = judge(watch, 2, 3_601_000)
+    assert end is not None
+    assert (end.id, end.n, end.phase) == (start.id, 1, Phase.END)
+
+
+def test_one_partition_that_stands_still_is_told_though_others_move(watch: StallWatch) -> None:
+    for now in range(0, 10_000, 1000):
+        assert watch.judge({0: 1 + now, 1: 1}, 2, now) is None
+    event = watch.judge({0: 99_999, 1: 1}, 2, 10_000)
+    assert event is not None
+    assert "partitions 1" in event.text
+
+
+def test_before_anything_has_come_there_is_a_longer_grace(watch: StallWatch) -> None:
+    assert judge(watch, 0, 0) is None
+    assert judge(watch, 0, 59_999) is None
+    assert judge(watch, 0, 60_000) is not None
+
+
+def test_a_difference_between_clocks_is_no_stall(watch: StallWatch) -> None:
+    # The log's clock runs an hour behind the wall's, and moves.
+    for now in range(3_600_000, 3_700_000, 1000):
+        assert judge(watch, now - 3_600_000 + 1, now) is None
+
+
+def test_shards_that_do_not_answer_make_no_progress(watch: StallWatch) -> None:
+    assert judge(watch, 1, 0) is None
+    assert watch.judge({}, 2, 10_000) is not None
+
+
+def test_an_alarm_of_an_earlier_run_is_ended_rather_than_raised_again(watch: StallWatch) -> None:
+    earlier = StallWatch(10_000, 60_000)
+    judge(earlier, 1, 0)
+    start = judge(earlier, 1, 10_000)
+    assert start is not None
+    watch.resume([start])
+    assert judge(watch, 0, 20_000) is None
+    end = judge(watch, 5, 21_000)
+    assert end is not None
+    assert (end.id, end.phase) == (start.id, Phase.END)
