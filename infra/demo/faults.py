@@ -1,0 +1,73 @@
+"""What goes wrong in a demo with FAULTS=1, and when: decided before it starts, so that a run can be told again."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+CUT_S: Final = 60.0
+STALL_S: Final = 5.0
+FIRST_AT: Final = 0.08
+LAST_AT: Final = 0.85
+"""Share of the run before which every fault has struck: the last one must be seen to heal."""
+
+
+class What(StrEnum):
+    """A kind of fault."""
+
+    KILL = "kill"
+    """kill -9 of a process and all below it; it is started again."""
+    STALL = "stall"
+    """SIGSTOP, then SIGCONT: a service of somebody else's that does not answer for a while."""
+    CUT = "cut"
+    """A gateway's uplink is cut, and heals."""
+    NEW_OUTBOX = "new-outbox"
+    """A gateway is stopped in order, and goes on with an empty data folder: a new SD card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        at_s: When it strikes, s after the first reading.
+        what: What happens.
+        target: The process or gateway that it happens to.
+        for_s: How long it lasts, s; 0 for what is over at once.
+    """
+
+    at_s: float
+    what: What
+    target: str
+    for_s: float = 0.0
+
+
+def cuts(gateway: str, at_s: float, for_s: float) -> tuple[Fault, ...]:
+    """The one fault of the ordinary story: a gateway loses its uplink for a while."""
+    return (Fault(at_s, What.CUT, gateway, for_s),)
+
+
+def storm(
+    processes: Sequence[str], *, stalled: Sequence[str], cut: str, new_outbox: str, duration_s: float, seed: int
+) -> tuple[Fault, ...]:
+    """Plans a kill of every process, a stall of each service that stands for somebody else's, a cut, a new SD card.
+
+    The faults are spread evenly over the run in a random order.
+
+    Args:
+        processes: Names of processes to kill.
+        stalled: Names of services to stall instead: their data lives in their memory only.
+        cut: Gateway whose uplink is cut for 60 s.
+        new_outbox: Gateway that gets a new outbox.
+        duration_s: Length of the run, s.
+        seed: Decides the order.
+    """
+    faults = [(What.KILL, name, 0.0) for name in processes]
+    faults += [(What.STALL, name, STALL_S) for name in stalled]
+    faults.append((What.NEW_OUTBOX, new_outbox, 0.0))
+    random.Random(seed).shuffle(faults)  # noqa: S311 - a schedule, not a secret
+    first, last = FIRST_AT * duration_s, LAST_AT * duration_s
+    step = (last - first) / max(1, len(faults) - 1)
+    planned = [Fault(first + i * step, what, target, for_s) for i, (what, target, for_s) in enumerate(faults)]
+    return tuple(sorted([*planned, Fault(first, What.CUT, cut, CUT_S)], key=lambda fault: fault.at_s))

@@ -1,0 +1,66 @@
+"""The story of the demo: two wards, 24 beds, and four things that happen to them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infra.demo.faults import Fault, cuts
+
+CADENCE_S: Final = 2.0
+BEDS: Final = 12
+WARDS: Final = {"gw-icu": "icu", "gw-med": "med"}
+"""Ward of each gateway."""
+CUT_GATEWAY: Final = "gw-med"
+NEW_OUTBOX_GATEWAY: Final = "gw-icu"
+TOLD_IN_S: Final = 90.0
+"""The story fits this long a run; a shorter one tells it faster."""
+DESATURATING: Final = "mon-icu-03"
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A story on one device: when it starts and how much faster than life, in a run of `TOLD_IN_S`."""
+
+    device: str
+    story: str
+    start_s: float
+    speed: float
+
+
+BEATS: Final = (
+    Beat("mon-icu-07", "probe-off-and-on", 6, 2.5),
+    Beat(DESATURATING, "desaturation", 4, 9),
+    Beat("mon-icu-10", "sepsis", 4, 400),
+)
+CUT_AT_S, CUT_FOR_S = 34.0, 20.0
+
+
+def pace(duration_s: float | None) -> float:
+    """Returns how much faster the story is told to fit into a run shorter than `TOLD_IN_S`."""
+    return max(1.0, TOLD_IN_S / duration_s) if duration_s else 1.0
+
+
+def plan(brokers: Mapping[str, str], *, duration_s: float | None, seed: int) -> bytes:
+    """Returns the plan of the simulated devices, as `python -m firmware_sim --plan` reads it.
+
+    Args:
+        brokers: Address of each gateway's broker.
+        duration_s: Length of the run, s; None when it is endless.
+        seed: Seed of the patients.
+    """
+    faster = pace(duration_s)
+    beats = {beat.device: beat for beat in BEATS}
+    devices: list[dict[str, Any]] = []
+    for gateway, ward in WARDS.items():
+        for number in range(1, BEDS + 1):
+            device: dict[str, Any] = {"device": f"mon-{ward}-{number:02d}", "broker": brokers[gateway]}
+            if beat := beats.get(device["device"]):
+                device |= {"story": beat.story, "start_s": beat.start_s / faster, "speed": beat.speed * faster}
+            devices.append(device)
+    return json.dumps({"devices": devices, "seed": seed, "cadence_s": CADENCE_S}, indent=1).encode()
+
+
+def ordinary_faults(duration_s: float | None) -> tuple[Fault, ...]:
+    """Returns the one fault of the story: a gateway loses its uplink for 20 s."""
+    return cuts(CUT_GATEWAY, CUT_AT_S / pace(duration_s), CUT_FOR_S)
