@@ -1,0 +1,1 @@
+"""Setting up, running and watching Wardwatch: the local stack, the demo, the checks."""

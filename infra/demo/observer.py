@@ -1,6 +1,7 @@
 """What the demo sees of the path: a reader of every Kafka topic, counting by identity as the readings pass."""
 
 import logging
+import math
 import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Sight:
         notifications: What SNS accepted.
         rejected: Records in `vitals.rejected`.
         latencies_ms: By hop (`infra.demo.report.HOPS`).
+        ended: UTC epoch ms at which the story ended; what begins later (every monitor switched off) is not of it.
+        beating: Newest Kafka timestamp in each partition of `vitals.scored`: heartbeats flow before readings do.
     """
 
     kafka: Seen = field(default_factory=Seen)
@@ -43,15 +46,20 @@ class Sight:
     notifications: list[Notification] = field(default_factory=list)
     rejected: int = 0
     latencies_ms: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    ended: float = math.inf
+    beating: dict[int, int] = field(default_factory=dict)
 
-    def take(self, topic: str, value: bytes, stamped: int) -> None:
+    def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
         """Counts one record.
 
         Args:
             topic: Its topic.
+            partition: Its partition.
             value: Its value.
             stamped: Its Kafka timestamp, UTC epoch ms.
         """
+        if topic == topics.SCORED:
+            self.beating[partition] = stamped
         if topic == topics.VITALS:
             self._readings("sensor_to_kafka", self.kafka, records.decode_vitals(value), stamped)
         elif topic == topics.SCORED:
@@ -71,6 +79,8 @@ class Sight:
         place.add(identities)
 
     def _alarm(self, event: AlarmEvent, stamped: int) -> None:
+        if event.start > self.ended:
+            return
         self.latest[event.id] = event
         if event.phase is Phase.START:
             self.started["technical" if event.kind is Kind.TECHNICAL else event.priority.label] += 1
@@ -80,7 +90,7 @@ class Sight:
             self.latencies_ms["sensor_to_alarm"].append(stamped - event.t)
 
     def _notification(self, notification: Notification) -> None:
-        if notification.sns is not None:
+        if notification.sns is not None and notification.t <= self.ended:
             self.notifications.append(notification)
             self.latencies_ms["sensor_to_sns"].append(notification.accepted - notification.t)
 
@@ -137,6 +147,6 @@ class Observer:
                 if message.error() is not None or message.value() is None:
                     continue
                 try:
-                    self.sight.take(message.topic(), message.value(), message.timestamp()[1])
+                    self.sight.take(message.topic(), message.partition(), message.value(), message.timestamp()[1])
                 except (WireError, msgspec.DecodeError) as error:
                     log.warning("%s at %s: %s", message.topic(), message.offset(), error)

@@ -28,6 +28,7 @@ from infra.local.ports import HOST, Ports
 from infra.local.process import PartError, Spec, base_env
 from infra.local.stack import MOTO, LocalStack
 from infra.local.tiers import Tier, make_topics, start_tiers, tiers
+from vitals.daemon import now_ms
 
 log: Final = logging.getLogger(__name__)
 PARTITIONS: Final = 16
@@ -37,6 +38,8 @@ COUNT_EVERY: Final = 6
 DRAIN_WITHIN_S: Final = 180.0
 QUIET_S: Final = 5.0
 COMMAND_WITHIN_S: Final = 60
+WARM_WITHIN_S: Final = 180.0
+FRESH_MS: Final = 2500
 QUICK: Final[Mapping[str, Mapping[str, str]]] = {
     # A demo is watched, so what a hospital batches for thirty seconds goes at once here.
     "edge": {"UPLINK_FLUSH_S": "0.5"},
@@ -124,6 +127,13 @@ def _devices(stack: LocalStack, settings: DemoSettings) -> Spec:
     return Spec(DEVICES, (sys.executable, "-m", "firmware_sim", *words), env=base_env(), stop_timeout_s=30.0)
 
 
+def _scores(observer: Observer) -> bool:
+    """Returns whether every lane's heartbeat comes out of Spark while it is fresh: the first plan takes it seconds."""
+    with observer.lock:
+        beating = list(observer.sight.beating.values())
+    return len(beating) == PARTITIONS and now_ms() - min(beating) < FRESH_MS
+
+
 def _ledger(stack: LocalStack) -> Path:
     return stack.var / "devices" / "ledger.jsonl"
 
@@ -155,6 +165,9 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         own = [_quick(tier) for tier in tiers(stack, uplinks)]
         start_tiers(stack, own)
         observer = parts.enter_context(Observer(stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS))
+        screen.say("waiting until Spark scores")
+        if not wait_for(lambda: _scores(observer), WARM_WITHIN_S, every_s=SHOW_EVERY_S):
+            raise PartError(f"Spark scored nothing within {WARM_WITHIN_S:.0f} s; see {stack.processes.logs}/score.log")
         devices = _devices(stack, settings)
         specs = {spec.name: spec for spec in (*stack.specs(stack.parts), *(tier.spec(stack) for tier in own))}
         supervised = parts.enter_context(
@@ -261,14 +274,14 @@ def reckon(demo: Running, screen: Screen, peak_pss_mb: Callable[[], Mapping[str,
         The report.
     """
     demo.supervisor.settle()
+    with demo.observer.lock:
+        demo.observer.sight.ended = now_ms()
     screen.say("draining")
     demo.stack.processes.end([DEVICES])
     env = demo.stack.env()
-    viewer = Viewer(demo)
     taken: set[Identity] = set()
 
     def delivered() -> bool:
-        screen.show(viewer.look())
         nonlocal taken
         try:
             taken = demo.accepted()
@@ -278,7 +291,7 @@ def reckon(demo: Running, screen: Screen, peak_pss_mb: Callable[[], Mapping[str,
 
     wait_for(delivered, DRAIN_WITHIN_S)
     _wait_until_quiet(lambda: len(demo.observer.sight.notifications))
-    screen.show(viewer.look())
+    demo.messages += demo.outbox.take()
     lake, warehouse = Lake(env["LAKE"]).readings(), Warehouse(env["WAREHOUSE"]).readings()
     with demo.observer.lock:
         sight = demo.observer.sight
