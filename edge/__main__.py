@@ -19,9 +19,10 @@ from edge import show
 from edge.bedside import MqttBedside
 from edge.gateway import Gateway, down
 from edge.metrics import Metrics
-from edge.outbox import condemned, open_outbox
+from edge.outbox import open_outbox
 from edge.report import offline
 from edge.settings import Settings, StoreSettings
+from edge.storage import condemned
 from edge.uplink import Uplink
 from vitals import daemon
 from vitals.settings import SettingsError, load

@@ -1,9 +1,12 @@
 """Acceptance: what is written in the next transaction, and what is owed to whom once it has committed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from edge.clock import SET_MS
 from edge.downlink import ROSTER, keep
 from edge.ledger import Ledger
 from edge.local import LocalAlarms
@@ -100,7 +103,8 @@ class Acceptance:
         count = self._open_count + sum(map(len, self.next.readings))
         if count and self._open_since is None:
             self._open_since = clock_s
-        seal = count > 0 and (seal or self._flush_is_due(count, clock_s))
+        # Times of a clock that was never set are not sent; `rebase` rights them once it is.
+        seal = count > 0 and now >= SET_MS and (seal or self._flush_is_due(count, clock_s))
         if not (self.next or seal or self._local.dirty):
             return Done([], [])
         before = self._local.dirty, self._snapshot_n, self._snapshot_at
@@ -114,6 +118,14 @@ class Acceptance:
         self._metrics.sealed.inc(len(done.sealed))
         self._metrics.confirmed.inc(len(done.deleted))
         return done
+
+    def rebase(self, jump_ms: int) -> None:
+        """Rights the times of what was accepted before the gateway's clock was set, and has it sent."""
+        for parts in (self._open, self.next.readings):
+            for i, part in enumerate(parts):
+                shift = np.where(part.t_gw < SET_MS, jump_ms, 0)
+                parts[i] = replace(part, t=part.t + shift, t_gw=part.t_gw + shift)
+        self.next.urgent = True
 
     def _flush_is_due(self, count: int, clock_s: float) -> bool:
         age_s = clock_s - (clock_s if self._open_since is None else self._open_since)

@@ -21,6 +21,9 @@ SPREAD_MS: Final = 2_000
 DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
+SET_MS: Final = 1_735_689_600_000
+"""1 January 2025. A gateway's clock before it was never set: times then count from its start."""
+
 BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT = range(7)
 """Columns of a device's row: its boot, correction [ms], newest seq and its device time, window of `t_gw - t`."""
 COLUMNS: Final = 7
@@ -58,6 +61,15 @@ def correct(
     _watch_window(after, error, newer, restart=fresh | jumped)
     event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
     return event, jumped, after
+
+
+def rebased(rows: Rows, jump_ms: int) -> Rows:
+    """Returns what is known of the devices' clocks after the gateway's own was set, by `jump_ms`."""
+    after = rows.copy()
+    known = after[:, BOOT] != UNKNOWN
+    for column in (OFFSET, LOW, HIGH):
+        after[known, column] += jump_ms
+    return after
 
 
 def _first_guess(rows: Rows, error: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -117,7 +117,7 @@ def _against_history(
     doubted = deviates & ~confirmed
     believed = ordered & ~doubted
     restart = confirmed | (ordered & ~compared)
-    after = rows.copy()
+    after = np.empty_like(rows)
     after[:, FIRST] = np.where(restart, values, np.where(believed, b, a))
     after[:, SECOND] = np.where(restart, values, np.where(believed, c, b))
     after[:, NEWEST] = np.where(believed, values, c)

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from edge import health
+from edge import clock, health
 from edge.acceptance import Acceptance, accepted_so_far
 from edge.downlink import CLOCKS, Downlink
 from edge.driver import Delivery, Driver, Lights, Presence, Pressed
@@ -34,7 +34,7 @@ from vitals.status import Rejected
 
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 0.05
+TICK_S: Final = 0.1
 GROUP: Final = 2_000
 """The most messages of one commit."""
 SECOND_S: Final = 1.0
@@ -95,6 +95,7 @@ class Gateway:
         self._acceptance = Acceptance(settings, outbox, ledger, self._local, self._intake.clocks, metrics=metrics)
         self._sender = Sender(settings.backlog_per_s, outbox.after)
         self._up = False
+        self._clock = now, time.monotonic()
         self._second_at = self._status_at = self._retry_at = 0.0
         if outbox.set_aside is not None:
             self._reporter.own.judge(health.REPLACED, True, now)
@@ -111,17 +112,23 @@ class Gateway:
         daemon.notify("READY=1")
         log.info("gateway up", extra={"data": {"gateway": self._settings.gateway, "outbox": self._outbox.id}})
         try:
+            self._loop(uplink, stop)
+            daemon.notify("STOPPING=1")
+            self._drain(uplink)
+        finally:
+            goodbye = offline(self._settings.gateway, self._now_ms())
+            uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
+        log.info("gateway down", extra={"data": {"backlog": self._outbox.backlog}})
+
+    def _loop(self, uplink: Up, stop: Event) -> None:
+        try:
             while not stop.is_set():
                 self.cycle(uplink, time.monotonic())
         finally:
-            self._lights.show(self._settings.gateway, msgspec.json.encode(down(self._settings.gateway, self._now_ms())))
+            gateway = self._settings.gateway
+            self._lights.show(gateway, msgspec.json.encode(down(gateway, self._now_ms())))
             for driver in self._drivers:
                 driver.stop()
-        daemon.notify("STOPPING=1")
-        self._drain(uplink)
-        goodbye = msgspec.json.encode(offline(self._settings.gateway, self._now_ms()))
-        uplink.stop(goodbye, self._settings.drain_s)
-        log.info("gateway down", extra={"data": {"backlog": self._outbox.backlog}})
 
     def cycle(self, uplink: Up, clock_s: float, *, seal: bool = False) -> None:
         """Does one turn of the loop.
@@ -133,15 +140,21 @@ class Gateway:
         """
         items = self.inbox.drain(timeout_s=TICK_S, linger_s=self._settings.commit_linger_ms / 1000, limit=GROUP)
         now = self._now_ms()
+        if self._clock[0] < clock.SET_MS <= now:
+            jump_ms = now - self._clock[0] - int(1000 * (clock_s - self._clock[1]))
+            self._intake.rebase(jump_ms)
+            self._acceptance.rebase(jump_ms)
+            log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
+        self._clock = now, clock_s
         self._take(items, now)
         if clock_s - self._second_at >= SECOND_S:
             self._second_at = clock_s
             self._each_second(now)
-        self._show(now)
-        self._commit(now, clock_s, seal=seal)
         if clock_s - self._status_at >= self._settings.status_s:
             self._status_at = clock_s
             self._report(uplink, now)
+        self._show(now)
+        self._commit(now, clock_s, seal=seal)
         self._send(uplink, clock_s)
 
     def _take(self, items: list[Item], now: int) -> None:

@@ -14,8 +14,6 @@ FORGOTTEN_MS: Final = 3_600_000
 REMOTE_LOST_S: Final = 60
 FILLING_SHARE: Final = 0.5
 """Share of the outbox's bound, in bytes or age, at which somebody should look: half an outage's length is left."""
-CLOCK_FLOOR_MS: Final = 1_735_689_600_000
-"""1 January 2025. A clock before it was never set."""
 
 REMOTE_LOST: Final = "remote-monitoring-lost"
 FILLING: Final = "outbox-filling"

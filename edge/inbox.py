@@ -1,6 +1,7 @@
 """What came in, from devices and from above, in order of arrival, for the gateway's one thread."""
 
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -30,11 +31,9 @@ class Inbox(Generic[T]):
             items.append(self._queue.get(timeout=timeout_s))
         except Empty:
             return items
-        deadline = time.monotonic() + linger_s
-        try:
+        if linger_s:
+            time.sleep(linger_s)
+        with suppress(Empty):
             while len(items) < limit:
-                left = deadline - time.monotonic()
-                items.append(self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait())
-        except Empty:
-            return items
+                items.append(self._queue.get_nowait())
         return items

@@ -67,7 +67,8 @@ class Intake:
         self._ledger = ledger
         self._slots = Slots()
         self._clock = np.empty((0, clock.COLUMNS))
-        self._history = np.empty((0, artefacts.COLUMNS, len(SIGNS)))
+        # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
+        self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
         if clocks:
             state = msgspec.json.decode(clocks, type=ClockState)
             self._clock = grown(self._clock, len(self._slots.of(state.devices)), clock.UNKNOWN)
@@ -101,6 +102,10 @@ class Intake:
         known = zip(self._slots.devices(), self._clock[:, clock.OFFSET].tolist(), strict=False)
         return {device: -int(offset) for device, offset in known}
 
+    def rebase(self, jump_ms: int) -> None:
+        """The gateway's clock was set, by `jump_ms`."""
+        self._clock = clock.rebased(self._clock, jump_ms)
+
     def clocks(self) -> bytes:
         """Returns what a restart must know of the devices' clocks; their values' history it need not."""
         count = min(len(self._slots), len(self._clock))
@@ -119,16 +124,16 @@ class Intake:
                 off[k] = [field in frame.off for field in FIELDS]
         slots = self._slots.of(devices)
         self._clock = grown(self._clock, len(self._slots), clock.UNKNOWN)
-        self._history = grown(self._history, len(self._slots), math.nan)
+        self._history = grown(self._history, len(self._slots), math.nan, axis=1)
         codes = np.zeros(values.shape, dtype=np.int64)
         profile = book.profiles(devices)
         for i in rounds(slots):
             rows = slots[i]
             t[i], unbelieved, self._clock[rows] = clock.correct(self._clock[rows], boot[i], seq[i], t[i], t_gw[i])
-            values[i], found_codes, self._history[rows] = artefacts.clean(
-                self._history[rows], t[i], values[i], off[i], profile[i]
-            )
-            codes[i] = _with_clock(found_codes, unbelieved, values[i])
+            history = np.moveaxis(self._history[:, rows], 0, 1)
+            values[i], judged, history = artefacts.clean(history, t[i], values[i], off[i], profile[i])
+            self._history[:, rows] = np.moveaxis(history, 1, 0)
+            codes[i] = _with_clock(judged, unbelieved, values[i])
         placed = book.place(devices, t)
         return Readings(
             patient=placed.patient,

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edge import health
+from edge import clock, health
 from edge.outbox import Outbox
 from edge.roster import Book
 from edge.settings import Settings
@@ -79,7 +79,7 @@ class Reporter:
         )
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
         self.own.judge(health.REMOTE_LOST, now - self._awaits_heartbeat_since > 1000 * health.REMOTE_LOST_S, now)
-        self.own.judge(health.CLOCK_UNSET, now < health.CLOCK_FLOOR_MS, now)
+        self.own.judge(health.CLOCK_UNSET, now < clock.SET_MS, now)
 
     def status(
         self,
@@ -113,7 +113,7 @@ class Reporter:
             backlog_since=outbox.oldest(),
             accepted=accepted,
             rejected=self.rejected,
-            clock_synchronised=now >= health.CLOCK_FLOOR_MS,
+            clock_synchronised=now >= clock.SET_MS,
             devices=self.devices.status(book, offsets, now),
             alarms=tuple(sorted(alarms)),
         )

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import clock
 from vitals.limits import PROFILE_INDEX, LimitSet
 from vitals.patients import Placement, Roster
 from vitals.readings import Text, text
@@ -79,7 +80,9 @@ class Book:
         found: list[Placement | None] = []
         for device, when in zip(devices, t.tolist(), strict=True):
             placement = self.by_device.get(device)
-            found.append(placement if placement is not None and when >= placement.since else None)
+            # Before the gateway's clock is set, times say nothing, and the alarm at the bed must not wait for it.
+            here = placement is not None and (when >= placement.since or when < clock.SET_MS)
+            found.append(placement if here else None)
         sets: dict[LimitSet, int] = {}
         limits = []
         for placement in found:

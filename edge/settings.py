@@ -33,7 +33,7 @@ class Settings(StoreSettings):
     uplink_flush_s: float = setting("longest time a quiet reading waits for its batch, s", 30.0)
     backlog_per_s: float = setting("most batches of the backlog sent per second, beside live ones", 50.0)
     commit_linger_ms: int = setting(
-        "how long a reading waits for others to share its commit, 0 to 1000 ms; more spares the SD card", 20
+        "how long a reading waits for others to share its commit, 0 to 1000 ms; longer spares the card", 20
     )
     outbox_max_bytes: int = setting("size of the backlog beyond which the oldest batches go, bytes", 2 * 2**30)
     outbox_max_age_s: float = setting("age of a batch beyond which it goes, s", 7 * 86_400.0)

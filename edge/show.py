@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.ledger import Ledger
-from edge.outbox import read_only
 from edge.report import read_state
+from edge.storage import read_only
 from vitals import records
 from vitals.status import Health
 

@@ -1,9 +1,13 @@
 """Devices as rows: each device has a slot, and what is remembered of it stands in that row of an array."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+ROUND: Final = 1_024
+"""What is judged in one go stays in the processor's cache up to about here; beyond, each reading costs more."""
 
 
 class Slots:
@@ -25,13 +29,14 @@ class Slots:
         return list(self._slots)
 
 
-def grown(rows: NDArray[np.float64], count: int, fill: float) -> NDArray[np.float64]:
+def grown(rows: NDArray[np.float64], count: int, fill: float, axis: int = 0) -> NDArray[np.float64]:
     """Returns `rows` with room for at least `count` of them, new ones filled; doubling keeps growth cheap."""
-    if count <= len(rows):
+    there = rows.shape[axis]
+    if count <= there:
         return rows
-    wider = np.full((max(count, 2 * len(rows), 16), *rows.shape[1:]), fill)
-    wider[: len(rows)] = rows
-    return wider
+    shape = list(rows.shape)
+    shape[axis] = max(count, 2 * there, 16) - there
+    return np.concatenate([rows, np.full(shape, fill)], axis=axis)
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
@@ -41,15 +46,19 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
         slots: (n,) rows of the readings' devices, in arrival order.
 
     Returns:
-        Index arrays; a device's k-th reading is in round k.
+        Index arrays of at most `ROUND` entries; a device's k-th reading comes after its (k-1)-th.
     """
     n = len(slots)
     order = np.argsort(slots, kind="stable")
     ordered = slots[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if n else np.empty(0, dtype=np.intp)
     if len(starts) == n:
-        return [np.arange(n)] if n else []
+        return _cut(np.arange(n))
     lengths = np.diff(np.r_[starts, n])
     rank = np.empty(n, dtype=np.intp)
     rank[order] = np.arange(n) - np.repeat(starts, lengths)
-    return [np.flatnonzero(rank == k) for k in range(int(lengths.max()))]
+    return [part for k in range(int(lengths.max())) for part in _cut(np.flatnonzero(rank == k))]
+
+
+def _cut(indices: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return [indices[start : start + ROUND] for start in range(0, len(indices), ROUND)]

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -38,7 +39,7 @@ class Running:
             settings, self.outbox, [self.bedside], self.bedside, metrics=Metrics(self.registry), now_ms=self.clock
         )
         self.acked: list[int] = []
-        self.mono = 100.0
+        self.mono = time.monotonic()
 
     def link(self, *, up: bool = True) -> None:
         self.gateway.inbox.put(Link(up))
@@ -314,6 +315,7 @@ def test_a_device_is_silent_after_three_cadences_and_offline_when_it_says_so(rig
     assert first["dev-2"].health is Health.OFFLINE
     gw.turn(4)
     assert {d.device: d.health for d in gw.statuses()[-1].devices}["dev-1"] is Health.SILENT
+    assert "device-silent" in [alarm["condition"] for alarm in gw.bedside.shown["W-1"]["alarms"]]
 
 
 def test_without_the_notifiers_heartbeat_the_gateways_own_light_says_that_remote_monitoring_is_lost(rig: Rig) -> None:
@@ -380,6 +382,30 @@ def test_status_shows_backlog_last_confirmation_clock_and_devices(rig: Rig) -> N
     assert shown["clock_synchronised"]
     assert shown["accepted"] == 3
     assert shown["devices"]["clock_offset_ms"] == {"dev-1": 90_000}
+
+
+def test_before_its_clock_is_set_the_gateway_alarms_at_the_bed_and_sends_nothing_and_then_rights_the_times(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    boot = 5_000  # a Pi without a battery begins in 1970
+    gw = rig(roster=make.roster(make.placement()), now=boot, uplink_flush_s=0.1)
+    for seq in range(6):
+        gw.device(seq, hr=30, t=make.NOW + 1000 * seq)
+        gw.turn(1)
+    assert gw.bedside.shown["W-1"]["priority"] == "high"
+    assert gw.sent() == []
+    assert gw.acked == list(range(6))
+    gw.clock.now = make.NOW + 6_000
+    gw.turn()
+    for seq in range(6, 9):
+        gw.device(seq, hr=30, t=make.NOW + 1000 * seq)
+        gw.turn(1)
+    sent = gw.readings()
+    assert sent.seq.tolist() == list(range(9))
+    assert sent.patient.tolist() == ["p-1"] * 9
+    assert all(
+        abs(t - (make.NOW + 1000 * seq)) <= 1_000 for seq, t in zip(sent.seq.tolist(), sent.t.tolist(), strict=True)
+    )
 
 
 def test_no_name_and_no_value_of_a_patient_is_logged(

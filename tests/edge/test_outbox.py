@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edge.ledger import Ledger
-from edge.outbox import CORRUPT, NAME, REJECTED_KEPT, Outbox, condemned, open_outbox
+from edge.outbox import REJECTED_KEPT, Outbox, open_outbox
+from edge.storage import CORRUPT, NAME, condemned
 from vitals import batches
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS

@@ -332,7 +332,8 @@ def test_the_bed_alarms_with_the_uplink_cut_and_the_alarm_survives_a_kill(site: 
     assert {p for batch in site.bridge.got for p in batch.readings.patient.tolist()} == {"p"}
 
 
-def test_what_is_never_confirmed_is_sent_again_and_a_new_card_begins_new_numbers(site: Site) -> None:
+@pytest.mark.parametrize("card", ["new", "damaged"])
+def test_what_is_never_confirmed_is_sent_again_and_a_new_card_begins_new_numbers(site: Site, card: str) -> None:
     device = site.device("edge-it-4")
     site.bridge.confirming = False
     site.start()
@@ -342,10 +343,17 @@ def test_what_is_never_confirmed_is_sent_again_and_a_new_card_begins_new_numbers
     assert contradictions(site.bridge.got) == []
     site.bridge.confirming = True
     site.edge.end(signal.SIGKILL)
-    shutil.rmtree(site.data)
+    if card == "new":
+        shutil.rmtree(site.data)
+    else:
+        for name in ("outbox.db", "outbox.db-wal"):
+            (site.data / name).write_bytes(b"\xa5" * 20_000)
     site.start()
     device.read(3)
     site.everything_arrived()
+    site.bridge.statuses.clear()
+    wait_until(site.statuses_up, "a status")
+    assert ("outbox-replaced" in "".join(site.bridge.statuses[-1].get("alarms", []))) == (card == "damaged")
     by_outbox = {batch.outbox: batch.n for batch in reversed(site.bridge.got)}
     assert len(by_outbox) == 2
     assert set(by_outbox.values()) == {1}

@@ -1,0 +1,53 @@
+"""Settings and the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.__main__ import main
+from edge.settings import Settings
+from vitals.settings import SettingsError, load
+
+GOOD = {"GATEWAY": "gw-1", "UPLINK": "mqtt://127.0.0.1:1883"}
+
+
+def test_what_is_not_set_has_a_default() -> None:
+    settings = load(Settings, GOOD)
+    assert settings.uplink_flush_s == 30.0
+    assert settings.metrics_port == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"GATEWAY": ""}, "GATEWAY is not set"),
+        ({"GATEWAY": "a/b"}, "without / # +"),
+        ({"UPLINK": "https://x"}, "mqtt or mqtts"),
+        ({"DEVICE_BROKER": "mqtts://x:1"}, "DEVICE_BROKER"),
+        ({"UPLINK": "mqtts://x:8883"}, "UPLINK_CERT is not set"),
+        ({"COMMIT_LINGER_MS": "5000"}, "COMMIT_LINGER_MS=5000"),
+        ({"UPLINK_FLUSH_S": "0"}, "UPLINK_FLUSH_S=0.0 must be above 0"),
+        ({"STATUS_S": "often"}, "STATUS_S='often' cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_to_do(change: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load(Settings, GOOD | change)
+
+
+def test_check_config_prints_every_setting_but_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check-config"], GOOD | {"DEVICE_PASSWORD": "hunter2"}) == 0
+    printed = capsys.readouterr().out
+    assert "UPLINK=mqtt://127.0.0.1:1883" in printed
+    assert "hunter2" not in printed
+
+
+def test_check_config_fails_on_a_wrong_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check-config"], {}) == 2
+    assert "GATEWAY is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "accepted"])
+def test_asking_where_no_gateway_ran_says_so(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command], {"EDGE_DATA": str(tmp_path)}) == 1
+    assert "has the gateway run there?" in capsys.readouterr().err
