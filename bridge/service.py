@@ -90,13 +90,8 @@ class Service:
     def _turn(self) -> None:
         """Does what is due, then waits for something to happen and takes all that has."""
         wait_s = self._upward.work(time.monotonic(), daemon.now_ms())
-        try:
-            event = self._events.get(timeout=min(wait_s, POLL_S)) if wait_s > 0 else self._events.get_nowait()
-            for _ in range(EVENTS):
-                self._happened(event, time.monotonic())
-                event = self._events.get_nowait()
-        except Empty:
-            pass
+        for event in take(self._events, min(wait_s, POLL_S), EVENTS):
+            self._happened(event, time.monotonic())
         self._health = self._judge(time.monotonic())
 
     def _happened(self, event: Event, at: float) -> None:
@@ -156,6 +151,21 @@ class Service:
             if (now_expected := self._downward.expected()) != expected:
                 expected = now_expected
                 self._events.put(list(expected))
+
+
+def take(queue: SimpleQueue[T], wait_s: float, most: int) -> list[T]:
+    """Takes what is in a queue, at most so many; waits for the first, at most `wait_s` seconds.
+
+    What is taken is returned, whatever ends the taking: an event lost here is a batch that is never confirmed.
+    """
+    found: list[T] = []
+    try:
+        found.append(queue.get(timeout=wait_s) if wait_s > 0 else queue.get_nowait())
+        while len(found) < most:
+            found.append(queue.get_nowait())
+    except Empty:
+        return found
+    return found
 
 
 def _drain(queue: SimpleQueue[T]) -> Iterator[T]:

@@ -8,9 +8,9 @@ a manifest are not part of the lake. One archive runs per lake.
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client import Counter, Histogram
@@ -24,8 +24,12 @@ from cloud.settings import Kafka
 from vitals import daemon
 from vitals.settings import setting
 
+if TYPE_CHECKING:
+    from cloud.archive_spark import Batch
+
 log = logging.getLogger("archive")
 RETRY_S: Final = 2.0
+MAX_FAILURES: Final = 5
 ROWS: Final = Counter("archive_rows_total", "Rows archived", ["topic"])
 REJECTED: Final = Counter("archive_rejected_total", "Records that could not be used", ["topic"])
 LOST: Final = Counter("archive_lost_offsets_total", "Offsets that Kafka deleted before they were archived", ["topic"])
@@ -62,8 +66,17 @@ class Archive:
     def __init__(self, store: Store, progress: Mapping[str, Progress]) -> None:
         self._store = store
         self.progress = dict(progress)
+        self.commits = 0
         self.committing = threading.Lock()
-        """Held during a batch; whoever stops the job waits for it."""
+        """Held during a batch; whoever closes the job waits for it."""
+        self.closed = False
+        """Set once another run takes over: a batch that comes late must not commit beside it."""
+
+    def close(self) -> None:
+        """Lets the batch under way finish and no other begin."""
+        self.closed = True
+        with self.committing:
+            pass
 
     def commit(self, written: list[Written]) -> int:
         """Commits a batch; returns its rows.
@@ -75,6 +88,7 @@ class Archive:
         for manifest in manifests(self.progress, written):
             commit(self._store, manifest)
             self.progress[manifest.topic] = after(manifest)
+            self.commits += 1
             rows += manifest.rows
             ROWS.labels(manifest.topic).inc(manifest.rows)
             BYTES.labels(manifest.topic).inc(sum(entry.meta.content_length for entry in manifest.entries))
@@ -131,37 +145,62 @@ def begin(store: Store, marks: Mapping[str, Mapping[int, tuple[int, int]]]) -> d
 
 
 def archive_until(settings: Settings, stop: threading.Event) -> int:
-    """Runs the job until `stop` is set.
+    """Runs the job until `stop` is set. A query that fails is started again, from the last manifest.
 
     Returns:
-        0 when it was stopped, 1 when it failed and should be started again, 2 when a person must act first.
+        0 when it was stopped, 1 when the job should be started afresh, 2 when a person must act first.
     """
-    from cloud import archive_spark  # noqa: PLC0415 - Spark starts after everything else is known to be there
+    from cloud import archive_spark  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
 
     daemon.serve_metrics(settings.metrics_port)
-    while (marks := watermarks(settings)) is None:
-        if stop.wait(RETRY_S):
-            return 0
+    session, failures = None, 0
     try:
         store = open_lake(settings.lake)
-        job = Archive(store, begin(store, marks))
+        while not stop.is_set():
+            job = _ready(settings, store)
+            if job is not None:
+                session = session or archive_spark.open_session(settings)
+                archive_spark.run_query(session, settings, job, batch_of(settings, job), stop)
+                failures = 0 if job.commits else failures + 1
+                if failures >= MAX_FAILURES and not stop.is_set():
+                    log.error("%d queries failed without a commit: ending, so that a fresh start may help", failures)
+                    return 1
+            stop.wait(0 if stop.is_set() else RETRY_S)
+        return 0
     except (RecreatedError, BadManifestError, ValueError) as error:
-        log.error("cannot start: %s", error)
+        log.error("cannot go on: %s", error)
         return 2
-    except LakeError as error:
-        log.error("cannot start: %s", error)
-        return 1
+    except archive_spark.SparkEndedError as error:
+        log.error("%s", error)
+        return 0 if stop.is_set() else error.status
+    finally:
+        if session is not None:
+            archive_spark.close_session(session)
 
-    def batch(spark_batch: archive_spark.Batch) -> None:
+
+def _ready(settings: Settings, store: Store) -> Archive | None:
+    """Returns the job at where the lake's manifests end; None, with the reason logged, while Kafka or lake is away."""
+    marks = watermarks(settings)
+    try:
+        return None if marks is None else Archive(store, begin(store, marks))
+    except LakeError as error:
+        log.warning("waiting for the lake: %s", error)
+        return None
+
+
+def batch_of(settings: Settings, job: Archive) -> Callable[["Batch"], None]:
+    """Returns the step for one micro-batch: workers write it, then it is committed; none after `job.close`."""
+
+    def batch(spark_batch: "Batch") -> None:
         with job.committing, BATCH_S.time():
-            if stop.is_set():
+            if job.closed:
                 return
             began = time.monotonic()
             rows = job.commit(spark_batch(Writer(settings.lake, job.progress, settings.archive_object_rows)))
             took_s = round(time.monotonic() - began, 3)
             log.info("archived %d rows", rows, extra={"data": {"rows": rows, "batch_s": took_s}})
 
-    return archive_spark.run_query(settings, job, batch, stop)
+    return batch
 
 
 def run(environ: Mapping[str, str]) -> int:

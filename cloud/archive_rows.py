@@ -1,6 +1,6 @@
 """Kafka records into rows of the lake's tables: pure. What cannot be read is a rejection with its reason."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,10 +8,11 @@ import msgspec
 import pyarrow as pa
 
 from cloud import archive_scored
-from cloud.lake.tables import ALARMS, FLAG, INTEGER, JSON, NOTIFICATIONS, NUMBER, PATIENTS, TIME, VITALS, Table
+from cloud.lake.tables import ALARMS, INTEGER, JSON, NOTIFICATIONS, PATIENTS, TIME, VITALS, Column, Table
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Notification
 from vitals.patients import Admission
+from vitals.readings import MAX_T
 from vitals.records import WireError
 from vitals.status import Rejected
 
@@ -54,11 +55,14 @@ class Pile:
     _decoded: list[tuple[Record, Any]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
-        """Decodes a record; one that repeats a source offset is dropped, one that cannot be read is rejected."""
+        """Decodes a record; one that repeats a source offset is dropped, one that cannot be read is rejected.
+
+        The mark tells repetitions from news because the scoring job's producer is idempotent: its retries keep order.
+        """
         if record.value is None:
             return
         try:
-            decoded = _DECODERS[self.topic](record.value)
+            decoded = self._decode(record, record.value)
         except (WireError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             where = f"{self.topic}[{self.partition}]@{record.offset}"
             payload = record.value[:PAYLOAD_BYTES]
@@ -78,38 +82,38 @@ class Pile:
         """Returns the rows, in the order in which they were added."""
         if self.topic == VITALS.topic:
             return archive_scored.table([(record.log_t, decoded) for record, decoded in self._decoded])
-        return _events(self.topic, self.partition, self._decoded)
+        schema = _EVENTS[self.topic].schema()
+        return pa.Table.from_pylist([row for _, row in self._decoded], schema=schema)
+
+    def _decode(self, record: Record, value: bytes) -> Any:  # noqa: ANN401 - a struct made at import, or a row
+        if self.topic == VITALS.topic:
+            return archive_scored.decode(value)
+        event = msgspec.structs.asdict(_DECODERS[self.topic](value))
+        # What the record does not say itself, its place in Kafka does.
+        place = {"log_t": record.log_t, "source_partition": self.partition, "source_offset": record.offset}
+        return {column.name: _cell(column, (place | event)[column.field]) for column in _EVENTS[self.topic].columns}
 
 
+_EVENTS: Final[dict[str, Table]] = {table.topic: table for table in (ALARMS, NOTIFICATIONS, PATIENTS)}
 _DECODERS: Final[Mapping[str, Callable[[bytes], Any]]] = {
-    VITALS.topic: archive_scored.decode,
     ALARMS.topic: msgspec.json.Decoder(AlarmEvent).decode,
     NOTIFICATIONS.topic: msgspec.json.Decoder(Notification).decode,
     PATIENTS.topic: msgspec.json.Decoder(Admission).decode,
 }
 
 
-def _events(topic: str, partition: int, decoded: Sequence[tuple[Record, Any]]) -> pa.Table:
-    table = _EVENTS[topic]
-    # What the record does not say itself, its place in Kafka does.
-    rows = [
-        {"log_t": record.log_t, "source_partition": partition, "source_offset": record.offset}
-        | msgspec.structs.asdict(event)
-        for record, event in decoded
-    ]
-    columns = []
-    for column, kind in zip(table.columns, table.schema(), strict=True):
-        values = [row[column.field] for row in rows]
-        columns.append(pa.array([_CONVERT[column.kind](v) if v is not None else None for v in values], kind.type))
-    return pa.table(columns, schema=table.schema())
+def _cell(column: Column, value: Any) -> Any:  # noqa: ANN401 - any field of any event
+    """A field as its column holds it.
 
-
-_EVENTS: Final[dict[str, Table]] = {table.topic: table for table in (ALARMS, NOTIFICATIONS, PATIENTS)}
-_CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    "text": str,
-    INTEGER: int,
-    NUMBER: float,
-    TIME: lambda ms: int(ms) * 1000,
-    FLAG: bool,
-    JSON: lambda value: msgspec.json.encode(value).decode(),
-}
+    Raises:
+        WireError: No store holds such a time or number.
+    """
+    if value is None:
+        return None
+    if column.kind == TIME:
+        if not 0 < value <= MAX_T:
+            raise WireError(f"{column.field} {value} is out of range")
+        return value * 1000
+    if column.kind == INTEGER and not -(2**63) <= value < 2**63:
+        raise WireError(f"{column.field} {value} is out of range")
+    return msgspec.json.encode(value).decode() if column.kind == JSON else value

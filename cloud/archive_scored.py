@@ -44,7 +44,7 @@ def decode(value: bytes) -> Any:  # noqa: ANN401 - a struct made from SIGNS at i
         WireError: The bytes are no such record; the message says why.
     """
     try:
-        record = _decode.decode(value)
+        record: Any = _decode.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a record of scored readings: {error}") from error
     n = len(record.t)

@@ -33,6 +33,19 @@ RECORDS_PER_BATCH: Final = 500
 """Kafka records in one Arrow batch; each may hold a thousand readings."""
 
 
+class SparkEndedError(RuntimeError):
+    """Spark did not start, or ended under us.
+
+    Args:
+        message: What to do.
+        status: Exit status that it means for the job.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Batch(Protocol):
     """One micro-batch of Kafka records: runs a writer over it on the executors."""
 
@@ -44,8 +57,9 @@ def open_session(settings: "Settings") -> SparkSession:
     """Starts Spark, on loopback alone and without its web page.
 
     Raises:
-        PySparkException: Java is missing, or the connector could not be fetched.
+        SparkEndedError: Java is missing, or the connector could not be fetched.
     """
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every call
     # Workers must be this interpreter, which has pyarrow, and not whichever python3 comes first.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = (
@@ -68,7 +82,11 @@ def open_session(settings: "Settings") -> SparkSession:
     else:
         packages = f"{CONNECTOR}:{pyspark.__version__}"
         builder = builder.config("spark.jars.packages", packages).config("spark.jars.excludes", EXCLUDED)
-    session = builder.getOrCreate()
+    try:
+        session = builder.getOrCreate()
+    except (PySparkException, Py4JError, OSError) as error:
+        remedy = "It needs Java 17 or newer and ARCHIVE_JARS, or Maven Central"
+        raise SparkEndedError(f"Spark did not start: {error}. {remedy}", status=2) from error
     session.sparkContext.setLogLevel("ERROR")
     return session
 
@@ -131,23 +149,15 @@ def _written(line: str) -> Written:
     return msgspec.json.decode(line, type=Written)
 
 
-def _end(query: "StreamingQuery") -> None:
-    try:
-        query.stop()
-    except (PySparkException, Py4JError, OSError):
-        # A signal to the whole process group ends the JVM too; everything that counts is in the lake by now.
-        log.info("Spark had already ended")
+def run_query(
+    session: SparkSession, settings: "Settings", job: "Archive", batch: Callable[[Batch], None], stop: threading.Event
+) -> None:
+    """Runs one query until `stop` is set or it fails; the reason is logged, and nothing of it works on afterwards.
 
-
-def run_query(settings: "Settings", job: "Archive", batch: Callable[[Batch], None], stop: threading.Event) -> int:
-    """Runs the query until `stop` is set or it fails; returns the exit status."""
-    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every call
-    try:
-        session = open_session(settings)
-    except PySparkException as error:
-        log.error("Spark did not start: %s. It needs Java 17 or newer and ARCHIVE_JARS, or Maven Central", error)
-        return 2
-    with tempfile.TemporaryDirectory(prefix="wardwatch-archive-") as scratch:
+    Raises:
+        SparkEndedError: The JVM is gone.
+    """
+    with tempfile.TemporaryDirectory(prefix="wardwatch-archive-", ignore_cleanup_errors=True) as scratch:
         try:
             query = start(session, settings, job.progress, batch, scratch)
             log.info("archiving %s to %s", ", ".join(job.progress), settings.lake)
@@ -156,11 +166,21 @@ def run_query(settings: "Settings", job: "Archive", batch: Callable[[Batch], Non
                 pass
             failure = query.exception()
             if failure is not None:
-                log.error("archiving stopped: %s. Start it again: it goes on from the last manifest", failure)
-                return 1
-            with job.committing:  # the batch under way is finished first; `stop` keeps the next from beginning
-                session.sparkContext.setLogLevel("OFF")  # Spark reports the tasks that a stop interrupts as errors
-            _end(query)
-            return 0 if stop.is_set() else 1
+                log.error("a batch failed and will be read again from the last manifest: %s", failure)
+            job.close()
+            session.sparkContext.setLogLevel("OFF")  # Spark reports the tasks that a stop interrupts as errors
+            query.stop()
+            session.sparkContext.setLogLevel("ERROR")
+        except (PySparkException, Py4JError, OSError) as error:
+            # A signal to the whole process group ends the JVM too; everything that counts is in the lake.
+            raise SparkEndedError(f"Spark has ended: {error}. Start the archive again", status=1) from error
         finally:
-            session.stop()
+            job.close()
+
+
+def close_session(session: SparkSession) -> None:
+    """Ends Spark, when it has not ended yet."""
+    try:
+        session.stop()
+    except (PySparkException, Py4JError, OSError):
+        log.info("Spark had already ended")

@@ -21,6 +21,7 @@ from cloud.settings import Kafka
 
 logger = logging.getLogger(__name__)
 METADATA_TIMEOUT_S: Final = 20.0
+NEW_TOPIC_S: Final = 5.0
 MAX_POLL_RECORDS: Final = 2000
 
 
@@ -155,7 +156,7 @@ class KafkaReader:
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """See `cloud.log.Reader.ends`."""
-        return {place: self._watermarks(place)[1] for place in places}
+        return {place: self._end(place) for place in places}
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int]:
         """Returns the committed offset of each partition, 0 where none is."""
@@ -190,14 +191,15 @@ class KafkaReader:
         key, value = message.key(), message.value()
         return Record(topic, partition, offset, t, _bytes(key), None if value is None else _bytes(value))
 
-    def _watermarks(self, place: Place) -> tuple[int, int]:
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=METADATA_TIMEOUT_S)
-        except KafkaException as error:
-            raise LogError(
-                f"{place[0]}[{place[1]}] cannot be reached: {error}. Was `python -m cloud topics` run?"
-            ) from error
-        return low, high
+    def _end(self, place: Place) -> int:
+        found: list[int] = []
+
+        def ask() -> None:
+            found.append(self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=METADATA_TIMEOUT_S)[1])
+
+        # Brokers hear of a new topic a moment after its creation was confirmed.
+        retry(ask, what=f"{place[0]}[{place[1]}], made by `python -m cloud topics`", deadline_s=NEW_TOPIC_S)
+        return found[-1]
 
 
 def _bytes(content: object) -> bytes:

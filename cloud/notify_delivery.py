@@ -50,12 +50,14 @@ class Delivery:
         pool: Threads for its calls.
         attempts: Tries before the other channel.
         clock: Wall clock, UTC epoch ms.
+        limit: Messages that may be under way at once.
     """
 
     sender: Sender
     pool: ThreadPoolExecutor
     attempts: int
     clock: Callable[[], int]
+    limit: int = 8
     _open: list[_Attempt] = field(default_factory=list)
 
     def prepare(self, contact: Contact) -> None:
@@ -66,19 +68,26 @@ class Delivery:
         """Starts on a message."""
         self._open.append(_Attempt(message, texts, 1, now))
 
-    def work(self, now: int) -> Iterator[Delivered]:
-        """Starts attempts that are due; yields messages that are done, sent or given up."""
+    def collect(self, now: int) -> Iterator[Delivered]:
+        """Yields messages that are done, sent or given up."""
         still: list[_Attempt] = []
         for attempt in self._open:
-            if attempt.future is not None and attempt.future.done():
-                done = self._judge(attempt, now)
-                if done is not None:
-                    yield done
-                    continue
-            if attempt.future is None and now >= attempt.due:
-                attempt.future = self.pool.submit(self._send, attempt)
-            still.append(attempt)
+            done = self._judge(attempt, now) if attempt.future is not None and attempt.future.done() else None
+            if done is None:
+                still.append(attempt)
+            else:
+                yield done
         self._open = still
+
+    def launch(self, now: int) -> None:
+        """Starts attempts that are due; call it once what `collect` gave is on record.
+
+        So no more than `limit` messages are ever sent and not yet recorded, whenever a crash comes.
+        """
+        free = self.limit - sum(attempt.future is not None for attempt in self._open)
+        due = [attempt for attempt in self._open if attempt.future is None and now >= attempt.due]
+        for attempt in due[: max(free, 0)]:
+            attempt.future = self.pool.submit(self._send, attempt)
 
     def _send(self, attempt: _Attempt) -> tuple[Sent, int]:
         contact = attempt.message.contact

@@ -2,7 +2,8 @@
 
 A notification is recorded with all replicas' acknowledgement before the alarm's offset is committed, and events that
 are read again are recognised by that record. So nobody is told twice, except when a crash falls between SNS's answer
-and the record; nothing closes that window, as SNS standard topics know no idempotency key.
+and the record; nothing closes that window, as SNS standard topics know no idempotency key. At most NOTIFY_THREADS
+messages stand in it.
 """
 
 import logging
@@ -124,7 +125,7 @@ class Notifier:
         now = self.clock()
         for message in self.queue.due(now):
             self.delivery.begin(message, self._texts(message, now), now)
-        done = list(self.delivery.work(now))
+        done = list(self.delivery.collect(now))
         for delivered in done:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
@@ -138,6 +139,7 @@ class Notifier:
             self._close(delivered.message.items)
         if done or beat:
             self._commit()
+        self.delivery.launch(now)
 
     def _learn(self, record: Record) -> None:
         if record.value is None:

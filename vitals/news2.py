@@ -70,8 +70,10 @@ class _Steps:
 def _steps(band: Band) -> _Steps:
     scale = 10**band.decimals
     edges = tuple(round(edge * scale) for edge in band.edges)
-    floor = edges[0] - 1
-    table = [band.scores[bisect_right(edges, charted)] for charted in range(floor, edges[-1] + 1)]
+    # Rows of one sign share the span of their tables, so that a value is placed once for all of them.
+    kin = [edge for other in BANDS if other.sources == band.sources for edge in other.edges]
+    floor, top = round(min(kin) * scale) - 1, round(max(kin) * scale)
+    table = [band.scores[bisect_right(edges, charted)] for charted in range(floor, top + 1)]
     columns = tuple(INDEX[source] for source in band.sources)
     return _Steps(scale, edges, columns, floor, np.array(table, dtype=np.int8))
 
@@ -102,10 +104,9 @@ def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:
     scored = np.empty((len(values), len(BANDS)), dtype=np.int8)
     places: dict[tuple[int, ...], tuple[NDArray[np.intp], NDArray[np.bool_]]] = {}
     for part, steps in enumerate(_STEPS):
-        key = (*steps.columns, steps.floor, len(steps.table))
-        if key not in places:
-            places[key] = _places(values, steps)
-        place, absent = places[key]
+        if steps.columns not in places:
+            places[steps.columns] = _places(values, steps)
+        place, absent = places[steps.columns]
         column = steps.table.take(place)
         column[absent] = NOT_SCORED
         scored[:, part] = column

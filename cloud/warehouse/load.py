@@ -11,8 +11,7 @@ from cloud.warehouse.open import Warehouse, WarehouseError
 from cloud.warehouse.schema import POSTGRESQL, add_signs, create_tables, create_views, literal, statements
 
 _GETDATE = (
-    "CREATE OR REPLACE FUNCTION getdate() RETURNS timestamp LANGUAGE sql STABLE "
-    "AS 'SELECT now() AT TIME ZONE ''UTC'''"
+    "CREATE OR REPLACE FUNCTION getdate() RETURNS timestamp LANGUAGE sql STABLE AS 'SELECT now() AT TIME ZONE ''UTC'''"
 )
 
 

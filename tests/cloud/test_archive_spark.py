@@ -38,6 +38,9 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with LocalStack(tmp_path_factory.mktemp("kafka"), ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256) as stack:
         stack.up((KAFKA,))
         yield stack.env()["KAFKA_BOOTSTRAP"]
+    # A JVM's main thread ends before the others: only now can its exit status be collected for certain.
+    threading.Event().wait(1)
+    stack.processes.end()
 
 
 class Archiver:
@@ -144,7 +147,8 @@ def test_a_kill_in_the_middle_of_a_batch_loses_and_doubles_nothing(
     admin = AdminClient({"bootstrap.servers": own_kafka})
     for made in admin.create_topics([NewTopic(t, PARTITIONS, 1) for t in TABLES]).values():
         made.result(30)
-    producer = Producer({"bootstrap.servers": own_kafka, "linger.ms": 5})
+    # As Spark's sink: retries keep the order, on which the high-water mark of source offsets rests.
+    producer = Producer({"bootstrap.servers": own_kafka, "linger.ms": 5, "enable.idempotence": True})
 
     def produce(first: int, count: int) -> None:
         for offset in range(first, first + count):
@@ -154,7 +158,7 @@ def test_a_kill_in_the_middle_of_a_batch_loses_and_doubles_nothing(
         assert producer.flush(30) == 0
 
     produce(0, 50)
-    archiver.until(lambda: held(store, topics.SCORED).num_rows == 600, "the first records are archived")
+    archiver.until(lambda: held(store, topics.SCORED).num_rows >= 600, "the first records are archived")
     producer.produce(topics.SCORED, b"\xff no record", partition=2)
     produce(50, 1500)
     archiver.until(lambda: uncommitted(store, lake), "a batch lies between its objects and its commit")

@@ -203,7 +203,7 @@ def test_an_alarm_active_at_the_cut_ends_when_history_shows_the_recovery() -> No
     ward = Ward(cadence_s=60)
     ward.live(120, {"spo2": 88})
     history, live = outage(ward, 97, 97, history_first=True)
-    assert [(e.phase, e.condition) for e in history] == [(Phase.END, "spo2")]
+    assert [(e.phase, e.condition) for e in history] == [(Phase.END, "spo2"), (Phase.END, "news2-risk")]
     assert live == []
 
 

@@ -12,7 +12,7 @@ from vitals.actions import Action
 from vitals.alarms import AlarmEvent
 from vitals.engine import people, tree
 from vitals.engine.clock import tick
-from vitals.engine.flow import flow
+from vitals.engine.flow import judge_all
 from vitals.engine.keep import restore, snapshot
 from vitals.engine.recall import resume
 from vitals.engine.rules import HANDOVER_MS, LOST
@@ -51,7 +51,7 @@ def advance(state: State, readings: Readings, now: int) -> Outcome:
     """Judges readings in arrival order; without any, time passes and timers act. Unassigned ones are passed over."""
     scribe = tick(state, now)
     if len(readings):
-        flow(scribe, readings)
+        judge_all(scribe, readings)
     return state, scribe.events()
 
 

@@ -11,9 +11,8 @@ from vitals.engine.bedside import Bedside
 from vitals.engine.rules import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2_DELAY_MS, PARTS
 from vitals.engine.scribe import Scribe
 from vitals.engine.signs import finish, held, move
-from vitals.engine.state import CHARTED, MIND, NOT_CHARTED, OXYGEN, SCALE2, SCORED, Condition
-from vitals.engine.state import PARTS as PART_MARKS
-from vitals.news2 import NOT_SCORED, OXYGEN_SCORE, PART_INDEX, spo2_part
+from vitals.engine.state import CALM, CHARTED, MIND, NOT_CHARTED, OXYGEN, SCALE2, SCORED, SCORES, Condition
+from vitals.news2 import OXYGEN_SCORE, PART_INDEX, spo2_part
 
 SINGLE_THREE, MEDIUM_TOTAL, HIGH_TOTAL = 3, 5, 7
 _FIXED: Final = {name: PART_INDEX[name] for name in PARTS if name != "spo2"}
@@ -21,60 +20,38 @@ _SPO2: Final = PARTS.index("spo2")
 SPO2_CHOICE: Final = np.array(
     [[spo2_part(scale2=bool(scale2), oxygen=bool(oxygen)) for oxygen in (0, 1)] for scale2 in (0, 1)], dtype=np.intp
 )
-SOURCE: Final = np.array([_FIXED.get(name, 0) for name in PARTS], dtype=np.intp)
 MIND_SCORE: Final = 3
-SOURCE_COLUMNS: Final = tuple(SOURCE.tolist())
+SOURCE_COLUMNS: Final = tuple(_FIXED.get(name, PART_INDEX["spo2_scale1"]) for name in PARTS)
 CHOICE: Final = tuple(map(tuple, SPO2_CHOICE.tolist()))
 BOUNDS: Final = {Priority.LOW: None, Priority.MEDIUM: float(MEDIUM_TOTAL), Priority.HIGH: float(HIGH_TOTAL)}
 RISKS: Final = {Priority.LOW: "low-medium", Priority.MEDIUM: "medium", Priority.HIGH: "high"}
 
 
-def horizons(pace: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Returns (n, 5): how long each input counts, ms, from (n, 2) cadence and cuff interval."""
-    wide = pace.astype(np.int64)
-    continuous = np.maximum(FRESH_MS, 2 * wide[:, 0])
-    pressure = np.maximum(FRESH_MS, 2 * wide.max(axis=1))
-    spot = np.full(len(wide), FRESH_SPOT_MS, dtype=np.int64)
-    return np.stack([continuous, continuous, pressure, continuous, spot], axis=1)
+def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Finds the patients whose NEWS2 condition no age and no reading of this moment can change.
 
-
-def totals(
-    t: NDArray[np.int64], times: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int32]
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Scores patients from the newest inputs.
+    What is fresh never scores more than everything does, so where all inputs, however old, give no level and none
+    holds, nothing begins.
 
     Args:
-        t: (n,) time, ms.
-        times: (n, TIMES) rows of `State.times`, brought up to this reading.
-        marks: (n, MARKS) rows of `State.marks`, likewise.
-        pace: (n, 2) rows of `State.pace`.
-
-    Returns:
-        (n,) level of what is fresh, (n,) level of all that was ever measured.
+        marks: (n, MARKS) rows of `State.marks`, brought up to the reading.
     """
-    parts = marks[:, PART_MARKS][:, SOURCE]
-    choice = SPO2_CHOICE[marks[:, SCALE2], marks[:, OXYGEN]]
-    parts[:, _SPO2] = np.take_along_axis(marks[:, PART_MARKS], choice[:, None], axis=1)[:, 0]
-    parts[parts == NOT_SCORED] = 0
-    fresh = t[:, None] - times[:, SCORED] <= horizons(pace)
-    mind = np.where(marks[:, MIND] > 0, MIND_SCORE, 0).astype(np.int8)
-    mind_fresh = np.where(t - times[:, CHARTED] <= FRESH_SPOT_MS, mind, np.int8(0))
-    base = marks[:, OXYGEN] * np.int8(OXYGEN_SCORE)
-    now = np.where(fresh, parts, np.int8(0))
-    fresh_total = now.sum(axis=1, dtype=np.int16) + base + mind_fresh
-    carried = parts.sum(axis=1, dtype=np.int16) + base + mind
-    return (
-        level(fresh_total, np.maximum(now.max(axis=1), mind_fresh)),
-        level(carried, np.maximum(parts.max(axis=1), mind)),
-    )
-
-
-def level(total: NDArray[np.int16], largest: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Returns the priority (0 none) of totals whose largest single part is `largest`."""
-    levels = (largest >= SINGLE_THREE).astype(np.int8)
-    levels[total >= MEDIUM_TOTAL] = Priority.MEDIUM
-    levels[total >= HIGH_TOTAL] = Priority.HIGH
-    return levels
+    spo2 = marks[:, SOURCE_COLUMNS[_SPO2]]
+    scale2, oxygen = marks[:, SCALE2], marks[:, OXYGEN]
+    special = np.flatnonzero(scale2 | oxygen)
+    if len(special):
+        spo2 = spo2.copy()
+        spo2[special] = marks[special, SPO2_CHOICE[scale2[special], oxygen[special]]]
+    mind = np.where(marks[:, MIND] > 0, np.int8(MIND_SCORE), np.int8(0))
+    total_ = oxygen * np.int8(OXYGEN_SCORE) + mind
+    largest = mind
+    for k, column in enumerate(SOURCE_COLUMNS):
+        part = spo2 if k == _SPO2 else marks[:, column]
+        total_ += part
+        largest = np.maximum(largest, part)
+    calm = marks[:, CALM.start + CONDITIONS.index("news2-risk")] == 0
+    rests: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (calm & (total_ < MEDIUM_TOTAL) & (largest < SINGLE_THREE))
+    return rests
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +79,7 @@ class Early:
 
 
 def total(t: int, times: list[int], marks: list[int], cadence: int, cuff: int) -> Early:
-    """Scores one patient from the newest inputs, as `totals` does many.
+    """Scores one patient from the newest inputs, whatever is known of them.
 
     Args:
         t: Time, ms.
@@ -114,7 +91,7 @@ def total(t: int, times: list[int], marks: list[int], cadence: int, cuff: int) -
     continuous, pressure = max(FRESH_MS, 2 * cadence), max(FRESH_MS, 2 * cadence, 2 * cuff)
     horizon = (continuous, continuous, pressure, continuous, FRESH_SPOT_MS)
     columns = (*SOURCE_COLUMNS[:_SPO2], CHOICE[marks[SCALE2]][marks[OXYGEN]], *SOURCE_COLUMNS[_SPO2 + 1 :])
-    parts = [0 if marks[column] == NOT_SCORED else marks[column] for column in columns]
+    parts = [marks[column] for column in columns]
     counted = [t - times[SCORED.start + k] <= horizon[k] for k in range(len(parts))]
     absent = [name for name, counts in zip(PARTS, counted, strict=True) if not counts]
     mind = MIND_SCORE if marks[MIND] > 0 else 0

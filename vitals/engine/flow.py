@@ -23,13 +23,25 @@ CHUNK: Final = 16_384
 """Readings judged at once: their temporaries stay in the processor's cache."""
 
 
-def flow(scribe: Scribe, readings: Readings) -> None:
+_PROFILES: Final = np.stack([p.array() for p in PROFILES])
+
+
+class _Limits:
+    """Limits in force in a batch: negative indices reach its own sets from the end."""
+
+    def __init__(self, readings: Readings) -> None:
+        own = tuple(reversed(readings.limit_sets))
+        self.sets: tuple[LimitSet, ...] = (*PROFILES, *own)
+        self.table = np.concatenate([_PROFILES, [s.array() for s in own]]) if own else _PROFILES
+
+
+def judge_all(scribe: Scribe, readings: Readings) -> None:
     """Applies readings in arrival order."""
     rows = _rows(scribe.state, readings)
-    limit_sets = (*PROFILES, *reversed(readings.limit_sets))
+    limits = _Limits(readings)
     for index in _rounds(scribe.state, rows):
         for first in range(0, len(index), CHUNK):
-            _chunk(scribe, readings, rows, index[first : first + CHUNK], limit_sets)
+            _chunk(scribe, readings, rows, index[first : first + CHUNK], limits)
 
 
 def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
@@ -68,17 +80,17 @@ def _chunk(
     readings: Readings,
     rows: NDArray[np.int64],
     index: NDArray[np.intp],
-    limit_sets: tuple[LimitSet, ...],
+    limits: "_Limits",
 ) -> None:
     state = scribe.state
     if len(index) < FEW:
         restless = index
     else:
-        round_ = Round.gather(state, readings, rows, index, limit_sets=limit_sets, now=scribe.now)
+        round_ = Round.gather(state, readings, rows, index, table=limits.table, now=scribe.now)
         at_rest = quiet(round_)
         kept = round_.rows[at_rest]
         state.times[kept] = round_.times[at_rest]
         state.marks[kept] = round_.marks[at_rest]
         restless = index[~at_rest]
     for i in restless.tolist():
-        single.judge(scribe, readings, i, int(rows[i]), limit_sets[int(readings.limits[i])].limits)
+        single.judge(scribe, readings, i, int(rows[i]), limits.sets[int(readings.limits[i])].limits)

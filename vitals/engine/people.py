@@ -25,7 +25,6 @@ def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
     cadences: dict[str, float] = {}
     for p in placements:
         returned = state.left.pop(p.patient, 0)
-        first = p.patient not in state.index
         row = state.row(p.patient)
         if returned:
             # What was sent before the discharge stays without effect.
@@ -34,7 +33,7 @@ def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
         state.pace[row] = round(cadences[p.patient] * 1000), round(p.cuff_s * 1000)
         state.wards[row], state.beds[row] = p.ward, p.bed
         marks = state.marks[row]
-        if first or marks[PLACED_OXYGEN] != p.oxygen:
+        if marks[PLACED_OXYGEN] != p.oxygen:
             # What was charted since holds until the admission itself is changed.
             marks[OXYGEN] = marks[PLACED_OXYGEN] = p.oxygen
         marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES

@@ -4,7 +4,8 @@ It may only ever call a reading quiet when the step-by-step path would leave eve
 passes the reading on. A property test runs both over the same readings.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,9 @@ from vitals.engine.rules import (
     SPO2,
     STEPS,
 )
-from vitals.engine.rules import PARTS as PART_NAMES
-from vitals.engine.state import BUSY, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SCORES, SEEN, State
-from vitals.limits import HIGH, LOW, LimitSet
-from vitals.news2 import NOT_SCORED, PART_INDEX
+from vitals.engine.state import BUSY, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, State
+from vitals.limits import HIGH, LOW
+from vitals.news2 import NOT_SCORED
 from vitals.readings import Readings
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, breach
 from vitals.signs import SUSPECT_BITS, Suspect
@@ -36,8 +36,8 @@ Bools = NDArray[np.bool_]
 _CONTINUOUS = np.flatnonzero(CONTINUOUS)
 _STEPS = np.array(STEPS) - 1e-3
 """`told` is kept in single precision; near the step, the exact path decides."""
+_WORD = 8
 _SHIFTS = np.arange(COUNT, dtype=np.int64) * SUSPECT_BITS
-_PART_COLUMNS = np.array([PART_INDEX["spo2_scale1" if n == "spo2" else n] for n in PART_NAMES], dtype=np.intp)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +45,6 @@ class Round:
     """Readings of different patients, with their patients' rows gathered.
 
     Attributes:
-        state: The engine's state.
         index: (n,) places in the batch.
         rows: (n,) patients' rows.
         t: (n,) event time, ms; where the clock ran ahead, the log's.
@@ -54,17 +53,16 @@ class Round:
         codes: (n, signs) `Suspect` codes, 0 where late.
         present: (n, signs) whether there is a value that is not late.
         limits: (n,) index into `limit_sets`.
-        limit_sets: Limits in force.
+        table: (sets, signs, 6) limits in force, as `LimitSet.array()`.
         times: (n, TIMES) gathered, then brought up to the reading.
         marks: (n, MARKS) likewise.
         pace: (n, 2) cadence and cuff interval, ms.
+        told: `State.told`.
         says: (n, signs) whether the reading has a word on the sign that is not late.
         coded: Whether any code is set.
-        parts: (n, parts) NEWS2 digits of the trusted values.
         dropped: (n,) whether everything in it is late.
     """
 
-    state: State
     index: NDArray[np.intp]
     rows: NDArray[np.int64]
     t: NDArray[np.int64]
@@ -73,14 +71,14 @@ class Round:
     codes: NDArray[np.int8]
     present: Bools
     limits: NDArray[np.int64]
-    limit_sets: tuple[LimitSet, ...]
+    table: NDArray[np.float64]
     times: NDArray[np.int64]
     marks: NDArray[np.int8]
     pace: NDArray[np.int32]
+    told: NDArray[np.float32]
     says: Bools
     coded: bool
     dropped: Bools
-    parts: NDArray[np.int8] = field(init=False)
 
     @classmethod
     def gather(
@@ -90,7 +88,7 @@ class Round:
         rows: NDArray[np.int64],
         index: NDArray[np.intp],
         *,
-        limit_sets: tuple[LimitSet, ...],
+        table: NDArray[np.float64],
         now: int,
     ) -> "Round":
         """Gathers the readings at `index` (patients all different) and their patients' rows."""
@@ -105,31 +103,40 @@ class Round:
             codes = ((suspect[:, None] >> _SHIFTS) & ((1 << SUSPECT_BITS) - 1)).astype(np.int8)
             says = present | (codes == Suspect.DROPOUT) | (codes == Suspect.SENSOR_OFF)
         else:
-            codes, says = np.zeros(values.shape, dtype=np.int8), present
+            codes, says = np.zeros((1, COUNT), dtype=np.int8), present
         late = says & (t[:, None] <= times[:, NEWEST])
-        said = says.any(axis=1)
+        said = any_of(says)
         if late.any():
             says = says & ~late
             present = present & ~late
-            codes[late] = 0
-        values[~present] = np.nan
-        dropped = ~says.any(axis=1) & (said | (t <= times[:, SEEN]))
+            codes = np.where(late, np.int8(0), codes)
+            dropped = ~any_of(says) & (said | (t <= times[:, SEEN]))
+        else:
+            dropped = ~said & (t <= times[:, SEEN])
+        if np.count_nonzero(present) != np.count_nonzero(values == values):  # noqa: PLR0124 - NaN
+            values[~present] = np.nan
         return cls(
-            state, index, mine, t, ahead, values, codes, present, readings.limits[index], limit_sets,
-            times, state.marks[mine], state.pace[mine], says, coded, dropped,
+            index, mine, t, ahead, values, codes, present, readings.limits[index], table,
+            times, state.marks[mine], state.pace[mine], state.told, says, coded, dropped,
         )  # fmt: skip
 
     def bounds(self, column: int) -> NDArray[np.float64]:
         """Returns one bound of every sign, (n, signs) or, where all share their limits, (signs,)."""
-        table = np.stack([s.array()[:, column] for s in self.limit_sets])
-        same = len(self.limits) > 0 and bool((self.limits == self.limits[0]).all())
-        bound: NDArray[np.float64] = table[self.limits[0]] if same else table[self.limits]
+        first = self.limits[0]
+        same = bool((self.limits == first).all())
+        bound: NDArray[np.float64] = self.table[first, :, column] if same else self.table[:, :, column][self.limits]
         return bound
 
     def digits(self, chosen: NDArray[np.intp]) -> NDArray[np.int8]:
         """Returns the breach digits of some readings."""
-        table = np.stack([s.array() for s in self.limit_sets])
-        return breach(self.values[chosen], table[self.limits[chosen]])
+        return breach(self.values[chosen], self.table[self.limits[chosen]])
+
+
+def any_of(flags: Bools) -> Bools:
+    """Returns (n,) whether any of (n, signs) flags is set; eight flags are one machine word."""
+    word = flags.shape[1] == _WORD and flags.flags.c_contiguous
+    some: Bools = flags.view(np.uint64)[:, 0] != 0 if word else np.any(flags, axis=1)
+    return some
 
 
 def quiet(r: Round) -> Bools:
@@ -138,17 +145,17 @@ def quiet(r: Round) -> Bools:
     Returns:
         (n,) whether a reading is quiet.
     """
-    beyond = ((r.values < r.bounds(LOW)) | (r.values > r.bounds(HIGH))).any(axis=1)
+    beyond = any_of((r.values < r.bounds(LOW)) | (r.values > r.bounds(HIGH)))
     overdue = _overdue(r)
     restless = beyond | r.ahead | (r.marks[:, BUSY] != 0) | overdue
     if r.coded:
-        restless |= (r.codes != 0).any(axis=1)
+        restless |= any_of(r.codes != 0)
     _bring_up(r)
-    scores = _scores_at_rest(r)
-    unsure = np.flatnonzero(restless & scores & ~r.ahead & ~r.dropped & ~overdue)
+    restless |= ~early.at_rest(r.marks)
+    unsure = np.flatnonzero(restless & ~r.ahead & ~r.dropped & ~overdue)
     if len(unsure):
         restless[unsure] = ~_steady(r, unsure)
-    at_rest: Bools = ~restless & scores & ~r.dropped
+    at_rest: Bools = ~restless & ~r.dropped
     return at_rest
 
 
@@ -169,24 +176,34 @@ def _bring_up(r: Round) -> None:
     trusted = r.values
     if r.coded:
         trusted = np.where((r.codes == 0) | (r.codes == Suspect.CLOCK), r.values, np.nan)
-    r.parts = news2.digits(trusted)
+    parts = news2.digits(trusted)
     t = r.t[:, None]
-    np.copyto(r.times[:, NEWEST], t, where=r.says)
-    np.copyto(r.marks[:, PARTS], r.parts, where=r.parts != NOT_SCORED)
-    np.copyto(r.times[:, SCORED], t, where=r.parts[:, _PART_COLUMNS] != NOT_SCORED)
+    scored = parts != NOT_SCORED
+    _write(r.times[:, NEWEST], t, r.says)
+    _write(r.marks[:, PARTS], parts, scored)
+    for k, column in enumerate(early.SOURCE_COLUMNS):
+        _write(r.times[:, SCORED.start + k], r.t, scored[:, column])
     r.times[:, SEEN] = np.maximum(r.times[:, SEEN], r.t)
-    np.copyto(r.marks[:, HAD], np.int8(1), where=r.present)
+    r.marks[:, HAD] |= r.present
 
 
-def _scores_at_rest(r: Round) -> Bools:
-    """Whether NEWS2 stays at its level; where it is not scored it does."""
-    unscored: Bools = r.marks[:, SCORES] == 0
-    if unscored.all():
-        return np.ones(len(r.t), dtype=np.bool_)
-    fresh, carried = early.totals(r.t, r.times, r.marks, r.pace)
-    calm = r.marks[:, CALM.start + NEWS2]
-    stays: Bools = unscored | ((calm == 0) & (fresh == 0)) | ((calm > 0) & (fresh <= calm) & (carried >= calm))
-    return stays
+def _write(into: NDArray[Any], values: NDArray[Any], where: Bools) -> None:
+    if where.all():
+        into[...] = values
+    else:
+        np.copyto(into, values, where=where)
+
+
+def _score_goes_on(r: Round, chosen: NDArray[np.intp]) -> Bools:
+    """Whether NEWS2 stays at its level, exactly."""
+    marks, times = r.marks[chosen].tolist(), r.times[chosen].tolist()
+    calm = r.marks[chosen, CALM.start + NEWS2]
+    goes_on = np.ones(len(chosen), dtype=np.bool_)
+    for k in np.flatnonzero(~early.at_rest(r.marks[chosen])).tolist():
+        cadence, cuff = r.pace[chosen[k]].tolist()
+        score = early.total(int(r.t[chosen[k]]), times[k], marks[k], cadence, cuff)
+        goes_on[k] = score.fresh <= calm[k] <= max(score.carried, score.fresh) if calm[k] else score.fresh == 0
+    return goes_on
 
 
 def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
@@ -195,7 +212,7 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
     calm = marks[:, CALM]
     digits, mine = r.digits(chosen), calm[:, :COUNT]
     trusted = present
-    told = r.state.told[r.rows[chosen]]
+    told = r.told[r.rows[chosen]]
     side = np.where(digits <= BREACH_LOW, 1.0, -1.0)
     news = (mine > 0) & ((told - values) * side >= _STEPS)
     gone, off = marks[:, GONE] != 0, marks[:, OFF] != 0
@@ -211,7 +228,7 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
         fine &= ~dropout | (gone & ~off & ((mine == 0) | loud[:, None]))
         fine &= ~sensor_off | (off & (calm[:, SENSOR_OFF] == 1)[:, None])
     fine &= ~(present & (gone | off))
-    steady = fine.all(axis=1) & (calm[:, [LOST, SENSOR_OFF, LATE]] >= 0).all(axis=1)
+    steady = ~any_of(~fine) & (calm[:, [LOST, SENSOR_OFF, LATE]] >= 0).all(axis=1)
     alive = np.zeros(len(chosen), dtype=np.bool_)
     pulse_gone = np.zeros(len(chosen), dtype=np.bool_)
     for s in PULSE:
@@ -219,5 +236,7 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
         pulse_gone |= gone[:, s]
     together = gone[:, SPO2] & pulse_gone & ~alive
     alone = (gone & (mine != 0)).any(axis=1)
-    goes_on: Bools = steady & (loud | ~(together | alone))
-    return goes_on
+    steady &= loud | ~(together | alone)
+    exact = np.flatnonzero(steady)
+    steady[exact] = _score_goes_on(r, chosen[exact])
+    return steady

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vitals.alarms import AlarmEvent, Kind, Phase
+from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase
 from vitals.alarms import State as AlarmState
 from vitals.engine.rules import CONDITIONS, COUNT
 from vitals.engine.scribe import Scribe
@@ -49,12 +49,16 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
     else:
         c.row = state.row(patient)
         conditions = state.conditions(c.row)
-        if conditions[index] is not None:
+        present = conditions[index]
+        if present is not None and present.alarm is not None:
             _close(scribe, c, "overtaken by a later alarm")
             return
         conditions[index] = c
         _place(state, c, event)
     state.alarms[event.id] = c
+    if event.inactivation is Inactivation.AUDIO_PAUSED:
+        # How long the pause was to last is not in the event: it is over, and the alarm calls again.
+        c.paused_until = scribe.now
     scribe.arm(c, event, scribe.now)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitals.alarms import AlarmEvent
 from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS
-from vitals.news2 import BANDS, NOT_SCORED
+from vitals.news2 import BANDS
 from vitals.status import Status
 
 Number = TypeVar("Number", bound=np.generic)
@@ -25,7 +25,8 @@ SEEN: Final = COUNT + 5
 CHARTED: Final = COUNT + 6
 TIMES: Final = COUNT + 7
 
-# Columns of `marks`: newest NEWS2 digits; the digit that changes nothing, per condition; a value was had; lost; off.
+# Columns of `marks`: newest NEWS2 digits (0 until there is one); per condition the digit that changes nothing; per sign
+# whether a value was had, is lost, is off; then the patient's own.
 PARTS: Final = slice(0, len(BANDS))
 CALM: Final = slice(PARTS.stop, PARTS.stop + len(CONDITIONS))
 HAD: Final = slice(CALM.stop, CALM.stop + COUNT)
@@ -129,7 +130,6 @@ class State:
     def _clear(self, row: int) -> None:
         self.times[row] = 0
         self.marks[row] = 0
-        self.marks[row, PARTS] = NOT_SCORED
         self.marks[row, MIND] = NOT_CHARTED
         self.pace[row] = DEFAULT_CADENCE_MS, 0
         self.told[row] = math.nan

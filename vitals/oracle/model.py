@@ -38,7 +38,7 @@ class Oracle(Teller):
             cadence[p.patient] = max(cadence.get(p.patient, 0), round(p.cadence_s * 1000))
             patient.cadence_ms, patient.cuff_ms = cadence[p.patient], round(p.cuff_s * 1000)
             patient.ward, patient.bed, patient.scale2 = p.ward, p.bed, p.scale2
-            if (patient.placed_oxygen or False) != p.oxygen or patient.placed_oxygen is None:
+            if patient.placed_oxygen != p.oxygen:
                 patient.oxygen = patient.placed_oxygen = p.oxygen
             patient.scored = p.profile in rules.NEWS2_PROFILES
             if not patient.scored:

@@ -69,7 +69,7 @@ class Patient:
     scored: bool = False
     scale2: bool = False
     oxygen: bool = False
-    placed_oxygen: bool | None = None
+    placed_oxygen: bool = False
     mind: tuple[str, int] | None = None
     seen: int = 0
     newest: dict[str, int] = field(default_factory=dict)

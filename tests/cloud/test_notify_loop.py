@@ -1,0 +1,295 @@
+"""The notifier on an in-memory log, with a sender written by hand."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from cloud.log_layout import Layout
+from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.notify_delivery import Delivery
+from cloud.notify_loop import Notifier, Terms
+from cloud.notify_plan import Rotas
+from cloud.notify_queue import Queue
+from cloud.notify_sns import SendError, Sent, Texts
+from vitals import topics
+from vitals.alarms import AlarmEvent, Phase, decode, encode
+from vitals.contacts import Channel, Contact, Duty, Notification
+from vitals.patients import Admission
+from vitals.status import Status
+
+T0 = 1_763_812_800_000
+MakeEvent = Callable[..., AlarmEvent]
+
+
+@dataclass
+class Phones:
+    """People's phones: remembers what reached them; `refuse` tells whose channel fails."""
+
+    refuse: set[str] = field(default_factory=set)
+    refuse_directly: set[str] = field(default_factory=set)
+    calls: int = 0
+    got: list[tuple[str, str]] = field(default_factory=list)
+    prepared: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def prepare(self, contact: Contact) -> None:
+        self.prepared.add(contact.contact)
+
+    def send(self, contact: Contact, texts: Texts) -> Sent:
+        return self._send(contact, texts, self.refuse, texts.channels)
+
+    def send_directly(self, contact: Contact, texts: Texts) -> Sent:
+        return self._send(contact, texts, self.refuse_directly, (Channel.SMS,))
+
+    def _send(self, contact: Contact, texts: Texts, refuse: set[str], by: tuple[Channel, ...]) -> Sent:
+        with self._lock:
+            self.calls += 1
+            if contact.contact in refuse:
+                raise SendError("Throttling: rate exceeded")
+            self.got.append((contact.contact, texts.sms))
+            return Sent(f"sns-{len(self.got)}", by)
+
+
+@dataclass
+class Station:
+    """A notifier with its log and a clock that tests turn."""
+
+    layout: Layout
+    pool: ThreadPoolExecutor
+    phones: Phones = field(default_factory=Phones)
+    now: int = T0
+    defaults: dict[str, Contact] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.log = MemoryLog(lambda: self.now)
+        self.reader = MemoryReader(self.log)
+
+    def start(self) -> Notifier:
+        notifier = Notifier(
+            terms=Terms(self.layout, "https://w.example.org", 300_000, 5_000),
+            reader=self.reader,
+            writer=MemoryWriter(self.log),
+            rotas=Rotas(self.defaults, "technical"),
+            queue=Queue(5, 6000, 60_000),
+            delivery=Delivery(self.phones, self.pool, 3, lambda: self.now),
+            clock=lambda: self.now,
+        )
+        notifier.start()
+        return notifier
+
+    def settle(self, notifier: Notifier) -> None:
+        """Works until nothing waits, the clock running a second a round."""
+        for _ in range(200):
+            notifier.step(0)
+            if not notifier.queue and not notifier.delivery:
+                return
+            self.pool.submit(int).result()
+            self.now += 1000
+        raise AssertionError("the notifier did not come to rest")
+
+    def alarm(self, event: AlarmEvent) -> None:
+        place = (topics.ALARMS, self.layout.of(event))
+        self.log.append(place, event.subject.encode(), encode(event))
+
+    def duty(self, *contacts: Contact, ward: str = "icu") -> None:
+        duty = Duty(ward=ward, version=self.now, contacts=contacts)
+        self.log.append((topics.CONTACTS, 0), ward.encode(), msgspec.json.encode(duty))
+
+    def notifications(self) -> list[Notification]:
+        return [msgspec.json.decode(r.value or b"", type=Notification) for r in self.log.records(topics.NOTIFICATIONS)]
+
+    def raised(self, condition: str) -> list[AlarmEvent]:
+        events = [decode(r.value or b"") for r in self.log.records(topics.ALARMS)]
+        return [event for event in events if event.condition == condition]
+
+
+@pytest.fixture
+def station(layout: Layout) -> Iterator[Station]:
+    # One thread: a task handed over after others is done after them.
+    with ThreadPoolExecutor(1) as pool:
+        yield Station(layout, pool)
+
+
+def test_everybody_on_duty_is_told_once_and_it_is_recorded(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"), contact("doctor"))
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    assert sorted(name for name, _ in station.phones.got) == ["doctor", "nurse"]
+    assert sorted((n.contact, n.handover, n.n) for n in station.notifications()) == [("doctor", 0, 0), ("nurse", 0, 0)]
+    assert all(n.sns and n.accepted >= T0 for n in station.notifications())
+
+
+def test_an_alarm_read_again_after_a_restart_is_told_nobody_twice(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    station.alarm(event())
+    station.settle(station.start())
+    # The commit never arrived, the record did.
+    station.reader = MemoryReader(station.log)
+    station.settle(station.start())
+    assert len(station.phones.got) == 1
+
+
+def test_an_alarm_that_was_not_told_before_a_crash_is_told_after_it(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    crashed = station.start()
+    station.alarm(event())
+    crashed._take(station.log.records(topics.ALARMS)[0], frozenset())
+    crashed._commit()
+    station.settle(station.start())
+    assert [name for name, _ in station.phones.got] == ["nurse"]
+
+
+def test_a_handover_is_a_notification_of_its_own(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"), contact("consultant", step=1))
+    notifier = station.start()
+    station.alarm(event())
+    station.alarm(event(n=1, phase=Phase.CONTINUE, handover=1))
+    station.settle(notifier)
+    assert [name for name, _ in station.phones.got] == ["nurse", "consultant"]
+
+
+def test_a_failing_publish_is_tried_again_and_then_sent_by_the_other_channel(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    station.phones.refuse = {"nurse"}
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    assert station.phones.calls == 4
+    (notification,) = station.notifications()
+    assert notification.channels == (Channel.SMS,)
+    assert "Throttling" in (notification.error or "")
+
+
+def test_what_no_channel_takes_becomes_an_alarm_told_to_the_others(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"), contact("doctor"))
+    station.phones.refuse = station.phones.refuse_directly = {"nurse"}
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    notifier.step(0)
+    station.settle(notifier)
+    (failed,) = station.raised("not-notified")
+    assert (failed.subject, failed.ward) == ("nurse", "icu")
+    assert [n.sns for n in station.notifications() if n.contact == "nurse"] == [None]
+    assert [name for name, _ in station.phones.got] == ["doctor", "doctor"]
+
+
+def test_one_contact_that_cannot_be_reached_holds_up_no_other(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"), contact("doctor"))
+    station.phones.refuse = {"nurse"}
+    notifier = station.start()
+    station.alarm(event())
+    for _ in range(3):
+        notifier.step(0)
+        station.pool.submit(int).result()
+    assert [name for name, _ in station.phones.got] == ["doctor"]
+
+
+def test_an_empty_rota_tells_the_default_and_raises_one_alarm(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.defaults = {"*": contact("house-officer")}
+    notifier = station.start()
+    for i in range(3):
+        station.alarm(event(f"p-{i}"))
+    station.settle(notifier)
+    notifier.step(0)
+    station.settle(notifier)
+    assert len(station.raised("rota-empty")) == 1
+    assert {name for name, _ in station.phones.got} == {"house-officer"}
+    assert len(station.phones.got) == 4
+
+
+def test_an_alarm_that_reaches_nobody_at_all_is_on_record(station: Station, event: MakeEvent) -> None:
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    lost = [n for n in station.notifications() if n.contact == "nobody"]
+    assert lost
+    assert all("NOTIFY_DEFAULTS" in (n.error or "") for n in lost)
+
+
+def test_a_canary_pages_nobody_and_is_on_record(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact], admission: Callable[..., Admission]
+) -> None:
+    station.duty(contact("nurse"))
+    canary = msgspec.json.encode(admission("canary-1", canary=True))
+    station.log.append((topics.PATIENTS, station.layout.partition("canary-1")), b"canary-1", canary)
+    notifier = station.start()
+    station.alarm(event("canary-1"))
+    station.settle(notifier)
+    assert station.phones.got == []
+    assert [n.contact for n in station.notifications()] == ["canary"]
+
+
+def test_an_old_alarm_that_has_ended_is_left_out_and_one_that_holds_is_told(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    over, holds = event("p-1"), event("p-2")
+    station.alarm(over)
+    station.alarm(msgspec.structs.replace(over, n=1, phase=Phase.END))
+    station.alarm(holds)
+    station.now += 3_600_000
+    station.settle(station.start())
+    assert [n.alarm for n in station.notifications()] == [holds.id]
+
+
+def test_offsets_are_committed_only_up_to_the_first_alarm_not_yet_told(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    notifier = station.start()
+    first = event()
+    place = (topics.ALARMS, station.layout.of(first))
+    station.alarm(first)
+    notifier.step(0)
+    assert station.reader.committed([place]) == {place: 0}
+    station.settle(notifier)
+    assert station.reader.committed([place]) == {place: 1}
+
+
+def test_the_notifier_gives_a_sign_of_life_every_few_seconds(station: Station) -> None:
+    notifier = station.start()
+    for _ in range(11):
+        notifier.step(0)
+        station.now += 1000
+    beats = [msgspec.json.decode(r.value or b"", type=Status) for r in station.log.records(topics.STATUS)]
+    assert [(s.id, s.kind, s.t - T0) for s in beats] == [("notifier", "notifier", s) for s in (0, 5000, 10_000)]
+
+
+def test_contacts_are_prepared_when_their_rota_comes(station: Station, contact: Callable[..., Contact]) -> None:
+    station.duty(contact("nurse"))
+    station.settle(station.start())
+    station.pool.submit(int).result()
+    assert station.phones.prepared == {"nurse"}
+
+
+def test_bytes_that_are_no_alarm_stop_nobody(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    notifier = station.start()
+    station.log.append((topics.ALARMS, station.layout.of(event())), b"", b"{")
+    station.alarm(event())
+    station.settle(notifier)
+    assert len(station.phones.got) == 1

@@ -1,0 +1,139 @@
+"""The whole job: Ray, Kafka, and a kill -9 of both actors in the middle of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cloud import topics_job
+from cloud.kafka import KafkaReader, KafkaWriter
+from cloud.settings import Kafka, Topics
+from vitals import topics
+from vitals.alarms import AlarmEvent, Phase, decode
+from vitals.daemon import now_ms
+from vitals.readings import Readings
+
+READY_S, BACK_S = 150, 120
+pytestmark = pytest.mark.timeout(420)
+
+
+class Job:
+    """`python -m cloud watch` as a process of its own, its lines in a file."""
+
+    def __init__(self, folder: Path, bootstrap: str) -> None:
+        self._log = folder / "watch.log"
+        settings = {
+            "KAFKA_BOOTSTRAP": bootstrap,
+            "WATCH_SNAPSHOTS": (folder / "snapshots").as_uri(),
+            "WATCH_SNAPSHOT_S": "2",
+        }
+        with self._log.open("wb") as log:
+            argv = [sys.executable, "-m", "cloud", "watch"]
+            self.process = subprocess.Popen(argv, env=os.environ | settings, stderr=log)  # noqa: S603 - our own words
+
+    def lines(self, message: str) -> list[dict[str, object]]:
+        found = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in found if line["message"] == message]
+
+    def pids(self) -> list[int]:
+        shards = self.lines("watch is ready")[-1]["shards"]
+        assert isinstance(shards, dict)
+        return list(shards.values())
+
+
+class Feed:
+    """Scored readings of invented patients, straight into Kafka, and the alarms that come of them."""
+
+    def __init__(self, bootstrap: str, reading: Callable[..., Readings], scored: Callable[..., bytes]) -> None:
+        self._settings = Kafka(kafka_bootstrap=bootstrap)
+        self._writer = KafkaWriter(self._settings, "feed")
+        self._reader = KafkaReader(self._settings, "feed-reader")
+        self._reader.assign(self._reader.ends(self._settings.layout.places(topics.ALARMS)))
+        self._reading, self._scored = reading, scored
+        self._offset = now_ms() * 1000
+        self.patients: dict[str, float] = {}
+        self.events: list[AlarmEvent] = []
+
+    def send(self) -> None:
+        """One reading of every patient, a heartbeat in every partition; then what alarms there are."""
+        now = now_ms()
+        for partition in range(self._settings.partitions):
+            self._put(partition)
+        for patient, spo2 in self.patients.items():
+            self._put(self._settings.layout.partition(patient), self._reading(patient, now, spo2, bed=f"bed-{patient}"))
+        self._writer.flush()
+        for record in self._reader.read(0.2):
+            event = decode(record.value or b"")
+            if event.patient in self.patients:
+                self.events.append(event)
+
+    def _put(self, partition: int, *readings: Readings) -> None:
+        self._offset += 1
+        self._writer.write((topics.SCORED, partition), b"", self._scored(partition, self._offset, *readings))
+
+    def until(self, done: Callable[[], bool], within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while not done():
+            assert time.monotonic() < deadline, f"not within {within_s} s; alarms so far: {len(self.events)}"
+            self.send()
+
+    def started(self) -> Counter[str]:
+        return Counter(e.patient or "" for e in self.events if e.phase is Phase.START and e.condition == "spo2")
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+@pytest.fixture
+def job(tmp_path: Path, kafka: str) -> Iterator[Job]:
+    topics_job.ensure(Topics(kafka_bootstrap=kafka))
+    running = Job(tmp_path, kafka)
+    yield running
+    running.process.kill()
+    running.process.wait(30)
+
+
+def test_killing_both_actors_misses_no_alarm_doubles_none_and_leaves_no_process(
+    job: Job, kafka: str, reading: Callable[..., Readings], scored: Callable[..., bytes]
+) -> None:
+    feed = Feed(kafka, reading, scored)
+    run = uuid.uuid4().hex[:6]
+    before, during = ([f"{run}-{part}{i}" for i in range(8)] for part in "ab")
+    feed.patients = dict.fromkeys(before + during, 97.0)
+    feed.until(lambda: bool(job.lines("watch is ready")), READY_S)
+    feed.patients |= dict.fromkeys(before, 78.0)
+    feed.until(lambda: set(before) <= set(feed.started()), BACK_S)
+
+    for pid in job.pids():
+        os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    # These begin while nobody is there to see them.
+    feed.patients |= dict.fromkeys(during, 78.0)
+    feed.until(lambda: set(during) <= set(feed.started()), BACK_S)
+    assert time.monotonic() - killed < BACK_S
+    for _ in range(10):
+        feed.send()
+    feed.close()
+    assert feed.started() == Counter(before + during)
+    assert max(Counter((e.id, e.n) for e in feed.events).values()) == 1
+
+    family = psutil.Process(job.process.pid).children(recursive=True)
+    assert all(
+        connection.laddr.ip.removeprefix("::ffff:") == "127.0.0.1"
+        for process in family
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    )
+    job.process.terminate()
+    assert job.process.wait(60) == 0
+    _, alive = psutil.wait_procs(family, 20)
+    assert not alive

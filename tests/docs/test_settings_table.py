@@ -1,0 +1,41 @@
+"""The README's settings and the code's are the same."""
+
+import importlib
+from pathlib import Path
+from typing import Final
+
+from vitals.settings import documented
+
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "<!-- settings: a test holds this table against the code -->", "<!-- end of settings -->"
+PARTS: Final = {
+    "edge": ("edge.settings", "Settings"),
+    "bridge": ("bridge.settings", "Settings"),
+    "cloud topics": ("cloud.settings", "Topics"),
+    "cloud score": ("cloud.score", "Score"),
+    "cloud archive": ("cloud.archive", "Settings"),
+    "cloud load": ("cloud.load", "Settings"),
+    "cloud watch": ("cloud.settings", "Watch"),
+    "cloud notify": ("cloud.settings", "Notify"),
+    "infra.local": ("infra.local.settings", "LocalSettings"),
+    "infra.demo": ("infra.demo.settings", "DemoSettings"),
+}
+
+
+def table() -> str:
+    """Returns the table as the README must have it: one row per setting, with the parts that read it."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for part, (module, name) in PARTS.items():
+        for setting, (default, meaning) in documented(getattr(importlib.import_module(module), name)).items():
+            rows.setdefault((setting, default, meaning), []).append(part)
+    lines = ["| Setting | Default | Read by | Meaning |", "|---|---|---|---|"]
+    for (setting, default, meaning), parts in sorted(rows.items()):
+        default_cell = f"`{default}`" if default else ""
+        lines.append(f"| `{setting}` | {default_cell} | {', '.join(parts)} | {meaning[0].upper()}{meaning[1:]} |")
+    return "\n".join(lines).replace("{", "\\{")
+
+
+def test_the_readmes_table_of_settings_is_the_codes() -> None:
+    text = README.read_text(encoding="utf-8")
+    shown = text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip()
+    assert shown == table(), f"README.md must have this table between its two markers:\n{table()}"

@@ -1,0 +1,179 @@
+"""Bad input, recovery, and what the engine owes its callers."""
+
+import math
+
+import pytest
+
+from tests.vitals.build import T0, WELL, One, columns, placement, zeros
+from tests.vitals.ward import Ward, starts
+from vitals import engine, readings
+from vitals.actions import Act, Action
+from vitals.alarms import Phase
+from vitals.limits import Limit, profile, with_overrides
+
+
+def acknowledge(alarm: str, patient: str = "p1") -> Action:
+    return Action(id="a1", act=Act.ACKNOWLEDGE, patient=patient, t=T0, by="nurse", alarm=alarm)
+
+
+def test_an_action_on_an_unknown_alarm_changes_nothing() -> None:
+    state, events = engine.act(engine.empty(), acknowledge("p1.spo2.1"), T0)
+    assert (events, engine.active(state)) == ((), ())
+
+
+def test_an_action_on_an_ended_alarm_changes_nothing() -> None:
+    ward = Ward()
+    (start,) = ward.live(16, {"spo2": 88})
+    ward.live(1)
+    assert ward.act(Act.ACKNOWLEDGE, start.id) == []
+
+
+def test_acknowledging_twice_tells_once() -> None:
+    ward = Ward()
+    (start,) = ward.live(1, {"rr": 4})
+    assert len(ward.act(Act.ACKNOWLEDGE, start.id)) == 1
+    assert ward.act(Act.ACKNOWLEDGE, start.id) + ward.act(Act.AUDIO_PAUSE, start.id) == []
+
+
+def test_an_empty_batch_lets_time_pass_and_nothing_else() -> None:
+    ward = Ward()
+    ward.live(5)
+    before = engine.snapshot(ward.state)
+    assert engine.advance(ward.state, readings.empty(), ward.t)[1] == ()
+    assert engine.snapshot(ward.state) == before
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_no_number_is_absent(value: float) -> None:
+    ward = Ward()
+    assert ward.live(40, {"spo2": value, "temp": value}) == []
+
+
+def test_limits_that_contradict_each_other_never_reach_the_engine() -> None:
+    with pytest.raises(ValueError, match="must ascend"):
+        Limit(extreme_low=90, low=85)
+
+
+def test_an_unknown_profile_is_named_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="unknown limit profile 'elderly'; known are adult"):
+        profile("elderly")
+
+
+def test_a_placement_with_an_unknown_profile_stops_no_other_patient() -> None:
+    ward = Ward()
+    ward.admit("p2", profile="elderly")
+    assert starts(ward.live(1, {"rr": 4}, patient="p2")) == ["rr"]
+
+
+def test_narrow_limits_with_a_wide_hysteresis_still_let_a_condition_end() -> None:
+    narrow = with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 0, 5)})
+    state = engine.empty()
+    told = []
+    for k, hr in enumerate((70, 61)):
+        batch = columns([One(T0 + 1000 * k, {"hr": hr}, seq=k, limits=-1)], (narrow,))
+        told += engine.advance(state, batch, T0 + 1000 * k)[1]
+    assert [event.phase for event in told] == [Phase.START, Phase.END]
+
+
+def test_a_low_limit_near_the_top_of_the_scale_lets_a_condition_end() -> None:
+    strict = with_overrides(profile("adult"), {"spo2": Limit(None, 99.5, None, None, 0, 1)})
+    state = engine.empty()
+    told = []
+    for k, spo2 in enumerate((98, 100)):
+        batch = columns([One(T0 + 1000 * k, {"spo2": spo2}, seq=k, limits=-1)], (strict,))
+        told += engine.advance(state, batch, T0 + 1000 * k)[1]
+    assert [event.phase for event in told] == [Phase.START, Phase.END]
+
+
+def test_unassigned_readings_concern_nobody() -> None:
+    state, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "rr": 4}, patient=None)]), T0)
+    assert (events, engine.active(state)) == ((), ())
+
+
+def test_a_patient_whom_nobody_placed_is_watched_all_the_same() -> None:
+    state, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "rr": 4}, patient="stray")]), T0)
+    assert [event.patient for event in events] == ["stray"]
+
+
+def test_pending_says_when_a_gateway_must_send_at_once() -> None:
+    ward = Ward()
+    ward.live(1)
+    assert not engine.pending(ward.state, "p1")
+    ward.live(1, {"spo2": 88})
+    assert engine.pending(ward.state, "p1")
+    ward.live(1)
+    assert not engine.pending(ward.state, "p1")
+    assert not engine.pending(ward.state, "nobody")
+
+
+def test_bytes_that_are_no_snapshot_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match="start empty and replay the log"):
+        engine.restore(b"\x00\x01")
+
+
+def test_a_snapshot_is_not_touched_by_what_happens_after_it() -> None:
+    ward = Ward()
+    ward.live(16, {"spo2": 88})
+    data = engine.snapshot(ward.state)
+    ward.live(5)
+    assert [event.condition for event in engine.active(engine.restore(data))] == ["spo2"]
+
+
+def test_a_shard_without_snapshot_takes_over_the_open_alarms_it_reads_back() -> None:
+    ward = Ward()
+    ward.live(16, {"spo2": 88})
+    told = list(ward.told)
+    fresh = Ward()
+    fresh.t = ward.t
+    fresh.state = engine.resume(fresh.state, told)
+    assert fresh.live(1, {"spo2": 88}) == []
+    assert fresh.live(1, {"spo2": 88}) == []
+    assert [event.id for event in engine.active(fresh.state)] == [told[-1].id]
+    (end,) = fresh.live(1)
+    assert (end.id, end.n, end.phase) == (told[-1].id, told[-1].n + 1, Phase.END)
+
+
+def test_log_time_that_runs_backwards_is_held() -> None:
+    ward = Ward()
+    ward.live(1, {"rr": 4})
+    engine.advance(ward.state, readings.empty(), T0 - 10_000_000)
+    assert [event.handover for event in ward.wait(121)] == [1]
+
+
+def test_a_paediatric_profile_is_never_scored() -> None:
+    ward = Ward(profile="child")
+    events = ward.live(200, {"rr": 29, "hr": 135, "pr": 135, "spo2": 93})
+    assert [event for event in events if event.condition == "news2-risk"] == []
+
+
+def test_news2_that_is_incomplete_says_so_and_old_inputs_raise_nothing() -> None:
+    ward = Ward(cadence_s=60)
+    ward.live(120, {"sbp": 80, "rr": None, "temp": None})
+    score = ward.active()["news2-risk"]
+    assert "incomplete: without rr, temp, consciousness" in score.text
+    # The pressure grows old: it no longer raises, but its age ends nothing either.
+    ward.live(1800, {"sbp": None, "rr": None, "temp": None})
+    assert "news2-risk" in ward.active()
+
+
+def test_charting_unconsciousness_raises_the_score_at_once() -> None:
+    ward = Ward()
+    ward.live(5)
+    (event,) = ward.act(Act.CHART, consciousness="U")
+    assert (event.condition, event.value) == ("news2-risk", 3)
+
+
+def test_no_event_text_carries_a_name() -> None:
+    ward = Ward()
+    ward.live(60, {"spo2": 80, "hr": 150, "temp": 40})
+    ward.live(10, codes=zeros())
+    assert ward.told
+    assert all("p1" not in event.text for event in ward.told)
+
+
+def test_rows_of_discharged_patients_are_used_again() -> None:
+    state = engine.empty()
+    for k in range(500):
+        engine.place(state, [placement(f"p{k}")], T0 + k)
+        engine.discharge(state, f"p{k}", T0 + k)
+    assert len(state.names) == 1

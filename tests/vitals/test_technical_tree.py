@@ -1,0 +1,131 @@
+"""Equipment: one alarm for one cause, and nobody left unwatched in silence."""
+
+from tests.vitals.build import T0, WELL, One, columns, placement
+from vitals import engine
+from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.signs import Suspect
+from vitals.status import DeviceStatus, Health, Status
+
+PATIENTS = 40
+
+
+def gateway(t: int, health: Health = Health.UP, device: Health = Health.UP, name: str = "g1") -> Status:
+    devices = tuple(
+        DeviceStatus(device=f"{name}-d{k}", health=device, t=t, patient=f"{name}-p{k}") for k in range(PATIENTS)
+    )
+    return Status(id=name, kind="gateway", health=health, t=t, devices=devices)
+
+
+def bridge(t: int, health: Health = Health.UP, name: str = "b1", gateways: tuple[str, ...] = ()) -> Status:
+    devices = tuple(DeviceStatus(device=g, health=Health.UP, t=t) for g in gateways)
+    return Status(id=name, kind="bridge", health=health, t=t, devices=devices)
+
+
+def tell(state: engine.State, *statuses: Status) -> list[AlarmEvent]:
+    return [event for status in statuses for event in engine.report(state, status, status.t)[1]]
+
+
+def brief(events: list[AlarmEvent]) -> list[tuple[str, Phase]]:
+    return [(event.condition, event.phase) for event in events]
+
+
+def test_forty_silent_devices_behind_one_dead_gateway_are_one_alarm() -> None:
+    state = engine.empty()
+    tell(state, gateway(T0))
+    (event,) = tell(state, gateway(T0 + 1, Health.SILENT, Health.SILENT))
+    assert (event.condition, event.subject, event.priority) == ("gateway-down", "g1", Priority.MEDIUM)
+    assert "40 patients" in event.text
+
+
+def test_a_gateway_known_by_its_last_will_alone_is_told_too() -> None:
+    state = engine.empty()
+    (event,) = tell(state, Status(id="g9", kind="gateway", health=Health.OFFLINE, t=T0))
+    assert event.condition == "gateway-down"
+
+
+def test_a_silent_device_is_told_with_its_patients_ward_and_bed() -> None:
+    state = engine.empty()
+    engine.place(state, [placement("g1-p0")], T0)
+    up = gateway(T0 + 1)
+    silent = (DeviceStatus(device="g1-d0", health=Health.SILENT, t=T0, patient="g1-p0"), *up.devices[1:])
+    (event,) = tell(state, Status(id="g1", kind="gateway", health=Health.UP, t=T0 + 2, devices=silent))
+    assert (event.condition, event.subject, event.ward, event.bed) == ("device-silent", "g1-d0", "w1", "bed-g1-p0")
+    assert brief(tell(state, gateway(T0 + 3))) == [("device-silent", Phase.END)]
+
+
+def test_a_silent_device_on_nobody_is_no_alarm() -> None:
+    state = engine.empty()
+    spare = (DeviceStatus(device="spare", health=Health.SILENT, t=T0),)
+    assert tell(state, Status(id="g1", kind="gateway", health=Health.UP, t=T0, devices=spare)) == []
+
+
+def test_when_the_gateway_falls_silent_its_devices_alarms_end_and_those_still_silent_come_back_with_it() -> None:
+    state = engine.empty()
+    assert len(tell(state, gateway(T0, device=Health.SILENT))) == PATIENTS
+    down = tell(state, gateway(T0 + 1, Health.SILENT, Health.SILENT))
+    assert brief(down).count(("device-silent", Phase.END)) == PATIENTS
+    assert brief(down)[-1] == ("gateway-down", Phase.START)
+    back = tell(state, gateway(T0 + 2, device=Health.SILENT))
+    assert brief(back).count(("device-silent", Phase.START)) == PATIENTS
+    assert ("gateway-down", Phase.END) in brief(back)
+    assert len({event.id for event in back}) == PATIENTS + 1
+
+
+def test_a_bridge_that_is_down_covers_its_gateways() -> None:
+    state = engine.empty()
+    tell(state, bridge(T0, gateways=("g1",)), gateway(T0), gateway(T0, name="g2"))
+    (down,) = tell(state, bridge(T0 + 1, Health.OFFLINE, gateways=("g1",)))
+    assert (down.condition, down.priority) == ("bridge-down", Priority.HIGH)
+    assert tell(state, gateway(T0 + 2, Health.SILENT)) == []
+    # Another bridge's gateway is not hidden by it.
+    assert brief(tell(state, gateway(T0 + 2, Health.SILENT, name="g2"))) == [("gateway-down", Phase.START)]
+    after = tell(state, bridge(T0 + 3, gateways=("g1",)))
+    assert brief(after) == [("bridge-down", Phase.END), ("gateway-down", Phase.START)]
+
+
+def test_a_stalled_pipeline_covers_everything_and_its_end_brings_back_what_still_fails() -> None:
+    state = engine.empty()
+    tell(state, bridge(T0), gateway(T0, Health.SILENT))
+    _, events = engine.stalled(state, T0 + 5, T0 + 1)
+    assert brief(list(events)) == [("gateway-down", Phase.END), ("pipeline-stalled", Phase.START)]
+    assert engine.stalled(state, T0 + 6, T0 + 1)[1] == ()
+    assert tell(state, gateway(T0 + 7, Health.SILENT, name="g2")) == []
+    _, events = engine.stalled(state, None, T0 + 10)
+    assert sorted(brief(list(events))) == [
+        ("gateway-down", Phase.START),
+        ("gateway-down", Phase.START),
+        ("pipeline-stalled", Phase.END),
+    ]
+
+
+def test_an_old_status_changes_nothing() -> None:
+    state = engine.empty()
+    tell(state, gateway(T0 + 10, Health.SILENT))
+    assert tell(state, gateway(T0 + 5)) == []
+    assert [event.condition for event in engine.active(state)] == ["gateway-down"]
+
+
+def test_a_sensor_off_alarm_ends_when_its_device_falls_silent() -> None:
+    state = engine.empty()
+    off = {"pr": Suspect.SENSOR_OFF, "spo2": Suspect.SENSOR_OFF}
+    well = {k: v for k, v in WELL.items() if k not in off}
+    for k in range(40):
+        t = T0 + 1000 * k
+        engine.advance(state, columns([One(t, well, off, "g1-p0", "g1-d0", k)]), t)
+    assert [event.condition for event in engine.active(state)] == ["sensor-off"]
+    events = tell(state, gateway(T0 + 60_000, device=Health.SILENT))
+    assert ("sensor-off", Phase.END) in brief(events)
+
+
+def test_physiological_alarms_stay_when_equipment_fails() -> None:
+    state = engine.empty()
+    engine.advance(state, columns([One(T0, {**WELL, "rr": 4})]), T0)
+    tell(state, gateway(T0 + 1, Health.SILENT))
+    assert {event.condition for event in engine.active(state)} == {"rr", "gateway-down"}
+
+
+def test_the_tree_outlives_a_snapshot() -> None:
+    state = engine.empty()
+    tell(state, bridge(T0), gateway(T0, Health.SILENT))
+    state = engine.restore(engine.snapshot(state))
+    assert brief(tell(state, gateway(T0 + 1))) == [("gateway-down", Phase.END)]
