@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import Final
 
 DAEMONS: Final = {
-    "score": ("cloud.score", "Spark: readings against limits and NEWS2, vitals -> vitals.scored"),
+    "score": ("cloud.score.job", "Spark: readings against limits and NEWS2, vitals -> vitals.scored"),
     "archive": ("cloud.archive", "Spark: topics -> Parquet and manifests in the lake"),
     "load": ("cloud.load", "manifests -> warehouse"),
-    "watch": ("cloud.watch", "Ray: vitals.scored -> each patient's state -> alarms"),
-    "notify": ("cloud.notify", "alarms -> the people on duty, by SNS"),
+    "watch": ("cloud.watch.job", "Ray: vitals.scored -> each patient's state -> alarms"),
+    "notify": ("cloud.notify.job", "alarms -> the people on duty, by SNS"),
 }
 COMMANDS: Final = {
-    "topics": ("cloud.topics_job", "creates the Kafka topics, or brings their settings up to date"),
-    "admit": ("cloud.admit", "ROSTER.csv -> patients"),
-    "discharge": ("cloud.admit_discharge", "PATIENT leaves"),
-    "duty": ("cloud.duty", "ROTA.csv -> contacts"),
-    "act": ("cloud.act", "acknowledge, audio-pause or chart"),
-    "tail": ("cloud.tail", "prints a topic, one reading or event a line"),
-    "samples": ("cloud.samples", "writes a roster and a rota of invented people"),
+    "topics": ("cloud.commands.topics", "creates the Kafka topics, or brings their settings up to date"),
+    "admit": ("cloud.commands.admit", "ROSTER.csv -> patients"),
+    "discharge": ("cloud.commands.discharge", "PATIENT leaves"),
+    "duty": ("cloud.commands.duty", "ROTA.csv -> contacts"),
+    "act": ("cloud.commands.act", "acknowledge, audio-pause or chart"),
+    "tail": ("cloud.commands.tail", "prints a topic, one reading or event a line"),
+    "samples": ("cloud.commands.samples", "writes a roster and a rota of invented people"),
 }
 
 

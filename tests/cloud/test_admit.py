@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud import admit, samples
+from cloud.commands import admit, samples
 from cloud.log_memory import MemoryLog, MemoryWriter
 from cloud.settings import Kafka
 from vitals.patients import Admission

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cloud import act, duty, samples
+from cloud.commands import act, duty, samples
 from vitals.alarms import Priority
 
 HEADER = "ward,contact,name,start,end,phone,email,priority,step\n"

@@ -10,11 +10,11 @@ import pytest
 
 from cloud.log_layout import Layout
 from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.notify_delivery import Delivery
-from cloud.notify_loop import Notifier, Terms
-from cloud.notify_plan import Rotas
-from cloud.notify_queue import Queue
-from cloud.notify_sns import SendError, Sent, Texts
+from cloud.notify.delivery import Delivery
+from cloud.notify.loop import Notifier, Terms
+from cloud.notify.plan import Rotas
+from cloud.notify.queue import Queue
+from cloud.notify.sns import SendError, Sent, Texts
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, decode, encode
 from vitals.contacts import Channel, Contact, Duty, Notification

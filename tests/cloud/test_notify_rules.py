@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.notify_plan import Rotas, channels, pages, parse_default, rota_empty
-from cloud.notify_queue import Item, Queue
-from cloud.notify_texts import MAX_SMS_BYTES, age, email, short, sms, subject
+from cloud.notify.plan import Rotas, channels, pages, parse_default, rota_empty
+from cloud.notify.queue import Item, Queue
+from cloud.notify.texts import MAX_SMS_BYTES, age, email, short, sms, subject
 from vitals.alarms import AlarmEvent, Phase, Priority
 from vitals.contacts import Channel, Contact, Duty
 from vitals.patients import Admission

@@ -15,9 +15,10 @@ import boto3
 import msgspec
 import pytest
 
-from cloud import duty, topics_job
+from cloud.commands import duty
+from cloud.commands import topics as topics_job
 from cloud.kafka import KafkaReader, KafkaWriter
-from cloud.notify_sns import SnsSender, Texts
+from cloud.notify.sns import SnsSender, Texts
 from cloud.settings import Kafka, Topics
 from vitals import topics
 from vitals.alarms import AlarmEvent, encode

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cloud.score_columns import score
-from cloud.score_steps import contribution, packed
+from cloud.score.columns import score
+from cloud.score.steps import contribution, packed
 from vitals import news2, records, scoring
 from vitals.limits import ADULT, PROFILES, Limit, LimitSet, with_overrides
 from vitals.news2 import BANDS

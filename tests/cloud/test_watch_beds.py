@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cloud.watch_beds import Beds
+from cloud.watch.beds import Beds
 from vitals.patients import Admission
 
 Admit = Callable[..., Admission]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from cloud.log_layout import Layout
 from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.watch_loop import Loop
-from cloud.watch_shard import Shard, share
-from cloud.watch_snapshots import FolderSnapshots
+from cloud.watch.loop import Loop
+from cloud.watch.shard import Shard, share
+from cloud.watch.snapshots import FolderSnapshots
 from vitals import topics
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode

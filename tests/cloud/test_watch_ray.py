@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloud import topics_job
+from cloud.commands import topics as topics_job
 from cloud.kafka import KafkaReader, KafkaWriter
 from cloud.settings import Kafka, Topics
 from vitals import topics

@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cloud.watch_snapshots import SnapshotError, Snapshots, open_snapshots
+from cloud.watch.snapshots import SnapshotError, Snapshots, open_snapshots
 
 
 @pytest.fixture(params=["file", "s3"])

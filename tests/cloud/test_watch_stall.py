@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloud.watch_stall import StallWatch
+from cloud.watch.stall import StallWatch
 from vitals.alarms import AlarmEvent, Phase
 
 

@@ -12,7 +12,7 @@ PARTS: Final = {
     "edge": ("edge.settings", "Settings"),
     "bridge": ("bridge.settings", "Settings"),
     "cloud topics": ("cloud.settings", "Topics"),
-    "cloud score": ("cloud.score", "Score"),
+    "cloud score": ("cloud.score.job", "Score"),
     "cloud archive": ("cloud.archive", "Settings"),
     "cloud load": ("cloud.load", "Settings"),
     "cloud watch": ("cloud.settings", "Watch"),

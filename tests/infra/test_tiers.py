@@ -7,7 +7,7 @@ import pytest
 import bridge.settings
 import cloud.archive
 import cloud.load
-import cloud.score
+import cloud.score.job
 import cloud.settings
 import edge.settings
 from infra.local import jars
@@ -21,7 +21,7 @@ READ_BY: dict[str, type] = {
     "load": cloud.load.Settings,
     "archive": cloud.archive.Settings,
     "watch": cloud.settings.Watch,
-    "score": cloud.score.Score,
+    "score": cloud.score.job.Score,
     "bridge": bridge.settings.Settings,
     "edge-gw-icu": edge.settings.Settings,
     "edge-gw-med": edge.settings.Settings,

@@ -4,21 +4,21 @@ from tests.vitals.build import T0, WELL, One, columns, placement, zeros
 from tests.vitals.ward import Ward, starts
 from vitals import engine
 from vitals.actions import Act
-from vitals.alarms import Inactivation, Phase, Priority, State
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
 from vitals.signs import FIELDS, Suspect
 
 HOUR_S = 3600
 
 
 def test_slow_desaturation_alarms_once_then_escalates_and_is_never_repeated() -> None:
-    # A patient tires over minutes. Staff need one medium alarm, one escalation at the extreme bound, no page per breath.
+    # A patient tires over minutes. Staff need one medium alarm, one escalation at the extreme bound, no page a breath.
     ward = Ward()
     events = []
     for spo2 in range(97, 79, -1):
         events += ward.live(20, {"spo2": spo2})
     mine = [e for e in events if e.condition == "spo2"]
     assert [e.phase for e in mine if e.phase is not Phase.UPDATE] == [Phase.START, Phase.ESCALATE]
-    assert [e.priority for e in mine][0] is Priority.MEDIUM
+    assert mine[0].priority is Priority.MEDIUM
     assert mine[0].value == 89
     assert len({e.id for e in mine}) == 1
 
@@ -162,13 +162,15 @@ def test_a_copd_patient_on_scale_2_at_90_percent_is_where_they_should_be() -> No
     assert starts(adult.live(180, {"spo2": 90})) == ["news2-risk"]
 
 
-def outage(ward: Ward, spo2_in_history: float, spo2_now: float, *, history_first: bool):
+def outage(
+    ward: Ward, spo2_in_history: float, spo2_now: float, *, history_first: bool
+) -> tuple[list[AlarmEvent], list[AlarmEvent]]:
     """Six hours without a link: the gateway kept every minute of it, and sends live readings and history."""
     cut = ward.t
     ward.t += 6 * HOUR_S * 1000
     history = [cut + 60_000 * k for k in range(1, 6 * 60 - 2)]
 
-    def past():
+    def past() -> list[AlarmEvent]:
         events = []
         for t in history:
             events += ward.send({"spo2": spo2_in_history}, t=t)
@@ -272,7 +274,7 @@ def test_a_latched_alarm_that_comes_back_is_the_same_alarm() -> None:
 def test_hysteresis_keeps_a_value_at_its_limit_from_flapping() -> None:
     ward = Ward()
     ward.live(20, {"spo2": 89})
-    assert sum((ward.live(5, {"spo2": v}) for v in (90, 89, 90, 89, 90)), []) == []
+    assert [event for v in (90, 89, 90, 89, 90) for event in ward.live(5, {"spo2": v})] == []
     (end,) = ward.live(1, {"spo2": 91})
     assert end.phase is Phase.END
 

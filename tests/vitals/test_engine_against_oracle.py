@@ -1,6 +1,6 @@
 """The engine is held to the oracle: same events, whatever comes, in whatever batches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
 
 import msgspec
@@ -15,6 +15,8 @@ from vitals.alarms import AlarmEvent
 from vitals.engine import flow
 from vitals.limits import Limit, profile, with_overrides
 from vitals.oracle import Oracle
+from vitals.patients import Placement
+from vitals.readings import Readings
 from vitals.signs import Suspect
 
 PROPERTY = settings(
@@ -102,7 +104,7 @@ STEP = st.one_of(
 )
 
 
-def play(steps: list[tuple]):
+def play(steps: list[tuple]) -> Iterator[tuple]:
     """Turns drawn steps into what happens: ("advance", rows, now), ("act", …, now), … in log order."""
     now, lag, seq = T0, 0, 0
     last: dict[str | None, One] = {}
@@ -152,7 +154,7 @@ def _ongoing(patient: str, signs: Mapping[str, float | Suspect | None], t: int, 
     return One(t, values, codes, patient, f"d1-{patient}", seq)
 
 
-def blank(events) -> list[AlarmEvent]:
+def blank(events: Iterable[AlarmEvent]) -> list[AlarmEvent]:
     return [msgspec.structs.replace(e, text="") for e in events]
 
 
@@ -172,7 +174,7 @@ def action_of(step: tuple, events: list[AlarmEvent]) -> Action:
     )
 
 
-def placement_of(step: tuple):
+def placement_of(step: tuple) -> Placement:
     _, patient, cadence, cuff, name, flag, _ = step
     return placement(patient, cadence_s=cadence, cuff_s=cuff, profile=name, scale2=flag, oxygen=flag)
 
@@ -183,24 +185,24 @@ class Engine:
     def __init__(self) -> None:
         self.state = engine.empty()
 
-    def _keep(self, outcome):
+    def _keep(self, outcome: engine.Outcome) -> list[AlarmEvent]:
         self.state, events = outcome
         return list(events)
 
-    def advance(self, readings, now):
+    def advance(self, readings: Readings, now: int) -> list[AlarmEvent]:
         return self._keep(engine.advance(self.state, readings, now))
 
-    def place(self, placements, now):
+    def place(self, placements: list[Placement], now: int) -> list[AlarmEvent]:
         return self._keep(engine.place(self.state, placements, now))
 
-    def discharge(self, patient, now):
+    def discharge(self, patient: str, now: int) -> list[AlarmEvent]:
         return self._keep(engine.discharge(self.state, patient, now))
 
-    def act(self, action, now):
+    def act(self, action: Action, now: int) -> list[AlarmEvent]:
         return self._keep(engine.act(self.state, action, now))
 
 
-def run(model, steps: list[tuple], *, each: bool = False, reopen: int = -1) -> list[AlarmEvent]:
+def run(model: Engine | Oracle, steps: list[tuple], *, each: bool = False, reopen: int = -1) -> list[AlarmEvent]:
     """Plays the steps; `each` sends every reading alone, `reopen` snapshots and restores after that many steps."""
     told: list[AlarmEvent] = []
     for k, step in enumerate(play(steps)):
@@ -283,7 +285,7 @@ def test_a_shard_that_recovers_from_snapshot_and_log_tells_nothing_twice_and_los
     assert engine.active(back.state) == engine.active(whole.state)
 
 
-def do(model, step: tuple, told: list[AlarmEvent]) -> list[AlarmEvent]:
+def do(model: Engine | Oracle, step: tuple, told: list[AlarmEvent]) -> list[AlarmEvent]:
     if step[0] == "advance":
         return model.advance(columns(step[1], LIMIT_SETS), step[2])
     if step[0] == "act":

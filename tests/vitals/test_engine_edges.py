@@ -91,7 +91,7 @@ def test_unassigned_readings_concern_nobody() -> None:
 
 
 def test_a_patient_whom_nobody_placed_is_watched_all_the_same() -> None:
-    state, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "rr": 4}, patient="stray")]), T0)
+    _, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "rr": 4}, patient="stray")]), T0)
     assert [event.patient for event in events] == ["stray"]
 
 

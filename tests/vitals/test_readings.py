@@ -3,6 +3,7 @@
 import json
 import zlib
 from dataclasses import replace
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -180,7 +181,7 @@ def test_a_batch_without_an_identity_is_refused(fields: tuple[str, str, int]) ->
 def test_ranges_hold_exactly_their_numbers(numbers: list[int]) -> None:
     runs = batches.ranges(numbers)
     assert {n for a, b in runs for n in range(a, b + 1)} == set(numbers)
-    assert all(b + 1 < c for (_, b), (c, _) in zip(runs, runs[1:], strict=False))
+    assert all(b + 1 < c for (_, b), (c, _) in pairwise(runs))
 
 
 def test_a_frame_is_read_as_the_device_sent_it() -> None:

@@ -25,7 +25,7 @@ class Ward:
     def admit(self, patient: str = "p1", **changes: object) -> None:
         self._keep(engine.place(self.state, [placement(patient, **changes)], self.t))
 
-    def _keep(self, outcome) -> list[AlarmEvent]:
+    def _keep(self, outcome: engine.Outcome) -> list[AlarmEvent]:
         self.state, events = outcome
         self.told += events
         return list(events)
@@ -47,7 +47,14 @@ class Ward:
         row = One(at, values, codes or {}, patient, "d1", self.seq, self.profile)
         return self._keep(engine.advance(self.state, columns([row]), self.t if now is None else now))
 
-    def live(self, seconds: float, changes=None, codes=None, *, patient: str = "p1") -> list[AlarmEvent]:
+    def live(
+        self,
+        seconds: float,
+        changes: Mapping[str, float | None] | None = None,
+        codes: Mapping[str, Suspect] | None = None,
+        *,
+        patient: str = "p1",
+    ) -> list[AlarmEvent]:
         """Readings at the ward's cadence for so long."""
         events = []
         for _ in range(max(1, round(seconds * 1000 / self.cadence_ms))):

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cloud.admit_rows import Table, moment, number, read
+from cloud.commands.rows import Table, moment, number, read
 from cloud.kafka import KafkaWriter
 from cloud.log import LogError, Writer
 from cloud.settings import Kafka

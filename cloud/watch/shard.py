@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from cloud.log import Place, Record
 from cloud.log_layout import Layout
-from cloud.watch_beds import Beds
-from cloud.watch_entries import Entry, by_time, decode, rejected
-from cloud.watch_slice import EQUIPMENT, Slice
+from cloud.watch.beds import Beds
+from cloud.watch.entries import Entry, by_time, decode, rejected
+from cloud.watch.slice import EQUIPMENT, Slice
 from vitals import topics
 from vitals.alarms import AlarmEvent
 from vitals.engine.tree import PIPELINE

@@ -19,9 +19,9 @@ import prometheus_client
 from cloud.kafka import KafkaReader, KafkaWriter
 from cloud.log import LogError, read_to_end
 from cloud.settings import Watch
-from cloud.watch_actor import Health, ShardActor
-from cloud.watch_snapshots import SnapshotError, open_snapshots
-from cloud.watch_stall import StallWatch
+from cloud.watch.actor import Health, ShardActor
+from cloud.watch.snapshots import SnapshotError, open_snapshots
+from cloud.watch.stall import StallWatch
 from vitals import topics
 from vitals.alarms import decode, encode
 from vitals.daemon import notify, now_ms, serve_metrics, stop_on_signals

@@ -14,9 +14,9 @@ import msgspec
 
 from cloud.log import Place, Record
 from cloud.log_layout import Layout
-from cloud.watch_beds import Beds
-from cloud.watch_entries import Entry, by_time
-from cloud.watch_latest import Latest
+from cloud.watch.beds import Beds
+from cloud.watch.entries import Entry, by_time
+from cloud.watch.latest import Latest
 from vitals import engine, topics
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Phase

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from cloud.score_columns import score
+from cloud.score.columns import score
 from cloud.settings import Kafka
 from vitals import daemon, topics
 from vitals.settings import setting

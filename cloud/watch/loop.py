@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from cloud.log import Reader, Record, Writer, read_to_end
-from cloud.watch_shard import Outcome, Shard
-from cloud.watch_slice import EQUIPMENT
-from cloud.watch_snapshots import Snapshots
+from cloud.watch.shard import Outcome, Shard
+from cloud.watch.slice import EQUIPMENT
+from cloud.watch.snapshots import Snapshots
 from vitals import topics
 from vitals.alarms import AlarmEvent, decode, encode
 

@@ -10,11 +10,11 @@ import prometheus_client
 
 from cloud.kafka import KafkaReader, KafkaWriter
 from cloud.log import LogError
-from cloud.notify_delivery import Delivery
-from cloud.notify_loop import Notifier, Terms
-from cloud.notify_plan import Rotas, parse_default
-from cloud.notify_queue import Queue
-from cloud.notify_sns import SnsSender
+from cloud.notify.delivery import Delivery
+from cloud.notify.loop import Notifier, Terms
+from cloud.notify.plan import Rotas, parse_default
+from cloud.notify.queue import Queue
+from cloud.notify.sns import SnsSender
 from cloud.settings import Notify
 from vitals.daemon import notify as tell_systemd
 from vitals.daemon import now_ms, serve_metrics

@@ -15,11 +15,11 @@ import msgspec
 
 from cloud.log import Place, Reader, Record, Writer, read_to_end
 from cloud.log_layout import Layout
-from cloud.notify_delivery import Delivered, Delivery
-from cloud.notify_plan import NOT_NOTIFIED, OWN, Rotas, Told, channels, ended, not_notified, pages, rota_empty
-from cloud.notify_queue import Item, Message, Queue
-from cloud.notify_sns import Texts
-from cloud.notify_texts import email, short, sms, subject
+from cloud.notify.delivery import Delivered, Delivery
+from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, channels, ended, not_notified, pages, rota_empty
+from cloud.notify.queue import Item, Message, Queue
+from cloud.notify.sns import Texts
+from cloud.notify.texts import email, short, sms, subject
 from vitals import topics
 from vitals.alarms import AlarmEvent, decode, encode
 from vitals.contacts import Contact, Duty, Notification

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from pyspark.sql import DataFrame
 
-from cloud.score_steps import BREACH_BITS, UNWATCHED, contribution, packed, tree, usual
+from cloud.score.steps import BREACH_BITS, UNWATCHED, contribution, packed, tree, usual
 from vitals.limits import EXTREME_HIGH, EXTREME_LOW, HIGH, LOW, PROFILES, LimitSet
 from vitals.news2 import BANDS
 from vitals.scoring import (

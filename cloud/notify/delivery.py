@@ -5,8 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.notify_queue import Message
-from cloud.notify_sns import Sender, SendError, Sent, Texts
+from cloud.notify.queue import Message
+from cloud.notify.sns import Sender, SendError, Sent, Texts
 from vitals.contacts import Contact
 
 FIRST_PAUSE_MS: Final = 500

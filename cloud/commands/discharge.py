@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cloud.admit import publish
+from cloud.commands.admit import publish
 from cloud.kafka import KafkaReader, KafkaWriter
 from cloud.log import LogError, Reader, read_to_end
 from cloud.settings import Kafka

@@ -1,0 +1,1 @@
+"""The right person hears of an alarm once, in time."""

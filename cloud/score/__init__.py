@@ -1,0 +1,1 @@
+"""Spark: readings against limits and NEWS2, without state."""

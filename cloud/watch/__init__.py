@@ -1,0 +1,1 @@
+"""Ray: each patient's alarm state, as a function of the log."""
