@@ -8,7 +8,7 @@ from typing import Final
 
 DAEMONS: Final = {
     "score": ("cloud.score.job", "Spark: readings against limits and NEWS2, vitals -> vitals.scored"),
-    "archive": ("cloud.archive", "Spark: topics -> Parquet and manifests in the lake"),
+    "archive": ("cloud.archive.job", "Spark: topics -> Parquet and manifests in the lake"),
     "load": ("cloud.load", "manifests -> warehouse"),
     "watch": ("cloud.watch.job", "Ray: vitals.scored -> each patient's state -> alarms"),
     "notify": ("cloud.notify.job", "alarms -> the people on duty, by SNS"),

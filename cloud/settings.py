@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud.log_layout import Layout
+from cloud.log.layout import Layout
 from vitals.settings import setting
 from vitals.topics import LANES
 

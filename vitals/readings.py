@@ -151,6 +151,6 @@ def problems(readings: Readings) -> dict[int, str]:
         for i, value in enumerate(getattr(readings, column)):
             if value is None and optional:
                 continue
-            if not value or len(value) > MAX_TEXT:
-                found.setdefault(i, f"{column} is empty or longer than {MAX_TEXT} characters")
+            if not value or len(value) > MAX_TEXT or "\0" in value:
+                found.setdefault(i, f"{column} is empty, longer than {MAX_TEXT} characters or has a zero byte")
     return found

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cloud.kafka import KafkaWriter
-from cloud.log import LogError, Writer
+from cloud.log.kafka import KafkaWriter
+from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.actions import Act, Action

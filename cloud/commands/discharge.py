@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cloud.commands.admit import publish
-from cloud.kafka import KafkaReader, KafkaWriter
-from cloud.log import LogError, Reader, read_to_end
+from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.log.port import LogError, Reader, read_to_end
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.daemon import log_json, now_ms

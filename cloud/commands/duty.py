@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from cloud.commands.rows import Table, moment, number, read
-from cloud.kafka import KafkaWriter
-from cloud.log import LogError, Writer
+from cloud.log.kafka import KafkaWriter
+from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.alarms import Priority

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from cloud.kafka import KafkaReader
-from cloud.log import LogError, Record
+from cloud.log.kafka import KafkaReader
+from cloud.log.port import LogError, Record
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.daemon import log_json, stop_on_signals

@@ -16,8 +16,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from cloud.kafka import retry, security
-from cloud.log import LogError
+from cloud.log.kafka import retry, security
+from cloud.log.port import LogError
 from cloud.settings import Topics
 from vitals.daemon import log_json
 from vitals.settings import SettingsError, load

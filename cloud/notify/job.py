@@ -8,8 +8,8 @@ from typing import Final
 
 import prometheus_client
 
-from cloud.kafka import KafkaReader, KafkaWriter
-from cloud.log import LogError
+from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.log.port import LogError
 from cloud.notify.delivery import Delivery
 from cloud.notify.loop import Notifier, Terms
 from cloud.notify.plan import Rotas, parse_default

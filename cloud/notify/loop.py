@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from cloud.log import Place, Reader, Record, Writer, read_to_end
-from cloud.log_layout import Layout
+from cloud.log.layout import Layout
+from cloud.log.port import Place, Reader, Record, Writer, read_to_end
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, channels, ended, not_notified, pages, rota_empty
 from cloud.notify.queue import Item, Message, Queue

@@ -69,7 +69,7 @@ class ShardActor:
 
     def __init__(self, settings: Watch, number: int) -> None:
         # Inside the actor's process: neither librdkafka nor boto3 survives being pickled.
-        from cloud.kafka import KafkaReader, KafkaWriter  # noqa: PLC0415 - see above
+        from cloud.log.kafka import KafkaReader, KafkaWriter  # noqa: PLC0415 - see above
         from cloud.watch.loop import Loop  # noqa: PLC0415 - see above
         from cloud.watch.shard import Shard, share  # noqa: PLC0415 - see above
         from cloud.watch.snapshots import open_snapshots  # noqa: PLC0415 - see above

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cloud.log import Place, Record
+from cloud.log.port import Place, Record
 from vitals import topics
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import prometheus_client
 
-from cloud.kafka import KafkaReader, KafkaWriter
-from cloud.log import LogError, read_to_end
+from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.log.port import LogError, read_to_end
 from cloud.settings import Watch
 from cloud.watch.actor import Health, ShardActor
 from cloud.watch.snapshots import SnapshotError, open_snapshots

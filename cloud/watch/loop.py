@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from cloud.log import Reader, Record, Writer, read_to_end
+from cloud.log.port import Reader, Record, Writer, read_to_end
 from cloud.watch.shard import Outcome, Shard
 from cloud.watch.slice import EQUIPMENT
 from cloud.watch.snapshots import Snapshots

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloud.log import Place, Record
-from cloud.log_layout import Layout
+from cloud.log.layout import Layout
+from cloud.log.port import Place, Record
 from cloud.watch.beds import Beds
 from cloud.watch.entries import Entry, by_time, decode, rejected
 from cloud.watch.slice import EQUIPMENT, Slice

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from cloud.log import Place, Record
-from cloud.log_layout import Layout
+from cloud.log.layout import Layout
+from cloud.log.port import Place, Record
 from cloud.watch.beds import Beds
 from cloud.watch.entries import Entry, by_time
 from cloud.watch.latest import Latest

@@ -196,6 +196,10 @@ class Processes:
     def _reap(self) -> None:
         """Collects ended children, so that none stays as a zombie."""
         with self._lock:
+            for child in self._started:
+                if start_ticks(child.pid) is None:
+                    # The kernel hands over a process of many threads only once the last of them is gone.
+                    child.wait(_KILLED_WITHIN_S)
             self._started = [child for child in self._started if child.poll() is None]
 
     def _mark(self, name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cloud.log_layout import Layout
+from cloud.log.layout import Layout
 from vitals import news2, scoring
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
 from vitals.contacts import Contact

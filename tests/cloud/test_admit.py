@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cloud.commands import admit, samples
-from cloud.log_memory import MemoryLog, MemoryWriter
+from cloud.log.memory import MemoryLog, MemoryWriter
 from cloud.settings import Kafka
 from vitals.patients import Admission
 

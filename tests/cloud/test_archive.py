@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.archive import Archive, Settings, batch_of, begin
-from cloud.archive_commit import NOTHING, RecreatedError, resume, within
-from cloud.archive_rows import Record
-from cloud.archive_spark import kafka_options, starting_offsets
-from cloud.archive_write import Progress, Writer, Written
+from cloud.archive.commit import NOTHING, RecreatedError, resume, within
+from cloud.archive.job import Archive, Settings, batch_of, begin
+from cloud.archive.rows import Record
+from cloud.archive.spark import kafka_options, starting_offsets
+from cloud.archive.write import Progress, Writer, Written
 from cloud.lake import LakeError, Store, manifest_names, open_lake, read_manifest
 from cloud.lake.objects import from_parquet
 from cloud.lake.tables import TABLES

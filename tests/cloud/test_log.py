@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from cloud.kafka import KafkaReader, KafkaWriter
-from cloud.log import LogError, Reader, Writer, read_to_end
-from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.log.port import LogError, Reader, Writer, read_to_end
 from cloud.settings import Kafka
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from cloud.log_layout import Layout
-from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.log.layout import Layout
+from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.notify.delivery import Delivery
 from cloud.notify.loop import Notifier, Terms
 from cloud.notify.plan import Rotas

@@ -17,7 +17,7 @@ import pytest
 
 from cloud.commands import duty
 from cloud.commands import topics as topics_job
-from cloud.kafka import KafkaReader, KafkaWriter
+from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.notify.sns import SnsSender, Texts
 from cloud.settings import Kafka, Topics
 from vitals import topics

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 
-from cloud.log_layout import Layout
-from cloud.log_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.log.layout import Layout
+from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.watch.loop import Loop
 from cloud.watch.shard import Shard, share
 from cloud.watch.snapshots import FolderSnapshots

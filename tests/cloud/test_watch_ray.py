@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from cloud.commands import topics as topics_job
-from cloud.kafka import KafkaReader, KafkaWriter
+from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.settings import Kafka, Topics
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, decode

@@ -13,7 +13,7 @@ PARTS: Final = {
     "bridge": ("bridge.settings", "Settings"),
     "cloud topics": ("cloud.settings", "Topics"),
     "cloud score": ("cloud.score.job", "Score"),
-    "cloud archive": ("cloud.archive", "Settings"),
+    "cloud archive": ("cloud.archive.job", "Settings"),
     "cloud load": ("cloud.load", "Settings"),
     "cloud watch": ("cloud.settings", "Watch"),
     "cloud notify": ("cloud.settings", "Notify"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import bridge.settings
-import cloud.archive
+import cloud.archive.job
 import cloud.load
 import cloud.score.job
 import cloud.settings
@@ -19,7 +19,7 @@ from vitals.settings import documented, load
 READ_BY: dict[str, type] = {
     "notify": cloud.settings.Notify,
     "load": cloud.load.Settings,
-    "archive": cloud.archive.Settings,
+    "archive": cloud.archive.job.Settings,
     "watch": cloud.settings.Watch,
     "score": cloud.score.job.Score,
     "bridge": bridge.settings.Settings,

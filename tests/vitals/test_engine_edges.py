@@ -30,7 +30,7 @@ def test_an_action_on_an_ended_alarm_changes_nothing() -> None:
 
 def test_acknowledging_twice_tells_once() -> None:
     ward = Ward()
-    (start,) = ward.live(1, {"rr": 4})
+    (start,) = ward.live(1, {"hr": 36})
     assert len(ward.act(Act.ACKNOWLEDGE, start.id)) == 1
     assert ward.act(Act.ACKNOWLEDGE, start.id) + ward.act(Act.AUDIO_PAUSE, start.id) == []
 
@@ -62,7 +62,7 @@ def test_an_unknown_profile_is_named_with_those_there_are() -> None:
 def test_a_placement_with_an_unknown_profile_stops_no_other_patient() -> None:
     ward = Ward()
     ward.admit("p2", profile="elderly")
-    assert starts(ward.live(1, {"rr": 4}, patient="p2")) == ["rr"]
+    assert starts(ward.live(1, {"hr": 36}, patient="p2")) == ["hr"]
 
 
 def test_narrow_limits_with_a_wide_hysteresis_still_let_a_condition_end() -> None:
@@ -86,12 +86,12 @@ def test_a_low_limit_near_the_top_of_the_scale_lets_a_condition_end() -> None:
 
 
 def test_unassigned_readings_concern_nobody() -> None:
-    state, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "rr": 4}, patient=None)]), T0)
+    state, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "hr": 36}, patient=None)]), T0)
     assert (events, engine.active(state)) == ((), ())
 
 
 def test_a_patient_whom_nobody_placed_is_watched_all_the_same() -> None:
-    _, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "rr": 4}, patient="stray")]), T0)
+    _, events = engine.advance(engine.empty(), columns([One(T0, {**WELL, "hr": 36}, patient="stray")]), T0)
     assert [event.patient for event in events] == ["stray"]
 
 
@@ -135,7 +135,7 @@ def test_a_shard_without_snapshot_takes_over_the_open_alarms_it_reads_back() -> 
 
 def test_log_time_that_runs_backwards_is_held() -> None:
     ward = Ward()
-    ward.live(1, {"rr": 4})
+    ward.live(1, {"hr": 36})
     engine.advance(ward.state, readings.empty(), T0 - 10_000_000)
     assert [event.handover for event in ward.wait(121)] == [1]
 

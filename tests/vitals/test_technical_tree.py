@@ -119,9 +119,9 @@ def test_a_sensor_off_alarm_ends_when_its_device_falls_silent() -> None:
 
 def test_physiological_alarms_stay_when_equipment_fails() -> None:
     state = engine.empty()
-    engine.advance(state, columns([One(T0, {**WELL, "rr": 4})]), T0)
+    engine.advance(state, columns([One(T0, {**WELL, "hr": 36})]), T0)
     tell(state, gateway(T0 + 1, Health.SILENT))
-    assert {event.condition for event in engine.active(state)} == {"rr", "gateway-down"}
+    assert {event.condition for event in engine.active(state)} == {"hr", "gateway-down"}
 
 
 def test_the_tree_outlives_a_snapshot() -> None:

@@ -1,17 +1,14 @@
 """Vital signs lost, and sensors off. The rules are told in `vitals.oracle.judge_lost` and `judge_sensors`."""
 
-from typing import Final
-
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.engine.bedside import Bedside, label
 from vitals.engine.rules import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
 from vitals.engine.scribe import Scribe
+from vitals.engine.settle import bits
 from vitals.engine.signs import finish, move
 from vitals.engine.state import Condition
 from vitals.signs import SIGNS
-
-BITS: Final = tuple(1 << s for s in range(COUNT))
 
 
 def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | None]) -> str:
@@ -76,7 +73,7 @@ def judge_sensors(scribe: Scribe, r: Bedside, c: Condition, off: list[int], *, w
         off: Per sign, whether its last word was that its sensor is off.
         word: Whether this very reading says so.
     """
-    mask = sum(bit for bit, is_off in zip(BITS, off, strict=True) if is_off)
+    mask = bits(off)
     if not mask:
         c.pend = 0
         if c.on:

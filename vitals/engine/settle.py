@@ -2,7 +2,7 @@
 
 from vitals.alarms import Priority
 from vitals.alarms import State as AlarmState
-from vitals.engine.rules import CONDITIONS, COUNT, LATE, NEWS2
+from vitals.engine.rules import CONDITIONS, COUNT, LATE, NEWS2, SENSOR_OFF
 from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
 
@@ -35,6 +35,9 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
             continue
         watched = True
         calm[index] = _calm(c)
+        if index == SENSOR_OFF and c.on and bits(marks[OFF]) & ~c.target:
+            # History brought a further sensor, which is to be told with the first live reading.
+            calm[index] = RESTLESS
         if index < COUNT and calm[index] > 0:
             state.told[row, index] = c.told
     restless = row in state.behind or row in state.ahead
@@ -45,6 +48,11 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
     if conditions is not None and not watched:
         del state.watched[row]
     return marks
+
+
+def bits(flags: list[int]) -> int:
+    """Returns the flags of the signs as one integer."""
+    return sum(1 << s for s, flag in enumerate(flags) if flag)
 
 
 def _calm(c: Condition) -> int:

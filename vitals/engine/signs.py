@@ -6,7 +6,7 @@ from typing import Any
 from vitals.alarms import Inactivation, Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.engine.bedside import Bedside, label, show
-from vitals.engine.rules import CONDITIONS, CUFF_REPEAT_MS, INTERVALS, STEPS, TRUSTED
+from vitals.engine.rules import CONDITIONS, CONFIRMED, CUFF_REPEAT_MS, INTERVALS, STEPS, TRUSTED
 from vitals.engine.scribe import Scribe
 from vitals.engine.state import Condition
 from vitals.limits import Limit
@@ -31,13 +31,12 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
         c.pend = c.doubt = 0
     extreme = digit in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     side = 0 if digit == WITHIN else -1 if digit <= BREACH_LOW else 1
-    if r.codes[s] not in TRUSTED:
-        confirmed = extreme and c.doubt == side
-        c.doubt = side if extreme else 0
-        if not confirmed:
-            return
-    else:
-        c.doubt = 0
+    trusted = r.codes[s] in TRUSTED
+    confirmed = extreme and c.doubt == side
+    c.doubt = side if extreme and (CONFIRMED[s] or not trusted) else 0
+    if not confirmed and not trusted:
+        return
+    extreme = extreme and (confirmed or not CONFIRMED[s])
     if digit == WITHIN:
         _within(scribe, r, c, limit)
     elif c.on:
@@ -63,7 +62,7 @@ def _breach(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, side: in
         c.level = c.alarm.priority
         c.target = c.pend
     c.pend = 0
-    _sync(scribe, r, c)
+    _sync(scribe, r, c, extreme=extreme)
 
 
 def _worse_or_better(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, side: int, cuff: bool) -> None:
@@ -75,7 +74,7 @@ def _worse_or_better(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool,
             c.level = wanted
     elif wanted < c.level and not held(c) and (turned or _inside_extreme(r.values[c.index], r.limits[c.index], side)):
         c.level = wanted
-    _sync(scribe, r, c, turned=turned)
+    _sync(scribe, r, c, extreme=extreme, turned=turned)
 
 
 def held(c: Condition) -> bool:
@@ -129,12 +128,12 @@ def _decider(r: Bedside) -> dict[str, Any]:
     return {key: value for key, value in r.about.items() if key != "patient"}
 
 
-def _sync(scribe: Scribe, r: Bedside, c: Condition, *, turned: bool = False) -> None:
+def _sync(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, turned: bool = False) -> None:
     """Tells what differs from what was told; history waits for the first live reading."""
     if not r.live:
         return
     value = r.values[c.index]
-    text, bound = _text(r, c)
+    text, bound = _text(r, c, extreme=extreme)
     told: dict[str, Any] = {"text": text, "value": value, "limit": bound}
     if c.alarm is None:
         c.told = value
@@ -179,9 +178,8 @@ def _worse(c: Condition, value: float) -> bool:
     return (c.told - value) * -c.side >= STEPS[c.index]
 
 
-def _text(r: Bedside, c: Condition) -> tuple[str, float | None]:
+def _text(r: Bedside, c: Condition, *, extreme: bool) -> tuple[str, float | None]:
     value, limit = r.values[c.index], r.limits[c.index]
-    extreme = r.digits[c.index] in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     if c.side < 0:
         bound = limit.extreme_low if extreme else limit.low
     else:

@@ -17,7 +17,8 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     than three intervals (and more than the delay). A value beyond an extreme bound holds at once.
 
     *Suspect.* A suspect value neither starts nor ends anything, but the second of two consecutive values beyond the
-    same extreme bound counts though suspect.
+    same extreme bound counts though suspect. Breaths counted by impedance are rough: a value beyond an extreme
+    bound is a plain breach until the next reading is beyond it too.
 
     *Priority.* Extreme bounds high, others medium. A cuff's first breach is low until a repeat, at least 20 s later,
     is beyond a limit too; then it has that value's priority.
@@ -39,13 +40,13 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     side = 1 if above else -1 if below else 0
     if gap > max(3 * patient.interval(sign.field), limit.delay_s * 1000):
         c.pending_since, c.doubt = None, 0
-    if not r.trusted(sign.field):
-        second = extreme and c.doubt == side
-        c.doubt = side if extreme else 0
-        if not second:
-            return
-    else:
-        c.doubt = 0
+    trusted, rough = r.trusted(sign.field), sign.sensor == "impedance"
+    second = extreme and c.doubt == side
+    c.doubt = side if extreme and (rough or not trusted) else 0
+    if not trusted and not second:
+        return
+    if rough and not second:
+        extreme = False
     if side == 0:
         c.pending_since = None
         if c.holds and inside(value, limit, sign):

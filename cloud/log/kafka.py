@@ -16,7 +16,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from cloud.log import LogError, Place, Record
+from cloud.log.port import LogError, Place, Record
 from cloud.settings import Kafka
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _consumer_config(settings: Kafka, client: str, group: str) -> dict[str, Any]
 
 
 class KafkaWriter:
-    """`cloud.log.Writer` on Kafka.
+    """`cloud.log.port.Writer` on Kafka.
 
     Args:
         settings: How to reach Kafka.
@@ -93,7 +93,7 @@ class KafkaWriter:
         self._failed: str | None = None
 
     def write(self, place: Place, key: bytes, value: bytes | None) -> None:
-        """See `cloud.log.Writer.write`."""
+        """See `cloud.log.port.Writer.write`."""
         self._raise_failure()
         topic, partition = place
         try:
@@ -103,7 +103,7 @@ class KafkaWriter:
         self._producer.poll(0)
 
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
-        """See `cloud.log.Writer.flush`."""
+        """See `cloud.log.port.Writer.flush`."""
         left = self._producer.flush(timeout_s)
         self._raise_failure()
         if left:
@@ -123,7 +123,7 @@ class KafkaWriter:
 
 
 class KafkaReader:
-    """`cloud.log.Reader` on Kafka.
+    """`cloud.log.port.Reader` on Kafka.
 
     Args:
         settings: How to reach Kafka.
@@ -136,13 +136,13 @@ class KafkaReader:
         self._positions: dict[Place, int] = {}
 
     def assign(self, positions: Mapping[Place, int]) -> None:
-        """See `cloud.log.Reader.assign`."""
+        """See `cloud.log.port.Reader.assign`."""
         self._positions = dict(positions)
         start = [TopicPartition(t, p, offset or OFFSET_BEGINNING) for (t, p), offset in positions.items()]
         self._consumer.assign(start)
 
     def read(self, timeout_s: float) -> list[Record]:
-        """See `cloud.log.Reader.read`."""
+        """See `cloud.log.port.Reader.read`."""
         # `consume` waits for a full batch or the whole timeout; so wait for one, then take what is there with it.
         first = self._consumer.poll(timeout_s)
         if first is None:
@@ -151,11 +151,11 @@ class KafkaReader:
         return [record for message in messages if (record := self._record(message)) is not None]
 
     def position(self, place: Place) -> int:
-        """See `cloud.log.Reader.position`."""
+        """See `cloud.log.port.Reader.position`."""
         return self._positions.get(place, 0)
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """See `cloud.log.Reader.ends`."""
+        """See `cloud.log.port.Reader.ends`."""
         return {place: self._end(place) for place in places}
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int]:
@@ -170,7 +170,7 @@ class KafkaReader:
         self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def close(self) -> None:
-        """See `cloud.log.Reader.close`."""
+        """See `cloud.log.port.Reader.close`."""
         self._consumer.close()
 
     def _record(self, message: Message) -> Record | None:

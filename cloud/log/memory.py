@@ -1,8 +1,8 @@
-"""An in-memory log: the second adapter of :mod:`cloud.log`, for tests and for replay without a broker."""
+"""An in-memory log: the second adapter of :mod:`cloud.log.port`, for tests and for replay without a broker."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from cloud.log import Place, Record
+from cloud.log.port import Place, Record
 
 
 class MemoryLog:
@@ -37,23 +37,23 @@ class MemoryLog:
 
 
 class MemoryWriter:
-    """`cloud.log.Writer` on a `MemoryLog`."""
+    """`cloud.log.port.Writer` on a `MemoryLog`."""
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
         self._acked: dict[Place, int] = {}
 
     def write(self, place: Place, key: bytes, value: bytes | None) -> None:
-        """See `cloud.log.Writer.write`."""
+        """See `cloud.log.port.Writer.write`."""
         self._acked[place] = self._log.append(place, key, value).offset + 1
 
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
-        """See `cloud.log.Writer.flush`."""
+        """See `cloud.log.port.Writer.flush`."""
         return dict(self._acked)
 
 
 class MemoryReader:
-    """`cloud.log.Reader` on a `MemoryLog`."""
+    """`cloud.log.port.Reader` on a `MemoryLog`."""
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
@@ -61,11 +61,11 @@ class MemoryReader:
         self._committed: dict[Place, int] = {}
 
     def assign(self, positions: Mapping[Place, int]) -> None:
-        """See `cloud.log.Reader.assign`."""
+        """See `cloud.log.port.Reader.assign`."""
         self._positions = dict(positions)
 
     def read(self, timeout_s: float) -> list[Record]:
-        """See `cloud.log.Reader.read`."""
+        """See `cloud.log.port.Reader.read`."""
         found: list[Record] = []
         for place, position in self._positions.items():
             records = self._log.since(place, position)
@@ -74,11 +74,11 @@ class MemoryReader:
         return found
 
     def position(self, place: Place) -> int:
-        """See `cloud.log.Reader.position`."""
+        """See `cloud.log.port.Reader.position`."""
         return self._positions.get(place, 0)
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """See `cloud.log.Reader.ends`."""
+        """See `cloud.log.port.Reader.ends`."""
         return {place: self._log.end(place) for place in places}
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int]:
@@ -90,4 +90,4 @@ class MemoryReader:
         self._committed |= positions
 
     def close(self) -> None:
-        """See `cloud.log.Reader.close`."""
+        """See `cloud.log.port.Reader.close`."""

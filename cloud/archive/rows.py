@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from cloud import archive_scored
+from cloud.archive import scored
 from cloud.lake.tables import ALARMS, INTEGER, JSON, NOTIFICATIONS, PATIENTS, TIME, VITALS, Column, Table
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Notification
@@ -81,13 +81,13 @@ class Pile:
     def table(self) -> pa.Table:
         """Returns the rows, in the order in which they were added."""
         if self.topic == VITALS.topic:
-            return archive_scored.table([(record.log_t, decoded) for record, decoded in self._decoded])
+            return scored.table([(record.log_t, decoded) for record, decoded in self._decoded])
         schema = _EVENTS[self.topic].schema()
         return pa.Table.from_pylist([row for _, row in self._decoded], schema=schema)
 
     def _decode(self, record: Record, value: bytes) -> Any:  # noqa: ANN401 - a struct made at import, or a row
         if self.topic == VITALS.topic:
-            return archive_scored.decode(value)
+            return scored.decode(value)
         event = msgspec.structs.asdict(_DECODERS[self.topic](value))
         # What the record does not say itself, its place in Kafka does.
         place = {"log_t": record.log_t, "source_partition": self.partition, "source_offset": record.offset}

@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloud.archive_rows import Pile, Record
+from cloud.archive.rows import Pile, Record
 from cloud.lake.manifests import Object
 from cloud.lake.objects import object_name, ordered, to_parquet
 from cloud.lake.store import Store, open_lake

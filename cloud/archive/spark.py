@@ -15,14 +15,14 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped] # it ships n
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from cloud.archive_write import Progress, Writer, Written
+from cloud.archive.write import Progress, Writer, Written
 from vitals import daemon
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming import StreamingQuery
 
-    from cloud.archive import Archive, Settings
+    from cloud.archive.job import Archive, Settings
 
 log = logging.getLogger("archive")
 WATCH_S: Final = 0.5

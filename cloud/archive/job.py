@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client import Counter, Histogram
 
-from cloud.archive_commit import RecreatedError, after, commit, manifests, resume, within
-from cloud.archive_write import OBJECT_ROWS, Progress, Writer, Written
-from cloud.kafka import METADATA_TIMEOUT_S, security
+from cloud.archive.commit import RecreatedError, after, commit, manifests, resume, within
+from cloud.archive.write import OBJECT_ROWS, Progress, Writer, Written
 from cloud.lake import BadManifestError, LakeError, Store, open_lake
 from cloud.lake.tables import TABLES
+from cloud.log.kafka import METADATA_TIMEOUT_S, security
 from cloud.settings import Kafka
 from vitals import daemon
 from vitals.settings import setting
 
 if TYPE_CHECKING:
-    from cloud.archive_spark import Batch
+    from cloud.archive.spark import Batch
 
 log = logging.getLogger("archive")
 RETRY_S: Final = 2.0
@@ -150,7 +150,7 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
     Returns:
         0 when it was stopped, 1 when the job should be started afresh, 2 when a person must act first.
     """
-    from cloud import archive_spark  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
+    from cloud.archive import spark  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
 
     daemon.serve_metrics(settings.metrics_port)
     session, failures = None, 0
@@ -159,8 +159,8 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
         while not stop.is_set():
             job = _ready(settings, store)
             if job is not None:
-                session = session or archive_spark.open_session(settings)
-                archive_spark.run_query(session, settings, job, batch_of(settings, job), stop)
+                session = session or spark.open_session(settings)
+                spark.run_query(session, settings, job, batch_of(settings, job), stop)
                 failures = 0 if job.commits else failures + 1
                 if failures >= MAX_FAILURES and not stop.is_set():
                     log.error("%d queries failed without a commit: ending, so that a fresh start may help", failures)
@@ -170,12 +170,12 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
     except (RecreatedError, BadManifestError, ValueError) as error:
         log.error("cannot go on: %s", error)
         return 2
-    except archive_spark.SparkEndedError as error:
+    except spark.SparkEndedError as error:
         log.error("%s", error)
         return 0 if stop.is_set() else error.status
     finally:
         if session is not None:
-            archive_spark.close_session(session)
+            spark.close_session(session)
 
 
 def _ready(settings: Settings, store: Store) -> Archive | None:

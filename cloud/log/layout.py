@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cloud.log import Place
+from cloud.log.port import Place
 from vitals import topics
 from vitals.alarms import AlarmEvent
 

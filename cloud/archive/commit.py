@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from cloud.archive_write import Progress, Written
+from cloud.archive.write import Progress, Written
 from cloud.lake.manifests import Entry, Manifest, Meta, last_manifest
 from cloud.lake.store import Store
 from cloud.lake.tables import TABLES

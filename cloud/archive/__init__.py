@@ -1,0 +1,1 @@
+"""Spark: topics to Parquet and manifests in the lake, each record once."""

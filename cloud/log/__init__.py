@@ -1,0 +1,1 @@
+"""Kafka as a port: one contract, in memory and real."""

@@ -1,0 +1,127 @@
+"""Trends and their advisories, on stories whose end is known."""
+
+import numpy as np
+import pytest
+
+from tests.vitals.build import T0, WELL, One, columns
+from vitals import trend
+from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.signs import SIGNS, Suspect
+
+MINUTE = 60_000
+
+
+def play(
+    course: dict[str, np.ndarray], *, seed: int = 1, every_s: int = 30, advisories: bool = True
+) -> tuple[trend.Trends, list[AlarmEvent]]:
+    """Plays courses (value per half minute) with each sign's own noise."""
+    rng = np.random.default_rng(seed)
+    state, told = trend.empty(), []
+    for k in range(len(next(iter(course.values())))):
+        t = T0 + k * every_s * 1000
+        noise = {f: rng.normal(0, trend.NOISE[i] / 2) for i, f in enumerate(s.field for s in SIGNS)}
+        values = {
+            f: float(v[k] + noise[f]) for f, v in ({f: np.full(k + 1, x) for f, x in WELL.items()} | course).items()
+        }
+        values["spo2"] = min(values["spo2"], 100.0)
+        told += trend.advance(state, columns([One(t, values, seq=k)]), t, advisories=advisories)[1]
+    return state, told
+
+
+def steady(value: float, minutes: int) -> np.ndarray:
+    return np.full(minutes * 2, value)
+
+
+def ramp(start: float, end: float, minutes: int) -> np.ndarray:
+    return np.linspace(start, end, minutes * 2)
+
+
+STORIES = {
+    "slow desaturation": ("spo2", 97, 89, 60, 90),
+    "haemorrhage": ("map", 85, 55, 50, 60),
+    "fever rising": ("temp", 37.5, 39.5, 80, 39),
+    "tachycardia building": ("hr", 90, 130, 60, 120),
+    "tiring breaths": ("rr", 18, 34, 60, 30),
+}
+
+
+@pytest.mark.parametrize("story", list(STORIES))
+def test_a_limit_that_will_be_crossed_is_announced_at_least_five_minutes_before_and_not_an_hour(story: str) -> None:
+    field, start, end, minutes, limit = STORIES[story]
+    ahead = []
+    for seed in range(5):
+        course = np.concatenate([steady(start, 60), ramp(start, end, minutes)])
+        _, told = play({field: course}, seed=seed)
+        crossing = T0 + (60 * 2 + int(np.argmax(np.abs(course[120:] - start) >= abs(limit - start)))) * 30_000
+        mine = [e for e in told if e.condition == f"trend-{field}" and e.phase is Phase.START and e.t <= crossing]
+        assert mine, (story, seed)
+        ahead.append((crossing - mine[-1].t) / MINUTE)
+    assert 5 <= np.median(ahead) <= 45, ahead
+
+
+def test_a_steady_patient_hears_of_nothing_for_eight_hours() -> None:
+    told = [event for seed in range(3) for event in play({"hr": steady(75, 8 * 60)}, seed=seed)[1]]
+    assert len(told) <= 1, [(e.condition, e.value) for e in told]
+
+
+def test_an_advisory_is_low_priority_and_ends_when_the_limit_is_crossed() -> None:
+    _, told = play({"map": np.concatenate([steady(85, 60), ramp(85, 50, 50)])})
+    mine = [e for e in told if e.condition == "trend-map"]
+    assert [e.phase for e in mine][-2:] == [Phase.START, Phase.END]
+    assert {e.priority for e in mine} == {Priority.LOW}
+    assert "its limit is crossed" in mine[-1].text
+
+
+def test_the_switch_turns_advisories_off_and_trends_go_on() -> None:
+    state, told = play({"map": np.concatenate([steady(85, 60), ramp(85, 50, 50)])}, advisories=False)
+    assert told == []
+    assert trend.forecast(state, "p1", "map", T0 + 110 * MINUTE).slope < -0.3
+
+
+def test_artefacts_move_no_trend() -> None:
+    state = trend.empty()
+    for k in range(240):
+        value, codes = (75.0, {}) if k % 20 else (180.0, {"hr": Suspect.SPIKE})
+        trend.advance(state, columns([One(T0 + k * 30_000, {"hr": value}, codes, seq=k)]), T0 + k * 30_000)
+    expected = trend.forecast(state, "p1", "hr", T0 + 130 * MINUTE)
+    assert abs(expected.mean - 75) < 1
+    # Even when nobody has marked them.
+    for k in range(240, 480):
+        value = 180.0 if k % 40 == 0 else 75.0
+        trend.advance(state, columns([One(T0 + k * 30_000, {"hr": value}, seq=k)]), T0 + k * 30_000)
+    assert abs(trend.forecast(state, "p1", "hr", T0 + 250 * MINUTE).mean - 75) < 3
+
+
+def test_late_readings_and_duplicates_move_nothing() -> None:
+    state, _ = play({"hr": ramp(70, 90, 60)})
+    before = trend.forecast(state, "p1", "hr", T0 + 70 * MINUTE)
+    late = columns([One(T0 + 60_000, {"hr": 20}), One(T0 + 119 * 30_000, {"hr": 20})])
+    trend.advance(state, late, T0 + 60 * MINUTE)
+    assert trend.forecast(state, "p1", "hr", T0 + 70 * MINUTE) == before
+
+
+def test_batches_of_many_readings_give_what_single_ones_give() -> None:
+    rows = [One(T0 + k * 30_000, {"hr": 70 + k / 3, "map": 85 - k / 4}, patient=f"p{k % 2}", seq=k) for k in range(120)]
+    now = T0 + 120 * 30_000
+    one, many = trend.empty(), trend.empty()
+    told_one = [e for row in rows for e in trend.advance(one, columns([row]), now)[1]]
+    told_many = list(trend.advance(many, columns(rows), now)[1])
+    assert sorted(e.id for e in told_one) == sorted(e.id for e in told_many)
+    assert trend.forecast(one, "p1", "hr", now) == trend.forecast(many, "p1", "hr", now)
+
+
+def test_history_gives_no_advisory() -> None:
+    state = trend.empty()
+    told = []
+    for k in range(240):
+        batch = columns([One(T0 + k * 30_000, {"map": 95 - k / 8}, seq=k)])
+        told += trend.advance(state, batch, T0 + 6 * 3_600_000)[1]
+    assert told == []
+
+
+def test_a_forecast_has_an_interval_that_widens_and_nothing_is_known_of_a_stranger() -> None:
+    state, _ = play({"hr": steady(75, 60)})
+    near, far = (trend.forecast(state, "p1", "hr", T0 + m * MINUTE) for m in (65, 240))
+    assert near.low < near.mean < near.high
+    assert far.high - far.low > near.high - near.low
+    assert trend.forecast(state, "nobody", "hr", T0) is None
