@@ -65,6 +65,7 @@ class Upward:
         self._heartbeats: dict[int, int] = {}
         self._heartbeat_at = self._status_at = -float("inf")
         self._connected = False
+        self._deaf_since: float | None = None
 
     @property
     def stalled(self) -> bool:
@@ -213,18 +214,23 @@ class Upward:
             self._shipping.ship([(outgoing.status(silent), ())], at)
         if at >= self._status_at + self._settings.status_every_s:
             self._status_at = at
-            self._shipping.ship([(outgoing.status(self.status(t)), ())], at)
+            self._shipping.ship([(outgoing.status(self._status(self._judge(at), t)), ())], at)
 
-    def status(self, t: int, health: Health | None = None) -> Status:
-        """Returns the bridge's own status: up while it hears its gateways, silent while the broker is away."""
-        judged = Health.UP if self._connected else Health.SILENT
-        backlog = len(self._open)
-        return Status(id=self._settings.bridge, kind="bridge", health=health or judged, t=t, backlog=backlog)
+    def _judge(self, at: float) -> Health:
+        """Up while it hears its gateways; a start, or a broker that is back at once, is no silence yet."""
+        if self._connected:
+            self._deaf_since = None
+            return Health.UP
+        self._deaf_since = at if self._deaf_since is None else self._deaf_since
+        return Health.SILENT if at - self._deaf_since >= self._settings.status_timeout_s else Health.UP
+
+    def _status(self, health: Health, t: int) -> Status:
+        return Status(id=self._settings.bridge, kind="bridge", health=health, t=t, backlog=len(self._open))
 
     def close(self, at: float, t: int) -> None:
         """Says goodbye, so that nobody waits for a bridge that was stopped on purpose."""
         if not self._shipping.full:
-            self._shipping.ship([(outgoing.status(self.status(t, Health.OFFLINE)), ())], at)
+            self._shipping.ship([(outgoing.status(self._status(Health.OFFLINE, t)), ())], at)
 
     def _done(self, arrival: int, at: float) -> None:
         entry = self._open.pop(arrival)
