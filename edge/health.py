@@ -97,8 +97,8 @@ class OwnAlarms:
 class Devices:
     """When each device was last heard of, and which of its sensors are off."""
 
-    def __init__(self, now: int) -> None:
-        self._began = now
+    def __init__(self) -> None:
+        self._placed: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         self._off: dict[str, tuple[str, ...]] = {}
         self._gone: set[str] = set()
@@ -120,6 +120,7 @@ class Devices:
         """Returns every device of the roster, and every other one that was heard of."""
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
+        self._placed = {device: self._placed.get(device, now) for device in book.by_device}
         return tuple(
             DeviceStatus(
                 device=device,
@@ -133,8 +134,8 @@ class Devices:
         )
 
     def _health(self, device: str, book: Book, now: int) -> Health:
-        # A device of the roster that was never heard of is given its three cadences from the gateway's start.
-        quiet_ms = now - self._heard.get(device, self._began)
+        # A device that was never heard of is given its three cadences from when it came on the roster.
+        quiet_ms = now - self._heard.get(device, self._placed.get(device, now))
         if quiet_ms <= SILENT_AFTER_CADENCES * 1000 * book.cadence_s(device) and device not in self._gone:
             return Health.UP
         return Health.OFFLINE if device in self._gone else Health.SILENT

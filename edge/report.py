@@ -54,7 +54,7 @@ class Reporter:
     def __init__(self, settings: Settings, now: int) -> None:
         self._settings = settings
         self.own = health.OwnAlarms(settings.gateway)
-        self.devices = health.Devices(now)
+        self.devices = health.Devices()
         self.rejected = self.duplicates = self.trimmed = 0
         self.last_confirmed: int | None = None
         self.last_heartbeat: int | None = None

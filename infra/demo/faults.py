@@ -53,7 +53,8 @@ def storm(
 ) -> tuple[Fault, ...]:
     """Plans a kill of every process, a stall of each service that stands for somebody else's, a cut, a new SD card.
 
-    The faults are spread evenly over the run in a random order.
+    The faults are spread evenly over the run in a random order; the new outbox comes last, as nobody swaps a card in
+    the middle of an outage.
 
     Args:
         processes: Names of processes to kill.
@@ -65,8 +66,8 @@ def storm(
     """
     faults = [(What.KILL, name, 0.0) for name in processes]
     faults += [(What.STALL, name, STALL_S) for name in stalled]
-    faults.append((What.NEW_OUTBOX, new_outbox, 0.0))
     random.Random(seed).shuffle(faults)  # noqa: S311 - a schedule, not a secret
+    faults.append((What.NEW_OUTBOX, new_outbox, 0.0))
     first, last = FIRST_AT * duration_s, LAST_AT * duration_s
     step = (last - first) / max(1, len(faults) - 1)
     planned = [Fault(first + i * step, what, target, for_s) for i, (what, target, for_s) in enumerate(faults)]

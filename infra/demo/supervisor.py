@@ -20,7 +20,7 @@ from infra.local.process import PartError, Processes, Spec
 log: Final = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 0.5
 ASK_WITHIN_S: Final = 30
-SWAP_TRIES: Final = 10
+SWAP_TRIES: Final = 20
 
 
 class Supervisor:
