@@ -48,7 +48,12 @@ class Counts:
 def report(
     counts: Counts, verdict: Verdict, latencies_ms: Mapping[str, Sequence[float]], peak_pss_mb: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Returns the report as JSON-ready data."""
+    """Returns the report as JSON-ready data.
+
+    `sensor_to_alarm` is measured on alarms that a reading decided, `sensor_to_sns` on messages of medium and high
+    priority, from the event time of the step that is told of. `alarms` counts every start, and each escalation under
+    the priority that it reached.
+    """
     return {
         "sent": counts.sent,
         "accepted": verdict.accepted,
