@@ -5,8 +5,8 @@ a Kalman filter whose outliers are weighted down after Huber. Noise and wander a
 believable step, so a new sign needs no entry here. At most one value per sign and half minute is used: the noise of
 neighbouring seconds is the same noise, and a trend over half an hour needs no more.
 
-An *advisory* says that a limit is expected to be crossed within 30 minutes. It is low priority, an aid beside the alarms
-and never one of them: it has a switch of its own, wakes nobody, and ends when the sign's own limit is crossed.
+An *advisory* says that a limit is expected to be crossed within 30 minutes. It is low priority, an aid beside the
+alarms and never one of them: it has a switch of its own, and ends when the sign's own limit is crossed.
 """
 
 import math

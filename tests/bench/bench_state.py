@@ -1,8 +1,8 @@
 """The alarm engine's speed and memory: `make bench ONLY=state`.
 
-Every patient sends one reading of all eight signs a second. Three in a hundred have an alarm that goes on, the others are
-well; values have their noise, patient ids are fresh strings as a decoder makes them. Times are processor seconds of one
-thread around `engine.advance` alone, the best of three runs of some seconds each.
+Every patient sends one reading of all eight signs a second. Three in a hundred have an alarm that goes on, the others
+are well; values have their noise, patient ids are fresh strings as a decoder makes them. Times are processor seconds of
+one thread around `engine.advance` alone, the best of three runs of some seconds each.
 """
 
 import sys
@@ -22,6 +22,7 @@ MEANS = {"hr": 75, "pr": 75, "rr": 15, "spo2": 97, "temp": 36.8, "sbp": 125, "db
 NOISE = {"hr": 3, "pr": 3, "rr": 1, "spo2": 0.7, "temp": 0.1, "sbp": 4, "dbp": 3, "map": 3}
 ILL = 0.03
 SIZES = {"1k": (1_000, 300), "100k": (100_000, 6), "1m": (1_000_000, 3)}
+WARM_S = 101
 GOAL_RATE, GOAL_BYTES = 1e6, 400.0
 
 
@@ -64,12 +65,11 @@ def placed(count: int) -> engine.State:
 def rate(count: int, steps: int) -> float:
     """Returns readings per processor second, once alarms have begun."""
     rng = np.random.default_rng(1)
-    state, warm = placed(count), 20
+    state = placed(count)
     best = 0.0
-    step = 0
-    for _ in range(warm if count <= 1_000 else 3):
-        step += 1 if count <= 1_000 else 10
+    for step in range(1, WARM_S, 10):
         engine.advance(state, batch(count, step, rng), T0 + 1000 * step)
+    step = WARM_S
     prepared = [batch(count, 0, rng) for _ in range(min(steps, 4))]
     for _ in range(3):
         spent = 0.0
@@ -90,7 +90,7 @@ def bytes_per_patient(count: int = 200_000) -> float:
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     state = placed(count)
-    for step in (1, 11, 21):
+    for step in range(1, WARM_S, 10):
         engine.advance(state, batch(count, step, rng), T0 + 1000 * step)
     used = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()

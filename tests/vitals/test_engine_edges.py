@@ -176,4 +176,4 @@ def test_rows_of_discharged_patients_are_used_again() -> None:
     for k in range(500):
         engine.place(state, [placement(f"p{k}")], T0 + k)
         engine.discharge(state, f"p{k}", T0 + k)
-    assert len(state.names) == 1
+    assert len(state.wards) == 1

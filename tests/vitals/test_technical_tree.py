@@ -43,13 +43,13 @@ def test_a_gateway_known_by_its_last_will_alone_is_told_too() -> None:
     assert event.condition == "gateway-down"
 
 
-def test_a_silent_device_is_told_with_its_patients_ward_and_bed() -> None:
+def test_a_silent_device_is_told_with_its_patients_ward() -> None:
     state = engine.empty()
     engine.place(state, [placement("g1-p0")], T0)
     up = gateway(T0 + 1)
     silent = (DeviceStatus(device="g1-d0", health=Health.SILENT, t=T0, patient="g1-p0"), *up.devices[1:])
     (event,) = tell(state, Status(id="g1", kind="gateway", health=Health.UP, t=T0 + 2, devices=silent))
-    assert (event.condition, event.subject, event.ward, event.bed) == ("device-silent", "g1-d0", "w1", "bed-g1-p0")
+    assert (event.condition, event.subject, event.ward) == ("device-silent", "g1-d0", "w1")
     assert brief(tell(state, gateway(T0 + 3))) == [("device-silent", Phase.END)]
 
 

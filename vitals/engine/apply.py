@@ -15,17 +15,8 @@ from vitals.engine.rules import (
 )
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import mark
-from vitals.engine.state import (
-    GONE,
-    HAD,
-    NEWEST,
-    OFF,
-    SCORED,
-    SCORES,
-    SEEN,
-    Condition,
-    State,
-)
+from vitals.engine.state import CADENCE, GONE, HAD, NEWEST, OFF, SCORED, SCORES, SEEN, Condition, State, seconds
+from vitals.engine.state import CUFF as CUFF_INTERVAL
 from vitals.news2 import NOT_SCORED, PART_INDEX
 from vitals.scoring import ABSENT
 from vitals.signs import Suspect
@@ -39,7 +30,8 @@ class Words:
     def __init__(self, state: State, row: int) -> None:
         self.times: list[int] = state.times[row].tolist()
         self.marks: list[int] = state.marks[row].tolist()
-        self.cadence, self.cuff = state.pace[row].tolist()
+        self.pace: list[int] = state.pace[row].tolist()
+        self.cadence, self.cuff = self.pace[CADENCE], self.pace[CUFF_INTERVAL]
         self.newest, self.seen = self.times[NEWEST], self.times[SEEN]
         self.had, self.gone, self.off = self.marks[HAD], self.marks[GONE], self.marks[OFF]
         self.intervals = [self.cuff if self.cuff and is_cuff else self.cadence for is_cuff in CUFF]
@@ -50,6 +42,7 @@ class Words:
         self.times[NEWEST], self.times[SEEN] = self.newest, self.seen
         self.marks[HAD], self.marks[GONE], self.marks[OFF] = self.had, self.gone, self.off
         state.times[row] = self.times
+        state.pace[row] = self.pace
         state.marks[row] = mark(state, row, self.marks)
 
     def hear(self, s: int, r: Bedside) -> None:
@@ -113,13 +106,13 @@ def judge_news2(scribe: Scribe, row: int, r: Bedside, words: Words, *, charted: 
     """Brings the NEWS2 inputs up to the reading and judges them."""
     for k, column in enumerate(_PART_COLUMNS):
         if r.parts[column] != NOT_SCORED:
-            words.times[SCORED.start + k] = r.t
+            words.pace[SCORED.start + k] = seconds(r.t)
     for column, digit in enumerate(r.parts):
         if digit != NOT_SCORED:
             words.marks[column] = digit
     if not words.marks[SCORES]:
         return
-    score = early.total(r.t, words.times, words.marks, words.cadence, words.cuff)
+    score = early.total(r.t, words.marks, words.pace)
     conditions = scribe.state.conditions(row)
     c = conditions[NEWS2]
     if c is None:

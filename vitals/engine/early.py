@@ -8,10 +8,24 @@ from numpy.typing import NDArray
 
 from vitals.alarms import Kind, Priority
 from vitals.engine.bedside import Bedside
-from vitals.engine.rules import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2_DELAY_MS, PARTS
+from vitals.engine.rules import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2, NEWS2_DELAY_MS, PARTS
 from vitals.engine.scribe import Scribe
 from vitals.engine.signs import finish, held, move
-from vitals.engine.state import CALM, CHARTED, MIND, NOT_CHARTED, OXYGEN, SCALE2, SCORED, SCORES, Condition
+from vitals.engine.state import (
+    CADENCE,
+    CALM,
+    CHARTED,
+    CUFF,
+    MIND,
+    NOT_CHARTED,
+    OXYGEN,
+    SCALE2,
+    SCORED,
+    SCORES,
+    SINCE_2020_S,
+    Condition,
+    seconds,
+)
 from vitals.news2 import OXYGEN_SCORE, PART_INDEX, spo2_part
 
 SINGLE_THREE, MEDIUM_TOTAL, HIGH_TOTAL = 3, 5, 7
@@ -24,6 +38,7 @@ MIND_SCORE: Final = 3
 SOURCE_COLUMNS: Final = tuple(_FIXED.get(name, PART_INDEX["spo2_scale1"]) for name in PARTS)
 CHOICE: Final = tuple(map(tuple, SPO2_CHOICE.tolist()))
 BOUNDS: Final = {Priority.LOW: None, Priority.MEDIUM: float(MEDIUM_TOTAL), Priority.HIGH: float(HIGH_TOTAL)}
+CALM_NEWS2: Final = CALM.start + NEWS2
 RISKS: Final = {Priority.LOW: "low-medium", Priority.MEDIUM: "medium", Priority.HIGH: "high"}
 
 
@@ -49,7 +64,7 @@ def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
         part = spo2 if k == _SPO2 else marks[:, column]
         total_ += part
         largest = np.maximum(largest, part)
-    calm = marks[:, CALM.start + CONDITIONS.index("news2-risk")] == 0
+    calm = marks[:, CALM_NEWS2] == 0
     rests: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (calm & (total_ < MEDIUM_TOTAL) & (largest < SINGLE_THREE))
     return rests
 
@@ -78,31 +93,67 @@ class Early:
         return {"text": text, "value": float(self.total), "limit": bound}
 
 
-def total(t: int, times: list[int], marks: list[int], cadence: int, cuff: int) -> Early:
-    """Scores one patient from the newest inputs, whatever is known of them.
+def total(t: int, marks: list[int], pace: list[int]) -> Early:
+    """Scores one patient from the newest inputs.
 
     Args:
         t: Time, ms.
-        times: The patient's row of `State.times`.
         marks: The patient's row of `State.marks`.
-        cadence: Time between two readings, ms.
-        cuff: Time between two cuff pressures, ms; 0 when continuous.
+        pace: The patient's row of `State.pace`.
     """
-    continuous, pressure = max(FRESH_MS, 2 * cadence), max(FRESH_MS, 2 * cadence, 2 * cuff)
-    horizon = (continuous, continuous, pressure, continuous, FRESH_SPOT_MS)
+    now = seconds(t)
+    continuous = max(FRESH_MS, 2 * pace[CADENCE])
+    horizon = (continuous, continuous, max(continuous, 2 * pace[CUFF]), continuous, FRESH_SPOT_MS)
     columns = (*SOURCE_COLUMNS[:_SPO2], CHOICE[marks[SCALE2]][marks[OXYGEN]], *SOURCE_COLUMNS[_SPO2 + 1 :])
     parts = [marks[column] for column in columns]
-    counted = [t - times[SCORED.start + k] <= horizon[k] for k in range(len(parts))]
+    counted = [(now - at) * 1000 <= limit for at, limit in zip(pace[SCORED], horizon, strict=True)]
     absent = [name for name, counts in zip(PARTS, counted, strict=True) if not counts]
     mind = MIND_SCORE if marks[MIND] > 0 else 0
-    mind_counts = t - times[CHARTED] <= FRESH_SPOT_MS
+    mind_counts = (now - pace[CHARTED]) * 1000 <= FRESH_SPOT_MS
     if marks[MIND] == NOT_CHARTED or not mind_counts:
         absent.append("consciousness")
-    now = [part for part, counts in zip(parts, counted, strict=True) if counts]
-    now.append(mind if mind_counts else 0)
+    fresh = [part for part, counts in zip(parts, counted, strict=True) if counts]
+    fresh.append(mind if mind_counts else 0)
     every = [*parts, mind]
     base = OXYGEN_SCORE if marks[OXYGEN] else 0
-    return Early(_level(sum(now) + base, now), _level(sum(every) + base, every), sum(now) + base, tuple(absent))
+    return Early(_level(sum(fresh) + base, fresh), _level(sum(every) + base, every), sum(fresh) + base, tuple(absent))
+
+
+def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Finds the patients whose NEWS2 condition stays at its level with this reading, as `total` and `judge` have it.
+
+    Args:
+        t: (n,) time, ms.
+        marks: (n, MARKS) rows of `State.marks`, brought up to the reading.
+        pace: (n, PACE) rows of `State.pace`, likewise.
+    """
+    now = t // 1000 - SINCE_2020_S
+    continuous = np.maximum(FRESH_MS, 2 * pace[:, CADENCE].astype(np.int64))
+    spot = np.full(len(t), FRESH_SPOT_MS)
+    horizon = (continuous, continuous, np.maximum(continuous, 2 * pace[:, CUFF].astype(np.int64)), continuous, spot)
+    mind = np.where(marks[:, MIND] > 0, np.int8(MIND_SCORE), np.int8(0))
+    carried, most = mind + marks[:, OXYGEN] * np.int8(OXYGEN_SCORE), mind
+    most_fresh = np.where((now - pace[:, CHARTED]) * 1000 <= FRESH_SPOT_MS, mind, np.int8(0))
+    fresh = most_fresh + marks[:, OXYGEN] * np.int8(OXYGEN_SCORE)
+    for k, column in enumerate(SOURCE_COLUMNS):
+        part = marks[:, column]
+        if k == _SPO2:
+            part = marks[np.arange(len(t)), SPO2_CHOICE[marks[:, SCALE2], marks[:, OXYGEN]]]
+        counts = (now - pace[:, SCORED.start + k]) * 1000 <= horizon[k]
+        counted = np.where(counts, part, np.int8(0))
+        carried, fresh = carried + part, fresh + counted
+        most, most_fresh = np.maximum(most, part), np.maximum(most_fresh, counted)
+    calm = marks[:, CALM_NEWS2]
+    up, down = _levels(fresh, most_fresh), _levels(carried, most)
+    stays: NDArray[np.bool_] = (marks[:, SCORES] == 0) | ((calm >= 0) & (up <= calm) & ((calm == 0) | (down >= calm)))
+    return stays
+
+
+def _levels(total_: NDArray[np.int8], largest: NDArray[np.int8]) -> NDArray[np.int8]:
+    levels = (largest >= SINGLE_THREE).astype(np.int8)
+    levels[total_ >= MEDIUM_TOTAL] = Priority.MEDIUM
+    levels[total_ >= HIGH_TOTAL] = Priority.HIGH
+    return levels
 
 
 def _level(total_: int, scores: list[int]) -> int:

@@ -52,7 +52,7 @@ def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
         patient = patients[i]
         if patient is not None and patient not in state.left:
             rows[i] = state.row(patient)
-            state.wards[rows[i]], state.beds[rows[i]] = readings.ward[i], readings.bed[i]
+            state.wards[rows[i]] = readings.ward[i]
     return rows
 
 
@@ -88,9 +88,11 @@ def _chunk(
     else:
         round_ = Round.gather(state, readings, rows, index, table=limits.table, now=scribe.now)
         at_rest = quiet(round_)
-        kept = round_.rows[at_rest]
-        state.times[kept] = round_.times[at_rest]
-        state.marks[kept] = round_.marks[at_rest]
+        kept = slice(None) if at_rest.all() else np.flatnonzero(at_rest)
+        rows_kept = round_.rows[kept]
+        state.times[rows_kept] = round_.times[kept]
+        state.marks[rows_kept] = round_.marks[kept]
+        state.pace[rows_kept] = round_.pace[kept]
         restless = index[~at_rest]
     for i in restless.tolist():
         single.judge(scribe, readings, i, int(rows[i]), limits.sets[int(readings.limits[i])].limits)

@@ -1,5 +1,6 @@
 """Snapshots: the whole state as bytes, and back."""
 
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from vitals.engine.state import Condition, State
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -21,9 +22,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     fields: tuple[str, ...]
     conditions: tuple[str, ...]
     scalars: tuple[int, int, int, int]
-    names: list[str | None]
+    index: dict[str, int]
     wards: list[str | None]
-    beds: list[str | None]
     free: list[int]
     watched: list[Condition]
     faults: dict[str, Condition]
@@ -44,7 +44,7 @@ _decoder = msgspec.msgpack.Decoder(Snapshot)
 
 def snapshot(state: State) -> bytes:
     """Returns the state as bytes; the state is not changed, and its later changes do not reach the bytes."""
-    rows = len(state.names)
+    rows = len(state.wards)
     kept = [c for conditions in state.watched.values() for c in conditions if c is not None]
     return _encoder.encode(
         Snapshot(
@@ -52,9 +52,8 @@ def snapshot(state: State) -> bytes:
             fields=FIELDS,
             conditions=CONDITIONS,
             scalars=(state.handover_ms, state.now, state.next_due, state.next_forget),
-            names=state.names,
+            index=state.index,
             wards=state.wards,
-            beds=state.beds,
             free=state.free,
             watched=kept,
             faults=state.faults,
@@ -82,13 +81,13 @@ def restore(data: bytes) -> State:
         raise ValueError(f"not a snapshot of the alarm engine: {error}; start empty and replay the log") from error
     if kept.version != VERSION or kept.fields != FIELDS or kept.conditions != CONDITIONS:
         raise ValueError(f"snapshot of version {kept.version} with signs {kept.fields}: start empty and replay the log")
-    state = State(kept.scalars[0], capacity=max(64, len(kept.names)))
+    state = State(kept.scalars[0], capacity=max(64, len(kept.wards)))
     _, state.now, state.next_due, state.next_forget = kept.scalars
-    state.names, state.wards, state.beds, state.free = kept.names, kept.wards, kept.beds, kept.free
-    state.index = {name: row for row, name in enumerate(kept.names) if name is not None}
+    state.index, state.free = kept.index, kept.free
+    state.wards = [None if ward is None else sys.intern(ward) for ward in kept.wards]
     for name in _ARRAYS:
         array: Any = getattr(state, name)
-        array[: len(kept.names)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
+        array[: len(kept.wards)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
     state.known, state.recalled, state.left = kept.known, kept.recalled, kept.left
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
     for c in kept.watched:

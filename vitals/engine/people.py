@@ -1,6 +1,7 @@
 """What people do: place, discharge, acknowledge, pause, chart. The rules are told in `vitals.oracle`."""
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,20 @@ from vitals.engine.bedside import Bedside
 from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
-from vitals.engine.state import CHARTED, MIND, NEWEST, OXYGEN, PLACED_OXYGEN, SCALE2, SCORES, SEEN, Condition
+from vitals.engine.state import (
+    CADENCE,
+    CHARTED,
+    CUFF,
+    MIND,
+    NEWEST,
+    OXYGEN,
+    PLACED_OXYGEN,
+    SCALE2,
+    SCORES,
+    SEEN,
+    Condition,
+    seconds,
+)
 from vitals.limits import Limit
 from vitals.news2 import BANDS, CONSCIOUSNESS, NOT_SCORED
 from vitals.patients import Placement
@@ -30,8 +44,9 @@ def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
             # What was sent before the discharge stays without effect.
             state.times[row, NEWEST] = state.times[row, SEEN] = returned
         cadences[p.patient] = max(p.cadence_s, cadences.get(p.patient, 0.0))
-        state.pace[row] = round(cadences[p.patient] * 1000), round(p.cuff_s * 1000)
-        state.wards[row], state.beds[row] = p.ward, p.bed
+        state.pace[row, CADENCE], state.pace[row, CUFF] = round(cadences[p.patient] * 1000), round(p.cuff_s * 1000)
+        # One object per ward, however many placements name it.
+        state.wards[row] = sys.intern(p.ward)
         marks = state.marks[row]
         if marks[PLACED_OXYGEN] != p.oxygen:
             # What was charted since holds until the admission itself is changed.
@@ -53,7 +68,7 @@ def discharge(scribe: Scribe, patient: str) -> None:
     for c in state.watched.get(row, []):
         if c is not None:
             _end(scribe, c, "the patient has left")
-    state.release(row)
+    state.release(patient)
     state.left[patient] = scribe.now
 
 
@@ -100,8 +115,8 @@ def _chart(scribe: Scribe, action: Action) -> None:
         return
     row = state.row(action.patient)
     words = Words(state, row)
-    if action.consciousness is not None and action.t >= words.times[CHARTED]:
-        words.times[CHARTED] = action.t
+    if action.consciousness is not None and seconds(action.t) >= words.pace[CHARTED]:
+        words.pace[CHARTED] = seconds(action.t)
         words.marks[MIND] = CONSCIOUSNESS[action.consciousness]
     if action.oxygen is not None:
         words.marks[OXYGEN] = int(action.oxygen)
@@ -114,7 +129,7 @@ def _chart(scribe: Scribe, action: Action) -> None:
         parts=[NOT_SCORED] * len(BANDS),
         live=True,
         blind=False,
-        source={"patient": action.patient, "ward": state.wards[row], "bed": state.beds[row]},
+        source={"patient": action.patient, "ward": state.wards[row]},
     )
     judge_news2(scribe, row, charting, words, charted=True)
     words.keep(state, row)

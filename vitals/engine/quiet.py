@@ -19,13 +19,12 @@ from vitals.engine.rules import (
     INTERVALS,
     LATE,
     LOST,
-    NEWS2,
     PULSE,
     SENSOR_OFF,
     SPO2,
     STEPS,
 )
-from vitals.engine.state import BUSY, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, State
+from vitals.engine.state import BUSY, CADENCE, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, SINCE_2020_S, State
 from vitals.limits import HIGH, LOW
 from vitals.news2 import NOT_SCORED
 from vitals.readings import Readings
@@ -34,8 +33,8 @@ from vitals.signs import SUSPECT_BITS, Suspect
 
 Bools = NDArray[np.bool_]
 _CONTINUOUS = np.flatnonzero(CONTINUOUS)
-_STEPS = np.array(STEPS) - 1e-3
-"""`told` is kept in single precision; near the step, the exact path decides."""
+_STEPS = np.array(STEPS) - 0.13
+"""`told` is kept in half precision, off by up to 0.125 at values to 500; near the step the exact path decides."""
 _WORD = 8
 _SHIFTS = np.arange(COUNT, dtype=np.int64) * SUSPECT_BITS
 
@@ -56,7 +55,7 @@ class Round:
         table: (sets, signs, 6) limits in force, as `LimitSet.array()`.
         times: (n, TIMES) gathered, then brought up to the reading.
         marks: (n, MARKS) likewise.
-        pace: (n, 2) cadence and cuff interval, ms.
+        pace: (n, PACE) likewise.
         told: `State.told`.
         says: (n, signs) whether the reading has a word on the sign that is not late.
         coded: Whether any code is set.
@@ -75,7 +74,7 @@ class Round:
     times: NDArray[np.int64]
     marks: NDArray[np.int8]
     pace: NDArray[np.int32]
-    told: NDArray[np.float32]
+    told: NDArray[np.float16]
     says: Bools
     coded: bool
     dropped: Bools
@@ -92,8 +91,11 @@ class Round:
         now: int,
     ) -> "Round":
         """Gathers the readings at `index` (patients all different) and their patients' rows."""
-        raw, mine = readings.t[index], rows[index]
-        values, suspect = readings.values[index], readings.suspect[index]
+        # Neighbours are looked at where they lie; only scattered readings are gathered.
+        run = int(index[-1]) - int(index[0]) + 1 == len(index)
+        at: slice | NDArray[np.intp] = slice(int(index[0]), int(index[-1]) + 1) if run else index
+        raw, mine = readings.t[at], rows[at]
+        values, suspect = readings.values[at], readings.suspect[at]
         times = state.times[mine]
         ahead = raw > now + AHEAD_MS
         t = np.where(ahead, np.maximum(now, times[:, SEEN] + 1), raw)
@@ -114,9 +116,9 @@ class Round:
         else:
             dropped = ~said & (t <= times[:, SEEN])
         if np.count_nonzero(present) != np.count_nonzero(values == values):  # noqa: PLR0124 - NaN
-            values[~present] = np.nan
+            values = np.where(present, values, np.nan)
         return cls(
-            index, mine, t, ahead, values, codes, present, readings.limits[index], table,
+            index, mine, t, ahead, values, codes, present, readings.limits[at], table,
             times, state.marks[mine], state.pace[mine], state.told, says, coded, dropped,
         )  # fmt: skip
 
@@ -165,7 +167,7 @@ def _overdue(r: Round) -> Bools:
     if not absent.any():
         return np.zeros(len(r.t), dtype=np.bool_)
     newest = r.times[:, NEWEST][:, _CONTINUOUS]
-    waited = r.t[:, None] - newest > INTERVALS * r.pace[:, :1].astype(np.int64)
+    waited = r.t[:, None] - newest > INTERVALS * r.pace[:, CADENCE, None].astype(np.int64)
     known = (r.marks[:, HAD][:, _CONTINUOUS] == 1) & (r.marks[:, GONE][:, _CONTINUOUS] == 0)
     overdue: Bools = (absent & waited & known & (r.t > r.times[:, SEEN])[:, None]).any(axis=1)
     return overdue
@@ -177,12 +179,12 @@ def _bring_up(r: Round) -> None:
     if r.coded:
         trusted = np.where((r.codes == 0) | (r.codes == Suspect.CLOCK), r.values, np.nan)
     parts = news2.digits(trusted)
-    t = r.t[:, None]
+    t, at = r.t[:, None], r.t // 1000 - SINCE_2020_S
     scored = parts != NOT_SCORED
     _write(r.times[:, NEWEST], t, r.says)
     _write(r.marks[:, PARTS], parts, scored)
     for k, column in enumerate(early.SOURCE_COLUMNS):
-        _write(r.times[:, SCORED.start + k], r.t, scored[:, column])
+        _write(r.pace[:, SCORED.start + k], at, scored[:, column])
     r.times[:, SEEN] = np.maximum(r.times[:, SEEN], r.t)
     r.marks[:, HAD] |= r.present
 
@@ -194,25 +196,13 @@ def _write(into: NDArray[Any], values: NDArray[Any], where: Bools) -> None:
         np.copyto(into, values, where=where)
 
 
-def _score_goes_on(r: Round, chosen: NDArray[np.intp]) -> Bools:
-    """Whether NEWS2 stays at its level, exactly."""
-    marks, times = r.marks[chosen].tolist(), r.times[chosen].tolist()
-    calm = r.marks[chosen, CALM.start + NEWS2]
-    goes_on = np.ones(len(chosen), dtype=np.bool_)
-    for k in np.flatnonzero(~early.at_rest(r.marks[chosen])).tolist():
-        cadence, cuff = r.pace[chosen[k]].tolist()
-        score = early.total(int(r.t[chosen[k]]), times[k], marks[k], cadence, cuff)
-        goes_on[k] = score.fresh <= calm[k] <= max(score.carried, score.fresh) if calm[k] else score.fresh == 0
-    return goes_on
-
-
 def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
     """Whether a reading that is not plainly within limits still changes nothing: its alarm goes on as it is."""
     marks, values, present = r.marks[chosen], r.values[chosen], r.present[chosen]
     calm = marks[:, CALM]
     digits, mine = r.digits(chosen), calm[:, :COUNT]
     trusted = present
-    told = r.told[r.rows[chosen]]
+    told = r.told[r.rows[chosen]].astype(np.float64)
     side = np.where(digits <= BREACH_LOW, 1.0, -1.0)
     news = (mine > 0) & ((told - values) * side >= _STEPS)
     gone, off = marks[:, GONE] != 0, marks[:, OFF] != 0
@@ -238,5 +228,6 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
     alone = (gone & (mine != 0)).any(axis=1)
     steady &= loud | ~(together | alone)
     exact = np.flatnonzero(steady)
-    steady[exact] = _score_goes_on(r, chosen[exact])
+    at = chosen[exact]
+    steady[exact] = early.goes_on(r.t[at], marks[exact], r.pace[at])
     return steady

@@ -18,12 +18,16 @@ from vitals.status import Status
 
 Number = TypeVar("Number", bound=np.generic)
 
-# Columns of `times`, ms: newest word on each sign, newest trusted NEWS2 inputs, newest reading of the patient.
+# Columns of `times`, ms: newest word on each sign, newest reading of the patient.
 NEWEST: Final = slice(0, COUNT)
-SCORED: Final = slice(COUNT, COUNT + 5)
-SEEN: Final = COUNT + 5
-CHARTED: Final = COUNT + 6
-TIMES: Final = COUNT + 7
+SEEN: Final = COUNT
+TIMES: Final = COUNT + 1
+
+# Columns of `pace`: cadence and cuff interval, ms; newest trusted NEWS2 inputs and charted consciousness, `seconds`.
+CADENCE, CUFF = 0, 1
+SCORED: Final = slice(2, 7)
+CHARTED: Final = 7
+PACE: Final = 8
 
 # Columns of `marks`: newest NEWS2 digits (0 until there is one); per condition the digit that changes nothing; per sign
 # whether a value was had, is lost, is off; then the patient's own.
@@ -40,6 +44,12 @@ RESTLESS: Final = -1
 """Calm digit of a condition that every reading may change."""
 DEFAULT_CADENCE_MS: Final = 30_000
 UNTIMED: Final = 2**62
+SINCE_2020_S: Final = 1_577_836_800
+
+
+def seconds(t: int) -> int:
+    """Returns a time in whole seconds since 2020, 32 bits until 2088; the ages of NEWS2 inputs need no more."""
+    return t // 1000 - SINCE_2020_S
 
 
 class Condition(msgspec.Struct, array_like=True):
@@ -89,9 +99,7 @@ class State:
         self.next_due = UNTIMED
         self.next_forget = 0
         self.index: dict[str, int] = {}
-        self.names: list[str | None] = []
         self.wards: list[str | None] = []
-        self.beds: list[str | None] = []
         self.free: list[int] = []
         self.watched: dict[int, list[Condition | None]] = {}
         self.alarms: dict[str, Condition] = {}
@@ -104,8 +112,8 @@ class State:
         self.faults: dict[str, Condition] = {}
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
         self.marks: NDArray[np.int8] = np.zeros((capacity, MARKS), dtype=np.int8)
-        self.pace: NDArray[np.int32] = np.zeros((capacity, 2), dtype=np.int32)
-        self.told: NDArray[np.float32] = np.zeros((capacity, COUNT), dtype=np.float32)
+        self.pace: NDArray[np.int32] = np.zeros((capacity, PACE), dtype=np.int32)
+        self.told: NDArray[np.float16] = np.zeros((capacity, COUNT), dtype=np.float16)
         self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
 
     def row(self, patient: str) -> int:
@@ -115,14 +123,12 @@ class State:
             return row
         if self.free:
             row = self.free.pop()
-            self.names[row], self.wards[row], self.beds[row] = patient, None, None
+            self.wards[row] = None
         else:
-            row = len(self.names)
-            self.names.append(patient)
+            row = len(self.wards)
             self.wards.append(None)
-            self.beds.append(None)
             if row == len(self.times):
-                self._grow(max(64, row + row // 2))
+                self._grow(max(64, row + row // 8))
         self.index[patient] = row
         self._clear(row)
         return row
@@ -131,7 +137,8 @@ class State:
         self.times[row] = 0
         self.marks[row] = 0
         self.marks[row, MIND] = NOT_CHARTED
-        self.pace[row] = DEFAULT_CADENCE_MS, 0
+        self.pace[row] = 0
+        self.pace[row, CADENCE] = DEFAULT_CADENCE_MS
         self.told[row] = math.nan
 
     def _grow(self, capacity: int) -> None:
@@ -146,12 +153,9 @@ class State:
         if patients > len(self.times):
             self._grow(patients)
 
-    def release(self, row: int) -> None:
-        """Frees a row; what is told of it must have ended."""
-        name = self.names[row]
-        if name is not None:
-            del self.index[name]
-        self.names[row] = None
+    def release(self, patient: str) -> None:
+        """Frees a patient's row; what is told of it must have ended."""
+        row = self.index.pop(patient)
         self.watched.pop(row, None)
         self.ahead.pop(row, None)
         self.behind.pop(row, None)

@@ -165,7 +165,6 @@ def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> 
 def _start(scribe: Scribe, fault: Fault, t: int) -> None:
     state = scribe.state
     c = state.faults[fault.key] = Condition(-1, -1, on=True, since=t, level=PRIORITIES[fault.condition])
-    ward, bed = _where(state, fault)
     scribe.start(
         c,
         subject=fault.subject,
@@ -176,22 +175,22 @@ def _start(scribe: Scribe, fault: Fault, t: int) -> None:
         gateway=fault.gateway,
         device=fault.device,
         patient=fault.patient,
-        ward=ward,
-        bed=bed,
+        ward=_ward(state, fault),
     )
     if fault.condition == DEVICE_SILENT and fault.device is not None:
         _end_sensor_off(scribe, fault.device, t)
 
 
-def _where(state: State, fault: Fault) -> tuple[str | None, str | None]:
-    """Returns ward and bed: of a gateway the ward of most of its patients, so that somebody is told."""
+def _ward(state: State, fault: Fault) -> str | None:
+    """Returns the patient's ward; of a gateway the ward of most of its patients, so that somebody is told."""
     if fault.patient is not None:
-        row = state.index.get(fault.patient)
-        return (None, None) if row is None else (state.wards[row], state.beds[row])
-    status = state.statuses.get(f"gateway/{fault.gateway}")
-    rows = [state.index.get(d.patient or "") for d in status.devices] if status else []
-    wards = Counter(w for row in rows if row is not None and (w := state.wards[row]) is not None)
-    return (wards.most_common(1)[0][0] if wards else None), None
+        patients = [fault.patient]
+    else:
+        status = state.statuses.get(f"gateway/{fault.gateway}")
+        patients = [d.patient for d in status.devices if d.patient] if status else []
+    rows = [state.index[patient] for patient in patients if patient in state.index]
+    wards = Counter(ward for row in rows if (ward := state.wards[row]) is not None)
+    return wards.most_common(1)[0][0] if wards else None
 
 
 def _end(scribe: Scribe, keys: list[str], t: int, why: str) -> None:

@@ -37,7 +37,7 @@ class Oracle(Teller):
                 patient.seen, patient.newest = left, dict.fromkeys(FIELDS, left)
             cadence[p.patient] = max(cadence.get(p.patient, 0), round(p.cadence_s * 1000))
             patient.cadence_ms, patient.cuff_ms = cadence[p.patient], round(p.cuff_s * 1000)
-            patient.ward, patient.bed, patient.scale2 = p.ward, p.bed, p.scale2
+            patient.ward, patient.scale2 = p.ward, p.scale2
             if patient.placed_oxygen != p.oxygen:
                 patient.oxygen = patient.placed_oxygen = p.oxygen
             patient.scored = p.profile in rules.NEWS2_PROFILES
@@ -98,11 +98,11 @@ class Oracle(Teller):
         if action.patient in self.left:
             return
         patient = self.patients.setdefault(action.patient, Patient())
-        if action.consciousness is not None and (patient.mind is None or action.t >= patient.mind[1]):
+        if action.consciousness is not None and (patient.mind is None or action.t // 1000 >= patient.mind[1] // 1000):
             patient.mind = action.consciousness, action.t
         if action.oxygen is not None:
             patient.oxygen = action.oxygen
-        about = {"patient": action.patient, "ward": patient.ward, "bed": patient.bed}
+        about = {"patient": action.patient, "ward": patient.ward}
         judge_news2(self, patient, Reading(action.t, {}, {}, {}, live=True, about=about), charted=True)
 
     def advance(self, readings: Readings, now: int) -> list[AlarmEvent]:
@@ -119,7 +119,7 @@ class Oracle(Teller):
             about = {k: getattr(readings, k)[i] for k in ("patient", "ward", "bed", "device", "gateway")}
             about |= {"boot": int(readings.boot[i]), "seq": int(readings.seq[i])}
             if not known:
-                patient.ward, patient.bed = about["ward"], about["bed"]
+                patient.ward = about["ward"]
             finite = {f: float(v) for f, v in zip(FIELDS, readings.values[i], strict=True) if math.isfinite(v)}
             reading = Reading(
                 t=int(readings.t[i]),

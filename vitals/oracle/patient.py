@@ -65,7 +65,6 @@ class Patient:
     cadence_ms: int = 30_000
     cuff_ms: int = 0
     ward: str | None = None
-    bed: str | None = None
     scored: bool = False
     scale2: bool = False
     oxygen: bool = False

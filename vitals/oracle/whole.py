@@ -59,9 +59,9 @@ def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) 
     """*NEWS2*: total 7 or more high, 5 or 6 medium, a single 3 low; one alarm that moves between them.
 
     Inputs are the newest trusted values. Only fresh ones can raise: 10 minutes or two intervals, temperature and
-    consciousness six hours. All that were ever measured must agree before it sinks: age lowers nothing. Either way
-    the new level must last a minute of readings, and the mildest level of that minute counts. Charting needs no
-    minute. What is missing or stale is named (`incomplete`) and never taken for 0 in silence.
+    consciousness six hours, in whole seconds. All that were ever measured must agree before it sinks: age lowers
+    nothing. Either way the new level must last a minute of readings, and the mildest level of that minute counts.
+    Charting needs no minute. What is missing or stale is named (`incomplete`) and never taken for 0 in silence.
     """
     for f in ("rr", "spo2", "sbp", "temp"):
         if r.trusted(f):
@@ -107,8 +107,12 @@ def risk(patient: Patient, t: int, *, aged: bool) -> tuple[int, int]:
     long = max(rules.FRESH_MS, 2 * patient.cadence_ms)
     limits = dict.fromkeys(INPUTS, long) | {"temp": rules.FRESH_SPOT_MS}
     limits["sbp"] = max(long, 2 * patient.cuff_ms)
-    values = {f: v for f, (v, at) in patient.inputs.items() if aged or t - at <= limits[f]}
-    mind = patient.mind[0] if patient.mind and (aged or t - patient.mind[1] <= rules.FRESH_SPOT_MS) else None
+    values = {f: v for f, (v, at) in patient.inputs.items() if aged or (t // 1000 - at // 1000) * 1000 <= limits[f]}
+    mind = (
+        patient.mind[0]
+        if patient.mind and (aged or (t // 1000 - patient.mind[1] // 1000) * 1000 <= rules.FRESH_SPOT_MS)
+        else None
+    )
     result = score(**values, scale2=patient.scale2, oxygen=patient.oxygen, consciousness=mind)
     single = any(part == 3 for part in result.parts.values())  # noqa: PLR2004 - "3 in any single parameter"
     return result.total, {"high": HIGH, "medium": MEDIUM}.get(result.risk, LOW if single else 0)
