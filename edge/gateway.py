@@ -192,7 +192,8 @@ class Gateway:
         for refused in rejected:
             self._metrics.rejected.labels(kind_of(refused)).inc()
         if rejected:
-            data = {"topic": rejected[0].topic, "reason": rejected[0].reason, "payload": repr(rejected[0].payload[:64])}
+            # The bytes stay in the database: they may hold a patient's values.
+            data = {"topic": rejected[0].topic, "reason": rejected[0].reason}
             log.warning("%d messages refused, the first of them:", len(rejected), extra={"data": data})
 
     def _is_urgent(self, readings: Readings) -> bool:

@@ -16,6 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cloud.archive.write import Progress, Writer, Written
+from cloud.log.connector import connector_options
 from vitals import daemon
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def start(
         few = records.coalesce(session.sparkContext.defaultParallelism)
         batch(lambda writer: [_written(row.written) for row in few.mapInArrow(writer, "written string").collect()])
 
-    reader = session.readStream.format("kafka").options(**kafka_options(settings))
+    reader = session.readStream.format("kafka").options(**connector_options(settings))
     return (
         reader.option("subscribe", ",".join(progress))
         .option("startingOffsets", starting_offsets(progress))
@@ -125,24 +126,6 @@ def start(
         .foreachBatch(step)
         .start()
     )
-
-
-def kafka_options(settings: "Settings") -> dict[str, str]:
-    """Returns the connector's options of address and security, in Java's names."""
-    options = {
-        "kafka.bootstrap.servers": settings.kafka_bootstrap,
-        "kafka.security.protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_sasl_mechanism:
-        module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
-        user, password = (
-            json.dumps(word or "") for word in (settings.kafka_sasl_username, settings.kafka_sasl_password)
-        )
-        login = f"org.apache.kafka.common.security.{module} required username={user} password={password};"
-        options |= {"kafka.sasl.mechanism": settings.kafka_sasl_mechanism, "kafka.sasl.jaas.config": login}
-    if settings.kafka_ca:
-        options |= {"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": str(settings.kafka_ca)}
-    return options
 
 
 def _written(line: str) -> Written:

@@ -102,6 +102,11 @@ class KafkaWriter:
             raise LogError(f"record for {topic}[{partition}] was not taken: {error}") from error
         self._producer.poll(0)
 
+    def check(self) -> None:
+        """See `cloud.log.port.Writer.check`."""
+        self._producer.poll(0)
+        self._raise_failure()
+
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
         """See `cloud.log.port.Writer.flush`."""
         left = self._producer.flush(timeout_s)

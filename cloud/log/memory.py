@@ -47,6 +47,9 @@ class MemoryWriter:
         """See `cloud.log.port.Writer.write`."""
         self._acked[place] = self._log.append(place, key, value).offset + 1
 
+    def check(self) -> None:
+        """See `cloud.log.port.Writer.check`: memory refuses nothing."""
+
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
         """See `cloud.log.port.Writer.flush`."""
         return dict(self._acked)

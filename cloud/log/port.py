@@ -67,6 +67,13 @@ class Writer(Protocol):
     def write(self, place: Place, key: bytes, value: bytes | None) -> None:
         """Hands a record over; it is durable once `flush` returns."""
 
+    def check(self) -> None:
+        """Takes note of what has been acknowledged; a writer that has nothing to write calls it all the same.
+
+        Raises:
+            LogError: A record was refused.
+        """
+
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
         """Waits until everything is acknowledged.
 

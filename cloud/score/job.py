@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from cloud.log.connector import connector_options
 from cloud.score.columns import score
 from cloud.settings import Kafka
 from vitals import daemon, topics
@@ -86,31 +87,11 @@ def open_session(settings: Score) -> SparkSession:
     return session
 
 
-def kafka_options(settings: Kafka) -> dict[str, str]:
-    """Returns how Spark's Kafka source and sink reach the brokers."""
-    options = {
-        "kafka.bootstrap.servers": settings.kafka_bootstrap,
-        "kafka.security.protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_ca is not None:
-        options |= {"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": str(settings.kafka_ca)}
-    if settings.kafka_sasl_mechanism:
-        module = (
-            "scram.ScramLoginModule" if settings.kafka_sasl_mechanism.startswith("SCRAM") else "plain.PlainLoginModule"
-        )
-        options |= {
-            "kafka.sasl.mechanism": settings.kafka_sasl_mechanism,
-            "kafka.sasl.jaas.config": f"org.apache.kafka.common.security.{module} required "
-            f'username="{settings.kafka_sasl_username}" password="{settings.kafka_sasl_password}";',
-        }
-    return options
-
-
 def start(session: SparkSession, settings: Score) -> StreamingQuery:
     """Starts the query; it runs until it is stopped or fails."""
     records = (
         session.readStream.format("kafka")
-        .options(**kafka_options(settings))
+        .options(**connector_options(settings))
         .option("subscribe", topics.VITALS)
         .option("startingOffsets", "earliest")
         # What retention removed while this job was down is gone; refusing to start does not bring it back.
@@ -122,7 +103,7 @@ def start(session: SparkSession, settings: Score) -> StreamingQuery:
         .writeStream.format("kafka")
         .queryName("score")
         .outputMode("update")
-        .options(**kafka_options(settings))
+        .options(**connector_options(settings))
         .option("kafka.compression.type", "lz4")
         .option("checkpointLocation", str(settings.score_checkpoint))
     )

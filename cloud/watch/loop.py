@@ -71,6 +71,8 @@ class Loop:
             LogError: The log cannot be read or written.
         """
         records = self.reader.read(timeout_s)
+        # A refused alarm must not wait for the next one to be noticed.
+        self.writer.check()
         if records:
             self._publish(self.shard.apply(records))
         if self._until and all(self.reader.position(place) >= end for place, end in self._until.items()):

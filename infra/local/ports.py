@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import psutil
@@ -50,25 +51,20 @@ class Ports:
         return cls._of(range(base, base + _SINGLE + _METRICS + gateways))
 
     @classmethod
-    def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
-        """Ports that are free now, for stacks side by side; taken together, so that no two are the same."""
-        with ExitStack() as held:
-            found = [_any_port(held) for _ in range(_SINGLE + _METRICS + gateways)]
-        return cls._of(found)
+    def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Ports:
+        """Ports that are free now, for stacks side by side.
 
-    @classmethod
-    def _of(cls, ports: Sequence[int]) -> Self:
-        site, kafka, kafka_controller, postgres, moto, console = ports[:_SINGLE]
-        return cls(
-            site=site,
-            kafka=kafka,
-            kafka_controller=kafka_controller,
-            postgres=postgres,
-            moto=moto,
-            console=console,
-            metrics=tuple(ports[_SINGLE : _SINGLE + _METRICS]),
-            devices=tuple(ports[_SINGLE + _METRICS :]),
-        )
+        They lie below those that the kernel gives to outgoing connections, one of which could otherwise take a port
+        between this choice and the start of its part.
+        """
+        chance = random.SystemRandom()
+        wanted = 6 + _METRICS_COUNT + gateways
+        found: list[int] = []
+        while len(found) < wanted:
+            port = chance.randrange(_FIRST_CHOSEN, _first_outgoing())
+            if port not in found and is_free(port):
+                found.append(port)
+        return cls(*found[:6], tuple(found[6 + _METRICS_COUNT :]), tuple(found[6 : 6 + _METRICS_COUNT]))
 
     def named(self) -> Iterator[tuple[str, int]]:
         """Every port with the name of what listens there."""
@@ -78,10 +74,9 @@ class Ports:
         yield from ((f"metrics-{index}", port) for index, port in enumerate(self.metrics, 1))
 
 
-def _any_port(held: ExitStack) -> int:
-    listener = held.enter_context(socket.socket())
-    listener.bind((HOST, 0))
-    return int(listener.getsockname()[1])
+def _first_outgoing() -> int:
+    """The lowest port of outgoing connections, see ip(7) ip_local_port_range."""
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def is_free(port: int) -> bool:

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from cloud.archive.commit import NOTHING, RecreatedError, resume, within
 from cloud.archive.job import Archive, Settings, batch_of, begin
 from cloud.archive.rows import Record
-from cloud.archive.spark import kafka_options, starting_offsets
+from cloud.archive.spark import starting_offsets
 from cloud.archive.write import Progress, Writer, Written
 from cloud.lake import LakeError, Store, manifest_names, open_lake, read_manifest
 from cloud.lake.objects import from_parquet
 from cloud.lake.tables import TABLES
+from cloud.log.connector import connector_options
 from vitals import alarms, topics
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Channel, Notification
@@ -414,4 +415,4 @@ def test_credentials_of_kafka_reach_the_connector_quoted() -> None:
         kafka_sasl_username="u",
         kafka_sasl_password='p"w',  # noqa: S106 - nobody's
     )
-    assert kafka_options(given_)["kafka.sasl.jaas.config"].endswith(r'username="u" password="p\"w";')
+    assert connector_options(given_)["kafka.sasl.jaas.config"].endswith(r'username="u" password="p\"w";')

@@ -414,8 +414,11 @@ def test_no_name_and_no_value_of_a_patient_is_logged(
     caplog.set_level("DEBUG")
     gw = rig(roster=make.roster(make.placement()))
     for seq in range(6):
-        gw.device(seq, hr=31)
+        gw.device(seq, hr=31.7)
         gw.turn(1)
+    gw.raw(b'{"name":"Ada Lovelace","hr":31.7')
+    gw.turn(1)
     written = [f"{record.getMessage()} {getattr(record, 'data', '')}" for record in caplog.records]
     assert any("local alarm" in line for line in written)
-    assert not any("31" in line.replace(str(make.NOW)[:4], "") for line in written if "/min" in line)
+    assert any("refused" in line for line in written)
+    assert not [line for line in written if "31.7" in line or "Lovelace" in line]
