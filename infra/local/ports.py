@@ -16,6 +16,7 @@ DEFAULT_BASE = 18800
 DEFAULT_GATEWAYS = ("gw-icu", "gw-med")
 _LAST_PORT = 65535
 _SINGLE, _METRICS = 6, 24
+_FIRST_CHOSEN = 10_000
 
 
 class PortTakenError(RuntimeError):
@@ -51,20 +52,33 @@ class Ports:
         return cls._of(range(base, base + _SINGLE + _METRICS + gateways))
 
     @classmethod
-    def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Ports:
+    def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
         """Ports that are free now, for stacks side by side.
 
         They lie below those that the kernel gives to outgoing connections, one of which could otherwise take a port
         between this choice and the start of its part.
         """
         chance = random.SystemRandom()
-        wanted = 6 + _METRICS_COUNT + gateways
         found: list[int] = []
-        while len(found) < wanted:
+        while len(found) < _SINGLE + _METRICS + gateways:
             port = chance.randrange(_FIRST_CHOSEN, _first_outgoing())
             if port not in found and is_free(port):
                 found.append(port)
-        return cls(*found[:6], tuple(found[6 + _METRICS_COUNT :]), tuple(found[6 : 6 + _METRICS_COUNT]))
+        return cls._of(found)
+
+    @classmethod
+    def _of(cls, ports: Sequence[int]) -> Self:
+        site, kafka, kafka_controller, postgres, moto, console = ports[:_SINGLE]
+        return cls(
+            site=site,
+            kafka=kafka,
+            kafka_controller=kafka_controller,
+            postgres=postgres,
+            moto=moto,
+            console=console,
+            metrics=tuple(ports[_SINGLE : _SINGLE + _METRICS]),
+            devices=tuple(ports[_SINGLE + _METRICS :]),
+        )
 
     def named(self) -> Iterator[tuple[str, int]]:
         """Every port with the name of what listens there."""
