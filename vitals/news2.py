@@ -7,6 +7,7 @@ bands. Not for patients under 16 years or in pregnancy.
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,6 +80,11 @@ def _steps(band: Band) -> _Steps:
 
 
 _STEPS: Final = tuple(_steps(band) for band in BANDS)
+_PARTS_OF: Final = {
+    steps.columns: tuple(part for part, other in enumerate(_STEPS) if other.columns == steps.columns)
+    for steps in _STEPS
+}
+"""Rows of the chart that are read from the same signs."""
 
 
 def digit(value: float, part: int) -> int:
@@ -90,6 +96,25 @@ def digit(value: float, part: int) -> int:
     """
     steps = _STEPS[part]
     return BANDS[part].scores[bisect_right(steps.edges, math.floor(value * steps.scale + _HALF_UP))]
+
+
+def row_digits(values: Sequence[float]) -> list[int]:
+    """Scores one reading on every row of the chart, as `digits` does many.
+
+    Args:
+        values: One per sign, NaN where absent.
+    """
+    found = [NOT_SCORED] * len(BANDS)
+    for columns, parts in _PARTS_OF.items():
+        for column in columns:
+            value = values[column]
+            if value == value:  # noqa: PLR0124 - NaN
+                steps = _STEPS[parts[0]]
+                charted = math.floor(value * steps.scale + _HALF_UP)
+                for part in parts:
+                    found[part] = BANDS[part].scores[bisect_right(_STEPS[part].edges, charted)]
+                break
+    return found
 
 
 def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:

@@ -85,7 +85,7 @@ def rate(count: int, steps: int) -> float:
 
 
 def bytes_per_patient(count: int = 200_000) -> float:
-    """Returns bytes of everything that the state holds, ids and beds included, once alarms have begun."""
+    """Returns bytes of everything that the state holds, ids included, once alarms have begun."""
     rng = np.random.default_rng(1)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -104,7 +104,7 @@ def rows() -> list[dict[str, Any]]:
         value = rate(count, steps)
         note = f"one core, batches of {count} patients, {ILL:.0%} with an alarm that goes on"
         found.append(_row(f"state.engine_rate_{name}", value, "readings/s", GOAL_RATE, "higher", note))
-    note = "all that the state holds, ids and beds included, 3% with an alarm"
+    note = "all that the state holds, ids included, 3% with an alarm"
     return [*found, _row("state.bytes", bytes_per_patient(), "bytes/patient", GOAL_BYTES, "lower", note)]
 
 

@@ -218,6 +218,7 @@ def run(model: Engine | Oracle, steps: list[tuple], *, each: bool = False, reope
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Both halves of the engine must do all of it."""
     monkeypatch.setattr(flow, "FEW", request.param)
+    monkeypatch.setattr(flow, "MANY", request.param)
     return request.param
 
 

@@ -156,6 +156,19 @@ def test_news2_that_is_incomplete_says_so_and_old_inputs_raise_nothing() -> None
     assert "news2-risk" in ward.active()
 
 
+def test_the_score_tells_each_inputs_age_and_what_is_missing() -> None:
+    ward = Ward()
+    ward.live(10, {"temp": None})
+    ward.act(Act.CHART, consciousness="A")
+    ward.live(5, {"temp": None, "sbp": None, "rr": 22})
+    now = engine.score(ward.state, "p1", ward.t)
+    assert now is not None
+    assert (now.total, now.risk, now.missing) == (2, "low", ("temp",))
+    assert now.ages_s == {"rr": 0, "spo2": 0, "sbp": 5, "pulse": 0, "temp": None, "consciousness": 5}
+    assert engine.score(ward.state, "nobody", ward.t) is None
+    assert engine.score(Ward(profile="infant").state, "p1", ward.t) is None
+
+
 def test_charting_unconsciousness_raises_the_score_at_once() -> None:
     ward = Ward()
     ward.live(5)

@@ -12,11 +12,12 @@ from vitals.actions import Action
 from vitals.alarms import AlarmEvent
 from vitals.engine import people, tree
 from vitals.engine.clock import tick
+from vitals.engine.early import Standing, standing
 from vitals.engine.flow import judge_all
 from vitals.engine.keep import restore, snapshot
 from vitals.engine.recall import resume
 from vitals.engine.rules import HANDOVER_MS, LOST
-from vitals.engine.state import State
+from vitals.engine.state import SCORES, State
 from vitals.patients import Placement
 from vitals.readings import Readings
 from vitals.status import Status
@@ -85,6 +86,14 @@ def active(state: State) -> tuple[AlarmEvent, ...]:
     return tuple(sorted(events, key=lambda e: (e.start, e.id)))
 
 
+def score(state: State, patient: str, now: int) -> Standing | None:
+    """Returns a patient's NEWS2 with the age of each input; None for a patient who is unknown or not scored."""
+    row = state.index.get(patient)
+    if row is None or not state.marks[row, SCORES]:
+        return None
+    return standing(now, state.marks[row].tolist(), state.pace[row].tolist())
+
+
 def pending(state: State, patient: str) -> bool:
     """Whether a sign of the patient is pending or out of limits, or vital signs are lost: send readings at once."""
     conditions = state.watched.get(state.index.get(patient, -1))
@@ -95,6 +104,7 @@ def pending(state: State, patient: str) -> bool:
 
 __all__ = [
     "Outcome",
+    "Standing",
     "State",
     "act",
     "active",
@@ -106,6 +116,7 @@ __all__ = [
     "report",
     "restore",
     "resume",
+    "score",
     "snapshot",
     "stalled",
 ]

@@ -112,9 +112,11 @@ def judge_news2(scribe: Scribe, row: int, r: Bedside, words: Words, *, charted: 
             words.marks[column] = digit
     if not words.marks[SCORES]:
         return
-    score = early.total(r.t, words.marks, words.pace)
     conditions = scribe.state.conditions(row)
     c = conditions[NEWS2]
+    if c is None and early.calm(words.marks):
+        return
+    score = early.total(r.t, words.marks, words.pace)
     if c is None:
         if not score.fresh:
             return

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vitals.limits import Limit
-from vitals.news2 import BANDS, NOT_SCORED, digit
 from vitals.readings import Readings
 from vitals.scoring import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_HIGH, BREACH_LOW, WITHIN
-from vitals.signs import INDEX, SIGNS
+from vitals.signs import SIGNS
 
 LABELS: Final = {"hr": "HR", "pr": "PR", "rr": "RR", "spo2": "SpO2", "temp": "temperature"}
 UNITS: Final = {"Cel": "°C", "mm[Hg]": "mmHg"}
-_SOURCES: Final = tuple(tuple(INDEX[source] for source in band.sources) for band in BANDS)
 
 
 @dataclass(slots=True)
@@ -71,15 +69,6 @@ def breach(value: float, limit: Limit) -> int:
     if limit.high is not None and value > limit.high:
         return BREACH_HIGH
     return BREACH_LOW if limit.low is not None and value < limit.low else WITHIN
-
-
-def parts(values: list[float]) -> list[int]:
-    """Returns the NEWS2 digits of one reading's trusted values, as `vitals.news2.digits` does of many."""
-    found = []
-    for part, sources in enumerate(_SOURCES):
-        value = next((values[s] for s in sources if values[s] == values[s]), None)
-        found.append(NOT_SCORED if value is None else digit(value, part))
-    return found
 
 
 def show(index: int, value: float) -> str:

@@ -64,8 +64,8 @@ def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
         part = spo2 if k == _SPO2 else marks[:, column]
         total_ += part
         largest = np.maximum(largest, part)
-    calm = marks[:, CALM_NEWS2] == 0
-    rests: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (calm & (total_ < MEDIUM_TOTAL) & (largest < SINGLE_THREE))
+    idle = marks[:, CALM_NEWS2] == 0
+    rests: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (idle & (total_ < MEDIUM_TOTAL) & (largest < SINGLE_THREE))
     return rests
 
 
@@ -91,6 +91,15 @@ class Early:
         bound = BOUNDS[Priority(level_told)]
         text = f"NEWS2 {self.total}, {RISKS[Priority(level_told)]} risk{note}"
         return {"text": text, "value": float(self.total), "limit": bound}
+
+
+def calm(marks: list[int]) -> bool:
+    """Whether all inputs, however old, give no level, so that what is fresh gives none either."""
+    spo2 = CHOICE[marks[SCALE2]][marks[OXYGEN]]
+    parts = [marks[spo2 if k == _SPO2 else column] for k, column in enumerate(SOURCE_COLUMNS)]
+    if marks[OXYGEN] or marks[MIND] > 0 or SINGLE_THREE in parts:
+        return False
+    return sum(parts) < MEDIUM_TOTAL
 
 
 def total(t: int, marks: list[int], pace: list[int]) -> Early:
@@ -119,6 +128,38 @@ def total(t: int, marks: list[int], pace: list[int]) -> Early:
     return Early(_level(sum(fresh) + base, fresh), _level(sum(every) + base, every), sum(fresh) + base, tuple(absent))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A patient's NEWS2 as a page shows it.
+
+    Attributes:
+        total: Total of the inputs that are fresh; with `missing` ones it may be falsely low.
+        risk: "low", "low-medium", "medium" or "high", of that total.
+        ages_s: Age of each input, s; None when it was never there.
+        missing: Inputs that are absent or too old to count; empty when the total is complete.
+    """
+
+    total: int
+    risk: str
+    ages_s: dict[str, int | None]
+    missing: tuple[str, ...]
+
+
+def standing(t: int, marks: list[int], pace: list[int]) -> Standing:
+    """Returns a patient's NEWS2 at a time, with the age of each input.
+
+    Args:
+        t: Time, ms.
+        marks: The patient's row of `State.marks`.
+        pace: The patient's row of `State.pace`.
+    """
+    score = total(t, marks, pace)
+    risk = RISKS[Priority(score.fresh)] if score.fresh else "low"
+    times = dict(zip((*PARTS, "consciousness"), (*pace[SCORED], pace[CHARTED]), strict=True))
+    ages = {name: max(0, seconds(t) - at) if at else None for name, at in times.items()}
+    return Standing(score.total, risk, ages, score.missing)
+
+
 def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Finds the patients whose NEWS2 condition stays at its level with this reading, as `total` and `judge` have it.
 
@@ -143,9 +184,11 @@ def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int3
         counted = np.where(counts, part, np.int8(0))
         carried, fresh = carried + part, fresh + counted
         most, most_fresh = np.maximum(most, part), np.maximum(most_fresh, counted)
-    calm = marks[:, CALM_NEWS2]
+    held_at = marks[:, CALM_NEWS2]
     up, down = _levels(fresh, most_fresh), _levels(carried, most)
-    stays: NDArray[np.bool_] = (marks[:, SCORES] == 0) | ((calm >= 0) & (up <= calm) & ((calm == 0) | (down >= calm)))
+    stays: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (
+        (held_at >= 0) & (up <= held_at) & ((held_at == 0) | (down >= held_at))
+    )
     return stays
 
 

@@ -14,11 +14,14 @@ from vitals.engine import single
 from vitals.engine.quiet import Round, quiet
 from vitals.engine.scribe import Scribe
 from vitals.engine.state import State
+from vitals.engine.stretch import take_quiet
 from vitals.limits import PROFILES, LimitSet
 from vitals.readings import Readings
 
 FEW: Final = 8
 """Fewer readings than this are sooner judged one by one than by NumPy."""
+MANY: Final = 32
+"""From so many readings on, a batch is searched for stretches that are quiet as a whole."""
 CHUNK: Final = 16_384
 """Readings judged at once: their temporaries stay in the processor's cache."""
 
@@ -39,6 +42,8 @@ def judge_all(scribe: Scribe, readings: Readings) -> None:
     """Applies readings in arrival order."""
     rows = _rows(scribe.state, readings)
     limits = _Limits(readings)
+    if len(rows) >= MANY and _repeated(scribe.state, rows):
+        rows = take_quiet(scribe.state, readings, rows, limits.table, scribe.now)
     for index in _rounds(scribe.state, rows):
         for first in range(0, len(index), CHUNK):
             _chunk(scribe, readings, rows, index[first : first + CHUNK], limits)
@@ -56,16 +61,21 @@ def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
     return rows
 
 
+def _repeated(state: State, rows: NDArray[np.int64]) -> bool:
+    """Whether any patient has several readings in the batch."""
+    mine = rows[rows >= 0]
+    place = np.arange(len(mine), dtype=np.int32)
+    state.last[mine] = place
+    return not bool((state.last[mine] == place).all())
+
+
 def _rounds(state: State, rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
     index = np.flatnonzero(rows >= 0)
-    mine = rows[index]
-    place = np.arange(len(index), dtype=np.int32)
-    last = state.last
-    last[mine] = place
-    if (last[mine] == place).all():
+    if len(index) <= 1 or not _repeated(state, rows):
         if len(index):
             yield index
         return
+    mine = rows[index]
     order = np.argsort(mine, kind="stable")
     in_order = mine[order]
     begins = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])

@@ -4,10 +4,11 @@ import math
 
 from vitals.engine import late
 from vitals.engine.apply import Words, apply
-from vitals.engine.bedside import Bedside, about, breach, parts
+from vitals.engine.bedside import Bedside, about, breach
 from vitals.engine.rules import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
 from vitals.engine.scribe import Scribe
 from vitals.limits import Limit
+from vitals.news2 import row_digits
 from vitals.readings import Readings
 from vitals.signs import SUSPECT_BITS, Suspect
 
@@ -53,7 +54,7 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
         codes=codes,
         digits=[breach(v, limit) for v, limit in zip(values, limits, strict=True)],
         limits=limits,
-        parts=parts(trusted),
+        parts=row_digits(trusted),
         live=live,
         blind=words.seen > 0 and t - words.seen > max(BLIND_MS, INTERVALS * words.cadence),
         source=(readings, i),
