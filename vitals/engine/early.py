@@ -85,11 +85,16 @@ class Early:
     total: int
     missing: tuple[str, ...]
 
+    @property
+    def risk(self) -> str:
+        """The chart's risk of this total, which the alarm's level follows a minute later."""
+        return RISKS[Priority(self.fresh)] if self.fresh else "low"
+
     def told(self, level_told: int) -> dict[str, Any]:
         """Returns text, value and limit of an event; what is missing is named, never counted as 0 in silence."""
         note = f", incomplete: without {', '.join(self.missing)}" if self.missing else ""
         bound = BOUNDS[Priority(level_told)]
-        text = f"NEWS2 {self.total}, {RISKS[Priority(level_told)]} risk{note}"
+        text = f"NEWS2 {self.total}, {self.risk} risk{note}"
         return {"text": text, "value": float(self.total), "limit": bound}
 
 
@@ -154,10 +159,9 @@ def standing(t: int, marks: list[int], pace: list[int]) -> Standing:
         pace: The patient's row of `State.pace`.
     """
     score = total(t, marks, pace)
-    risk = RISKS[Priority(score.fresh)] if score.fresh else "low"
     times = dict(zip((*PARTS, "consciousness"), (*pace[SCORED], pace[CHARTED]), strict=True))
     ages = {name: max(0, seconds(t) - at) if at else None for name, at in times.items()}
-    return Standing(score.total, risk, ages, score.missing)
+    return Standing(score.total, score.risk, ages, score.missing)
 
 
 def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int32]) -> NDArray[np.bool_]:
