@@ -1,5 +1,6 @@
 """Keeps the processes of the demo running, as systemd and ECS do elsewhere, and carries out its faults."""
 
+import json
 import logging
 import signal
 import subprocess
@@ -145,7 +146,8 @@ def edge_says(spec: Spec, word: str, folder: Path | None = None) -> str:
 
 def drained(spec: Spec) -> bool:
     """Returns whether Kafka holds all that a gateway's outbox has accepted."""
-    return '"backlog":0' in edge_says(spec, "status").replace(" ", "")
+    backlog = json.loads(edge_says(spec, "status"))["backlog"]
+    return not (backlog["batches"] or backlog["readings"])
 
 
 def wait_for(condition: Callable[[], bool], within_s: float, every_s: float = 1.0) -> bool:

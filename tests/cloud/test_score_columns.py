@@ -1,6 +1,7 @@
 """Spark's columns against the NumPy functions that define them, on a local Spark."""
 
 import json
+import logging
 import math
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ OVERRIDES = (
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
+    # It speaks at the interpreter's end, when nobody listens any more.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     session = (
         SparkSession.builder.master("local[1]")
         .config("spark.ui.enabled", "false")
