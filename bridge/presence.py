@@ -2,7 +2,7 @@
 
 import msgspec
 
-from vitals.status import Health, Status
+from vitals.status import DeviceStatus, Health, Status
 
 
 class Presence:
@@ -23,6 +23,15 @@ class Presence:
 
     def __len__(self) -> int:
         return len(self._heard)
+
+    def gateways(self) -> tuple[DeviceStatus, ...]:
+        """Returns the gateways that this bridge speaks for, as its own status lists them.
+
+        When the bridge is down, these are the gateways that are down with it, whatever other bridges there are.
+        """
+        return tuple(
+            DeviceStatus(device=gateway, health=last.health, t=last.t) for gateway, last in sorted(self._last.items())
+        )
 
     def expect(self, gateway: str, at: float) -> None:
         """Notes a gateway that ought to be there, as a patient is admitted to it."""

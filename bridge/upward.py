@@ -225,7 +225,8 @@ class Upward:
         return Health.SILENT if at - self._deaf_since >= self._settings.status_timeout_s else Health.UP
 
     def _status(self, health: Health, t: int) -> Status:
-        return Status(id=self._settings.bridge, kind="bridge", health=health, t=t, backlog=len(self._open))
+        name, mine = self._settings.bridge, self._presence.gateways()
+        return Status(id=name, kind="bridge", health=health, t=t, backlog=len(self._open), devices=mine)
 
     def close(self, at: float, t: int) -> None:
         """Says goodbye, so that nobody waits for a bridge that was stopped on purpose."""

@@ -54,3 +54,16 @@ def test_a_deaf_bridge_judges_nobody_and_gives_everybody_time_when_it_hears_agai
     presence.listening(True, 60.0)
     assert presence.silent(69.9, 0) == []
     assert [s.id for s in presence.silent(70.0, 0)] == ["gw-1"]
+
+
+def test_a_bridge_lists_the_gateways_that_it_speaks_for() -> None:
+    presence = Presence(timeout_s=10)
+    presence.expect("gw-never-heard", 0)
+    presence.listening(True, 0)
+    presence.heard(Status(id="gw-1", kind="gateway", health=Health.UP, t=5), 1, 5)
+    assert [(d.device, d.health, d.t) for d in presence.gateways()] == [("gw-1", Health.UP, 5)]
+    presence.silent(20, 20_000)
+    assert [(d.device, d.health) for d in presence.gateways()] == [
+        ("gw-1", Health.SILENT),
+        ("gw-never-heard", Health.SILENT),
+    ]
