@@ -17,10 +17,12 @@ from vitals.alarms import AlarmEvent, Kind, Phase, Priority
 from vitals.contacts import Notification
 from vitals.readings import Readings
 from vitals.records import WireError
+from vitals.status import Status
 
 log: Final = logging.getLogger(__name__)
-WATCHED: Final = (topics.VITALS, topics.SCORED, topics.ALARMS, topics.NOTIFICATIONS, topics.REJECTED)
+WATCHED: Final = (topics.VITALS, topics.SCORED, topics.ALARMS, topics.NOTIFICATIONS, topics.REJECTED, topics.STATUS)
 _notification: Final = msgspec.json.Decoder(Notification)
+_status: Final = msgspec.json.Decoder(Status)
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Sight:
     """All that was seen so far.
 
     Attributes:
+        accepted: Readings that each gateway's outbox has accepted, by its own word.
         kafka: Readings in `vitals`.
         scored: Readings in `vitals.scored`.
         latest: Newest event of each alarm, by id.
@@ -39,6 +42,7 @@ class Sight:
         beating: Newest Kafka timestamp in each partition of `vitals.scored`: heartbeats flow before readings do.
     """
 
+    accepted: dict[tuple[str, str], int] = field(default_factory=dict)
     kafka: Seen = field(default_factory=Seen)
     scored: Seen = field(default_factory=Seen)
     latest: dict[str, AlarmEvent] = field(default_factory=dict)
@@ -68,6 +72,10 @@ class Sight:
             self._alarm(alarms.decode(value), stamped)
         elif topic == topics.NOTIFICATIONS:
             self._notification(_notification.decode(value))
+        elif topic == topics.STATUS:
+            status = _status.decode(value)
+            if status.outbox:
+                self.accepted[status.id, status.outbox] = status.accepted
         else:
             self.rejected += 1
 

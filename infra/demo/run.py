@@ -22,7 +22,7 @@ from infra.demo.screen import Message, Screen, View
 from infra.demo.settings import DemoSettings
 from infra.demo.stores import Lake, Outbox, Warehouse
 from infra.demo.supervisor import Supervisor, edge_says, wait_for
-from infra.demo.tally import Identity, accepted, judge
+from infra.demo.tally import Identity, Sent, accepted, judge
 from infra.local.memory import PeakMemory
 from infra.local.ports import HOST, Ports
 from infra.local.process import PartError, Spec, base_env
@@ -206,6 +206,7 @@ class Viewer:
         self._views = 0
         self._objects = 0
         self._rows = 0
+        self._sent = Sent(_ledger(demo.stack))
 
     def look(self) -> View:
         """Returns this moment."""
@@ -216,8 +217,14 @@ class Viewer:
         self._views += 1
         with demo.observer.lock:
             sight = demo.observer.sight
-            hops = {"Kafka": len(sight.kafka), "Spark scored": len(sight.scored), "alarms": sum(sight.started.values())}
-            hops |= {"SNS accepted": len(sight.notifications)}
+            hops = {
+                "devices": self._sent.count(),
+                "gateways": sum(sight.accepted.values()),
+                "Kafka": len(sight.kafka),
+                "Spark scored": len(sight.scored),
+                "alarms": sum(sight.started.values()),
+                "SNS accepted": len(sight.notifications),
+            }
             named = {
                 "Kafka": "sensor_to_kafka",
                 "Spark scored": "sensor_to_scored",
@@ -296,7 +303,7 @@ def reckon(demo: Running, screen: Screen, peak_pss_mb: Callable[[], Mapping[str,
     with demo.observer.lock:
         sight = demo.observer.sight
         counts = reports.Counts(
-            sent=_ledger(demo.stack).read_text().count('"k":"sent"'),
+            sent=Sent(_ledger(demo.stack)).count(),
             scored=len(sight.scored),
             archived=len(lake),
             loaded=warehouse.counts.total(),

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Identity = tuple[str, int, int]
 """(device, boot, seq)"""
@@ -26,6 +27,29 @@ class Seen:
     def repeated(self) -> int:
         """How many times a reading was seen beyond its first."""
         return self.counts.total() - len(self.counts)
+
+
+class Sent:
+    """Counts the readings that devices have sent, in the ledger that they keep of them.
+
+    Args:
+        ledger: The file; it need not be there yet.
+    """
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._read = 0
+        self._count = 0
+
+    def count(self) -> int:
+        """Returns how many readings were sent so far; reads only what is new, up to its last whole line."""
+        if self._ledger.exists():
+            with self._ledger.open("rb") as file:
+                file.seek(self._read)
+                whole = file.read().rpartition(b"\n")[0]
+            self._read += len(whole)
+            self._count += whole.count(b'"k":"sent"')
+        return self._count
 
 
 def accepted(lines: Iterable[str]) -> set[Identity]:

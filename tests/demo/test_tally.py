@@ -1,6 +1,8 @@
 """Counting by identity."""
 
-from infra.demo.tally import Seen, accepted, judge
+from pathlib import Path
+
+from infra.demo.tally import Seen, Sent, accepted, judge
 
 
 def seen(*identities: tuple[str, int, int]) -> Seen:
@@ -25,3 +27,15 @@ def test_a_second_warehouse_row_is_a_duplicate_and_a_second_lake_row_a_repeat() 
     one = ("d", 1, 0)
     verdict = judge({one}, seen(one, one, one), seen(one, one))
     assert (verdict.lost, verdict.duplicated, verdict.lake_repeats) == (0, 1, 2)
+
+
+def test_sent_readings_are_counted_as_the_ledger_grows_whole_lines_alone(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    sent = Sent(ledger)
+    assert sent.count() == 0
+    ledger.write_bytes(b'{"k":"run"}\n{"k":"sent","seq":0}\n{"k":"se')
+    assert sent.count() == 1
+    with ledger.open("ab") as file:
+        file.write(b'nt","seq":1}\n{"k":"ack","seq":0}\n')
+    assert sent.count() == 2
+    assert sent.count() == 2
