@@ -33,7 +33,7 @@ class Beat:
 
 BEATS: Final = (
     Beat("mon-icu-07", "probe-off-and-on", 2, 1),
-    Beat(DESATURATING, "desaturation", 2, 18),
+    Beat(DESATURATING, "desaturation", 2, 24),
     Beat("mon-icu-10", "sepsis", 4, 450),
 )
 CUT_AT_S, CUT_FOR_S = 34.0, 20.0
