@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
-import pyspark
 from py4j.protocol import Py4JError  # type: ignore[import-untyped] # it ships no types
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cloud.archive.write import Progress, Writer, Written
-from cloud.log.connector import connector_options
+from cloud.spark import builder, connector_options
 from vitals import daemon
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("archive")
 WATCH_S: Final = 0.5
-CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
-# The connector's own dependencies that Spark has already, in its own versions.
-EXCLUDED: Final = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
 RECORDS_PER_BATCH: Final = 500
 """Kafka records in one Arrow batch; each may hold a thousand readings."""
 
@@ -60,31 +56,16 @@ def open_session(settings: "Settings") -> SparkSession:
     Raises:
         SparkEndedError: Java is missing, or the connector could not be fetched.
     """
-    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every call
     # Workers must be this interpreter, which has pyarrow, and not whichever python3 comes first.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = (
-        SparkSession.builder.appName("wardwatch-archive")
-        .master(settings.archive_master)
-        .config("spark.driver.memory", settings.archive_memory)
+    start = (
+        builder("archive", master=settings.archive_master, memory=settings.archive_memory, jars=settings.archive_jars)
         # The JVM only moves bytes from Kafka to Python: compiled lightly it starts sooner.
         .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.log.structuredLogging.enabled", "true")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.adaptive.enabled", "false")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", RECORDS_PER_BATCH)
     )
-    if settings.archive_jars:
-        builder = builder.config("spark.jars", ",".join(settings.archive_jars))
-    else:
-        packages = f"{CONNECTOR}:{pyspark.__version__}"
-        builder = builder.config("spark.jars.packages", packages).config("spark.jars.excludes", EXCLUDED)
     try:
-        session = builder.getOrCreate()
+        session = start.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         remedy = "It needs Java 17 or newer and ARCHIVE_JARS, or Maven Central"
         raise SparkEndedError(f"Spark did not start: {error}. {remedy}", status=2) from error

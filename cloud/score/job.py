@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pyspark
 from py4j.protocol import Py4JError  # type: ignore[import-untyped] # py4j ships no types
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from cloud.log.connector import connector_options
 from cloud.score.columns import score
 from cloud.settings import Kafka
+from cloud.spark import builder, connector_options
 from vitals import daemon, topics
 from vitals.settings import setting
 
@@ -30,9 +29,6 @@ MICRO_BATCH: Final = "micro-batch"
 MIN_BATCH_S: Final = 5
 """Spark refuses shorter real-time batches."""
 WATCH_S: Final = 0.5
-CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
-# The connector's own dependencies that Spark has already, in its own versions.
-EXCLUDED: Final = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,26 +60,13 @@ def open_session(settings: Score) -> SparkSession:
     Raises:
         PySparkRuntimeError: Java is missing, or the connector could not be fetched.
     """
-    builder = (
-        SparkSession.builder.appName("wardwatch-score")
-        .master(settings.score_master or f"local[{settings.partitions}]")
-        .config("spark.driver.memory", settings.score_memory)
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.log.structuredLogging.enabled", "true")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.adaptive.enabled", "false")
-    )
-    if settings.score_jars:
-        builder = builder.config("spark.jars", ",".join(settings.score_jars))
-    else:
-        packages = f"{CONNECTOR}:{pyspark.__version__}"
-        builder = builder.config("spark.jars.packages", packages).config("spark.jars.excludes", EXCLUDED)
-    session = builder.getOrCreate()
+    session = builder(
+        "score",
+        master=settings.score_master or f"local[{settings.partitions}]",
+        memory=settings.score_memory,
+        jars=settings.score_jars,
+    ).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    logging.getLogger("py4j").setLevel(logging.WARNING)
     return session
 
 

@@ -20,7 +20,7 @@ from cloud.archive.write import Progress, Writer, Written
 from cloud.lake import LakeError, Store, manifest_names, open_lake, read_manifest
 from cloud.lake.objects import from_parquet
 from cloud.lake.tables import TABLES
-from cloud.log.connector import connector_options
+from cloud.spark import connector_options
 from vitals import alarms, topics
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Channel, Notification

@@ -1,0 +1,61 @@
+"""Spark, as every job starts it and as it reaches Kafka: on loopback alone, without its web page."""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import pyspark
+from pyspark.sql import SparkSession
+
+from cloud.settings import Kafka
+
+CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
+# The connector's own dependencies that Spark has already, in its own versions.
+EXCLUDED: Final = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
+
+
+def builder(name: str, *, master: str, memory: str, jars: Sequence[str]) -> SparkSession.Builder:
+    """Returns what starts a job's session.
+
+    Args:
+        name: The job.
+        master: Spark master.
+        memory: Heap of the driver, as Spark writes it.
+        jars: Paths of the Kafka connector's jars; none: fetched from Maven Central.
+    """
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every call
+    start = (
+        SparkSession.builder.appName(f"wardwatch-{name}")
+        .master(master)
+        .config("spark.driver.memory", memory)
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.log.structuredLogging.enabled", "true")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.adaptive.enabled", "false")
+    )
+    if jars:
+        return start.config("spark.jars", ",".join(jars))
+    packages = f"{CONNECTOR}:{pyspark.__version__}"
+    return start.config("spark.jars.packages", packages).config("spark.jars.excludes", EXCLUDED)
+
+
+def connector_options(settings: Kafka) -> dict[str, str]:
+    """Returns the connector's options of address and security, in Java's names."""
+    options = {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "kafka.security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_sasl_mechanism:
+        module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        user, password = (
+            json.dumps(word or "") for word in (settings.kafka_sasl_username, settings.kafka_sasl_password)
+        )
+        login = f"org.apache.kafka.common.security.{module} required username={user} password={password};"
+        options |= {"kafka.sasl.mechanism": settings.kafka_sasl_mechanism, "kafka.sasl.jaas.config": login}
+    if settings.kafka_ca:
+        options |= {"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": str(settings.kafka_ca)}
+    return options
