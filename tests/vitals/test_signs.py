@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import edge
 import vitals
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Sign, Suspect
 
@@ -16,6 +17,7 @@ ETCO2 = (
 USE = """
 import json
 import numpy as np
+from edge import filter as artefacts
 from vitals import batches, engine, frames, limits, readings, records
 from vitals.limits import Limit, profile, with_overrides
 from vitals.scoring import breach, pack, unpack
@@ -24,6 +26,16 @@ from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Suspect
 assert FIELDS[-1] == "etco2" and len(FIELDS) == 9
 frame = frames.decode(json.dumps({"boot": 1, "seq": 0, "t": 1, "etco2": 60, "off": ["hr"]}).encode())
 assert frame.values[INDEX["etco2"]] == 60
+
+column = INDEX["etco2"]
+history = np.full((1, artefacts.COLUMNS, 9), np.nan)
+seen = [(40, Suspect.NONE), (0, Suspect.DROPOUT), (900, Suspect.IMPLAUSIBLE), (41, Suspect.NONE)]
+for k, (sent, code) in enumerate(seen):
+    values = np.full((1, 9), np.nan)
+    values[0, column] = sent
+    t, off, adult = np.array([1_763_812_800_000 + 1000 * k]), np.zeros((1, 9), dtype=bool), np.array([0])
+    values, codes, history = artefacts.clean(history, t, values, off, adult)
+    assert codes[0, column] == code, (sent, codes)
 
 own = with_overrides(profile("adult"), {"etco2": Limit(15, 25, 50, 70, 10, 2)})
 assert limits.from_wire(own.wire()) == own
@@ -60,13 +72,15 @@ print("etco2 flows")
 """
 
 
-def test_a_new_sign_is_one_entry_and_is_then_decoded_scored_alarmed_and_encoded(tmp_path: Path) -> None:
+def test_a_new_sign_is_one_entry_and_is_then_decoded_filtered_scored_alarmed_and_encoded(tmp_path: Path) -> None:
     package = tmp_path / "vitals"
-    shutil.copytree(Path(vitals.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in (vitals, edge):
+        source = Path(str(part.__file__)).parent
+        shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     signs = package / "signs.py"
-    source = signs.read_text()
-    assert source.count(")\nFIELDS") == 1
-    signs.write_text(source.replace(")\nFIELDS", ETCO2))
+    table = signs.read_text()
+    assert table.count(")\nFIELDS") == 1
+    signs.write_text(table.replace(")\nFIELDS", ETCO2))
     done = subprocess.run(  # noqa: S603 - this test's own program
         [sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
