@@ -30,12 +30,13 @@ from vitals.news2 import OXYGEN_SCORE, PART_INDEX, spo2_part
 
 SINGLE_THREE, MEDIUM_TOTAL, HIGH_TOTAL = 3, 5, 7
 _FIXED: Final = {name: PART_INDEX[name] for name in PARTS if name != "spo2"}
-_SPO2: Final = PARTS.index("spo2")
+_SPO2, _SBP, _TEMP = PARTS.index("spo2"), PARTS.index("sbp"), PARTS.index("temp")
 SPO2_CHOICE: Final = np.array(
     [[spo2_part(scale2=bool(scale2), oxygen=bool(oxygen)) for oxygen in (0, 1)] for scale2 in (0, 1)], dtype=np.intp
 )
 MIND_SCORE: Final = 3
 SOURCE_COLUMNS: Final = tuple(_FIXED.get(name, PART_INDEX["spo2_scale1"]) for name in PARTS)
+_COLUMNS: Final = np.array(SOURCE_COLUMNS, dtype=np.intp)
 CHOICE: Final = tuple(map(tuple, SPO2_CHOICE.tolist()))
 BOUNDS: Final = {Priority.LOW: None, Priority.MEDIUM: float(MEDIUM_TOTAL), Priority.HIGH: float(HIGH_TOTAL)}
 CALM_NEWS2: Final = CALM.start + NEWS2
@@ -174,29 +175,25 @@ def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int3
     """
     now = t // 1000 - SINCE_2020_S
     continuous = np.maximum(FRESH_MS, 2 * pace[:, CADENCE].astype(np.int64))
-    spot = np.full(len(t), FRESH_SPOT_MS)
-    horizon = (continuous, continuous, np.maximum(continuous, 2 * pace[:, CUFF].astype(np.int64)), continuous, spot)
+    horizon = np.repeat(continuous[:, None], len(PARTS), axis=1)
+    horizon[:, _SBP] = np.maximum(continuous, 2 * pace[:, CUFF].astype(np.int64))
+    horizon[:, _TEMP] = FRESH_SPOT_MS
+    parts = marks[:, _COLUMNS]
+    parts[:, _SPO2] = marks[np.arange(len(t)), SPO2_CHOICE[marks[:, SCALE2], marks[:, OXYGEN]]]
+    counted = np.where((now[:, None] - pace[:, SCORED]) * 1000 <= horizon, parts, np.int8(0))
     mind = np.where(marks[:, MIND] > 0, np.int8(MIND_SCORE), np.int8(0))
-    carried, most = mind + marks[:, OXYGEN] * np.int8(OXYGEN_SCORE), mind
-    most_fresh = np.where((now - pace[:, CHARTED]) * 1000 <= FRESH_SPOT_MS, mind, np.int8(0))
-    fresh = most_fresh + marks[:, OXYGEN] * np.int8(OXYGEN_SCORE)
-    for k, column in enumerate(SOURCE_COLUMNS):
-        part = marks[:, column]
-        if k == _SPO2:
-            part = marks[np.arange(len(t)), SPO2_CHOICE[marks[:, SCALE2], marks[:, OXYGEN]]]
-        counts = (now - pace[:, SCORED.start + k]) * 1000 <= horizon[k]
-        counted = np.where(counts, part, np.int8(0))
-        carried, fresh = carried + part, fresh + counted
-        most, most_fresh = np.maximum(most, part), np.maximum(most_fresh, counted)
+    mind_counted = np.where((now - pace[:, CHARTED]) * 1000 <= FRESH_SPOT_MS, mind, np.int8(0))
+    base = marks[:, OXYGEN] * np.int8(OXYGEN_SCORE)
+    up = _levels(counted.sum(axis=1) + mind_counted + base, np.maximum(counted.max(axis=1), mind_counted))
+    down = _levels(parts.sum(axis=1) + mind + base, np.maximum(parts.max(axis=1), mind))
     held_at = marks[:, CALM_NEWS2]
-    up, down = _levels(fresh, most_fresh), _levels(carried, most)
     stays: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (
         (held_at >= 0) & (up <= held_at) & ((held_at == 0) | (down >= held_at))
     )
     return stays
 
 
-def _levels(total_: NDArray[np.int8], largest: NDArray[np.int8]) -> NDArray[np.int8]:
+def _levels(total_: NDArray[np.int64], largest: NDArray[np.int8]) -> NDArray[np.int8]:
     levels = (largest >= SINGLE_THREE).astype(np.int8)
     levels[total_ >= MEDIUM_TOTAL] = Priority.MEDIUM
     levels[total_ >= HIGH_TOTAL] = Priority.HIGH
