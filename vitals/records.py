@@ -15,7 +15,6 @@ from vitals.limits import from_wire
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings, text
 from vitals.signs import FIELDS, SIGNS
 
-RECORD_FIELDS: Final = (*TEXT_COLUMNS, *INTEGER_COLUMNS, *FIELDS, "limit_sets")
 MAX_READINGS: Final = 1000
 """The most readings one record holds: a consumer's memory per record stays bounded."""
 

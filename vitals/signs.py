@@ -58,7 +58,6 @@ SIGNS: Final[tuple[Sign, ...]] = (
 )
 FIELDS: Final[tuple[str, ...]] = tuple(sign.field for sign in SIGNS)
 INDEX: Final[dict[str, int]] = {field: i for i, field in enumerate(FIELDS)}
-BLOOD_PRESSURE_PANEL_LOINC: Final = "85354-9"
 
 
 class Suspect(IntEnum):

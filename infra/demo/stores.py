@@ -1,7 +1,7 @@
 """What the lake and the warehouse hold, asked of themselves: manifests and Parquet, SQL, and the outbox queue."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import boto3
@@ -28,6 +28,7 @@ class Lake:
     """
 
     url: str
+    _known: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def objects(self) -> int:
         """Returns how many objects the committed manifests of all topics name."""
@@ -48,10 +49,12 @@ class Lake:
         folder = fs.FileSelector(f"{root}/{topic}/_manifests", allow_not_found=True)
         found = []
         for info in files.get_file_info(folder):
-            with files.open_input_file(info.path) as file:
-                manifest = json.loads(file.read())
-            if not manifest.get("supersedes"):
-                found.append(manifest)
+            # A manifest never changes once it is there, so each is fetched once however often the lake is asked.
+            if info.path not in self._known:
+                with files.open_input_file(info.path) as file:
+                    self._known[info.path] = json.loads(file.read())
+            if not self._known[info.path].get("supersedes"):
+                found.append(self._known[info.path])
         return found
 
 

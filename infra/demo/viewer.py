@@ -24,6 +24,7 @@ class Viewer:
         self._views = 0
         self._objects = 0
         self._rows = 0
+        self._lake = Lake(demo.stack.env()["LAKE"])
         self._sent = Sent(ledger(demo.stack))
 
     def look(self) -> View:
@@ -59,6 +60,6 @@ class Viewer:
         # Before the first commit, and while a fault has them down, the last known figures stand.
         try:
             self._rows = Warehouse(env["WAREHOUSE"]).rows()
-            self._objects = Lake(env["LAKE"]).objects()
+            self._objects = self._lake.objects()
         except (psycopg.Error, OSError) as error:
             log.debug("lake or warehouse not counted: %s", error)

@@ -109,9 +109,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def _row(name: str, value: float, unit: str, goal: float, better: str, note: str) -> dict[str, Any]:  # noqa: PLR0917 - the fields of a row, in its order
-    held = value >= goal if better == "higher" else value <= goal
-    row = {"name": name, "value": round(value, 1), "unit": unit, "goal": goal, "better": better}
-    return row | {"held": held, "note": note}
+    return {"name": name, "value": round(value, 1), "unit": unit, "goal": goal, "better": better, "note": note}
 
 
 if __name__ == "__main__":
