@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SHARED ?= ../shared
 export DURATION REPORT FAULTS ONLY VAR PORT_BASE
 
-.PHONY: help setup demo test check bench verify faults clean
+.PHONY: help setup demo test check bench peers verify faults clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -18,11 +18,13 @@ test: setup ## all tests
 check: setup ## lint, types, import rules, docs and hazards
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
 bench: setup ## measure, into bench.json: ONLY=state
-	@$(PY) -m infra.bench
+	@$(PY) -m infra.bench bench
+peers: setup ## the same work through others and through ours, into peers.json: ONLY=bridge
+	@$(PY) -m infra.bench peers
 verify: setup ## check against recordings and reference documents: SHARED=../shared
 	@$(PY) -m infra.verify $(SHARED)
-faults: setup ## the demo with every process killed once, into faults.json
-	@DURATION=$(or $(DURATION),120) FAULTS=1 REPORT=faults.json $(PY) -m infra.demo
+faults: setup ## storms of kills, cuts and bad input, into faults.json: ONLY=edge
+	@$(PY) -m infra.bench faults
 clean: ## end what runs here and remove what was made, but the shared cache
 	@test ! -x $(PY) || $(PY) -m infra.local down
-	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json report.json faults.json
+	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json peers.json faults.json report.json

@@ -1,7 +1,12 @@
-"""`make bench [ONLY=part]`: runs the benchmarks in `tests/bench`, writes `bench.json` and prints a table.
+"""Measures: `make bench`, `make peers` and `make faults`, each with `[ONLY=part]`.
 
-Each `tests/bench/bench_{part}.py` has `rows()`, which measures and returns dictionaries of name, value, unit, goal,
-better ("lower" or "higher") and note. A goal that is missed is printed and fails nothing.
+- `bench`: the speed, memory and size of our own parts, from `tests/bench`;
+- `peers`: the same work through another program and through ours, interleaved, from `tests/peers`;
+- `faults`: storms of kills, cuts and bad input under load, with what was lost, from `tests/faults`.
+
+Each file `{kind}_{part}.py` in such a folder has `rows()`, which measures and returns dictionaries of name, value,
+unit, goal (or None), better ("lower" or "higher") and note. They are printed as a table and written to `{kind}.json`.
+A goal that is missed is printed and fails nothing, but a storm's: `make faults` fails for a row that does not hold.
 """
 
 import importlib.util
@@ -15,22 +20,21 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-FOLDER: Final = ROOT / "tests" / "bench"
-RESULT: Final = Path("bench.json")
+KINDS: Final = ("bench", "peers", "faults")
 
 
-def parts() -> list[str]:
-    """Returns the parts that have benchmarks."""
-    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
+def parts(kind: str) -> list[str]:
+    """Returns the parts that have measurements of a kind."""
+    return sorted(path.stem.removeprefix(f"{kind}_") for path in (ROOT / "tests" / kind).glob(f"{kind}_*.py"))
 
 
-def measure(part: str) -> list[dict[str, Any]]:
-    """Runs one part's benchmarks.
+def measure(kind: str, part: str) -> list[dict[str, Any]]:
+    """Runs one part's measurements.
 
     Returns:
         Its rows, each with `held`: whether the goal was met.
     """
-    path = FOLDER / f"bench_{part}.py"
+    path = ROOT / "tests" / kind / f"{kind}_{part}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded")
@@ -59,18 +63,18 @@ def table(rows: list[dict[str, Any]]) -> Table:
     return shown
 
 
-def main() -> int:
-    """Measures the parts that `ONLY` names, or all."""
-    only = os.environ.get("ONLY", "")
-    chosen = [part for part in parts() if not only or part == only]
-    if not chosen:
-        sys.stderr.write(f"ONLY={only} names no benchmark; there are {', '.join(parts())}\n")
-        return 1
-    rows = [row for part in chosen for row in measure(part)]
-    RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+def main(arguments: list[str]) -> int:
+    """Measures the parts that `ONLY` names, or all, of the kind that the argument names."""
+    kind, only = (arguments or ["bench"])[0], os.environ.get("ONLY", "")
+    chosen = [part for part in parts(kind) if not only or part == only]
+    if kind not in KINDS or not chosen:
+        sys.stderr.write(f"ONLY={only} names nothing for make {kind}; there are {', '.join(parts(kind))}\n")
+        return 2
+    rows = [row for part in chosen for row in measure(kind, part)]
+    Path(f"{kind}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
-    return 0
+    return int(kind == "faults" and not all(row["held"] for row in rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
