@@ -17,6 +17,7 @@ import msgspec
 
 from edge import show
 from edge.bedside import MqttBedside
+from edge.canary import Canary
 from edge.gateway import Gateway, down
 from edge.metrics import Metrics
 from edge.outbox import open_outbox
@@ -72,9 +73,26 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
         )
         gateway = Gateway(settings, outbox, [bedside], bedside, metrics=metrics, now_ms=daemon.now_ms)
         will = msgspec.json.encode(offline(settings.gateway, now))
-        gateway.run(Uplink(settings, will, gateway.inbox.put), stop)
+        with _canary(settings):
+            gateway.run(Uplink(settings, will, gateway.receive), stop)
     finally:
         outbox.close()
+
+
+@contextmanager
+def _canary(settings: Settings) -> Iterator[None]:
+    """Has the gateway's canary sing meanwhile, where there is to be one."""
+    if not settings.canary_s:
+        yield
+        return
+    canary = Canary(
+        settings.device_broker, settings.gateway, settings.canary_s, settings.device_user, settings.device_password
+    )
+    canary.start()
+    try:
+        yield
+    finally:
+        canary.stop()
 
 
 @contextmanager

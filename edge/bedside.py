@@ -2,18 +2,17 @@
 
 import logging
 import threading
-from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.driver import Deliver, Delivery, Presence, Pressed
+from edge.wire import BulkClient
 from vitals import topics
 from vitals.daemon import now_ms
 
@@ -23,6 +22,8 @@ SESSION_S: Final = 7 * 86_400
 """How long the broker keeps for a gateway that is away."""
 WINDOW: Final = 2_000
 """Readings taken but not yet committed; bounds memory, and lets commits be shared."""
+MAX_PACKET_BYTES: Final = 1_048_576
+"""What is larger the broker drops; what is smaller and no reading is refused with its reason."""
 KEEPALIVE_S: Final = 30
 
 
@@ -41,13 +42,11 @@ class MqttBedside:
         parts = urlsplit(url)
         self._url = url
         self._address = parts.hostname or "localhost", parts.port or 1883
-        self._connections = 0
+        self._connection = object()
         self._lock = threading.Lock()
         self._lights: dict[str, bytes] = {}
         self._deliver: Deliver = _nobody
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id=gateway, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
-        )
+        self._client = BulkClient(gateway, self._take)
         self._client.username_pw_set(user, password)
         self._client.reconnect_delay_set(1, 10)
         self._client.max_inflight_messages_set(1_000)
@@ -63,6 +62,7 @@ class MqttBedside:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
         properties.SessionExpiryInterval = SESSION_S
         properties.ReceiveMaximum = WINDOW
+        properties.MaximumPacketSize = MAX_PACKET_BYTES
         host, port = self._address
         self._client.connect_async(host, port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties)
         self._client.loop_start()
@@ -83,7 +83,7 @@ class MqttBedside:
         if reason.is_failure:
             log.error("the device broker refuses us: %s", reason, extra={"data": {"broker": self._url}})
             return
-        self._connections += 1
+        self._connection = object()
         options = SubscribeOptions(qos=1)
         filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
         client.subscribe([(name, options) for name in filters])
@@ -112,26 +112,33 @@ class MqttBedside:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
         log.warning("disconnected from the device broker: %s", reason, extra={"data": {"broker": self._url}})
 
+    def _take(self, topic: bytes, payload: bytes, mid: int) -> bool:
+        """Takes a reading as it comes off the socket; everything else is paho's."""
+        if not (topic.startswith(b"devices/") and topic.endswith(b"/vitals")):
+            return False
+        try:
+            device = topic[len(b"devices/") : -len(b"/vitals")].decode()
+        except UnicodeDecodeError:
+            return False
+        self._deliver(Delivery(device, payload, now_ms(), self._acknowledge, (self._connection, mid)))
+        return True
+
     def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
-        arrived = now_ms()
-        payload = bytes(message.payload)
-        place, name, kind = message.topic.split("/")
-        if kind == "vitals":
-            ack = partial(self._ack, self._connections, message.mid)
-            self._deliver(Delivery(name, payload, arrived, ack))
-            return
-        if place == "beds":
-            if not message.retain:  # a button's press is not a state
-                self._deliver(Pressed(name, payload))
-        else:
-            self._deliver(Presence(name, payload == b"online"))
         if message.qos:
             client.ack(message.mid, message.qos)
+        try:
+            place, name, kind = message.topic.split("/")
+        except (ValueError, UnicodeDecodeError):
+            return
+        if place == "beds" and kind == "ack":
+            if not message.retain:  # a button's press is not a state
+                self._deliver(Pressed(name, bytes(message.payload)))
+        elif kind == "status":
+            self._deliver(Presence(name, message.payload == b"online"))
 
-    def _ack(self, connection: int, mid: int) -> None:
+    def _acknowledge(self, receipts: list[tuple[object, int]]) -> None:
         # After a reconnection the broker sends again what was not acknowledged; the number may mean another message.
-        if connection == self._connections:
-            self._client.ack(mid, 1)
+        self._client.acknowledge([mid for connection, mid in receipts if connection is self._connection])
 
 
 def _nobody(_item: Delivery | Presence | Pressed) -> None:

@@ -5,10 +5,13 @@ So a reading "from the future" shows a fast clock at once. A slow clock shows on
 several readings; a late burst, whose delay shrinks with each reading, keeps its older times.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vitals.readings import Readings
 
 JUMP_MS: Final = 5_000
 """A clock whose error changes by more than this is not believed for that reading."""
@@ -70,6 +73,12 @@ def rebased(rows: Rows, jump_ms: int) -> Rows:
     for column in (OFFSET, LOW, HIGH):
         after[known, column] += jump_ms
     return after
+
+
+def rebase(readings: Readings, jump_ms: int) -> Readings:
+    """Returns readings with the times that were stamped before the gateway's clock was set moved by its jump."""
+    shift = np.where(readings.t_gw < SET_MS, jump_ms, 0)
+    return replace(readings, t=readings.t + shift, t_gw=readings.t_gw + shift) if shift.any() else readings
 
 
 def _first_guess(rows: Rows, error: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

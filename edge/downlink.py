@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from edge.local import LocalAlarms
 from edge.metrics import Metrics
 from edge.outbox import Outbox
+from edge.recall import ROSTER, resumed
 from edge.report import Reporter
 from edge.roster import Book, StaleRosterError, nobody, updated
+from edge.tidings import Tidings
 from edge.uplink import Down
 from vitals.actions import Action
 from vitals.batches import Confirmed
@@ -18,24 +19,12 @@ from vitals.status import Heartbeat
 
 log = logging.getLogger(__name__)
 
-ROSTER: Final = "roster"
-ENGINE: Final = "engine"
-CLOCKS: Final = "clocks"
-POSITION: Final = "position"
-
 
 class ToKeep(NamedTuple):
-    """What a message asks the outbox to do: delete confirmed batches, keep a roster."""
+    """What a message asks the outbox to do: forget confirmed batches, keep a roster."""
 
     confirmed: tuple[tuple[int, int], ...] = ()
     roster: bytes | None = None
-
-
-class Position(msgspec.Struct, frozen=True):
-    """How far the kept snapshot of the engine has seen: batch and journal row."""
-
-    n: int = 0
-    journal: int = 0
 
 
 class Downlink:
@@ -45,12 +34,15 @@ class Downlink:
         gateway: Gateway id.
         outbox: Where roster and engine were kept.
         reporter: Told of heartbeats and confirmations.
+        tidings: Told of our own actions that the log holds.
         metrics: What is counted.
         now: UTC epoch ms.
     """
 
-    def __init__(self, gateway: str, outbox: Outbox, reporter: Reporter, metrics: Metrics, now: int) -> None:
-        self._outbox, self._reporter, self._metrics = outbox, reporter, metrics
+    def __init__(
+        self, gateway: str, outbox: Outbox, reporter: Reporter, tidings: Tidings, *, metrics: Metrics, now: int
+    ) -> None:
+        self._outbox, self._reporter, self._tidings, self._metrics = outbox, reporter, tidings, metrics
         self.book = _kept_roster(gateway, outbox)
         self.local = resumed(outbox, self.book, now)
         self._handlers: dict[str, Callable[[bytes, int], ToKeep]] = {
@@ -82,6 +74,8 @@ class Downlink:
 
     def _action(self, payload: bytes, now: int) -> ToKeep:
         action = msgspec.json.decode(payload, type=Action)
+        if self._tidings.known(action.id):
+            return ToKeep()
         if action.alarm is None or not self._reporter.own.acknowledge(action.alarm):
             self.local.act(action, now)
         return ToKeep()
@@ -106,26 +100,3 @@ def _kept_roster(gateway: str, outbox: Outbox) -> Book:
     except ValueError as error:
         log.error("the kept roster cannot be used: %s; every device is on nobody until one arrives", error)
         return nobody(gateway)
-
-
-def resumed(outbox: Outbox, book: Book, now: int) -> LocalAlarms:
-    """Returns the local alarms as they were: the kept snapshot, and every reading accepted after it."""
-    snapshot = outbox.load(ENGINE)
-    position = msgspec.json.decode(outbox.load(POSITION) or b"{}", type=Position)
-    local = LocalAlarms.begin(book, snapshot, now)
-    newest = outbox.last_number()
-    for readings in outbox.sealed_readings(position.n):
-        local.advance(readings, int(readings.t_gw.max()))
-    # Row numbers of the journal begin anew with each batch.
-    for readings in outbox.open_readings(position.journal if newest == position.n else 0):
-        local.advance(readings, int(readings.t_gw.max()))
-    return local
-
-
-def keep(outbox: Outbox, local: LocalAlarms, clocks: bytes) -> int:
-    """Keeps the engine's state, inside a transaction; returns the newest batch that it has seen."""
-    n = outbox.last_number()
-    outbox.save(ENGINE, local.snapshot())
-    outbox.save(CLOCKS, clocks)
-    outbox.save(POSITION, msgspec.json.encode(Position(n, outbox.last_row())))
-    return n

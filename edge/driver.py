@@ -1,7 +1,8 @@
 """The seam for hardware: a driver hands over what devices sent. MQTT is one; docs/edge-driver.md shows another."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
 
 
 class Delivery(NamedTuple):
@@ -11,13 +12,15 @@ class Delivery(NamedTuple):
         device: Device id, as the transport vouches for it; never taken from the message.
         payload: The message, in the form of `vitals.frames`.
         t_gw: Arrival, UTC epoch ms.
-        ack: Called once the message is safe in the outbox (or refused for good); until then the sender keeps it.
+        ack: Called with the receipts of messages that are safe (or refused for good); until then the sender keeps them.
+        receipt: What `ack` is to be given for this one.
     """
 
     device: str
     payload: bytes
     t_gw: int
-    ack: Callable[[], None]
+    ack: Callable[[list[Any]], None]
+    receipt: Any = None
 
 
 class Presence(NamedTuple):
@@ -53,3 +56,9 @@ class Lights(Protocol):
 
     def show(self, bed: str, signal: bytes) -> None:
         """Shows a bed's signal until the next one; kept across a restart of whatever shows it."""
+
+
+def acknowledge(deliveries: Iterable[Delivery]) -> None:
+    """Tells each driver, in one call for all that are next to each other, what is safe."""
+    for ack, group in groupby(deliveries, key=lambda delivery: delivery.ack):
+        ack([delivery.receipt for delivery in group])

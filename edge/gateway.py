@@ -10,54 +10,44 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from threading import Event
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from edge import clock, health
 from edge.acceptance import Acceptance, accepted_so_far
-from edge.downlink import CLOCKS, Downlink
+from edge.downlink import Downlink
 from edge.driver import Delivery, Driver, Lights, Presence, Pressed
 from edge.inbox import Inbox
-from edge.intake import Intake, kind_of
+from edge.intake import Heard, Intake
 from edge.local import Signal, signal
 from edge.metrics import Metrics
 from edge.outbox import Outbox
-from edge.report import Reporter, offline, suspects
+from edge.recall import MEMORY, unseen
+from edge.reception import Reception
+from edge.report import Reporter, offline
 from edge.sender import Sender
 from edge.settings import Settings
-from edge.uplink import Down, Link
-from vitals import daemon, scoring
+from edge.tidings import Tidings
+from edge.triage import Triage
+from edge.unset import Boot, this_boot
+from edge.uplink import Down, Link, Up
+from edge.waiting import TRIMMED
+from vitals import daemon
 from vitals import readings as columns
-from vitals.readings import Readings
-from vitals.status import Rejected
 
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 0.1
-GROUP: Final = 2_000
-"""The most messages of one commit."""
+ENOUGH: Final = 1_000
+"""So many messages do not wait for more."""
 SECOND_S: Final = 1.0
-TRIM_TO: Final = 0.95
-TRIMMED: Final = "trimmed"
-"""Key under which the outbox counts what was dropped."""
+DRAIN_TICK_S: Final = 0.02
 RETRY_S: Final = 1.0
 """Pause after a commit that failed."""
+STEP_MS: Final = 1_000
+"""A wall clock that moves this far against the monotonic one was set."""
 
-Item = Delivery | Presence | Pressed | Link | Down
-
-
-class Up(Protocol):
-    """The uplink, as the loop needs it."""
-
-    def start(self) -> None:
-        """Begins to connect."""
-
-    def publish(self, name: str, payload: bytes) -> None:
-        """Publishes to one of `topics.UP`."""
-
-    def stop(self, goodbye: bytes, timeout_s: float) -> None:
-        """Publishes a last status, and disconnects."""
+Item = Heard | Presence | Pressed | Link | Down
 
 
 class Gateway:
@@ -70,6 +60,7 @@ class Gateway:
         lights: Where alarms are shown.
         metrics: What is counted.
         now_ms: Wall clock, UTC epoch ms.
+        boot: Tells the machine's boot, given the wall clock.
     """
 
     def __init__(
@@ -81,24 +72,45 @@ class Gateway:
         *,
         metrics: Metrics,
         now_ms: Callable[[], int],
+        boot: Callable[[int], Boot] = this_boot,
     ) -> None:
         now = now_ms()
         self._settings, self._outbox, self._drivers, self._lights = settings, outbox, drivers, lights
         self._metrics, self._now_ms = metrics, now_ms
-        self.inbox: Inbox[Item] = Inbox()
+        self._triage = Triage()
+        self._linger_s = settings.commit_linger_ms / 1000
+        self.inbox: Inbox[Item] = Inbox(ENOUGH)
         ledger = accepted_so_far(outbox)
-        self._intake = Intake(settings.gateway, ledger, outbox.load(CLOCKS))
-        self._reporter = Reporter(settings, now)
+        self._intake = Intake(settings.gateway, ledger, outbox.load(MEMORY))
+        self._tidings = Tidings()
+        self._reporter = Reporter(settings, metrics, now)
         self._reporter.trimmed = int(outbox.load(TRIMMED) or b"0")
-        self._down = Downlink(settings.gateway, outbox, self._reporter, metrics, now)
+        self._down = Downlink(settings.gateway, outbox, self._reporter, self._tidings, metrics=metrics, now=now)
         self._local = self._down.local
-        self._acceptance = Acceptance(settings, outbox, ledger, self._local, self._intake.clocks, metrics=metrics)
-        self._sender = Sender(settings.backlog_per_s, outbox.after)
+        for readings in unseen(outbox):
+            self._intake.replay(readings, self._down.book)
+        self._acceptance = Acceptance(
+            settings, outbox, ledger, self._local, self._intake.memory, metrics=metrics, boot=boot(now), now=now
+        )
+        self._sender = Sender(settings.backlog_per_s, self._acceptance.waiting.after)
+        self._reception = Reception(
+            self._intake, self._triage, self._local, self._acceptance, self._reporter, self._tidings
+        )
+        self._reception.place(self._down.book)
         self._up = False
         self._clock = now, time.monotonic()
         self._second_at = self._status_at = self._retry_at = 0.0
         if outbox.set_aside is not None:
             self._reporter.own.judge(health.REPLACED, True, now)
+
+    def receive(self, item: Delivery | Presence | Pressed | Link | Down) -> None:
+        """Takes what drivers and the uplink have; safe from any thread."""
+        if isinstance(item, Delivery):
+            heard, hurries = self._triage.hear(item)
+            self.inbox.put(heard, hurries=hurries or not self._linger_s)
+        else:
+            # A confirmation or a heartbeat makes nothing go sooner.
+            self.inbox.put(item, hurries=not (isinstance(item, Down) and item.name in {"confirmed", "heartbeat"}))
 
     def run(self, uplink: Up, stop: Event) -> None:
         """Runs until the event is set, then drains.
@@ -108,7 +120,7 @@ class Gateway:
         """
         uplink.start()
         for driver in self._drivers:
-            driver.start(self.inbox.put)
+            driver.start(self.receive)
         daemon.notify("READY=1")
         log.info("gateway up", extra={"data": {"gateway": self._settings.gateway, "outbox": self._outbox.id}})
         try:
@@ -118,11 +130,12 @@ class Gateway:
         finally:
             goodbye = offline(self._settings.gateway, self._now_ms())
             uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
-        log.info("gateway down", extra={"data": {"backlog": self._outbox.backlog}})
+        log.info("gateway down", extra={"data": {"backlog": len(self._acceptance.waiting)}})
 
     def _loop(self, uplink: Up, stop: Event) -> None:
         try:
             while not stop.is_set():
+                self.inbox.wait(self._wait_s(time.monotonic()))
                 self.cycle(uplink, time.monotonic())
         finally:
             gateway = self._settings.gateway
@@ -136,17 +149,12 @@ class Gateway:
         Args:
             uplink: Where batches go.
             clock_s: Monotonic clock, s.
-            seal: Whether open readings become a batch now, whatever their age.
+            seal: Whether open readings become a batch now, whatever their age, and everything is written.
         """
-        items = self.inbox.drain(timeout_s=TICK_S, linger_s=self._settings.commit_linger_ms / 1000, limit=GROUP)
+        items = self.inbox.drain()
         now = self._now_ms()
-        if self._clock[0] < clock.SET_MS <= now:
-            jump_ms = now - self._clock[0] - int(1000 * (clock_s - self._clock[1]))
-            self._intake.rebase(jump_ms)
-            self._acceptance.rebase(jump_ms)
-            log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
-        self._clock = now, clock_s
-        self._take(items, now)
+        self._mind_the_clock(now, clock_s)
+        self._take(items, now, clock_s)
         if clock_s - self._second_at >= SECOND_S:
             self._second_at = clock_s
             self._each_second(now)
@@ -154,117 +162,107 @@ class Gateway:
             self._status_at = clock_s
             self._report(uplink, now)
         self._show(now)
-        self._commit(now, clock_s, seal=seal)
+        self._sender.sealed(self._acceptance.seal(now, clock_s, up=self._up, force=seal))
         self._send(uplink, clock_s)
+        self._commit(now, clock_s, force=seal)
 
-    def _take(self, items: list[Item], now: int) -> None:
-        deliveries = [item for item in items if isinstance(item, Delivery)]
+    def _wait_s(self, clock_s: float) -> float:
+        """How long nothing but an urgent item can make work."""
+        due = [self._second_at + SECOND_S - clock_s, self._sender.wait_s(clock_s)]
+        if self._acceptance.failing:
+            due.append(self._retry_at - clock_s if self._retry_at > clock_s else RETRY_S)
+        elif self._linger_s:
+            due.append(self._acceptance.wait_s(clock_s) or self._linger_s)
+        return max(0.0, min(due))
+
+    def _mind_the_clock(self, now: int, clock_s: float) -> None:
+        before, at = self._clock
+        self._clock = now, clock_s
+        jump_ms = now - before - int(1000 * (clock_s - at))
+        if abs(jump_ms) < STEP_MS:
+            return
+        log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
+        # The devices' clocks stayed where they were: their offsets are measured against ours.
+        self._intake.rebase(jump_ms)
+        if before < clock.SET_MS <= now:
+            self._acceptance.rebase(jump_ms)
+
+    def _take(self, items: list[Item], now: int, clock_s: float) -> None:
+        heard = [item for item in items if isinstance(item, Heard)]
         for item in items:
             if isinstance(item, Presence):
                 self._reporter.devices.present(item.device, item.online)
             elif isinstance(item, Pressed):
-                self._pressed(item, now)
+                self._pressed(item, now, clock_s)
             elif isinstance(item, Link):
                 self._up = item.up
                 (self._sender.connected if item.up else self._sender.disconnected)()
+                if item.up:
+                    self._acceptance.hurry()
+                    self._tidings.reconnected()
             elif isinstance(item, Down):
                 self._from_above(item, now)
-        if deliveries:
-            self._take_readings(deliveries, now)
+        if heard:
+            self._reception.take(heard, self._down.book, now, clock_s)
 
-    def _take_readings(self, deliveries: list[Delivery], now: int) -> None:
-        taken = self._intake.take(deliveries, self._down.book)
-        self._acceptance.next.owed.extend(delivery.ack for delivery in deliveries)
-        self._count_refused(taken.rejected, taken.duplicates)
-        if len(taken.readings):
-            self._local.advance(taken.readings, now)
-            self._acceptance.next.readings.append(taken.readings)
-            self._acceptance.next.urgent |= self._is_urgent(taken.readings)
-            self._reporter.heard(taken.readings)
-            for reason, count in suspects(taken.readings).items():
-                self._metrics.suspect.labels(reason).inc(count)
-
-    def _count_refused(self, rejected: tuple[Rejected, ...], duplicates: int) -> None:
-        self._acceptance.next.rejected.extend(rejected)
-        self._reporter.rejected += len(rejected)
-        self._reporter.duplicates += duplicates
-        self._metrics.duplicates.inc(duplicates)
-        for refused in rejected:
-            self._metrics.rejected.labels(kind_of(refused)).inc()
-        if rejected:
-            # The bytes stay in the database: they may hold a patient's values.
-            data = {"topic": rejected[0].topic, "reason": rejected[0].reason}
-            log.warning("%d messages refused, the first of them:", len(rejected), extra={"data": data})
-
-    def _is_urgent(self, readings: Readings) -> bool:
-        """Whether somebody may have to be paged: a value beyond a limit, or a condition pending or active."""
-        patients = {patient for patient in readings.patient.tolist() if patient is not None}
-        if not patients:
-            return False
-        digits = scoring.breach(readings.values, readings.bounds())
-        beyond = ((digits != scoring.WITHIN) & (digits != scoring.ABSENT)).any(axis=1)
-        return bool((beyond & (readings.roster > 0)).any()) or self._local.pending(patients)
-
-    def _pressed(self, press: Pressed, now: int) -> None:
+    def _pressed(self, press: Pressed, now: int, clock_s: float) -> None:
         if press.bed == self._settings.gateway:
             self._reporter.own.acknowledge_all()
         else:
-            self._local.pressed(press.bed, secrets.token_hex(8), now)
+            self._tidings.pressed(self._local.pressed(press.bed, secrets.token_hex(8), now), clock_s)
 
     def _from_above(self, item: Down, now: int) -> None:
         kept = self._down.take(item, now)
-        self._acceptance.next.confirmed.extend(kept.confirmed)
+        if kept.confirmed:
+            self._metrics.confirmed.inc(self._acceptance.waiting.confirmed(kept.confirmed))
+            self._sender.confirmed(kept.confirmed)
         if kept.roster is not None:
-            self._acceptance.next.roster = kept.roster
+            self._acceptance.put_in_force(kept.roster)
+            self._reception.place(self._down.book)
 
     def _each_second(self, now: int) -> None:
         daemon.notify("WATCHDOG=1")
         self._local.advance(columns.empty(), now)
-        self._reporter.judge(self._outbox, now)
+        self._reporter.judge(self._acceptance, now)
 
     def _trim(self, now: int) -> None:
-        settings, outbox = self._settings, self._outbox
+        settings = self._settings
         oldest = now - int(1000 * settings.outbox_max_age_s)
-        if outbox.backlog_bytes <= settings.outbox_max_bytes and (outbox.oldest() or now) >= oldest:
-            return
-        with outbox.transaction():
-            # A little more than needed, so that a full outbox is not trimmed at every turn.
-            trimmed = outbox.trim(max_bytes=int(TRIM_TO * settings.outbox_max_bytes), oldest=oldest)
-            outbox.save(TRIMMED, str(self._reporter.trimmed + trimmed.readings).encode())
-        self._reporter.trimmed += trimmed.readings
-        self._metrics.trimmed.inc(trimmed.readings)
-        self._reporter.own.judge(health.TRIMMED, True, now)
-        log.error("the outbox was full", extra={"data": {"batches": trimmed.batches, "readings": trimmed.readings}})
+        trimmed = self._acceptance.waiting.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest)
+        if trimmed.batches:
+            self._reporter.trimmed += trimmed.readings
+            self._metrics.trimmed.inc(trimmed.readings)
+            self._reporter.own.judge(health.TRIMMED, True, now)
+            data = {"batches": trimmed.batches, "readings": trimmed.readings}
+            log.error("the outbox was full", extra={"data": data})
 
     def _show(self, now: int) -> None:
         for lit in self._local.signals(now):
+            self._acceptance.pressing = True
             self._lights.show(lit.bed, msgspec.json.encode(lit))
         if self._reporter.own.changed:
             self._reporter.own.changed = False
             gateway = self._settings.gateway
             self._lights.show(gateway, msgspec.json.encode(signal(gateway, self._reporter.own.active(), now)))
 
-    def _commit(self, now: int, clock_s: float, *, seal: bool) -> None:
-        if clock_s < self._retry_at:
+    def _commit(self, now: int, clock_s: float, *, force: bool) -> None:
+        if clock_s < self._retry_at and not force:
             return
         try:
             self._trim(now)
-            done = self._acceptance.commit(now, clock_s, seal=seal)
+            self._acceptance.commit(clock_s, up=self._up, force=force)
         except sqlite3.OperationalError as error:
             self._retry_at = clock_s + RETRY_S
             if self._reporter.own.judge(health.WRITE_FAILING, True, now):
                 log.error("the outbox cannot be written: %s; nothing is acknowledged until it can", error)
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
-        self._sender.confirmed(done.deleted)
-        self._sender.sealed(done.sealed)
 
     def _report(self, uplink: Up, now: int) -> None:
         alarms = {a.id: a.text for a in (*self._local.active(), *self._reporter.own.active())}
         status = self._reporter.status(
-            self._outbox,
+            self._acceptance,
             self._down.book,
-            accepted=self._acceptance.count,
             offsets=self._intake.offsets(),
             alarms=alarms,
             now=now,
@@ -273,14 +271,17 @@ class Gateway:
         self._reporter.write(status, uplink=self._up, roster=self._down.book.roster.version, alarms=alarms)
         if self._up:
             uplink.publish("status", msgspec.json.encode(status))
-        self._metrics.backlog.set(self._outbox.backlog)
-        self._metrics.backlog_bytes.set(self._outbox.backlog_bytes)
+        self._metrics.backlog.set(status.backlog)
+        self._metrics.backlog_bytes.set(status.backlog_bytes)
         self._metrics.uplink.set(self._up)
         self._metrics.alarms.set(len(alarms))
 
     def _send(self, uplink: Up, clock_s: float) -> None:
+        if self._up:
+            for name, told in self._tidings.due(clock_s):
+                uplink.publish(name, told)
         for n in self._sender.due(clock_s):
-            payload = self._outbox.payload(n)
+            payload = self._acceptance.waiting.payload(n)
             if payload is None:
                 self._sender.gone(n)
             else:
@@ -291,8 +292,10 @@ class Gateway:
         """Seals what is open and waits, not for long, until all is confirmed; the rest is sent after the next start."""
         deadline = time.monotonic() + self._settings.drain_s
         self.cycle(uplink, time.monotonic(), seal=True)
-        while self._up and self._outbox.backlog and time.monotonic() < deadline:
-            self.cycle(uplink, time.monotonic(), seal=True)
+        while self._up and len(self._acceptance.waiting) and time.monotonic() < deadline:
+            self.inbox.wait(DRAIN_TICK_S)
+            self.cycle(uplink, time.monotonic())
+        self.cycle(uplink, time.monotonic(), seal=True)
 
 
 def down(gateway: str, now: int) -> Signal:

@@ -5,7 +5,6 @@ from typing import Final
 
 from edge.roster import Book
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
-from vitals.signs import FIELDS
 from vitals.status import DeviceStatus, Health
 
 SILENT_AFTER_CADENCES: Final = 3
@@ -139,8 +138,3 @@ class Devices:
         if quiet_ms <= SILENT_AFTER_CADENCES * 1000 * book.cadence_s(device) and device not in self._gone:
             return Health.UP
         return Health.OFFLINE if device in self._gone else Health.SILENT
-
-
-def off_fields(codes: list[int], sensor_off: int) -> tuple[str, ...]:
-    """Returns the fields of signs whose code says that the sensor is off."""
-    return tuple(field for field, code in zip(FIELDS, codes, strict=True) if code == sensor_off)

@@ -1,39 +1,36 @@
 """What came in, from devices and from above, in order of arrival, for the gateway's one thread."""
 
-import time
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from collections import deque
+from threading import Event
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """A queue that hands over what it has at once, so that one commit serves many."""
+    """A queue that is emptied at once: quiet things wait to share a turn of the loop, urgent ones wake it.
 
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[T] = SimpleQueue()
+    Args:
+        enough: So many items do not wait for more.
+    """
 
-    def put(self, item: T) -> None:
-        """Adds an item; safe from any thread."""
-        self._queue.put(item)
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
+        self._items: deque[T] = deque()
+        self._awake = Event()
 
-    def drain(self, *, timeout_s: float, linger_s: float, limit: int) -> list[T]:
-        """Returns what is there.
+    def put(self, item: T, *, hurries: bool = True) -> None:
+        """Adds an item, which wakes the loop if it hurries; safe from any thread."""
+        self._items.append(item)
+        if hurries or len(self._items) >= self._enough:
+            self._awake.set()
 
-        Args:
-            timeout_s: How long to wait for the first item.
-            linger_s: How long to wait after it for others.
-            limit: The most items to return.
-        """
-        items: list[T] = []
-        try:
-            items.append(self._queue.get(timeout=timeout_s))
-        except Empty:
-            return items
-        if linger_s:
-            time.sleep(linger_s)
-        with suppress(Empty):
-            while len(items) < limit:
-                items.append(self._queue.get_nowait())
-        return items
+    def wait(self, wait_s: float) -> None:
+        """Waits until something hurries, at most `wait_s`."""
+        self._awake.wait(wait_s)
+
+    def drain(self) -> list[T]:
+        """Returns what is there."""
+        # Cleared first: what is put in from now on is either taken below or wakes the next call.
+        self._awake.clear()
+        return [self._items.popleft() for _ in range(len(self._items))]

@@ -1,6 +1,7 @@
 """From what devices sent to readings: decode, drop what came twice, correct the time, filter, name the patient."""
 
 import math
+import zlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -15,18 +16,21 @@ from edge.ledger import Ledger
 from edge.roster import Book
 from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
-from vitals.frames import MAX_FRAME_BYTES, Frame
+from vitals import readings as columns
+from vitals.frames import Frame
 from vitals.readings import MAX_TEXT, Readings, text
 from vitals.records import WireError
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 from vitals.status import Rejected
 
+MAX_VALUE: Final = 1e6
+"""No sign's unit gives such a number: it is damage, and parts downstream need not be able to hold it."""
 REASONS: Final = {
     "frame of": "oversized",
     "not a frame": "not-a-frame",
     "boot": "out-of-range",
     "sensor-off": "unknown-sign",
-    "value": "not-finite",
+    "value": "absurd-value",
     "device": "bad-device-id",
 }
 """What counts as one kind of refusal, by the beginning of its reason: metrics need few labels."""
@@ -46,11 +50,30 @@ class Taken(NamedTuple):
     duplicates: int
 
 
-class ClockState(msgspec.Struct, frozen=True):
-    """What a restart must know of the devices' clocks."""
+class Heard(NamedTuple):
+    """A message, read: a frame, or the reason why it is none."""
+
+    delivery: Delivery
+    frame: Frame | None
+    reason: str = ""
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What a restart must know of the devices: their clocks and newest values, as bytes of float64.
+
+    Attributes:
+        devices: Device ids, by row.
+        clock: (n, clock.COLUMNS).
+        history: (filter.COLUMNS, n, signs).
+        signs: The signs of `history`; a history of others is left out.
+        columns: Its columns, likewise.
+    """
 
     devices: list[str]
-    rows: list[list[float]]
+    clock: bytes
+    history: bytes
+    signs: tuple[str, ...]
+    columns: int
 
 
 class Intake:
@@ -59,43 +82,47 @@ class Intake:
     Args:
         gateway: Gateway id.
         ledger: Accepted identities.
-        clocks: `clocks()` of an earlier run.
+        memory: `memory()` of an earlier run.
     """
 
-    def __init__(self, gateway: str, ledger: Ledger, clocks: bytes | None = None) -> None:
+    def __init__(self, gateway: str, ledger: Ledger, memory: bytes | None = None) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._slots = Slots()
         self._clock = np.empty((0, clock.COLUMNS))
         # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
-        if clocks:
-            state = msgspec.json.decode(clocks, type=ClockState)
-            self._clock = grown(self._clock, len(self._slots.of(state.devices)), clock.UNKNOWN)
-            self._clock[: len(state.devices)] = np.array(state.rows).reshape(-1, clock.COLUMNS)
+        if memory:
+            self._recall(memory)
 
-    def take(self, deliveries: Sequence[Delivery], book: Book) -> Taken:
+    def take(self, heard: Sequence[Heard], book: Book) -> Taken:
         """Turns messages into readings; each new one is in the ledger afterwards.
 
         Args:
-            deliveries: In arrival order.
+            heard: In arrival order.
             book: The roster in force.
         """
         found: list[tuple[Delivery, Frame]] = []
         rejected = []
         duplicates = 0
-        for delivery in deliveries:
-            try:
-                frame = _decode(delivery)
-            except WireError as error:
+        for delivery, frame, reason in heard:
+            if frame is None:
                 topic = topics.device_vitals(delivery.device)
-                rejected.append(Rejected(topic=topic, reason=str(error), t=delivery.t_gw, payload=delivery.payload))
-                continue
-            if self._ledger.add(delivery.device, frame.boot, frame.seq):
+                rejected.append(Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload))
+            elif self._ledger.add(delivery.device, frame.boot, frame.seq):
                 found.append((delivery, frame))
             else:
                 duplicates += 1
-        return Taken(self._readings(found, book), tuple(rejected), duplicates)
+        return Taken(self._readings(found, book) if found else columns.empty(), tuple(rejected), duplicates)
+
+    def replay(self, readings: Readings, book: Book) -> None:
+        """Shows the filter readings that were accepted after its memory was kept."""
+        devices = readings.device.tolist()
+        slots = self._room(devices)
+        profile = book.profiles(devices)
+        off = readings.suspect_digits() == Suspect.SENSOR_OFF
+        for i in rounds(slots):
+            self._filter(slots[i], readings.t[i], readings.values[i], off[i], profile[i])
 
     def offsets(self) -> dict[str, int]:
         """Returns each device's clock minus the gateway's, ms."""
@@ -106,33 +133,60 @@ class Intake:
         """The gateway's clock was set, by `jump_ms`."""
         self._clock = clock.rebased(self._clock, jump_ms)
 
-    def clocks(self) -> bytes:
-        """Returns what a restart must know of the devices' clocks; their values' history it need not."""
-        count = min(len(self._slots), len(self._clock))
-        return msgspec.json.encode(ClockState(self._slots.devices()[:count], self._clock[:count].tolist()))
+    def memory(self) -> bytes:
+        """Returns what a restart must know of the devices."""
+        count = len(self._slots)
+        known = Memory(
+            self._slots.devices(),
+            self._clock[:count].tobytes(),
+            self._history[:, :count].tobytes(),
+            FIELDS,
+            artefacts.COLUMNS,
+        )
+        return zlib.compress(msgspec.msgpack.encode(known), 6)
+
+    def _recall(self, memory: bytes) -> None:
+        known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory)
+        count = len(self._room(known.devices))
+        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, clock.COLUMNS)
+        if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
+            self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
+
+    def _room(self, devices: list[str]) -> NDArray[np.intp]:
+        slots = self._slots.of(devices)
+        self._clock = grown(self._clock, len(self._slots), clock.UNKNOWN)
+        self._history = grown(self._history, len(self._slots), math.nan, axis=1)
+        return slots
+
+    def _filter(
+        self,
+        rows: NDArray[np.intp],
+        t: NDArray[np.int64],
+        values: NDArray[np.float64],
+        off: NDArray[np.bool_],
+        profile: NDArray[np.int64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        history = np.moveaxis(self._history[:, rows], 0, 1)
+        values, codes, history = artefacts.clean(history, t, values, off, profile)
+        self._history[:, rows] = np.moveaxis(history, 1, 0)
+        return values, codes
 
     def _readings(self, found: list[tuple[Delivery, Frame]], book: Book) -> Readings:
         devices = [delivery.device for delivery, _ in found]
         t_gw = np.array([delivery.t_gw for delivery, _ in found], dtype=np.int64)
-        boot = np.array([frame.boot for _, frame in found], dtype=np.int64)
-        seq = np.array([frame.seq for _, frame in found], dtype=np.int64)
-        t = np.array([frame.t for _, frame in found], dtype=np.int64)
-        values = np.array([frame.values for _, frame in found], dtype=np.float64).reshape(-1, len(SIGNS))
+        boot, seq, t = np.array([(f.boot, f.seq, f.t) for _, f in found], dtype=np.int64).T.copy()
+        values = np.array([frame.values for _, frame in found], dtype=np.float64)
         off = np.zeros(values.shape, dtype=np.bool_)
         for k, (_, frame) in enumerate(found):
             if frame.off:
                 off[k] = [field in frame.off for field in FIELDS]
-        slots = self._slots.of(devices)
-        self._clock = grown(self._clock, len(self._slots), clock.UNKNOWN)
-        self._history = grown(self._history, len(self._slots), math.nan, axis=1)
+        slots = self._room(devices)
         codes = np.zeros(values.shape, dtype=np.int64)
         profile = book.profiles(devices)
         for i in rounds(slots):
             rows = slots[i]
             t[i], unbelieved, self._clock[rows] = clock.correct(self._clock[rows], boot[i], seq[i], t[i], t_gw[i])
-            history = np.moveaxis(self._history[:, rows], 0, 1)
-            values[i], judged, history = artefacts.clean(history, t[i], values[i], off[i], profile[i])
-            self._history[:, rows] = np.moveaxis(history, 1, 0)
+            values[i], judged = self._filter(rows, t[i], values[i], off[i], profile[i])
             codes[i] = _with_clock(judged, unbelieved, values[i])
         placed = book.place(devices, t)
         return Readings(
@@ -163,17 +217,20 @@ def _with_clock(
     return np.where(doubt, np.int8(Suspect.CLOCK), codes)
 
 
-def _decode(delivery: Delivery) -> Frame:
+def hear(delivery: Delivery) -> Heard:
+    """Reads a message; what is no frame comes back with its reason."""
     if not 0 < len(delivery.device) <= MAX_TEXT:
-        raise WireError(f"device id of {len(delivery.device)} characters; 1 to {MAX_TEXT} are allowed")
-    if len(delivery.payload) > MAX_FRAME_BYTES:
-        raise WireError(f"frame of {len(delivery.payload)} bytes is over {MAX_FRAME_BYTES}")
-    frame = frames.decode(delivery.payload)
+        return Heard(delivery, None, f"device id of {len(delivery.device)} characters; 1 to {MAX_TEXT} are allowed")
+    try:
+        frame = frames.decode(delivery.payload)
+    except WireError as error:
+        return Heard(delivery, None, str(error))
     if frame.t <= 0 or delivery.t_gw <= 0:
-        raise WireError(f"boot {frame.boot}: t {frame.t} is out of range")
-    if not all(value is None or math.isfinite(value) for value in frame.values):
-        raise WireError("value is not finite")
-    return frame
+        return Heard(delivery, None, f"boot {frame.boot}: t {frame.t} is out of range")
+    for value in frame.values:
+        if value is not None and not abs(value) < MAX_VALUE:
+            return Heard(delivery, None, f"value is not below {MAX_VALUE:g}")
+    return Heard(delivery, frame)
 
 
 def kind_of(rejected: Rejected) -> str:

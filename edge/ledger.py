@@ -2,9 +2,15 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 Range = tuple[str, int, int, int]
 """Device, boot, first and last sequence number, both included."""
+
+BOOTS: Final = 32
+"""Starts of a device that are remembered: each draws a new random boot, and none of an older one is sent again."""
+RUNS: Final = 256
+"""Runs remembered of one boot; more gaps than that have no reading that is still to come."""
 
 
 class _Runs:
@@ -16,32 +22,75 @@ class _Runs:
 
 
 class Ledger:
-    """Accepted sequence numbers as merged runs.
+    """Accepted sequence numbers as merged runs; memory is bounded per device.
 
     Args:
         ranges: Runs read back from the outbox.
+        count: How many readings were accepted, those that are forgotten among them; None counts the runs.
     """
 
-    def __init__(self, ranges: Iterable[Range] = ()) -> None:
-        self._boots: dict[tuple[str, int], _Runs] = {}
+    def __init__(self, ranges: Iterable[Range] = (), count: int | None = None) -> None:
+        self._devices: dict[str, dict[int, _Runs]] = {}
         self._touched: set[tuple[str, int, int]] = set()
         self.count = 0
         """How many readings were accepted."""
         for device, boot, first, last in sorted(ranges):
-            runs = self._boots.setdefault((device, boot), _Runs())
+            runs = self._devices.setdefault(device, {}).setdefault(boot, _Runs())
             runs.firsts.append(first)
             runs.lasts.append(last)
             self.count += last - first + 1
+        if count is not None:
+            self.count = count
 
     def add(self, device: str, boot: int, seq: int) -> bool:
         """Returns whether the reading is new, and from then on knows it."""
-        runs = self._boots.get((device, boot))
+        boots = self._devices.get(device)
+        runs = boots.get(boot) if boots is not None else None
         if runs is None:
-            runs = self._boots[device, boot] = _Runs()
+            runs = self._begin(device, boot)
         firsts, lasts = runs.firsts, runs.lasts
+        if lasts and seq == lasts[-1] + 1:
+            # By far the most are the next one.
+            lasts[-1] = seq
+            self._touched.add((device, boot, firsts[-1]))
+            self.count += 1
+            return True
         i = bisect_right(firsts, seq)
         if i and seq <= lasts[i - 1]:
             return False
+        self._insert(device, boot, runs, i, seq)
+        self.count += 1
+        return True
+
+    def changes(self) -> Iterator[tuple[Range, bool]]:
+        """Yields what differs from the stored runs: (run, whether it exists); a run that is gone has merged."""
+        for device, boot, first in sorted(self._touched):
+            runs = self._devices[device].get(boot)
+            i = bisect_right(runs.firsts, first) - 1 if runs else -1
+            exists = runs is not None and i >= 0 and runs.firsts[i] == first
+            yield (device, boot, first, runs.lasts[i] if runs and exists else first), exists
+
+    def stored(self) -> None:
+        """Says that all changes are on disk."""
+        self._touched.clear()
+
+    def ranges(self) -> Iterator[Range]:
+        """Yields every run, by device and boot."""
+        for device, boots in sorted(self._devices.items()):
+            for boot, runs in sorted(boots.items()):
+                for first, last in zip(runs.firsts, runs.lasts, strict=True):
+                    yield device, boot, first, last
+
+    def _begin(self, device: str, boot: int) -> _Runs:
+        boots = self._devices.setdefault(device, {})
+        runs = boots[boot] = _Runs()
+        while len(boots) > BOOTS:
+            oldest = next(iter(boots))
+            self._touched.update((device, oldest, first) for first in boots.pop(oldest).firsts)
+        return runs
+
+    def _insert(self, device: str, boot: int, runs: _Runs, i: int, seq: int) -> None:
+        firsts, lasts = runs.firsts, runs.lasts
         joins_before = i > 0 and lasts[i - 1] == seq - 1
         joins_after = i < len(firsts) and firsts[i] == seq + 1
         if joins_after:
@@ -57,23 +106,6 @@ class Ledger:
             firsts.insert(i, seq)
             lasts.insert(i, seq)
         self._touched.add((device, boot, firsts[i - 1] if joins_before else seq))
-        self.count += 1
-        return True
-
-    def changes(self) -> Iterator[tuple[Range, bool]]:
-        """Yields what differs from the stored runs: (run, whether it exists); a run that is gone has merged."""
-        for device, boot, first in sorted(self._touched):
-            runs = self._boots[device, boot]
-            i = bisect_right(runs.firsts, first) - 1
-            exists = i >= 0 and runs.firsts[i] == first
-            yield (device, boot, first, runs.lasts[i] if exists else first), exists
-
-    def stored(self) -> None:
-        """Says that all changes are on disk."""
-        self._touched.clear()
-
-    def ranges(self) -> Iterator[Range]:
-        """Yields every run, by device and boot."""
-        for (device, boot), runs in sorted(self._boots.items()):
-            for first, last in zip(runs.firsts, runs.lasts, strict=True):
-                yield device, boot, first, last
+        if len(firsts) > RUNS:
+            self._touched.add((device, boot, firsts.pop(0)))
+            lasts.pop(0)

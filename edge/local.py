@@ -78,7 +78,7 @@ class LocalAlarms:
     _by_bed: dict[str, list[AlarmEvent]]
     book: Book
     dirty: bool = False
-    """Whether an alarm changed since the last snapshot."""
+    """Whether something happened since the last snapshot that the readings themselves do not tell again."""
 
     @classmethod
     def begin(cls, book: Book, snapshot: bytes | None, now: int) -> "LocalAlarms":
@@ -109,6 +109,7 @@ class LocalAlarms:
     def act(self, action: Action, now: int) -> bool:
         """Applies what a person did; returns whether it changed anything here."""
         self.state, events = engine.act(self.state, action, now)
+        self.dirty |= bool(events)
         self._note(events)
         return bool(events)
 
@@ -121,6 +122,11 @@ class LocalAlarms:
         """Returns whether any of them has a pending or active condition."""
         return any(engine.pending(self.state, patient) for patient in patients)
 
+    def watched(self) -> list[str]:
+        """Returns the devices of all patients with a pending or active condition."""
+        placements = self.book.by_device.items()
+        return [device for device, placement in placements if engine.pending(self.state, placement.patient)]
+
     def active(self) -> tuple[AlarmEvent, ...]:
         """Returns every alarm that has not ended."""
         return engine.active(self.state)
@@ -129,8 +135,9 @@ class LocalAlarms:
         """Returns the alarms signalled at a bed."""
         return [a for a in self.active() if self._bed(a) == bed]
 
-    def pressed(self, bed: str, action_id: str, now: int) -> None:
-        """Acknowledges what the bed signals at this moment, each alarm by itself."""
+    def pressed(self, bed: str, action_id: str, now: int) -> list[Action]:
+        """Acknowledges what the bed signals at this moment, each alarm by itself; returns what was done."""
+        done = []
         for i, alarm in enumerate(self.at_bed(bed)):
             if alarm.inactivation is not Inactivation.ACKNOWLEDGED:
                 action = Action(
@@ -142,6 +149,8 @@ class LocalAlarms:
                     alarm=alarm.id,
                 )
                 self.act(action, now)
+                done.append(action)
+        return done
 
     def signals(self, now: int) -> list[Signal]:
         """Returns the signals that changed since the last call."""
@@ -162,7 +171,6 @@ class LocalAlarms:
 
     def _note(self, events: tuple[AlarmEvent, ...]) -> None:
         for event in events:
-            self.dirty = True
             bed = self._bed(event)
             if bed is not None:
                 self._changed.add(bed)

@@ -1,31 +1,38 @@
 """The outbox: what the gateway accepted and the cloud has not confirmed. SQLite, WAL, synchronous=FULL.
 
-A reading is accepted when a transaction with it has committed: first as a row of `journal`, later, joined with others,
-as a numbered row of `batch`; one transaction moves it from the one to the other. `accepted` is brought up to date with
-each batch, so that the ledger is always `accepted` plus what stands in `journal`.
+A reading is accepted when a transaction with it has committed, in a row of `journal`. A batch that the cloud confirms
+soon is never written at all; one that it does not is kept as a row of `batch`. Rows of the journal go, in one
+transaction, once every batch that holds their readings is confirmed or kept, and `accepted` has their identities. So
+the ledger is always `accepted` plus what stands in `journal`.
 """
 
 import logging
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge import salvage
 from edge.ledger import Ledger, Range
+from edge.sealing import payloads
 from edge.storage import CORRUPT, NAME, connect, put_aside
-from vitals import batches, records
-from vitals.batches import Batch
+from vitals import records
 from vitals.readings import Readings
-from vitals.records import MAX_READINGS, WireError
+from vitals.records import WireError
 from vitals.status import Rejected
 
 log = logging.getLogger(__name__)
 
 REJECTED_KEPT: Final = 1_000
 REJECTED_BYTES: Final = 4_096
+NUMBERS_PER_START: Final = 2**32
+"""Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
+STARTS: Final = "starts"
+ROW: Final = "row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,34 @@ class Stored:
 
     n: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A batch as it was made.
+
+    Attributes:
+        n: Its number.
+        t: When, UTC epoch ms.
+        urgent: Whether somebody may have to be paged for one of its readings.
+        readings: How many it holds.
+        payload: As it is published.
+        row: Row of the journal that holds its oldest reading.
+        at: When, monotonic, s.
+    """
+
+    n: int
+    t: int
+    urgent: bool
+    readings: int
+    payload: bytes
+    row: int
+    at: float
+
+    @property
+    def size(self) -> int:
+        """Size of the payload, bytes."""
+        return len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +85,23 @@ class Outbox:
     Attributes:
         id: Random id, drawn when the database was made.
         set_aside: Where a damaged predecessor was put at this start, None if there was none.
-        backlog: Batches not confirmed.
+        backlog: Batches kept.
         backlog_bytes: Their size, bytes.
+        number: The newest batch number given.
+        row: The newest row of the journal ever written.
     """
 
-    def __init__(self, connection: sqlite3.Connection, directory: Path, set_aside: Path | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
         self._db = connection
-        self._directory = directory
         self.set_aside = set_aside
-        self.id = (self.load("outbox") or b"").decode()
-        if not self.id:
-            self.id = secrets.token_hex(8)
-            with self.transaction():
-                self.save("outbox", self.id.encode())
+        starts = int(self.load(STARTS) or b"0")
+        self.number = starts * NUMBERS_PER_START
+        self.id = (self.load("outbox") or secrets.token_hex(8).encode()).decode()
+        with self.transaction():
+            self.save("outbox", self.id.encode())
+            self.save(STARTS, str(starts + 1).encode())
+        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
+        self.row = max(int(newest), int(self.load(ROW) or b"0"))
         self.backlog, self.backlog_bytes = self._measure("1 = 1")
 
     @contextmanager
@@ -84,31 +123,14 @@ class Outbox:
                 self._db.execute("ROLLBACK")
             raise
 
-    def append(self, readings: Readings) -> None:
-        """Accepts readings that wait for their batch."""
-        self._db.execute("INSERT INTO journal (columns) VALUES (?)", (records.encode_vitals(readings),))
+    def append(self, row: int, readings: Readings) -> None:
+        """Accepts readings as a row of the journal; rows ascend."""
+        columns = zlib.compress(records.encode_vitals(readings), 6)
+        self._db.execute("INSERT INTO journal (id, columns) VALUES (?, ?)", (row, columns))
 
-    def seal(self, gateway: str, readings: Readings, ledger: Ledger, *, now: int, urgent: bool) -> list[Stored]:
-        """Makes numbered batches of readings, which with what is in the journal they replace.
-
-        Args:
-            gateway: Gateway id.
-            readings: All readings of the journal, and new ones after them.
-            ledger: The accepted identities, these readings among them.
-            now: UTC epoch ms.
-            urgent: Whether a patient with an alarm, or a value beyond a limit, is among them.
-        """
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()
-        stored = []
-        n = row[0] if row else 0
-        for part, payload in _payloads(gateway, self.id, n + 1, readings):
-            n += 1
-            self._db.execute(
-                "INSERT INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)",
-                (n, now, urgent, len(part), payload),
-            )
-            stored.append(Stored(n, len(payload)))
-        self._db.execute("DELETE FROM journal")
+    def settle(self, row: int, ledger: Ledger) -> None:
+        """Drops the rows of the journal before `row`, and brings `accepted` up to date."""
+        self._db.execute("DELETE FROM journal WHERE id < ?", (row,))
         changes = list(ledger.changes())
         self._db.executemany(
             "DELETE FROM accepted WHERE device = ? AND boot = ? AND first = ?",
@@ -117,25 +139,42 @@ class Outbox:
         self._db.executemany(
             "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?)", [r for r, exists in changes if exists]
         )
-        self.backlog += len(stored)
-        self.backlog_bytes += sum(s.size for s in stored)
-        return stored
+        self.save("count", str(ledger.count).encode())
 
-    def delete(self, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Deletes confirmed batches.
+    def seal(
+        self, gateway: str, readings: Readings, *, row: int, now: int, clock_s: float, urgent: bool
+    ) -> list[Sealed]:
+        """Makes numbered batches of readings; nothing is written.
 
-        Returns:
-            The runs of numbers of which a batch was there.
+        Args:
+            gateway: Gateway id.
+            readings: In arrival order.
+            row: Row of the journal with the oldest of them.
+            now: UTC epoch ms.
+            clock_s: Monotonic clock, s.
+            urgent: Whether a patient with an alarm, or a value beyond a limit, is among them.
         """
-        gone = []
+        sealed = []
+        for part, payload in payloads(gateway, self.id, self.number + 1, readings):
+            self.number += 1
+            sealed.append(Sealed(self.number, now, urgent, len(part), payload, row, clock_s))
+        return sealed
+
+    def keep(self, sealed: Iterable[Sealed]) -> None:
+        """Keeps batches that are not confirmed."""
+        rows = [(s.n, s.t, s.urgent, s.readings, s.payload) for s in sealed]
+        self._db.executemany("INSERT INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)", rows)
+        self.backlog += len(rows)
+        self.backlog_bytes += sum(len(row[4]) for row in rows)
+
+    def delete(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Deletes confirmed batches."""
         for first, last in ranges:
             count, size = self._measure("n BETWEEN ? AND ?", first, last)
             if count:
                 self._db.execute("DELETE FROM batch WHERE n BETWEEN ? AND ?", (first, last))
                 self.backlog -= count
                 self.backlog_bytes -= size
-                gone.append((first, last))
-        return gone
 
     def trim(self, *, max_bytes: int, oldest: int) -> Trimmed:
         """Makes room in a stated order.
@@ -158,44 +197,36 @@ class Outbox:
         return Trimmed(len(gone), sum(readings for _, _, readings in gone))
 
     def payload(self, n: int) -> bytes | None:
-        """Returns the MQTT payload of a batch, None when it is confirmed already."""
+        """Returns the MQTT payload of a kept batch, None when there is none."""
         row = self._db.execute("SELECT payload FROM batch WHERE n = ?", (n,)).fetchone()
         return bytes(row[0]) if row else None
 
     def after(self, n: int, limit: int) -> list[Stored]:
-        """Returns the next batches of the backlog with a number above `n`, ascending."""
+        """Returns the next kept batches with a number above `n`, ascending."""
         rows = self._db.execute("SELECT n, length(payload) FROM batch WHERE n > ? ORDER BY n LIMIT ?", (n, limit))
         return [Stored(*row) for row in rows]
 
+    def between(self, first: int, last: int) -> list[Stored]:
+        """Returns the kept batches with numbers from `first` to `last`."""
+        if not self.backlog:
+            return []
+        rows = self._db.execute("SELECT n, length(payload) FROM batch WHERE n BETWEEN ? AND ?", (first, last))
+        return [Stored(*row) for row in rows]
+
     def oldest(self) -> int | None:
-        """Returns when the oldest unconfirmed batch was sealed, UTC epoch ms."""
+        """Returns when the oldest kept batch was sealed, UTC epoch ms."""
+        if not self.backlog:
+            return None
         row = self._db.execute("SELECT t FROM batch ORDER BY n LIMIT 1").fetchone()
         return int(row[0]) if row else None
 
-    def last_number(self) -> int:
-        """Returns the number of the newest batch ever, 0 before the first."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()
-        return row[0] if row else 0
-
-    def last_row(self) -> int:
-        """Returns the number of the journal's newest row, 0 when it is empty."""
-        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
-        return int(newest)
-
-    def open_readings(self, after: int = 0) -> list[Readings]:
-        """Returns the accepted readings that stand in no batch yet, of rows above `after`, in order."""
-        rows = self._db.execute("SELECT columns FROM journal WHERE id > ? ORDER BY id", (after,))
-        return [records.decode_vitals(columns) for (columns,) in rows]
-
-    def sealed_readings(self, after: int) -> Iterator[Readings]:
-        """Yields the readings of unconfirmed batches with a number above `after`, in order."""
-        for stored in self.after(after, -1):
-            payload = self.payload(stored.n)
-            if payload is not None:
-                yield batches.decode(payload).readings
+    def journal(self, after: int = 0) -> list[tuple[int, Readings]]:
+        """Returns the accepted readings of rows above `after`, by row, in order."""
+        rows = self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,))
+        return [(row, salvage.readings(columns)) for row, columns in rows]
 
     def accepted(self) -> Iterator[Range]:
-        """Yields the stored runs of accepted identities; readings of the journal are not yet among them."""
+        """Yields the stored runs of accepted identities; readings of the journal need not be among them."""
         yield from self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
@@ -224,39 +255,39 @@ class Outbox:
 
 
 def open_outbox(directory: Path, now: int) -> Outbox:
-    """Opens the gateway's outbox, or makes it; a damaged one is set aside, never deleted.
+    """Opens the gateway's outbox, or makes it.
+
+    A damaged one is set aside, never deleted; what can still be read of it is taken over into the new one.
 
     Args:
         directory: Where it lies.
         now: UTC epoch ms; names what is set aside.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = directory / NAME
-    set_aside = None
-    marker = directory / CORRUPT
-    if marker.exists():
-        set_aside = put_aside(path, now)
-        marker.unlink()
+    path, marker = directory / NAME, directory / CORRUPT
+    if not marker.exists():
+        try:
+            return _opened(path, None)
+        except (sqlite3.DatabaseError, WireError) as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            log.error("the outbox is damaged and set aside", extra={"data": {"path": str(path), "error": str(error)}})
+    set_aside = put_aside(path, now)
+    outbox = _opened(path, set_aside)
+    # Removed last: a start that is interrupted here sets the half-filled one aside too.
+    with outbox.transaction():
+        rescued = salvage.rescue(set_aside, outbox)
+    marker.unlink(missing_ok=True)
+    log.warning("taken over from the damaged outbox", extra={"data": {"path": str(set_aside), "readings": rescued}})
+    return outbox
+
+
+def _opened(path: Path, set_aside: Path | None) -> Outbox:
+    db = connect(path)
     try:
-        return Outbox(connect(path), directory, set_aside)
-    except (sqlite3.DatabaseError, WireError) as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        log.error("the outbox is damaged and set aside", extra={"data": {"path": str(path), "error": str(error)}})
-        set_aside = put_aside(path, now)
-        return Outbox(connect(path), directory, set_aside)
-
-
-def _payloads(gateway: str, outbox: str, n: int, readings: Readings) -> Iterator[tuple[Readings, bytes]]:
-    """Splits readings into batches that hold few enough and fit into one publish."""
-    start = 0
-    size = MAX_READINGS
-    while start < len(readings):
-        part = readings.take(slice(start, start + size))
-        payload = batches.encode(Batch(gateway, outbox, n, part))
-        if len(payload) > batches.MAX_PAYLOAD_BYTES and len(part) > 1:
-            size = max(1, size // 2)
-            continue
-        yield part, payload
-        start += len(part)
-        n += 1
+        outbox = Outbox(db, set_aside)
+        outbox.journal()
+    except BaseException:
+        db.close()
+        raise
+    return outbox

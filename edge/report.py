@@ -1,6 +1,8 @@
 """What the gateway tells of itself: its status message, its state file, its own technical alarms."""
 
-from collections.abc import Mapping
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,19 +10,24 @@ import msgspec
 import numpy as np
 
 from edge import clock, health
-from edge.outbox import Outbox
+from edge.acceptance import Acceptance
+from edge.intake import kind_of
+from edge.metrics import Metrics
 from edge.roster import Book
 from edge.settings import Settings
 from vitals.readings import Readings
-from vitals.signs import Suspect
-from vitals.status import Health, Status
+from vitals.signs import FIELDS, Suspect
+from vitals.status import Health, Rejected, Status
+
+log = logging.getLogger(__name__)
 
 STATE: Final = "state.json"
+STATE_EVERY_MS: Final = 15_000
 VERSION: Final = "0.1.0"
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What `python -m edge status` shows beside the database; rewritten with each status message.
+    """What `python -m edge status` shows beside the database.
 
     Attributes:
         status: The status message.
@@ -28,6 +35,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         roster: Version of the roster in force.
         last_confirmed: When a batch was confirmed last, UTC epoch ms; None before the first.
         last_heartbeat: When the notifier was heard last, UTC epoch ms; None before the first.
+        rejected: Messages refused since the start, by kind.
         duplicates: Readings that had been accepted before, since the start.
         trimmed: Readings dropped because the outbox was full or too old, since it was made.
         alarms: Every active alarm's id and what it says.
@@ -38,6 +46,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     roster: int
     last_confirmed: int | None
     last_heartbeat: int | None
+    rejected: dict[str, int]
     duplicates: int
     trimmed: int
     alarms: dict[str, str]
@@ -48,34 +57,52 @@ class Reporter:
 
     Args:
         settings: The gateway's settings.
+        metrics: What is counted.
         now: Start, UTC epoch ms.
     """
 
-    def __init__(self, settings: Settings, now: int) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, metrics: Metrics, now: int) -> None:
+        self._settings, self._metrics = settings, metrics
         self.own = health.OwnAlarms(settings.gateway)
         self.devices = health.Devices()
-        self.rejected = self.duplicates = self.trimmed = 0
+        self.rejected: Counter[str] = Counter()
+        self.duplicates = self.trimmed = 0
         self.last_confirmed: int | None = None
         self.last_heartbeat: int | None = None
         self._awaits_heartbeat_since = now
+        self._written: tuple[object, ...] = ()
+        self._written_at = 0
 
     def heard(self, readings: Readings) -> None:
         """Notes who sent readings."""
-        off = (readings.suspect_digits() == Suspect.SENSOR_OFF).tolist()
-        for device, t_gw, flags in zip(readings.device.tolist(), readings.t_gw.tolist(), off, strict=True):
-            self.devices.heard(device, t_gw, health.off_fields(flags, True))
+        off = readings.suspect_digits() == Suspect.SENSOR_OFF
+        some = off.any(axis=1).tolist()
+        for reason, count in suspects(readings).items():
+            self._metrics.suspect.labels(reason).inc(count)
+        for i, (device, t_gw) in enumerate(zip(readings.device.tolist(), readings.t_gw.tolist(), strict=True)):
+            fields = tuple(FIELDS[k] for k in np.flatnonzero(off[i])) if some[i] else ()
+            self.devices.heard(device, t_gw, fields)
+
+    def refused(self, rejected: Iterable[Rejected], duplicates: int) -> None:
+        """Counts what was refused, by kind, and what had been accepted before."""
+        self.duplicates += duplicates
+        self._metrics.duplicates.inc(duplicates)
+        for one in rejected:
+            kind = kind_of(one)
+            self.rejected[kind] += 1
+            self._metrics.rejected.labels(kind).inc()
 
     def heartbeat(self, t: int, now: int) -> None:
         """Notes the notifier's sign of life; one that was kept for us while we were away is none."""
         if abs(now - t) <= 1000 * health.REMOTE_LOST_S:
             self.last_heartbeat = self._awaits_heartbeat_since = now
 
-    def judge(self, outbox: Outbox, now: int) -> None:
+    def judge(self, acceptance: Acceptance, now: int) -> None:
         """Judges what can be wrong with the gateway itself."""
-        age_ms = now - (outbox.oldest() or now)
+        age_ms = now - (acceptance.waiting.oldest() or now)
         filling = max(
-            outbox.backlog_bytes / self._settings.outbox_max_bytes, age_ms / (1000 * self._settings.outbox_max_age_s)
+            acceptance.waiting.nbytes / self._settings.outbox_max_bytes,
+            age_ms / (1000 * self._settings.outbox_max_age_s),
         )
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
         self.own.judge(health.REMOTE_LOST, now - self._awaits_heartbeat_since > 1000 * health.REMOTE_LOST_S, now)
@@ -83,10 +110,9 @@ class Reporter:
 
     def status(
         self,
-        outbox: Outbox,
+        acceptance: Acceptance,
         book: Book,
         *,
-        accepted: int,
         offsets: Mapping[str, int],
         alarms: Mapping[str, str],
         now: int,
@@ -94,9 +120,8 @@ class Reporter:
         """Returns the status message.
 
         Args:
-            outbox: The outbox.
+            acceptance: What was accepted and waits.
             book: The roster in force.
-            accepted: Readings accepted since the outbox was made.
             offsets: Clock offset by device, ms.
             alarms: Text by id of every active alarm.
             now: UTC epoch ms.
@@ -107,33 +132,42 @@ class Reporter:
             health=Health.UP,
             t=now,
             version=VERSION,
-            outbox=outbox.id,
-            backlog=outbox.backlog,
-            backlog_bytes=outbox.backlog_bytes,
-            backlog_since=outbox.oldest(),
-            accepted=accepted,
-            rejected=self.rejected,
+            outbox=acceptance.outbox,
+            backlog=len(acceptance.waiting),
+            backlog_bytes=acceptance.waiting.nbytes,
+            backlog_since=acceptance.waiting.oldest(),
+            accepted=acceptance.count,
+            rejected=self.rejected.total(),
             clock_synchronised=now >= clock.SET_MS,
             devices=self.devices.status(book, offsets, now),
             alarms=tuple(sorted(alarms)),
         )
 
     def write(self, status: Status, *, uplink: bool, roster: int, alarms: dict[str, str]) -> None:
-        """Replaces the state file; it is a view, so it is not forced to the card."""
+        """Replaces the state file, when there is news or it grows old: the card is written with each."""
+        news = (uplink, roster, status.backlog > 0, tuple(alarms), self.rejected.total())
+        if news == self._written and status.t - self._written_at < STATE_EVERY_MS:
+            return
+        self._written, self._written_at = news, status.t
         state = State(
             status=status,
             uplink=uplink,
             roster=roster,
             last_confirmed=self.last_confirmed,
             last_heartbeat=self.last_heartbeat,
+            rejected=dict(self.rejected),
             duplicates=self.duplicates,
             trimmed=self.trimmed,
             alarms=alarms,
         )
         path = self._settings.edge_data / STATE
         fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(state))
-        fresh.replace(path)
+        try:
+            fresh.write_bytes(msgspec.json.encode(state))
+            fresh.replace(path)
+        except OSError as error:
+            # A full card: the gateway's own light tells of it, and a view of the state is nothing to die for.
+            log.warning("the state that `status` shows cannot be written: %s", error)
 
 
 def read_state(directory: Path) -> State | None:

@@ -5,12 +5,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edge.outbox import Stored
+from edge.outbox import Sealed, Stored
 
 RESEND_S: Final = 5.0
 RESEND_MAX_S: Final = 20.0
 WINDOW: Final = 256
 """Batches sent and not confirmed; one is then taken back for each live one."""
+IDLE_S: Final = 60.0
+BACKLOG_S: Final = 0.05
+"""Time between two looks at the backlog while there is one."""
 BURST_S: Final = 0.25
 """The backlog may use up to this much unused time at once."""
 BACKLOG_BYTES_PER_S: Final = 256 * 1024
@@ -33,6 +36,7 @@ class Sender:
         self._due: list[tuple[float, int]] = []
         self._cursor = 0
         self._connected = False
+        self._has_more = True
         self._tokens = self._bytes = 0.0
         self._filled = 0.0
 
@@ -46,7 +50,7 @@ class Sender:
         self._connected = False
         self._forget()
 
-    def sealed(self, batches: Iterable[Stored]) -> None:
+    def sealed(self, batches: Iterable[Sealed | Stored]) -> None:
         """New batches exist; they go before any backlog."""
         if self._connected:
             self._live.extend(s.n for s in batches)
@@ -60,6 +64,15 @@ class Sender:
     def gone(self, n: int) -> None:
         """The outbox no longer has a batch."""
         self._attempts.pop(n, None)
+
+    def wait_s(self, now: float) -> float:
+        """Returns after how many seconds there may be something to publish, `IDLE_S` when nothing is known to come."""
+        if not self._connected:
+            return IDLE_S
+        if self._live:
+            return 0.0
+        wait_s = self._due[0][0] - now if self._due else IDLE_S
+        return max(0.0, min(wait_s, BACKLOG_S if self._has_more else IDLE_S))
 
     def due(self, now: float) -> list[int]:
         """Returns the numbers to publish now, in order; they count as sent."""
@@ -84,6 +97,7 @@ class Sender:
         self._attempts.clear()
         self._due.clear()
         self._cursor = 0
+        self._has_more = True
 
     def _take_live(self, _now: float) -> list[int]:
         numbers = list(self._live)
@@ -95,6 +109,7 @@ class Sender:
             taken_back = next(iter(self._attempts))
             del self._attempts[taken_back]
             self._cursor = min(self._cursor, taken_back - 1)
+            self._has_more = True
         return numbers
 
     def _resends(self, now: float) -> list[int]:
@@ -115,8 +130,11 @@ class Sender:
         numbers: list[int] = []
         if room <= 0 or self._bytes <= 0:
             return numbers
-        for stored in self._fetch(self._cursor, room):
+        fetched = self._fetch(self._cursor, room)
+        self._has_more = len(fetched) == room
+        for stored in fetched:
             if self._bytes <= 0:
+                self._has_more = True
                 break
             self._cursor = stored.n
             if stored.n not in self._attempts:

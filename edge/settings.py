@@ -8,7 +8,7 @@ from vitals.readings import MAX_TEXT
 from vitals.settings import setting
 
 MAX_LINGER_MS = 1_000
-"""A reading must not wait longer than this for others to share its commit: its alarm waits with it."""
+"""Longer than this a reading must not wait for others: until its commit it is the sender's alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,22 +30,30 @@ class Settings(StoreSettings):
     uplink_ca: Path | None = setting("file of the authority that signed the uplink broker's certificate", None)
     uplink_cert: Path | None = setting("file of this gateway's certificate; required by mqtts", None)
     uplink_key: Path | None = setting("file of this gateway's private key; required by mqtts", None)
+    uplink_limits: str = setting(
+        "iot-core keeps to AWS IoT Core's limits, none to no limit, auto decides by the host of UPLINK", "auto"
+    )
     uplink_flush_s: float = setting("longest time a quiet reading waits for its batch, s", 30.0)
     backlog_per_s: float = setting("most batches of the backlog sent per second, beside live ones", 50.0)
     commit_linger_ms: int = setting(
-        "how long a reading waits for others to share its commit, 0 to 1000 ms; longer spares the card", 20
+        "how long calm readings wait for others to share their commit, 0 to 1000 ms; longer spares the card", 1000
     )
     outbox_max_bytes: int = setting("size of the backlog beyond which the oldest batches go, bytes", 2 * 2**30)
     outbox_max_age_s: float = setting("age of a batch beyond which it goes, s", 7 * 86_400.0)
     status_s: float = setting("time between two status messages, s; the bridge gives up after 10 s", 3.0)
     drain_s: float = setting("longest wait at shutdown for the uplink to confirm what is left, s", 5.0)
+    canary_s: float = setting("period of the canary's alarm, s: 60 proves the path each minute, 0 is no canary", 0.0)
     metrics_port: int = setting("port of Prometheus metrics on loopback; 0 serves none", 0)
 
     def __post_init__(self) -> None:
         if not 0 < len(self.gateway) <= MAX_TEXT or any(c in self.gateway for c in "/#+\0"):
             raise ValueError(f"GATEWAY={self.gateway!r} must be 1 to {MAX_TEXT} characters without / # +")
+        if not (self.canary_s == 0 or self.canary_s >= 1):
+            raise ValueError(f"CANARY_S={self.canary_s} must be 0 or at least 1")
         _check_url("DEVICE_BROKER", self.device_broker, {"mqtt"})
         _check_url("UPLINK", self.uplink, {"mqtt", "mqtts"})
+        if self.uplink_limits not in {"auto", "iot-core", "none"}:
+            raise ValueError(f"UPLINK_LIMITS={self.uplink_limits!r} must be auto, iot-core or none")
         if not 0 <= self.commit_linger_ms <= MAX_LINGER_MS:
             raise ValueError(f"COMMIT_LINGER_MS={self.commit_linger_ms} must be 0 to {MAX_LINGER_MS}")
         for name in ("uplink_flush_s", "backlog_per_s", "outbox_max_bytes", "outbox_max_age_s", "status_s"):

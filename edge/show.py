@@ -1,15 +1,14 @@
 """What `python -m edge status` and `python -m edge accepted` print."""
 
-import sqlite3
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from edge import salvage
 from edge.ledger import Ledger
 from edge.report import read_state
-from edge.storage import read_only
-from vitals import records
+from edge.storage import NAME, read_only
 from vitals.status import Health
 
 
@@ -24,7 +23,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
         db.execute("BEGIN")
         ledger = Ledger(db.execute("SELECT device, boot, first, last FROM accepted"))
         for (columns,) in db.execute("SELECT columns FROM journal"):
-            for identity in records.decode_vitals(columns).identities():
+            for identity in salvage.readings(columns).identities():
                 ledger.add(*identity)
     finally:
         db.close()
@@ -40,24 +39,39 @@ def status(directory: Path, now: int) -> dict[str, Any]:
     """
     db = read_only(directory)
     try:
-        backlog = _backlog(db, now)
         rejected = db.execute(
-            "SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY 2 DESC LIMIT 10"
-        ).fetchall()
+            "SELECT t, topic, reason, substr(payload, 1, 200) FROM rejected ORDER BY id DESC LIMIT 10"
+        )
+        shown: dict[str, Any] = {
+            "on_card": {
+                "batches": db.execute("SELECT count(*) FROM batch").fetchone()[0],
+                "journal_rows": db.execute("SELECT count(*) FROM journal").fetchone()[0],
+                "bytes": sum(p.stat().st_size for p in directory.glob(f"{NAME}*")),
+            },
+            "rejected_last": [
+                {"s_ago": round((now - t) / 1000, 1), "topic": topic, "reason": reason, "bytes": repr(bytes(payload))}
+                for t, topic, reason, payload in rejected
+            ],
+        }
     finally:
         db.close()
-    shown: dict[str, Any] = {"backlog": backlog, "rejected_kept": dict(rejected)}
     state = read_state(directory)
     if state is None:
         return shown
+    status = state.status
     unwell = [d for d in state.status.devices if d.health is not Health.UP or d.off]
     return shown | {
         "gateway": state.status.id,
         "said_s_ago": round((now - state.status.t) / 1000, 1),
         "uplink": "up" if state.uplink else "down",
-        "outbox": state.status.outbox,
+        "outbox": status.outbox,
+        "backlog": {
+            "batches": status.backlog,
+            "bytes": status.backlog_bytes,
+            "oldest_s": status.backlog_since and round((now - status.backlog_since) / 1000, 1),
+        },
         "accepted": state.status.accepted,
-        "rejected": state.status.rejected,
+        "rejected": state.rejected,
         "duplicates": state.duplicates,
         "trimmed": state.trimmed,
         "last_confirmed_s_ago": state.last_confirmed and round((now - state.last_confirmed) / 1000, 1),
@@ -71,11 +85,3 @@ def status(directory: Path, now: int) -> dict[str, Any]:
             "clock_offset_ms": {d.device: d.offset_ms for d in state.status.devices if d.offset_ms},
         },
     }
-
-
-def _backlog(db: sqlite3.Connection, now: int) -> dict[str, Any]:
-    sums = "count(*), coalesce(sum(readings), 0), coalesce(sum(length(payload)), 0)"
-    text = f"SELECT {sums}, min(t), min(n), max(n) FROM batch"  # noqa: S608 - own text
-    count, readings, size, oldest, first, last = db.execute(text).fetchone()
-    age = None if oldest is None else round((now - oldest) / 1000, 1)
-    return {"batches": count, "readings": readings, "bytes": size, "oldest_s": age, "first": first, "last": last}

@@ -6,8 +6,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from threading import Event
-from typing import Any, Final, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
@@ -47,6 +47,19 @@ Receive = Callable[[Link | Down], None]
 """Takes what comes from above; called from the SDK's thread."""
 
 
+class Up(Protocol):
+    """The uplink, as the loop needs it."""
+
+    def start(self) -> None:
+        """Begins to connect."""
+
+    def publish(self, name: str, payload: bytes) -> None:
+        """Publishes to one of `topics.UP`."""
+
+    def stop(self, goodbye: bytes, timeout_s: float) -> None:
+        """Publishes a last status, and disconnects."""
+
+
 class Uplink:
     """One MQTT 5 client with a kept session; it reconnects by itself, and publishes nothing while it is down.
 
@@ -63,7 +76,8 @@ class Uplink:
         self._latest: Future[Any] = Future()
         self.failures = 0
         """Publishes that were refused or never acknowledged; their batches are sent again."""
-        parts = urlsplit(settings.uplink)
+        parts, flow = urlsplit(settings.uplink), mqtt5.ExtendedValidationAndFlowControlOptions
+        limits = flow.AWS_IOT_CORE_DEFAULTS if limited(settings) else flow.NONE
         self._data = {"uplink": settings.uplink}
         self._client = mqtt5.Client(
             mqtt5.ClientOptions(
@@ -72,7 +86,7 @@ class Uplink:
                 tls_ctx=_tls(settings) if parts.scheme == "mqtts" else None,
                 connect_options=_connect_packet(settings.gateway, will),
                 session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-                extended_validation_and_flow_control_options=_limits(parts),
+                extended_validation_and_flow_control_options=limits,
                 # The outbox sends again by its own rules; a queue in here must not do so too.
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
@@ -164,9 +178,13 @@ def _connect_packet(gateway: str, will: bytes) -> Any:  # noqa: ANN401 - the SDK
     )
 
 
-def _limits(parts: SplitResult) -> Any:  # noqa: ANN401 - the SDK ships no types
-    options = mqtt5.ExtendedValidationAndFlowControlOptions
-    return options.AWS_IOT_CORE_DEFAULTS if (parts.hostname or "").endswith("amazonaws.com") else options.NONE
+def limited(settings: Settings) -> bool:
+    """Returns whether the SDK is to keep to AWS IoT Core's limits: 100 publishes/s, 512 KiB/s, 128 KiB a message.
+
+    A custom domain does not show that IoT Core is behind it; `UPLINK_LIMITS` says so then.
+    """
+    is_aws = (urlsplit(settings.uplink).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return settings.uplink_limits == "iot-core" or (settings.uplink_limits == "auto" and is_aws)
 
 
 def _tls(settings: Settings) -> Any:  # noqa: ANN401 - the SDK ships no types

@@ -1,15 +1,27 @@
 """What the gateway's tests share: frames as devices write them, readings, fakes for its ports."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from edge.driver import Deliver, Delivery
+from edge.gateway import Gateway
+from edge.metrics import Metrics
+from edge.outbox import open_outbox
 from edge.settings import Settings
+from edge.unset import Boot, this_boot
+from edge.uplink import Down, Link
+from vitals import batches
+from vitals.readings import Readings, concat
+from vitals.status import Status
 
 NOW = 1_763_812_800_000
 
@@ -73,9 +85,14 @@ class Make:
 
     @staticmethod
     def delivery(
-        payload: bytes, *, device: str = "dev-1", t_gw: int = NOW, ack: Callable[[], None] = lambda: None
+        payload: bytes,
+        *,
+        device: str = "dev-1",
+        t_gw: int = NOW,
+        ack: Callable[[list[Any]], None] = lambda _receipts: None,
+        receipt: object = None,
     ) -> Delivery:
-        return Delivery(device, payload, t_gw, ack)
+        return Delivery(device, payload, t_gw, ack, receipt)
 
     @staticmethod
     def placement(**changes: object) -> dict[str, Any]:
@@ -93,6 +110,82 @@ class Make:
     @staticmethod
     def roster(*placements: dict[str, Any], version: int = 1, gateway: str = "gw-1") -> bytes:
         return json.dumps({"gateway": gateway, "version": version, "placements": placements}).encode()
+
+
+class Running:
+    """A gateway under test, its clock in our hand."""
+
+    def __init__(self, settings: Settings, now: int, boot: Callable[[int], Boot]) -> None:
+        self.settings = settings
+        self.clock, self.bedside, self.above = Clock(now), Bedside(), Above()
+        self.registry = CollectorRegistry()
+        self.outbox = open_outbox(settings.edge_data, now)
+        self.gateway = Gateway(
+            settings,
+            self.outbox,
+            [self.bedside],
+            self.bedside,
+            metrics=Metrics(self.registry),
+            now_ms=self.clock,
+            boot=boot,
+        )
+        self.acked: list[int] = []
+        self.mono = time.monotonic()
+
+    def link(self, *, up: bool = True) -> None:
+        self.gateway.receive(Link(up))
+
+    def down(self, name: str, payload: object) -> None:
+        encoded = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.gateway.receive(Down(name, encoded))
+
+    def device(self, seq: int, *, device: str = "dev-1", **frame: Any) -> None:  # noqa: ANN401 - a frame's fields
+        payload = Make.frame(seq, **{"t": self.clock.now, **frame})
+        self.raw(payload, device=device, mark=seq)
+
+    def raw(self, payload: bytes, *, device: str = "dev-1", mark: int = -1) -> None:
+        self.gateway.receive(
+            Make.delivery(payload, device=device, t_gw=self.clock.now, ack=self.acked.extend, receipt=mark)
+        )
+
+    def turn(self, seconds: float = 0.0) -> None:
+        self.clock.now += int(1000 * seconds)
+        self.mono += seconds
+        self.gateway.cycle(self.above, self.mono)
+
+    def sent(self) -> list[batches.Batch]:
+        return [batches.decode(payload) for name, payload in self.above.published if name == "vitals"]
+
+    def readings(self) -> Readings:
+        return concat([batch.readings for batch in self.sent()])
+
+    def statuses(self) -> list[Status]:
+        return [msgspec.json.decode(p, type=Status) for name, p in self.above.published if name == "status"]
+
+    def metric(self, metric: str, /, **labels: str) -> float:
+        return self.registry.get_sample_value(metric, labels) or 0.0
+
+
+@pytest.fixture
+def rig(settings: Settings) -> Iterator[Callable[..., Running]]:
+    """Starts gateways on one data directory, one after the other."""
+    running: list[Running] = []
+
+    def begin(
+        *, roster: bytes | None = None, now: int = NOW, boot: Callable[[int], Boot] = this_boot, **changes: object
+    ) -> Running:
+        if running:
+            running[-1].outbox.close()
+        new = Running(replace(settings, **changes), now, boot)
+        running.append(new)
+        new.link()
+        if roster is not None:
+            new.down("roster", roster)
+        new.turn()
+        return new
+
+    yield begin
+    running[-1].outbox.close()
 
 
 @pytest.fixture

@@ -168,6 +168,131 @@ def test_devices_judged_together_get_what_each_gets_alone() -> None:
             np.testing.assert_array_equal(one[0], codes[i])
 
 
+def at_rest(monitor: Monitor, readings: int = 5, **signs: float) -> None:
+    for _ in range(readings):
+        monitor.read(**{"hr": 72, "pr": 72, "rr": 15, "spo2": 97} | signs)
+
+
+def test_a_moving_patients_oximeter_and_breath_count_wait_while_the_ecg_goes_on() -> None:
+    monitor = Monitor()
+    at_rest(monitor)
+    read = reasons(monitor.read(hr=72, pr=95, rr=20, spo2=91, temp=36.8, sbp=120, dbp=75, map=90))
+    doubted = {field for field, reason in read.items() if reason is Suspect.CONTRADICTED}
+    assert doubted == {"pr", "rr", "spo2"}
+    assert {read[field] for field in read.keys() - doubted} == {Suspect.NONE}
+    assert set(reasons(monitor.read(hr=72, pr=74, rr=15, spo2=96)).values()) == {Suspect.NONE}
+
+
+@pytest.mark.parametrize(("hr", "pr"), [(72, 79), (150, 138), (150, 162)])
+def test_rates_that_differ_by_little_contradict_nothing(hr: float, pr: float) -> None:
+    monitor = Monitor()
+    at_rest(monitor, hr=hr, pr=hr)
+    assert monitor.read(hr=hr, pr=pr, spo2=91)["spo2"][1] is Suspect.NONE
+
+
+def test_a_spike_of_the_heart_rate_puts_no_doubt_on_the_oximeter() -> None:
+    monitor = Monitor()
+    at_rest(monitor)
+    assert reasons(monitor.read(hr=180, pr=72, spo2=97)) == {
+        "hr": Suspect.RATE_OF_CHANGE,
+        "pr": Suspect.NONE,
+        "spo2": Suspect.NONE,
+    }
+
+
+def test_a_pulse_deficit_that_stays_holds_a_low_saturation_back_for_seven_minutes_at_most() -> None:
+    monitor = Monitor()
+    at_rest(monitor)
+    held = [monitor.read(hr=95, pr=80, spo2=88)["spo2"][1] is not Suspect.NONE for _ in range(500)]
+    assert held.index(False) <= 421
+    assert not any(held[421:])
+
+
+def test_a_pulse_deficit_that_comes_and_goes_gains_no_second_wait() -> None:
+    monitor = Monitor()
+    at_rest(monitor, readings=500)
+    held = 0
+    for _ in range(60):
+        held += sum(monitor.read(hr=72, pr=60, spo2=97)["spo2"][1] is not Suspect.NONE for _ in range(20))
+        at_rest(monitor, readings=10)
+    assert held <= 421
+
+
+class Told:
+    """The rules as a person would tell them of one value after another; slow, and written apart from the filter."""
+
+    def __init__(self, step: float, *, varies: bool) -> None:
+        self.step, self.varies = step, varies
+        self.believed: list[float] = []
+        self.candidate: float | None = None
+        self.at: int | None = None
+        self.since = 0
+
+    def judge(self, t: int, value: float) -> Suspect:
+        if self.at is not None and t < self.at:
+            return Suspect.NONE
+        age = None if self.at is None else t - self.at
+        self.at = t
+        if age is None or age > 300_000:
+            self.believed, self.candidate, self.since = [value] * 3, None, t
+            return Suspect.NONE
+        standing = self.varies and value == self.believed[-1]
+        self.since = self.since if standing else t
+        allowed = self.step * min(max(age / 1000, 1.0), 4.0) ** 0.5
+        fast = abs(value - self.believed[-1]) > allowed
+        spike = abs(value - sorted(self.believed)[1]) > 0.75 * allowed
+        if (fast or spike) and (self.candidate is None or abs(value - self.candidate) > allowed):
+            self.candidate = value
+            return Suspect.RATE_OF_CHANGE if fast else Suspect.SPIKE
+        self.believed = [value] * 3 if fast or spike else [*self.believed[1:], value]
+        self.candidate = None
+        flat = standing and t - self.since >= max(600_000, 20 * age)
+        return Suspect.FLAT_LINE if flat else Suspect.NONE
+
+
+@pytest.mark.parametrize("field", ["hr", "rr", "spo2", "temp"])
+def test_the_filter_says_what_the_rules_told_one_by_one_say(field: str) -> None:
+    rng = np.random.default_rng(INDEX[field])
+    sign = SIGNS[INDEX[field]]
+    middle = {"hr": 80.0, "rr": 20.0, "spo2": 80.0, "temp": 36.5}[field]
+    codes = set()
+    for _ in range(25):
+        told = Told(sign.max_step * (0.5 if field == "rr" else 1), varies=field in {"hr", "rr"})
+        monitor = Monitor()
+        for _ in range(80):
+            after_s = float(rng.choice([1, 1, 1, 2, 5, 30, 60, 310, -20]))
+            wild = rng.choice([0, 0, 0, 0.3, 1, 2.5])
+            value = float(
+                np.clip(
+                    round(middle + wild * rng.uniform(-1, 1) * sign.max_step, sign.decimals),
+                    1,
+                    60 if field == "rr" else 100,
+                )
+            )
+            if field == "temp":
+                value = float(np.clip(value, 26, 44))
+            got = monitor.read(after_s=after_s, **{field: value})[field][1]
+            assert got is told.judge(monitor.t, value)
+            codes.add(got)
+    assert {Suspect.NONE, Suspect.SPIKE, Suspect.RATE_OF_CHANGE} <= codes
+
+
+def test_a_batch_larger_than_a_block_is_judged_like_its_parts() -> None:
+    rng = np.random.default_rng(11)
+    n = 2 * artefacts.BLOCK + 3
+    rows = np.moveaxis(np.full((artefacts.COLUMNS, n, len(SIGNS)), math.nan), 0, 1)
+    off, profile = np.zeros((n, len(SIGNS)), dtype=np.bool_), np.zeros(n, dtype=np.int64)
+    cut = slice(artefacts.BLOCK - 5, artefacts.BLOCK + 7)
+    part = rows[cut].copy()
+    for k in range(12):
+        values = np.round(rng.normal(80, 25, (n, len(SIGNS))))
+        t = np.full(n, START + 1000 * k)
+        _, whole, rows = artefacts.clean(rows, t, values, off, profile)
+        _, alone, part = artefacts.clean(part, t[cut], values[cut], off[cut], profile[cut])
+        np.testing.assert_array_equal(whole[cut], alone)
+        np.testing.assert_array_equal(rows[cut], part)
+
+
 def test_rounds_hold_each_device_once_and_keep_its_order() -> None:
     slots = np.array([3, 1, 3, 3, 2, 1])
     parts: list[Any] = [part.tolist() for part in rounds(slots)]

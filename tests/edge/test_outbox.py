@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.ledger import Ledger
-from edge.outbox import REJECTED_KEPT, Outbox, open_outbox
+from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
 from edge.storage import CORRUPT, NAME, condemned
 from vitals import batches
 from vitals.readings import Readings, concat, text
@@ -25,8 +25,7 @@ import tests_outbox as t
 
 outbox = t.open_outbox(Path(sys.argv[1]), t.NOW)
 ledger = t.Ledger(outbox.accepted())
-opened = outbox.open_readings()
-for part in opened:
+for _, part in outbox.journal():
     for identity in part.identities():
         ledger.add(*identity)
 seq = ledger.count
@@ -34,15 +33,15 @@ while True:
     new = t.readings(seq, 3)
     for identity in new.identities():
         ledger.add(*identity)
-    seal = seq % 15 == 0
     with outbox.transaction():
-        if seal:
-            outbox.seal("gw-1", t.concat([*opened, new]), ledger, now=t.NOW, urgent=False)
-        else:
-            outbox.append(new)
-    opened = [] if seal else [*opened, new]
-    if seal:
-        ledger.stored()
+        outbox.append(outbox.row + 1, new)
+        if seq % 15 == 0:
+            # As the gateway's housekeeping does: what was in the journal becomes a kept batch.
+            parts = [part for _, part in outbox.journal()]
+            outbox.keep(t.sealed(outbox, t.concat(parts)))
+            outbox.settle(outbox.row + 2, ledger)
+            ledger.stored()
+    outbox.row += 1
     seq += 3
     print(seq, flush=True)
 """
@@ -71,19 +70,21 @@ def readings(first: int, n: int, *, device: str = "dev-1", t: int = NOW) -> Read
     )
 
 
-def accept(outbox: Outbox, ledger: Ledger, part: Readings, *, urgent: bool = False, now: int = NOW) -> list[int]:
-    """Seals readings at once; returns the numbers of their batches."""
-    for identity in part.identities():
-        ledger.add(*identity)
+def sealed(outbox: Outbox, part: Readings, *, urgent: bool = False, now: int = NOW) -> list[Sealed]:
+    return outbox.seal("gw-1", part, row=1, now=now, clock_s=0.0, urgent=urgent)
+
+
+def accept(outbox: Outbox, part: Readings, *, urgent: bool = False, now: int = NOW) -> list[int]:
+    """Keeps readings as batches; returns their numbers."""
+    made = sealed(outbox, part, urgent=urgent, now=now)
     with outbox.transaction():
-        sealed = outbox.seal("gw-1", part, ledger, now=now, urgent=urgent)
-    ledger.stored()
-    return [s.n for s in sealed]
+        outbox.keep(made)
+    return [s.n for s in made]
 
 
-def test_what_was_sealed_is_there_after_reopening_and_decodes_to_itself(tmp_path: Path) -> None:
+def test_what_was_kept_is_there_after_reopening_and_decodes_to_itself(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
-    assert accept(outbox, Ledger(), readings(0, 5)) == [1]
+    assert accept(outbox, readings(0, 5)) == [1]
     outbox.close()
     again = open_outbox(tmp_path, NOW)
     assert again.id == outbox.id
@@ -91,31 +92,39 @@ def test_what_was_sealed_is_there_after_reopening_and_decodes_to_itself(tmp_path
     batch = batches.decode(again.payload(1) or b"")
     assert (batch.gateway, batch.outbox, batch.n) == ("gw-1", outbox.id, 1)
     assert batch.readings.seq.tolist() == [0, 1, 2, 3, 4]
-    assert list(again.accepted()) == [("dev-1", 7, 0, 4)]
     again.close()
 
 
-def test_numbers_never_repeat_even_when_everything_was_confirmed(tmp_path: Path) -> None:
-    outbox = open_outbox(tmp_path, NOW)
-    ledger = Ledger()
-    assert accept(outbox, ledger, readings(0, 1)) == [1]
-    assert accept(outbox, ledger, readings(1, 1)) == [2]
+def test_a_number_is_never_given_twice_even_when_nothing_of_it_was_kept(tmp_path: Path) -> None:
+    given: set[int] = set()
+    for _ in range(3):
+        outbox = open_outbox(tmp_path, NOW)
+        numbers = {s.n for k in range(5) for s in sealed(outbox, readings(k, 1))}
+        assert len(numbers) == 5
+        assert not numbers & given
+        given |= numbers
+        outbox.close()
+    assert min(given) == 1
+
+
+def test_a_row_of_the_journal_is_never_numbered_twice(tmp_path: Path) -> None:
+    outbox, ledger = open_outbox(tmp_path, NOW), Ledger()
     with outbox.transaction():
-        assert outbox.delete([(1, 2)]) == [(1, 2)]
+        outbox.append(1, readings(0, 3))
+        outbox.settle(2, ledger)
+        outbox.save(ROW, b"1")
     outbox.close()
-    outbox = open_outbox(tmp_path, NOW)
-    assert outbox.last_number() == 2
-    assert accept(outbox, ledger, readings(2, 1)) == [3]
-    outbox.close()
+    again = open_outbox(tmp_path, NOW)
+    assert (again.row, again.journal()) == (1, [])
+    again.close()
 
 
 def test_only_the_confirmed_ranges_are_deleted(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
-    ledger = Ledger()
     for seq in range(6):
-        accept(outbox, ledger, readings(seq, 1))
+        accept(outbox, readings(seq, 1))
     with outbox.transaction():
-        assert outbox.delete([(2, 3), (5, 5), (9, 12)]) == [(2, 3), (5, 5)]
+        outbox.delete([(2, 3), (5, 5), (9, 12)])
     assert [s.n for s in outbox.after(0, 10)] == [1, 4, 6]
     assert outbox.backlog == 3
     assert outbox.backlog_bytes == sum(s.size for s in outbox.after(0, 10))
@@ -124,23 +133,23 @@ def test_only_the_confirmed_ranges_are_deleted(tmp_path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
-    ledger = Ledger()
 
     def fail() -> None:
         with outbox.transaction():
-            outbox.seal("gw-1", readings(0, 2), ledger, now=NOW, urgent=False)
+            outbox.keep(sealed(outbox, readings(0, 2)))
+            outbox.append(1, readings(0, 2))
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert (outbox.backlog, outbox.backlog_bytes, outbox.last_number()) == (0, 0, 0)
-    assert accept(outbox, ledger, readings(0, 2)) == [1]
+    assert (outbox.backlog, outbox.backlog_bytes, outbox.journal()) == (0, 0, [])
+    assert accept(outbox, readings(0, 2)) == [2]
     outbox.close()
 
 
 def test_more_readings_than_one_batch_may_hold_become_several_in_order(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
-    assert accept(outbox, Ledger(), readings(0, 2_300)) == [1, 2, 3]
+    assert accept(outbox, readings(0, 2_300)) == [1, 2, 3]
     parts = [batches.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
     assert max(len(part) for part in parts) <= 1_000
     assert concat(parts).seq.tolist() == list(range(2_300))
@@ -149,9 +158,8 @@ def test_more_readings_than_one_batch_may_hold_become_several_in_order(tmp_path:
 
 def test_a_full_outbox_drops_the_oldest_quiet_batches_first_and_urgent_ones_last(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
-    ledger = Ledger()
     for seq, urgent in enumerate([True, False, False, True, False]):
-        accept(outbox, ledger, readings(seq, 1), urgent=urgent)
+        accept(outbox, readings(seq, 1), urgent=urgent)
     size = outbox.backlog_bytes // 5
     with outbox.transaction():
         assert outbox.trim(max_bytes=3 * size + size // 2, oldest=0).readings == 2
@@ -165,9 +173,8 @@ def test_a_full_outbox_drops_the_oldest_quiet_batches_first_and_urgent_ones_last
 
 def test_a_batch_that_is_too_old_goes_whatever_it_holds(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
-    ledger = Ledger()
-    accept(outbox, ledger, readings(0, 2), urgent=True, now=NOW - 1000)
-    accept(outbox, ledger, readings(2, 1), now=NOW)
+    accept(outbox, readings(0, 2), urgent=True, now=NOW - 1000)
+    accept(outbox, readings(2, 1), now=NOW)
     with outbox.transaction():
         trimmed = outbox.trim(max_bytes=10**9, oldest=NOW)
     assert (trimmed.batches, trimmed.readings) == (1, 2)
@@ -175,31 +182,50 @@ def test_a_batch_that_is_too_old_goes_whatever_it_holds(tmp_path: Path) -> None:
     outbox.close()
 
 
-@pytest.mark.parametrize("damage", ["garbage", "cut", "marked"])
-def test_a_damaged_database_is_set_aside_and_a_new_outbox_begun(tmp_path: Path, damage: str) -> None:
-    outbox = open_outbox(tmp_path, NOW)
-    ledger = Ledger()
+def damaged_outbox(folder: Path) -> str:
+    """An outbox of 40 batches of 50 readings, 100 more in its journal, and a roster; returns its id."""
+    outbox = open_outbox(folder, NOW)
     for seq in range(40):
-        accept(outbox, ledger, readings(50 * seq, 50))
-    old = outbox.id
+        accept(outbox, readings(50 * seq, 50))
+    with outbox.transaction():
+        outbox.append(1, readings(2_000, 100))
+        outbox.save("roster", b"kept")
     outbox.close()
+    return outbox.id
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut"])
+def test_a_damaged_database_is_set_aside_and_a_new_outbox_begun(tmp_path: Path, damage: str) -> None:
+    old = damaged_outbox(tmp_path)
     path = tmp_path / NAME
-    if damage == "garbage":
-        path.write_bytes(b"\xa5" * 40_960)
-    elif damage == "cut":
-        path.write_bytes(path.read_bytes()[:20_000])
-    else:
-        (tmp_path / CORRUPT).touch()
+    path.write_bytes(b"\xa5" * 40_960 if damage == "garbage" else path.read_bytes()[:10_000])
     again = open_outbox(tmp_path, NOW + 1)
     assert again.set_aside is not None
     assert again.set_aside.exists()
     assert again.id != old
     assert again.backlog == 0
-    assert accept(again, Ledger(), readings(0, 1)) == [1]
+    assert accept(again, readings(0, 1)) == [1]
     again.close()
     once_more = open_outbox(tmp_path, NOW + 2)
     assert once_more.set_aside is None
     once_more.close()
+
+
+def test_what_can_still_be_read_of_a_damaged_database_is_accepted_by_the_new_one(tmp_path: Path) -> None:
+    damaged_outbox(tmp_path)
+    path = tmp_path / NAME
+    whole = bytearray(path.read_bytes())
+    middle = len(whole) // 2 // 512 * 512
+    whole[middle : middle + 512] = b"\xa5" * 512
+    path.write_bytes(whole)
+    (tmp_path / CORRUPT).touch()
+    again = open_outbox(tmp_path, NOW + 1)
+    rescued = concat([part for _, part in again.journal()]).seq.tolist()
+    assert again.load("roster") == b"kept"
+    again.close()
+    assert 1_800 <= len(rescued) < 2_100
+    assert set(range(2_000, 2_100)) <= set(rescued)
+    assert not (tmp_path / CORRUPT).exists()
 
 
 def test_damage_found_while_running_condemns_the_database_and_a_full_disk_does_not(tmp_path: Path) -> None:
@@ -242,9 +268,9 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -
             writer.kill()
         outbox = open_outbox(tmp_path / "data", NOW)
         assert outbox.set_aside is None
-        sealed = [part for n in outbox.after(0, -1) for part in [batches.decode(outbox.payload(n.n) or b"").readings]]
-        seqs = concat([*sealed, *outbox.open_readings()]).seq.tolist()
+        kept = [batches.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
+        seqs = concat([*kept, *(part for _, part in outbox.journal())]).seq.tolist()
         assert seqs == list(range(len(seqs)))
         assert len(seqs) >= reported
-        assert list(outbox.accepted()) == [("dev-1", 7, 0, sum(map(len, sealed)) - 1)]
+        assert list(outbox.accepted()) == [("dev-1", 7, 0, sum(map(len, kept)) - 1)]
         outbox.close()

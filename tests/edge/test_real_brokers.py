@@ -21,6 +21,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge import show
+from edge.outbox import NUMBERS_PER_START
 from infra.local.stack import LocalStack
 from vitals import batches, topics
 from vitals.batches import Batch
@@ -98,6 +99,7 @@ class Bridge:
     def __init__(self, mosquitto: LocalStack) -> None:
         self.got: list[Batch] = []
         self.statuses: list[dict[str, Any]] = []
+        self.told: list[tuple[str, Any]] = []
         self.confirming = True
         identity = mosquitto.identity("bridge")
         self._client = Client(CallbackAPIVersion.VERSION2, client_id="bridge-it", protocol=MQTTProtocolVersion.MQTTv5)
@@ -121,8 +123,12 @@ class Bridge:
         self._client.loop_stop()
 
     def _take(self, topic: str, payload: bytes) -> None:
-        if topic.endswith("/status"):
+        name = topic.rpartition("/")[2]
+        if name == "status":
             self.statuses.append(json.loads(payload))
+        if name in {"rejected", "pressed"}:
+            self.told.append((name, json.loads(payload)))
+        if name != "vitals":
             return
         batch = batches.decode(payload)
         self.got.append(batch)
@@ -267,18 +273,18 @@ def site(mosquitto: LocalStack, tmp_path: Path) -> Iterator[Site]:
 
 
 def contradictions(got: list[Batch]) -> list[str]:
-    """What must never be: one number with two contents, or one reading under two numbers of one outbox."""
+    """What must never be: one number with two contents, or one reading under two numbers of one start."""
     contents: dict[tuple[str, int], list[Any]] = {}
-    owner: dict[tuple[str, tuple[str, int, int]], int] = {}
+    owner: dict[tuple[str, int, tuple[str, int, int]], int] = {}
     wrong = []
     for batch in got:
         identities = batch.readings.identities()
         if contents.setdefault((batch.outbox, batch.n), identities) != identities:
             wrong.append(f"batch {batch.n} has two contents")
         wrong += [
-            f"{identity} is in batches {batch.n} and {owner[batch.outbox, identity]}"
+            f"{identity} is in batch {batch.n} and another"
             for identity in identities
-            if owner.setdefault((batch.outbox, identity), batch.n) != batch.n
+            if owner.setdefault((batch.outbox, batch.n // NUMBERS_PER_START, identity), batch.n) != batch.n
         ]
     return wrong
 

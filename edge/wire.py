@@ -1,0 +1,142 @@
+"""Readings off the socket in bulk: what a QoS 1 PUBLISH costs decides whether a ward fits one Raspberry Pi.
+
+paho reads a packet in five system calls, in a loop of its own, and wakes for each. This stands between it and the
+socket: it reads what has gathered for `READ_EVERY_S` at once, hands over the PUBLISH packets that `wanted` names, and
+leaves every other packet to paho, which goes on connecting, subscribing, pinging and publishing.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+READ_EVERY_S: Final = 0.05
+"""Shortest time between two reads: a lone reading is read at once, a ward's are read together."""
+CHUNK: Final = 65_536
+PUBLISH_QOS_1: Final = 0x32
+DUP_RETAIN: Final = 0x09
+PUBACK: Final = 0x40
+_MORE: Final = 0x80
+_LENGTH_BYTES: Final = 4
+
+Take = Callable[[bytes, bytes, int], bool]
+"""Given topic, payload and packet id of a PUBLISH, takes it and returns True, or leaves it to paho."""
+
+
+class BulkClient(Client):
+    """paho's client, given readings and acknowledgements in bulk.
+
+    Args:
+        client_id: MQTT client id.
+        take: Takes readings.
+    """
+
+    def __init__(self, client_id: str, take: Take) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
+        )
+        self._take = take
+
+    def _create_socket_connection(self) -> Any:  # noqa: ANN401 - paho wants a socket, and this is one to it
+        return BulkSocket(super()._create_socket_connection(), self._take)
+
+    def acknowledge(self, mids: list[int]) -> None:
+        """Sends the PUBACKs of QoS 1 messages as one write."""
+        if mids:
+            self._packet_queue(PUBACK, pubacks(mids), 0, 0)
+
+
+class BulkSocket:
+    """A connected socket as paho uses it.
+
+    Args:
+        inner: The socket.
+        take: Takes readings.
+    """
+
+    def __init__(self, inner: socket.socket, take: Take) -> None:
+        self._inner, self._take = inner, take
+        self._raw = bytearray()
+        self._others = bytearray()
+        self._read_at = 0.0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a socket has
+        """Everything else is the socket's own."""
+        return getattr(self._inner, name)
+
+    def pending(self) -> int:
+        """Returns how many bytes paho can read without waiting for the network."""
+        return len(self._others)
+
+    def recv(self, size: int) -> bytes:
+        """Returns bytes for paho.
+
+        Raises:
+            BlockingIOError: There are none; readings may have been handed over.
+        """
+        if not self._others:
+            wait_s = self._read_at + READ_EVERY_S - time.monotonic()
+            if wait_s > 0:
+                time.sleep(wait_s)
+            chunk = self._inner.recv(CHUNK)
+            self._read_at = time.monotonic()
+            if not chunk:
+                return b""
+            self._raw += chunk
+            self._split()
+            if not self._others:
+                raise BlockingIOError
+        found = bytes(self._others[:size])
+        del self._others[:size]
+        return found
+
+    def _split(self) -> None:
+        """Sorts the complete packets; what is cut short waits for the rest."""
+        raw, at = self._raw, 0
+        while (span := _span(raw, at)) is not None:
+            start, end = span
+            if raw[at] & ~DUP_RETAIN != PUBLISH_QOS_1 or not self._publish(raw, start, end):
+                self._others += raw[at:end]
+            at = end
+        del raw[:at]
+
+    def _publish(self, raw: bytearray, start: int, end: int) -> bool:
+        topic_end = start + 2 + int.from_bytes(raw[start : start + 2], "big")
+        body = topic_end + 2
+        if body >= end:
+            return False
+        properties, width = _number(raw, body, end)
+        if properties is None or body + width + properties > end:
+            return False
+        mid = int.from_bytes(raw[topic_end:body], "big")
+        return self._take(bytes(raw[start + 2 : topic_end]), bytes(raw[body + width + properties : end]), mid)
+
+
+def _span(raw: bytearray, at: int) -> tuple[int, int] | None:
+    """Returns where the body of the packet at `at` begins and ends, None while it is not complete."""
+    length, width = _number(raw, at + 1, len(raw))
+    if length is None or at + 1 + width + length > len(raw):
+        return None
+    return at + 1 + width, at + 1 + width + length
+
+
+def _number(raw: bytearray, at: int, end: int) -> tuple[int | None, int]:
+    """Reads a variable byte integer (MQTT 5, 1.5.5); returns it, None while it is cut short, and its width."""
+    value = 0
+    for k in range(_LENGTH_BYTES):
+        if at + k >= end:
+            return None, 0
+        byte = raw[at + k]
+        value |= (byte & ~_MORE) << (7 * k)
+        if not byte & _MORE:
+            return value, k + 1
+    # Five bytes are no length: paho is given all there is, and closes the connection.
+    return end - at - _LENGTH_BYTES, _LENGTH_BYTES
+
+
+def pubacks(mids: list[int]) -> bytes:
+    """Returns the PUBACK packets of QoS 1 messages, one after the other."""
+    return b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
