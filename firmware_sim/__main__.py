@@ -31,7 +31,11 @@ def _arguments() -> argparse.ArgumentParser:
                         help=f"a story file, or one of {', '.join(stories.NAMED)}")  # fmt: skip
     parser.add_argument("--faults", action="append", default=[], metavar="[DEVICE:]KIND[=RATE][@AT_S][+FOR_S][~BY_S]",
                         help=f"comma-separated; KIND of {', '.join(k.value for k in faults.FaultKind)}")  # fmt: skip
-    parser.add_argument("--replay", type=Path, help="recorded monitor (CSV), played by device mon-replay-01")
+    parser.add_argument("--ca", help="certificate authority of mqtts:// brokers (the system's)")
+    parser.add_argument("--cert", help="client certificate for mqtts://; {device} stands for the device id")
+    parser.add_argument("--key", help="its key; {device} as above")
+    parser.add_argument("--replay", type=Path, metavar="RECORDING",
+                        help="recorded monitor (.csv, or a WFDB .hea), played by device mon-replay-01")  # fmt: skip
     parser.add_argument("--speed", type=float, default=1.0, help="recorded seconds per second, for --replay (1)")
     parser.add_argument("--cadence", type=float, help="seconds between readings (30, or the plan's)")
     parser.add_argument("--cuff", type=float, help="seconds between cuff pressures, 0 for arterial lines (0)")
@@ -82,6 +86,9 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     given = {"seed": arguments.seed, "cadence_s": arguments.cadence, "cuff_s": arguments.cuff}
     if arguments.artefacts is not None:
         given["artefacts"] = msgspec.structs.replace(made.artefacts, scale=arguments.artefacts)
+    files = {key: getattr(arguments, key) for key in ("ca", "cert", "key") if getattr(arguments, key) is not None}
+    if files:
+        given["tls"] = msgspec.structs.replace(made.tls, **files)
     made = msgspec.structs.replace(made, **{key: value for key, value in given.items() if value is not None})
     return plan.with_faults(made, _fault_words(arguments.faults))
 
@@ -97,15 +104,15 @@ def main(argv: list[str]) -> int:
             return 0
         sources = run.sources(made, now_ms())
         ledger = Ledger(arguments.ledger)
+        devices = run.devices(made, ledger, np.random.default_rng())
     except (ValueError, OSError) as error:
         sys.stderr.write(f"firmware_sim: {error}\n")
         return 2
     stop = stop_on_signals()
     with ledger:
         ledger.run(seed=made.seed, devices=[device.device for device in made.devices], now=now_ms())
-        clock = Clock(time.monotonic, now_ms)
-        devices = run.devices(made, ledger, np.random.default_rng())
-        summary = Fleet(devices, sources, ledger, clock, made.seed).run(stop, arguments.duration, arguments.drain)
+        fleet = Fleet(devices, sources, ledger, Clock(time.monotonic, now_ms), made.seed)
+        summary = fleet.run(stop, arguments.duration, arguments.drain)
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
     return 1 if summary.pending else 0
 

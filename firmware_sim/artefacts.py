@@ -16,8 +16,13 @@ The default rates come from a recorded ICU patient's monitor numerics (32.3 h at
 Of 8,084 nurse-charted cuff pressures of 100 patients 10 contradict themselves: a tenth, as nurses leave bad ones out.
 A minute's mean hides what is shorter than a minute, so spikes and motion are lower bounds at 1 s cadence, and a single
 patient's rates carry an uncertainty of a factor of about two.
+
+How far motion moves a value is assumed, not measured: in those nine minutes the rates are 10 to 25 /min apart and the
+breaths up to 10 /min too many, but the saturation hardly moves, as a minute's mean has room for what a second shows.
+The oximeter averages over some 8 s, so its values slide into the disturbance and out of it.
 """
 
+import math
 from typing import Final
 
 import msgspec
@@ -72,13 +77,26 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             raise ValueError("cuff_error_share * scale is a share: at most 1")
 
 
-KINDS: Final = ("dropout-oximeter", "dropout-ecg", "dropout-monitor", "motion", "spike-breath", "spike", "flat-line")
-CUFF_ERROR: Final = "cuff-error"
-_OXIMETER, _ECG, _MONITOR, _MOTION, _BREATH, _SPIKE, _FLAT = range(len(KINDS))
+KINDS: Final = (
+    "dropout-oximeter",
+    "dropout-ecg",
+    "dropout-monitor",
+    "motion",
+    "spike-breath",
+    "spike",
+    "flat-line",
+    "cuff-error",
+)
+_OXIMETER, _ECG, _MONITOR, _MOTION, _BREATH, _SPIKE, _FLAT, CUFF = range(len(KINDS))
+"""Places in `KINDS`; the cuff's is the last, as it comes with a measurement and not with time."""
 _ZEROED: Final = {_OXIMETER: ("pr", "spo2"), _ECG: ("hr", "rr"), _MONITOR: ("hr", "pr", "rr", "spo2")}
 _RATES_AND_SPIKES: Final = np.array([INDEX["hr"], INDEX["pr"], INDEX["spo2"]])
 _CAN_STAND_STILL: Final = np.array([INDEX["hr"], INDEX["pr"], INDEX["rr"]])
 _PRESSURES: Final = np.array([INDEX["sbp"], INDEX["dbp"], INDEX["map"]])
+_MOVED: Final = np.array([INDEX["spo2"], INDEX["pr"], INDEX["rr"]])
+_MOVED_SD: Final = np.array([1.0, 3.0, 1.5])
+_AVERAGING_S: Final = 8.0
+_STILL: Final = 0.5
 _HIGHEST: Final = np.array([sign.maximum - (1 if sign.open_maximum else 0) for sign in SIGNS])
 
 
@@ -97,17 +115,23 @@ class Artefacts:
         )
         # A spike lasts one reading: it is over before the next.
         length = (rates.oximeter_dropout_s, rates.ecg_dropout_s, rates.monitor_dropout_s, rates.motion_s, 0, 0)
-        self._per_s = np.array(per_h) * rates.scale / _HOUR_S
+        per_s = np.array(per_h) * rates.scale / _HOUR_S
+        self._per_s = float(per_s.sum())
+        self._up_to = np.cumsum(per_s) / self._per_s if self._per_s else np.ones(CUFF)
         self._mean_s = np.array([*length, rates.flat_s])
         self._cuff_error_share = rates.cuff_error_share * rates.scale
         self._rng = rng
-        self._ends_s = np.full((n, len(KINDS)), -np.inf)
+        self._ends_s = np.full((n, CUFF), -np.inf)
+        self._busy_s = np.full(n, -np.inf)
         self._flat_sign = np.zeros(n, dtype=np.int64)
         self._flat_value = np.zeros(n)
+        self._target = np.zeros((n, len(_MOVED)))
+        self._moved = np.zeros((n, len(_MOVED)))
+        self._shaken = np.zeros(n, dtype=np.bool_)
 
     def apply(
         self, shown: Floats, measured: NDArray[np.bool_], t_s: Floats, dt_s: float
-    ) -> tuple[Floats, list[tuple[str, ...]]]:
+    ) -> tuple[Floats, NDArray[np.bool_]]:
         """Spoils what the monitors show.
 
         Args:
@@ -117,36 +141,58 @@ class Artefacts:
             dt_s: Seconds since the reading before.
 
         Returns:
-            (n, signs) values as sent, and per device the names of the artefacts in them.
+            (n, signs) values as sent, and (n, kinds) which of `KINDS` is in them.
         """
-        began = self._rng.random(self._ends_s.shape) < -np.expm1(-self._per_s * dt_s)
-        began &= self._ends_s <= t_s[:, None]
-        lengths = self._rng.exponential(1.0, self._ends_s.shape) * self._mean_s
-        self._ends_s = np.where(began, t_s[:, None] + lengths, self._ends_s)
-        going = began | (self._ends_s > t_s[:, None])
-        cuff = measured & (self._rng.random(len(shown)) < self._cuff_error_share)
+        going = np.zeros((len(shown), len(KINDS)), dtype=np.bool_)
+        i, k = self._begin(t_s, dt_s)
+        # Whatever goes on has ended later than now in one kind at least; most patients have nothing.
+        rows = np.flatnonzero(self._busy_s > t_s)
+        going[rows, :CUFF] = self._ends_s[rows] > t_s[rows, None]
+        going[i, k] = True
+        measuring = np.flatnonzero(measured)
+        going[measuring, CUFF] = self._rng.random(len(measuring)) < self._cuff_error_share
         values = shown.copy()
-        if going.any():
-            self._move(values, np.flatnonzero(going[:, _MOTION]))
+        self._move(values, i[k == _MOTION], going[:, _MOTION], dt_s)
+        if len(rows) or len(i):
             self._spike(values, np.flatnonzero(going[:, _BREATH]), np.array([INDEX["rr"]]))
             self._spike(values, np.flatnonzero(going[:, _SPIKE]), _RATES_AND_SPIKES)
-            self._stand_still(values, shown, began[:, _FLAT], going[:, _FLAT])
+            self._stand_still(values, shown, i[k == _FLAT], going[:, _FLAT])
             for kind, fields in _ZEROED.items():
                 values[np.ix_(going[:, kind], np.array([INDEX[f] for f in fields]))] = 0
-        self._squeeze(values, np.flatnonzero(cuff))
-        np.clip(values, 0, _HIGHEST, out=values)
-        labels: list[tuple[str, ...]] = [()] * len(shown)
-        for i in np.flatnonzero(going.any(axis=1)):
-            labels[i] = tuple(KINDS[k] for k in np.flatnonzero(going[i]))
-        for i in np.flatnonzero(cuff):
-            labels[i] = (*labels[i], CUFF_ERROR)
-        return values, labels
+        self._squeeze(values, np.flatnonzero(going[:, CUFF]))
+        spoilt = np.flatnonzero(going.any(axis=1))
+        values[spoilt] = np.clip(values[spoilt], 0, _HIGHEST)
+        return values, going
 
-    def _move(self, values: Floats, rows: NDArray[np.intp]) -> None:
-        rng, n = self._rng, len(rows)
-        values[rows, INDEX["spo2"]] -= np.rint(rng.uniform(3, 14, n))
-        values[rows, INDEX["pr"]] += np.rint(rng.choice([-1, 1], n) * rng.uniform(10, 60, n))
-        values[rows, INDEX["rr"]] += np.rint(rng.uniform(0, 18, n))
+    def _begin(self, t_s: Floats, dt_s: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Lets artefacts begin, at most one in a patient at a time, none that goes on; returns rows and kinds."""
+        i = np.flatnonzero(self._rng.random(len(t_s), dtype=np.float32) < -math.expm1(-self._per_s * dt_s))
+        k = np.searchsorted(self._up_to, self._rng.random(len(i)), side="right").clip(max=CUFF - 1)
+        free = self._ends_s[i, k] <= t_s[i]
+        i, k = i[free], k[free]
+        self._ends_s[i, k] = t_s[i] + self._rng.exponential(1.0, len(i)) * self._mean_s[k]
+        self._busy_s[i] = np.maximum(self._busy_s[i], self._ends_s[i, k])
+        return i, k
+
+    def _move(self, values: Floats, new: NDArray[np.intp], going: NDArray[np.bool_], dt_s: float) -> None:
+        """Moves what moves, and adds to `going` those whose oximeter has yet to forget the motion."""
+        rng, rows = self._rng, np.flatnonzero(going | self._shaken)
+        if not len(rows):
+            return
+        self._target[new, 0] = -rng.uniform(3, 14, len(new))
+        self._target[new, 1] = rng.choice([-1, 1], len(new)) * rng.uniform(10, 60, len(new))
+        self._target[new, 2] = rng.uniform(0, 18, len(new))
+        moving = going[rows, None]
+        target = np.where(moving, self._target[rows], 0.0)
+        moved = target + (self._moved[rows] - target) * np.exp(-dt_s / _AVERAGING_S)
+        moved[(np.abs(moved) < _STILL) & ~moving] = 0
+        self._moved[rows] = moved
+        self._shaken[rows] = (moved != 0).any(axis=1)
+        going[rows] |= self._shaken[rows]
+        cells = np.ix_(rows, _MOVED)
+        shaken = np.rint(moved + np.where(moving, rng.standard_normal(moved.shape) * _MOVED_SD, 0.0))
+        # What a monitor does not find, motion does not bring back.
+        values[cells] += np.where(values[cells] > 0, shaken, 0.0)
 
     def _spike(self, values: Floats, rows: NDArray[np.intp], columns: NDArray[np.int64]) -> None:
         column = self._rng.choice(columns, len(rows))
@@ -156,8 +202,7 @@ class Artefacts:
         )
         values[rows, column] = np.rint(values[rows, column] * factor)
 
-    def _stand_still(self, values: Floats, shown: Floats, began: NDArray[np.bool_], going: NDArray[np.bool_]) -> None:
-        new = np.flatnonzero(began)
+    def _stand_still(self, values: Floats, shown: Floats, new: NDArray[np.intp], going: NDArray[np.bool_]) -> None:
         self._flat_sign[new] = self._rng.choice(_CAN_STAND_STILL, len(new))
         self._flat_value[new] = shown[new, self._flat_sign[new]]
         rows = np.flatnonzero(going)
@@ -167,3 +212,8 @@ class Artefacts:
         # Half of the wrong measurements lose the pulse (40/10 and the like), half see a muscle tensed.
         factor = self._rng.choice([0.33, 1.4], len(rows))
         values[np.ix_(rows, _PRESSURES)] = np.rint(values[np.ix_(rows, _PRESSURES)] * factor[:, None])
+
+
+def names(kinds: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Returns the names of the artefacts that (kinds,) flags say."""
+    return tuple(KINDS[k] for k in np.flatnonzero(kinds))

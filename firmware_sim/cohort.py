@@ -5,6 +5,7 @@ have that nobody synchronises. Time is the second of the run: nothing here looks
 it is computed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim import physiology
-from firmware_sim.artefacts import Artefacts, Rates
+from firmware_sim.artefacts import Artefacts, Rates, names
 from firmware_sim.physiology import DRIVES, Floats
 from firmware_sim.stories import Course, Story
 from vitals.signs import FIELDS, SIGNS
@@ -34,6 +35,7 @@ class Sample:
         story: Name of the patient's story.
         phase: Phase of it.
         truth: What the monitor shows without artefacts, one per sign, measured now or not.
+        state: What is so in the patient behind the minute's variation, one per sign, unrounded; empty for a recording.
         artefacts: Names of the artefacts in `values`.
     """
 
@@ -44,7 +46,27 @@ class Sample:
     story: str = ""
     phase: str = ""
     truth: tuple[float | None, ...] = ()
+    state: tuple[float, ...] = ()
     artefacts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """One reading of each patient of a cohort, as columns; rows in the order of admission.
+
+    Attributes:
+        t_s: (n,) seconds of the run.
+        values: (n, signs) as shown, NaN where nothing is measured.
+        truth: (n, signs) what the monitor shows without artefacts, measured now or not; 0 where it finds nothing.
+        state: (n, signs) what is so in the patient behind the minute's variation, unrounded.
+        artefacts: (n, kinds) which of `artefacts.KINDS` is in the values.
+    """
+
+    t_s: Floats
+    values: Floats
+    truth: Floats
+    state: Floats
+    artefacts: NDArray[np.bool_]
 
 
 class Source(Protocol):
@@ -84,11 +106,14 @@ class Cohort:
         n = len(patients)
         self._patients, self._cadence_s, self._day_s = tuple(patients), cadence_s, day_s
         self._rng = np.random.default_rng([seed, n, round(cadence_s * 1000)])
-        self._base = np.concatenate([physiology.admit(self._rng, 1, dict(p.baseline)) for p in patients])
+        self._base = np.asfortranarray(
+            np.concatenate([physiology.admit(self._rng, 1, dict(p.baseline)) for p in patients])
+        )
         self._noise = physiology.settle(self._rng, n)
         # Evenly spread phases in random order: a ward's readings do not come in one burst.
         self._phase_s = (self._rng.permutation(n) / n) * cadence_s
         self._cuff_s = np.array([p.cuff_s for p in patients])
+        self._cuffs = bool(self._cuff_s.any())
         # Each cuff keeps its own time; the first reading of every device has a pressure.
         self._cuff_phase_s = self._rng.uniform(0, 1, n) * self._cuff_s
         self._cuffs_done = np.full(n, -1.0)
@@ -103,21 +128,38 @@ class Cohort:
 
     def next(self) -> list[Sample]:
         """Makes the next round, in order of time."""
+        made = self.step()
+        at, shown, true = made.t_s.tolist(), made.values.tolist(), made.truth.tolist()
+        state, spoilt = np.round(made.state, 2).tolist(), made.artefacts.any(axis=1).tolist()
+        return [
+            self._sample(
+                i,
+                at[i],
+                shown=shown[i],
+                truth=true[i],
+                state=state[i],
+                labels=names(made.artefacts[i]) if spoilt[i] else (),
+            )
+            for i in np.argsort(made.t_s).tolist()
+        ]
+
+    def step(self) -> Round:
+        """Makes the next round as columns; sensors that a story takes off are still on in them."""
         t_s = self.start_s() + self._phase_s
         t_s += self._rng.uniform(0, _JITTER_SHARE, len(t_s)) * self._cadence_s
         if self._round:
             self._noise = physiology.wander(self._noise, self._cadence_s, self._rng)
         self._round += 1
-        truth = physiology.shown(physiology.signs(self._base, self._noise, self._drives(t_s), t_s + self._day_s))
+        drives, day_s = self._drives(t_s), t_s + self._day_s
+        state = physiology.signs(self._base, np.zeros_like(self._noise), drives, day_s)
+        truth = physiology.shown(physiology.signs(self._base, self._noise, drives, day_s))
         cuff_now = self._measured(t_s)
-        values, labels = self._artefacts.apply(truth, cuff_now & (self._cuff_s > 0), t_s, self._cadence_s)
-        present = self._measures.copy()
-        present[np.ix_(~cuff_now, _PRESSURES)] = False
-        at, shown, true, there = t_s.tolist(), values.tolist(), truth.tolist(), present.tolist()
-        return [
-            self._sample(i, at[i], shown=shown[i], truth=true[i], present=there[i], labels=labels[i])
-            for i in np.argsort(t_s).tolist()
-        ]
+        values, spoilt = self._artefacts.apply(truth, cuff_now & (self._cuff_s > 0), t_s, self._cadence_s)
+        if not self._measures.all():
+            values[~self._measures] = np.nan
+        if not cuff_now.all():
+            values[np.ix_(~cuff_now, _PRESSURES)] = np.nan
+        return Round(t_s, values, truth, state, spoilt)
 
     def _drives(self, t_s: Floats) -> Floats:
         drives = np.zeros((len(t_s), len(DRIVES)))
@@ -127,6 +169,8 @@ class Cohort:
 
     def _measured(self, t_s: Floats) -> NDArray[np.bool_]:
         """Returns (n,) whether pressures are measured now: always with a line, with the first reading for a cuff."""
+        if not self._cuffs:
+            return np.ones(len(t_s), dtype=np.bool_)
         turn = np.floor_divide(t_s + self._cuff_phase_s, np.where(self._cuff_s > 0, self._cuff_s, np.inf))
         now: NDArray[np.bool_] = (self._cuff_s == 0) | (turn > self._cuffs_done)
         self._cuffs_done = turn
@@ -139,7 +183,7 @@ class Cohort:
         *,
         shown: list[float],
         truth: list[float],
-        present: list[bool],
+        state: list[float],
         labels: tuple[str, ...],
     ) -> Sample:
         patient = self._patients[i]
@@ -147,10 +191,11 @@ class Cohort:
         story_s = float(patient.course.story_s(at_s))
         off = tuple(field for field in story.sensors_off(story_s) if field in patient.signs)
         values = tuple(
-            value if there and field not in off else None
-            for field, value, there in zip(FIELDS, shown, present, strict=True)
+            None if math.isnan(value) or field in off else value for field, value in zip(FIELDS, shown, strict=True)
         )
-        return Sample(patient.device, at_s, values, off, story.name, story.phase(story_s), tuple(truth), labels)
+        return Sample(
+            patient.device, at_s, values, off, story.name, story.phase(story_s), tuple(truth), tuple(state), labels
+        )
 
 
 def _by_story(courses: Sequence[Course]) -> list[tuple[Story, NDArray[np.intp], Floats, Floats]]:

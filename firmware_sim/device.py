@@ -131,6 +131,7 @@ class Device:
             story=sample.story,
             phase=sample.phase,
             truth=sample.truth,
+            state=sample.state,
             artefacts=sample.artefacts,
             faults=sorted(kinds),
         )

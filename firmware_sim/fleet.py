@@ -13,6 +13,7 @@ import numpy as np
 
 from firmware_sim.cohort import Sample, Source
 from firmware_sim.device import Device
+from firmware_sim.dial import Broker, Dialler
 from firmware_sim.ledger import Identity, Ledger, Summary
 from firmware_sim.link import Link
 
@@ -42,17 +43,25 @@ class Fleet:
 
     def __init__(
         self,
-        devices: Mapping[str, tuple[Device, str]],
+        devices: Mapping[str, tuple[Device, Broker]],
         sources: Sequence[Source],
         ledger: Ledger,
         clock: Clock,
         seed: int,
     ) -> None:
-        """Takes devices with their broker's URL, and where readings come from."""
+        """Takes devices with their brokers, and where readings come from."""
         self._selector = selectors.DefaultSelector()
+        self._dialler = Dialler()
         self._sources, self._ledger, self._clock = tuple(sources), ledger, clock
         self._links = {
-            name: Link(device, broker, self._selector, self._acknowledged, np.random.default_rng([seed, 7, n]))
+            name: Link(
+                device,
+                broker,
+                self._dialler,
+                self._selector,
+                acknowledged=self._acknowledged,
+                rng=np.random.default_rng([seed, 7, n]),
+            )
             for n, (name, (device, broker)) in enumerate(devices.items())
         }
         self._schedule: list[tuple[float, int, Sample]] = []
@@ -151,4 +160,5 @@ class Fleet:
         for link in self._links.values():
             link.close()
         self._selector.close()
+        self._dialler.close()
         return self._ledger.summary(now=self._clock.wall_ms(), late_max_s=self._late_max_s)

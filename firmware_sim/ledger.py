@@ -3,7 +3,7 @@
 | `k` | fields | tells |
 |---|---|---|
 | `run` | `seed`, `devices`, `t` | a run begins; earlier runs stay above it |
-| `sent` | `device boot seq t at story phase truth artefacts faults` | a reading was made and put in the outbox |
+| `sent` | `device boot seq t at story phase truth state artefacts faults` | a reading was made and put in the outbox |
 | `ack` | `device boot seq at` | the broker took it on |
 | `dropped` | `device boot seq at reason` | the device forgot it unacknowledged: `full` outbox, `reboot` or `battery` |
 | `garbage` | `device at bytes` | bytes that are no frame were put in the outbox |
@@ -11,7 +11,8 @@
 | `summary` | `t sent acknowledged pending dropped garbage late_max_s` | the run ended in order |
 
 Times are UTC epoch ms by the machine's clock, a frame's `t` by the device's. `truth` has one value per sign in
-digit order, as a faultless monitor would show it at that moment, measured or not.
+digit order, as a faultless monitor would show it at that moment, measured or not; `state` what is so in the patient
+behind the variation from minute to minute, unrounded, by which a breach is judged true.
 A sent reading with neither `ack` nor `dropped` is pending.
 """
 

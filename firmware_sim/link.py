@@ -6,9 +6,9 @@ in its old order. paho's own queue is never relied upon: it tells a refused mess
 
 import logging
 import selectors
+import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import paho.mqtt.client as mqtt
@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware_sim.device import Device, Message
+from firmware_sim.dial import TIMEOUT_S, Broker, Dial, Dialler, Step
 from firmware_sim.ledger import Identity
 from vitals import topics
 
@@ -27,13 +28,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 KEEPALIVE_S: Final = 15
-_CONNECT_TIMEOUT_S: Final = 2.0
 _WINDOW: Final = 100
 _BACKOFF_S: Final = (0.2, 5.0)
 _REFUSED_PAUSE_S: Final = 1.0
 _NO_SUBSCRIBER: Final = 0x10
 _DISCONNECT_WITH_WILL: Final = 4
-_DEFAULT_PORT: Final = 1883
+
+
+class _Client(mqtt.Client):
+    """paho on a socket that is already connected: by itself paho waits for the connection, and with it the fleet."""
+
+    def __init__(self, name: str, sock: "SocketLike") -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
+        self._ready_sock = sock
+
+    def _create_socket(self) -> "SocketLike":
+        return self._ready_sock
 
 
 class Link:
@@ -41,7 +51,8 @@ class Link:
 
     Args:
         device: The device.
-        broker: URL as in `plan.DevicePlan.broker`.
+        broker: Its broker.
+        dialler: Who begins connections.
         selector: The fleet's selector; the link registers its socket there, with itself as data.
         acknowledged: Called with the identity of each reading that the broker took on.
         rng: Jitter of the backoff.
@@ -50,13 +61,16 @@ class Link:
     def __init__(
         self,
         device: Device,
-        broker: str,
+        broker: Broker,
+        dialler: Dialler,
         selector: selectors.BaseSelector,
+        *,
         acknowledged: Callable[[Identity], None],
         rng: np.random.Generator,
     ) -> None:
         self.device = device
-        self._url = urlsplit(broker)
+        self._broker, self._dialler = broker, dialler
+        self._dial: Dial | None = None
         self._selector, self._acknowledged, self._rng = selector, acknowledged, rng
         self._client: mqtt.Client | None = None
         self._dead: mqtt.Client | None = None
@@ -74,24 +88,19 @@ class Link:
 
     def wants_to_connect(self, now_s: float) -> bool:
         """Whether a connection is to be tried at `now_s`, by the fleet's monotonic clock."""
-        return self._client is None and now_s >= self._retry_s
+        return self._client is None and self._dial is None and now_s >= self._retry_s
 
     def connect(self, now_s: float) -> None:
-        """Begins a connection; a broker that cannot be reached is tried again later."""
+        """Begins a connection, and waits for nothing; a broker that cannot be reached is tried again later."""
         self._now_s = now_s
         _hang_up(self._dead)
         self._dead = None
-        client = self._new_client()
-        self._client = client
         try:
-            client.connect(
-                str(self._url.hostname),
-                self._url.port or _DEFAULT_PORT,
-                keepalive=KEEPALIVE_S,
-                clean_start=True,
-            )
+            self._dial = self._dialler.begin(self._broker, now_s)
         except OSError as error:
             self._lost(f"{error}")
+        if self._dial is not None:
+            self._selector.register(self._dial.sock, selectors.EVENT_WRITE, self)
 
     def pump(self, now_s: float) -> None:
         """Sends what waits, as far as the window allows."""
@@ -114,8 +123,13 @@ class Link:
     def ready(self, now_s: float, events: int, *, may_send: bool) -> None:
         """The socket can be read or written; `may_send` is false while the device holds its readings."""
         self._now_s = now_s
+        if self._dial is not None:
+            self._advance(self._dial)
         if events & selectors.EVENT_READ and self._client is not None:
             self._client.loop_read()
+            # What TLS has already decrypted makes no socket readable any more.
+            while self._client is not None and _decrypted(self._client):
+                self._client.loop_read()
         if events & selectors.EVENT_WRITE and self._client is not None:
             self._client.loop_write()
         if may_send:
@@ -126,6 +140,8 @@ class Link:
     def tick(self, now_s: float, *, may_send: bool) -> None:
         """Time has passed: keepalive, and what was paused or held."""
         self._now_s = now_s
+        if self._dial is not None and now_s >= self._dial.ends_s:
+            self._lost(f"no answer within {TIMEOUT_S:g} s")
         if self._client is not None:
             self._client.loop_misc()
         if may_send:
@@ -154,17 +170,30 @@ class Link:
         _hang_up(client)
         _hang_up(self._dead)
 
-    def _new_client(self) -> mqtt.Client:
+    def _advance(self, dial: Dial) -> None:
+        self._selector.unregister(dial.sock)
+        try:
+            step = dial.advance()
+        except OSError as error:
+            dial.sock.close()
+            self._dial = None
+            self._dialler.failed(self._broker)
+            self._lost(f"{error}")
+            return
+        if step is not Step.DONE:
+            self._selector.register(dial.sock, step.events, self)
+            return
+        self._dial = None
+        self._client = self._new_client(dial.sock)
+        self._client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S, clean_start=True)
+
+    def _new_client(self, sock: "SocketLike") -> mqtt.Client:
         name = self.device.name
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
-        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client = _Client(name, sock)
         client.max_inflight_messages_set(_WINDOW + 1)
         client.will_set(topics.device_status(name), b"offline", qos=1, retain=True)
-        if self._url.username:
-            user, password = (
-                unquote(part or "").replace("{device}", name) for part in (self._url.username, self._url.password)
-            )
-            client.username_pw_set(user, password)
+        if self._broker.user is not None:
+            client.username_pw_set(*self._broker.user)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -189,7 +218,7 @@ class Link:
     ) -> None:
         if reason.is_failure:
             # paho closes the socket of a refused connection itself; on_disconnect follows.
-            _log.warning("%s: broker %s refuses: %s", self.device.name, self._url.hostname, reason)
+            _log.warning("%s: broker %s refuses: %s", self.device.name, self._broker.host, reason)
             return
         self._connected, self._attempts, self._told = True, 0, False
         self._paused_s = 0.0
@@ -233,7 +262,7 @@ class Link:
 
     def _lost(self, why: str) -> None:
         if self._connected or not self._attempts:
-            _log.info("%s: no connection to %s:%s: %s", self.device.name, self._url.hostname, self._url.port, why)
+            _log.info("%s: no connection to %s:%s: %s", self.device.name, self._broker.host, self._broker.port, why)
         _hang_up(self._let_go())
         lowest, highest = _BACKOFF_S
         self._retry_s = self._now_s + min(highest, lowest * 2**self._attempts) * float(self._rng.uniform(0.5, 1.0))
@@ -241,6 +270,10 @@ class Link:
 
     def _let_go(self) -> mqtt.Client | None:
         """Takes the client out of service; what was on its way waits again."""
+        dial, self._dial = self._dial, None
+        if dial is not None:
+            self._selector.unregister(dial.sock)
+            dial.sock.close()
         client, self._client = self._client, None
         sock = client.socket() if client is not None else None
         if sock is not None and sock in self._selector.get_map():
@@ -263,3 +296,8 @@ def _hang_up(client: mqtt.Client | None) -> None:
     sock = client.socket() if client is not None else None
     if sock is not None:
         sock.close()
+
+
+def _decrypted(client: mqtt.Client) -> bool:
+    sock = client.socket()
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

@@ -5,7 +5,7 @@ A *drive* is what goes wrong inside a patient; the signs answer to it together, 
 - hypoxia raises heart and breathing rate (about 2 beats and 0.6 breaths per point of saturation lost beyond 2);
 - fever raises heart rate by some 9 beats and breathing by some 3 breaths per degree (Liebermeister's rule);
 - blood loss follows the ATLS classes: up to 15 % of the volume only the pulse pressure narrows, at 30 % the systolic
-  pressure falls and the heart is above 110, at 40 % it is in shock;
+  pressure falls, the heart is above 110 and breathing faster, at 40 % breathing is above 33 /min and it is in shock;
 - vasodilation is the failing of resistance in septic shock; bradycardia slows the sinus node; arrest stops it all.
 
 Minute-to-minute noise and its correlation were measured on a recorded adult ICU patient (32 h of monitor numerics):
@@ -69,17 +69,18 @@ def admit(rng: np.random.Generator, n: int, baseline: Mapping[str, float] | None
 
 def settle(rng: np.random.Generator, n: int) -> Floats:
     """Returns (n, channels) of noise in its stationary state."""
-    noise: Floats = rng.standard_normal((n, len(CHANNELS))) * _NOISE_SD
+    noise: Floats = rng.standard_normal((len(CHANNELS), n)).T * _NOISE_SD
     return noise
 
 
 def wander(noise: Floats, dt_s: float, rng: np.random.Generator) -> Floats:
     """Takes the noise `dt_s` seconds on: a first-order autoregression, whatever the step."""
     keep = np.exp(-dt_s / _NOISE_TAU_S)
-    fresh = rng.standard_normal(noise.shape)
-    fresh *= _NOISE_SD * np.sqrt(1 - keep * keep)
-    fresh += noise * keep
-    return fresh
+    # Column by column in memory, as `signs` reads it.
+    fresh = rng.standard_normal(noise.shape[::-1])
+    fresh *= (_NOISE_SD * np.sqrt(1 - keep * keep))[:, None]
+    fresh += noise.T * keep[:, None]
+    return fresh.T
 
 
 def signs(base: Floats, noise: Floats, drives: Floats, day_s: Floats) -> Floats:
@@ -96,17 +97,20 @@ def signs(base: Floats, noise: Floats, drives: Floats, day_s: Floats) -> Floats:
     """
     hypoxia, fever, loss, vasodilation, bradycardia, arrest = drives.T
     alive = 1 - arrest
-    own = base + noise
-    own += np.cos((day_s - _PEAK_S) * (2 * np.pi / _DAY_S))[:, None] * _CIRCADIAN
+    # Column by column in memory: everything below works on whole columns.
+    own = np.add(base, noise, order="F")
+    course = np.cos((day_s - _PEAK_S) * (2 * np.pi / _DAY_S))
+    for k in np.flatnonzero(_CIRCADIAN):
+        own[:, k] += _CIRCADIAN[k] * course
     air_hunger = np.maximum(hypoxia - 2, 0)
     late_loss = np.maximum(loss - 0.15, 0)
 
-    values = np.empty((len(base), len(SIGNS)))
+    values = np.empty((len(base), len(SIGNS)), order="F")
     heart = own[:, _HR] + 1.9 * air_hunger + 9 * fever + 130 * loss + 25 * vasodilation
     heart *= (1 - bradycardia) * alive
     values[:, INDEX["hr"]] = heart
     values[:, INDEX["pr"]] = heart + own[:, _PR]
-    values[:, INDEX["rr"]] = (own[:, _RR] + 0.6 * air_hunger + 3 * fever + 50 * late_loss + 8 * vasodilation) * alive
+    values[:, INDEX["rr"]] = (own[:, _RR] + 0.6 * air_hunger + 3 * fever + 75 * late_loss + 8 * vasodilation) * alive
     values[:, INDEX["spo2"]] = np.minimum(own[:, _SPO2] - hypoxia, 100) - 60 * arrest
     values[:, INDEX["temp"]] = own[:, _TEMP] + fever
     # A slow heart fills longer, but the output still falls; a stopped one leaves the filling pressure.

@@ -11,6 +11,7 @@ import msgspec
 
 from firmware_sim import stories
 from firmware_sim.artefacts import Rates
+from firmware_sim.dial import Tls
 from firmware_sim.faults import Fault
 from firmware_sim.stories import Story
 from vitals.signs import FIELDS
@@ -24,7 +25,8 @@ class DevicePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     Attributes:
         device: Device id; also its MQTT client id.
-        broker: `mqtt://[user:password@]host[:port]`; `{device}` in user or password stands for the device id.
+        broker: `mqtt://[user:password@]host[:port]`, or `mqtts://` for TLS; `{device}` in user or password stands for
+            the device id.
         story: Name of a story (built in or of the plan) or a story file; None for a stable patient.
         start_s: Second of the run at which the story begins.
         speed: Clinical seconds of the story per second of the run.
@@ -33,7 +35,7 @@ class DevicePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
         signs: Signs that it measures.
         baseline: Resting values that are given instead of drawn.
         faults: Its faults, beside the plan's.
-        replay: Recorded monitor (CSV) to play in place of a simulated patient.
+        replay: Recording to play in place of a simulated patient: monitor numerics as CSV, or a WFDB record.
         replay_speed: Recorded seconds per second of the run.
     """
 
@@ -54,8 +56,8 @@ class DevicePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
         if not self.device or len(self.device) > _MAX_ID or any(c in self.device for c in "/#+\0"):
             raise ValueError(f"device {self.device!r} must be 1 to {_MAX_ID} characters without / # +")
         url = urlsplit(self.broker)
-        if url.scheme != "mqtt" or not url.hostname:
-            raise ValueError(f"device {self.device}: broker {self.broker!r} is not mqtt://host[:port]")
+        if url.scheme not in {"mqtt", "mqtts"} or not url.hostname:
+            raise ValueError(f"device {self.device}: broker {self.broker!r} is not mqtt://host[:port] or mqtts://…")
         unknown = [field for field in self.signs if field not in FIELDS]
         if unknown:
             raise ValueError(f"device {self.device}: unknown signs {', '.join(unknown)}; known are {', '.join(FIELDS)}")
@@ -77,6 +79,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         faults: Faults of every device.
         stories: Stories beside the built-in ones.
         outbox: Readings that a device can hold unacknowledged; the oldest go first.
+        tls: Certificates, for brokers behind `mqtts://`.
     """
 
     devices: tuple[DevicePlan, ...]
@@ -87,6 +90,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     faults: tuple[Fault, ...] = ()
     stories: tuple[Story, ...] = ()
     outbox: int = 3600
+    tls: Tls = Tls()
 
     def __post_init__(self) -> None:
         ids = [device.device for device in self.devices]

@@ -1,6 +1,7 @@
-"""Recorded monitors as a source of readings: a CSV of numerics, played as it stands, zeros and gaps included.
+"""Recorded monitors as a source of readings: numerics played as they stand, zeros and gaps included.
 
-Columns: `t_s,HR,ABPSys,ABPDias,ABPMean,PULSE,RESP,SpO2,NBPSys,NBPDias,NBPMean`; bpm, mmHg, /min, %. A row's cuff
+Two forms are read: CSV with columns `t_s,HR,ABPSys,ABPDias,ABPMean,PULSE,RESP,SpO2,NBPSys,NBPDias,NBPMean` (bpm, mmHg,
+/min, %), and WFDB numerics records (`.hea`), whose signals are known by the names that such records use. A row's cuff
 pressures, where it has them, stand in for the arterial line's, as there is one pressure on the wire.
 """
 
@@ -13,50 +14,63 @@ from typing import Final
 from firmware_sim.cohort import Sample
 from vitals.signs import FIELDS
 
-_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+NAMES: Final[dict[str, tuple[str, ...]]] = {
     "hr": ("HR",),
     "pr": ("PULSE",),
     "rr": ("RESP",),
-    "spo2": ("SpO2",),
-    "temp": (),
-    "sbp": ("NBPSys", "ABPSys"),
-    "dbp": ("NBPDias", "ABPDias"),
-    "map": ("NBPMean", "ABPMean"),
+    "spo2": ("SPO2",),
+    "temp": ("TEMP", "T1", "TBLOOD"),
+    "sbp": ("NBPSYS", "ABPSYS", "ARTSYS"),
+    "dbp": ("NBPDIAS", "ABPDIAS", "ARTDIAS"),
+    "map": ("NBPMEAN", "ABPMEAN", "ARTMEAN"),
 }
-"""Columns of each sign, the first that is not empty counts."""
+"""Names of each sign in capitals without spaces and `%`; the first that has a value counts."""
+_NEEDED: Final = ("t_s", "HR", "ABPSys", "ABPDias", "ABPMean", "PULSE", "RESP", "SpO2", "NBPSys", "NBPDias", "NBPMean")
 Row = tuple[float, tuple[float | None, ...]]
 
 
 def read(path: Path) -> list[Row]:
-    """Reads a recording: seconds since its start, and one value per sign, None where the cell is empty.
+    """Reads a recording: seconds since its start, and one value per sign, None where there is none.
 
     Raises:
-        ValueError: The file is missing, has other columns, or a cell is no number; the message says where.
+        ValueError: The file is missing, is of neither form, or a cell is no number; the message says where.
     """
-    try:
-        with path.open(newline="") as lines:
-            table = csv.DictReader(lines)
-            missing = {"t_s", *(c for columns in _COLUMNS.values() for c in columns)} - set(table.fieldnames or ())
-            if missing:
-                raise ValueError(f"recording {path} lacks the columns {', '.join(sorted(missing))}")
-            rows = [_row(path, n, cells) for n, cells in enumerate(table, start=2)]
-    except FileNotFoundError as error:
-        raise ValueError(f"recording {path} does not exist") from error
+    if path.suffix == ".hea":
+        # Only who plays such a record waits for the library, which brings all of SciPy and pandas with it.
+        from firmware_sim.wfdb_numerics import read_wfdb  # noqa: PLC0415
+
+        rows = read_wfdb(path)
+    else:
+        rows = _read_csv(path)
     if not rows:
         raise ValueError(f"recording {path} has no rows")
     return [(t_s - rows[0][0], values) for t_s, values in rows]
 
 
+def by_sign(cells: Mapping[str, float]) -> tuple[float | None, ...]:
+    """Returns one value per sign from cells by name as in `NAMES`."""
+    return tuple(next((cells[name] for name in NAMES.get(field, ()) if name in cells), None) for field in FIELDS)
+
+
+def _read_csv(path: Path) -> list[Row]:
+    try:
+        with path.open(newline="") as lines:
+            table = csv.DictReader(lines)
+            missing = set(_NEEDED) - set(table.fieldnames or ())
+            if missing:
+                raise ValueError(f"recording {path} lacks the columns {', '.join(sorted(missing))}")
+            return [_row(path, n, cells) for n, cells in enumerate(table, start=2)]
+    except FileNotFoundError as error:
+        raise ValueError(f"recording {path} does not exist") from error
+
+
 def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
-    values: list[float | None] = []
     if None in cells.values():
         raise ValueError(f"recording {path}, line {line} is cut short")
     try:
-        for field in FIELDS:
-            text = next((cells[column] for column in _COLUMNS.get(field, ()) if cells[column]), "")
-            values.append(float(text) if text else None)
-        return float(cells["t_s"]), tuple(values)
-    except ValueError as error:
+        numbers = {name.upper(): float(text) for name, text in cells.items() if text}
+        return numbers.pop("T_S"), by_sign(numbers)
+    except (ValueError, KeyError) as error:
         raise ValueError(f"recording {path}, line {line}: {error}") from error
 
 

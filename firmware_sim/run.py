@@ -8,6 +8,7 @@ import numpy as np
 from firmware_sim import replay
 from firmware_sim.cohort import Cohort, Patient, Source
 from firmware_sim.device import Device, Outbox
+from firmware_sim.dial import Broker, broker
 from firmware_sim.faults import Injector
 from firmware_sim.ledger import Ledger
 from firmware_sim.plan import DevicePlan, Plan
@@ -55,10 +56,13 @@ def _by_cadence(plan: Plan) -> dict[float, list[DevicePlan]]:
     return groups
 
 
-def devices(plan: Plan, ledger: Ledger, boots: np.random.Generator) -> dict[str, tuple[Device, str]]:
+def devices(plan: Plan, ledger: Ledger, boots: np.random.Generator) -> dict[str, tuple[Device, Broker]]:
     """Returns each device with its broker; `boots` draws boot numbers, and is not the plan's seed.
 
     Two runs of one plan must never share an identity: their readings would be taken for duplicates.
+
+    Raises:
+        ValueError: A device's certificate cannot be used.
     """
     return {
         d.device: (
@@ -69,7 +73,7 @@ def devices(plan: Plan, ledger: Ledger, boots: np.random.Generator) -> dict[str,
                 ledger,
                 boots,
             ),
-            d.broker,
+            broker(d.broker, d.device, plan.tls),
         )
         for n, d in enumerate(plan.devices)
     }

@@ -74,6 +74,8 @@ class Suspect(IntEnum):
     PRESSURE_INCONSISTENT = 7
     CLOCK = 8
     """The device's clock could not be believed; event time is the gateway's."""
+    CONTRADICTED = 9
+    """The oximeter's pulse rate and the ECG's heart rate are apart: the patient moves, as long as it does not stay."""
 
 
 SUSPECT_BITS: Final = 4

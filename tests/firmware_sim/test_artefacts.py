@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from firmware_sim.artefacts import CUFF_ERROR, KINDS, Artefacts, Rates
+from firmware_sim.artefacts import CUFF, KINDS, Artefacts, Rates, names
 from firmware_sim.cohort import Cohort, Patient, Sample
 from firmware_sim.stories import STABLE, Course
 from vitals.signs import INDEX, SIGNS
@@ -35,8 +35,8 @@ def test_artefacts_begin_as_often_and_last_as_long_as_their_rates_say() -> None:
     quiet, still = np.full((n, len(SIGNS)), 90.0), np.zeros(n, dtype=bool)
     labels = [artefacts.apply(quiet, still, np.full(n, k * cadence_s), cadence_s)[1] for k in range(rounds)]
     hours = n * rounds * cadence_s / 3600
-    spikes = sum("spike-breath" in label for row in labels for label in row)
-    lost_s = sum("dropout-oximeter" in label for row in labels for label in row) * cadence_s
+    found = [name for row in labels for flags in row for name in names(flags)]
+    spikes, lost_s = found.count("spike-breath"), found.count("dropout-oximeter") * cadence_s
     assert spikes / hours == pytest.approx(3, rel=0.1)
     # A dropout is not counted again while it lasts, and is seen at whole readings.
     assert lost_s / hours == pytest.approx(2 * (60 + cadence_s / 2) * (3600 - 2 * 60) / 3600, rel=0.1)
@@ -53,7 +53,7 @@ def test_a_dropout_is_zero_in_all_signs_of_its_sensor(field: str, zeroed: set[st
 
 
 def test_a_wrong_cuff_measurement_spoils_the_pressures_alone_and_keeps_their_order() -> None:
-    hit = [s for s in samples(Rates(cuff_error_share=0.5), 200, cuff_s=60) if s.artefacts == (CUFF_ERROR,)]
+    hit = [s for s in samples(Rates(cuff_error_share=0.5), 200, cuff_s=60) if s.artefacts == (KINDS[CUFF],)]
     assert len(hit) > 50
     for s in hit:
         changed = {f for f, i in INDEX.items() if s.values[i] is not None and s.values[i] != s.truth[i]}
@@ -82,4 +82,19 @@ def test_negative_rates_are_refused() -> None:
 
 def test_every_kind_happens() -> None:
     seen = {name for s in samples(Rates(scale=60), 400, cuff_s=60) for name in s.artefacts}
-    assert seen == {*KINDS, CUFF_ERROR}
+    assert seen == set(KINDS)
+
+
+def test_motion_slides_the_oximeter_away_and_back_while_the_ecg_stays() -> None:
+    none = {f: 0.0 for f in Rates.__struct_fields__ if f.endswith(("_per_h", "_share"))}
+    artefacts = Artefacts(Rates(**none | {"motion_per_h": 3600.0, "motion_s": 40.0}), 50, np.random.default_rng(4))
+    quiet, still = np.full((50, len(SIGNS)), 90.0), np.zeros(50, dtype=bool)
+    shown = [artefacts.apply(quiet, still, np.full(50, float(k)), 1.0) for k in range(3)]
+    began, later = (np.abs(values[:, INDEX["pr"]] - 90) for values, _ in (shown[0], shown[2]))
+    assert began.mean() < later.mean()
+    assert all((values[:, INDEX["hr"]] == 90).all() for values, _ in shown)
+    artefacts._per_s = 0.0
+    for k in range(3, 400):
+        values, kinds = artefacts.apply(quiet, still, np.full(50, float(k)), 1.0)
+        assert kinds.any(axis=1)[(values != 90).any(axis=1)].all()
+    assert (values == 90).all()

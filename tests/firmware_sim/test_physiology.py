@@ -5,7 +5,7 @@ from firmware_sim import physiology
 from firmware_sim.artefacts import Rates
 from firmware_sim.cohort import Cohort, Patient
 from firmware_sim.physiology import DRIVES
-from firmware_sim.stories import STABLE, Course
+from firmware_sim.stories import NAMED, STABLE, Course
 from vitals import news2, scoring
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
@@ -112,3 +112,31 @@ def test_the_same_seed_tells_the_same_day_and_another_seed_another() -> None:
 
     assert day(1) == day(1)
     assert day(1) != day(2)
+
+
+def test_the_state_is_the_body_without_its_variation_and_the_story_moves_both() -> None:
+    patients = [Patient(str(i), Course(NAMED["desaturation"])) for i in range(30)]
+    cohort = Cohort(patients, 1.0, Rates(scale=0), 3, 0)
+    made = [cohort.step() for _ in range(420)]
+    steps = np.diff(np.array([r.state[:, INDEX["spo2"]] for r in made]), axis=0)
+    assert steps.max() < 0.01
+    assert made[0].state[:, INDEX["spo2"]].mean() - made[-1].state[:, INDEX["spo2"]].mean() > 15
+    apart = np.array([r.truth[:, INDEX["spo2"]] - r.state[:, INDEX["spo2"]] for r in made])
+    assert abs(apart.mean()) < 0.2
+    assert 0.1 < apart.std() < 0.8
+
+
+def test_a_round_as_columns_is_the_round_as_samples() -> None:
+    def cohort() -> Cohort:
+        patients = [Patient(str(i), Course(NAMED["sepsis"]), cuff_s=60.0 * (i % 2)) for i in range(12)]
+        return Cohort(patients, 5.0, Rates(scale=40, cuff_error_share=0.02), 9, 0)
+
+    columns, samples = cohort(), cohort()
+    for _ in range(60):
+        made = columns.step()
+        for sample in samples.next():
+            i = int(sample.device)
+            values = [np.nan if value is None else value for value in sample.values]
+            np.testing.assert_array_equal(values, made.values[i])
+            np.testing.assert_allclose(sample.state, made.state[i], atol=0.006)
+            assert len(sample.artefacts) == made.artefacts[i].sum()
