@@ -1,6 +1,7 @@
 """The loader: manifests that the warehouse does not have, each in one transaction. Two at once do no harm.
 
-A manifest that cannot be loaded is logged and tried again at the next turn; it keeps no other from being loaded.
+A manifest that cannot be loaded is logged and tried again at the next turn; it keeps no other from being loaded. One
+whose objects a compaction has replaced is loaded from that, together with all others that it replaced.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Any, Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from cloud.lake import BadManifestError, LakeError, Manifest, Store, manifest_names, open_lake, read_manifest
+from cloud.lake.read import superseded
 from cloud.lake.tables import TABLES
 from cloud.warehouse import Warehouse, WarehouseError, load, loaded, open_warehouse, prepare
 from vitals import daemon
@@ -41,61 +43,105 @@ class Settings:
             raise ValueError("LOAD_INTERVAL_S must be positive")
 
 
-def waiting(store: Store, topic: str, done: set[str]) -> list[str]:
-    """Returns the batch manifests not loaded yet, in order of commit; compactions repeat rows and never are."""
-    return [name for name in manifest_names(store, topic) if name not in done]
-
-
-def load_all(warehouse: Warehouse, store: Store, stop: threading.Event, *, make_schema: bool = True) -> int:
-    """Loads every manifest that is not loaded yet; returns early, after the manifest under way, once `stop` is set.
+class Loader:
+    """Loads what is new in a lake, turn by turn, and remembers what it has seen loaded.
 
     Args:
         warehouse: Where to.
         store: Where from.
-        stop: Set when the loader is to end.
-        make_schema: Whether to look for tables, columns and views that are not there yet, and make them first.
-
-    Returns:
-        How many could not be loaded.
-
-    Raises:
-        WarehouseError: The warehouse cannot be reached, or its schema cannot be made.
-        LakeError: The lake cannot be listed.
     """
-    connection = warehouse.connect()
-    try:
-        if make_schema:
-            prepare(warehouse, connection)
+
+    def __init__(self, warehouse: Warehouse, store: Store) -> None:
+        self._warehouse = warehouse
+        self._store = store
+        self._done: dict[str, set[str]] = {topic: set() for topic in TABLES}
+        self._prepared = False
+
+    def turn(self, stop: threading.Event) -> int:
+        """Loads every manifest that is not loaded yet; returns early, after the one under way, once `stop` is set.
+
+        The first turn makes tables, columns and views that are not there yet. A turn without a new manifest does not
+        touch the warehouse.
+
+        Returns:
+            How many could not be loaded.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached, or its schema cannot be made.
+            LakeError: The lake cannot be listed.
+        """
+        unseen = {topic: self._unseen(topic) for topic in TABLES}
+        if self._prepared and not any(unseen.values()):
+            return 0
+        connection = self._warehouse.connect()
+        try:
+            if not self._prepared:
+                prepare(self._warehouse, connection)
+                self._prepared = True
+            return sum(self._topic(connection, topic, names, stop) for topic, names in unseen.items() if names)
+        except (WarehouseError, LakeError):
+            self._prepared = False
+            raise
+        finally:
+            connection.close()
+
+    def _unseen(self, topic: str) -> list[str]:
+        """Batch manifests not known to be loaded, in order of commit; compactions repeat rows and are none."""
+        return [name for name in manifest_names(self._store, topic) if name not in self._done[topic]]
+
+    def _topic(self, connection: Any, topic: str, names: list[str], stop: threading.Event) -> int:  # noqa: ANN401 - DB-API
+        done = self._done[topic]
+        done |= loaded(self._warehouse, connection, topic, since=names[0])
+        waiting = [name for name in names if name not in done]
         failed = 0
-        for topic in TABLES:
-            names = waiting(store, topic, loaded(warehouse, connection, topic))
-            WAITING.labels(topic).set(len(names))
-            for name in names:
-                if stop.is_set():
-                    return failed
-                failed += not _load(warehouse, connection, store, topic, name)
-                WAITING.labels(topic).dec()
+        WAITING.labels(topic).set(len(waiting))
+        for n, name in enumerate(waiting):
+            if stop.is_set():
+                break
+            if name not in done:
+                covered = self._load(connection, topic, name, waiting[n:])
+                failed += not covered
+                done |= covered
+            WAITING.labels(topic).dec()
         return failed
-    finally:
-        connection.close()
+
+    def _load(self, connection: Any, topic: str, name: str, waiting: list[str]) -> set[str]:  # noqa: ANN401 - DB-API
+        """Loads one manifest; returns the names of those that are loaded with it, none when it could not be."""
+        began = time.monotonic()
+        try:
+            with LOAD_S.time():
+                fresh, covered = self._take(connection, topic, name, waiting)
+        except (BadManifestError, LakeError, WarehouseError) as error:
+            FAILED.labels(topic).inc()
+            log.error("%s is not loaded and will be tried again: %s", name, error)
+            return set()
+        if fresh is not None:
+            ROWS.labels(topic).inc(fresh)
+            rows = sum(batch.rows for batch in covered)
+            took_s = round(time.monotonic() - began, 3)
+            data = {"manifest": name, "rows": fresh, "repeated": max(0, rows - fresh), "load_s": took_s}
+            log.info("loaded %d rows of %s", fresh, topic, extra={"data": data})
+        return {batch.name for batch in covered}
+
+    def _take(self, connection: Any, topic: str, name: str, waiting: list[str]) -> tuple[int | None, list[Manifest]]:  # noqa: ANN401 - DB-API
+        manifest = read_manifest(self._store, name)
+        try:
+            return load(self._warehouse, connection, self._store, manifest), [manifest]
+        except (LakeError, WarehouseError):
+            # Redshift tells of a missing object by a refused COPY.
+            _, by = superseded(self._store, topic)
+            if name not in by:
+                raise
+        source = _newest(name, by)
+        covered = [read_manifest(self._store, other) for other in waiting if _newest(other, by) == source]
+        return load(self._warehouse, connection, self._store, read_manifest(self._store, source), covered), covered
 
 
-def _load(warehouse: Warehouse, connection: Any, store: Store, topic: str, name: str) -> bool:  # noqa: ANN401 - DB-API
-    began = time.monotonic()
-    try:
-        manifest: Manifest = read_manifest(store, name)
-        with LOAD_S.time():
-            fresh = load(warehouse, connection, store, manifest)
-    except (BadManifestError, LakeError, WarehouseError) as error:
-        FAILED.labels(topic).inc()
-        log.error("%s is not loaded and will be tried again: %s", name, error)
-        return False
-    if fresh is not None:
-        ROWS.labels(topic).inc(fresh)
-        took_s = round(time.monotonic() - began, 3)
-        data = {"manifest": name, "rows": fresh, "repeated": manifest.rows - fresh, "load_s": took_s}
-        log.info("loaded %d rows of %s", fresh, topic, extra={"data": data})
-    return True
+def _newest(name: str, by: Mapping[str, str]) -> str:
+    """The manifest whose objects hold a manifest's rows now."""
+    while name in by:
+        name = by[name]
+    return name
 
 
 def load_until(settings: Settings, stop: threading.Event) -> int:
@@ -111,13 +157,12 @@ def load_until(settings: Settings, stop: threading.Event) -> int:
         return 2
     daemon.serve_metrics(settings.metrics_port)
     daemon.notify("READY=1")
-    made = False
+    loader = Loader(warehouse, store)
     while True:
         try:
-            failed = load_all(warehouse, store, stop, make_schema=not made)
-            made = True
+            failed = loader.turn(stop)
         except (WarehouseError, LakeError) as error:
-            failed, made = 1, False
+            failed = 1
             log.error("nothing loaded: %s", error)
         if settings.load_once:
             return 1 if failed else 0

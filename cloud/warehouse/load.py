@@ -1,14 +1,25 @@
 """Loading: the schema, what is loaded, and one manifest in one transaction. The same for every warehouse."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from cloud.lake import Manifest, Store
 from cloud.lake.tables import PATIENTS, TABLES
 from cloud.warehouse.open import Warehouse, WarehouseError
-from cloud.warehouse.schema import POSTGRESQL, add_signs, create_tables, create_views, literal, statements
+from cloud.warehouse.schema import (
+    POSTGRESQL,
+    add_columns,
+    columns,
+    create_tables,
+    create_views,
+    digest,
+    drop_views,
+    literal,
+    statements,
+)
+from cloud.warehouse.schema import TABLES as WAREHOUSE_TABLES
 
 _GETDATE = (
     "CREATE OR REPLACE FUNCTION getdate() RETURNS timestamp LANGUAGE sql STABLE AS 'SELECT now() AT TIME ZONE ''UTC'''"
@@ -35,72 +46,107 @@ def transaction(warehouse: Warehouse, connection: Any) -> Iterator[Any]:  # noqa
 
 
 def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - see `Warehouse.connect`
-    """Makes every table, column and view that is not there yet; may run twice at once.
+    """Makes tables, columns and views as this version has them, unless they are so already; may run twice at once.
+
+    Views are made anew when anything changed. One of somebody else's that reads ours keeps them from it, and is named.
 
     Raises:
         WarehouseError: A statement was refused.
     """
-    if warehouse.dialect == POSTGRESQL:
-        with transaction(warehouse, connection) as cursor:
+    with transaction(warehouse, connection) as cursor:
+        if warehouse.dialect == POSTGRESQL:
             # CREATE … IF NOT EXISTS is no protection against another that creates at the same time.
             cursor.execute(warehouse.lock("schema"))
             cursor.execute(_GETDATE)
-            _make(warehouse, cursor)
-        return
-    with transaction(warehouse, connection) as cursor:
-        _make(warehouse, cursor)
+        for statement in statements("tables/schema_log", warehouse.dialect):
+            cursor.execute(statement)
+        version = digest(warehouse.dialect)
+        cursor.execute("SELECT digest FROM schema_log ORDER BY made_at DESC, digest LIMIT 1")
+        if cursor.fetchone() == (version,):
+            return
+        for statement in (*drop_views(), *create_tables(warehouse.dialect)):
+            cursor.execute(statement)
+        for table in WAREHOUSE_TABLES:
+            cursor.execute(
+                f"SELECT column_name FROM information_schema.columns WHERE table_name = {literal(table)} "  # noqa: S608 - quoted
+                "AND table_schema = current_schema()"
+            )
+            for statement in add_columns(table, [str(name) for (name,) in cursor.fetchall()], warehouse.dialect):
+                cursor.execute(statement)
+        for statement in create_views(warehouse.dialect):
+            cursor.execute(statement)
+        cursor.execute(f"INSERT INTO schema_log VALUES ({literal(version)}, getdate())")  # noqa: S608 - quoted
 
 
-def _make(warehouse: Warehouse, cursor: Any) -> None:  # noqa: ANN401 - see `Warehouse.connect`
-    for statement in create_tables(warehouse.dialect):
-        cursor.execute(statement)
-    cursor.execute(
-        "SELECT column_name FROM information_schema.columns "
-        "WHERE table_name = 'vitals' AND table_schema = current_schema()"
-    )
-    present = [str(name) for (name,) in cursor.fetchall()]
-    for statement in (*add_signs(present), *create_views(warehouse.dialect)):
-        cursor.execute(statement)
-
-
-def loaded(warehouse: Warehouse, connection: Any, topic: str) -> set[str]:  # noqa: ANN401 - see `Warehouse.connect`
-    """Returns the names of a topic's manifests that are loaded.
+def loaded(warehouse: Warehouse, connection: Any, topic: str, since: str = "") -> set[str]:  # noqa: ANN401 - see `Warehouse.connect`
+    """Returns the names of a topic's manifests that are loaded, from `since` on in order of their names.
 
     Raises:
         WarehouseError: The query was refused.
     """
+    wanted = f"topic = {literal(topic)} AND manifest >= {literal(since)}"
     with transaction(warehouse, connection) as cursor:
-        cursor.execute(f"SELECT manifest FROM load_log WHERE topic = {literal(topic)}")  # noqa: S608 - quoted
+        cursor.execute(f"SELECT manifest FROM load_log WHERE {wanted}")  # noqa: S608 - quoted
         return {str(name) for (name,) in cursor.fetchall()}
 
 
-def load(warehouse: Warehouse, connection: Any, store: Store, manifest: Manifest) -> int | None:  # noqa: ANN401 - see above
-    """Loads one manifest, in one transaction.
+def load(
+    warehouse: Warehouse,
+    connection: Any,  # noqa: ANN401 - see `Warehouse.connect`
+    store: Store,
+    source: Manifest,
+    stands_for: Sequence[Manifest] = (),
+) -> int | None:
+    """Loads one manifest's objects, in one transaction.
+
+    Args:
+        warehouse: Where to.
+        connection: One of its connections.
+        store: Where from.
+        source: The manifest.
+        stands_for: The batches whose rows `source`, a compaction, holds now; by default it is a batch itself.
 
     Returns:
-        Rows that the warehouse did not have; None when the manifest was loaded already.
+        Rows that the warehouse did not have; None when all of it was loaded already.
 
     Raises:
         WarehouseError: A statement was refused; nothing of the manifest is loaded.
         LakeError: An object could not be read; nothing of the manifest is loaded.
     """
-    table = TABLES[manifest.topic]
-    logged = f"topic = {literal(manifest.topic)} AND manifest = {literal(manifest.name)}"
+    table = TABLES[source.topic]
     with transaction(warehouse, connection) as cursor:
-        cursor.execute(warehouse.lock(manifest.topic))
-        cursor.execute(f"SELECT count(*) FROM load_log WHERE {logged}")  # noqa: S608 - quoted
-        if cursor.fetchone()[0]:
+        cursor.execute(warehouse.lock(source.topic))
+        batches = [m for m in stands_for or (source,) if not _logged(cursor, m)]
+        if not batches:
             return None
         fresh = 0
-        if manifest.rows:
-            warehouse.stage(cursor, table, manifest, store)
-            cursor.execute(warehouse.merge(table, manifest.columns))
-            fresh = int(cursor.rowcount)
-            cursor.execute("DROP TABLE stage")
+        if source.rows:
+            fresh = warehouse.take(cursor, table, source, store)
             if table is PATIENTS:
                 for statement in statements("history", warehouse.dialect):
                     cursor.execute(statement)
-        offsets = json.dumps({str(p): list(o) for p, o in manifest.offsets.items()})
-        values: tuple[str | int, ...] = (manifest.topic, manifest.name, offsets, manifest.rows, fresh)
-        cursor.execute(f"INSERT INTO load_log VALUES ({', '.join(map(literal, values))}, getdate())")  # noqa: S608 - quoted
+        for n, batch in enumerate(batches):
+            _log(cursor, batch, 0 if n else fresh)
         return fresh
+
+
+def _logged(cursor: Any, manifest: Manifest) -> bool:  # noqa: ANN401 - see `Warehouse.connect`
+    logged = f"topic = {literal(manifest.topic)} AND manifest = {literal(manifest.name)}"
+    cursor.execute(f"SELECT count(*) FROM load_log WHERE {logged}")  # noqa: S608 - quoted
+    return bool(cursor.fetchone()[0])
+
+
+def _log(cursor: Any, batch: Manifest, fresh: int) -> None:  # noqa: ANN401 - see `Warehouse.connect`
+    values: dict[str, str | int] = {
+        "topic": batch.topic,
+        "manifest": batch.name,
+        "offsets": json.dumps({str(p): list(o) for p, o in batch.offsets.items()}),
+        "archived_rows": batch.rows,
+        "loaded_rows": fresh,
+        "rejected": batch.rejected,
+        "lost": sum(last - first + 1 for first, last in batch.lost.values()),
+    }
+    cursor.execute(
+        f"INSERT INTO load_log ({columns(values)}, loaded_at) "  # noqa: S608 - quoted
+        f"VALUES ({', '.join(map(literal, values.values()))}, getdate())"
+    )

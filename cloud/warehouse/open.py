@@ -26,11 +26,15 @@ class Warehouse(Protocol):
     def lock(self, what: str) -> str:
         """Returns the statement by which one transaction at a time works on `what`, until it ends."""
 
-    def stage(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> None:  # noqa: ANN401 - see connect
-        """Copies a manifest's objects into the temporary table `stage`, made for it."""
+    def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see connect
+        """Inserts the rows of a manifest's objects whose identity the table does not have.
 
-    def merge(self, table: Table, columns: tuple[str, ...]) -> str:
-        """Returns the statement that inserts from `stage` the rows whose identity the table does not have."""
+        Returns:
+            How many rows were inserted.
+
+        Raises:
+            LakeError: An object could not be read.
+        """
 
 
 def open_warehouse(url: str, iam_role: str = "") -> Warehouse:

@@ -35,7 +35,7 @@ class Redshift:
             driver = importlib.import_module("redshift_connector")
         except ModuleNotFoundError as error:
             raise WarehouseError(
-                "WAREHOUSE is Redshift, but its driver is not installed: pip install redshift-connector"
+                "WAREHOUSE is Redshift, but its driver is not installed: pip install 'wardwatch[redshift]'"
             ) from error
         parts = urlsplit(self._url)
         try:
@@ -54,13 +54,17 @@ class Redshift:
         del what
         return "LOCK TABLE load_log"
 
-    def stage(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> None:  # noqa: ANN401 - see `Warehouse`
-        """See `Warehouse`."""
+    def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see `Warehouse`
+        """See `Warehouse`: copies the objects into the temporary table `stage`, and inserts from it what is new."""
         for statement in self.copy(table, manifest, store):
             cursor.execute(statement)
+        cursor.execute(self.merge(table, manifest.columns))
+        fresh = int(cursor.rowcount)
+        cursor.execute("DROP TABLE stage")
+        return fresh
 
     def copy(self, table: Table, manifest: Manifest, store: Store) -> list[str]:
-        """Returns the statements of `stage`; COPY matches columns by position, so it has those of the objects."""
+        """Returns the statements that fill `stage`: with the objects' columns, since COPY matches by position."""
         names, source, role = columns(manifest.columns), literal(store.url(manifest.name)), literal(self._iam_role)
         return [
             f"CREATE TEMP TABLE stage AS SELECT {names} FROM {table.name} WHERE 1 = 0",  # noqa: S608 - our own names
@@ -68,7 +72,7 @@ class Redshift:
         ]
 
     def merge(self, table: Table, columns_: tuple[str, ...]) -> str:
-        """See `Warehouse`."""
+        """Returns the statement that inserts from `stage` the rows whose identity the table does not have."""
         names, identity = columns(columns_), columns(table.identity)
         same = " AND ".join(f'held."{name}" = fresh."{name}"' for name in table.identity)
         copies = f"row_number() OVER (PARTITION BY {identity} ORDER BY source_partition, source_offset) AS copy_n"

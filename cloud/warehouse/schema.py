@@ -1,28 +1,48 @@
 """The warehouse's SQL: one file a table or view, the same for PostgreSQL and Redshift.
 
 What only one of them takes stands in a comment that bears its name, `/*redshift DISTKEY (patient) */`, and is uncovered
-for it; `{sign_columns}` and `{signs}` are filled in from `vitals.signs`, so that a new sign needs no edit here.
+for it. `{each: …}` is repeated for every sign of `vitals.signs`, so that a new one needs no edit here: SIGN is its
+field, CODE the place value of its four bits in `suspect`.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from importlib.resources import files
 from typing import Final
 
-from vitals.signs import FIELDS
+from vitals.signs import FIELDS, SUSPECT_BITS
 
 POSTGRESQL: Final = "postgresql"
 REDSHIFT: Final = "redshift"
-TABLES: Final = ("vitals", "alarms", "notifications", "patients", "load_log")
+TABLES: Final = ("vitals", "alarms", "notifications", "patients", "actions", "load_log", "schema_log")
 VIEWS: Final = (
+    "bed_history",
     "ward_census",
+    "vitals_last_24h",
     "latest_vitals",
+    "vitals_extremes",
     "readings_per_hour",
-    "alarms_per_hour",
+    "data_completeness",
+    "devices_last_seen",
+    "gateways_last_seen",
     "alarm_timeline",
+    "alarms_per_hour",
+    "alarms_per_bed_day",
+    "acknowledgement_times",
+    "top_causes",
+    "alert_counts",
+    "latest_alerts",
     "delivery_latency",
+    "canary_availability",
+    "news2_hourly",
+    "news2_distribution",
+    "loads",
 )
+"""In an order in which each stands after those that it reads."""
 _COMMENT: Final = re.compile(r"--[^\n]*")
+_EACH: Final = re.compile(r"\{each: (.*?)\}", re.DOTALL)
+_COLUMN: Final = re.compile(r"^ {4}(\w+) (varchar\(\d+\)|bigint|timestamp|double precision|boolean)", re.MULTILINE)
 
 
 def statements(name: str, dialect: str) -> list[str]:
@@ -33,11 +53,19 @@ def statements(name: str, dialect: str) -> list[str]:
         dialect: POSTGRESQL or REDSHIFT.
     """
     text = (files(__package__) / "sql" / f"{name}.sql").read_text()
-    text = text.replace("{sign_columns}", ",\n    ".join(f"{f} double precision" for f in FIELDS))
-    text = text.replace("{signs}", ",\n    ".join(FIELDS))
     text = re.sub(rf"/\*{dialect} (.*?)\*/", r"\1", text, flags=re.DOTALL)
     text = _COMMENT.sub("", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
-    return [statement.strip() for statement in text.split(";") if statement.strip()]
+    return [statement.strip() for statement in each_sign(text).split(";") if statement.strip()]
+
+
+def each_sign(text: str) -> str:
+    """Returns SQL with each `{each: …}` written out for every sign."""
+    return _EACH.sub(lambda match: ",\n    ".join(_of_sign(match[1], k) for k in range(len(FIELDS))), text)
+
+
+def _of_sign(text: str, place: int) -> str:
+    code = str(1 << (SUSPECT_BITS * place))
+    return text.replace("SIGN", FIELDS[place]).replace("CODE", code)
 
 
 def create_tables(dialect: str) -> list[str]:
@@ -45,15 +73,32 @@ def create_tables(dialect: str) -> list[str]:
     return [s for table in TABLES for s in statements(f"tables/{table}", dialect)]
 
 
-def add_signs(present: Iterable[str]) -> list[str]:
-    """Returns the statements that add a column to `vitals` for each sign that has none yet."""
+def columns_of(table: str, dialect: str) -> dict[str, str]:
+    """Returns a table's columns and their types, in order."""
+    return dict(_COLUMN.findall(statements(f"tables/{table}", dialect)[0]))
+
+
+def add_columns(table: str, present: Iterable[str], dialect: str) -> list[str]:
+    """Returns the statements that add the columns that a table of an earlier version lacks, such as a new sign's."""
     have = set(present)
-    return [f"ALTER TABLE vitals ADD COLUMN {field} double precision" for field in FIELDS if field not in have]
+    wanted = columns_of(table, dialect).items()
+    return [f"ALTER TABLE {table} ADD COLUMN {name} {kind}" for name, kind in wanted if name not in have]
+
+
+def drop_views() -> list[str]:
+    """Returns the statements that remove every view: neither warehouse lets a view's columns be replaced freely."""
+    return [f"DROP VIEW IF EXISTS {view}" for view in reversed(VIEWS)]
 
 
 def create_views(dialect: str) -> list[str]:
-    """Returns the statements that make every view, or bring it up to date."""
+    """Returns the statements that make every view."""
     return [s for view in VIEWS for s in statements(f"views/{view}", dialect)]
+
+
+def digest(dialect: str) -> str:
+    """Returns what tells this version of tables and views from every other, a changed list of signs included."""
+    told = "\n".join((*create_tables(dialect), *create_views(dialect)))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def literal(value: str | int) -> str:

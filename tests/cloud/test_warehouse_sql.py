@@ -1,6 +1,7 @@
 """The warehouse's SQL as text: what Redshift would refuse is found here, since no cluster is at hand."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from cloud.warehouse.schema import (
     REDSHIFT,
     TABLES,
     VIEWS,
-    add_signs,
+    add_columns,
+    columns_of,
     create_tables,
     create_views,
     literal,
@@ -85,9 +87,32 @@ def test_the_columns_of_lake_and_warehouse_agree_in_order(table: Table) -> None:
     assert tuple(key[1].split(", ")) == table.identity
 
 
-def test_a_sign_without_a_column_gets_one() -> None:
-    assert add_signs(FIELDS) == []
-    assert add_signs(FIELDS[:-1]) == [f"ALTER TABLE vitals ADD COLUMN {FIELDS[-1]} double precision"]
+def test_a_column_that_an_earlier_version_lacks_is_added() -> None:
+    present = columns_of("vitals", REDSHIFT)
+    assert add_columns("vitals", present, REDSHIFT) == []
+    assert add_columns("vitals", [c for c in present if c != FIELDS[-1]], REDSHIFT) == [
+        f"ALTER TABLE vitals ADD COLUMN {FIELDS[-1]} double precision"
+    ]
+
+
+def test_a_view_stands_after_those_that_it_reads() -> None:
+    for k, view in enumerate(VIEWS):
+        text = " ".join(statements(f"views/{view}", REDSHIFT))
+        assert not [later for later in VIEWS[k:] if re.search(rf"(FROM|JOIN) {later}\b", text)]
+
+
+def test_a_view_with_percentiles_has_one_order_and_no_distinct_as_redshift_demands() -> None:
+    for view in VIEWS:
+        (text,) = statements(f"views/{view}", REDSHIFT)
+        orders = set(re.findall(r"WITHIN GROUP \((ORDER BY .*?)\) AS", text))
+        assert len(orders) <= 1
+        assert not (orders and "count(DISTINCT" in text)
+
+
+def test_no_view_reads_all_columns_of_a_table_by_name_of_a_sign() -> None:
+    written = {p.name: p.read_text() for p in (Path(str(cloud.warehouse.__file__)).parent / "sql").rglob("*.sql")}
+    named = {name for name, text in written.items() for field in FIELDS if re.search(rf"\b{field}\b", text.lower())}
+    assert not named
 
 
 def test_copy_reads_the_manifest_by_role_into_a_stage_of_the_objects_columns() -> None:
@@ -117,8 +142,9 @@ def test_redshift_inserts_each_identity_of_the_stage_once_and_only_when_it_is_ne
     assert 'copy_n = 1 AND NOT EXISTS (SELECT 1 FROM vitals AS held WHERE held."device" = fresh."device" AND' in merge
 
 
-def test_redshift_without_its_driver_says_what_to_install() -> None:
-    with pytest.raises(cloud.warehouse.WarehouseError, match="redshift-connector"):
+def test_redshift_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redshift_connector", None)
+    with pytest.raises(cloud.warehouse.WarehouseError, match=r"pip install 'wardwatch\[redshift\]'"):
         open_warehouse("redshift://u:p@h/d", "arn").connect()
 
 

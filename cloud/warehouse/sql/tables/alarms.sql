@@ -26,5 +26,7 @@ CREATE TABLE IF NOT EXISTS alarms (
     acted_by varchar(512),
     source_partition bigint NOT NULL,
     source_offset bigint NOT NULL,
+    paused_until_ms bigint,
+    recent varchar(65535),
     PRIMARY KEY (id, n)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS vitals (
     news2 bigint,
     source_partition bigint NOT NULL,
     source_offset bigint NOT NULL,
-    {sign_columns},
+    {each: SIGN double precision},
     PRIMARY KEY (device, boot, seq)
 ) /*redshift DISTKEY (patient) COMPOUND SORTKEY (t, patient) */;
-/*postgresql CREATE INDEX IF NOT EXISTS vitals_t ON vitals (t) */;
+-- Rows come nearly in order of time: ranges of blocks tell as much as a tree, at a hundredth of its cost to a load.
+/*postgresql CREATE INDEX IF NOT EXISTS vitals_t_blocks ON vitals USING brin (t) WITH (pages_per_range = 32) */;

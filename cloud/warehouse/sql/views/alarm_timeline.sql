@@ -1,16 +1,24 @@
--- One row per alarm: its begin, its end if it ended, its highest priority, and how often it was told of.
-CREATE OR REPLACE VIEW alarm_timeline AS
+-- One row per alarm: its begin, its end if it ended, its highest priority, and how often it was told of. Times between
+-- are in seconds: `to_acknowledge_s` from the first word of it to its first acknowledgement.
+CREATE VIEW alarm_timeline AS
 SELECT
     alarms.id,
     max(alarms.patient) AS patient,
     max(alarms.ward) AS ward,
     max(alarms.bed) AS bed,
+    max(alarms.kind) AS kind,
     max(alarms.condition) AS condition,
     max(alarms.priority) AS highest_priority,
     min(alarms.started) AS started,
     max(CASE WHEN alarms.phase = 'end' THEN alarms.t END) AS ended,
-    max(CASE WHEN alarms.inactivation = 'acknowledged' THEN alarms.t END) AS acknowledged,
+    min(CASE WHEN alarms.inactivation = 'acknowledged' THEN alarms.t END) AS acknowledged,
+    extract(epoch FROM
+        min(CASE WHEN alarms.inactivation = 'acknowledged' THEN alarms.log_t END) - min(alarms.log_t)
+    ) AS to_acknowledge_s,
+    extract(epoch FROM max(CASE WHEN alarms.phase = 'end' THEN alarms.t END) - min(alarms.started)) AS lasted_s,
+    max(alarms.handover) AS handovers,
     max(coalesce(told.messages, 0)) AS messages
 FROM alarms
 LEFT JOIN (SELECT alarm, count(*) AS messages FROM notifications GROUP BY alarm) AS told ON told.alarm = alarms.id
+WHERE coalesce(alarms.patient, '') NOT LIKE 'canary-%'
 GROUP BY alarms.id;

@@ -1,5 +1,5 @@
 -- From the event time of an alarm's step to SNS's acceptance, each hour, ward and priority, in seconds.
-CREATE OR REPLACE VIEW delivery_latency AS
+CREATE VIEW delivery_latency AS
 SELECT
     date_trunc('hour', notifications.accepted) AS accepted_hour,
     alarms.ward,
@@ -11,4 +11,5 @@ SELECT
     max(extract(epoch FROM notifications.accepted - notifications.t)) AS max_s
 FROM notifications
 INNER JOIN alarms ON alarms.id = notifications.alarm AND alarms.n = notifications.n
+WHERE coalesce(alarms.patient, '') NOT LIKE 'canary-%'
 GROUP BY date_trunc('hour', notifications.accepted), alarms.ward, alarms.priority;

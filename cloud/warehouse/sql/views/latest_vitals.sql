@@ -1,22 +1,21 @@
--- The newest reading of every patient in the newest day of data, with its age.
-CREATE OR REPLACE VIEW latest_vitals AS
+-- The newest reading of every patient within 24 hours, with its age.
+CREATE VIEW latest_vitals AS
 SELECT
     patient,
     ward,
     bed,
     device,
     t,
-    extract(epoch FROM getdate() - t) AS age_s,
+    age_s,
     limits,
     suspect,
     breach,
     news2,
-    {signs}
+    {each: SIGN}
 FROM (
     SELECT
-        vitals.*,
+        vitals_last_24h.*,
         row_number() OVER (PARTITION BY patient ORDER BY t DESC, boot DESC, seq DESC) AS newest
-    FROM vitals
-    WHERE patient IS NOT NULL AND t > (SELECT max(t) - interval '1 day' FROM vitals)
+    FROM vitals_last_24h
 ) AS ranked
 WHERE newest = 1;

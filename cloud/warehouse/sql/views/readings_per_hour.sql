@@ -1,5 +1,5 @@
 -- Readings of each hour and ward: how many, how many unassigned or suspect, and how late they reached Kafka, in seconds.
-CREATE OR REPLACE VIEW readings_per_hour AS
+CREATE VIEW readings_per_hour AS
 SELECT
     date_trunc('hour', t) AS reading_hour,
     ward,

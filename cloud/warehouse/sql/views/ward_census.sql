@@ -1,5 +1,5 @@
 -- Patients in each ward now.
-CREATE OR REPLACE VIEW ward_census AS
+CREATE VIEW ward_census AS
 SELECT
     ward,
     count(*) AS patients,

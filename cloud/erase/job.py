@@ -1,0 +1,149 @@
+"""`python -m cloud erase`: a patient leaves lake, warehouse, snapshots and topics; an audit line stays."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from cloud.erase import audit, places
+from cloud.erase.audit import Erasure
+from cloud.erase.places import StillHereError
+from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
+from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.log.layout import Layout
+from cloud.log.port import LogError, Reader, Writer
+from cloud.settings import Kafka
+from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
+from vitals.daemon import log_json, now_ms
+from vitals.settings import SettingsError, load, setting
+from vitals.topics import TOPICS
+
+LOOK_S: Final = 2.0
+UNFINISHED: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erase(Kafka):
+    """Settings of `python -m cloud erase`."""
+
+    lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
+    warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
+    warehouse_iam_role: str = setting("ARN of the role by which Redshift reads the lake", "")
+    watch_snapshots: str = setting("where snapshots go: file:///… or s3://bucket/prefix?endpoint_override=…")
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """The places that a patient leaves.
+
+    Attributes:
+        lake: The lake.
+        snapshots: Where `cloud watch` keeps its snapshots.
+        warehouse: The warehouse.
+        reader: Reads the log.
+        writer: Writes the log.
+        layout: How patients lie on partitions.
+    """
+
+    lake: Keeper
+    snapshots: Keeper
+    warehouse: Warehouse
+    reader: Reader
+    writer: Writer
+    layout: Layout
+
+
+def erased(where: Everywhere, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
+    """Erases a patient, as far as it can be done now; an interrupted erasure is gone on with.
+
+    Returns:
+        The audit line, and what is left to wait for: nothing when it is finished.
+
+    Raises:
+        StillHereError: The patient has not been discharged.
+        BadManifestError: A manifest of the lake is damaged.
+        LakeError: The lake or the snapshots cannot be read or written.
+        WarehouseError: The warehouse refused.
+        LogError: The log cannot be read or written.
+    """
+    told = places.tombstone(where.reader, where.writer, where.layout, patient)
+    erasure = audit.begun(where.lake, patient, by, reason, now)
+    erasure = _noted(where, erasure, {"tombstones": told})
+    waiting: list[str] = []
+    behind = places.unarchived(where.lake, where.reader, where.layout, patient)
+    waiting += [f"the archive has still to read {n:,} records of {topic}" for topic, n in behind.items()]
+    for table, found in places.from_lake(where.lake, patient, now):
+        counts = {"rows": found.rows, "objects": found.objects, "rejected": found.rejected}
+        erasure = _noted(where, erasure, {f"lake {table.name} {what}": n for what, n in counts.items()})
+        waiting += [f"{found.waiting} objects of {table.name} are being written"] if found.waiting else []
+    for name, rows in _from_warehouse(where, patient):
+        erasure = _noted(where, erasure, {f"warehouse {name} rows": rows})
+    _, naming = places.from_snapshots(where.snapshots, patient)
+    waiting += [f"{naming} snapshots of watch name the patient, until 48 h after the discharge"] if naming else []
+    before = [e for e in audit.past(where.lake, patient) if e.finished is not None]
+    if not waiting and before and not erasure.removed:
+        return before[-1], []
+    if not waiting:
+        until = now + max(topic.keep_ms or 0 for topic in TOPICS)
+        erasure = msgspec.structs.replace(erasure, finished=now, topics_until=until)
+        audit.write(where.lake, erasure)
+    return erasure, waiting
+
+
+def _noted(where: Everywhere, erasure: Erasure, removed: dict[str, int]) -> Erasure:
+    found = {what: n for what, n in removed.items() if n}
+    if not found:
+        return erasure
+    erasure = erasure.counting(found)
+    audit.write(where.lake, erasure)
+    return erasure
+
+
+def _from_warehouse(where: Everywhere, patient: str) -> Iterator[tuple[str, int]]:
+    connection = where.warehouse.connect()
+    try:
+        prepare(where.warehouse, connection)
+        yield from places.from_warehouse(where.warehouse, connection, patient)
+    finally:
+        connection.close()
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs the command; 3 when something is left to wait for: run it again then."""
+    parser = argparse.ArgumentParser(prog="python -m cloud erase", description=__doc__)
+    parser.add_argument("--patient", required=True, help="patient id; the patient must have been discharged")
+    parser.add_argument("--by", required=True, help="who asks for it: stands in the audit line")
+    parser.add_argument("--reason", default="", help="why: stands in the audit line, so name nobody")
+    parser.add_argument("--wait-s", type=float, default=60.0, help="how long to wait for the archive (default: 60)")
+    given = parser.parse_args(argv)
+    log_json("erase")
+    try:
+        settings = load(Erase, environ)
+        where = Everywhere(
+            open_lake(settings.lake),
+            open_lake(settings.watch_snapshots),
+            open_warehouse(settings.warehouse, settings.warehouse_iam_role),
+            KafkaReader(settings, "erase"),
+            KafkaWriter(settings, "erase"),
+            settings.layout,
+        )
+        deadline = time.monotonic() + given.wait_s
+        while True:
+            erasure, waiting = erased(where, given.patient, given.by, given.reason, now_ms())
+            if not waiting or time.monotonic() >= deadline:
+                break
+            time.sleep(LOOK_S)
+    except (SettingsError, ValueError, StillHereError) as error:
+        sys.stderr.write(f"erase: {error}\n")
+        return 2
+    except (BadManifestError, LakeError, WarehouseError, LogError) as error:
+        sys.stderr.write(f"erase: interrupted, run it again: {error}\n")
+        return 1
+    sys.stdout.write(msgspec.json.encode(erasure).decode() + "\n")
+    for what in waiting:
+        sys.stderr.write(f"erase: not finished: {what}; run it again then\n")
+    return UNFINISHED if waiting else 0
