@@ -1,7 +1,6 @@
 """Brings the demo's parts up: stack, tiers, people, devices; and ends them again."""
 
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,24 +10,21 @@ from pathlib import Path
 from typing import Final
 
 from infra.demo import scenario
-from infra.demo.observer import Observer
 from infra.demo.relay import Relay
 from infra.demo.screen import Message, Screen
 from infra.demo.settings import DemoSettings
+from infra.demo.sight import Sight
 from infra.demo.stores import Outbox
 from infra.demo.supervisor import Supervisor, edge_says, wait_for
 from infra.demo.tally import Identity, accepted
+from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import HOST, Ports
 from infra.local.process import PartError, Spec, base_env
 from infra.local.stack import LocalStack
-from infra.local.tiers import Tier, make_topics, start_tiers, tiers
-from vitals.daemon import now_ms
+from infra.local.tiers import Tier, command, make_topics, start_tiers, tiers
 
-PARTITIONS: Final = 16
 LOOK_EVERY_S: Final = 0.5
-COMMAND_WITHIN_S: Final = 60
 WARM_WITHIN_S: Final = 180.0
-FRESH_MS: Final = 2500
 QUICK: Final[Mapping[str, Mapping[str, str]]] = {
     # A demo is watched, so what a hospital batches for thirty seconds goes at once here.
     "edge": {"UPLINK_FLUSH_S": "0.5"},
@@ -54,7 +50,7 @@ class Running:
 
     stack: LocalStack
     specs: dict[str, Spec]
-    observer: Observer
+    observer: Observer[Sight]
     supervisor: Supervisor
     outbox: Outbox
     messages: list[Message] = field(default_factory=list)
@@ -69,22 +65,16 @@ class Running:
         return found
 
 
+def _page(stack: LocalStack) -> str:
+    """Returns where the ward page is, and the link by which its first user chooses a password."""
+    said = (stack.processes.logs / "console.log").read_text(errors="replace").splitlines()
+    link = next((line.strip() for line in said if "/welcome/" in line), "")
+    return f"the ward page is at {stack.env()['CONSOLE_URL']}; choose a password for it at {link}"
+
+
 def _quick(tier: Tier) -> Tier:
     own = QUICK.get(tier.name.split("-")[0], {})
     return replace(tier, settings={**tier.settings, **own})
-
-
-def _command(stack: LocalStack, *words: str) -> None:
-    done = subprocess.run(  # noqa: S603 - this module's own words
-        [sys.executable, "-m", *words],
-        env={**base_env(), **stack.env()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=COMMAND_WITHIN_S,
-    )
-    if done.returncode != 0:
-        raise PartError(f"python -m {' '.join(words)} failed: {done.stderr[-1000:] or done.stdout[-1000:]}")
 
 
 def _invent(stack: LocalStack, settings: DemoSettings) -> None:
@@ -101,9 +91,9 @@ def _invent(stack: LocalStack, settings: DemoSettings) -> None:
         "--seed",
         str(settings.seed),
     )
-    _command(stack, "cloud", "samples", *words)
+    command(stack, "cloud", "samples", *words)
     make_topics(stack)
-    _command(stack, "cloud", "duty", str(people / "rota.csv"))
+    command(stack, "cloud", "duty", str(people / "rota.csv"))
 
 
 def _devices(stack: LocalStack, settings: DemoSettings) -> Spec:
@@ -114,13 +104,6 @@ def _devices(stack: LocalStack, settings: DemoSettings) -> Spec:
     plan.write_bytes(scenario.plan(brokers, duration_s=settings.duration, seed=settings.seed))
     words = ("--plan", str(plan), "--ledger", str(ledger(stack)))
     return Spec(DEVICES, (sys.executable, "-m", "firmware_sim", *words), env=base_env(), stop_timeout_s=30.0)
-
-
-def _scores(observer: Observer) -> bool:
-    """Returns whether every lane's heartbeat comes out of Spark while it is fresh: the first plan takes it seconds."""
-    with observer.lock:
-        beating = list(observer.sight.beating.values())
-    return len(beating) == PARTITIONS and now_ms() - min(beating) < FRESH_MS
 
 
 def ledger(stack: LocalStack) -> Path:
@@ -154,9 +137,12 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         screen.say("starting Spark, Ray, bridge, gateways and the rest")
         own = [_quick(tier) for tier in tiers(stack, uplinks)]
         start_tiers(stack, own)
-        observer = parts.enter_context(Observer(stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS))
+        kafka = stack.env()["KAFKA_BOOTSTRAP"]
+        observer = parts.enter_context(Observer(kafka, PARTITIONS, Sight()))
         screen.say("waiting until Spark scores")
-        if not wait_for(lambda: _scores(observer), WARM_WITHIN_S, every_s=LOOK_EVERY_S):
+        with Observer(kafka, PARTITIONS, Beats()) as beats:
+            scores = wait_for(lambda: beats.asked(Beats.fresh), WARM_WITHIN_S, every_s=LOOK_EVERY_S)
+        if not scores:
             raise PartError(f"Spark scored nothing within {WARM_WITHIN_S:.0f} s; see {stack.processes.logs}/score.log")
         devices = _devices(stack, settings)
         specs = {spec.name: spec for spec in (*stack.specs(stack.parts), *(tier.spec(stack) for tier in own))}
@@ -168,6 +154,7 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         # Monitors are on before a patient is admitted to them: one that has yet to speak would be a silent device.
         stack.processes.start(devices)
         demo.began = time.monotonic()
+        screen.say(_page(stack))
         screen.say("admitting 24 patients")
-        _command(stack, "cloud", "admit", str(stack.var / "people" / "roster.csv"))
+        command(stack, "cloud", "admit", str(stack.var / "people" / "roster.csv"))
         yield demo

@@ -34,6 +34,12 @@ class Lake:
         """Returns how many objects the committed manifests of all topics name."""
         return sum(len(manifest["objects"]) for topic in topics.TOPICS for manifest in self._manifests(topic.name))
 
+    def bytes_of(self, topic: str) -> int:
+        """Returns the bytes of a topic's objects."""
+        return sum(
+            entry["meta"]["content_length"] for manifest in self._manifests(topic) for entry in manifest["entries"]
+        )
+
     def readings(self) -> Seen:
         """Counts every reading that the lake holds."""
         files, root = fs.FileSystem.from_uri(self.url)

@@ -1,0 +1,205 @@
+"""How many patients the path carries: uplink batches of ever more of them, until a hop no longer keeps up.
+
+The load's gateways are synthetic (`infra.load`) and speak to the site broker; everything after it is the real path.
+Some of the patients have a breach, so that the way to SNS is measured under the load.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import psycopg
+from confluent_kafka import Producer
+
+from infra.demo.stores import Lake
+from infra.load.apart import Apart, Told
+from infra.load.plan import WARD, Plan
+from infra.load.sender import Broker
+from infra.load.stage import CERTIFICATE
+from infra.local.observer import PARTITIONS, Observer
+from infra.local.ports import HOST
+from infra.local.stack import LocalStack
+from infra.proof import breaches
+from infra.proof.sampled import Sampled
+from infra.proof.stage import Settings, Stage, until, whole_path
+from infra.proof.usage import usage
+from vitals import topics
+from vitals.daemon import now_ms
+from vitals.patients import Admission
+
+CADENCE_S: Final = 30.0
+PER_GATEWAY: Final = 30
+BREACHES_A_ROUND: Final = 60
+"""Two a second: moto takes some fifty messages a second."""
+WARM_S: Final = 30.0
+DRAIN_S: Final = 1800.0
+LOOK_EVERY_S: Final = 10.0
+LANES: Final = 16
+SETTINGS: Final[Settings] = {
+    "notify": {"NOTIFY_BURST": "100000"},
+    "bridge": {"LINGER_MS": "100"},
+    "score": {"SCORE_MEMORY": "2g"},
+    "archive": {"ARCHIVE_MEMORY": "2g", "ARCHIVE_OBJECT_ROWS": "400000"},
+    # The page's curves of a million patients would be most of the state's memory.
+    "watch": {"WATCH_PAST_POINTS": "0", "WATCH_SNAPSHOT_S": "120"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was seen at one number of patients.
+
+    Attributes:
+        patients: How many.
+        seconds: Length of the measured time.
+        readings_s: Readings per second that the load made.
+        told: What the load says of itself at the end.
+        hops_ms: (p50, p99) by hop.
+        cpu_s: Processor seconds by part; `load` apart.
+        pss_mb: Memory at the end, by part.
+        waiting: Batches that were not confirmed when the load ended.
+        lost: Readings that the warehouse lacks after it has caught up.
+        doubled: Readings that it has more than once.
+        drained_s: Seconds until lake and warehouse had caught up.
+        bytes_reading: Bytes a reading by place.
+    """
+
+    patients: int
+    seconds: float
+    readings_s: float
+    told: Told
+    hops_ms: dict[str, tuple[float, float]]
+    cpu_s: dict[str, float]
+    pss_mb: dict[str, float]
+    waiting: int
+    lost: int
+    doubled: int
+    drained_s: float
+    bytes_reading: dict[str, float] = field(default_factory=dict)
+
+
+def climb(folder: Path, steps: list[tuple[int, float]]) -> Iterator[Step]:
+    """Measures one number of patients after the other on one stack.
+
+    Args:
+        folder: Empty, for all data.
+        steps: Patients and seconds of each step.
+    """
+    people = folder / "people"
+    with whole_path(
+        folder,
+        gateways=(),
+        settings=SETTINGS,
+        prepare=lambda stack: _rota(stack, people),
+    ) as stage:
+        for number, (patients, seconds) in enumerate(steps):
+            plan = Plan(
+                patients=patients,
+                per_gateway=PER_GATEWAY,
+                cadence_s=CADENCE_S,
+                connections=8,
+                name=f"s{number}",
+                seed=number,
+                breach_every=max(1, patients // BREACHES_A_ROUND),
+            )
+            admit(stage.bootstrap, plan)
+            yield _step(stage, plan, seconds)
+
+
+def _rota(stack: LocalStack, folder: Path) -> None:
+    breaches.people(stack, folder, {WARD: 1}, CADENCE_S, seed=1)
+
+
+def admit(bootstrap: str, plan: Plan) -> None:
+    """Admits every patient of a plan, straight into topic `patients`."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "compression.type": "lz4", "acks": "all"})
+    version = now_ms()
+    for bed in range(plan.gateways * plan.per_gateway):
+        patient = f"{plan.name}-p{bed}"
+        admission = Admission(
+            patient=patient, version=version, name="Load", born="1970-01-01", phone="", address="", ward=WARD,
+            bed=f"bed-{bed}", gateway=f"{plan.name}-g{bed // plan.per_gateway}", devices=(f"{plan.name}-d{bed}",),
+            since=version, cadence_s=plan.cadence_s,
+        )  # fmt: skip
+        place = topics.partition(topics.lane(patient, LANES), PARTITIONS)
+        while True:
+            try:
+                producer.produce(topics.PATIENTS, msgspec.json.encode(admission), patient, partition=place)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    producer.flush(120)
+
+
+def _step(stage: Stage, plan: Plan, seconds: float) -> Step:
+    processes = stage.stack.processes
+    identity = stage.stack.identity(CERTIFICATE)
+    broker = Broker(f"mqtts://{HOST}:{stage.stack.ports.site}", identity.ca, identity.cert, identity.key)
+    before_rows = _rows(stage)
+    with Observer(stage.bootstrap, PARTITIONS, Sampled()) as seen, Apart(plan, broker) as load:
+        _run(load, WARM_S, plan.patients)
+        seen.asked(Sampled.forget)
+        load.forget()
+        start, told_at_start = usage(processes), load.told()
+        _run(load, seconds, plan.patients)
+        end, told_at_end = usage(processes), load.told()
+        hops = seen.asked(Sampled.spread)
+        load.hush()
+        hushed = time.monotonic()
+        until(lambda: load.told().waiting == 0, DRAIN_S, "every batch to be confirmed")
+        expected = before_rows + load.told().sent * plan.per_gateway
+        until(lambda: _rows(stage) >= expected, DRAIN_S, f"{expected} rows in the warehouse")
+        drained_s = time.monotonic() - hushed
+        told = load.told()
+    rows, distinct = _counted(stage)
+    sent = (told_at_end.sent - told_at_start.sent) * plan.per_gateway
+    return Step(
+        patients=plan.patients,
+        seconds=seconds,
+        readings_s=sent / seconds,
+        told=told,
+        hops_ms=hops,
+        cpu_s=end.since(start) | {"load": told_at_end.cpu_s - told_at_start.cpu_s},
+        pss_mb=dict(end.pss_mb),
+        waiting=told_at_end.waiting,
+        lost=expected - distinct,
+        doubled=rows - distinct,
+        drained_s=drained_s,
+        bytes_reading={"lake": _lake_bytes(stage) / max(1, rows)},
+    )
+
+
+def _run(load: Apart, seconds: float, patients: int) -> None:
+    ends = time.monotonic() + seconds
+    while (left := ends - time.monotonic()) > 0:
+        time.sleep(min(LOOK_EVERY_S, left))
+        told = load.told()
+        state = {"sent": told.sent, "waiting": told.waiting, "late": told.late, "resent": told.resent}
+        sys.stderr.write(f"{patients:,} patients, {left:.0f} s to go: {json.dumps(state)}\n")
+
+
+def _rows(stage: Stage) -> int:
+    return _asked(stage, "select count(*) from vitals")[0]
+
+
+def _counted(stage: Stage) -> tuple[int, int]:
+    rows, distinct = _asked(
+        stage,
+        "select coalesce(sum(n), 0), count(*) from (select count(*) as n from vitals group by device, boot, seq) q",
+    )
+    return int(rows), int(distinct)
+
+
+def _asked(stage: Stage, sql: str) -> tuple[int, ...]:
+    with psycopg.connect(stage.stack.warehouse_url(), connect_timeout=30) as connection:
+        return tuple(connection.execute(sql.encode()).fetchone() or (0,))
+
+
+def _lake_bytes(stage: Stage) -> float:
+    return float(Lake(stage.stack.env()["LAKE"]).bytes_of(topics.SCORED))
