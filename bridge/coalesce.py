@@ -1,19 +1,16 @@
-"""Readings of many batches into few records: one per lane, bounded in readings and bytes. Pure."""
+"""When gathered readings are written, and as which records: one per lane, bounded in readings and bytes. Pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vitals import topics
-from vitals.readings import Readings, concat
-from vitals.records import MAX_READINGS, encode_vitals
+from bridge.columns import Gathered, Part
+from vitals.records import MAX_READINGS
 
 MAX_RECORD_BYTES: Final = 900_000
 """Below Kafka's default `message.max.bytes` of 1 MB, so that no record can be refused for its size."""
+ENOUGH: Final = 4 * MAX_READINGS
+"""Readings that are written without waiting: 16 lanes' records of 250, some 20 ms of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +21,11 @@ class Load:
         lane: Their lane.
         value: The record's value.
         readings: How many.
-        batches: Numbers of the batches that they are of, ascending.
     """
 
     lane: int
     value: bytes
     readings: int
-    batches: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TooLarge:
-    """One reading that no record can hold: its value, the batch that it is of, and its gateway."""
-
-    value: bytes
-    batch: int
-    gateway: str
 
 
 class Linger:
@@ -52,7 +38,7 @@ class Linger:
         enough: This many readings are written without waiting.
     """
 
-    def __init__(self, linger_s: float, enough: int = MAX_READINGS) -> None:
+    def __init__(self, linger_s: float, enough: int = ENOUGH) -> None:
         self._linger_s = linger_s
         self._enough = enough
         self._written = -float("inf")
@@ -68,50 +54,27 @@ class Linger:
         self._written = at
 
 
-def loads(gathered: Sequence[tuple[int, Readings]], lanes: int) -> Iterator[Load | TooLarge]:
+def loads(gathered: Gathered, lanes: int) -> Iterator[Load]:
     """Sorts readings into lanes, each patient's in the order of arrival.
 
     Args:
-        gathered: Numbers of batches, and their readings.
+        gathered: The readings.
         lanes: The deployment's lanes.
     """
-    readings = concat([part for _, part in gathered])
-    batch = np.repeat([number for number, _ in gathered], [len(part) for _, part in gathered])
-    # A device that is on nobody has a lane of its own, by its id.
-    subjects = [p or d for p, d in zip(readings.patient.tolist(), readings.device.tolist(), strict=True)]
-    lane = np.array([_lane(subject, lanes) for subject in subjects], dtype=np.int64)
-    order = np.argsort(lane, kind="stable")
-    ends = np.flatnonzero(np.diff(lane[order])) + 1
-    for index in np.split(order, ends):
-        for start in range(0, len(index), MAX_READINGS):
-            chunk = index[start : start + MAX_READINGS]
-            if len(chunk):
-                yield from _fit(int(lane[chunk[0]]), readings.take(chunk), batch[chunk])
+    for lane, part in gathered.by_lane(lanes):
+        for start in range(0, len(part), MAX_READINGS):
+            yield from _fit(lane, part.slice(start, start + MAX_READINGS) if len(part) > MAX_READINGS else part)
 
 
-@lru_cache(maxsize=1 << 17)
-def _lane(subject: str, lanes: int) -> int:
-    return topics.lane(subject, lanes)
+def _fit(lane: int, part: Part) -> Iterator[Load]:
+    """Encodes readings, in halves when they are too long: ids at their longest would not fit otherwise.
 
-
-def _fit(lane: int, readings: Readings, batch: NDArray[np.int64]) -> Iterator[Load | TooLarge]:
-    """Encodes readings, in halves when they are too long: ids at their longest would not fit otherwise."""
-    value = encode_vitals(prune(readings))
+    One reading always fits: its texts, numbers and limits are bounded.
+    """
+    value = part.encode()
     if len(value) <= MAX_RECORD_BYTES:
-        yield Load(lane, value, len(readings), tuple(np.unique(batch).tolist()))
-    elif len(readings) == 1:
-        yield TooLarge(value, int(batch[0]), str(readings.gateway[0]))
-    else:
-        half = len(readings) // 2
-        yield from _fit(lane, readings.take(slice(half)), batch[:half])
-        yield from _fit(lane, readings.take(slice(half, None)), batch[half:])
-
-
-def prune(readings: Readings) -> Readings:
-    """Drops limit sets that no reading refers to: a record carries its own readings' limits alone."""
-    if not readings.limit_sets:
-        return readings
-    used, place = np.unique(readings.limits[readings.limits < 0], return_inverse=True)
-    limits = readings.limits.copy()
-    limits[limits < 0] = -1 - place
-    return replace(readings, limits=limits, limit_sets=tuple(readings.limit_sets[-1 - k] for k in used.tolist()))
+        yield Load(lane, value, len(part))
+        return
+    half = len(part) // 2
+    yield from _fit(lane, part.slice(0, half))
+    yield from _fit(lane, part.slice(half, len(part)))

@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
+from bridge.frames import Message
 from bridge.log import Received
 from bridge.meters import Meters
 from bridge.rosters import Rosters
-from bridge.uplink import Message, Uplink
+from bridge.uplink import Uplink
 from vitals import topics
 from vitals.actions import Action
 from vitals.patients import Roster
@@ -40,6 +41,7 @@ class Downward:
         self._rosters = Rosters(slots)
         self._seen: set[str] = set()
         self._actions: deque[tuple[Action, bytes]] = deque()
+        self._bridges: list[Status] = []
         self._publish: deque[tuple[str, str, bytes, bool]] = deque()
 
     def seen(self, gateway: str) -> None:
@@ -50,6 +52,10 @@ class Downward:
     def expected(self) -> list[str]:
         """Returns the gateways that have beds with patients."""
         return self._rosters.expected()
+
+    def gateway_of(self, action: Action) -> str | None:
+        """Returns the gateway of an action's patient; None when it is not known here. Safe from any thread."""
+        return self._rosters.gateway_of(action)
 
     def found(self, message: Message) -> None:
         """Takes a roster that the broker holds."""
@@ -70,11 +76,22 @@ class Downward:
                 return
             elif record.topic == topics.ACTIONS:
                 self._actions.append((_action.decode(record.value), record.value))
-            elif record.topic == topics.STATUS and b'"notifier"' in record.value:
-                self._beat(_status.decode(record.value), t)
+            elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
+                self._said(_status.decode(record.value), t)
         except ValueError as error:
             where = (record.topic, record.partition, record.offset)
             logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)
+
+    def _said(self, status: Status, t: int) -> None:
+        if status.kind == "bridge":
+            self._bridges.append(status)
+        else:
+            self._beat(status, t)
+
+    def bridges(self) -> list[Status]:
+        """Returns what bridges have said since the last call."""
+        said, self._bridges = self._bridges, []
+        return said
 
     def _beat(self, status: Status, t: int) -> None:
         if status.kind != "notifier" or status.health is not Health.UP or t - status.t > STALE_MS:

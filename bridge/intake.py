@@ -6,19 +6,23 @@ Nothing here raises on bad input: bad input is an outcome with a reason (`Refusa
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from bridge import columns
+from bridge.columns import MAX_NUMBER, Batch
 from vitals import batches, topics
-from vitals.readings import MAX_TEXT, Readings, empty, problems
+from vitals.actions import Act, Action
+from vitals.readings import MAX_T, MAX_TEXT, Readings, problems
 from vitals.records import WireError, encode_vitals
-from vitals.status import Status
+from vitals.status import Rejected, Status
 
-MAX_NUMBER: Final = 2**63 - 1
-"""The largest number a gateway's database can hold."""
 TOPIC_LEVELS: Final = 4
+MAX_REASON: Final = 1024
+"""The longest reason or topic of a refusal that a gateway may pass on."""
 
 
 class Why(StrEnum):
@@ -29,19 +33,29 @@ class Why(StrEnum):
     WRONG_NAME = "wrong-name"
     READING = "reading"
     STATUS = "status"
+    GATEWAY = "by-gateway"
+    """Refused by the gateway already, and passed on."""
+    PRESSED = "pressed"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message came from: a gateway's own topic."""
+    """Where a message came from: a gateway's own topic.
+
+    Attributes:
+        gateway: Its name.
+        name: Last level of the topic.
+        slot: Its slot.
+        confirmed: Topic on which it is told what is stored.
+    """
 
     gateway: str
     name: str
     slot: int
+    confirmed: str
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """What names a batch: `confirmed` tells it to its gateway."""
 
     outbox: str
@@ -65,21 +79,21 @@ class Refusal:
     readings: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """A message, read.
 
     Attributes:
         number: What to confirm; None when it could not be read, so that nothing is confirmed.
-        readings: What is usable.
+        batch: What is usable; None when nothing is.
         refusals: What is not.
     """
 
     number: Number | None
-    readings: Readings
+    batch: Batch | None
     refusals: tuple[Refusal, ...] = ()
 
 
+@lru_cache(maxsize=1 << 16)
 def source(topic: str) -> Source | None:
     """Returns whose topic it is; None when it is no gateway's, or in a slot that is not that gateway's."""
     levels = topic.split("/")
@@ -88,27 +102,34 @@ def source(topic: str) -> Source | None:
     _, _, gateway, name = levels
     if topics.gateway_topic(gateway, name) != topic:
         return None
-    return Source(gateway, name, topics.slot(gateway))
+    return Source(gateway, name, topics.slot(gateway), topics.gateway_topic(gateway, "confirmed"))
 
 
 def take(gateway: str, payload: bytes) -> Taken:
-    """Reads a batch that arrived on the topic of `gateway`."""
+    """Reads a batch that arrived on the topic of `gateway`: at once, or, when anything is wrong with it, bit by bit."""
+    batch = columns.read(gateway, payload)
+    if batch is not None:
+        return Taken(Number(batch.outbox, batch.n), batch)
+    return examine(gateway, payload)
+
+
+def examine(gateway: str, payload: bytes) -> Taken:
+    """Reads a batch slowly: finds what is usable, and says what is wrong with the rest."""
     try:
         batch = batches.decode(payload)
     except WireError as error:
-        return Taken(head(payload), empty(), (Refusal(Why.UNDECODABLE, str(error), payload),))
+        return Taken(head(payload), None, (Refusal(Why.UNDECODABLE, str(error), payload),))
     if batch.n > MAX_NUMBER:
-        return Taken(None, empty(), (Refusal(Why.UNDECODABLE, f"batch number {batch.n} is too large", payload),))
-    number = Number(batch.outbox, batch.n)
+        return Taken(None, None, (Refusal(Why.UNDECODABLE, f"batch number {batch.n} is too large", payload),))
+    number, readings = Number(batch.outbox, batch.n), batch.readings
     if batch.gateway != gateway:
         reason = f"batch says it is of gateway {batch.gateway}, but came on the topic of {gateway}"
-        return Taken(number, empty(), (Refusal(Why.WRONG_NAME, reason, payload, len(batch.readings)),))
-    bad = problems(batch.readings)
-    if not bad:
-        return Taken(number, batch.readings)
-    keep = np.ones(len(batch.readings), dtype=np.bool_)
+        return Taken(number, None, (Refusal(Why.WRONG_NAME, reason, payload, len(readings)),))
+    bad = problems(readings)
+    keep = np.ones(len(readings), dtype=np.bool_)
     keep[list(bad)] = False
-    return Taken(number, batch.readings.take(keep), _refuse(batch.readings, bad))
+    usable = columns.of(gateway, batch.outbox, batch.n, readings.take(keep)) if keep.any() else None
+    return Taken(number, usable, _refuse(readings, bad))
 
 
 def _refuse(readings: Readings, bad: dict[int, str]) -> tuple[Refusal, ...]:
@@ -135,7 +156,7 @@ def head(payload: bytes) -> Number | None:
 
     Without this a batch that can never be used stays in its gateway's outbox and is sent again for ever.
     """
-    inflater = zlib.decompressobj()
+    inflater = batches.inflater()
     try:
         found = _head.decode(inflater.decompress(payload[: batches.MAX_PAYLOAD_BYTES], batches.MAX_JSON_BYTES))
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -159,3 +180,38 @@ def take_status(gateway: str, payload: bytes) -> Status | Refusal:
     if status.id != gateway or status.kind != "gateway":
         return Refusal(Why.WRONG_NAME, f"status of {status.kind} {status.id} came on the topic of {gateway}", payload)
     return status
+
+
+_rejected = msgspec.json.Decoder(list[Rejected])
+
+
+def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
+    """Reads what a gateway has refused itself: a JSON list of `Rejected`."""
+    if len(payload) > batches.MAX_PAYLOAD_BYTES:
+        return Refusal(Why.GATEWAY, f"refusals of {len(payload)} bytes are over {batches.MAX_PAYLOAD_BYTES}", payload)
+    try:
+        found = _rejected.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refusal(Why.GATEWAY, f"not a list of refusals: {error}", payload)
+    if any(max(len(one.topic), len(one.reason)) > MAX_REASON or not 0 < one.t <= MAX_T for one in found):
+        return Refusal(Why.GATEWAY, "a refusal with a topic, a reason or a time out of bounds", payload)
+    return found
+
+
+_pressed = msgspec.json.Decoder(Action)
+
+
+def take_pressed(payload: bytes) -> Action | Refusal:
+    """Reads an acknowledgement that was given at a bed; a gateway can do nothing else to an alarm."""
+    if len(payload) > batches.MAX_PAYLOAD_BYTES:
+        return Refusal(Why.PRESSED, f"action of {len(payload)} bytes is over {batches.MAX_PAYLOAD_BYTES}", payload)
+    try:
+        action = _pressed.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refusal(Why.PRESSED, f"not an action: {error}", payload)
+    texts = (action.id, action.patient, action.by, action.alarm or "")
+    if not all(0 < len(text) <= MAX_REASON for text in texts) or not 0 < action.t <= MAX_T:
+        return Refusal(Why.PRESSED, "an action with an id, a patient, a name or a time out of bounds", payload)
+    if action.act is not Act.ACKNOWLEDGE:
+        return Refusal(Why.PRESSED, f"{action.act.value} is nothing that a bed's button does", payload)
+    return action

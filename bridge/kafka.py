@@ -26,9 +26,17 @@ class KafkaLog:
         config: Where and who, `Settings.kafka`.
         compression: zstd, lz4 or none.
         queue_mb: Bound of the queue, MB.
+        make: Makes the client, again after one that failed for good.
     """
 
-    def __init__(self, config: Mapping[str, str], compression: str, queue_mb: int) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, str],
+        compression: str,
+        queue_mb: int,
+        make: Callable[[dict[str, Any]], Producer] = Producer,
+    ) -> None:
+        self._make = make
         self._config: dict[str, Any] = {
             **config,
             # With acks=all the leader answers when every in-sync replica has the record; with the topic's
@@ -52,7 +60,7 @@ class KafkaLog:
         self._reports: list[Report] = []
         self._fatal = False
         self._swap = threading.Lock()
-        self._producer = Producer(self._config)
+        self._producer = make(self._config)
 
     def send(self, number: int, record: Record) -> bool:
         """See `Log.send`."""
@@ -95,7 +103,7 @@ class KafkaLog:
             self._producer.purge()
             self._producer.flush(METADATA_S)
             self._fatal = False
-            self._producer = Producer(self._config)
+            self._producer = self._make(self._config)
 
 
 class KafkaFeed:

@@ -2,10 +2,11 @@
 
 import msgspec
 
-from bridge.coalesce import Load, TooLarge
-from bridge.intake import Refusal, Why
+from bridge.coalesce import Load
+from bridge.intake import Refusal
 from bridge.log import Record
 from vitals import topics
+from vitals.actions import Action
 from vitals.batches import MAX_PAYLOAD_BYTES
 from vitals.readings import empty
 from vitals.records import encode_vitals
@@ -30,21 +31,23 @@ def load(carried: Load, partitions: int) -> Record:
     return vitals(carried.lane, carried.value, partitions)
 
 
-def too_large(reading: TooLarge) -> Refusal:
-    """A reading that no record can hold becomes a refusal."""
-    return Refusal(Why.READING, f"reading of {len(reading.value)} bytes fits into no record", reading.value, 1)
-
-
 def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
     """What cannot be used, kept with its reason; one partition, by gateway."""
-    value = Rejected(
-        topic=topic,
-        reason=refusal.reason,
-        t=t,
-        payload=refusal.payload[:MAX_PAYLOAD_BYTES],
-        readings=refusal.readings,
+    payload = refusal.payload[:MAX_PAYLOAD_BYTES]
+    return put_aside(
+        gateway, Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
     )
-    return Record(topics.REJECTED, 0, gateway.encode(), _encode(value))
+
+
+def put_aside(gateway: str, refused: Rejected) -> Record:
+    """A refusal of this bridge or of the gateway itself."""
+    return Record(topics.REJECTED, 0, gateway.encode(), _encode(refused))
+
+
+def action(done: Action, lanes: int, partitions: int) -> Record:
+    """What somebody did at a bed, in the lane of its patient."""
+    place = topics.partition(topics.lane(done.patient, lanes), partitions)
+    return Record(topics.ACTIONS, place, done.patient.encode(), _encode(done))
 
 
 def status(state: Status) -> Record:

@@ -13,22 +13,26 @@ from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from bridge import intake
 from bridge.downward import Downward
+from bridge.frames import Message
 from bridge.health import serve
 from bridge.kafka import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
 from bridge.log import Feed, Log, Report
 from bridge.meters import Meters
 from bridge.settings import Settings
-from bridge.uplink import Message, MqttUplink
+from bridge.uplink import MqttUplink
 from bridge.upward import Upward
 from vitals import daemon, topics
+from vitals.status import Status
 
 POLL_S: Final = 0.2
 DRAIN_S: Final = 5.0
 EVENTS: Final = 256
 STUCK_S: Final = 10.0
+KNOWN: Final = 1 << 17
 T = TypeVar("T")
-Event = Message | bool | list[Report] | list[str]
+Event = list[Message] | bool | list[Report] | list[str] | list[Status]
 logger = logging.getLogger("bridge")
 
 
@@ -48,9 +52,10 @@ class Service:
         self._rosters: SimpleQueue[Message] = SimpleQueue()
         self._gateways: SimpleQueue[str] = SimpleQueue()
         self._known: set[str] = set()
-        self._uplink = MqttUplink(settings, self._message, self._connected)
-        self._upward = Upward(settings, log, self._uplink, meters)
+        self._put = self._taken = 0
+        self._uplink = MqttUplink(settings, self._messages, self._connected)
         self._downward = Downward(frozenset(settings.bridge_slots), self._uplink, meters)
+        self._upward = Upward(settings, log, self._uplink, meters, self._downward.gateway_of)
         self._health: Mapping[str, object] = {"ok": False, "uplink": False, "kafka": False, "waiting": 0}
         self._online = False
         self._stopping = False
@@ -69,7 +74,6 @@ class Service:
             while not stop.is_set():
                 self._turn()
             self._stopping = True
-            self._upward.close(time.monotonic(), daemon.now_ms())
             until = time.monotonic() + DRAIN_S
             while self._upward.waiting and time.monotonic() < until:
                 self._turn()
@@ -95,31 +99,45 @@ class Service:
         self._health = self._judge(time.monotonic())
 
     def _happened(self, event: Event, at: float) -> None:
-        if isinstance(event, Message):
-            if not self._stopping:
-                self._upward.arrived(event, at)
-        elif isinstance(event, bool):
+        if isinstance(event, bool):
             self._upward.connected(event)
+        elif event and isinstance(event[0], Message):
+            messages = [e for e in event if isinstance(e, Message)]
+            self._taken += len(messages)
+            if not self._stopping:
+                self._upward.arrived(messages, at)
         else:
             self._upward.reported([e for e in event if isinstance(e, Report)], at)
             self._upward.expect([e for e in event if isinstance(e, str)], at)
+            self._upward.peers([e for e in event if isinstance(e, Status)], at)
 
     # --- on the network thread
 
-    def _message(self, message: Message) -> None:
-        levels = message.topic.split("/")
-        if levels[-1] == "roster":
-            if message.receipt:
-                self._uplink.ack(message.receipt)
-            self._rosters.put(message)
-        elif message.receipt is None and self._events.qsize() > self._settings.receive_maximum:
-            # The broker does not hold QoS 0 back, so it is left here; its gateway was never told that it arrived.
-            self._meters.shed.inc()
-        else:
-            if len(levels) > 2 and levels[2] not in self._known:  # noqa: PLR2004 - gateways/slot/gateway/name
-                self._known.add(levels[2])
-                self._gateways.put(levels[2])
-            self._events.put(message)
+    def _messages(self, messages: list[Message]) -> None:
+        found = []
+        # The broker does not hold QoS 0 back, so beyond the bound it is left here; nobody was told that it arrived.
+        full = self._put - self._taken > self._settings.receive_maximum
+        for message in messages:
+            if message.topic.endswith("/roster"):
+                if message.receipt:
+                    self._uplink.ack((message.receipt,))
+                self._rosters.put(message)
+            elif full and message.receipt is None:
+                self._meters.shed.inc()
+            else:
+                if message.topic not in self._known:
+                    self._meet(message.topic)
+                found.append(message)
+        self._put += len(found)
+        self._events.put(found)
+
+    def _meet(self, topic: str) -> None:
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known.add(topic)
+        source = intake.source(topic)
+        if source:
+            self._gateways.put(source.gateway)
 
     def _connected(self, connected: bool) -> None:
         self._online = connected
@@ -148,6 +166,8 @@ class Service:
             for gateway in _drain(self._gateways):
                 self._downward.seen(gateway)
             self._downward.work(self._feed.caught_up() and self._online)
+            if said := self._downward.bridges():
+                self._events.put(said)
             if (now_expected := self._downward.expected()) != expected:
                 expected = now_expected
                 self._events.put(list(expected))

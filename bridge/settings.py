@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from vitals.kafka import KafkaAccess
 from vitals.settings import setting
 from vitals.topics import LANES, SLOTS
 
-UPLINK_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+UPLINK_PORT: Final = 8883
 MAX_RECEIVE: Final = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(KafkaAccess):
     """Settings of one bridge."""
 
     bridge: str = setting("Name of this bridge: its MQTT client id, and its id in topic status", "bridge")
@@ -26,11 +27,6 @@ class Settings:
     gateway_window: int = setting("Of these, at most so many wait of one gateway; it keeps and resends the rest", 256)
     session_expiry_s: int = setting("How long the broker keeps messages for a bridge that is away, s", 300)
     kafka_bootstrap: str = setting("Kafka brokers, host:port, comma-separated", "127.0.0.1:9092")
-    kafka_security_protocol: str = setting("PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", "PLAINTEXT")
-    kafka_sasl_mechanism: str = setting("SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, with SASL_*", "SCRAM-SHA-512")
-    kafka_sasl_username: str = setting("Kafka user, with SASL_*", "")
-    kafka_sasl_password: str = setting("Kafka password, with SASL_*", "")
-    kafka_ca: Path | None = setting("Certificate authority of the Kafka brokers, PEM file", None)
     kafka_compression: str = setting("Compression of records: zstd, lz4 or none", "lz4")
     kafka_queue_mb: int = setting("Records waiting for Kafka, at most, MB; when full the bridge stops taking", 64)
     lanes: int = setting("Lanes of the deployment, fixed for its life", LANES)
@@ -44,13 +40,14 @@ class Settings:
     metrics_port: int = setting("Port of /metrics and /health on loopback; 0 = none", 0)
 
     def __post_init__(self) -> None:
+        KafkaAccess.__post_init__(self)
         _check(0 < len(self.bridge) <= 128 and not set(self.bridge) & set("/#+\0"), "BRIDGE is no MQTT client id")  # noqa: PLR2004 - MAX_TEXT
         _check(
             len(self.bridge_slots) > 0 and all(0 <= s < SLOTS for s in self.bridge_slots),
             f"BRIDGE_SLOTS must be some of 0..{SLOTS - 1}, e.g. 0,1,2,3",
         )
         url = urlsplit(self.uplink)
-        _check(url.scheme in UPLINK_PORTS and bool(url.hostname), f"UPLINK={self.uplink!r} is no mqtts://host:port")
+        _check(url.scheme == "mqtts" and bool(url.hostname), f"UPLINK={self.uplink!r} is no mqtts://host:port")
         _check((self.uplink_cert is None) == (self.uplink_key is None), "UPLINK_CERT and UPLINK_KEY go together")
         _check(0 < self.receive_maximum <= MAX_RECEIVE, f"RECEIVE_MAXIMUM must be 1 to {MAX_RECEIVE}")
         _check(self.gateway_window > 0, "GATEWAY_WINDOW must be at least 1")
@@ -58,22 +55,10 @@ class Settings:
         _check(self.linger_ms >= 0, "LINGER_MS must not be negative")
         _check(self.status_timeout_s > 0 and self.status_every_s > 0, "STATUS_* must be positive")
         _check(self.kafka_queue_mb > 0, "KAFKA_QUEUE_MB must be at least 1")
-        _check(
-            not self.kafka_security_protocol.startswith("SASL") or bool(self.kafka_sasl_username),
-            f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME",
-        )
 
     def kafka(self) -> dict[str, str]:
-        """Returns what every Kafka client of the bridge is configured with: where, and how it proves who it is."""
-        config = {"bootstrap.servers": self.kafka_bootstrap, "client.id": self.bridge}
-        config["security.protocol"] = self.kafka_security_protocol
-        if self.kafka_ca:
-            config["ssl.ca.location"] = str(self.kafka_ca)
-        if self.kafka_security_protocol.startswith("SASL"):
-            config["sasl.mechanism"] = self.kafka_sasl_mechanism
-            config["sasl.username"] = self.kafka_sasl_username
-            config["sasl.password"] = self.kafka_sasl_password
-        return config
+        """Returns what every Kafka client of the bridge is configured with."""
+        return self.client() | {"client.id": self.bridge}
 
 
 def _check(holds: bool, message: str) -> None:

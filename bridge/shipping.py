@@ -2,8 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Generic, TypeVar
 
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
@@ -11,10 +11,11 @@ from bridge.tracker import Tracker
 
 RETRY_S: Final = 1.0
 OFFER_S: Final = 0.05
+T = TypeVar("T")
 logger = logging.getLogger("bridge.shipping")
 
 
-class Shipping:
+class Shipping(Generic[T]):
     """What is between the bridge and the log. It holds each record until the log has stored it.
 
     Args:
@@ -25,7 +26,7 @@ class Shipping:
     def __init__(self, log: Log, meters: Meters) -> None:
         self._log = log
         self._meters = meters
-        self._tracker = Tracker()
+        self._tracker: Tracker[T] = Tracker()
         self._sent: dict[int, Record] = {}
         self._unsent: deque[tuple[int, Record]] = deque()
         self._again_at = -float("inf")
@@ -37,29 +38,28 @@ class Shipping:
         return bool(self._unsent)
 
     @property
-    def batches(self) -> int:
-        """How many batches and statuses wait for the log."""
+    def messages(self) -> int:
+        """How many messages wait for the log."""
         return len(self._tracker)
 
     def holds(self, number: int) -> bool:
         """Returns whether a record is not stored yet."""
         return number in self._sent
 
-    def ship(self, records: Iterable[tuple[Record, tuple[int, ...]]], at: float) -> list[int]:
-        """Ships records, each with the batches that it carries; all records of a batch come in one call.
+    def ship(self, records: Sequence[Record], messages: Sequence[T], at: float) -> range:
+        """Ships all the records that carry any part of these messages.
 
         Returns:
             The records' numbers, in order.
         """
-        numbered = []
-        for record, batches in records:
-            self._numbers += 1
-            numbered.append((self._numbers, record, batches))
-        self._tracker.carry([(number, batches) for number, _, batches in numbered])
-        self._sent.update((number, record) for number, record, _ in numbered)
-        self._unsent.extend((number, record) for number, record, _ in numbered)
+        numbers = range(self._numbers + 1, self._numbers + 1 + len(records))
+        self._numbers += len(records)
+        self._tracker.carry(numbers, messages)
+        numbered = list(zip(numbers, records, strict=True))
+        self._sent.update(numbered)
+        self._unsent.extend(numbered)
         self.push(at)
-        return [number for number, _, _ in numbered]
+        return numbers
 
     def push(self, at: float) -> None:
         """Offers the log what it has not taken, in order."""
@@ -72,13 +72,13 @@ class Shipping:
         """Returns when to push again, s from now; infinite when nothing waits."""
         return max(self._again_at - at, OFFER_S) if self._unsent else float("inf")
 
-    def reported(self, reports: Iterable[Report], at: float) -> list[int]:
+    def reported(self, reports: Iterable[Report], at: float) -> list[T]:
         """Takes the log's reports.
 
         Returns:
-            The batches of which everything is stored now.
+            The messages of which everything is stored now.
         """
-        done: list[int] = []
+        done: list[T] = []
         refused = []
         for report in reports:
             record = self._sent.get(report.number)

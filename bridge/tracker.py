@@ -1,76 +1,85 @@
-"""Who waits for what: batches for records, acknowledgements for those before them, gateways for their turn. Pure."""
+"""Who waits for what: messages for records, acknowledgements for those before them, gateways for their turn. Pure."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
-from typing import Generic, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
 
-class Tracker:
-    """Which batches wait for which records: a batch is done when every record that carries any of it is delivered."""
+class Tracker(Generic[T]):
+    """Which messages wait for which records.
+
+    What is written together is done together: the messages of one write are done when all of its records are stored.
+    """
 
     def __init__(self) -> None:
-        self._batches: dict[int, tuple[int, ...]] = {}
-        self._left: dict[int, int] = {}
+        self._writes: dict[int, tuple[set[int], Sequence[T]]] = {}
+        self._waiting = 0
 
     def __len__(self) -> int:
-        return len(self._left)
+        return self._waiting
 
-    def carry(self, records: Iterable[tuple[int, tuple[int, ...]]]) -> None:
-        """Notes records and the batches they carry. All records of a batch come in one call, before any is sent."""
-        fresh: dict[int, int] = {}
-        for record, carried in records:
-            if record in self._batches:
+    def carry(self, records: Collection[int], messages: Sequence[T]) -> None:
+        """Notes one write: all the records that carry any part of these messages, before any of them is sent."""
+        if not messages:
+            return
+        if not records:
+            raise ValueError("messages without a record could never be done")
+        write = (set(records), messages)
+        for record in records:
+            if record in self._writes:
                 raise ValueError(f"record {record} is carried already: number each record once")
-            self._batches[record] = carried
-            for batch in carried:
-                fresh[batch] = fresh.get(batch, 0) + 1
-        again = fresh.keys() & self._left.keys()
-        if again:
-            raise ValueError(f"batches {sorted(again)} are carried already: they could be confirmed too early")
-        self._left.update(fresh)
+            self._writes[record] = write
+        self._waiting += len(messages)
 
-    def delivered(self, record: int) -> list[int]:
-        """Notes that the log holds a record; returns the batches done with it. A repeated report does nothing."""
-        done = []
-        for batch in self._batches.pop(record, ()):
-            self._left[batch] -= 1
-            if not self._left[batch]:
-                del self._left[batch]
-                done.append(batch)
-        return done
+    def delivered(self, record: int) -> Sequence[T]:
+        """Notes that the log holds a record; returns the messages done with it. A repeated report does nothing."""
+        write = self._writes.pop(record, None)
+        if write is None:
+            return ()
+        left, messages = write
+        left.remove(record)
+        if left:
+            return ()
+        self._waiting -= len(messages)
+        return messages
 
 
-class InOrder(Generic[T]):
-    """Acknowledgements in the order of arrival, as MQTT 5 demands of a receiver (section 4.6)."""
+class Finishing(Protocol):
+    """Something that is done with at some time."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is."""
+
+
+F = TypeVar("F", bound=Finishing)
+
+
+class InOrder(Generic[F]):
+    """Messages in the order of arrival, in which MQTT 5 demands their acknowledgements (section 4.6)."""
 
     def __init__(self) -> None:
-        self._receipts: OrderedDict[int, T] = OrderedDict()
-        self._done: set[int] = set()
+        self._line: deque[F] = deque()
 
     def __len__(self) -> int:
-        return len(self._receipts)
+        return len(self._line)
 
-    def arrived(self, message: int, receipt: T) -> None:
-        """Notes a message, and with what it is acknowledged."""
-        self._receipts[message] = receipt
+    def arrived(self, message: F) -> None:
+        """Notes a message."""
+        self._line.append(message)
 
-    def done(self, message: int) -> list[T]:
-        """Notes that a message is done with; returns the receipts whose turn it is. One not noted does nothing."""
-        if message not in self._receipts:
-            return []
-        self._done.add(message)
-        ready = []
-        while self._receipts and (first := next(iter(self._receipts))) in self._done:
-            self._done.remove(first)
-            ready.append(self._receipts.pop(first))
-        return ready
+    def first(self) -> F | None:
+        """Returns the oldest that has not left."""
+        return self._line[0] if self._line else None
 
-    def clear(self) -> None:
-        """Forgets all: their connection is gone, and what was not acknowledged on it comes again."""
-        self._receipts.clear()
-        self._done.clear()
+    def leave(self) -> list[F]:
+        """Returns those done with, of which all before are done with too; they leave."""
+        left = []
+        while self._line and self._line[0].done:
+            left.append(self._line.popleft())
+        return left
 
 
 class Turns(Generic[T]):
@@ -90,10 +99,13 @@ class Turns(Generic[T]):
 
     def put(self, gateway: str, message: T) -> bool:
         """Adds a message; False when this gateway has too many waiting."""
-        queue = self._queues.setdefault(gateway, deque())
-        if len(queue) >= self._window:
+        queue = self._queues.get(gateway)
+        if queue is None:
+            self._queues[gateway] = deque((message,))
+        elif len(queue) >= self._window:
             return False
-        queue.append(message)
+        else:
+            queue.append(message)
         self._waiting += 1
         return True
 
@@ -108,7 +120,7 @@ class Turns(Generic[T]):
             self._queues[gateway] = queue
         return message
 
-    def clear(self) -> list[T]:
+    def clear(self) -> Iterable[T]:
         """Empties all queues; returns what waited."""
         waiting = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()

@@ -3,64 +3,38 @@
 import logging
 import select
 import socket
-import ssl
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from bridge.settings import UPLINK_PORTS, Settings
+from bridge import frames, wire
+from bridge.frames import Message, Receipt
+from bridge.settings import UPLINK_PORT, Settings
+from bridge.wire import Wire
 from vitals import topics
 
 KEEPALIVE_S: Final = 20
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
-READS: Final = 64
+MISC_S: Final = 0.25
 QUEUED: Final = 10_000
 SUBSCRIBED: Final = (*topics.UP, "roster")
 logger = logging.getLogger("bridge.uplink")
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """With what a message is acknowledged.
-
-    Attributes:
-        connection: Counts connections; an acknowledgement is valid within its own alone.
-        mid: MQTT packet identifier.
-    """
-
-    connection: int
-    mid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message from the broker.
-
-    Attributes:
-        topic: Its MQTT topic, "" when it is not UTF-8.
-        payload: Its bytes.
-        receipt: With what to acknowledge it; None for QoS 0.
-    """
-
-    topic: str
-    payload: bytes
-    receipt: Receipt | None = None
-
-
 class Uplink(Protocol):
     """The site broker, as the ways up and down use it."""
 
-    def ack(self, receipt: Receipt) -> None:
-        """Acknowledges a message; one of an earlier connection is left, as the broker sends it again."""
+    def ack(self, receipts: Sequence[Receipt]) -> None:
+        """Acknowledges messages, in order; those of an earlier connection are left, as the broker sends them again."""
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Publishes; returns whether the message was taken for sending."""
@@ -73,15 +47,17 @@ class MqttUplink:
 
     Args:
         settings: Settings.
-        on_message: Called with each message, on the network thread.
+        on_messages: Called with the messages of each reading, on the network thread.
         on_connected: Called with whether the broker is connected and has accepted the subscriptions.
     """
 
     def __init__(
-        self, settings: Settings, on_message: Callable[[Message], None], on_connected: Callable[[bool], None]
+        self, settings: Settings, on_messages: Callable[[list[Message]], None], on_connected: Callable[[bool], None]
     ) -> None:
-        self._settings, self._on_message, self._on_connected = settings, on_message, on_connected
+        self._settings, self._on_messages, self._on_connected = settings, on_messages, on_connected
         self._connection = 0
+        self._outgoing: deque[tuple[int, bytes]] = deque()
+        self._awake = False
         self._subscribed = False
         self._wake_r, self._wake_w = socket.socketpair()
         self._wake_r.setblocking(False)
@@ -92,16 +68,14 @@ class MqttUplink:
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
         )
-        if urlsplit(settings.uplink).scheme == "mqtts":
-            client.tls_set_context(_tls(settings))
+        client.tls_set_context(wire.context(settings.uplink_ca, settings.uplink_cert, settings.uplink_key))
         client.max_queued_messages = QUEUED
         client.max_inflight_messages = 100
         client.on_connect, client.on_disconnect = self._connected, self._disconnected
-        client.on_subscribe, client.on_message = self._subscribed_to, self._message
-        client.on_publish = self._published
+        client.on_subscribe, client.on_publish = self._subscribed_to, self._published
         client.on_socket_open = _no_delay
         # With this callback set paho never writes from the calling thread: it wakes the network thread instead.
-        client.on_socket_register_write = self._wake
+        client.on_socket_register_write = lambda *_: self._wake()
         self._client = client
 
     def run(self, stop: threading.Event) -> None:
@@ -113,30 +87,45 @@ class MqttUplink:
                 failures = 0 if self._serve(stop) else failures + 1
             except OSError as error:
                 failures += 1
-                logger.warning("cannot connect to %s: %s", self._settings.uplink, error)
+                logger.warning("connection to %s: %s", self._settings.uplink, error)
             if not stop.is_set():
                 stop.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
+        if isinstance(connection := self._client.socket(), Wire):
+            self._write(connection)
         self._client.disconnect()
         self._client.loop_write()
 
-    def ack(self, receipt: Receipt) -> None:
+    def ack(self, receipts: Sequence[Receipt]) -> None:
         """See `Uplink.ack`."""
-        if receipt.connection == self._connection:
-            self._client.ack(receipt.mid, 1)
+        connection = self._connection
+        pubacks = b"".join(frames.puback(one.mid) for one in receipts if one.connection == connection)
+        if pubacks:
+            self._outgoing.append((connection, pubacks))
+            self._wake()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """See `Uplink.publish`."""
-        return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if qos or retain:
+            return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        # Without a connection nothing is kept: what waited for hours would only be old.
+        taken = self._subscribed
+        if taken:
+            self._outgoing.append((self._connection, frames.publish(topic.encode(), payload)))
+            self._wake()
+        return taken
 
     def _connect(self) -> None:
+        # Before anything can come: what a kept session brings follows the broker's first answer at once.
+        self._connection += 1
         url = urlsplit(self._settings.uplink)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
         # How much the broker may send ahead of our acknowledgements: the bound of what the bridge holds.
         properties.ReceiveMaximum = self._settings.receive_maximum
+        properties.MaximumPacketSize = frames.MAX_FRAME_BYTES
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         self._client.connect(
             str(url.hostname),
-            url.port or UPLINK_PORTS[url.scheme],
+            url.port or UPLINK_PORT,
             keepalive=KEEPALIVE_S,
             clean_start=False,
             properties=properties,
@@ -146,33 +135,48 @@ class MqttUplink:
         """Serves one connection; returns whether it ever came to subscriptions."""
         self._subscribed = False
         ever = False
-        while not stop.is_set() and self._turn(timeout_s=0.5) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            ever = ever or self._subscribed
-        self._on_connected(False)
+        try:
+            while not stop.is_set() and self._turn() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                ever = ever or self._subscribed
+        finally:
+            self._subscribed = False
+            self._on_connected(False)
         return ever
 
-    def _turn(self, timeout_s: float) -> MQTTErrorCode:
+    def _turn(self) -> MQTTErrorCode:
         connection: Any = self._client.socket()
-        if connection is None:
+        if not isinstance(connection, Wire):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
-        writing = [connection] if self._client.want_write() else []
-        readable, _, _ = select.select([connection, self._wake_r], writing, [], timeout_s)
+        writing = [connection] if connection.waits() else []
+        readable, _, _ = select.select([connection, self._wake_r], writing, [], 0 if connection.pending() else MISC_S)
         if self._wake_r in readable:
             self._wake_r.recv(4096)
-        # TLS may hold several packets of one read: read on while it does, but let what waits be written too.
-        for _ in range(READS if connection in readable else 0):
-            result = self._client.loop_read()
-            if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return result
-            if not (hasattr(connection, "pending") and connection.pending()):
-                break
-        if self._client.want_write():
-            result = self._client.loop_write()
-            if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return result
+        self._awake = False
+        if connection in readable or connection.pending():
+            messages = connection.pump(self._connection)
+            if messages:
+                self._on_messages(messages)
+            while connection.for_paho():
+                result = self._client.loop_read()
+                if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return result
+        self._write(connection)
         return self._client.loop_misc()
 
-    def _wake(self, *_: object) -> None:
+    def _write(self, connection: Wire) -> None:
+        """Sends what waits: paho's frames, then acknowledgements and confirmations of this connection."""
+        if self._client.want_write():
+            self._client.loop_write()
+        while self._outgoing:
+            number, data = self._outgoing.popleft()
+            if number == self._connection:
+                connection.send(data)
+        connection.flush()
+
+    def _wake(self) -> None:
+        if self._awake:
+            return
+        self._awake = True
         try:
             self._wake_w.send(b"\0")
         except BlockingIOError:
@@ -185,7 +189,6 @@ class MqttUplink:
         if reason.is_failure:
             logger.error("%s refused the connection: %s", self._settings.uplink, reason)
             return
-        self._connection += 1
         mine, options = set(self._settings.bridge_slots), SubscribeOptions(qos=1)
         others = set(range(topics.SLOTS)) - mine
         if others:
@@ -217,23 +220,7 @@ class MqttUplink:
         if reason.is_failure:
             logger.error("%s refused message %d to a gateway: %s; check its ACL", self._settings.uplink, mid, reason)
 
-    def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""
-        receipt = Receipt(self._connection, message.mid) if message.qos else None
-        self._on_message(Message(topic, bytes(message.payload), receipt))
 
-
-def _no_delay(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401 - plain, TLS or WebSocket
+def _no_delay(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401 - paho leaves it untyped
     # Acknowledgements and confirmations are small: held back for company (Nagle) they would wait 40 ms for nothing.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.uplink_ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.uplink_cert:
-        context.load_cert_chain(settings.uplink_cert, settings.uplink_key)
-    return context

@@ -4,38 +4,37 @@ One thread owns an `Upward` and gives it what happens (`arrived`, `reported`, `w
 in seconds, for intervals; `t` is UTC epoch ms, for what is written.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from bridge import coalesce, intake, outgoing
+from bridge.columns import Gathered
+from bridge.frames import Message, Receipt
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
-from bridge.presence import Presence
 from bridge.settings import Settings
 from bridge.shipping import Shipping
 from bridge.tracker import InOrder, Turns
-from bridge.uplink import Message, Receipt, Uplink
+from bridge.uplink import Uplink
+from bridge.voice import Voice
 from vitals import topics
+from vitals.actions import Action
 from vitals.batches import Confirmed, ranges
-from vitals.readings import Readings
-from vitals.records import MAX_READINGS
-from vitals.status import Health, Status
+from vitals.status import Status
 
-HEARTBEAT_S: Final = 1.0
+_encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct):
     """A message not done with: where it came from, when, and what to confirm. Its bytes go once they are read."""
 
-    topic: str
-    payload: bytes
+    message: Message | None
     at: float
     source: intake.Source | None
+    receipt: Receipt | None
     number: intake.Number | None = None
+    done: bool = False
 
 
 class Upward:
@@ -46,26 +45,28 @@ class Upward:
         log: Where records go.
         uplink: Where messages come from, acknowledgements and confirmations go.
         meters: Metrics.
+        gateway_of: Tells the gateway of an action's patient, None when it knows of none; called on the owner's thread.
     """
 
-    def __init__(self, settings: Settings, log: Log, uplink: Uplink, meters: Meters) -> None:
-        self._settings, self._uplink, self._meters = settings, uplink, meters
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        uplink: Uplink,
+        meters: Meters,
+        gateway_of: Callable[[Action], str | None] = lambda _: None,
+    ) -> None:
+        self._settings, self._uplink, self._meters, self._gateway_of = settings, uplink, meters, gateway_of
         self._slots = frozenset(settings.bridge_slots)
-        self._shipping = Shipping(log, meters)
-        self._presence = Presence(settings.status_timeout_s)
+        self._shipping: Shipping[_Open] = Shipping(log, meters)
+        self._voice = Voice(settings, self._shipping)
         self._linger = coalesce.Linger(settings.linger_ms / 1000)
-        self._turns: Turns[int] = Turns(settings.gateway_window)
-        self._acks: InOrder[Receipt] = InOrder()
-        self._open: dict[int, _Open] = {}
-        self._arrivals = 0
-        self._gathered: list[tuple[int, Readings]] = []
-        self._gathered_readings = 0
-        self._refused: list[tuple[Record, tuple[int, ...]]] = []
-        self._confirm: dict[tuple[str, str], list[int]] = {}
-        self._heartbeats: dict[int, int] = {}
-        self._heartbeat_at = self._status_at = -float("inf")
-        self._connected = False
-        self._deaf_since: float | None = None
+        self._turns: Turns[_Open] = Turns(settings.gateway_window)
+        self._line: InOrder[_Open] = InOrder()
+        self._gathered = Gathered()
+        self._written: list[_Open] = []
+        self._refused: list[Record] = []
+        self._confirm: dict[str, dict[str, list[int]]] = {}
 
     @property
     def stalled(self) -> bool:
@@ -74,29 +75,30 @@ class Upward:
 
     @property
     def waiting(self) -> int:
-        """Messages that are not done with; 0 when all is stored and acknowledged."""
-        return len(self._open)
+        """Messages that are not done with, and those behind them; 0 when all is stored and acknowledged."""
+        return len(self._line)
 
     def oldest_s(self, at: float) -> float:
         """Returns for how long the oldest of these has waited, s; 0 when there is none."""
-        oldest = next(iter(self._open.values()), None)
+        oldest = self._line.first()
         return at - oldest.at if oldest else 0.0
 
-    def arrived(self, message: Message, at: float) -> None:
-        """Takes a message from the broker. It is read when its gateway's turn comes and the log has room."""
-        self._arrivals += 1
-        source = intake.source(message.topic)
-        # Only QoS 1 is held back by the broker while we do not acknowledge; QoS 0 must find room within the same bound.
-        room = message.receipt is not None or len(self._open) < self._settings.receive_maximum
-        if message.receipt:
-            self._acks.arrived(self._arrivals, message.receipt)
-        self._open[self._arrivals] = _Open(message.topic, message.payload, at, source)
-        if source and source.slot not in self._slots:
-            # A kept session remembers an earlier share of slots; the bridge that has them now confirms.
-            self._done(self._arrivals, at)
-        elif not (room and self._turns.put(source.gateway if source else "", self._arrivals)):
-            self._meters.shed.inc()
-            self._done(self._arrivals, at)
+    def arrived(self, messages: Sequence[Message], at: float) -> None:
+        """Takes messages from the broker. Each is read when its gateway's turn comes and the log has room."""
+        for message in messages:
+            source = intake.source(message.topic)
+            # Only QoS 1 is held back by the broker while we do not acknowledge; QoS 0 must find room in the same bound.
+            room = message.receipt is not None or len(self._line) < self._settings.receive_maximum
+            entry = _Open(message, at, source, message.receipt)
+            if source and source.slot not in self._slots:
+                # A kept session remembers an earlier share of slots; the bridge that has them now confirms.
+                entry.done = True
+            elif not (room and self._turns.put(source.gateway if source else "", entry)):
+                self._meters.shed.inc()
+                entry.done = True
+            if room:
+                self._line.arrived(entry)
+        self._acknowledge()
 
     def connected(self, is_connected: bool) -> None:
         """Takes note of whether the broker is connected.
@@ -104,147 +106,157 @@ class Upward:
         What was not read from a connection that is gone is forgotten: the broker or the gateway sends it again, and
         keeping both would let memory grow with every reconnection.
         """
-        self._connected = is_connected
+        self._voice.connected(is_connected)
         if not is_connected:
-            self._acks.clear()
-            for arrival in self._turns.clear():
-                del self._open[arrival]
+            for entry in self._turns.clear():
+                entry.done, entry.message, entry.receipt = True, None, None
+            self._acknowledge()
 
     def expect(self, gateways: Iterable[str], at: float) -> None:
         """Takes note of gateways that ought to be there."""
         for gateway in gateways:
-            self._presence.expect(gateway, at)
+            self._voice.presence.expect(gateway, at)
+
+    def peers(self, statuses: Iterable[Status], at: float) -> None:
+        """Takes what bridges have said of themselves in the log."""
+        for status in statuses:
+            self._voice.peers.heard(status, at)
 
     def reported(self, reports: Iterable[Report], at: float) -> None:
         """Takes the log's reports: what is stored is acknowledged and confirmed."""
-        for arrival in self._shipping.reported(reports, at):
-            self._done(arrival, at)
+        self._done(self._shipping.reported(reports, at), at)
 
     def work(self, at: float, t: int) -> float:
         """Does all there is to do now; returns how long the next thing can wait, s, unless something happens."""
         self._shipping.push(at)
-        self._presence.listening(self._connected and not self._shipping.full, at)
+        self._voice.listening(not self._shipping.full, at)
         if not self._shipping.full:
-            self._speak(at, t)
+            self._voice.speak(at, t, len(self._line))
         while not self._shipping.full:
-            while not self._enough and (arrival := self._turns.take()) is not None:
-                self._read(arrival, at, t)
+            while not self._enough and (entry := self._turns.take()) is not None:
+                self._read(entry, at, t)
             if self._linger.wait_s(self._load, at) > 0:
                 break
-            self._write(at, t)
+            self._write(at)
         self._publish_confirmed()
         self._meters.waiting.set(len(self._turns))
-        self._meters.in_flight.set(self._shipping.batches)
+        self._meters.in_flight.set(self._shipping.messages)
         self._meters.stalled.set(self._shipping.full)
-        due = min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at
         if self._shipping.full:
             return self._shipping.wait_s(at)
-        return max(0.0, min(due, self._linger.wait_s(self._load, at)))
+        return min(self._voice.wait_s(at), self._linger.wait_s(self._load, at))
 
     @property
     def _enough(self) -> bool:
-        return self._load >= MAX_READINGS or self._shipping.full
+        return self._load >= coalesce.ENOUGH or self._shipping.full
 
     @property
     def _load(self) -> int:
-        return self._gathered_readings + len(self._refused)
+        return len(self._gathered) + len(self._refused)
 
-    def _read(self, arrival: int, at: float, t: int) -> None:
-        entry = self._open[arrival]
-        source, topic, payload = entry.source, entry.topic, entry.payload
-        entry.payload = b""
-        refusals: Iterable[intake.Refusal] = ()
+    def _read(self, entry: _Open, at: float, t: int) -> None:
+        source, message, entry.message = entry.source, entry.message, None
+        if message is None:
+            return
         if source is None or source.name not in topics.UP:
-            refusals = (intake.Refusal(intake.Why.TOPIC, "not the topic of a gateway in its slot", payload),)
+            refusal = intake.Refusal(intake.Why.TOPIC, "not the topic of a gateway in its slot", message.payload)
+            self._refuse(entry, (refusal,), message.topic, t)
         elif source.name == "vitals":
-            taken = intake.take(source.gateway, payload)
-            entry.number, refusals = taken.number, taken.refusals
-            self._gather(arrival, taken.readings)
-            if not len(taken.readings) and not refusals:
-                self._done(arrival, at)
-        else:
-            status = intake.take_status(source.gateway, payload)
+            self._read_batch(entry, source.gateway, message, at, t)
+        elif source.name == "status":
+            status = intake.take_status(source.gateway, message.payload)
             if isinstance(status, intake.Refusal):
-                refusals = (status,)
+                self._refuse(entry, (status,), message.topic, t)
             else:
-                self._pass_on(arrival, self._presence.heard(status, at, t), at)
-        for refusal in refusals:
-            self._refuse(arrival, refusal, topic, source.gateway if source else "", t)
+                self._pass_on(entry, self._voice.presence.heard(status, at, t), at)
+        elif source.name == "pressed":
+            self._read_pressed(entry, source.gateway, message, at, t)
+        else:
+            self._read_rejected(entry, source.gateway, message, at, t)
 
-    def _gather(self, arrival: int, readings: Readings) -> None:
-        self._meters.batches_in.inc()
-        self._meters.readings_in.inc(len(readings))
-        if len(readings):
-            self._gathered.append((arrival, readings))
-            self._gathered_readings += len(readings)
+    def _read_batch(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
+        taken = intake.take(gateway, message.payload)
+        entry.number = taken.number
+        if taken.batch is not None and taken.batch.size:
+            self._gathered.add(taken.batch)
+            self._written.append(entry)
+        if taken.refusals:
+            self._refuse(entry, taken.refusals, message.topic, t)
+        elif taken.batch is None or not taken.batch.size:
+            self._done((entry,), at)
 
-    def _pass_on(self, arrival: int, status: Status, at: float) -> None:
+    def _read_pressed(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
+        """Passes on an acknowledgement that was given at a bed; its gateway tells it until it is back from the log."""
+        action = intake.take_pressed(message.payload)
+        if not isinstance(action, intake.Refusal) and (self._gateway_of(action) or gateway) != gateway:
+            reason = f"action on {action.patient}, who is not at gateway {gateway}"
+            action = intake.Refusal(intake.Why.WRONG_NAME, reason, message.payload)
+        if isinstance(action, intake.Refusal):
+            self._refuse(entry, (action,), message.topic, t)
+        else:
+            record = outgoing.action(action, self._settings.lanes, self._settings.partitions)
+            self._shipping.ship((record,), (entry,), at)
+
+    def _read_rejected(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
+        """Passes on what a gateway has refused itself."""
+        found = intake.take_rejected(message.payload)
+        if isinstance(found, intake.Refusal):
+            self._refuse(entry, (found,), message.topic, t)
+        elif found:
+            self._meters.rejected.labels(intake.Why.GATEWAY.value).inc(len(found))
+            self._refused += [outgoing.put_aside(gateway, one) for one in found]
+            self._written.append(entry)
+        else:
+            self._done((entry,), at)
+
+    def _pass_on(self, entry: _Open, status: Status, at: float) -> None:
         self._meters.statuses_in.inc()
-        self._meters.gateways.set(len(self._presence))
-        self._shipping.ship([(outgoing.status(status), (arrival,))], at)
+        self._meters.gateways.set(len(self._voice.presence))
+        self._shipping.ship([outgoing.status(status)], (entry,), at)
 
-    def _refuse(self, arrival: int, refusal: intake.Refusal, topic: str, gateway: str, t: int) -> None:
-        self._meters.rejected.labels(refusal.why.value).inc(max(1, refusal.readings))
-        self._refused.append((outgoing.rejected(topic, gateway, refusal, t), (arrival,)))
+    def _refuse(self, entry: _Open, refusals: Iterable[intake.Refusal], topic: str, t: int) -> None:
+        gateway = entry.source.gateway if entry.source else ""
+        for refusal in refusals:
+            self._meters.rejected.labels(refusal.why.value).inc(max(1, refusal.readings))
+            self._refused.append(outgoing.rejected(topic, gateway, refusal, t))
+        if not (self._written and self._written[-1] is entry):
+            self._written.append(entry)
 
-    def _write(self, at: float, t: int) -> None:
-        """Ships what is gathered: a batch's readings and its refusals together, as it is done when all are stored."""
-        gathered, self._gathered, self._gathered_readings = self._gathered, [], 0
-        records = []
-        for load in coalesce.loads(gathered, self._settings.lanes) if gathered else ():
-            if isinstance(load, coalesce.Load):
-                records.append((outgoing.load(load, self._settings.partitions), load.batches))
-            else:
-                topic = self._open[load.batch].topic
-                self._refuse(load.batch, outgoing.too_large(load), topic, load.gateway, t)
+    def _write(self, at: float) -> None:
+        """Ships what is gathered: readings and refusals together, as a batch is done when all of it is stored."""
+        gathered, self._gathered = self._gathered, Gathered()
+        written, self._written = self._written, []
         refused, self._refused = self._refused, []
+        records = [
+            outgoing.load(load, self._settings.partitions) for load in coalesce.loads(gathered, self._settings.lanes)
+        ]
+        self._meters.batches_in.inc(len(written))
+        self._meters.readings_in.inc(len(gathered))
         self._linger.written(at)
-        self._shipping.ship([*records, *refused], at)
+        self._shipping.ship([*records, *refused], written, at)
 
-    def _speak(self, at: float, t: int) -> None:
-        """Writes what the bridge itself has to say: heartbeats, its status, gateways that fell silent."""
-        if at >= self._heartbeat_at + HEARTBEAT_S:
-            self._heartbeat_at = at
-            for lane in range(self._settings.lanes):
-                # One at a time: heartbeats that queue behind a slow log would tell of times long past.
-                if not self._shipping.holds(self._heartbeats.get(lane, 0)):
-                    beat = outgoing.heartbeat(lane, self._settings.partitions)
-                    (self._heartbeats[lane],) = self._shipping.ship([(beat, ())], at)
-        for silent in self._presence.silent(at, t):
-            self._shipping.ship([(outgoing.status(silent), ())], at)
-        if at >= self._status_at + self._settings.status_every_s:
-            self._status_at = at
-            self._shipping.ship([(outgoing.status(self._status(self._judge(at), t)), ())], at)
+    def _done(self, entries: Sequence[_Open], at: float) -> None:
+        confirmed = 0
+        for entry in entries:
+            entry.done = True
+            if entry.number and entry.source:
+                outboxes = self._confirm.setdefault(entry.source.confirmed, {})
+                outboxes.setdefault(entry.number.outbox, []).append(entry.number.n)
+                self._meters.confirm_s.observe(at - entry.at)
+                confirmed += 1
+        if confirmed:
+            self._meters.batches_confirmed.inc(confirmed)
+        if entries:
+            self._acknowledge()
 
-    def _judge(self, at: float) -> Health:
-        """Up while it hears its gateways; a start, or a broker that is back at once, is no silence yet."""
-        if self._connected:
-            self._deaf_since = None
-            return Health.UP
-        self._deaf_since = at if self._deaf_since is None else self._deaf_since
-        return Health.SILENT if at - self._deaf_since >= self._settings.status_timeout_s else Health.UP
-
-    def _status(self, health: Health, t: int) -> Status:
-        name, mine = self._settings.bridge, self._presence.gateways()
-        return Status(id=name, kind="bridge", health=health, t=t, backlog=len(self._open), devices=mine)
-
-    def close(self, at: float, t: int) -> None:
-        """Says goodbye, so that nobody waits for a bridge that was stopped on purpose."""
-        if not self._shipping.full:
-            self._shipping.ship([(outgoing.status(self._status(Health.OFFLINE, t)), ())], at)
-
-    def _done(self, arrival: int, at: float) -> None:
-        entry = self._open.pop(arrival)
-        if entry.number and entry.source:
-            self._confirm.setdefault((entry.source.gateway, entry.number.outbox), []).append(entry.number.n)
-            self._meters.confirm_s.observe(at - entry.at)
-            self._meters.batches_confirmed.inc()
-        for receipt in self._acks.done(arrival):
-            self._uplink.ack(receipt)
+    def _acknowledge(self) -> None:
+        receipts = [entry.receipt for entry in self._line.leave() if entry.receipt]
+        if receipts:
+            self._uplink.ack(receipts)
 
     def _publish_confirmed(self) -> None:
-        for (gateway, outbox), numbers in self._confirm.items():
-            confirmed = msgspec.json.encode(Confirmed(outbox, ranges(numbers)))
-            # QoS 0: a confirmation that is lost costs one more sending of its batches, and no acknowledgement each.
-            self._uplink.publish(topics.gateway_topic(gateway, "confirmed"), confirmed)
+        for topic, outboxes in self._confirm.items():
+            for outbox, numbers in outboxes.items():
+                # QoS 0: a confirmation that is lost costs one more sending of its batches, and no acknowledgement each.
+                self._uplink.publish(topic, _encode(Confirmed(outbox, ranges(numbers))))
         self._confirm.clear()

@@ -84,6 +84,9 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         seq: See `boot`.
         handover: How many times the alarm has passed to the next contact.
         by: Who acted, for an event that a person's action caused.
+        paused_until: Log time at which an audio pause ends, UTC epoch ms; 0 when it is not paused.
+        recent: The sign's last values before this step, (event time in UTC epoch ms, value), oldest first: told by the
+            cloud where an alarm begins or grows, for whoever reads of it away from the ward's page.
     """
 
     id: str
@@ -110,6 +113,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     seq: int | None = None
     handover: int = 0
     by: str | None = None
+    paused_until: int = 0
+    recent: tuple[tuple[int, float], ...] = ()
 
 
 def alarm_id(subject: str, condition: str, start: int) -> str:

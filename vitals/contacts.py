@@ -7,6 +7,9 @@ import msgspec
 
 from vitals.alarms import Priority
 
+CANARY = "canary"
+"""Contact id under which a canary's notifications stand; no person has it, and its SNS topic has no subscriber."""
+
 
 class Channel(StrEnum):
     """A way to reach a person."""

@@ -56,13 +56,7 @@ def decode(payload: bytes) -> Frame:
         raise WireError(f"not a frame: {error}") from error
     if not (0 <= frame.boot <= MAX_BOOT and 0 <= frame.seq <= MAX_SEQ and 0 <= frame.t <= MAX_T):
         raise WireError(f"boot {frame.boot}, seq {frame.seq} or t {frame.t} is out of range")
-    unknown = set(frame.off) - set(FIELDS)
-    if unknown:
+    if frame.off and (unknown := set(frame.off) - set(FIELDS)):
         raise WireError(f"sensor-off report names unknown signs: {', '.join(sorted(unknown))}")
-    return Frame(
-        frame.boot,
-        frame.seq,
-        frame.t,
-        tuple(getattr(frame, field) for field in FIELDS),
-        frozenset(frame.off),
-    )
+    boot, seq, t, *values, off = msgspec.structs.astuple(frame)
+    return Frame(boot, seq, t, tuple(values), frozenset(off))

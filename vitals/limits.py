@@ -22,6 +22,8 @@ from vitals.signs import FIELDS, INDEX, SIGNS
 EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S, HYSTERESIS = range(6)
 """Columns of a limit array."""
 COLUMNS: Final = 6
+MAX_PROFILE: Final = 128
+"""Longest name of a profile, characters: limits travel with readings, in records of bounded size."""
 
 
 class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,7 +102,7 @@ def from_wire(wire: Mapping[str, object]) -> LimitSet:
     """Reads the JSON form; a sign it does not know of is not watched.
 
     Raises:
-        ValueError: A row is not six numbers, or its bounds contradict each other.
+        ValueError: A row is not six numbers, its bounds contradict each other, or the profile's name is too long.
     """
     limits = []
     for field in FIELDS:
@@ -115,7 +117,10 @@ def from_wire(wire: Mapping[str, object]) -> LimitSet:
                 raise ValueError(f"limits of {field}: {row} are not numbers") from error
         else:
             raise ValueError(f"limits of {field}: {row!r} is not a list of {COLUMNS} numbers")
-    return LimitSet(str(wire.get("profile", "")), tuple(limits))
+    profile = str(wire.get("profile", ""))
+    if len(profile) > MAX_PROFILE:
+        raise ValueError(f"a profile's name of {len(profile)} characters is over {MAX_PROFILE}")
+    return LimitSet(profile, tuple(limits))
 
 
 def with_overrides(base: LimitSet, overrides: Mapping[str, Limit]) -> LimitSet:

@@ -34,6 +34,7 @@ _SCORES: Final[list[tuple[str, Any] | tuple[str, Any, Any]]] = [
     ("news2", list[int], msgspec.field(default_factory=list)),
     ("partition", int, -1),
     ("offset", int, -1),
+    ("timestamp", int, 0),
 ]
 _Vitals = msgspec.defstruct("_Vitals", _COLUMNS, kw_only=True)
 _Scored = msgspec.defstruct("_Scored", [*_COLUMNS, *_SCORES], kw_only=True)
@@ -58,6 +59,7 @@ class Scored:
         news2: (n,) packed NEWS2 digits (`vitals.news2.BANDS`).
         partition: Partition of `vitals` that they came from.
         offset: Offset there; what is at or below the one handled last has been seen.
+        timestamp: Its time stamp there, UTC epoch ms: the log time; 0 in a record of before this was told.
     """
 
     readings: Readings
@@ -65,6 +67,7 @@ class Scored:
     news2: NDArray[np.int64]
     partition: int
     offset: int
+    timestamp: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.readings) == len(self.breach) == len(self.news2):
@@ -140,6 +143,7 @@ def decode_scored(value: bytes) -> Scored:
             np.array(columns.news2, dtype=np.int64),
             columns.partition,
             columns.offset,
+            columns.timestamp,
         )
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise WireError(f"not a record of scored readings: {error}") from error

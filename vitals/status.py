@@ -53,6 +53,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         clock_synchronised: Whether the gateway's clock is believed.
         devices: Its devices.
         alarms: Ids of alarms active locally.
+        slots: Slots that a bridge serves.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     clock_synchronised: bool = True
     devices: tuple[DeviceStatus, ...] = ()
     alarms: tuple[str, ...] = ()
+    slots: tuple[int, ...] = ()
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -37,6 +37,11 @@ def device_status(device: str) -> str:
     return f"devices/{device}/status"
 
 
+def canary(gateway: str) -> str:
+    """Returns the id of a gateway's canary: device, bed and patient that prove that the path works."""
+    return f"canary-{gateway}"
+
+
 def bed_alarm(bed: str) -> str:
     """Retained topic for a light or buzzer at the bed."""
     return f"beds/{bed}/alarm"
@@ -48,7 +53,7 @@ def bed_ack(bed: str) -> str:
 
 
 # --- MQTT, gateway to site broker
-UP: Final = ("vitals", "status")
+UP: Final = ("vitals", "status", "rejected", "pressed")
 DOWN: Final = ("roster", "actions", "confirmed", "heartbeat")
 
 
@@ -64,6 +69,8 @@ def slot_filter(slot_: int, name: str) -> str:
 
 # --- Kafka
 DAY_MS: Final = 86_400_000
+MAX_RECORD_BYTES: Final = 4 << 20
+"""A record of 1,000 readings with as many limit sets stays below it."""
 
 
 @dataclass(frozen=True, slots=True)

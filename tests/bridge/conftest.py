@@ -1,11 +1,13 @@
 """Readings and batches for the bridge's tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from infra.local.stack import KAFKA, SITE_BROKER, LocalStack
+from tests.bridge.hospital import Site
 from vitals import batches
 from vitals.readings import Readings, text
 from vitals.signs import SIGNS
@@ -58,3 +60,12 @@ def readings() -> MakeReadings:
 def batch() -> MakeBatch:
     """Makes a batch's payload: `batch("gw-1", 5, n=10, first=40)`."""
     return make_batch
+
+
+@pytest.fixture
+def site(parts_on_demand: LocalStack) -> Iterator[Site]:
+    """A real broker and a real Kafka, with bridges and gateways that end with the test."""
+    parts_on_demand.up((KAFKA, SITE_BROKER))
+    site = Site(parts_on_demand)
+    yield site
+    site.close()

@@ -1,10 +1,12 @@
+from collections.abc import Sequence
+
 import msgspec
 from prometheus_client import CollectorRegistry
 
 from bridge.downward import Downward
+from bridge.frames import Message, Receipt
 from bridge.log import Received
 from bridge.meters import Meters
-from bridge.uplink import Message, Receipt
 from vitals import topics
 from vitals.actions import Act, Action
 from vitals.patients import Admission, Roster
@@ -20,8 +22,8 @@ class FakeBroker:
         self.published: list[tuple[str, bytes, bool]] = []
         self.there = True
 
-    def ack(self, receipt: Receipt) -> None:
-        raise AssertionError(f"{receipt}: the way down acknowledges nothing")
+    def ack(self, receipts: Sequence[Receipt]) -> None:
+        raise AssertionError(f"{receipts}: the way down acknowledges nothing")
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         del qos

@@ -1,10 +1,13 @@
 """The contract of the log port, run against the log in memory and against Kafka."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bridge.kafka import KafkaFeed, KafkaLog, missing_topics
@@ -105,6 +108,52 @@ def test_kafka_without_its_broker_takes_what_its_queue_holds_then_refuses_and_re
     assert taken[0]
     assert not taken[-1]
     assert [r for r in log.poll(0.1) if r.error is None] == []
+
+
+class FailsOnce:
+    """Makes producers, of which the first fails for good after ten records, as librdkafka tells it."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, config: dict[str, Any]) -> Producer:
+        self.made += 1
+        return Producer(config) if self.made > 1 else Failing(config)
+
+
+class Failing(Producer):
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._tell, self._taken = config["error_cb"], 0
+
+    def produce(self, *args: object, **kwargs: object) -> None:
+        self._taken += 1
+        fatal = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "data lost in the broker", fatal=True)
+        if self._taken > 10:
+            self._tell(fatal)
+            raise KafkaException(fatal)
+        super().produce(*args, **kwargs)
+
+
+def test_a_producer_that_has_failed_for_good_is_replaced_and_what_it_refused_is_reported(kafka: str) -> None:
+    topic, makes = f"bridge-fatal-{time.time_ns()}", FailsOnce()
+    config = {"bootstrap.servers": kafka, "client.id": "bridge-test"}
+    admin = AdminClient(config)
+    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(DEADLINE_S)
+    log = KafkaLog(config, "lz4", 8, makes)
+    waiting, stored = deque(range(30)), set[int]()
+    ends = time.monotonic() + DEADLINE_S
+    while len(stored) < 30 and time.monotonic() < ends:
+        while waiting:
+            number = waiting.popleft()
+            assert log.send(number, Record(topic, number % 2, b"k", str(number).encode()))
+        for report in log.poll(0.2):
+            (stored.add if report.error is None else waiting.append)(report.number)
+    log.close(DEADLINE_S)
+    assert makes.made == 2
+    feed = KafkaFeed(config, {topic: None})
+    assert {int(r.value or b"") for r in read(feed)} == set(range(30))
+    feed.close()
 
 
 def test_topics_that_are_missing_or_too_narrow_are_named(kafka: str) -> None:

@@ -1,16 +1,17 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bridge.frames import Message, Receipt
 from bridge.log import MemoryLog
 from bridge.meters import Meters
 from bridge.settings import Settings
-from bridge.uplink import Message, Receipt
 from bridge.upward import Upward
 from vitals import topics
+from vitals.actions import Act, Action
 from vitals.batches import Confirmed
 from vitals.records import decode_vitals
 from vitals.status import Health, Rejected, Status
@@ -23,11 +24,12 @@ T = 1_763_812_800_000
 class FakeBroker:
     """A broker that remembers what the bridge told it."""
 
+    connection: int = 1
     acked: list[int] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def ack(self, receipt: Receipt) -> None:
-        self.acked.append(receipt.mid)
+    def ack(self, receipts: Sequence[Receipt]) -> None:
+        self.acked += [receipt.mid for receipt in receipts if receipt.connection == self.connection]
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         del qos, retain
@@ -43,18 +45,19 @@ class Rig:
     """A bridge's way up on a log in memory, with a hand on the clock."""
 
     def __init__(self, capacity: int = 10_000, **settings: object) -> None:
-        self.log = MemoryLog({"vitals": 16, "vitals.rejected": 1, "status": 1}, capacity)
+        self.log = MemoryLog({"vitals": 16, "vitals.rejected": 1, "status": 1, "actions": 16}, capacity)
         self.broker = FakeBroker()
         self.meters = Meters(CollectorRegistry())
-        self.up = Upward(Settings(bridge="b1", **settings), self.log, self.broker, self.meters)  # type: ignore[arg-type] # mypy sees object, Settings checks
+        of = {"p1": "gw-1", "p2": "gw-2"}.get
+        self.up = Upward(Settings(bridge="b1", **settings), self.log, self.broker, self.meters, lambda a: of(a.patient))  # type: ignore[arg-type] # mypy sees object, Settings checks
         self.at = 100.0
         self.mid = 0
         self.up.connected(True)
 
     def arrive(self, gateway: str, payload: bytes, name: str = "vitals", *, topic: str | None = None) -> None:
         self.mid += 1
-        receipt = Receipt(1, self.mid)
-        self.up.arrived(Message(topic or topics.gateway_topic(gateway, name), payload, receipt), self.at)
+        receipt = Receipt(self.broker.connection, self.mid)
+        self.up.arrived([Message(topic or topics.gateway_topic(gateway, name), payload, receipt)], self.at)
 
     def turn(self, after_s: float = 0.1, *, report: bool = True) -> None:
         self.at += after_s
@@ -255,6 +258,7 @@ def test_what_waits_of_a_connection_that_is_gone_is_forgotten_and_not_acknowledg
     rig.log.stop()
     rig.arrive("gw-1", batch("gw-1", 1))
     rig.up.connected(False)
+    rig.broker.connection = 2
     rig.up.connected(True)
     rig.arrive("gw-1", batch("gw-1", 1))
     rig.log.start()
@@ -268,7 +272,7 @@ def test_qos_0_is_not_held_back_by_the_broker_so_it_is_left_out_beyond_the_bound
     rig = Rig(receive_maximum=10)
     rig.log.stop()
     for n in range(1, 101):
-        rig.up.arrived(Message(topics.gateway_topic("gw-1", "vitals"), batch("gw-1", n)), rig.at)
+        rig.up.arrived([Message(topics.gateway_topic("gw-1", "vitals"), batch("gw-1", n))], rig.at)
     assert rig.up.waiting == 10
 
 
@@ -294,19 +298,60 @@ def test_statuses_go_on_by_gateway_and_silence_is_told_once() -> None:
     assert {r.key for r in rig.log.records("status")} == {b"gw-1", b"b1"}
 
 
-def test_the_bridge_tells_of_itself_and_says_goodbye() -> None:
+def test_the_bridge_tells_of_itself_and_a_broker_that_is_back_at_once_is_no_silence() -> None:
     rig = Rig()
     for _ in range(20):
         rig.turn(0.5)
     rig.up.connected(False)
     for _ in range(10):
         rig.turn(0.5)
-    # A broker that is back at once is no silence: it would page people for every restart.
+    # It would page people for every restart.
     assert {s.health for s in rig.statuses() if s.id == "b1"} == {Health.UP}
     for _ in range(20):
         rig.turn(0.5)
-    rig.up.close(rig.at, T)
-    rig.turn(0.0)
-    own = [s.health for s in rig.statuses() if s.id == "b1"]
-    assert own[-1] is Health.OFFLINE
-    assert own[-2] is Health.SILENT
+    own = [s for s in rig.statuses() if s.id == "b1"]
+    assert own[-1].health is Health.SILENT
+    assert own[-1].slots == tuple(range(16))
+
+
+def test_what_gateways_refused_themselves_is_put_aside_under_their_name() -> None:
+    rig = Rig()
+    own = [Rejected(topic=f"devices/d{k}/vitals", reason="not a frame", t=T, payload=b"\xff") for k in range(2)]
+    rig.arrive("gw-1", msgspec.json.encode(own), "rejected")
+    rig.arrive("gw-1", msgspec.json.encode(own[:0]), "rejected")
+    rig.arrive("gw-1", msgspec.json.encode([msgspec.structs.replace(own[0], reason="x" * 2000)]), "rejected")
+    rig.turn()
+    assert rig.rejected()[:2] == own
+    assert "out of bounds" in rig.rejected()[2].reason
+    assert {r.key for r in rig.log.records("vitals.rejected")} == {b"gw-1"}
+    assert rig.broker.acked == [1, 2, 3]
+
+
+def test_an_acknowledgement_at_the_bed_goes_to_actions_in_its_patients_lane() -> None:
+    rig = Rig()
+    pressed = Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=T, by="bed", alarm="p1.hr.1")
+    rig.arrive("gw-1", msgspec.json.encode(pressed), "pressed")
+    rig.turn()
+    (record,) = rig.log.records("actions")
+    assert msgspec.json.decode(record.value or b"", type=Action) == pressed
+    assert (record.partition, record.key) == (topics.lane("p1"), b"p1")
+    assert rig.broker.acked == [1]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Action(id="a", act=Act.ACKNOWLEDGE, patient="p2", t=T, by="bed", alarm="p2.hr.1"),
+        Action(id="a", act=Act.CHART, patient="p1", t=T, by="bed", oxygen=True),
+        Action(id="", act=Act.ACKNOWLEDGE, patient="p1", t=T, by="bed", alarm="p1.hr.1"),
+        Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=0, by="bed", alarm="p1.hr.1"),
+        "no action",
+    ],
+)
+def test_a_gateway_acts_on_its_own_patients_alarms_alone(action: object) -> None:
+    rig = Rig()
+    rig.arrive("gw-1", msgspec.json.encode(action), "pressed")
+    rig.turn()
+    assert rig.log.records("actions") == []
+    assert len(rig.rejected()) == 1
+    assert rig.broker.acked == [1]

@@ -197,3 +197,18 @@ def test_the_text_of_news2_names_the_risk_of_the_total_that_it_names() -> None:
     worse = early.Early(fresh=int(Priority.HIGH), carried=int(Priority.HIGH), total=14, missing=())
     # The alarm still stands at medium: high has to last its minute first. Nobody may read "14, medium risk".
     assert worse.told(int(Priority.MEDIUM))["text"] == "NEWS2 14, high risk"
+
+
+def test_a_pause_that_is_read_back_ends_when_it_was_to_end() -> None:
+    ward = Ward()
+    ward.live(3, {"spo2": 78})
+    alarm = ward.active()["spo2"].id
+    (paused,) = ward.act(Act.AUDIO_PAUSE, alarm, pause_s=300)
+    begun = ward.t
+    assert paused.paused_until == begun + 300_000
+    # Neither snapshot nor readings of before: only what was told.
+    ward.state = engine.resume(engine.empty(), ward.told)
+    ward.admit()
+    calls = [(e.t, e.paused_until) for e in ward.live(320, {"spo2": 78}) if e.id == alarm and e.phase is Phase.UPDATE]
+    assert (begun + 300_000, 0) in calls
+    assert min(t for t, until in calls if until == 0) == begun + 300_000

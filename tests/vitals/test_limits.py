@@ -88,3 +88,8 @@ def test_digits_survive_packing() -> None:
 def test_limit_arrays_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="read-only"):
         ADULT.array()[0, limits.LOW] = 1
+
+
+def test_a_profiles_name_travels_with_readings_and_is_bounded() -> None:
+    with pytest.raises(ValueError, match="over 128"):
+        from_wire({"profile": "p" * 129})

@@ -103,6 +103,7 @@ def test_suspect_codes_fit_their_bits_and_never_change() -> None:
         "FLAT_LINE": 6,
         "PRESSURE_INCONSISTENT": 7,
         "CLOCK": 8,
+        "CONTRADICTED": 9,
     }
     assert max(Suspect) < 1 << SUSPECT_BITS
 

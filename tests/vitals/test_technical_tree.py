@@ -129,3 +129,36 @@ def test_the_tree_outlives_a_snapshot() -> None:
     tell(state, bridge(T0), gateway(T0, Health.SILENT))
     state = engine.restore(engine.snapshot(state))
     assert brief(tell(state, gateway(T0 + 1))) == [("gateway-down", Phase.END)]
+
+
+def own(t: int, *alarms: str, health: Health = Health.UP) -> Status:
+    return Status(id="g1", kind="gateway", health=health, t=t, alarms=alarms)
+
+
+def tell_own(state: engine.State, status: Status) -> list[AlarmEvent]:
+    return list(engine.report(state, status, status.t, own=True)[1])
+
+
+def test_a_gateways_own_alarm_is_told_once_under_its_own_id_and_ends_by_its_word_alone() -> None:
+    state, trimmed = engine.empty(), f"g1.outbox-trimmed.{T0}"
+    (event,) = tell_own(state, own(T0 + 5, trimmed, f"g1-p0.spo2.{T0}", f"g1.remote-monitoring-lost.{T0}"))
+    assert (event.id, event.priority, event.phase) == (trimmed, Priority.HIGH, Phase.START)
+    assert brief(tell_own(state, own(T0 + 6, health=Health.OFFLINE))) == [("gateway-down", Phase.START)]
+    assert brief(tell_own(state, own(T0 + 7, trimmed))) == [("gateway-down", Phase.END)]
+    again = f"g1.outbox-trimmed.{T0 + 8}"
+    told = tell_own(state, own(T0 + 8, again))
+    assert sorted((e.id, e.phase) for e in told) == [(trimmed, Phase.END), (again, Phase.START)]
+
+
+def test_a_gateways_own_alarm_outlives_a_stalled_pipeline_and_a_recovered_engine() -> None:
+    state, failing = engine.empty(), f"g1.outbox-write-failing.{T0}"
+    (start,) = tell_own(state, own(T0 + 5, failing))
+    assert brief(engine.stalled(state, T0 + 6, T0 + 6)[1]) == [("pipeline-stalled", Phase.START)]
+    back = engine.resume(engine.empty(), [start])
+    engine.report(back, own(T0 + 10, failing), T0 + 10, own=True)
+    engine.report(back, own(T0 + 20, failing), T0 + 20, own=True)
+    assert brief(tell_own(back, own(T0 + 30))) == [("outbox-write-failing", Phase.END)]
+
+
+def test_a_gateways_engine_does_not_repeat_what_the_gateway_alarms_of_itself() -> None:
+    assert tell(engine.empty(), own(T0, f"g1.outbox-trimmed.{T0}")) == []

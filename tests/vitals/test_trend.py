@@ -5,7 +5,8 @@ import pytest
 
 from tests.vitals.build import T0, WELL, One, columns
 from vitals import trend
-from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.actions import Act, Action
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority
 from vitals.signs import SIGNS, Suspect
 
 MINUTE = 60_000
@@ -125,3 +126,42 @@ def test_a_forecast_has_an_interval_that_widens_and_nothing_is_known_of_a_strang
     assert near.low < near.mean < near.high
     assert far.high - far.low > near.high - near.low
     assert trend.forecast(state, "nobody", "hr", T0) is None
+
+
+def _falling(minutes: int) -> tuple[trend.Trends, list[AlarmEvent], np.ndarray]:
+    course = np.concatenate([steady(97, 60), ramp(97, 91, minutes)])
+    state, told = play({"spo2": course})
+    assert [e.phase for e in told if e.condition == "trend-spo2"][-1:] == [Phase.START]
+    return state, told, course
+
+
+def test_a_recovered_trend_tells_nothing_twice_and_ends_what_was_open() -> None:
+    state, told, course = _falling(40)
+    later = T0 + len(course) * 30_000
+    back = trend.restore(trend.snapshot(state))
+    ends = {}
+    for name, kept in (("went on", state), ("recovered", back)):
+        trend.resume(kept, told if name == "recovered" else [])
+        times = [later + k * 30_000 for k in range(30)]
+        readings = [columns([One(t, WELL | {"spo2": 99.0}, seq=1000 + k)]) for k, t in enumerate(times)]
+        events = [e for one, t in zip(readings, times, strict=True) for e in trend.advance(kept, one, t)[1]]
+        ends[name] = [(e.id, e.n, e.phase) for e in events]
+    assert ends["recovered"] == ends["went on"]
+    assert [phase for _, _, phase in ends["recovered"]] == [Phase.END]
+
+
+def test_an_advisory_can_be_acknowledged_and_a_discharge_ends_it() -> None:
+    state, told, _ = _falling(40)
+    advisory = next(e for e in reversed(told) if e.condition == "trend-spo2")
+    seen = Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=T0, by="nurse", alarm=advisory.id)
+    (update,) = trend.act(state, seen, T0)
+    assert (update.n, update.inactivation, update.by) == (1, Inactivation.ACKNOWLEDGED, "nurse")
+    assert trend.act(state, seen, T0) == ()
+    assert [(e.n, e.phase) for e in trend.discharge(state, "p1", T0)] == [(2, Phase.END)]
+    assert trend.active(state) == ()
+    assert trend.forecast(state, "p1", "spo2", T0) is None
+
+
+def test_bytes_that_are_no_trends_are_refused() -> None:
+    with pytest.raises(ValueError, match="not a snapshot of trends"):
+        trend.restore(b"no")

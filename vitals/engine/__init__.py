@@ -7,6 +7,10 @@ is taken for a log that stood still. The rules are told, one by one, in :mod:`vi
 """
 
 from collections.abc import Iterable
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
@@ -17,7 +21,7 @@ from vitals.engine.flow import judge_all
 from vitals.engine.keep import restore, snapshot
 from vitals.engine.recall import resume
 from vitals.engine.rules import HANDOVER_MS, LOST
-from vitals.engine.state import SCORES, State
+from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, State
 from vitals.patients import Placement
 from vitals.readings import Readings
 from vitals.status import Status
@@ -63,10 +67,17 @@ def act(state: State, action: Action, now: int) -> Outcome:
     return state, scribe.events()
 
 
-def report(state: State, status: Status, now: int) -> Outcome:
-    """Takes in how a gateway (with its devices) or a bridge is; one older than the newest known changes nothing."""
+def report(state: State, status: Status, now: int, *, own: bool = False) -> Outcome:
+    """Takes in how a gateway (with its devices) or a bridge is; one older than the newest known changes nothing.
+
+    Args:
+        state: The state.
+        status: How it is.
+        now: Log time, ms.
+        own: Whether to tell what a gateway alarms of itself; only where one engine sees all gateways.
+    """
     scribe = tick(state, now)
-    tree.report(scribe, status)
+    tree.report(scribe, status, own=own)
     return state, scribe.events()
 
 
@@ -94,6 +105,21 @@ def score(state: State, patient: str, now: int) -> Standing | None:
     return standing(now, state.marks[row].tolist(), state.pace[row].tolist())
 
 
+def charted(state: State, patient: str) -> tuple[bool, str | None]:
+    """Returns whether a patient breathes supplemental oxygen, and A, C, V, P, U or None when that was never charted."""
+    row = state.index.get(patient)
+    if row is None:
+        return False, None
+    mind = int(state.marks[row, MIND])
+    return bool(state.marks[row, OXYGEN]), None if mind == NOT_CHARTED else LEVELS[mind]
+
+
+def rows(state: State, readings: Readings) -> NDArray[np.int64]:
+    """Returns (n,) the row of each reading's patient, -1 for nobody; a row is its patient's until their discharge."""
+    patients = readings.patient.tolist()
+    return np.fromiter(map(state.index.get, patients, repeat(-1)), dtype=np.int64, count=len(patients))
+
+
 def pending(state: State, patient: str) -> bool:
     """Whether a sign of the patient is pending or out of limits, or vital signs are lost: send readings at once."""
     conditions = state.watched.get(state.index.get(patient, -1))
@@ -109,6 +135,7 @@ __all__ = [
     "act",
     "active",
     "advance",
+    "charted",
     "discharge",
     "empty",
     "pending",
@@ -116,6 +143,7 @@ __all__ = [
     "report",
     "restore",
     "resume",
+    "rows",
     "score",
     "snapshot",
     "stalled",

@@ -143,12 +143,14 @@ class Standing:
         risk: "low", "low-medium", "medium" or "high", of that total.
         ages_s: Age of each input, s; None when it was never there.
         missing: Inputs that are absent or too old to count; empty when the total is complete.
+        parts: Score of each input that counts, oxygen among them.
     """
 
     total: int
     risk: str
     ages_s: dict[str, int | None]
     missing: tuple[str, ...]
+    parts: dict[str, int]
 
 
 def standing(t: int, marks: list[int], pace: list[int]) -> Standing:
@@ -162,7 +164,13 @@ def standing(t: int, marks: list[int], pace: list[int]) -> Standing:
     score = total(t, marks, pace)
     times = dict(zip((*PARTS, "consciousness"), (*pace[SCORED], pace[CHARTED]), strict=True))
     ages = {name: max(0, seconds(t) - at) if at else None for name, at in times.items()}
-    return Standing(score.total, score.risk, ages, score.missing)
+    columns = (*SOURCE_COLUMNS[:_SPO2], CHOICE[marks[SCALE2]][marks[OXYGEN]], *SOURCE_COLUMNS[_SPO2 + 1 :])
+    scores = dict(zip(PARTS, (marks[column] for column in columns), strict=True))
+    scores |= {"consciousness": MIND_SCORE if marks[MIND] > 0 else 0}
+    parts = {name: part for name, part in scores.items() if name not in score.missing}
+    return Standing(
+        score.total, score.risk, ages, score.missing, parts | {"oxygen": OXYGEN_SCORE if marks[OXYGEN] else 0}
+    )
 
 
 def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int32]) -> NDArray[np.bool_]:

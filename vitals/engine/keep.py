@@ -12,7 +12,7 @@ from vitals.engine.state import Condition, State
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from vitals.engine.state import (
     CADENCE,
     CHARTED,
     CUFF,
+    LEVELS,
     MIND,
     NEWEST,
     OXYGEN,
@@ -28,7 +29,7 @@ from vitals.engine.state import (
     seconds,
 )
 from vitals.limits import Limit
-from vitals.news2 import BANDS, CONSCIOUSNESS, NOT_SCORED
+from vitals.news2 import BANDS, NOT_SCORED
 from vitals.patients import Placement
 from vitals.scoring import ABSENT
 
@@ -90,7 +91,8 @@ def act(scribe: Scribe, action: Action) -> None:
         _acknowledge(scribe, c, action)
     elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
         c.paused_until = scribe.now + action.pause_s * 1000
-        scribe.step(c, Phase.UPDATE, t=action.t, inactivation=Inactivation.AUDIO_PAUSED, by=action.by)
+        paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
+        scribe.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
 
 
 def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
@@ -117,7 +119,7 @@ def _chart(scribe: Scribe, action: Action) -> None:
     words = Words(state, row)
     if action.consciousness is not None and seconds(action.t) >= words.pace[CHARTED]:
         words.pace[CHARTED] = seconds(action.t)
-        words.marks[MIND] = CONSCIOUSNESS[action.consciousness]
+        words.marks[MIND] = LEVELS.index(action.consciousness)
     if action.oxygen is not None:
         words.marks[OXYGEN] = int(action.oxygen)
     charting = Bedside(

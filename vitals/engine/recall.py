@@ -8,6 +8,7 @@ from vitals.engine.rules import CONDITIONS, COUNT
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
+from vitals.engine.tree import OWN
 
 
 def resume(state: State, events: Iterable[AlarmEvent]) -> State:
@@ -42,7 +43,7 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
     on = event.state is AlarmState.ACTIVE
     c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)
     if index < 0:
-        state.faults[f"{event.subject}.{event.condition}"] = c
+        state.faults[event.id if event.condition in OWN else f"{event.subject}.{event.condition}"] = c
     elif patient is None or patient in state.left:
         _close(scribe, c, "the patient has left")
         return
@@ -57,8 +58,8 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
         _place(state, c, event)
     state.alarms[event.id] = c
     if event.inactivation is Inactivation.AUDIO_PAUSED:
-        # How long the pause was to last is not in the event: it is over, and the alarm calls again.
-        c.paused_until = scribe.now
+        # An event of an earlier version does not say how long: it is over then, and the alarm calls again.
+        c.paused_until = event.paused_until or scribe.now
     scribe.arm(c, event, scribe.now)
 
 

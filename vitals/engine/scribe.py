@@ -53,6 +53,8 @@ class Scribe:
         if c.alarm is None:
             raise ValueError("a step of an alarm that was never told")
         changes = {"by": None, "handover": c.alarm.handover} | changes
+        if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
+            changes["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)
         self._tell(c, event, self.now if at is None else at)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitals.alarms import AlarmEvent
 from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS
-from vitals.news2 import BANDS
+from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 
 Number = TypeVar("Number", bound=np.generic)
@@ -40,6 +40,8 @@ SCORES, SCALE2, OXYGEN, PLACED_OXYGEN, MIND, BUSY = range(OFF.stop, OFF.stop + 6
 MARKS: Final = OFF.stop + 6
 
 NOT_CHARTED: Final = -1
+LEVELS: Final = tuple(CONSCIOUSNESS)
+"""Consciousness is kept as its place here: all but the first, alert, score the same."""
 RESTLESS: Final = -1
 """Calm digit of a condition that every reading may change."""
 DEFAULT_CADENCE_MS: Final = 30_000

@@ -6,11 +6,17 @@ still silent when its gateway is back is one alarm again. A sensor-off alarm end
 
 The bridge judges its gateways, so a bridge that is down is the parent of the gateways that it last spoke for: those its
 status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known.
+
+What a gateway alarms of itself (its outbox, its clock) it names in its status. In the cloud these are alarms with the
+gateway's own ids, so that who acknowledges one here ends it there. They end by the gateway's word alone: while it is
+not heard of, what it last said stands.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
@@ -31,6 +37,18 @@ PRIORITIES: Final = {
 }
 
 
+OWN: Final = {
+    "outbox-write-failing": (Priority.HIGH, "cannot write its outbox, and accepts no readings: check its disk"),
+    "outbox-trimmed": (Priority.HIGH, "had a full outbox and dropped the oldest readings: restore its uplink"),
+    "outbox-replaced": (Priority.HIGH, "set a damaged outbox aside: recover it from its data folder"),
+    "outbox-filling": (Priority.MEDIUM, "has a half-full outbox: restore its uplink"),
+    "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
+}
+"""What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN))
+"""Every condition of the tree but *pipeline stalled*, which the watchdog alone tells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something technical that is wrong now.
@@ -42,6 +60,7 @@ class Fault:
         gateway: Gateway that it concerns.
         device: Device that it concerns.
         patient: Patient whom it concerns.
+        since: When it began, ms, where its sender has said so.
     """
 
     subject: str
@@ -50,15 +69,22 @@ class Fault:
     gateway: str | None = None
     device: str | None = None
     patient: str | None = None
+    since: int = 0
 
     @property
     def key(self) -> str:
-        """Names the fault, however often it comes."""
-        return f"{self.subject}.{self.condition}"
+        """Names the fault, however often it comes; one that the gateway itself has numbered is told once for each."""
+        return f"{self.subject}.{self.condition}.{self.since}" if self.since else f"{self.subject}.{self.condition}"
 
 
-def report(scribe: Scribe, status: Status) -> None:
-    """Takes in a status; one older than the newest of its sender is passed over."""
+def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
+    """Takes in a status; one older than the newest of its sender is passed over.
+
+    Args:
+        scribe: Where events go.
+        status: The status.
+        own: Whether to tell what gateways alarm of themselves; not on a gateway, which does so without this.
+    """
     state = scribe.state
     key = f"{status.kind}/{status.id}"
     known = state.statuses.get(key)
@@ -69,6 +95,8 @@ def report(scribe: Scribe, status: Status) -> None:
         devices = known.devices
     else:
         devices = status.devices
+    if not own and status.alarms:
+        status = msgspec.structs.replace(status, alarms=())
     state.statuses[key] = status if devices is status.devices else _with_devices(status, devices)
     covered = [status] if status.kind == "gateway" else _gateways(state)
     if status.kind == "bridge":
@@ -84,7 +112,8 @@ def stalled(scribe: Scribe, since: int | None) -> None:
     if since is not None:
         if fault.key in state.faults:
             return
-        _end(scribe, [key for key in state.faults if key != fault.key], since, "covered by pipeline-stalled")
+        covered = [key for key, c in state.faults.items() if key != fault.key and not _is_own(c)]
+        _end(scribe, covered, since, "covered by pipeline-stalled")
         _reconcile(scribe, [fault], {fault.key}, since)
         return
     _end(scribe, [fault.key] if fault.key in state.faults else [], scribe.now, "readings are judged again")
@@ -126,7 +155,9 @@ def _covered_by_bridge(state: State, gateway: str) -> bool:
 def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     state = scribe.state
     scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
-    scope |= {k for k, c in state.faults.items() if c.alarm is not None and c.alarm.gateway == status.id}
+    heard = status.health is Health.UP and not _stalled(state) and not _covered_by_bridge(state, status.id)
+    mine = {k: c for k, c in state.faults.items() if c.alarm is not None and c.alarm.gateway == status.id}
+    scope |= {k for k, c in mine.items() if heard or not _is_own(c)}
     faults: list[Fault] = []
     if not _stalled(state) and not _covered_by_bridge(state, status.id):
         if status.health is not Health.UP:
@@ -134,7 +165,23 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
             faults = [Fault(status.id, GATEWAY_DOWN, text, gateway=status.id)]
         else:
             faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+            faults += _own(status)
     _reconcile(scribe, faults, scope, t)
+
+
+def _is_own(c: Condition) -> bool:
+    return c.alarm is not None and c.alarm.condition in OWN
+
+
+def _own(status: Status) -> list[Fault]:
+    found = []
+    for alarm in status.alarms:
+        subject, _, rest = alarm.rpartition(f"{status.id}.")
+        condition, _, start = rest.partition(".")
+        if not subject and condition in OWN and start.isdigit():
+            text = f"gateway {status.id} {OWN[condition][1]}"
+            found.append(Fault(status.id, condition, text, gateway=status.id, since=int(start)))
+    return found
 
 
 def _beds(status: Status) -> str:
@@ -164,7 +211,9 @@ def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> 
 
 def _start(scribe: Scribe, fault: Fault, t: int) -> None:
     state = scribe.state
-    c = state.faults[fault.key] = Condition(-1, -1, on=True, since=t, level=PRIORITIES[fault.condition])
+    since = fault.since or t
+    level = PRIORITIES[fault.condition] if fault.condition in PRIORITIES else OWN[fault.condition][0]
+    c = state.faults[fault.key] = Condition(-1, -1, on=True, since=since, level=level)
     scribe.start(
         c,
         subject=fault.subject,

@@ -85,7 +85,8 @@ class Oracle(Teller):
                     self.tell(c, Phase.UPDATE, t=action.t, **done)
             elif not latched:
                 c.paused_until = self.now + action.pause_s * 1000
-                self.tell(c, Phase.UPDATE, t=action.t, inactivation=Inactivation.AUDIO_PAUSED, by=action.by)
+                paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
+                self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
         return self.events
 
     def by_device(self, device: str) -> list[Condition]:

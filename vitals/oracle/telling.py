@@ -50,6 +50,8 @@ class Teller:
         if c.alarm is None:
             return
         fields = {"by": None, "text": ""} | changes
+        if fields.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
+            fields["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **fields)
         self.publish(c, event, self.now if at is None else at)
 

@@ -1,0 +1,86 @@
+"""What the bridge says of its own accord: heartbeats into every lane, its own state, and who has fallen silent."""
+
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from bridge import outgoing
+from bridge.log import Record
+from bridge.peers import Peers
+from bridge.presence import Presence
+from bridge.settings import Settings
+from vitals.status import Health, Status
+
+HEARTBEAT_S: Final = 1.0
+
+
+class Ship(Protocol):
+    """The way of a record into the log."""
+
+    def ship(self, records: tuple[Record, ...], messages: tuple[()], at: float) -> range:
+        """Ships records that no message waits for; returns their numbers."""
+
+    def holds(self, number: int) -> bool:
+        """Returns whether a record is not stored yet."""
+
+
+class Voice:
+    """The bridge's own voice; `at` is monotonic, s, and `t` UTC epoch ms.
+
+    Args:
+        settings: Settings.
+        ship: Where records go.
+    """
+
+    def __init__(self, settings: Settings, ship: Ship) -> None:
+        self._settings, self._ship = settings, ship
+        self.presence = Presence(settings.status_timeout_s)
+        self.peers = Peers(settings.bridge, settings.status_timeout_s)
+        self._heartbeats: dict[int, int] = {}
+        self._heartbeat_at = self._status_at = -float("inf")
+        self._connected = False
+        self._deaf_since: float | None = None
+
+    def connected(self, is_connected: bool) -> None:
+        """Takes note of whether the broker is connected."""
+        self._connected = is_connected
+
+    def listening(self, has_room: bool, at: float) -> None:
+        """Takes note of whether gateways can be heard: with a full log nothing is taken from the broker."""
+        self.presence.listening(self._connected and has_room, at)
+
+    def wait_s(self, at: float) -> float:
+        """Returns when to speak again, s from now."""
+        return max(0.0, min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at)
+
+    def speak(self, at: float, t: int, waiting: int) -> None:
+        """Writes what is due; `waiting` is how many messages are not done with."""
+        if at >= self._heartbeat_at + HEARTBEAT_S:
+            self._heartbeat_at = at
+            self._beat(at)
+        self._tell((*self.presence.silent(at, t), *self.peers.lost(at, t)), at)
+        if at >= self._status_at + self._settings.status_every_s:
+            self._status_at = at
+            self._tell((self._own(self._judge(at), t, waiting),), at)
+
+    def _beat(self, at: float) -> None:
+        for lane in range(self._settings.lanes):
+            # One at a time: heartbeats that queue behind a slow log would tell of times long past.
+            if not self._ship.holds(self._heartbeats.get(lane, 0)):
+                beat = outgoing.heartbeat(lane, self._settings.partitions)
+                (self._heartbeats[lane],) = self._ship.ship((beat,), (), at)
+
+    def _tell(self, statuses: Iterable[Status], at: float) -> None:
+        for status in statuses:
+            self._ship.ship((outgoing.status(status),), (), at)
+
+    def _judge(self, at: float) -> Health:
+        """Up while it hears its gateways; a start, or a broker that is back at once, is no silence yet."""
+        if self._connected:
+            self._deaf_since = None
+            return Health.UP
+        self._deaf_since = at if self._deaf_since is None else self._deaf_since
+        return Health.SILENT if at - self._deaf_since >= self._settings.status_timeout_s else Health.UP
+
+    def _own(self, health: Health, t: int, waiting: int) -> Status:
+        name, mine, slots = self._settings.bridge, self.presence.gateways(), self._settings.bridge_slots
+        return Status(id=name, kind="bridge", health=health, t=t, backlog=waiting, devices=mine, slots=slots)

@@ -1,0 +1,31 @@
+"""An acknowledgement at the bed goes on into the log."""
+
+import msgspec
+import pytest
+
+from bridge import intake, outgoing
+from vitals import topics
+from vitals.actions import Act, Action
+
+
+def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() -> None:
+    action = Action(id="a.0", act=Act.ACKNOWLEDGE, patient="p-1", t=1, by="bed W-1", alarm="p-1.hr.1")
+    taken = intake.take_pressed(msgspec.json.encode(action))
+    assert isinstance(taken, Action)
+    record = outgoing.action(taken, 16, 8)
+    assert (record.topic, record.partition, record.key) == ("actions", topics.lane("p-1") % 8, b"p-1")
+    assert msgspec.json.decode(record.value or b"", type=Action) == action
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"id":"a","act":"acknowledge","patient":"p","t":1,"by":"b"}',
+        b'{"id":"a","act":"audio-pause","patient":"p","t":1,"by":"b","alarm":"x"}',
+        b'{"id":"","act":"acknowledge","patient":"p","t":1,"by":"b","alarm":"x"}',
+    ],
+)
+def test_what_is_no_acknowledgement_is_refused(payload: bytes) -> None:
+    assert isinstance(intake.take_pressed(payload), intake.Refusal)

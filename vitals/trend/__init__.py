@@ -1,0 +1,88 @@
+"""Where a sign is heading: a robust online level and slope per patient and sign, with an interval.
+
+The model is a level that wanders and a slope that fades (an Ornstein-Uhlenbeck process with `FADE_MIN`), followed by
+a Kalman filter whose outliers are weighted down after Huber. Noise and wander are taken from each sign's largest
+believable step, so a new sign needs no entry here. At most one value per sign and half minute is used: the noise of
+neighbouring seconds is the same noise, and a trend over half an hour needs no more.
+
+An *advisory* says that a limit is expected to be crossed within 30 minutes. It is low priority, an aid beside the
+alarms and never one of them: it has a switch of its own, and ends when the sign's own limit is crossed.
+"""
+
+import numpy as np
+
+from vitals.alarms import AlarmEvent
+from vitals.readings import Readings
+from vitals.signs import Suspect
+from vitals.trend.advisories import PREFIX, act, adopt, advise, discharge, resume
+from vitals.trend.keep import restore, snapshot
+from vitals.trend.model import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends, follow, forecast
+
+LIVE_MS = 120_000
+"""Older readings are followed and give no advisory, as they give no alarm."""
+
+
+def empty() -> Trends:
+    """Returns trends of nobody."""
+    return Trends()
+
+
+def advance(
+    trends: Trends, readings: Readings, now: int, *, advisories: bool = True
+) -> tuple[Trends, tuple[AlarmEvent, ...]]:
+    """Follows readings; late, suspect and absent values are passed over.
+
+    Args:
+        trends: What is known; changed in place.
+        readings: In arrival order.
+        now: Log time, ms: history is followed, but gives no advisory.
+        advisories: The switch: without it levels and slopes are followed and nobody is told.
+
+    Returns:
+        The trends, and start and end of advisories.
+    """
+    rows = trends.rows(readings.patient.tolist())
+    codes = readings.suspect_digits()
+    usable = ~np.isnan(readings.values) & ((codes == Suspect.NONE) | (codes == Suspect.CLOCK))
+    events = adopt(trends, now - LIVE_MS, now) if trends.recalled else []
+    left = np.flatnonzero(rows >= 0)
+    while len(left):
+        # Most readings of a fast device lie between two that are used; they are left out at once.
+        mine, t = rows[left], readings.t[left][:, None]
+        due = usable[left] & ((trends.count[mine] == 0) | (t - trends.t[mine] >= SPACING_MS))
+        wanted = due.any(axis=1)
+        if trends.told:
+            wanted |= np.isin(mine, [row for row, _ in trends.told])
+        left = left[wanted]
+        _, first = np.unique(rows[left], return_index=True)
+        turn = np.sort(first)
+        index = left[turn]
+        follow(trends, readings, rows[index], index, usable[index])
+        if advisories:
+            live = index[now - readings.t[index] <= LIVE_MS]
+            events += advise(trends, readings, rows[live], live, now)
+        left = np.delete(left, turn)
+    return trends, tuple(events)
+
+
+def active(trends: Trends) -> tuple[AlarmEvent, ...]:
+    """Returns the last event of every advisory that has not ended."""
+    return tuple(trends.told.values())
+
+
+__all__ = [
+    "HORIZON_MIN",
+    "NOISE",
+    "PREFIX",
+    "Forecast",
+    "Trends",
+    "act",
+    "active",
+    "advance",
+    "discharge",
+    "empty",
+    "forecast",
+    "restore",
+    "resume",
+    "snapshot",
+]
