@@ -5,15 +5,12 @@ from itertools import groupby
 
 from cloud.archive.write import Progress, Written
 from cloud.lake.manifests import Entry, Manifest, Meta, last_manifest
-from cloud.lake.store import Store
+from cloud.lake.port import Store
 from cloud.lake.tables import TABLES
+from cloud.watermarks import Watermarks, within
 
 NOTHING = Progress(number=0, next={}, sources={}, lost={})
 """Before the first manifest."""
-
-
-class RecreatedError(RuntimeError):
-    """A topic ends before what the lake holds of it: it is another topic of the same name."""
 
 
 def resume(store: Store, topic: str) -> Progress:
@@ -27,32 +24,17 @@ def after(manifest: Manifest) -> Progress:
     return Progress(number=manifest.number, next=manifest.next, sources=manifest.sources, lost={})
 
 
-def within(topic: str, progress: Progress, watermarks: Mapping[int, tuple[int, int]]) -> Progress:
-    """Holds the progress against what Kafka has.
-
-    Args:
-        topic: Topic, for errors.
-        progress: Progress by the lake.
-        watermarks: First offset that Kafka still holds and the one that it will give next, by partition.
-
-    Returns:
-        The progress with an offset for every partition; what was deleted unread is in `lost`.
+def goes_on(topic: str, progress: Progress, marks: Watermarks) -> Progress:
+    """Returns the progress with an offset for every partition that Kafka has; what was deleted unread is in `lost`.
 
     Raises:
         RecreatedError: Kafka's offsets end below the lake's.
     """
-    lost, following = {}, {}
-    for partition, (low, high) in watermarks.items():
-        wanted = progress.next.get(partition, low)
-        if wanted > high:
-            raise RecreatedError(
-                f"{topic}[{partition}] ends at offset {high}, but the lake holds it up to {wanted - 1}: the topic was "
-                "made anew. Point LAKE to a new prefix, and keep the old one for reading"
-            )
-        if wanted < low:
-            lost[partition] = (wanted, low - 1)
-        following[partition] = max(wanted, low)
-    return Progress(number=progress.number, next=following, sources=progress.sources, lost=lost)
+    following, lost = within(
+        topic, progress.next, marks, "Point LAKE to a new prefix, and keep the old one for reading"
+    )
+    gone = {span.partition: (span.first, span.last) for span in lost}
+    return Progress(number=progress.number, next=following, sources=progress.sources, lost=gone)
 
 
 def manifests(progress: Mapping[str, Progress], written: Iterable[Written]) -> list[Manifest]:

@@ -10,17 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client import Counter, Histogram
 
-from cloud.archive.commit import RecreatedError, after, commit, manifests, resume, within
+from cloud.archive.commit import after, commit, goes_on, manifests, resume
 from cloud.archive.write import OBJECT_ROWS, Progress, Writer, Written
 from cloud.lake import BadManifestError, LakeError, Store, open_lake
 from cloud.lake.tables import TABLES
-from cloud.log.kafka import METADATA_TIMEOUT_S, security
 from cloud.settings import Kafka
+from cloud.watermarks import RETRY_S, RecreatedError, Watermarks, watermarks
 from vitals import daemon
 from vitals.settings import setting
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from cloud.archive.spark import Batch
 
 log = logging.getLogger("archive")
-RETRY_S: Final = 2.0
 MAX_FAILURES: Final = 5
 ROWS: Final = Counter("archive_rows_total", "Rows archived", ["topic"])
 REJECTED: Final = Counter("archive_rejected_total", "Records that could not be used", ["topic"])
@@ -47,6 +46,9 @@ class Settings(Kafka):
     archive_object_rows: int = setting("Rows at which an object is closed", OBJECT_ROWS)
     archive_master: str = setting("Spark master", "local[2]")
     archive_memory: str = setting("Heap of the Spark driver", "512m")
+    archive_classes: Path | None = setting(
+        "Class archive of this machine, made by `python -m cloud classes`, with which Spark starts sooner", None
+    )
     archive_jars: tuple[str, ...] = setting(
         "Paths of the Kafka connector's jars; empty: fetched from Maven Central", ()
     )
@@ -98,33 +100,7 @@ class Archive:
         return rows
 
 
-def watermarks(settings: Kafka) -> dict[str, dict[int, tuple[int, int]]] | None:
-    """Asks Kafka for the offsets it holds.
-
-    Returns:
-        First and next offset by topic and partition; None, with the reason logged, while a topic or Kafka is not there.
-    """
-    consumer = Consumer(security(settings) | {"group.id": "wardwatch-archive", "enable.auto.commit": False}, logger=log)
-    try:
-        found = consumer.list_topics(timeout=METADATA_TIMEOUT_S).topics
-        absent = [topic for topic in TABLES if topic not in found or not found[topic].partitions]
-        if absent:
-            log.warning("waiting for topics %s: run python -m cloud topics", ", ".join(absent))
-            return None
-        return {topic: {p: _watermark(consumer, topic, p) for p in found[topic].partitions} for topic in TABLES}
-    except KafkaException as error:
-        log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap, error)
-        return None
-    finally:
-        consumer.close()
-
-
-def _watermark(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=METADATA_TIMEOUT_S)
-    return int(low), int(high)
-
-
-def begin(store: Store, marks: Mapping[str, Mapping[int, tuple[int, int]]]) -> dict[str, Progress]:
+def begin(store: Store, marks: Mapping[str, Watermarks]) -> dict[str, Progress]:
     """Returns where each topic goes on.
 
     Raises:
@@ -132,7 +108,7 @@ def begin(store: Store, marks: Mapping[str, Mapping[int, tuple[int, int]]]) -> d
         BadManifestError: The last manifest is damaged.
         LakeError: The lake cannot be read.
     """
-    progress = {topic: within(topic, resume(store, topic), marks[topic]) for topic in TABLES}
+    progress = {topic: goes_on(topic, resume(store, topic), marks[topic]) for topic in TABLES}
     for topic, state in progress.items():
         for partition, (first, last) in state.lost.items():
             LOST.labels(topic).inc(last - first + 1)
@@ -153,20 +129,16 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
     from cloud.archive import spark  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
 
     daemon.serve_metrics(settings.metrics_port)
-    session, failures = None, 0
+    session = None
+
+    def query(job: Archive) -> None:
+        nonlocal session
+        session = session or spark.open_session(settings)
+        spark.run_query(session, settings, job, batch_of(settings, job), stop)
+
     try:
         store = open_lake(settings.lake)
-        while not stop.is_set():
-            job = _ready(settings, store)
-            if job is not None:
-                session = session or spark.open_session(settings)
-                spark.run_query(session, settings, job, batch_of(settings, job), stop)
-                failures = 0 if job.commits else failures + 1
-                if failures >= MAX_FAILURES and not stop.is_set():
-                    log.error("%d queries failed without a commit: ending, so that a fresh start may help", failures)
-                    return 1
-            stop.wait(0 if stop.is_set() else RETRY_S)
-        return 0
+        return repeat(lambda: _ready(settings, store), query, stop)
     except (RecreatedError, BadManifestError, ValueError) as error:
         log.error("cannot go on: %s", error)
         return 2
@@ -178,9 +150,39 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
             spark.close_session(session)
 
 
+def repeat(
+    ready: Callable[[], Archive | None],
+    query: Callable[[Archive], None],
+    stop: threading.Event,
+    pause_s: float = RETRY_S,
+) -> int:
+    """Runs one query after the other, each from the last manifest, until `stop` is set.
+
+    Args:
+        ready: Gives the job where the lake ends; None while Kafka or the lake is away, however long.
+        query: Runs one query until it fails or `stop` is set.
+        stop: Ends it.
+        pause_s: Pause after each.
+
+    Returns:
+        0 when it was stopped; 1 after MAX_FAILURES queries of which none committed anything.
+    """
+    failures = 0
+    while not stop.is_set():
+        job = ready()
+        if job is not None:
+            query(job)
+            failures = 0 if job.commits else failures + 1
+            if failures >= MAX_FAILURES and not stop.is_set():
+                log.error("%d queries failed without a commit: ending, so that a fresh start may help", failures)
+                return 1
+        stop.wait(pause_s)
+    return 0
+
+
 def _ready(settings: Settings, store: Store) -> Archive | None:
     """Returns the job at where the lake's manifests end; None, with the reason logged, while Kafka or lake is away."""
-    marks = watermarks(settings)
+    marks = watermarks(settings, TABLES, "wardwatch-archive", log)
     try:
         return None if marks is None else Archive(store, begin(store, marks))
     except LakeError as error:

@@ -8,7 +8,8 @@ import msgspec
 import pyarrow as pa
 
 from cloud.archive import scored
-from cloud.lake.tables import ALARMS, INTEGER, JSON, NOTIFICATIONS, PATIENTS, TIME, VITALS, Column, Table
+from cloud.lake.tables import ACTIONS, ALARMS, INTEGER, JSON, NOTIFICATIONS, PATIENTS, TIME, VITALS, Column, Table
+from vitals.actions import Action
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Notification
 from vitals.patients import Admission
@@ -94,11 +95,12 @@ class Pile:
         return {column.name: _cell(column, (place | event)[column.field]) for column in _EVENTS[self.topic].columns}
 
 
-_EVENTS: Final[dict[str, Table]] = {table.topic: table for table in (ALARMS, NOTIFICATIONS, PATIENTS)}
+_EVENTS: Final[dict[str, Table]] = {table.topic: table for table in (ALARMS, NOTIFICATIONS, PATIENTS, ACTIONS)}
 _DECODERS: Final[Mapping[str, Callable[[bytes], Any]]] = {
     ALARMS.topic: msgspec.json.Decoder(AlarmEvent).decode,
     NOTIFICATIONS.topic: msgspec.json.Decoder(Notification).decode,
     PATIENTS.topic: msgspec.json.Decoder(Admission).decode,
+    ACTIONS.topic: msgspec.json.Decoder(Action).decode,
 }
 
 

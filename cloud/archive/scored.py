@@ -29,6 +29,8 @@ _Record = msgspec.defstruct(
         *((name, list[str | None] if name in TEXT_COLUMNS else _KINDS[name]) for name in _COLUMNS),
         *((name, list[float | None] | None, None) for name in FIELDS),
         ("limit_sets", list[msgspec.Raw], msgspec.field(default_factory=list)),
+        # Of the record that was scored: the engine's clock. A scorer of before it was written has none.
+        ("timestamp", _Time | None, None),
         ("partition", Annotated[int, msgspec.Meta(ge=0)]),
         ("offset", Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]),
     ],
@@ -73,7 +75,7 @@ def table(records: Sequence[tuple[int, Any]]) -> pa.Table:
     """Returns the rows of records, in order.
 
     Args:
-        records: Kafka timestamp [ms] and decoded record.
+        records: Kafka timestamp [ms] and decoded record; the source record's own time stamp stands above it.
     """
     decoded = [record for _, record in records]
     counts = [len(record.t) for record in decoded]
@@ -81,7 +83,7 @@ def table(records: Sequence[tuple[int, Any]]) -> pa.Table:
     for name in FIELDS:
         parts = ((getattr(r, name), n) for r, n in zip(decoded, counts, strict=True))
         columns[name] = _joined(repeat(None, n) if part is None else part for part, n in parts)
-    columns["log_t"] = _each((log_t for log_t, _ in records), counts)
+    columns["log_t"] = _each((r.timestamp or log_t for log_t, r in records), counts)
     columns["source_partition"] = _each((r.partition for r in decoded), counts)
     columns["source_offset"] = _each((r.offset for r in decoded), counts)
     columns["limits"], columns["limit_set"] = _limits(decoded)

@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cloud.archive.write import Progress, Writer, Written
-from cloud.spark import builder, connector_options
+from cloud.spark import NEEDS, builder, connector_options
 from vitals import daemon
 
 if TYPE_CHECKING:
@@ -58,17 +58,19 @@ def open_session(settings: "Settings") -> SparkSession:
     """
     # Workers must be this interpreter, which has pyarrow, and not whichever python3 comes first.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    start = (
-        builder("archive", master=settings.archive_master, memory=settings.archive_memory, jars=settings.archive_jars)
+    start = builder(
+        "archive",
+        master=settings.archive_master,
+        memory=settings.archive_memory,
+        jars=settings.archive_jars,
         # The JVM only moves bytes from Kafka to Python: compiled lightly it starts sooner.
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-        .config("spark.sql.execution.arrow.maxRecordsPerBatch", RECORDS_PER_BATCH)
-    )
+        java=("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
+        classes=settings.archive_classes,
+    ).config("spark.sql.execution.arrow.maxRecordsPerBatch", RECORDS_PER_BATCH)
     try:
         session = start.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
-        remedy = "It needs Java 17 or newer and ARCHIVE_JARS, or Maven Central"
-        raise SparkEndedError(f"Spark did not start: {error}. {remedy}", status=2) from error
+        raise SparkEndedError(f"Spark did not start: {error}. {NEEDS}", status=2) from error
     session.sparkContext.setLogLevel("ERROR")
     return session
 

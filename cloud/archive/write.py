@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cloud.archive.rows import Pile, Record
 from cloud.lake.manifests import Object
-from cloud.lake.objects import object_name, ordered, to_parquet
-from cloud.lake.store import Store, open_lake
+from cloud.lake.objects import object_name, ordered, span, to_parquet
+from cloud.lake.port import Store
+from cloud.lake.store import open_lake
 from cloud.lake.tables import TABLES, VITALS, Table
 
 OBJECT_ROWS: Final = 500_000
@@ -109,6 +109,7 @@ class _Run:
     def __init__(self, pile: Pile, first: Record) -> None:
         self.pile = pile
         self._first = self._last = first
+        self._earliest = self._latest = first.log_t
 
     def takes(self, record: Record, most_rows: int) -> bool:
         return self.pile.rows < most_rows and record.log_t // DAY_MS == self._first.log_t // DAY_MS
@@ -116,6 +117,7 @@ class _Run:
     def add(self, record: Record) -> None:
         self.pile.add(record)
         self._last = record
+        self._earliest, self._latest = min(self._earliest, record.log_t), max(self._latest, record.log_t)
 
     def close(self, store: Store) -> Written:
         """Writes the object and the rejections, when there are any."""
@@ -133,7 +135,8 @@ class _Run:
                 partition=pile.partition,
                 first=self._first.offset,
                 last=self._last.offset,
-                t=_span(rows, table),
+                t=span(rows, "t" if "t" in table.names else "log_t"),
+                log_t=self._log_t(rows, table),
             )
         if pile.rejected:
             rejections = f"rejected/{self._name('jsonl')}"
@@ -151,17 +154,14 @@ class _Run:
             rejections=rejections,
         )
 
+    def _log_t(self, rows: pa.Table, table: Table) -> tuple[int, int]:
+        return span(rows, "log_t") if "log_t" in table.names else (self._earliest, self._latest)
+
     def _name(self, ending: str) -> str:
         first, last = self._first, self._last
         return object_name(
             self.pile.topic, self.pile.partition, first.offset, last.offset, log_ms=first.log_t, ending=ending
         )
-
-
-def _span(rows: pa.Table, table: Table) -> tuple[int, int]:
-    """Earliest and latest event time, UTC epoch ms."""
-    found = pc.min_max(rows.column("t" if "t" in table.names else "log_t").cast(pa.int64())).as_py()
-    return found["min"] // 1000, found["max"] // 1000
 
 
 def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, Record]]:

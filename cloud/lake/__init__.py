@@ -1,6 +1,16 @@
-"""The lake: Parquet objects and manifests, in S3 or in a directory. Readers trust manifests alone."""
+"""The lake: Parquet objects and manifests, in S3 or in a directory. Readers trust manifests alone (see `read`)."""
 
 from cloud.lake.manifests import BadManifestError, Manifest, manifest_names, read_manifest
-from cloud.lake.store import LakeError, Store, open_lake
+from cloud.lake.port import Keeper, LakeError, Store
+from cloud.lake.store import open_lake
 
-__all__ = ["BadManifestError", "LakeError", "Manifest", "Store", "manifest_names", "open_lake", "read_manifest"]
+__all__ = [
+    "BadManifestError",
+    "Keeper",
+    "LakeError",
+    "Manifest",
+    "Store",
+    "manifest_names",
+    "open_lake",
+    "read_manifest",
+]

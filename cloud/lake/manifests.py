@@ -1,6 +1,7 @@
 """Manifests: what a reader may trust. One per committed batch, written last; Redshift's COPY takes it as it is.
 
-Names sort in order of commit and carry the offsets' digest, so that an equal name means equal contents.
+Names of one kind sort in order of commit. A batch's carries the offsets' digest, so that an equal name means equal
+contents; a compaction's has none, so that two which knew nothing of each other cannot both be committed.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from typing import Final, Self
 
 import msgspec
 
-from cloud.lake.store import Store
+from cloud.lake.port import Store
 
 BATCH: Final = "batch"
 COMPACTION: Final = "compaction"
@@ -44,6 +45,7 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
         first: First offset.
         last: Last offset, included.
         t: Earliest and latest event time in it, UTC epoch ms.
+        log_t: Earliest and latest log time in it, UTC epoch ms.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     last: int
     t: tuple[int, int]
+    log_t: tuple[int, int] | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,8 +63,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         entries: Objects for COPY, in the order of `objects`.
         topic: Kafka topic.
-        kind: BATCH, or COMPACTION: the same rows again in fewer objects, never to be loaded.
-        number: Counts the topic's commits, from 1.
+        kind: BATCH, or COMPACTION: the rows of what it supersedes in other objects, less repeats and those of patients
+            who were erased; never to be loaded beside it (see `cloud.lake.read.current`).
+        number: Counts the topic's commits of its kind, from 1.
         rows: Rows in all objects.
         columns: Columns of all objects, in order.
         objects: The objects.
@@ -72,6 +76,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         rejections: Names of objects with those records, as JSON lines of `vitals.status.Rejected`.
         lost: First and last offset that Kafka had deleted before they were read, by partition.
         supersedes: Names of the manifests whose objects these replace.
+        obsolete: Names of those objects of theirs that are none of these; removed once no reader can need them.
+        committed: When, UTC epoch ms; of compactions alone.
     """
 
     entries: tuple[Entry, ...]
@@ -88,6 +94,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rejections: tuple[str, ...] = ()
     lost: dict[int, tuple[int, int]] = {}
     supersedes: tuple[str, ...] = ()
+    obsolete: tuple[str, ...] = ()
+    committed: int = 0
 
     def __post_init__(self) -> None:
         if len(self.entries) != len(self.objects) or self.rows != sum(o.rows for o in self.objects):
@@ -98,7 +106,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def name(self) -> str:
         """Name of the manifest in the lake."""
-        told = msgspec.json.encode((self.topic, self.kind, sorted(self.offsets.items()), self.supersedes))
+        # One name for each number of a compaction, so that of two at once only the first is created.
+        told = msgspec.json.encode((self.topic, self.kind, *([sorted(self.offsets.items())] * (self.kind == BATCH))))
         digest = hashlib.sha256(told).hexdigest()[:12]
         return f"{folder(self.topic)}/{self.number:012d}-{self.kind}-{digest}.json"
 
@@ -121,10 +130,15 @@ def folder(topic: str) -> str:
     return f"{topic}/_manifests"
 
 
-def manifest_names(store: Store, topic: str, kind: str = BATCH) -> list[str]:
-    """Returns the names of a topic's manifests of one kind, in order of commit."""
+def manifest_names(store: Store, topic: str, kind: str | None = BATCH) -> list[str]:
+    """Returns the names of a topic's manifests of one kind (None: of all kinds), those of a kind in order of commit."""
     found = ((name, _NAME.fullmatch(name.rpartition("/")[2])) for name in store.names(folder(topic)))
-    return [name for name, match in found if match and match["kind"] == kind]
+    return [name for name, match in found if match and kind in {None, match["kind"]}]
+
+
+def is_compaction(name: str) -> bool:
+    """Whether a manifest's name is that of a compaction."""
+    return f"-{COMPACTION}-" in name.rpartition("/")[2]
 
 
 def read_manifest(store: Store, name: str) -> Manifest:

@@ -1,5 +1,6 @@
 """Parquet objects: how rows become bytes, and how an object is named."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +36,31 @@ def object_name(topic: str, partition: int, first: int, last: int, *, log_ms: in
     return f"{topic}/date={date}/{topic}-{partition}-{first}-{last}.{ending}"
 
 
+def day(name: str) -> str:
+    """Returns the day in an object's name, YYYY-MM-DD."""
+    return name.partition("/date=")[2].partition("/")[0]
+
+
+def span(rows: pa.Table, clock: str) -> tuple[int, int]:
+    """Returns the earliest and latest time in a column of at least one row, UTC epoch ms."""
+    found = pc.min_max(rows.column(clock).cast(pa.int64())).as_py()
+    return found["min"] // 1000, found["max"] // 1000
+
+
+def identities(rows: pa.Table, table: Table) -> NDArray[np.bool_]:
+    """Returns (n,) whether a row is the first of its identity by source offset; one without an identity always is."""
+    keys = [_rank(rows.column(name)) for name in table.identity]
+    order = np.lexsort([_rank(rows.column("source_offset")), *reversed(keys)])
+    repeats = np.zeros(len(rows), dtype=bool)
+    if len(rows) > 1:
+        repeats[1:] = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+    first = np.empty(len(rows), dtype=bool)
+    first[order] = ~repeats
+    for name in table.identity:
+        first |= rows.column(name).is_null().to_numpy()
+    return first
+
+
 def ordered(rows: pa.Table, table: Table) -> pa.Table:
     """Returns rows sorted by the table's order; equal rows keep their order, absent values come first."""
     keys = [_rank(rows.column(name)) for name in reversed(table.order)]
@@ -56,8 +82,10 @@ def _rank(column: pa.ChunkedArray) -> NDArray[Any]:
 
 def to_parquet(rows: pa.Table, table: Table) -> bytes:
     """Returns rows as one Parquet object: zstd, timestamps as INT64 microseconds."""
-    delta = [c.name for c in table.columns if c.kind in {INTEGER, TIME} and c.name not in _REPEATS]
-    others = [c.name for c in table.columns if c.name not in delta and c.kind != FLAG]
+    # Objects of before a column was added, compacted, stay without it.
+    columns = [c for c in table.columns if c.name in rows.column_names]
+    delta = [c.name for c in columns if c.kind in {INTEGER, TIME} and c.name not in _REPEATS]
+    others = [c.name for c in columns if c.name not in delta and c.kind != FLAG]
     sink = pa.BufferOutputStream()
     pq.write_table(
         rows,
@@ -72,10 +100,17 @@ def to_parquet(rows: pa.Table, table: Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def from_parquet(content: bytes) -> pa.Table:
+def from_parquet(content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads one object.
+
+    Args:
+        content: Its bytes.
+        columns: Columns to read; those that it does not have are left out. None: all.
 
     Raises:
         pyarrow.ArrowInvalid: The bytes are no Parquet.
     """
-    return pq.read_table(pa.BufferReader(content))
+    # Not read_table, whose dataset costs milliseconds for each object and refuses columns that are not there.
+    file = pq.ParquetFile(pa.BufferReader(content))
+    there = set(file.schema_arrow.names)
+    return file.read(None if columns is None else [name for name in columns if name in there])

@@ -125,6 +125,7 @@ ALARMS: Final = Table(
             "acted_by=by": TEXT,
         }
         | _SOURCE
+        | {"paused_until_ms=paused_until": INTEGER, "recent": JSON}
     ),
 )
 NOTIFICATIONS: Final = Table(
@@ -169,5 +170,23 @@ PATIENTS: Final = Table(
         | _SOURCE
     ),
 )
-TABLES: Final[dict[str, Table]] = {table.topic: table for table in (VITALS, ALARMS, NOTIFICATIONS, PATIENTS)}
+ACTIONS: Final = Table(
+    "actions",
+    topics.ACTIONS,
+    ("id",),
+    ("patient", "t"),
+    _columns(
+        {
+            "id act patient": TEXT,
+            "t": TIME,
+            "acted_by=by alarm": TEXT,
+            "pause_s": INTEGER,
+            "oxygen": FLAG,
+            "consciousness": TEXT,
+            "log_t": TIME,
+        }
+        | _SOURCE
+    ),
+)
+TABLES: Final[dict[str, Table]] = {t.topic: t for t in (VITALS, ALARMS, NOTIFICATIONS, PATIENTS, ACTIONS)}
 """By topic."""

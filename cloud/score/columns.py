@@ -22,10 +22,12 @@ from vitals.scoring import (
     WITHIN,
 )
 from vitals.signs import FIELDS, INDEX
-from vitals.topics import REJECTED, SCORED, VITALS
+from vitals.topics import MAX_RECORD_BYTES, REJECTED, SCORED, VITALS
 
 MAX_PAYLOAD: Final = 131_072
 """Bytes of a refused record that are kept."""
+MAX_VALUE: Final = MAX_RECORD_BYTES - (256 << 10)
+"""Bytes of a record that can be scored: with its scores it must fit what topic and producer take."""
 _CORRUPT: Final = "_corrupt"
 _OPTIONS: Final = (
     f"map('columnNameOfCorruptRecord', '{_CORRUPT}', 'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false')"
@@ -102,6 +104,7 @@ def reason_sql() -> str:
     sizes = " OR ".join(f"size(r.{field}) <> size(r.limits)" for field in FIELDS)
     cases = (
         ("value IS NULL", "no value"),
+        (f"octet_length(value) > {MAX_VALUE}", "too large"),
         ("NOT is_valid_utf8(text)", "not UTF-8"),
         (f"r IS NULL OR r.{_CORRUPT} IS NOT NULL OR NOT endswith(text, '}}')", "not a record of readings"),
         ("r.limits IS NULL", "no limits column"),
@@ -120,8 +123,10 @@ def _scored_sql() -> str:
 
 
 def _rejected_sql() -> str:
+    # Spark breaks base64 into lines, which strict readers refuse.
+    payload = f"translate(base64(coalesce(substring(value, 1, {MAX_PAYLOAD}), X'')), decode(X'0D0A', 'UTF-8'), '')"
     return f"""to_json(named_struct('topic', concat('{VITALS}/', partition, '/', offset), 'reason', reason,
-        't', unix_millis(timestamp), 'payload', base64(coalesce(substring(value, 1, {MAX_PAYLOAD}), X''))))"""
+        't', unix_millis(timestamp), 'payload', {payload}))"""
 
 
 def score(records: DataFrame) -> DataFrame:
@@ -142,7 +147,9 @@ def score(records: DataFrame) -> DataFrame:
         .selectExpr("*", f"transform(arrays_zip({signs}, r.limits), x -> {packed_sql()}) AS packed")
         .selectExpr("*", f"{reason_sql()} AS reason")
         .selectExpr(
-            "key",
+            # Refused records go by gateway, as the bridge's do, where they are well enough to name one.
+            "IF(reason IS NULL OR r.limits IS NULL, key, "
+            "coalesce(CAST(get_json_object(text, '$.gateway[0]') AS BINARY), key)) AS key",
             f"CASE WHEN reason IS NULL THEN {_scored_sql()} ELSE {_rejected_sql()} END AS value",
             f"IF(reason IS NULL, '{SCORED}', '{REJECTED}') AS topic",
             "IF(reason IS NULL, partition, NULL) AS partition",

@@ -1,5 +1,6 @@
 """The archive without Spark: what its workers write and its driver commits, through every kind of interruption."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.archive.commit import NOTHING, RecreatedError, resume, within
-from cloud.archive.job import Archive, Settings, batch_of, begin
+from cloud.archive.commit import NOTHING, goes_on, resume
+from cloud.archive.job import MAX_FAILURES, Archive, Settings, batch_of, begin, repeat
 from cloud.archive.rows import Record
 from cloud.archive.spark import starting_offsets
 from cloud.archive.write import Progress, Writer, Written
@@ -21,7 +22,9 @@ from cloud.lake import LakeError, Store, manifest_names, open_lake, read_manifes
 from cloud.lake.objects import from_parquet
 from cloud.lake.tables import TABLES
 from cloud.spark import connector_options
+from cloud.watermarks import RecreatedError
 from vitals import alarms, topics
+from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Channel, Notification
 from vitals.limits import ADULT, Limit, from_wire, profile, with_overrides
@@ -354,12 +357,12 @@ def test_what_kafka_deleted_unread_is_told_and_archiving_goes_on(lake: str, capl
 def test_a_topic_made_anew_is_refused_with_what_to_do() -> None:
     progress = replace(NOTHING, number=1, next={0: 500})
     with pytest.raises(RecreatedError, match=r"alarms\[0\] ends at offset 3.*Point LAKE to a new prefix"):
-        within("alarms", progress, {0: (0, 3)})
+        goes_on("alarms", progress, {0: (0, 3)})
 
 
 def test_spark_starts_at_the_offsets_after_the_last_manifest(lake: str) -> None:
     archive(lake, [vital(0, 0), vital(7, 1, partition=5)])
-    progress = within(SCORED, resume(open_lake(lake), SCORED), {0: (0, 4), 5: (0, 9), 6: (2, 3)})
+    progress = goes_on(SCORED, resume(open_lake(lake), SCORED), {0: (0, 4), 5: (0, 9), 6: (2, 3)})
     assert msgspec.json.decode(starting_offsets({SCORED: progress})) == {SCORED: {"0": 1, "5": 8, "6": 2}}
 
 
@@ -416,3 +419,52 @@ def test_credentials_of_kafka_reach_the_connector_quoted() -> None:
         kafka_sasl_password='p"w',  # noqa: S106 - nobody's
     )
     assert connector_options(given_)["kafka.sasl.jaas.config"].endswith(r'username="u" password="p\"w";')
+
+
+def test_queries_that_fail_without_a_commit_end_the_job_and_one_commit_among_them_does_not(lake: str) -> None:
+    stop, queries = threading.Event(), list[int]()
+
+    def query(job: Archive) -> None:
+        queries.append(len(queries))
+        job.commits = 1 if len(queries) == 3 else 0
+
+    assert repeat(lambda: Archive(open_lake(lake), {}), query, stop, pause_s=0) == 1
+    assert len(queries) == 3 + MAX_FAILURES
+
+
+def test_a_lake_or_kafka_that_is_away_is_waited_for_without_end() -> None:
+    stop, asked = threading.Event(), list[int]()
+
+    def away() -> None:
+        asked.append(1)
+        if len(asked) == 10 * MAX_FAILURES:
+            stop.set()
+
+    assert repeat(away, lambda _: None, stop, pause_s=0) == 0
+
+
+def test_the_log_time_of_a_reading_is_its_source_records_time_stamp(lake: str) -> None:
+    value = msgspec.json.decode(scored(0, 5, readings(0)))
+    stamped = msgspec.json.encode(value | {"timestamp": DAY + 7})
+    archive(lake, [(SCORED, 0, Record(0, DAY + 900, stamped))])
+    assert {int(t.timestamp() * 1000) for t in held(lake).column("log_t").to_pylist()} == {DAY + 7}
+    store = open_lake(lake)
+    (written,) = read_manifest(store, manifest_names(store, SCORED)[0]).objects
+    assert written.log_t == (DAY + 7, DAY + 7)
+
+
+def test_actions_are_archived_with_their_log_time(lake: str) -> None:
+    acts = [
+        Action(id="1", act=Act.ACKNOWLEDGE, patient="p1", t=DAY, by="anna", alarm="p1.hr.1"),
+        Action(id="2", act=Act.CHART, patient="p1", t=DAY + 1, by="anna", oxygen=True, consciousness="V"),
+    ]
+    archive(lake, [(topics.ACTIONS, 0, Record(i, DAY + 9, msgspec.json.encode(a))) for i, a in enumerate(acts)])
+    first, second = held(lake, topics.ACTIONS).to_pylist()
+    assert (first["act"], first["alarm"], first["acted_by"], first["oxygen"]) == (
+        "acknowledge",
+        "p1.hr.1",
+        "anna",
+        None,
+    )
+    assert (second["oxygen"], second["consciousness"], second["source_offset"]) == (True, "V", 1)
+    assert int(second["log_t"].timestamp() * 1000) == DAY + 9

@@ -19,8 +19,10 @@ from cloud.lake.manifests import (
     read_manifest,
 )
 from cloud.lake.objects import from_parquet, object_name, ordered, to_parquet
-from cloud.lake.store import Store, open_lake
-from cloud.lake.tables import ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
+from cloud.lake.port import Store
+from cloud.lake.store import open_lake
+from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
+from vitals.actions import Action
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Notification
 from vitals.patients import Admission
@@ -88,7 +90,7 @@ def test_every_sign_is_a_column_and_signs_come_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "event"), [(ALARMS, AlarmEvent), (NOTIFICATIONS, Notification), (PATIENTS, Admission)]
+    ("table", "event"), [(ALARMS, AlarmEvent), (NOTIFICATIONS, Notification), (PATIENTS, Admission), (ACTIONS, Action)]
 )
 def test_every_field_of_an_event_has_its_column(table: Table, event: type[msgspec.Struct]) -> None:
     fields = {column.field for column in table.columns}

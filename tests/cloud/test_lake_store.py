@@ -4,11 +4,11 @@ from uuid import uuid4
 
 import pytest
 
-from cloud.lake import LakeError, Store, open_lake
+from cloud.lake import Keeper, LakeError, open_lake
 
 
 @pytest.fixture(params=["directory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
     """The contract holds for every adapter; S3 is moto's, by pyarrow's own client."""
     if request.param == "directory":
         return open_lake((tmp_path / "lake with space").as_uri())
@@ -17,34 +17,34 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_lake(f"{base}/{uuid4().hex}?{options}")
 
 
-def test_what_is_put_is_got_byte_for_byte(store: Store) -> None:
+def test_what_is_put_is_got_byte_for_byte(store: Keeper) -> None:
     content = bytes(range(256)) * 5000
     store.put("a/b/c.parquet", content)
     assert store.get("a/b/c.parquet") == content
 
 
-def test_an_object_written_again_replaces_itself(store: Store) -> None:
+def test_an_object_written_again_replaces_itself(store: Keeper) -> None:
     store.put("a/x.json", b"first")
     store.put("a/x.json", b"second")
     assert (store.get("a/x.json"), store.names("a")) == (b"second", ["a/x.json"])
 
 
-def test_names_are_those_below_the_folder_in_order(store: Store) -> None:
+def test_names_are_those_below_the_folder_in_order(store: Keeper) -> None:
     for name in ("t/_manifests/2.json", "t/_manifests/1.json", "t/date=2026-11-22/t-0-0-5.parquet", "u/9.json"):
         store.put(name, b"x")
     assert store.names("t") == ["t/_manifests/1.json", "t/_manifests/2.json", "t/date=2026-11-22/t-0-0-5.parquet"]
 
 
-def test_a_folder_that_is_not_there_holds_nothing(store: Store) -> None:
+def test_a_folder_that_is_not_there_holds_nothing(store: Keeper) -> None:
     assert store.names("nowhere/_manifests") == []
 
 
-def test_an_object_that_is_not_there_is_an_error_that_names_it(store: Store) -> None:
+def test_an_object_that_is_not_there_is_an_error_that_names_it(store: Keeper) -> None:
     with pytest.raises(LakeError, match=r"gone\.parquet"):
         store.get("a/gone.parquet")
 
 
-def test_a_url_is_absolute(store: Store) -> None:
+def test_a_url_is_absolute(store: Keeper) -> None:
     store.put("a/b.json", b"x")
     assert store.url("a/b.json").startswith(("file:///", "s3://"))
     assert store.url("a/b.json").endswith("/a/b.json")
@@ -72,3 +72,24 @@ def test_a_url_that_names_no_lake_is_refused(url: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     with pytest.raises(ValueError, match="LAKE="):
         open_lake(url)
+
+
+def test_of_two_that_create_one_name_the_first_succeeds_and_its_bytes_stay(store: Keeper) -> None:
+    assert store.create("a/m.json", b"first")
+    assert not store.create("a/m.json", b"second")
+    assert (store.get("a/m.json"), store.names("a")) == (b"first", ["a/m.json"])
+
+
+def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: Keeper) -> None:
+    store.put("a/x", b"x")
+    store.put("a/xy", b"y")
+    store.remove("a/x")
+    store.remove("a/x")
+    assert store.names("a") == ["a/xy"]
+
+
+def test_forgetting_older_versions_leaves_what_an_object_holds_now(store: Keeper) -> None:
+    store.put("a/x", b"first")
+    store.put("a/x", b"second")
+    store.forget("a/x")
+    assert store.get("a/x") == b"second"

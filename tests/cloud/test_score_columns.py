@@ -72,7 +72,8 @@ def expected(source: Readings) -> tuple[list[int], list[int]]:
 
 
 def edge_values(field: str) -> list[float]:
-    """Every value at which a digit of the sign may change, and its neighbours on both sides."""
+    """Every value at which a digit of the sign may change, one step of its decimals beside it, and their neighbours."""
+    step = 10.0 ** -SIGNS[INDEX[field]].decimals
     bounds = {
         bound
         for limits in (*PROFILES, *OVERRIDES)
@@ -80,15 +81,16 @@ def edge_values(field: str) -> list[float]:
         if not math.isnan(bound)
     }
     chart = {
-        edge + step
+        edge + steps * 10.0**-band.decimals
         for band in BANDS
         if field in band.sources
         for edge in band.edges
-        for step in (0.0, -(0.5 * 10.0**-band.decimals), -(10.0**-band.decimals))
+        for steps in (-1.0, -0.5, 0.0, 0.5, 1.0)
     }
+    beside = {bound + steps * step for bound in bounds for steps in (-1.0, 1.0)}
     close = {
         near
-        for edge in bounds | chart
+        for edge in bounds | chart | beside
         for near in (math.nextafter(edge, -math.inf), edge, math.nextafter(edge, math.inf))
     }
     return [*sorted(close), -5.0, 0.0, 1e6, math.nan]
@@ -192,14 +194,21 @@ def test_one_bad_record_is_refused_with_its_reason_and_bytes_and_stops_no_other(
         row, refusal = rows[2 * offset], json.loads(rows[2 * offset].value)
         assert (name, row.topic, refusal["reason"]) == (name, "vitals.rejected", reason)
         assert refusal["topic"] == f"vitals/3/{2 * offset}"
-        assert b64decode(refusal["payload"]) == value
+        assert b64decode(refusal["payload"], validate=True) == value
         assert row.partition is None
     assert json.loads(rows[-1].value)["reason"] == "no value"
 
 
+def test_a_refused_record_goes_by_its_gateway_where_it_names_one(spark: SparkSession) -> None:
+    named, nameless, junk = scored(
+        spark, [b'{"gateway":["gw-1"],"hr":[70],"limits":[999]}', b'{"hr":[70],"limits":[999]}', b"junk"]
+    )
+    assert [bytes(row.key) for row in (named, nameless, junk)] == [b"gw-1", b"3", b"3"]
+
+
 def test_a_refused_record_fits_kafka_whatever_its_size(spark: SparkSession) -> None:
     (row,) = scored(spark, [b"x" * 900_000])
-    assert len(b64decode(json.loads(row.value)["payload"])) == 131_072
+    assert len(b64decode(json.loads(row.value)["payload"], validate=True)) == 131_072
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -1,0 +1,115 @@
+"""The lake in S3, or in a store that speaks its language."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import boto3
+import pyarrow.fs as pafs
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cloud.lake.port import LakeError
+
+
+class Bucket:
+    """A lake in S3, by pyarrow's own client: no Hadoop. S3 shows an object only once its upload is complete.
+
+    Args:
+        filesystem: pyarrow's client.
+        prefix: Bucket and prefix.
+        options: The URL's options, for what pyarrow's client cannot do: conditional writes, and versions.
+    """
+
+    def __init__(self, filesystem: pafs.FileSystem, prefix: str, options: Mapping[str, str] | None = None) -> None:
+        self._fs = filesystem
+        self._prefix = prefix.rstrip("/")
+        self._options = dict(options or {})
+
+    def put(self, name: str, content: bytes) -> None:
+        """See `Store`."""
+        try:
+            with self._fs.open_output_stream(f"{self._prefix}/{name}") as stream:
+                stream.write(content)
+        except OSError as error:
+            raise LakeError(f"cannot write {self.url(name)}: {error}; check LAKE and its credentials") from error
+
+    def get(self, name: str) -> bytes:
+        """See `Store`."""
+        try:
+            with self._fs.open_input_file(f"{self._prefix}/{name}") as file:
+                return bytes(file.read())
+        except OSError as error:
+            raise LakeError(f"cannot read {self.url(name)}: {error}; check LAKE and its credentials") from error
+
+    def names(self, folder: str) -> list[str]:
+        """See `Store`."""
+        where = pafs.FileSelector(f"{self._prefix}/{folder}", allow_not_found=True, recursive=True)
+        try:
+            found = self._fs.get_file_info(where)
+        except OSError as error:
+            raise LakeError(f"cannot list {self.url(folder)}: {error}; check LAKE and its credentials") from error
+        return sorted(info.path[len(self._prefix) + 1 :] for info in found if info.type == pafs.FileType.File)
+
+    def url(self, name: str) -> str:
+        """See `Store`."""
+        return f"s3://{self._prefix}/{name}"
+
+    def create(self, name: str, content: bytes) -> bool:
+        """See `Keeper`."""
+        try:
+            with self._told("write", name):
+                self._s3.put_object(**self._place(name), Body=content, IfNoneMatch="*")
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """See `Keeper`; where the bucket keeps versions, it needs s3:DeleteObjectVersion."""
+        with self._told("remove", name):
+            for version in list(self._versions(name)):
+                self._s3.delete_object(**self._place(name), VersionId=version["VersionId"])
+
+    def forget(self, name: str) -> None:
+        """See `Keeper`; where the bucket keeps versions, it needs s3:DeleteObjectVersion."""
+        with self._told("remove older versions of", name):
+            for version in list(self._versions(name)):
+                if not version["IsLatest"]:
+                    self._s3.delete_object(**self._place(name), VersionId=version["VersionId"])
+
+    def _versions(self, name: str) -> Iterator[Any]:
+        """Every version of one object, markers of deletion included; a bucket without versions names one `null`."""
+        place = self._place(name)
+        pages = self._s3.get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=place["Bucket"], Prefix=place["Key"]):
+            found = (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+            yield from (version for version in found if version["Key"] == place["Key"])
+
+    def _place(self, name: str) -> dict[str, str]:
+        bucket, _, prefix = self._prefix.partition("/")
+        return {"Bucket": bucket, "Key": f"{prefix}/{name}" if prefix else name}
+
+    @cached_property
+    def _s3(self) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+        endpoint = self._options.get("endpoint_override")
+        if endpoint and "://" not in endpoint:
+            endpoint = f"{self._options.get('scheme', 'https')}://{endpoint}"
+        return boto3.client("s3", endpoint_url=endpoint, region_name=self._options.get("region"))
+
+    @contextmanager
+    def _told(self, what: str, name: str) -> Iterator[None]:
+        """Turns the client's errors into ours.
+
+        Raises:
+            FileExistsError: The object is there, and was not to be.
+            LakeError: Anything else.
+        """
+        try:
+            yield
+        except ClientError as error:
+            # 409: another writes the same name at this moment.
+            if error.response["Error"]["Code"] in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
+                raise FileExistsError(name) from error
+            raise LakeError(f"cannot {what} {self.url(name)}: {error}; check LAKE and its credentials") from error
+        except BotoCoreError as error:
+            raise LakeError(f"cannot {what} {self.url(name)}: {error}; check LAKE and its credentials") from error

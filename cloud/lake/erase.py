@@ -1,0 +1,171 @@
+"""Erasure: a patient's rows leave the lake, with every version of every object that held them.
+
+For `cloud erase`, table by table::
+
+    while (found := erase(store, table, patient, now_ms=now_ms(), run=secrets.token_hex(4))).waiting:
+        ...  # objects that the archive or a compaction is writing at this moment: try again
+
+Each manifest is replaced by one whose objects lack the rows (`cloud.lake.compact.supersede`), then the objects that
+had them are removed at once; a reader under way gets `LakeError` and asks `cloud.lake.read.objects` again, a loader
+that comes late asks `cloud.lake.read.current`. A crash in between is mended by the next run: it finds what is left.
+What Kafka still holds of the patient would be archived anew, so stop that first.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cloud.lake.compact import MOST_GROUPS, Held, is_past, next_number, supersede, write
+from cloud.lake.manifests import COMPACTION, Manifest, last_manifest, manifest_names, read_manifest
+from cloud.lake.objects import from_parquet
+from cloud.lake.port import Keeper
+from cloud.lake.read import live, read
+from cloud.lake.tables import Table
+from vitals.status import Rejected
+
+_PERSONS: Final = ("patient", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did.
+
+    Attributes:
+        rows: Rows that are gone.
+        objects: Objects that held them, gone with all their versions.
+        rejected: Rejected records that named the patient, gone too.
+        waiting: Objects with the patient that are being written at this moment: run it again.
+    """
+
+    rows: int
+    objects: int
+    rejected: int
+    waiting: int
+
+
+def erase(store: Keeper, table: Table, patient: str, *, now_ms: int, run: str) -> Erased:
+    """Removes a patient from one table of the lake.
+
+    Args:
+        store: The lake; in a bucket with versions it needs s3:ListBucketVersions and s3:DeleteObjectVersion.
+        table: The table.
+        patient: Patient id.
+        now_ms: UTC epoch ms.
+        run: Hexadecimal digits of this run's own, part of its objects' names.
+
+    Raises:
+        BadManifestError: A manifest is damaged.
+        LakeError: The lake cannot be read or written; run it again.
+    """
+    rows = objects = 0
+    clean: set[str] = set()
+    for _ in range(MOST_GROUPS):
+        number = next_number(store, table.topic)
+        found = _first_with(store, table, patient, clean)
+        if found is None:
+            break
+        name, manifest = found
+        made = [_without(store, table, manifest, pair, patient, f"c{number}-{run}") for pair in _pairs(manifest)]
+        kept = [pair for pair in made if pair is not None]
+        if supersede(store, number, [(name, manifest)], kept, now_ms=now_ms):
+            rows += manifest.rows - sum(o.rows for o, _ in kept)
+            for gone in {o.name for o in manifest.objects} - {o.name for o, _ in kept}:
+                store.remove(gone)
+                objects += 1
+    past, waiting = _leftovers(store, table, patient)
+    return Erased(rows, objects + past, _rejections(store, table, patient), waiting)
+
+
+def _pairs(manifest: Manifest) -> list[Held]:
+    return list(zip(manifest.objects, manifest.entries, strict=True))
+
+
+def _first_with(store: Keeper, table: Table, patient: str, clean: set[str]) -> tuple[str, Manifest] | None:
+    """Returns the first manifest that has rows of the patient; those that have none are added to `clean`."""
+    for name, manifest in live(store, table.topic):
+        if name not in clean and any(
+            _theirs(read(store, o, table, _columns(table)), patient).any() for o in manifest.objects
+        ):
+            return name, manifest
+        clean.add(name)
+    return None
+
+
+def _columns(table: Table) -> list[str]:
+    return [name for name in (*_PERSONS, "merged") if name in table.names]
+
+
+def _theirs(rows: pa.Table, patient: str) -> NDArray[np.bool_]:
+    """(n,) whether a row is the patient's, or names an alarm of theirs that was merged into another's message."""
+    found = np.zeros(len(rows), dtype=bool)
+    for name in _PERSONS:
+        if name in rows.column_names:
+            found |= pc.fill_null(pc.equal(rows.column(name), patient), False).to_numpy()
+    if "merged" in rows.column_names:
+        found |= pc.fill_null(pc.match_substring(rows.column("merged"), _alarm_of(patient)), False).to_numpy()
+    return found
+
+
+def _alarm_of(patient: str) -> str:
+    """How the id of a patient's alarm begins in a JSON list."""
+    return msgspec.json.encode(f"{patient}.").decode()[:-1]
+
+
+def _without(store: Keeper, table: Table, manifest: Manifest, pair: Held, patient: str, ending: str) -> Held | None:  # noqa: PLR0917 - one object's rewriting
+    """Returns the object itself when the patient is not in it, else what was written in its place, None for nothing."""
+    rows = read(store, pair[0], table, manifest.columns)
+    theirs = _theirs(rows, patient)
+    if not theirs.any():
+        return pair
+    left = _unnamed(rows, patient)
+    left = left.filter(~_theirs(left, patient))
+    return write(store, table, left, (pair[0], pair[0]), ending) if len(left) else None
+
+
+def _unnamed(rows: pa.Table, patient: str) -> pa.Table:
+    """Takes the patient's alarms out of the lists of what was merged into other patients' messages."""
+    if "merged" not in rows.column_names:
+        return rows
+    lists = (msgspec.json.decode(text) if text else None for text in rows.column("merged").to_pylist())
+    kept = [None if ids is None else [i for i in ids if not str(i).startswith(f"{patient}.")] for ids in lists]
+    texts = [None if ids is None else msgspec.json.encode(ids).decode() for ids in kept]
+    at = rows.column_names.index("merged")
+    return rows.set_column(at, rows.schema.field(at), pa.array(texts, pa.string()))
+
+
+def _leftovers(store: Keeper, table: Table, patient: str) -> tuple[int, int]:
+    """Removes what compactions and crashes left of the patient; returns how many objects, and how many must wait."""
+    listed = [name for name in store.names(table.topic) if name.endswith(".parquet")]
+    last = last_manifest(store, table.topic)
+    archived, newest = last.next if last else {}, next_number(store, table.topic) - 1
+    held = {o.name for _, manifest in live(store, table.topic) for o in manifest.objects}
+    compactions = manifest_names(store, table.topic, COMPACTION)
+    obsolete = {name for m in compactions for name in read_manifest(store, m).obsolete}
+    removed = waiting = 0
+    for name in listed:
+        if name in held or not _theirs(from_parquet(store.get(name), _columns(table)), patient).any():
+            continue
+        if name in obsolete or is_past(name, archived, newest):
+            store.remove(name)
+            removed += 1
+        else:
+            waiting += 1
+    return removed, waiting
+
+
+def _rejections(store: Keeper, table: Table, patient: str) -> int:
+    """Drops rejected records in whose bytes the patient's id stands."""
+    dropped, sought = 0, patient.encode()
+    for name in store.names(f"rejected/{table.topic}"):
+        lines = store.get(name).splitlines(keepends=True)
+        kept = [line for line in lines if sought not in msgspec.json.decode(line, type=Rejected).payload]
+        if len(kept) < len(lines):
+            store.put(name, b"".join(kept))
+            store.forget(name)
+            dropped += len(lines) - len(kept)
+    return dropped
