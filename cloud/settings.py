@@ -1,23 +1,18 @@
 """Settings of the cloud jobs that are not Spark's: one frozen dataclass per job."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from cloud.links import MIN_KEY_CHARACTERS
 from cloud.log.layout import Layout
+from vitals.kafka import KafkaAccess
 from vitals.settings import setting
 from vitals.topics import LANES
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kafka:
+class Kafka(KafkaAccess):
     """How every job reaches Kafka."""
 
-    kafka_bootstrap: str = setting("Kafka brokers, host:port, comma-separated")
-    kafka_security_protocol: str = setting("PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", "PLAINTEXT")
-    kafka_sasl_mechanism: str | None = setting("SCRAM-SHA-512 or PLAIN, with SASL_… protocols", None)
-    kafka_sasl_username: str | None = setting("user name for SASL", None)
-    kafka_sasl_password: str | None = setting("password for SASL", None)
-    kafka_ca: Path | None = setting("PEM file of the authority that signed the brokers' certificates", None)
     lanes: int = setting("lanes of the deployment; never changes during its life", LANES)
     partitions: int = setting("partitions of every topic placed by lane", LANES)
 
@@ -27,15 +22,9 @@ class Kafka:
         return Layout(self.lanes, self.partitions)
 
     def __post_init__(self) -> None:
+        KafkaAccess.__post_init__(self)
         if not 1 <= self.partitions <= self.lanes:
             raise ValueError(f"PARTITIONS={self.partitions} must be 1 to LANES={self.lanes}: more would stay empty")
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_mechanism and self.kafka_sasl_username and self.kafka_sasl_password
-        ):
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_MECHANISM, "
-                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +48,25 @@ class Watch(Kafka):
     watch_snapshot_s: float = setting("seconds between two snapshots of a shard", 30.0)
     watch_stall_s: float = setting("seconds without a record in a partition until the alarm pipeline-stalled", 10.0)
     watch_start_grace_s: float = setting("the same, for a partition from which nothing has come since the start", 60.0)
+    watch_handover_s: float = setting("seconds until an unacknowledged high alarm passes to the next contact", 120.0)
+    watch_advisories: bool = setting("1: tell, at low priority, of limits expected to be crossed within 30 min", False)
+    watch_past_points: int = setting("points, 30 s apart, kept per patient for the page's small curves; 0 for none", 60)
     watch_object_store_mb: int = setting("Ray's object store, MB; shards exchange little through it", 80)
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
+    ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)
+    ray_auth_token: str | None = setting("secret that Ray's processes share; without it Ray keeps one at home", None)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:
         Kafka.__post_init__(self)
         if not 1 <= self.watch_shards <= self.partitions:
             raise ValueError(f"WATCH_SHARDS={self.watch_shards} must be 1 to PARTITIONS={self.partitions}")
-        if min(self.watch_snapshot_s, self.watch_stall_s, self.watch_start_grace_s) <= 0:
-            raise ValueError("WATCH_SNAPSHOT_S, WATCH_STALL_S and WATCH_START_GRACE_S must be positive")
+        if not 0 < self.ray_port < 1 << 16:
+            raise ValueError(f"RAY_PORT={self.ray_port} is no port")
+        if min(self.watch_snapshot_s, self.watch_stall_s, self.watch_start_grace_s, self.watch_handover_s) <= 0:
+            raise ValueError("the settings WATCH_…_S must be positive")
+        if self.watch_past_points < 0:
+            raise ValueError("WATCH_PAST_POINTS must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +76,8 @@ class Notify(Kafka):
     aws_endpoint_url: str | None = setting("address of SNS and SQS when it is not AWS's own", None)
     alert_outbox_url: str | None = setting("URL of an SQS queue that receives a copy of every message", None)
     console_url: str = setting("base of the link in messages", "http://127.0.0.1:18805")
+    link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
+    link_hours: float = setting("hours for which an acknowledge link opens its alarm", 12.0)
     notify_defaults: tuple[str, ...] = setting(
         "contacts when nobody is on duty: ward=contact:phone:e-mail, comma-separated; ward * is any", ()
     )
@@ -87,6 +87,8 @@ class Notify(Kafka):
     notify_low_s: float = setting("seconds that low-priority alarms are collected for one message", 60.0)
     notify_stale_s: float = setting("an alarm that ended before it could be told of is left out when older, s", 300.0)
     notify_attempts: int = setting("tries per message, with doubling pauses, before the other channel", 4)
+    watchdog_url: str | None = setting("dead-man switch: http(s) address that is asked for while canaries arrive", None)
+    watchdog_namespace: str | None = setting("CloudWatch namespace of CanaryAccepted and CanaryLatency", None)
     notify_heartbeat_s: float = setting("seconds between two signs of life in topic status", 5.0)
     notify_threads: int = setting("publishes in flight", 8)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
@@ -97,3 +99,9 @@ class Notify(Kafka):
             raise ValueError("NOTIFY_BURST, NOTIFY_ATTEMPTS and NOTIFY_THREADS must be at least 1")
         if min(self.notify_refill_s, self.notify_heartbeat_s) <= 0 or min(self.notify_low_s, self.notify_stale_s) < 0:
             raise ValueError("NOTIFY_…_S settings must be positive")
+        if self.watchdog_url and not self.watchdog_url.startswith(("http://", "https://")):
+            raise ValueError(f"WATCHDOG_URL={self.watchdog_url!r} is no http or https address")
+        if self.link_key is not None and len(self.link_key) < MIN_KEY_CHARACTERS:
+            raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
+        if not self.link_hours > 0:
+            raise ValueError("LINK_HOURS must be positive")

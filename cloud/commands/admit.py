@@ -33,7 +33,7 @@ def parse(lines: Iterable[str], now: int) -> Table[Admission]:
         lines: Lines of the CSV file; columns as `REQUIRED` and `OPTIONAL` name them.
         now: UTC epoch ms; the version, and `since` where a row has none.
     """
-    table = read(lines, lambda cells: _admission(cells, now), required=REQUIRED, optional=OPTIONAL)
+    table = read(lines, lambda cells: admission_row(cells, now), required=REQUIRED, optional=OPTIONAL)
     rows: list[tuple[int, Admission]] = []
     errors = list(table.errors)
     taken: dict[tuple[str, str], int] = {}
@@ -49,7 +49,16 @@ def parse(lines: Iterable[str], now: int) -> Table[Admission]:
     return Table(tuple(rows), tuple(sorted(errors, key=lambda e: int(e.split()[1].rstrip(":")))))
 
 
-def _admission(cells: Mapping[str, str], now: int) -> Admission:
+def admission_row(cells: Mapping[str, str], now: int) -> Admission:
+    """Reads one row of a roster.
+
+    Args:
+        cells: By column; those of `OPTIONAL` may be missing.
+        now: UTC epoch ms; the version, and `since` where the row has none.
+
+    Raises:
+        ValueError: A cell is wrong; the message says which.
+    """
     devices = tuple(device for device in cells["devices"].replace(";", " ").split() if device)
     if len(set(devices)) != len(devices):
         raise ValueError(f"devices {cells['devices']!r} names a device twice")

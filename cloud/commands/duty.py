@@ -26,10 +26,15 @@ COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.joi
 
 def parse(lines: Iterable[str]) -> Table[tuple[str, Contact]]:
     """Reads a rota as (ward, contact) rows."""
-    return read(lines, _row, required=REQUIRED, optional=OPTIONAL)
+    return read(lines, contact_row, required=REQUIRED, optional=OPTIONAL)
 
 
-def _row(cells: Mapping[str, str]) -> tuple[str, Contact]:
+def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
+    """Reads one row of a rota as ward and contact.
+
+    Raises:
+        ValueError: A cell is wrong; the message says which.
+    """
     priority = (cells.get("priority") or "low").upper()
     if priority not in Priority.__members__:
         raise ValueError(f"priority {priority.lower()!r} is none of low, medium, high")

@@ -16,17 +16,15 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from cloud.log.kafka import retry, security
+from cloud.log.kafka import retry
 from cloud.log.port import LogError
 from cloud.settings import Topics
 from vitals.daemon import log_json
 from vitals.settings import SettingsError, load
-from vitals.topics import TOPICS, Topic
+from vitals.topics import MAX_RECORD_BYTES, TOPICS, Topic
 
 logger = logging.getLogger("topics")
 TIMEOUT_S: Final = 30.0
-MAX_RECORD_BYTES: Final = 4 << 20
-"""A record of 1,000 readings with as many limit sets stays below it."""
 
 
 def config(topic: Topic, replication: int) -> dict[str, str]:
@@ -60,7 +58,7 @@ def ensure(settings: Topics) -> list[str]:
     Raises:
         LogError: Kafka is not there, refuses, or a topic has more partitions than it should.
     """
-    admin = AdminClient(security(settings), logger=logger)
+    admin = AdminClient({**settings.client()}, logger=logger)
     existing: dict[str, int] = {}
 
     def list_topics() -> None:

@@ -25,23 +25,8 @@ NEW_TOPIC_S: Final = 5.0
 MAX_POLL_RECORDS: Final = 2000
 
 
-def security(settings: Kafka) -> dict[str, Any]:
-    """Returns librdkafka's settings of address and security."""
-    config: dict[str, Any] = {
-        "bootstrap.servers": settings.kafka_bootstrap,
-        "security.protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_sasl_mechanism:
-        config["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        config["sasl.username"] = settings.kafka_sasl_username
-        config["sasl.password"] = settings.kafka_sasl_password
-    if settings.kafka_ca:
-        config["ssl.ca.location"] = str(settings.kafka_ca)
-    return config
-
-
 def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str, Any]:
-    return security(settings) | {
+    return settings.client() | {
         "client.id": client,
         # A record counts once every in-sync replica has it; less would let a broker's death take an alarm along.
         "acks": "all",
@@ -57,7 +42,7 @@ def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str
 
 
 def _consumer_config(settings: Kafka, client: str, group: str) -> dict[str, Any]:
-    return security(settings) | {
+    return settings.client() | {
         "client.id": client,
         # Partitions are assigned by us, and offsets live with the state they belong to: a group would only rebalance.
         "group.id": group,
@@ -85,12 +70,16 @@ class KafkaWriter:
         settings: How to reach Kafka.
         client: Name of this client, for brokers' logs.
         linger_ms: How long a record may wait for company.
+        config: Further settings of librdkafka.
     """
 
-    def __init__(self, settings: Kafka, client: str, linger_ms: float = 1.0) -> None:
-        self._producer = Producer(_producer_config(settings, client, linger_ms), logger=logger)
+    def __init__(
+        self, settings: Kafka, client: str, linger_ms: float = 1.0, config: Mapping[str, Any] | None = None
+    ) -> None:
+        self._producer = Producer({**_producer_config(settings, client, linger_ms), **(config or {})}, logger=logger)
         self._acked: dict[Place, int] = {}
         self._failed: str | None = None
+        self._refusal: KafkaError | None = None
 
     def write(self, place: Place, key: bytes, value: bytes | None) -> None:
         """See `cloud.log.port.Writer.write`."""
@@ -118,6 +107,7 @@ class KafkaWriter:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if error is not None:
+            self._refusal = error
             self._failed = f"record for {topic}[{partition}] was refused: {error}"
         elif topic is not None and partition is not None and offset is not None:
             self._acked[topic, partition] = max(offset + 1, self._acked.get((topic, partition), 0))

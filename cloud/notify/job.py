@@ -10,11 +10,13 @@ import prometheus_client
 
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError
+from cloud.notify import canary
 from cloud.notify.delivery import Delivery
 from cloud.notify.loop import Notifier, Terms
 from cloud.notify.plan import Rotas, parse_default
 from cloud.notify.queue import Queue
 from cloud.notify.sns import SnsSender
+from cloud.notify.texts import Links
 from cloud.settings import Notify
 from vitals.daemon import notify as tell_systemd
 from vitals.daemon import now_ms, serve_metrics
@@ -24,6 +26,15 @@ logger = logging.getLogger("notify")
 POLL_S: Final = 0.02
 WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
 UNDER_WAY: Final = prometheus_client.Gauge("wardwatch_notify_under_way", "messages not yet accepted by SNS")
+
+
+def _outside(settings: Notify) -> tuple[tuple[str, canary.Tell], ...]:
+    ways: list[tuple[str, canary.Tell]] = []
+    if settings.watchdog_url:
+        ways.append(("url", canary.ping(settings.watchdog_url)))
+    if settings.watchdog_namespace:
+        ways.append(("cloudwatch", canary.metric(settings.watchdog_namespace, settings.aws_endpoint_url)))
+    return tuple(ways)
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -42,7 +53,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         notifier = Notifier(
             terms=Terms(
                 settings.layout,
-                settings.console_url,
+                Links(settings.console_url, settings.link_key, round(settings.link_hours * 3_600_000)),
                 round(settings.notify_stale_s * 1000),
                 round(settings.notify_heartbeat_s * 1000),
             ),
@@ -58,6 +69,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_threads,
             ),
             clock=now_ms,
+            arrived=canary.Outside(_outside(settings), pool).arrived,
         )
         try:
             notifier.start()

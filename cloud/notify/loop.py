@@ -13,23 +13,26 @@ from typing import Final, Protocol
 
 import msgspec
 
+from cloud.links import number
 from cloud.log.layout import Layout
 from cloud.log.port import Place, Reader, Record, Writer, read_to_end
+from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
+from cloud.notify.own import OwnAlarms
 from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, channels, ended, not_notified, pages, rota_empty
 from cloud.notify.queue import Item, Message, Queue
+from cloud.notify.records import NOTIFIER, alarm_event, notification, own_ids, told
 from cloud.notify.sns import Texts
-from cloud.notify.texts import email, short, sms, subject
+from cloud.notify.texts import Links, email, sms, subject
 from vitals import topics
-from vitals.alarms import AlarmEvent, decode, encode
-from vitals.contacts import Contact, Duty, Notification
+from vitals.alarms import AlarmEvent, encode
+from vitals.contacts import CANARY, Contact, Duty, Notification
 from vitals.patients import Admission
+from vitals.signs import INDEX
 from vitals.status import Health, Status
 
 logger = logging.getLogger(__name__)
-CANARY: Final = "canary"
 NOBODY: Final = "nobody"
-NOTIFIER: Final = "notifier"
 
 
 class CommittingReader(Reader, Protocol):
@@ -48,13 +51,13 @@ class Terms:
 
     Attributes:
         layout: How subjects lie on partitions.
-        console: Base of links.
+        links: Where messages lead.
         stale_ms: Age at which an alarm that has ended meanwhile is left out.
         heartbeat_ms: Time between two signs of life.
     """
 
     layout: Layout
-    console: str
+    links: Links
     stale_ms: int
     heartbeat_ms: int
 
@@ -71,6 +74,10 @@ class Notifier:
         queue: What waits for each recipient.
         delivery: What is under way.
         clock: Wall clock, UTC epoch ms.
+        arrived: Is told of every message that SNS accepted.
+        own: The notifier's own technical alarms.
+        told: What has been told to whom.
+        patients: Newest admission of each patient.
     """
 
     terms: Terms
@@ -80,9 +87,10 @@ class Notifier:
     queue: Queue
     delivery: Delivery
     clock: Callable[[], int]
+    arrived: Callable[[Notification], None] = lambda _: None
+    own: OwnAlarms = field(default_factory=OwnAlarms)
     told: set[Told] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
-    _raised: set[str] = field(default_factory=set)
     _open: dict[tuple[Place, int], int] = field(default_factory=dict)
     _read: dict[Place, int] = field(default_factory=dict)
     _committed: dict[Place, int] = field(default_factory=dict)
@@ -95,15 +103,17 @@ class Notifier:
             LogError: The log cannot be read.
         """
         known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
-        past = read_to_end(self.reader, dict.fromkeys([*known, *self.terms.layout.places(topics.NOTIFICATIONS)], 0))
+        once = [*self.terms.layout.places(topics.NOTIFICATIONS), (topics.STATUS, 0)]
+        past = read_to_end(self.reader, dict.fromkeys([*known, *once], 0))
+        self.own.restore(own_ids(past))
         starts = dict.fromkeys(known, 0)
         for record in past:
             self._learn(record)
-            if record.topic != topics.NOTIFICATIONS:
+            if record.place in starts:
                 starts[record.place] = record.offset + 1
         self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
         backlog = read_to_end(self.reader, self._committed)
-        over = ended(event for record in backlog if (event := _event(record)) is not None)
+        over = ended(event for record in backlog if (event := alarm_event(record)) is not None)
         self._read = dict(self._committed)
         for record in backlog:
             self._take(record, over)
@@ -130,9 +140,9 @@ class Notifier:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
-            self._beat = now
-            status = Status(id=NOTIFIER, kind=NOTIFIER, health=Health.UP, t=now)
-            self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
+            for event in self.own.review(self.rotas, now):
+                self._tell(event)
+            self._live(now)
         if done or beat:
             self.writer.flush()
         for delivered in done:
@@ -140,6 +150,11 @@ class Notifier:
         if done or beat:
             self._commit()
         self.delivery.launch(now)
+
+    def _live(self, now: int) -> None:
+        self._beat = now
+        status = Status(id=NOTIFIER, kind=NOTIFIER, health=Health.UP, t=now, alarms=self.own.ids)
+        self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _learn(self, record: Record) -> None:
         if record.value is None:
@@ -153,55 +168,65 @@ class Notifier:
             elif record.topic == topics.PATIENTS:
                 admission = msgspec.json.decode(record.value, type=Admission)
                 self.patients[admission.patient] = admission
-            else:
+            elif record.topic == topics.NOTIFICATIONS:
                 n = msgspec.json.decode(record.value, type=Notification)
                 self.told.add(Told(n.alarm, n.n, n.contact, n.handover))
-                if any(f".{condition}." in n.alarm for condition in OWN):
-                    self._raised.add(n.alarm)
         except msgspec.DecodeError as error:
             logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
 
     def _take(self, record: Record, over: frozenset[str]) -> None:
         now = self.clock()
-        event = _event(record)
+        event = alarm_event(record)
         self._read[record.place] = record.offset + 1
         if event is None or not pages(event):
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
-            logger.warning("alarm %s ended before anybody could be told, %s ms ago", short(event.id), now - event.log_t)
+            logger.warning(
+                "alarm %s ended before anybody could be told, %s ms ago", number(event.id), now - event.log_t
+            )
             return
         admission = self.patients.get(event.patient or "")
         if admission is not None and admission.canary:
-            # Its notification ends here: that it came so far is all that is asked of a canary.
-            self._note(event, CANARY, now)
+            # What else is said of a canary, that its device is silent for one, is nobody's to hear either.
+            if event.condition in INDEX and told(event, CANARY) not in self.told:
+                item = self._await(event, CANARY_CONTACT, record)
+                message = Message(CANARY_CONTACT, (item,))
+                self.delivery.begin(message, self._texts(message, now), now)
             return
+        if admission is not None and admission.ward != event.ward and event.ward is not None:
+            # The patient has been moved since: those who are with them now are told, of the bed they are in now.
+            event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
         found = self.rotas.resolve(event, now)
         if found.rota_empty and event.condition not in OWN:
             self._raise(rota_empty(event, event.ward or self.rotas.technical_ward, now))
         if not found.contacts and found.rota_empty:
             self._unreachable(event, now)
         for contact in found.contacts:
-            if _told(event, contact.contact) not in self.told:
-                key = record.place, record.offset
-                self._open[key] = self._open.get(key, 0) + 1
-                self.told.add(_told(event, contact.contact))
-                self.queue.add(Item(event, contact, *key), now)
+            if told(event, contact.contact) not in self.told:
+                self.queue.add(self._await(event, contact, record), now)
+
+    def _await(self, event: AlarmEvent, contact: Contact, record: Record) -> Item:
+        key = record.place, record.offset
+        self._open[key] = self._open.get(key, 0) + 1
+        self.told.add(told(event, contact.contact))
+        return Item(event, contact, *key)
 
     def _unreachable(self, event: AlarmEvent, now: int) -> None:
         error = "nobody is on duty and NOTIFY_DEFAULTS names nobody for this ward"
-        logger.error("alarm %s reaches nobody: %s", short(event.id), error)
+        logger.error("alarm %s reaches nobody: %s", number(event.id), error)
         self._note(event, NOBODY, now, error=error)
 
     def _note(self, event: AlarmEvent, contact: str, now: int, error: str | None = None) -> None:
-        if _told(event, contact) not in self.told:
-            self.told.add(_told(event, contact))
-            self._write(_notification(event, contact, now, error=error))
+        if told(event, contact) not in self.told:
+            self.told.add(told(event, contact))
+            self._write(notification(event, contact, now, error=error))
 
     def _texts(self, message: Message, now: int) -> Texts:
         events = [item.event for item in message.items]
         admissions = [self.patients.get(event.patient or "") for event in events]
-        text = sms(events, self.terms.console)
-        body = email(events, admissions, self.terms.console, now)
+        urls = [self.terms.links.to(event.id, message.contact.contact, now) for event in events]
+        text = sms(events, urls[0])
+        body = email(events, admissions, urls, now)
         lead = events[0]
         outbox = {
             "contact": message.contact.contact,
@@ -221,22 +246,30 @@ class Notifier:
         merged = tuple(item.event.id for item in delivered.message.items[1:])
         contact: Contact = delivered.message.contact
         for i, item in enumerate(delivered.message.items):
-            self._write(
-                _notification(
-                    item.event, contact.contact, delivered.accepted, delivered=delivered, merged=() if i else merged
-                )
-            )
-        if delivered.sent is None:
+            also = () if i else merged
+            made = notification(item.event, contact.contact, delivered.accepted, delivered=delivered, merged=also)
+            self._write(made)
+            if delivered.sent is not None:
+                self.arrived(made)
+        if delivered.sent is not None:
+            reached = self.own.reached(contact.contact, now)
+            if reached is not None:
+                self._tell(reached)
+                self._live(now)
+        else:
             logger.error("contact %s could not be told: %s", contact.contact, delivered.error)
             lead = delivered.message.items[0].event
-            if lead.condition != NOT_NOTIFIED:
+            if lead.condition != NOT_NOTIFIED and contact.contact != CANARY:
                 self._raise(not_notified(lead, contact.contact, delivered.error or "", now))
 
     def _raise(self, event: AlarmEvent) -> None:
-        if event.id not in self._raised:
-            self._raised.add(event.id)
-            place = (topics.ALARMS, self.terms.layout.of(event))
-            self.writer.write(place, event.subject.encode(), encode(event))
+        if self.own.begin(event) is not None:
+            self._tell(event)
+            self._live(event.log_t)
+
+    def _tell(self, event: AlarmEvent) -> None:
+        place = (topics.ALARMS, self.terms.layout.of(event))
+        self.writer.write(place, event.subject.encode(), encode(event))
 
     def _write(self, notification: Notification) -> None:
         place = (topics.NOTIFICATIONS, self.terms.layout.partition(notification.patient))
@@ -257,41 +290,3 @@ class Notifier:
         if positions != self._committed:
             self.reader.commit({p: o for p, o in positions.items() if o != self._committed.get(p)})
             self._committed = positions
-
-
-def _told(event: AlarmEvent, contact: str) -> Told:
-    return Told(event.id, event.n, contact, event.handover)
-
-
-def _notification(
-    event: AlarmEvent,
-    contact: str,
-    accepted: int,
-    *,
-    delivered: Delivered | None = None,
-    merged: tuple[str, ...] = (),
-    error: str | None = None,
-) -> Notification:
-    sent = delivered.sent if delivered else None
-    return Notification(
-        alarm=event.id,
-        n=event.n,
-        patient=event.patient or event.subject,
-        contact=contact,
-        handover=event.handover,
-        channels=sent.channels if sent else (),
-        sns=sent.id if sent else None,
-        t=event.t,
-        accepted=accepted,
-        sms=delivered.texts.sms if delivered else "",
-        merged=merged,
-        error=delivered.error if delivered else error,
-    )
-
-
-def _event(record: Record) -> AlarmEvent | None:
-    try:
-        return decode(record.value) if record.value else None
-    except msgspec.DecodeError as error:
-        logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
-        return None

@@ -13,7 +13,6 @@ NOT_NOTIFIED: Final = "not-notified"
 ROTA_EMPTY: Final = "rota-empty"
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; failing to tell of them raises no further one."""
-HOUR_MS: Final = 3_600_000
 FOREVER: Final = 2**53
 
 
@@ -73,6 +72,16 @@ class Rotas:
         if known is None or known.version <= duty.version:
             self._wards[duty.ward] = duty
 
+    def anybody(self, ward: str, now: int) -> bool:
+        """Whether somebody is on duty on a ward at `now`, UTC epoch ms."""
+        duty = self._wards.get(ward)
+        return duty is not None and any(c.start <= now < c.end for c in duty.contacts)
+
+    def on_duty(self, contact: str, now: int) -> bool:
+        """Whether a contact is on duty anywhere, or is told where nobody is."""
+        present = (c for duty in self._wards.values() for c in duty.contacts if c.start <= now < c.end)
+        return any(c.contact == contact for c in (*present, *self.defaults.values()))
+
     def resolve(self, event: AlarmEvent, now: int) -> Resolution:
         """Returns who is told of an event at `now`, UTC epoch ms."""
         ward = event.ward or self.technical_ward
@@ -103,10 +112,9 @@ def channels(contact: Contact, priority: Priority) -> tuple[Channel, ...]:
 
 
 def rota_empty(event: AlarmEvent, ward: str, now: int) -> AlarmEvent:
-    """Returns the technical alarm of a ward on which nobody is on duty: one an hour and ward, however much happens."""
-    start = now - now % HOUR_MS
+    """Returns the technical alarm of a ward on which nobody is on duty, begun with the first alarm that met nobody."""
     text = f"Nobody is on duty on ward {ward}; the default contact is told instead. Load a rota."
-    return _technical(ward, ROTA_EMPTY, (start, now), text, event)
+    return _technical(ward, ROTA_EMPTY, (event.log_t, now), text, event)
 
 
 def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> AlarmEvent:

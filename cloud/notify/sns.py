@@ -1,6 +1,7 @@
 """The port to people, and its adapter: one SNS topic per contact, SMS and e-mail subscribed, one publish for both."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from vitals.contacts import Channel, Contact
+from vitals.contacts import CANARY, Channel, Contact
 
+logger = logging.getLogger(__name__)
 TIMEOUT_S: Final = 5
 
 
@@ -89,6 +91,7 @@ class SnsSender:
         self._sqs = boto3.client("sqs", endpoint_url=endpoint, config=config) if outbox_url else None
         self._outbox_url, self._outbox_arn = outbox_url, ""
         self._topics: dict[str, tuple[str, Contact]] = {}
+        self._refused: dict[str, dict[str, str]] = {}
         self._locks: dict[str, threading.Lock] = {}
 
     def prepare(self, contact: Contact) -> None:
@@ -98,8 +101,12 @@ class SnsSender:
     def send(self, contact: Contact, texts: Texts) -> Sent:
         """See `Sender.send`."""
         topic = self._topic(contact)
+        refused = self._refused.get(contact.contact, {})
+        by = tuple(channel for channel in texts.channels if channel.value not in refused)
+        if not by:
+            raise SendError("; ".join(refused.values()))
         message = {"default": texts.sms, "sms": texts.sms, "email": texts.email, "sqs": texts.outbox}
-        kinds = [channel.value for channel in texts.channels]
+        kinds = [channel.value for channel in by]
         attributes = {"channels": {"DataType": "String.Array", "StringValue": json.dumps(kinds)}}
         answer = _call(
             f"publish to {contact.contact}",
@@ -110,7 +117,7 @@ class SnsSender:
             MessageStructure="json",
             MessageAttributes=attributes,
         )
-        return Sent(answer["MessageId"], texts.channels)
+        return Sent(answer["MessageId"], by)
 
     def send_directly(self, contact: Contact, texts: Texts) -> Sent:
         """See `Sender.send_directly`: an SMS to the number itself, without a topic."""
@@ -127,12 +134,20 @@ class SnsSender:
                 return arn
             what = f"topic of {contact.contact}"
             arn = str(_call(what, self._sns.create_topic, Name=f"wardwatch-{contact.contact}")["TopicArn"])
-            self._subscribe(arn, contact)
-            self._topics[contact.contact] = arn, contact
+            self._refused[contact.contact] = self._subscribe(arn, contact)
+            if not self._refused[contact.contact]:
+                self._topics[contact.contact] = arn, contact
             return arn
 
-    def _subscribe(self, arn: str, contact: Contact) -> None:
-        """Subscribes a contact's addresses, and lets go of former ones: those may be somebody else's now."""
+    def _subscribe(self, arn: str, contact: Contact) -> dict[str, str]:
+        """Subscribes a contact's addresses, and lets go of former ones: those may be somebody else's now.
+
+        Returns:
+            Why, by channel that was refused: a number that SNS does not take leaves the e-mail, and is tried again with
+            the next message.
+        """
+        if contact.contact == CANARY:
+            return {}
         wanted: dict[tuple[str, str], dict[str, str]] = {}
         if contact.phone:
             wanted["sms", contact.phone] = _filter("sms")
@@ -147,9 +162,16 @@ class SnsSender:
             elif key[0] in {"sms", "email"} and subscription["SubscriptionArn"].startswith("arn:"):
                 former = subscription["SubscriptionArn"]
                 _call(f"unsubscribe {key}", self._sns.unsubscribe, SubscriptionArn=former)
+        refused: dict[str, str] = {}
         for (protocol, endpoint), attributes in wanted.items():
             what = f"subscribe {contact.contact} by {protocol}"
-            _call(what, self._sns.subscribe, TopicArn=arn, Protocol=protocol, Endpoint=endpoint, Attributes=attributes)
+            fields = {"TopicArn": arn, "Protocol": protocol, "Endpoint": endpoint, "Attributes": attributes}
+            try:
+                _call(what, self._sns.subscribe, **fields)
+            except SendError as error:
+                logger.warning("%s", error)
+                refused[protocol] = str(error)
+        return refused
 
     def _subscriptions(self, arn: str) -> list[dict[str, str]]:
         pages = self._sns.get_paginator("list_subscriptions_by_topic")

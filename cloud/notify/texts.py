@@ -1,82 +1,93 @@
 """What a person reads. An SMS is unencrypted: ward, priority, number and link, never a name, value or diagnosis."""
 
-import base64
-import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
+from cloud.links import Link, number, sign
 from vitals.alarms import AlarmEvent, Kind
 from vitals.patients import Admission
 from vitals.signs import INDEX, SIGNS
+from vitals.trend import PREFIX as TREND
 
 MAX_SMS_BYTES: Final = 140
+WARD_BYTES: Final = 12
+"""What is kept of an SMS for the ward's name."""
 MAX_SUBJECT: Final = 100
 DISCLAIMER: Final = "Wardwatch is secondary notification; the bedside monitor's own alarm comes first."
 
 
-def short(alarm: str) -> str:
-    """Returns an alarm's number for people: eight letters and digits that give away neither patient nor sign."""
-    return base64.b32encode(hashlib.blake2b(alarm.encode(), digest_size=5).digest()).decode()
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a message leads.
+
+    Attributes:
+        console: Base of links.
+        key: Signs a link that acknowledges; None: links lead to the alarm's page alone, where one signs in.
+        valid_ms: How long a signed link opens its alarm.
+    """
+
+    console: str
+    key: str | None = None
+    valid_ms: int = 12 * 3_600_000
+
+    def to(self, alarm: str, contact: str, now: int) -> str:
+        """Returns the address at which a contact finds an alarm, as of `now`, UTC epoch ms."""
+        token = number(alarm) if self.key is None else sign(self.key, Link(alarm, contact, now + self.valid_ms))
+        return f"{self.console.rstrip('/')}/a/{token}"
 
 
-def link(alarm: str, console: str) -> str:
-    """Returns the address at which a person who may see it finds the alarm."""
-    return f"{console.rstrip('/')}/a/{short(alarm)}"
-
-
-def sms(events: Sequence[AlarmEvent], console: str) -> str:
+def sms(events: Sequence[AlarmEvent], url: str) -> str:
     """Returns the text of an SMS, at most 140 bytes.
 
     Args:
         events: What it tells of, the most urgent first.
-        console: Base of the link; too long a one is left out, the number stays.
+        url: Its link; too long a one is left out, the number stays.
     """
     lead, *others = events
-    ward = (lead.ward or "EQUIPMENT").upper()
     kind = "technical alarm" if lead.kind is Kind.TECHNICAL else "alarm"
-    told = f" {lead.priority.label.upper()} {kind} {short(lead.id)}{_more(others)}"
-    if lead.handover:
-        told += f" handover {lead.handover}"
-    # The link goes before the ward does: the number finds the alarm without it.
-    tail = f" {link(lead.id, console)}"
-    if len((told + tail).encode()) >= MAX_SMS_BYTES // 2 + 40:
-        tail = ""
-    room = MAX_SMS_BYTES - len((told + tail).encode())
-    return ward.encode()[:room].decode(errors="ignore") + told + tail
+    head = f" {lead.priority.label.upper()} {kind} {number(lead.id)}"
+    handover = f" handover {lead.handover}" if lead.handover else ""
+    full, brief = (f"{head}{_more(others, where=where)}{handover}" for where in (True, False))
+    # What can be missed goes first: where the others are, then the link, as the number finds the alarm without it.
+    fits = (told for told in (f"{full} {url}", f"{brief} {url}") if len(told.encode()) <= MAX_SMS_BYTES - WARD_BYTES)
+    told = next(fits, full)
+    ward = (lead.ward or "EQUIPMENT").upper()
+    return ward.encode()[: MAX_SMS_BYTES - len(told.encode())].decode(errors="ignore") + told
 
 
-def _more(others: Sequence[AlarmEvent]) -> str:
+def _more(others: Sequence[AlarmEvent], *, where: bool) -> str:
     if not others:
         return ""
     wards = {(event.ward or "equipment").upper() for event in others}
-    where = f" in {wards.pop()[:12]}" if len(wards) == 1 else ""
-    return f" and {len(others)} more alarm{'s' if len(others) > 1 else ''}{where}"
+    place = f" in {wards.pop()[:12]}" if where and len(wards) == 1 else ""
+    return f" and {len(others)} more alarm{'s' if len(others) > 1 else ''}{place}"
 
 
 def subject(events: Sequence[AlarmEvent]) -> str:
     """Returns an e-mail's subject: subjects are shown on locked screens, so it says no more than an SMS."""
     lead = events[0]
-    text = f"{lead.priority.label.upper()} {lead.kind.value} alarm, {lead.ward or 'equipment'}, {short(lead.id)}"
+    text = f"{lead.priority.label.upper()} {lead.kind.value} alarm, {lead.ward or 'equipment'}, {number(lead.id)}"
     # SNS takes printable ASCII alone.
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:MAX_SUBJECT]
 
 
-def email(events: Sequence[AlarmEvent], admissions: Sequence[Admission | None], console: str, now: int) -> str:
+def email(events: Sequence[AlarmEvent], admissions: Sequence[Admission | None], links: Sequence[str], now: int) -> str:
     """Returns the body of an e-mail.
 
     Args:
         events: What it tells of, the most urgent first.
         admissions: Each event's patient, None when it concerns none or they are unknown.
-        console: Base of the links.
+        links: Each event's link.
         now: UTC epoch ms.
     """
-    parts = [_paragraph(e, a, console, now) for e, a in zip(events, admissions, strict=True)]
+    parts = [_paragraph(e, a, url, now) for e, a, url in zip(events, admissions, links, strict=True)]
     return "\n\n".join([*parts, DISCLAIMER]) + "\n"
 
 
-def _paragraph(event: AlarmEvent, admission: Admission | None, console: str, now: int) -> str:
-    lines = [f"{event.priority.label.upper()} {event.kind.value} alarm {short(event.id)}: {event.text}"]
+def _paragraph(event: AlarmEvent, admission: Admission | None, url: str, now: int) -> str:
+    lines = [f"{event.priority.label.upper()} {event.kind.value} alarm {number(event.id)}: {event.text}"]
     if admission is not None:
         lines += [
             f"Patient: {admission.name}, {age(admission.born, now)} ({admission.patient})",
@@ -94,7 +105,21 @@ def _paragraph(event: AlarmEvent, admission: Admission | None, console: str, now
     if admission is not None and event.condition in INDEX:
         lines.append(f"Limits: {_limits(event.condition, admission)}")
     since = datetime.fromtimestamp(event.start / 1000, UTC).isoformat(timespec="seconds")
-    return "\n".join([*lines, f"Since: {since}", f"Trend: {link(event.id, console)}"])
+    if event.recent:
+        lines.append(f"Trend: {_trend(event)}")
+    return "\n".join([*lines, f"Since: {since}", f"Acknowledge or see more: {url}"])
+
+
+def _trend(event: AlarmEvent) -> str:
+    """Returns the values before the alarm with their age, oldest first."""
+    field = event.condition.removeprefix(TREND)
+    decimals = SIGNS[INDEX[field]].decimals if field in INDEX else 1
+    return ", ".join(f"{value:.{decimals}f} ({_ago(event.t - t)})" for t, value in event.recent)
+
+
+def _ago(ms: int) -> str:
+    seconds = max(0, ms) // 1000
+    return f"{seconds // 60} min before" if seconds >= 60 else f"{seconds} s before"  # noqa: PLR2004 - seconds of a minute
 
 
 def _reading(event: AlarmEvent) -> str:

@@ -5,10 +5,12 @@ import logging
 import os
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Final
 
 from cloud.settings import Watch
+from cloud.watch import cluster
 from vitals.daemon import JsonLines
 
 logger = logging.getLogger("watch")
@@ -27,6 +29,7 @@ class Health:
         catching_up: Whether it still judges what came before its start.
         readings: Readings judged since its start.
         repeats: Records dropped because they had been judged before.
+        misplaced: Readings left out, as they name a patient whose they cannot be.
         emitted: Alarm events written since its start.
         rejects: Records that could not be read since its start.
         lines: Log lines since the last call.
@@ -38,6 +41,7 @@ class Health:
     catching_up: bool
     readings: int
     repeats: int
+    misplaced: int
     emitted: int
     rejects: int
     lines: tuple[str, ...]
@@ -69,21 +73,25 @@ class ShardActor:
 
     def __init__(self, settings: Watch, number: int) -> None:
         # Inside the actor's process: neither librdkafka nor boto3 survives being pickled.
-        from cloud.log.kafka import KafkaReader, KafkaWriter  # noqa: PLC0415 - see above
+        from cloud.log.fenced import FencedWriter  # noqa: PLC0415 - see above
+        from cloud.log.kafka import KafkaReader  # noqa: PLC0415 - see above
         from cloud.watch.loop import Loop  # noqa: PLC0415 - see above
         from cloud.watch.shard import Shard, share  # noqa: PLC0415 - see above
+        from cloud.watch.slice import Terms  # noqa: PLC0415 - see above
         from cloud.watch.snapshots import open_snapshots  # noqa: PLC0415 - see above
 
         self._lines = _Lines()
         logging.basicConfig(level=logging.INFO, handlers=[self._lines, logging.StreamHandler()], force=True)
-        self._number, self._every_s = number, settings.watch_snapshot_s
+        self._number, self._every_s, self._epoch = number, settings.watch_snapshot_s, uuid.uuid4().hex
         layout = settings.layout
-        self._shard = Shard(layout, share(layout, number, settings.watch_shards), equipment=number == 0)
-        client = f"watch-{number}"
+        terms = Terms(settings.watch_handover_s, settings.watch_advisories, settings.watch_past_points)
+        self._shard = Shard(layout, share(layout, number, settings.watch_shards), equipment=number == 0, terms=terms)
+        client = cluster.writer_name(number)
         self._loop = Loop(
             self._shard,
             KafkaReader(settings, client),
-            KafkaWriter(settings, client),
+            # Made last: from here on a former process of this shard, should one still run, writes nothing any more.
+            FencedWriter(settings, client),
             open_snapshots(settings.watch_snapshots),
         )
         self._lock, self._stop = threading.Lock(), threading.Event()
@@ -125,22 +133,54 @@ class ShardActor:
             catching_up=self._loop.catching_up,
             readings=sum(s.readings for s in slices),
             repeats=sum(s.repeats for s in slices),
+            misplaced=sum(s.misplaced for s in slices),
             emitted=self._loop.emitted,
             rejects=self._loop.rejects,
             lines=self._lines.take(),
         )
 
-    def active(self) -> list[bytes]:
-        """Returns the last event of every alarm that has not ended, as records of topic `alarms`."""
-        from vitals.alarms import encode  # noqa: PLC0415 - beside its use, as in __init__
+    def now(
+        self,
+        wards: tuple[str, ...] | None = None,
+        patients: tuple[str, ...] | None = None,
+        epoch: str = "",
+        since: int = 0,
+    ) -> bytes:
+        """Returns `cloud.watch.answers.ShardNow`: signs, NEWS2, trends and alarms of wards, of patients, or of all.
+
+        Args:
+            wards: Only these wards; None for all.
+            patients: Only these patients; None for all.
+            epoch: Of the last answer; when the shard has begun anew since, everything is answered.
+            since: Revision of the last answer: only what changed after it.
+        """
+        from cloud.watch import answers, sight  # noqa: PLC0415 - see __init__
 
         with self._lock:
-            return [encode(event) for event in self._shard.active()]
+            found = sight.now(
+                self._shard,
+                number=self._number,
+                epoch=self._epoch,
+                catching_up=self._loop.catching_up,
+                wards=wards,
+                patients=patients,
+                since=since if epoch == self._epoch else 0,
+            )
+        return answers.encode(found)
 
-    def signs(self, patient: str) -> dict[str, float] | None:
-        """Returns a patient's newest values by sign, and `t`; None when this shard does not know them."""
+    def past(self, patients: tuple[str, ...]) -> bytes:
+        """Returns `cloud.watch.answers.Past` of those patients that this shard knows: the last half hour."""
+        from cloud.watch import answers, sight  # noqa: PLC0415 - see __init__
+
         with self._lock:
-            return self._shard.signs(patient)
+            return answers.encode(sight.past(self._shard, patients))
+
+    def equipment(self) -> bytes:
+        """Returns the newest `vitals.status.Status` of each gateway and bridge, from shard 0."""
+        from cloud.watch import answers, sight  # noqa: PLC0415 - see __init__
+
+        with self._lock:
+            return answers.encode(sight.equipment(self._shard))
 
     def stop(self) -> bool:
         """Ends the work with a last snapshot; returns whether it ended in time."""

@@ -28,6 +28,16 @@ class Entry:
     record: Record
     value: Scored | Action | Status | Admission | AlarmEvent | None
 
+    @property
+    def t(self) -> int:
+        """Log time: of scored readings that of their source record, so that replay from anywhere has the same.
+
+        A scored record that cannot be read has none of its own: 0.
+        """
+        if self.record.topic != topics.SCORED:
+            return self.record.t
+        return (self.value.timestamp or self.record.t) if isinstance(self.value, Scored) else 0
+
 
 def decode(record: Record) -> tuple[Entry, str | None]:
     """Reads a record.
@@ -62,7 +72,7 @@ def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
     newest: dict[Place, int] = {}
     timed = []
     for entry in entries:
-        t = newest[entry.record.place] = max(entry.record.t, newest.get(entry.record.place, 0))
+        t = newest[entry.record.place] = max(entry.t, newest.get(entry.record.place, 0))
         timed.append((t, entry))
     # Sorting is stable, and each partition's times ascend, so its order stands.
     return sorted(timed, key=lambda pair: pair[0])

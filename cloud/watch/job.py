@@ -5,7 +5,6 @@ watchdog over all of them.
 """
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -16,55 +15,33 @@ from typing import Any, Final
 
 import prometheus_client
 
+from cloud.log.fenced import fence
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, read_to_end
 from cloud.settings import Watch
+from cloud.watch import cluster
 from cloud.watch.actor import Health, ShardActor
 from cloud.watch.snapshots import SnapshotError, open_snapshots
 from cloud.watch.stall import StallWatch
 from vitals import topics
-from vitals.alarms import decode, encode
+from vitals.alarms import AlarmEvent, decode, encode
 from vitals.daemon import notify, now_ms, serve_metrics, stop_on_signals
 from vitals.daemon import run as run_daemon
 from vitals.engine.tree import PIPELINE
 
 logger = logging.getLogger("watch")
 LOOK_EVERY_S: Final = 1.0
+WRITE_S: Final = 5.0
 COUNTS: Final = {
     "readings": "readings judged since the shard's start",
     "repeats": "records dropped because they had been judged before",
+    "misplaced": "readings left out since the shard's start, as they name a patient whose they cannot be",
     "emitted": "alarm events written since the shard's start",
     "rejects": "records that could not be read since the shard's start",
 }
 _GAUGES: Final = {
     name: prometheus_client.Gauge(f"wardwatch_watch_{name}", text, ["shard"]) for name, text in COUNTS.items()
 }
-
-
-def start_ray(settings: Watch) -> ModuleType:
-    """Starts Ray on loopback, or joins the cluster at RAY_ADDRESS."""
-    # Read at Ray's import. No report of use leaves the ward, and no idle workers are kept in advance.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_enable_worker_prestart", "0")
-    if not settings.ray_address:
-        # Ray takes 127.0.0.1 for a mistake and listens everywhere, unless it may not form clusters at all.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray  # noqa: PLC0415 - its settings must stand in the environment before
-
-    if settings.ray_address:
-        ray.init(address=settings.ray_address, log_to_driver=False, configure_logging=False)
-        return ray
-    ray.init(
-        num_cpus=settings.watch_shards,
-        include_dashboard=False,
-        object_store_memory=settings.watch_object_store_mb << 20,
-        # What reaches Ray runs code in it: it must not be reached from elsewhere.
-        _node_ip_address="127.0.0.1",
-        # Shards hand their lines over by themselves, and Ray's own go where all logging goes.
-        log_to_driver=False,
-        configure_logging=False,
-    )
-    return ray
 
 
 @dataclass(slots=True)
@@ -84,7 +61,11 @@ class Shards:
     def start(self, number: int) -> None:
         """Starts a shard; Ray restarts its process as often as it dies."""
         remote = self.ray.remote(ShardActor).options(
-            name=f"shard-{number}", num_cpus=1, max_restarts=-1, max_concurrency=4, scheduling_strategy="SPREAD"
+            name=cluster.shard_name(number),
+            num_cpus=1,
+            max_restarts=-1,
+            max_concurrency=4,
+            scheduling_strategy="SPREAD",
         )
         self._handles[number] = remote.remote(self.settings, number)
         self._asked.pop(number, None)
@@ -119,7 +100,7 @@ class Shards:
     def _replace(self, number: int) -> None:
         # Ray answers so for a call that died with a process it restarts, too. Only a dead actor's name is free again.
         try:
-            self._handles[number] = self.ray.get_actor(f"shard-{number}")
+            self._handles[number] = self.ray.get_actor(cluster.shard_name(number))
         except ValueError:
             self.start(number)
 
@@ -140,8 +121,19 @@ def _start(settings: Watch, _: threading.Event) -> int:
     except (LogError, SnapshotError) as error:
         logger.error("cannot start: %s", error)
         return 2
+    try:
+        for number in range(settings.watch_shards, settings.partitions):
+            # There may have been more shards before, and one of them may still run somewhere, cut off.
+            fence(settings, cluster.writer_name(number))
+    except LogError as error:
+        logger.error("cannot start: %s", error)
+        return 2
     begun = time.monotonic()
-    ray = start_ray(settings)
+    try:
+        ray = cluster.start(settings)
+    except ConnectionError as error:
+        logger.error("cannot start: %s", error)
+        return 2
     logger.info("Ray is up", extra={"data": {"seconds": round(time.monotonic() - begun, 1)}})
     # Ray has put its own handlers in the place of ours.
     stop = stop_on_signals()
@@ -159,6 +151,7 @@ def _start(settings: Watch, _: threading.Event) -> int:
 def _watch(settings: Watch, shards: Shards, stall: StallWatch, writer: KafkaWriter, stop: threading.Event) -> int:
     place = (topics.ALARMS, settings.layout.partition(PIPELINE))
     ready = False
+    unsent: list[AlarmEvent] = []
     while not stop.wait(LOOK_EVERY_S):
         health = shards.health(LOOK_EVERY_S)
         clocks: dict[int, int] = {}
@@ -171,8 +164,17 @@ def _watch(settings: Watch, shards: Shards, stall: StallWatch, writer: KafkaWrit
         event = stall.judge(clocks, settings.partitions, now_ms())
         if event is not None:
             logger.warning("%s: %s", event.phase.value, event.text)
-            writer.write(place, PIPELINE.encode(), encode(event))
-            writer.flush()
+            unsent.append(event)
+        if unsent:
+            try:
+                for waiting in unsent:
+                    writer.write(place, PIPELINE.encode(), encode(waiting))
+                writer.flush(WRITE_S)
+                unsent.clear()
+            except LogError as error:
+                # Kafka itself is what stands still: the word waits for it, and the shards go on waiting too.
+                logger.warning("the watchdog's word waits for Kafka: %s", error)
+                writer = KafkaWriter(settings, "watchdog")
         if not ready and len(health) == settings.watch_shards and not any(shard.catching_up for shard in health):
             ready = True
             # From here on it serves: who waits for it waits for this port.

@@ -134,6 +134,9 @@ class Loop:
         for refused in outcome.rejected:
             logger.warning("%s cannot be used: %s", refused.topic, refused.reason)
             self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
+        if outcome.events or outcome.rejected:
+            # Before anything is judged upon it: a writer that has been replaced must learn so here.
+            self.writer.flush()
         self.emitted += len(outcome.events)
         self.rejects += len(outcome.rejected)
 

@@ -1,5 +1,6 @@
 """One shard: the slices that one actor holds. Without Ray and without Kafka: records in, alarm events out."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ from cloud.log.layout import Layout
 from cloud.log.port import Place, Record
 from cloud.watch.beds import Beds
 from cloud.watch.entries import Entry, by_time, decode, rejected
-from cloud.watch.slice import EQUIPMENT, Slice
+from cloud.watch.slice import EQUIPMENT, Slice, Terms
 from vitals import topics
 from vitals.alarms import AlarmEvent
 from vitals.engine.tree import PIPELINE
@@ -40,17 +41,22 @@ class Shard:
         layout: Lanes and partitions of the deployment.
         partitions: Partitions to hold.
         equipment: Whether to hold the technical alarms as well.
+        terms: The deployment's choices.
     """
 
-    def __init__(self, layout: Layout, partitions: Sequence[int], *, equipment: bool) -> None:
+    def __init__(
+        self, layout: Layout, partitions: Sequence[int], *, equipment: bool, terms: Terms | None = None
+    ) -> None:
+        terms = terms or Terms()
         self.layout = layout
         self.beds = Beds()
-        self.slices = {f"p{p}": Slice(f"p{p}", _places(p), layout) for p in partitions}
+        revisions = itertools.count(1)
+        self.slices = {f"p{p}": Slice(f"p{p}", _places(p), layout, terms, revisions=revisions) for p in partitions}
         if equipment:
             places = layout.places(topics.ACTIONS) | layout.places(topics.PATIENTS)
             places |= {(topics.STATUS, 0), (topics.ALARMS, layout.partition(PIPELINE))}
             clock = (topics.SCORED, partitions[0])
-            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, clock_only=clock)
+            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, terms, clock_only=clock)
         self._held: list[Entry] = []
         self._live = False
 
@@ -100,10 +106,9 @@ class Shard:
         """Returns the last event of every alarm that has not ended."""
         return [event for slice_ in self.slices.values() for event in slice_.active()]
 
-    def signs(self, patient: str) -> dict[str, float] | None:
-        """Returns the newest value of each sign of a patient, and `t` of the newest reading; None when unknown."""
-        name = f"p{self.layout.partition(patient)}"
-        return self.slices[name].latest.of(patient) if name in self.slices else None
+    def of(self, patient: str) -> Slice | None:
+        """Returns the slice that judges a patient, None when it is another shard's."""
+        return self.slices.get(f"p{self.layout.partition(patient)}")
 
     def save(self, name: str, alarms: Mapping[int, int]) -> bytes:
         """Returns a snapshot of a slice; `alarms` are the offsets from which its events are read back."""
@@ -130,7 +135,7 @@ def _places(partition: int) -> frozenset[Place]:
 
 def _split(entries: list[Entry], slice_: Slice) -> tuple[list[Entry], list[Entry]]:
     """Parts entries into those whose time has come, by the readings among them, and those to keep."""
-    times = [entry.record.t for entry in entries if entry.record.topic == topics.SCORED]
+    times = [entry.t for entry in entries if entry.record.topic == topics.SCORED]
     newest = max(times, default=slice_.clock)
     timed = by_time(entries)
     ready = [e for t, e in timed if e.record.topic == topics.SCORED or t <= newest]

@@ -6,7 +6,8 @@ clock of its own, the timestamps of its own partition, so a partition that is re
 timers ahead. State is a function of the slice's records alone; moving slices between actors changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,22 +18,36 @@ from cloud.log.port import Place, Record
 from cloud.watch.beds import Beds
 from cloud.watch.entries import Entry, by_time
 from cloud.watch.latest import Latest
-from vitals import engine, topics
+from vitals import engine, topics, trend
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Phase
-from vitals.engine.rules import CONDITIONS
-from vitals.engine.tree import BRIDGE_DOWN, DEVICE_SILENT, GATEWAY_DOWN, PIPELINE_STALLED
+from vitals.engine.rules import CONDITIONS, HANDOVER_MS
+from vitals.engine.tree import PIPELINE_STALLED, TREE
 from vitals.patients import Admission, roster
 from vitals.readings import Readings, concat, empty
 from vitals.records import Scored
 from vitals.status import Health, Status
 
 EQUIPMENT: Final = "equipment"
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN))
-"""What the equipment's slice tells, and no other. *Pipeline stalled* is told by the watchdog."""
-SPAN_MS: Final = 1000
-"""Readings of at most this much log time are judged at one stroke, so that timers act in their turn in replay too."""
+SPAN_MS: Final = 5000
+"""Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
+act in their turn all the same."""
 FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the deployment chooses.
+
+    Attributes:
+        handover_s: After how long an unacknowledged high alarm passes to the next contact, s.
+        advisories: Whether a limit that is expected to be crossed is told of.
+        points: Points of the past that are kept per patient for those who look.
+    """
+
+    handover_s: float = HANDOVER_MS / 1000
+    advisories: bool = False
+    points: int = 60
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +62,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
         clock: Log time, UTC epoch ms.
         uneasy: Gateways with a silent device of this slice.
         engine: `engine.snapshot`.
+        trends: `trend.snapshot`; empty in a snapshot of before there were any.
     """
 
     format: int
@@ -57,6 +73,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     clock: int
     uneasy: tuple[str, ...]
     engine: bytes
+    trends: bytes = b""
 
 
 @dataclass(slots=True)
@@ -67,29 +84,41 @@ class Slice:
         name: `p3`, or `equipment`.
         places: Topic partitions it lives on.
         layout: Tells which patients are this slice's.
+        terms: The deployment's choices.
         clock_only: Partition of `vitals.scored` of which the equipment takes the time alone; None for a partition.
+        revisions: Numbers what changes for those who look; slices of one shard share it.
         positions: Next offset wanted, per place.
         marks: Highest source offset applied, per source partition.
         clock: Log time, UTC epoch ms; 0 before the first record.
         uneasy: Gateways with a silent device of this slice.
         state: The engine's state.
+        trends: Where each sign is heading.
         latest: Newest values of each patient, for people who look; no part of a snapshot.
         readings: Readings applied since the start.
         repeats: Records dropped because they had been applied before.
+        misplaced: Readings left out since the start, as they name a patient whose they cannot be.
     """
 
     name: str
     places: frozenset[Place]
     layout: Layout
+    terms: Terms = field(default_factory=Terms)
     clock_only: Place | None = None
+    revisions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     positions: dict[Place, int] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
     clock: int = 0
     uneasy: set[str] = field(default_factory=set)
-    state: engine.State = field(default_factory=engine.empty)
-    latest: Latest = field(default_factory=Latest)
+    state: engine.State = field(init=False)
+    trends: trend.Trends = field(default_factory=trend.empty)
+    latest: Latest = field(init=False)
     readings: int = 0
     repeats: int = 0
+    misplaced: int = 0
+
+    def __post_init__(self) -> None:
+        self.state = engine.empty(self.terms.handover_s)
+        self.latest = Latest(self.terms.points, self.revisions)
 
     def wants(self, record: Record) -> bool:
         """Whether the record belongs here and has not been applied."""
@@ -107,9 +136,9 @@ class Slice:
             if batch and (not scored or t - begun >= SPAN_MS):
                 events += self._advance(batch)
                 batch = []
-            self.clock = max(self.clock, t)
             self.positions[entry.record.place] = entry.record.offset + 1
             if scored:
+                self.clock = max(self.clock, t)
                 begun = begun if batch else t
                 batch.append(self._fresh(entry, beds))
             else:
@@ -122,7 +151,23 @@ class Slice:
         readings = concat([part for part in batch if len(part)])
         self.readings += len(readings)
         self.state, events = engine.advance(self.state, readings, self.clock)
-        return self._own(events)
+        if self.clock_only is not None:
+            return self._own(events)
+        # Before the readings are among the past, it is what went before an alarm's value.
+        told = [self._with_recent(event) for event in self._own(events)]
+        if len(readings):
+            self.latest.update(readings, engine.rows(self.state, readings))
+            self.trends, advised = trend.advance(self.trends, readings, self.clock, advisories=self.terms.advisories)
+            told += map(self._with_recent, advised)
+        return told
+
+    def _with_recent(self, event: AlarmEvent) -> AlarmEvent:
+        """Adds the sign's last values to what people are told of."""
+        row = self.state.index.get(event.patient or "")
+        if event.phase not in {Phase.START, Phase.ESCALATE} or row is None:
+            return event
+        recent = self.latest.recent(row, event.condition.removeprefix(trend.PREFIX))
+        return msgspec.structs.replace(event, recent=recent)
 
     def _own(self, events: Iterable[AlarmEvent]) -> list[AlarmEvent]:
         if self.clock_only is not None:
@@ -131,12 +176,15 @@ class Slice:
 
     def active(self) -> list[AlarmEvent]:
         """Returns the last event of each of its alarms that has not ended."""
-        return self._own(engine.active(self.state))
+        return [*self._own(engine.active(self.state)), *trend.active(self.trends)]
 
     def resume(self, events: Iterable[AlarmEvent]) -> None:
         """Takes in what it told after its snapshot."""
         own = [e for e in self._own(events) if self.clock_only is not None or f"p{self.layout.of(e)}" == self.name]
+        own = [msgspec.structs.replace(e, recent=()) if e.recent else e for e in own]
         self.state = engine.resume(self.state, (e for e in own if e.condition in CONDITIONS or e.condition in TREE))
+        if self.clock_only is None:
+            trend.resume(self.trends, own)
 
     def _fresh(self, entry: Entry, beds: Beds) -> Readings:
         scored = entry.value
@@ -148,22 +196,29 @@ class Slice:
         self.marks[scored.partition] = scored.offset
         wrong = beds.misplaced(scored.readings)
         # What is nobody's is archived all the same: the archive reads the topic for itself.
-        readings = scored.readings.take(~wrong) if wrong.any() else scored.readings
-        self.latest.update(readings)
-        return readings
+        if not wrong.any():
+            return scored.readings
+        self.misplaced += int(wrong.sum())
+        return scored.readings.take(~wrong)
 
     def _control(self, value: object) -> list[AlarmEvent]:
         events: Iterable[AlarmEvent] = ()
         if isinstance(value, Action) and not (self.clock_only is not None and value.act is Act.CHART):
             self.state, events = engine.act(self.state, value, self.clock)
+            events = (*events, *trend.act(self.trends, value, self.clock))
         elif isinstance(value, Status) and self._concerned(value):
-            self.state, events = engine.report(self.state, value, self.clock)
+            own = self.clock_only is not None
+            self.state, events = engine.report(self.state, value, self.clock, own=own)
         elif isinstance(value, AlarmEvent) and value.condition == PIPELINE_STALLED:
             # The watchdog's word, by the log as everything: while it holds, no part of the tree is told.
             since = None if value.phase is Phase.END else value.start
             self.state, events = engine.stalled(self.state, since, self.clock)
         elif isinstance(value, Admission) and value.discharged is not None:
+            row = self.state.index.get(value.patient)
             self.state, events = engine.discharge(self.state, value.patient, self.clock)
+            if row is not None:
+                self.latest.forget(row)
+            events = (*events, *trend.discharge(self.trends, value.patient, self.clock))
         elif isinstance(value, Admission):
             placements = roster(value.gateway, [value]).placements
             self.state, events = engine.place(self.state, placements, self.clock)
@@ -199,6 +254,7 @@ class Slice:
             clock=self.clock,
             uneasy=tuple(sorted(self.uneasy)),
             engine=engine.snapshot(self.state),
+            trends=trend.snapshot(self.trends),
         )
         return msgspec.msgpack.encode(saved)
 
@@ -219,6 +275,9 @@ class Slice:
         if saved.format != FORMAT or saved.layout != layout:
             raise ValueError(f"snapshot is of format {saved.format} and layout {saved.layout}, not {FORMAT}, {layout}")
         self.state = engine.restore(saved.engine)
+        self.state.handover_ms = round(self.terms.handover_s * 1000)
+        if saved.trends:
+            self.trends = trend.restore(saved.trends)
         self.positions = {(topic, partition): offset for topic, partition, offset in saved.positions}
         self.marks, self.clock, self.uneasy = dict(saved.marks), saved.clock, set(saved.uneasy)
         return dict(saved.alarms)

@@ -1,10 +1,12 @@
 """Invented alarms, admissions, contacts and scored records for the tests of the cloud jobs."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+import psycopg
 import pytest
 from numpy.typing import NDArray
 
@@ -140,3 +142,24 @@ def reading() -> Callable[..., Readings]:
 @pytest.fixture
 def scored() -> Callable[..., bytes]:
     return scored_value
+
+
+@pytest.fixture
+def url(postgres: str) -> Iterator[str]:
+    """A database of this test's own."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload] # psycopg wants a literal; the name is hex
+        yield f"{postgres.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload] # see above
+
+
+@pytest.fixture
+def ask(url: str) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Asks that database."""
+
+    def asked(query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(url) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[call-overload] # psycopg wants a literal
+
+    return asked

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
+from cloud.links import verify
 from cloud.log.layout import Layout
 from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.notify.delivery import Delivery
@@ -15,13 +16,15 @@ from cloud.notify.loop import Notifier, Terms
 from cloud.notify.plan import Rotas
 from cloud.notify.queue import Queue
 from cloud.notify.sns import SendError, Sent, Texts
+from cloud.notify.texts import Links
 from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, decode, encode
+from vitals.alarms import AlarmEvent, Phase, State, decode, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
 from vitals.patients import Admission
 from vitals.status import Status
 
 T0 = 1_763_812_800_000
+KEY = "an invented key of 32 characters"
 MakeEvent = Callable[..., AlarmEvent]
 
 
@@ -63,6 +66,7 @@ class Station:
     phones: Phones = field(default_factory=Phones)
     now: int = T0
     defaults: dict[str, Contact] = field(default_factory=dict)
+    arrived: list[Notification] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.log = MemoryLog(lambda: self.now)
@@ -70,13 +74,14 @@ class Station:
 
     def start(self) -> Notifier:
         notifier = Notifier(
-            terms=Terms(self.layout, "https://w.example.org", 300_000, 5_000),
+            terms=Terms(self.layout, Links("https://w.example.org", KEY), 300_000, 5_000),
             reader=self.reader,
             writer=MemoryWriter(self.log),
             rotas=Rotas(self.defaults, "technical"),
             queue=Queue(5, 6000, 60_000),
             delivery=Delivery(self.phones, self.pool, 3, lambda: self.now),
             clock=lambda: self.now,
+            arrived=self.arrived.append,
         )
         notifier.start()
         return notifier
@@ -228,17 +233,97 @@ def test_an_alarm_that_reaches_nobody_at_all_is_on_record(station: Station, even
     assert all("NOTIFY_DEFAULTS" in (n.error or "") for n in lost)
 
 
-def test_a_canary_pages_nobody_and_is_on_record(
+def test_a_canary_goes_as_far_as_sns_pages_nobody_and_is_on_record(
     station: Station, event: MakeEvent, contact: Callable[..., Contact], admission: Callable[..., Admission]
 ) -> None:
     station.duty(contact("nurse"))
-    canary = msgspec.json.encode(admission("canary-1", canary=True))
-    station.log.append((topics.PATIENTS, station.layout.partition("canary-1")), b"canary-1", canary)
+    canary = msgspec.json.encode(admission("canary-gw", canary=True))
+    station.log.append((topics.PATIENTS, station.layout.partition("canary-gw")), b"canary-gw", canary)
     notifier = station.start()
-    station.alarm(event("canary-1"))
+    station.alarm(event("canary-gw", "temp"))
+    station.alarm(event("canary-gw", "device-silent", subject="canary-gw"))
     station.settle(notifier)
-    assert station.phones.got == []
-    assert [n.contact for n in station.notifications()] == ["canary"]
+    assert [name for name, _ in station.phones.got] == ["canary"]
+    assert [(n.contact, n.sns) for n in station.notifications()] == [("canary", "sns-1")]
+    assert [n.patient for n in station.arrived] == ["canary-gw"]
+
+
+def test_a_canary_that_sns_refuses_raises_no_alarm(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact], admission: Callable[..., Admission]
+) -> None:
+    station.duty(contact("nurse"))
+    station.phones.refuse = station.phones.refuse_directly = {"canary"}
+    canary = msgspec.json.encode(admission("canary-gw", canary=True))
+    station.log.append((topics.PATIENTS, station.layout.partition("canary-gw")), b"canary-gw", canary)
+    notifier = station.start()
+    station.alarm(event("canary-gw", "temp"))
+    station.settle(notifier)
+    assert station.raised("not-notified") == []
+    assert [n.sns for n in station.notifications()] == [None]
+    assert station.arrived == []
+
+
+def test_an_empty_rota_is_over_when_somebody_is_on_duty_also_after_a_restart(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.defaults = {"*": contact("house-officer")}
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    again = station.start()
+    station.now += 10_000
+    again.step(0)
+    assert [e.phase for e in station.raised("rota-empty")] == [Phase.START]
+    station.duty(contact("nurse"))
+    again.step(0)
+    station.now += 10_000
+    station.settle(again)
+    first, last = station.raised("rota-empty")
+    assert (last.id, last.n, last.phase, last.state) == (first.id, 1, Phase.END, State.INACTIVE)
+
+
+def test_a_contact_who_is_reached_again_ends_the_alarm_that_they_were_not(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"))
+    station.phones.refuse = station.phones.refuse_directly = {"nurse"}
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    station.alarm(event("p-2"))
+    station.settle(notifier)
+    station.phones.refuse = station.phones.refuse_directly = set()
+    station.alarm(event("p-3"))
+    station.settle(notifier)
+    assert [(e.n, e.phase) for e in station.raised("not-notified")] == [(0, Phase.START), (1, Phase.END)]
+
+
+def test_a_contact_who_goes_off_duty_is_no_longer_missed(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse", end=T0 + 3_600_000), contact("doctor"))
+    station.phones.refuse = station.phones.refuse_directly = {"nurse"}
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    station.now = T0 + 3_600_000
+    station.settle(notifier)
+    notifier.step(0)
+    assert [e.phase for e in station.raised("not-notified")] == [Phase.START, Phase.END]
+
+
+def test_the_link_in_a_message_acknowledges_its_alarm_for_its_reader(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse"), contact("doctor"))
+    notifier = station.start()
+    alarm = event()
+    station.alarm(alarm)
+    station.settle(notifier)
+    for name, text in station.phones.got:
+        token = text.rsplit("/", 1)[1]
+        link = verify(KEY, token, alarms=[alarm.id], contacts=["nurse", "doctor"], now=station.now)
+        assert (link.alarm, link.contact) == (alarm.id, name)
 
 
 def test_an_old_alarm_that_has_ended_is_left_out_and_one_that_holds_is_told(
@@ -293,3 +378,16 @@ def test_bytes_that_are_no_alarm_stop_nobody(
     station.alarm(event())
     station.settle(notifier)
     assert len(station.phones.got) == 1
+
+
+def test_those_on_the_ward_where_a_moved_patient_is_now_are_told(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact], admission: Callable[..., Admission]
+) -> None:
+    station.duty(contact("icu-nurse"))
+    station.duty(contact("med-nurse"), ward="med")
+    moved = msgspec.json.encode(admission("p-1", bed="med-07", ward="med"))
+    station.log.append((topics.PATIENTS, station.layout.partition("p-1")), b"p-1", moved)
+    notifier = station.start()
+    station.alarm(event("p-1", phase=Phase.CONTINUE, n=1, handover=1))
+    station.settle(notifier)
+    assert [name for name, _ in station.phones.got] == ["med-nurse"]

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud.links import number
 from cloud.notify.plan import Rotas, channels, pages, parse_default, rota_empty
 from cloud.notify.queue import Item, Queue
-from cloud.notify.texts import MAX_SMS_BYTES, age, email, short, sms, subject
-from vitals.alarms import AlarmEvent, Phase, Priority
+from cloud.notify.texts import MAX_SMS_BYTES, Links, age, email, sms, subject
+from vitals.alarms import AlarmEvent, Kind, Phase, Priority
 from vitals.contacts import Channel, Contact, Duty
 from vitals.patients import Admission
 
@@ -17,6 +18,8 @@ MakeEvent = Callable[..., AlarmEvent]
 MakeContact = Callable[..., Contact]
 T0 = 1_763_812_800_000
 CONSOLE = "https://wardwatch.example.org"
+KEY = "an invented key of 32 characters"
+URL = Links(CONSOLE, KEY).to("p-1.spo2.1", "nurse", T0)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
@@ -31,9 +34,10 @@ def test_an_sms_fits_140_bytes_and_tells_no_name_no_value_and_no_diagnosis(
     event: MakeEvent, *, ward: str | None, value: float, count: int, handover: int, console: str
 ) -> None:
     lead = event("patient-4711", value=value, ward=ward, handover=handover, text=f"SpO2 {value} % of Ada Brandt")
-    text = sms([lead, *[event(f"p-{i}", ward=ward) for i in range(count - 1)]], console)
+    url = Links(console, KEY).to(lead.id, "nurse", T0)
+    text = sms([lead, *[event(f"p-{i}", ward=ward) for i in range(count - 1)]], url)
     assert len(text.encode()) <= MAX_SMS_BYTES
-    assert short(lead.id) in text
+    assert number(lead.id) in text
     assert "HIGH" in text
     told = text.removeprefix((ward or "").upper()[:10])
     for secret in ("4711", "Ada", "Brandt", "spo2", "SpO2", "%", lead.bed or ""):
@@ -42,17 +46,26 @@ def test_an_sms_fits_140_bytes_and_tells_no_name_no_value_and_no_diagnosis(
 
 def test_an_sms_carries_the_link_whenever_it_fits(event: MakeEvent) -> None:
     lead = event()
-    assert sms([lead], CONSOLE) == f"ICU HIGH alarm {short(lead.id)} {CONSOLE}/a/{short(lead.id)}"
+    assert sms([lead], URL) == f"ICU HIGH alarm {number(lead.id)} {URL}"
+    flood = [event(f"p-{i}", kind=Kind.TECHNICAL, handover=3, ward="stroke-unit-2") for i in range(20)]
+    text = sms(flood, URL)
+    assert text.startswith("STROKE-UNIT")
+    assert text.endswith(f"and 19 more alarms handover 3 {URL}")
+
+
+def test_without_a_key_a_link_leads_to_the_alarms_page_alone(event: MakeEvent) -> None:
+    assert Links(CONSOLE).to(event().id, "nurse", T0) == f"{CONSOLE}/a/{number(event().id)}"
 
 
 def test_a_merged_message_says_how_many_more_and_where(event: MakeEvent) -> None:
     events = [event(f"p-{i}") for i in range(5)]
-    assert "and 4 more alarms in ICU" in sms(events, CONSOLE)
-    assert "and 4 more alarms " in sms([*events[:4], event("p-9", ward="med")], CONSOLE)
+    assert "and 4 more alarms in ICU" in sms(events, URL)
+    assert "and 4 more alarms " in sms([*events[:4], event("p-9", ward="med")], URL)
 
 
 def test_an_email_has_what_is_needed_at_the_bedside(event: MakeEvent, admission: Callable[..., Admission]) -> None:
-    body = email([event()], [admission()], CONSOLE, T0)
+    recent = ((T0 - 120_000, 92.0), (T0 - 30_000, 88.0))
+    body = email([event(recent=recent)], [admission()], [URL], T0)
     for told in (
         "Ada Brandt, 67 years",
         "+44 1632 960123",
@@ -60,6 +73,8 @@ def test_an_email_has_what_is_needed_at_the_bedside(event: MakeEvent, admission:
         "Ward: icu, bed: icu-01",
         "oxygen saturation 78 % (limit 85)",
         "Limits: 90 to none %, extreme 85 and none",
+        "Trend: 92 (2 min before), 88 (30 s before)",
+        URL,
         "secondary notification",
     ):
         assert told in body

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from cloud.commands import topics as topics_job
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.settings import Kafka, Topics
+from infra.local.ports import Ports
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, decode
 from vitals.daemon import now_ms
@@ -29,12 +31,16 @@ pytestmark = pytest.mark.timeout(420)
 class Job:
     """`python -m cloud watch` as a process of its own, its lines in a file."""
 
-    def __init__(self, folder: Path, bootstrap: str) -> None:
+    def __init__(self, folder: Path, bootstrap: str, token: str, **more: str) -> None:
         self._log = folder / "watch.log"
+        self.port = Ports.ephemeral().ray
         settings = {
             "KAFKA_BOOTSTRAP": bootstrap,
             "WATCH_SNAPSHOTS": (folder / "snapshots").as_uri(),
             "WATCH_SNAPSHOT_S": "2",
+            "RAY_PORT": str(self.port),
+            "RAY_AUTH_TOKEN": token,
+            **more,
         }
         with self._log.open("wb") as log:
             argv = [sys.executable, "-m", "cloud", "watch"]
@@ -94,18 +100,48 @@ class Feed:
 
 
 @pytest.fixture
-def job(tmp_path: Path, kafka: str) -> Iterator[Job]:
+def feed(kafka: str, reading: Callable[..., Readings], scored: Callable[..., bytes]) -> Iterator[Feed]:
     topics_job.ensure(Topics(kafka_bootstrap=kafka))
-    running = Job(tmp_path, kafka)
+    made = Feed(kafka, reading, scored)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def token() -> str:
+    """What Ray's processes prove to each other."""
+    return secrets.token_urlsafe(32)
+
+
+@pytest.fixture
+def job(tmp_path: Path, kafka: str, token: str, feed: Feed) -> Iterator[Job]:
+    del feed  # its topics must be there
+    running = Job(tmp_path, kafka, token)
     yield running
     running.process.kill()
     running.process.wait(30)
 
 
+ASK = """
+import sys
+from cloud.watch import answers, cluster
+ray = cluster.join(sys.argv[1], sys.argv[2])
+for shard in (ray.get_actor(cluster.shard_name(n)) for n in (0, 1)):
+    for seen in answers.decode_now(ray.get(shard.now.remote(wards=("icu",)))).patients:
+        print(seen.patient, seen.signs["spo2"].value, seen.signs["spo2"].breach)
+"""
+
+
+def ask(port: int, token: str) -> dict[str, str]:
+    """Joins the job's Ray as the page does, and returns SpO2 and its breach by patient."""
+    argv = [sys.executable, "-c", ASK, f"127.0.0.1:{port}", token]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=READY_S)  # noqa: S603 - our own words
+    return {patient: seen for patient, _, seen in (line.partition(" ") for line in done.stdout.splitlines())}
+
+
 def test_killing_both_actors_misses_no_alarm_doubles_none_and_leaves_no_process(
-    job: Job, kafka: str, reading: Callable[..., Readings], scored: Callable[..., bytes]
+    job: Job, feed: Feed, token: str
 ) -> None:
-    feed = Feed(kafka, reading, scored)
     run = uuid.uuid4().hex[:6]
     before, during = ([f"{run}-{part}{i}" for i in range(8)] for part in "ab")
     feed.patients = dict.fromkeys(before + during, 97.0)
@@ -122,7 +158,8 @@ def test_killing_both_actors_misses_no_alarm_doubles_none_and_leaves_no_process(
     assert time.monotonic() - killed < BACK_S
     for _ in range(10):
         feed.send()
-    feed.close()
+    seen = ask(job.port, token)
+    assert {seen[patient] for patient in before + during} == {"78.0 1"}
     assert feed.started() == Counter(before + during)
     assert max(Counter((e.id, e.n) for e in feed.events).values()) == 1
 
@@ -137,3 +174,57 @@ def test_killing_both_actors_misses_no_alarm_doubles_none_and_leaves_no_process(
     assert job.process.wait(60) == 0
     _, alive = psutil.wait_procs(family, 20)
     assert not alive
+
+
+@pytest.fixture
+def nodes(token: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Two Ray nodes and the port of their head; a line of input kills the second."""
+    port, script = Ports.ephemeral().ray, Path(__file__).with_name("two_nodes.py")
+    # As `cluster.join` has it for a loopback address.
+    env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, str(script), str(port)],
+        env=os.environ | env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"127.0.0.1:{port}\n"
+    family = psutil.Process(process.pid).children(recursive=True)
+    yield process, port
+    process.kill()
+    process.communicate()
+    for member in family:
+        if member.is_running():
+            member.kill()
+    psutil.wait_procs(family, 20)
+
+
+def test_a_ray_node_that_dies_moves_its_shard_and_no_alarm_is_missed_or_doubled(
+    tmp_path: Path, kafka: str, token: str, nodes: tuple[subprocess.Popen[str], int], feed: Feed
+) -> None:
+    cluster, port = nodes
+    job = Job(tmp_path, kafka, token, RAY_ADDRESS=f"127.0.0.1:{port}")
+    run = uuid.uuid4().hex[:6]
+    before, during = ([f"{run}-{part}{i}" for i in range(8)] for part in "ab")
+    feed.patients = dict.fromkeys(before + during, 97.0)
+    try:
+        feed.until(lambda: bool(job.lines("watch is ready")), READY_S)
+        homes = {psutil.Process(pid).ppid() for pid in job.pids()}
+        assert len(homes) == 2
+        feed.patients |= dict.fromkeys(before, 78.0)
+        feed.until(lambda: set(before) <= set(feed.started()), BACK_S)
+        assert cluster.stdin is not None
+        cluster.stdin.write("kill\n")
+        cluster.stdin.flush()
+        feed.patients |= dict.fromkeys(during, 78.0)
+        feed.until(lambda: set(during) <= set(feed.started()), BACK_S)
+        for _ in range(10):
+            feed.send()
+    finally:
+        job.process.kill()
+        job.process.wait(30)
+    assert feed.started() == Counter(before + during)
+    assert max(Counter((e.id, e.n) for e in feed.events).values()) == 1

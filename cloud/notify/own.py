@@ -1,0 +1,71 @@
+"""The notifier's own technical alarms: each begins once, ends when its cause does, and outlives a restart.
+
+Their ids stand in the notifier's sign of life, in the compacted topic `status`, which is all that a restart reads.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from cloud.notify.plan import NOT_NOTIFIED, ROTA_EMPTY, Rotas
+from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State
+
+
+@dataclass(slots=True)
+class OwnAlarms:
+    """Those that have begun and not ended, by condition and subject."""
+
+    _open: dict[tuple[str, str], AlarmEvent] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Returns their ids, for the sign of life."""
+        return tuple(sorted(event.id for event in self._open.values()))
+
+    def restore(self, ids: Iterable[str]) -> None:
+        """Takes up those of an earlier run."""
+        for alarm in ids:
+            subject, condition, start = alarm.rsplit(".", 2)
+            self._open[condition, subject] = AlarmEvent(
+                id=alarm,
+                n=0,
+                subject=subject,
+                condition=condition,
+                kind=Kind.TECHNICAL,
+                priority=Priority.MEDIUM,
+                phase=Phase.START,
+                state=State.ACTIVE,
+                start=int(start),
+                t=int(start),
+                log_t=int(start),
+                text="",
+            )
+
+    def begin(self, event: AlarmEvent) -> AlarmEvent | None:
+        """Returns the event that is to be told, None when its alarm stands already."""
+        if (event.condition, event.subject) in self._open:
+            return None
+        self._open[event.condition, event.subject] = event
+        return event
+
+    def reached(self, contact: str, now: int) -> AlarmEvent | None:
+        """A message to the contact was accepted: returns the end of *not notified*, if that stands."""
+        return self._end((NOT_NOTIFIED, contact), now, f"Contact {contact} is reached again.")
+
+    def review(self, rotas: Rotas, now: int) -> list[AlarmEvent]:
+        """Returns the ends of alarms whose cause is over at `now`, UTC epoch ms."""
+        ends: list[AlarmEvent | None] = []
+        for condition, subject in list(self._open):
+            if condition == ROTA_EMPTY and rotas.anybody(subject, now):
+                ends.append(self._end((condition, subject), now, f"Somebody is on duty on ward {subject} again."))
+            elif condition == NOT_NOTIFIED and not rotas.on_duty(subject, now):
+                ends.append(self._end((condition, subject), now, f"Contact {subject} is no longer on duty."))
+        return [event for event in ends if event is not None]
+
+    def _end(self, key: tuple[str, str], now: int, text: str) -> AlarmEvent | None:
+        event = self._open.pop(key, None)
+        if event is None:
+            return None
+        over = {"phase": Phase.END, "state": State.INACTIVE, "t": now, "log_t": now, "text": text}
+        return msgspec.structs.replace(event, n=event.n + 1, **over)

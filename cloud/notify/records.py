@@ -1,0 +1,74 @@
+"""The notifier's records, to and from the log. Pure."""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from cloud.log.port import Record
+from cloud.notify.delivery import Delivered
+from cloud.notify.plan import Told
+from vitals import topics
+from vitals.alarms import AlarmEvent, decode
+from vitals.contacts import Notification
+from vitals.status import Status
+
+logger = logging.getLogger(__name__)
+NOTIFIER: Final = "notifier"
+
+
+def own_ids(past: Iterable[Record]) -> tuple[str, ...]:
+    """Returns the ids of the notifier's own alarms that stood when it last gave a sign of life."""
+    mine = [r.value for r in past if r.topic == topics.STATUS and r.key == NOTIFIER.encode() and r.value]
+    return msgspec.json.decode(mine[-1], type=Status).alarms if mine else ()
+
+
+def told(event: AlarmEvent, contact: str) -> Told:
+    """Returns what makes telling a contact of an event one and the same."""
+    return Told(event.id, event.n, contact, event.handover)
+
+
+def notification(
+    event: AlarmEvent,
+    contact: str,
+    accepted: int,
+    *,
+    delivered: Delivered | None = None,
+    merged: tuple[str, ...] = (),
+    error: str | None = None,
+) -> Notification:
+    """Returns the record of what a contact was told, or why they were not.
+
+    Args:
+        event: The event told of.
+        contact: Contact id.
+        accepted: When SNS accepted, or when it was given up, UTC epoch ms.
+        delivered: The message, when there was one.
+        merged: Ids of further alarms in it.
+        error: Why there was none.
+    """
+    sent = delivered.sent if delivered else None
+    return Notification(
+        alarm=event.id,
+        n=event.n,
+        patient=event.patient or event.subject,
+        contact=contact,
+        handover=event.handover,
+        channels=sent.channels if sent else (),
+        sns=sent.id if sent else None,
+        t=event.t,
+        accepted=accepted,
+        sms=delivered.texts.sms if delivered else "",
+        merged=merged,
+        error=delivered.error if delivered else error,
+    )
+
+
+def alarm_event(record: Record) -> AlarmEvent | None:
+    """Reads an alarm; None for a tombstone, and for bytes that are none, which are logged and stop nobody."""
+    try:
+        return decode(record.value) if record.value else None
+    except msgspec.DecodeError as error:
+        logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+        return None

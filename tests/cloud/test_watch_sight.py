@@ -1,0 +1,180 @@
+"""What a shard answers to those who look, on an in-memory log."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cloud.log.layout import Layout
+from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.watch import answers, sight
+from cloud.watch.latest import Latest
+from cloud.watch.loop import Loop
+from cloud.watch.shard import Shard, share
+from cloud.watch.slice import Terms
+from cloud.watch.snapshots import FolderSnapshots
+from vitals import engine, topics
+from vitals.actions import Act, Action
+from vitals.alarms import Phase, decode
+from vitals.limits import Limit
+from vitals.patients import Admission
+from vitals.readings import Readings, concat
+from vitals.status import DeviceStatus, Health, Status
+
+T0 = 1_763_812_800_000
+Build = Callable[..., Readings]
+
+
+class Ward:
+    """One shard that reads everything, and what is fed to it."""
+
+    def __init__(self, layout: Layout, folder: Path, scored: Callable[..., bytes], terms: Terms) -> None:
+        self.layout, self.scored, self.now, self.offset = layout, scored, T0, 0
+        self.log = MemoryLog(lambda: self.now)
+        self.shard = Shard(layout, share(layout, 0, 1), equipment=True, terms=terms)
+        self.loop = Loop(self.shard, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(folder))
+        self.loop.start()
+        self.loop.step(0)
+
+    def read(self, patient: str, *readings: Readings) -> None:
+        self.offset += 1
+        partition = self.layout.partition(patient)
+        self.log.append((topics.SCORED, partition), b"", self.scored(partition, self.offset, *readings))
+        self.loop.step(0)
+
+    def write(self, topic: str, subject: str, value: msgspec.Struct) -> None:
+        partition = 0 if topic == topics.STATUS else self.layout.partition(subject)
+        self.log.append((topic, partition), subject.encode(), msgspec.json.encode(value))
+        self.loop.step(0)
+
+    def look(
+        self, *, wards: tuple[str, ...] | None = None, patients: tuple[str, ...] | None = None, since: int = 0
+    ) -> answers.ShardNow:
+        found = sight.now(
+            self.shard, number=0, epoch="e", catching_up=False, wards=wards, patients=patients, since=since
+        )
+        return answers.decode_now(answers.encode(found))
+
+
+@pytest.fixture
+def ward(layout: Layout, tmp_path: Path, scored: Callable[..., bytes]) -> Ward:
+    return Ward(layout, tmp_path, scored, Terms())
+
+
+def test_a_ward_is_answered_in_one_call_with_values_breaches_limits_and_news2_in_parts(
+    ward: Ward, reading: Build, admission: Callable[..., Admission]
+) -> None:
+    ward.write(topics.PATIENTS, "p-1", admission(overrides={"spo2": Limit(80, 88, None, None)}, oxygen=True))
+    ward.read("p-1", reading("p-1", T0, 84))
+    (patient,) = ward.look(wards=("icu",)).patients
+    spo2, hr = patient.signs["spo2"], patient.signs["hr"]
+    assert (patient.patient, patient.ward, patient.t, patient.oxygen) == ("p-1", "icu", T0, True)
+    # The reading itself was sent with the built-in limits: those are what it was judged by.
+    assert (spo2.value, spo2.t, spo2.breach, spo2.limits[:2]) == (84.0, T0, 1, (85.0, 90.0))
+    assert (hr.breach, hr.suspect) == (0, 0)
+    assert patient.news2 is not None
+    assert patient.news2.parts["oxygen"] == 2
+    assert patient.news2.parts["spo2"] == 3
+    assert sum(patient.news2.parts.values()) == patient.news2.total
+    assert patient.news2.incomplete
+    assert patient.news2.missing == ("consciousness",)
+    assert ward.look(wards=("med",)).patients == ()
+
+
+def test_what_is_charted_is_answered_as_it_was_charted(
+    ward: Ward, reading: Build, admission: Callable[..., Admission]
+) -> None:
+    ward.write(topics.PATIENTS, "p-1", admission())
+    ward.read("p-1", reading("p-1", T0))
+    charted = Action(id="c", act=Act.CHART, patient="p-1", t=T0, by="B. Holt", oxygen=True, consciousness="V")
+    ward.write(topics.ACTIONS, "p-1", charted)
+    (patient,) = ward.look(patients=("p-1",)).patients
+    assert (patient.oxygen, patient.consciousness) == (True, "V")
+    assert patient.news2 is not None
+    assert not patient.news2.incomplete
+
+
+def test_only_patients_that_changed_since_the_last_answer_come_again_and_alarms_always(
+    ward: Ward, reading: Build
+) -> None:
+    for patient in ("p-1", "p-2"):
+        ward.read(patient, reading(patient, T0, 78))
+    first = ward.look()
+    ward.read("p-2", reading("p-2", T0 + 1000, 78))
+    later = ward.look(since=first.revision)
+    assert sorted(p.patient for p in first.patients) == ["p-1", "p-2"]
+    assert [p.patient for p in later.patients] == ["p-2"]
+    assert {e.patient for e in later.alarms} == {"p-1", "p-2"}
+
+
+def test_a_sensor_that_is_off_leaves_the_old_value_with_its_reason(ward: Ward, reading: Build) -> None:
+    ward.read("p-1", reading("p-1", T0, 97))
+    off = reading("p-1", T0 + 1000)
+    off.values[0, 3] = float("nan")
+    off.suspect[0] = 3 << 12
+    ward.read("p-1", off)
+    spo2 = ward.look().patients[0].signs["spo2"]
+    assert (spo2.value, spo2.t, spo2.suspect) == (97.0, T0, 3)
+
+
+def test_the_past_is_half_an_hour_of_points_and_ends_with_the_patient(
+    ward: Ward, reading: Build, admission: Callable[..., Admission]
+) -> None:
+    for minute in range(45):
+        ward.now = T0 + 60_000 * minute
+        ward.read("p-1", reading("p-1", ward.now, 97 - minute / 10))
+    (past,) = sight.past(ward.shard, ("p-1",))
+    assert past.t[0] == T0 + 60_000 * 15
+    assert past.t[-1] == T0 + 60_000 * 44
+    assert past.values["spo2"][-1] == round(97 - 4.4)
+    assert past.values["temp"][0] == 36.8
+    ward.write(topics.PATIENTS, "p-1", admission(discharged=ward.now))
+    assert sight.past(ward.shard, ("p-1",)) == ()
+    assert ward.look().patients == ()
+
+
+def test_a_patient_who_takes_over_a_row_sees_nothing_of_the_former_one(
+    ward: Ward, reading: Build, admission: Callable[..., Admission]
+) -> None:
+    same = [f"p-{i}" for i in range(40) if ward.layout.partition(f"p-{i}") == 0]
+    former, later = same[:2]
+    ward.read(former, reading(former, T0, 84))
+    ward.write(topics.PATIENTS, former, admission(former, discharged=T0))
+    only = reading(later, T0 + 1000)
+    only.values[0, 1:] = float("nan")
+    ward.read(later, only)
+    assert [(p.patient, set(p.signs)) for p in ward.look().patients] == [(later, {"hr"})]
+    (past,) = sight.past(ward.shard, (later,))
+    assert set(past.values) == {"hr"}
+
+
+def test_the_equipment_is_answered_by_the_shard_that_holds_it(ward: Ward) -> None:
+    device = DeviceStatus(device="mon-1", health=Health.SILENT, t=T0, patient="p-1")
+    ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=Health.UP, t=T0, devices=(device,)))
+    (status,) = answers.decode_equipment(answers.encode(sight.equipment(ward.shard)))
+    assert (status.id, status.devices[0].health) == ("gw-icu", Health.SILENT)
+
+
+def test_an_alarm_tells_the_values_that_led_to_it(ward: Ward, reading: Build) -> None:
+    for step, spo2 in enumerate((97, 95, 93, 91, 78)):
+        ward.now = T0 + 30_000 * step
+        ward.read("p-1", reading("p-1", ward.now, spo2))
+    events = [decode(r.value or b"") for r in ward.log.records(topics.ALARMS)]
+    start = next(e for e in events if e.phase is Phase.START and e.condition == "spo2")
+    assert [value for _, value in start.recent] == [97, 95, 93, 91]
+
+
+def test_a_backlog_of_one_patient_leaves_the_newest_value_and_its_past(reading: Build) -> None:
+    latest, state = Latest(), engine.empty()
+    backlog = concat([reading("p-1", T0 + 1000 * s, 90 + s / 100) for s in range(600)])
+    state, _ = engine.advance(state, backlog, T0 + 600_000)
+    latest.update(backlog, engine.rows(state, backlog))
+    assert latest.recent(0, "spo2")[-1] == (T0 + 599_000, 96.0)
+    assert len(latest.past(0, "p-1").t) == 20
+
+
+def test_memory_per_patient_is_what_the_docs_say() -> None:
+    latest = Latest()
+    arrays = [a for a in vars(latest).values() if hasattr(a, "nbytes")]
+    assert sum(a.nbytes for a in arrays) / len(latest.seen) == 1356
