@@ -9,16 +9,24 @@ from typing import Final
 DAEMONS: Final = {
     "score": ("cloud.score.job", "Spark: readings against limits and NEWS2, vitals -> vitals.scored"),
     "archive": ("cloud.archive.job", "Spark: topics -> Parquet and manifests in the lake"),
+    "compact": ("cloud.compact", "few large objects in the lake instead of many small ones"),
     "load": ("cloud.load", "manifests -> warehouse"),
     "watch": ("cloud.watch.job", "Ray: vitals.scored -> each patient's state -> alarms"),
     "notify": ("cloud.notify.job", "alarms -> the people on duty, by SNS"),
+    "console": ("cloud.console.job", "the ward page"),
 }
 COMMANDS: Final = {
     "topics": ("cloud.commands.topics", "creates the Kafka topics, or brings their settings up to date"),
     "admit": ("cloud.commands.admit", "ROSTER.csv -> patients"),
     "discharge": ("cloud.commands.discharge", "PATIENT leaves"),
+    "canary": ("cloud.commands.canary", "admits gateways' canaries, which prove each minute that the path works"),
     "duty": ("cloud.commands.duty", "ROTA.csv -> contacts"),
     "act": ("cloud.commands.act", "acknowledge, audio-pause or chart"),
+    "erase": ("cloud.erase.job", "a patient leaves lake, warehouse, snapshots and topics"),
+    "retain": ("cloud.erase.retain", "what is too old leaves lake and warehouse"),
+    "replay": ("cloud.replay.job", "archived readings through the engine under other limits"),
+    "classes": ("cloud.score.classes", "an archive of classes, with which Spark starts sooner"),
+    "dashboards": ("cloud.dashboards.job", "the dashboards Patient, Ward and Fleet in a Metabase"),
     "tail": ("cloud.commands.tail", "prints a topic, one reading or event a line"),
     "samples": ("cloud.commands.samples", "writes a roster and a rota of invented people"),
 }

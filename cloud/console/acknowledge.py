@@ -1,0 +1,101 @@
+"""`/a/{token}`: the page behind the link in a message. GET only asks, as mail scanners follow links; POST acts.
+
+Whoever has the link needs no sign-in, so the page names no patient: ward, bed-free text and the alarm's number alone.
+"""
+
+from html import escape
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse
+
+from cloud import links
+from cloud.console import guard
+from cloud.console.alarms import find
+from cloud.console.desk import LogDownError, action
+from cloud.console.limiter import Rate
+from cloud.console.pages import form, page, problem
+from cloud.console.parts import Parts
+from vitals.actions import Act
+from vitals.alarms import AlarmEvent, Inactivation
+
+router: Final = APIRouter(include_in_schema=False)
+TRIES: Final = Rate(20, 3.0)
+
+
+@router.get("/a/{token}")
+def ask(request: Request, token: str) -> HTMLResponse:
+    """Asks whether to acknowledge."""
+    guard.throttle(request, TRIES, "link", guard.address(request))
+    own = guard.parts(request)
+    try:
+        link = _verified(own, token)
+    except links.LinkError as error:
+        return _refused(request, error)
+    event = find(own, link.alarm)
+    guard.note(request, link.contact, "open-link", ward=event.ward if event else None, alarm=link.alarm)
+    if event is None:
+        return page(
+            "Alarm is over", f"<p>Alarm {escape(links.number(link.alarm))} is over. There is nothing to do.</p>"
+        )
+    return _question(event)
+
+
+@router.post("/a/{token}")
+def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> HTMLResponse:
+    """Acknowledges."""
+    del fields
+    guard.throttle(request, TRIES, "link", guard.address(request))
+    own = guard.parts(request)
+    try:
+        link = _verified(own, token)
+    except links.LinkError as error:
+        return _refused(request, error)
+    number = escape(links.number(link.alarm))
+    event = find(own, link.alarm)
+    if event is None:
+        return page("Alarm is over", f"<p>Alarm {number} is over. There is nothing to do.</p>")
+    patient = event.patient or event.subject
+    guard.note(request, link.contact, "acknowledge", ward=event.ward, patient=event.patient, alarm=event.id, by="link")
+    try:
+        own.desk.act(action(Act.ACKNOWLEDGE, patient, link.contact, own.clock(), alarm=event.id))
+    except LogDownError:
+        return page("Not acknowledged", problem("It could not be saved. Try again, or go to the bed.") + _button(), 503)
+    return page(
+        "Acknowledged",
+        f"<p>You, <strong>{escape(link.contact)}</strong>, have acknowledged alarm {number}. Go to the bed.</p>",
+    )
+
+
+def _verified(own: Parts, token: str) -> links.Link:
+    if own.settings.link_key is None:
+        raise links.LinkError("Links are switched off here")
+    alarms = {e.id for e in own.hub.sight.alarms} | {e.id for e in list(own.people.events)}
+    contacts = {c.contact for duty in own.people.duties.values() for c in duty.contacts}
+    contacts |= {m.contact for m in list(own.people.notifications)}
+    return links.verify(own.settings.link_key, token, alarms=alarms, contacts=contacts, now=own.clock())
+
+
+def _refused(request: Request, error: links.LinkError) -> HTMLResponse:
+    guard.note(request, "unknown", "refused-link", why=str(error))
+    expired = isinstance(error, links.LinkExpiredError)
+    text = "This link is too old." if expired else "This link is not valid here."
+    return page(
+        "Link not valid", problem(f"{text} Find the alarm on the ward page, or go to the bed."), 410 if expired else 404
+    )
+
+
+def _question(event: AlarmEvent) -> HTMLResponse:
+    ward = escape((event.ward or "whole site").upper())
+    told = ""
+    if event.inactivation is Inactivation.ACKNOWLEDGED:
+        told = f'<p class="note">Already acknowledged by {escape(event.by or "somebody")}.</p>'
+    body = f"""<p class="alarm p{int(event.priority)}"><span class="mark" aria-hidden="true"></span>
+{escape(event.priority.label.upper())} priority, ward {ward}</p>
+<p>Alarm {escape(links.number(event.id))}</p>{told}
+{_button()}"""
+    return page("Acknowledge this alarm?", body)
+
+
+def _button() -> str:
+    return '<form method="post"><button class="primary">Acknowledge</button></form>'

@@ -1,0 +1,127 @@
+"""`python -m cloud console`: the ward page. Puts the parts together and serves them."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final
+
+import prometheus_client
+import uvicorn
+
+from cloud.console.accounts import Accounts, Spans
+from cloud.console.audit import Audit
+from cloud.console.desk import Desk
+from cloud.console.history import WarehouseHistory
+from cloud.console.hub import Hub
+from cloud.console.parts import Parts
+from cloud.console.people import Follower, People
+from cloud.console.ray_state import RayState
+from cloud.console.settings import Console
+from cloud.console.web import create_app
+from cloud.log.kafka import KafkaReader, KafkaWriter
+from vitals.daemon import notify, now_ms, serve_metrics
+from vitals.daemon import run as run_daemon
+
+logger = logging.getLogger("console")
+VIEWERS: Final = prometheus_client.Gauge("wardwatch_console_viewers", "ward screens that are open")
+LOOK_EVERY_S: Final = 0.2
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Runs the job until SIGTERM or SIGINT."""
+    return run_daemon("console", Console, _start, environ)
+
+
+def welcome(accounts: Accounts, settings: Console, now: int) -> str | None:
+    """Returns the one-time link of the first administrator; None when somebody can sign in."""
+    return f"{settings.console_url}/welcome/{accounts.ticket(None, now)}" if accounts.empty() else None
+
+
+def _start(settings: Console, stop: threading.Event) -> int:
+    try:
+        history = WarehouseHistory(settings.warehouse)
+        settings.console_data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (ValueError, OSError) as error:
+        logger.error("cannot start: %s", error)
+        return 2
+    spans = Spans(round(settings.console_session_h * 3_600_000), round(settings.console_idle_min * 60_000))
+    accounts = Accounts(settings.console_data / "accounts.sqlite", spans)
+    people = People()
+    follower = Follower(people, partial(KafkaReader, settings, "console"), settings.layout)
+    address = settings.ray_address or f"127.0.0.1:{settings.ray_port}"
+    hub = Hub(RayState(address, settings.ray_auth_token, settings.watch_shards), people, now_ms)
+    parts = Parts(
+        settings=settings,
+        clock=now_ms,
+        accounts=accounts,
+        audit=Audit(settings.console_data / "audit.sqlite"),
+        people=people,
+        desk=Desk(people, partial(KafkaWriter, settings, "console"), settings),
+        hub=hub,
+        history=history,
+    )
+    works = {"people": partial(follower.run, stop), "hub": partial(hub.run, stop, settings.console_poll_s)}
+    died = threading.Event()
+    threads = [
+        threading.Thread(target=_work, args=(work, stop, died), name=name, daemon=True) for name, work in works.items()
+    ]
+    for thread in threads:
+        thread.start()
+    link = welcome(accounts, settings, now_ms())
+    if link is not None:
+        # To the terminal, not to the log: logs are copied and kept, and this opens the house once.
+        sys.stdout.write(f"Nobody can sign in yet. The first administrator chooses a password here, once:\n  {link}\n")
+        sys.stdout.flush()
+    asyncio.run(serve(parts, stop))
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    return int(died.is_set())
+
+
+def _work(work: Callable[[], None], stop: threading.Event, died: threading.Event) -> None:
+    """Runs one of the page's threads; should it fail, all ends and is started again: half a page is worse than none."""
+    try:
+        work()
+    finally:
+        if not stop.is_set():
+            died.set()
+            stop.set()
+
+
+async def serve(parts: Parts, stop: threading.Event) -> None:
+    """Serves the page until told to stop."""
+    settings = parts.settings
+    config = uvicorn.Config(
+        create_app(parts), host=settings.console_bind, port=settings.port, log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=2, timeout_keep_alive=30,
+    )  # fmt: skip
+    server = _Server(config)
+    running = asyncio.create_task(server.serve())
+    ready = False
+    while not stop.is_set() and not running.done():
+        await asyncio.sleep(LOOK_EVERY_S)
+        VIEWERS.set(parts.hub.viewers())
+        if server.started and not ready:
+            ready = True
+            # From here on it serves: who waits for it waits for this port.
+            serve_metrics(settings.metrics_port)
+            logger.info("the page is at %s", settings.console_url)
+            notify("READY=1")
+        notify("WATCHDOG=1")
+    notify("STOPPING=1")
+    server.should_exit = True
+    await running
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `vitals.daemon`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield

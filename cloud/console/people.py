@@ -1,0 +1,148 @@
+"""Who is admitted, who is on duty, and what has lately been done and told: topics followed into memory.
+
+The warehouse has the same, a minute later. A page that shows an acknowledgement must not be a minute late.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from cloud.log.layout import Layout
+from cloud.log.port import LogError, Place, Reader, Record, read_to_end
+from vitals import topics
+from vitals.actions import Act, Action
+from vitals.alarms import AlarmEvent
+from vitals.contacts import Duty, Notification
+from vitals.patients import Admission
+
+logger = logging.getLogger("console")
+KEEP: Final = 20_000
+"""Events, messages and actions kept of each kind; what is older is in the warehouse."""
+BACK: Final = 1_000
+"""Records of each partition that are read back at the start."""
+RETRY_S: Final = 3.0
+
+
+@dataclass(slots=True)
+class People:
+    """What is known. Readers may look at any time; one thread alone takes in.
+
+    Attributes:
+        admissions: Newest admission by patient, discharged ones included.
+        duties: Rota by ward.
+        events: Latest alarm events.
+        notifications: Latest messages.
+        actions: Latest actions.
+        pauses: End of each alarm's audio pause, UTC epoch ms.
+    """
+
+    admissions: dict[str, Admission] = field(default_factory=dict)
+    duties: dict[str, Duty] = field(default_factory=dict)
+    events: deque[AlarmEvent] = field(default_factory=lambda: deque(maxlen=KEEP))
+    notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
+    actions: deque[Action] = field(default_factory=lambda: deque(maxlen=KEEP))
+    pauses: dict[str, int] = field(default_factory=dict)
+
+    def take(self, record: Record) -> str | None:
+        """Takes a record in; returns why it could not be read, None when it could."""
+        if record.value is None:
+            if record.topic == topics.PATIENTS:
+                self.admissions.pop(record.key.decode(errors="replace"), None)
+            return None
+        try:
+            if record.topic == topics.PATIENTS:
+                self.admit(msgspec.json.decode(record.value, type=Admission))
+            elif record.topic == topics.CONTACTS:
+                duty = msgspec.json.decode(record.value, type=Duty)
+                self.duties = {**self.duties, duty.ward: duty}
+            elif record.topic == topics.ALARMS:
+                self.events.append(msgspec.json.decode(record.value, type=AlarmEvent))
+            elif record.topic == topics.NOTIFICATIONS:
+                self.notifications.append(msgspec.json.decode(record.value, type=Notification))
+            elif record.topic == topics.ACTIONS:
+                self.did(msgspec.json.decode(record.value, type=Action))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def admit(self, admission: Admission) -> None:
+        """Takes in an admission, unless a newer version is known."""
+        known = self.admissions.get(admission.patient)
+        if known is None or known.version <= admission.version:
+            # Replaced, never changed in place: another thread may be walking through it.
+            self.admissions = {**self.admissions, admission.patient: admission}
+
+    def did(self, action: Action) -> None:
+        """Takes in an action."""
+        if any(action.id == known.id for known in list(self.actions)[-50:]):
+            return
+        self.actions.append(action)
+        if action.act is Act.AUDIO_PAUSE and action.alarm:
+            ended = {alarm: t for alarm, t in self.pauses.items() if t > action.t}
+            self.pauses = {**ended, action.alarm: action.t + action.pause_s * 1000}
+
+    def present(self) -> list[Admission]:
+        """Returns everybody who is in a bed, by ward and bed."""
+        here = [a for a in self.admissions.values() if a.discharged is None]
+        return sorted(here, key=lambda a: (a.ward, a.bed))
+
+    def wards(self) -> list[str]:
+        """Returns every ward that has patients or a rota."""
+        return sorted({a.ward for a in self.present()} | self.duties.keys())
+
+
+@dataclass(slots=True)
+class Follower:
+    """Keeps `People` up to date from the log, in a thread of its own.
+
+    Attributes:
+        people: What it fills.
+        connect: Makes a reader; called again after the log failed.
+        layout: How subjects lie on partitions.
+        ready: Set once everything that stood in the log at the start is in.
+        down: Why the log cannot be followed; None while it can.
+    """
+
+    people: People
+    connect: Callable[[], Reader]
+    layout: Layout
+    ready: threading.Event = field(default_factory=threading.Event)
+    down: str | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Follows until told to stop; a log that fails is tried again."""
+        while not stop.is_set():
+            try:
+                self._follow(self.connect(), stop)
+            except LogError as error:
+                self.down = str(error)
+                logger.warning("the log cannot be followed, trying again: %s", error)
+                stop.wait(RETRY_S)
+
+    def _follow(self, reader: Reader, stop: threading.Event) -> None:
+        try:
+            whole = [*self.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+            tails = [p for t in (topics.ALARMS, topics.NOTIFICATIONS, topics.ACTIONS) for p in self.layout.places(t)]
+            starts: dict[Place, int] = dict.fromkeys(whole, 0)
+            starts |= {place: max(0, end - BACK) for place, end in reader.ends(tails).items()}
+            found = read_to_end(reader, starts)
+            self._take(found)
+            self.down = None
+            self.ready.set()
+            read = {place: max((r.offset + 1 for r in found if r.place == place), default=0) for place in starts}
+            reader.assign({place: max(start, read[place]) for place, start in starts.items()})
+            while not stop.is_set():
+                self._take(reader.read(0.2))
+        finally:
+            reader.close()
+
+    def _take(self, records: Iterable[Record]) -> None:
+        for record in sorted(records, key=lambda r: r.t):
+            reason = self.people.take(record)
+            if reason is not None:
+                logger.warning("%s[%s]@%s is passed over: %s", record.topic, record.partition, record.offset, reason)

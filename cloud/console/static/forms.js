@@ -1,0 +1,116 @@
+// What a nurse changes: admission, bed, limits, charting.
+
+import { ask, el, field, toast } from "./dom.js";
+import { call } from "./net.js";
+import { label, unit } from "./words.js";
+
+const post = (path, body) => call(path, { method: "POST", body });
+const own = (patient) => `/api/patients/${encodeURIComponent(patient)}`;
+
+export function admit(context, ward) {
+  const profiles = Object.keys(context.profiles).map((name) => [name, name]);
+  ask({
+    title: `Admit to ward ${ward.name.toUpperCase()}`,
+    action: "Admit",
+    body: el("div", { class: "columns" },
+      field("Patient id", { name: "patient", required: true }), field("Name", { name: "name", required: true }),
+      field("Date of birth", { name: "born", type: "date", required: true }), field("Phone", { name: "phone", type: "tel", required: true }),
+      field("Address", { name: "address", required: true }), field("Bed", { name: "bed", required: true, value: `${ward.name}-` }),
+      field("Gateway", { name: "gateway", required: true, value: `gw-${ward.name}` }), field("Devices", { name: "devices", required: true, placeholder: "mon-…" }),
+      field("Seconds between readings", { name: "cadence_s", type: "number", min: "0.1", step: "any", value: "30", required: true }),
+      field("Limits", { name: "profile", options: profiles, value: "adult" }),
+      field("Supplemental oxygen", { name: "oxygen", options: [["no", "No"], ["yes", "Yes"]], value: "no" }),
+      field("SpO₂ scale of NEWS2", { name: "scale2", options: [["no", "Scale 1"], ["yes", "Scale 2 (hypercapnic failure)"]], value: "no" })),
+    send: async (form) => {
+      const body = Object.fromEntries(form);
+      await post("/api/patients", { ...body, ward: ward.name, cadence_s: Number(body.cadence_s), oxygen: body.oxygen === "yes", scale2: body.scale2 === "yes" });
+      toast(`Admitted ${body.name}`);
+    },
+  });
+}
+
+export function transfer(context, admission, done) {
+  ask({
+    title: `Transfer ${admission.name}`,
+    action: "Transfer",
+    body: el("div", { class: "columns" },
+      field("Ward", { name: "ward", options: context.me.wards.filter(({ role }) => role !== "viewer").map(({ ward }) => [ward, ward.toUpperCase()]), value: admission.ward }),
+      field("Bed", { name: "bed", required: true, value: admission.bed }), field("Gateway", { name: "gateway", required: true, value: admission.gateway }),
+      field("Devices", { name: "devices", required: true, value: admission.devices.join(" ") })),
+    send: async (form) => {
+      await post(`${own(admission.patient)}/transfer`, { ...Object.fromEntries(form), version: admission.version });
+      toast(`Transferred ${admission.name}`);
+      done();
+    },
+  });
+}
+
+export function discharge(admission, done) {
+  ask({
+    title: `Discharge ${admission.name} from bed ${admission.bed}?`,
+    action: "Discharge",
+    danger: true,
+    body: el("p", {}, "Monitoring ends, alarms of this patient end, bed and devices become free."),
+    send: async () => {
+      await post(`${own(admission.patient)}/discharge`, { version: admission.version });
+      toast(`Discharged ${admission.name}`);
+      done();
+    },
+  });
+}
+
+export function chart(admission, bed, done) {
+  ask({
+    title: `Chart for ${admission.name}`,
+    action: "Chart",
+    body: el("div", { class: "columns" },
+      field("Supplemental oxygen", { name: "oxygen", options: [["", "Leave as it is"], ["no", "No, on air"], ["yes", "Yes"]], value: "" }),
+      field("Consciousness", {
+        name: "consciousness",
+        options: [["", "Leave as it is"], ["A", "A · alert"], ["C", "C · new confusion"], ["V", "V · responds to voice"], ["P", "P · responds to pain"], ["U", "U · unresponsive"]],
+        value: "",
+      })),
+    send: async (form) => {
+      const body = {};
+      if (form.get("oxygen")) body.oxygen = form.get("oxygen") === "yes";
+      if (form.get("consciousness")) body.consciousness = form.get("consciousness");
+      if (!Object.keys(body).length) throw new Error("Choose oxygen, consciousness or both.");
+      await post(`${own(admission.patient)}/chart`, body);
+      toast("Charted");
+      done();
+    },
+  });
+}
+
+const BOUNDS = ["far below", "below", "above", "far above"];
+
+export function limits(context, { admission, limits: inForce }, done) {
+  const cells = new Map();
+  const rows = [...context.signs.values()].map((sign) => {
+    const inputs = BOUNDS.map((name, i) => el("input", {
+      type: "number", step: "any", value: inForce[sign.field][i] ?? "", "aria-label": `${sign.name}: alarm ${name}`, inputMode: "decimal",
+    }));
+    cells.set(sign.field, inputs);
+    return el("tr", {}, el("th", { scope: "row" }, label(sign), el("span", { class: "soft" }, ` ${unit(sign)}`)), inputs.map((input) => el("td", {}, input)));
+  });
+  const choice = field("Profile", { name: "profile", options: Object.keys(context.profiles).map((name) => [name, name]), value: admission.profile });
+  choice.querySelector("select").addEventListener("change", (event) => {
+    const wanted = context.profiles[event.target.value];
+    for (const [name, inputs] of cells) inputs.forEach((input, i) => { input.value = wanted[name][i] ?? ""; });
+  });
+  ask({
+    title: `Alarm limits of ${admission.name}`,
+    action: "Change limits",
+    body: el("div", {}, el("div", { class: "columns" }, choice,
+      field("SpO₂ scale of NEWS2", { name: "scale2", options: [["no", "Scale 1"], ["yes", "Scale 2 (hypercapnic failure)"]], value: admission.scale2 ? "yes" : "no" })),
+      el("p", { class: "soft" }, "Beyond the outer limits an alarm is of high priority and comes without delay. An empty field is no limit. Gateway and service act on it with the next reading."),
+      el("table", { class: "limits" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Sign"), BOUNDS.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows))),
+    send: async (form) => {
+      const bounds = {};
+      for (const [name, inputs] of cells) bounds[name] = inputs.map((input) => (input.value === "" ? null : Number(input.value)));
+      await post(`${own(admission.patient)}/limits`, { version: admission.version, profile: form.get("profile"), scale2: form.get("scale2") === "yes", bounds });
+      toast("Limits changed");
+      done();
+    },
+  });
+}

@@ -1,0 +1,49 @@
+// How bad a bed is, and how old what it shows: pure functions of a tile and the server's time.
+
+export const FRESH_CADENCES = 3;
+export const LEAST_MS = 5000;
+
+// A bed is stale after three cadences without a reading, when its device counts as silent, too.
+export function staleAfter(tile) {
+  return Math.max(LEAST_MS, FRESH_CADENCES * tile.cadence_s * 1000);
+}
+
+export function isStale(tile, now) {
+  return now - tile.t > staleAfter(tile);
+}
+
+// Pressures by a cuff and temperatures come seldom: each sign has its own age, and grows pale after ten minutes.
+export function isOld(sign, tile, now) {
+  return now - sign[1] > Math.max(600000, staleAfter(tile));
+}
+
+export function isCalling(alarm) {
+  return alarm.inactivation === "enabled";
+}
+
+export function worst(tile) {
+  let found = null;
+  for (const alarm of tile.alarms) {
+    const before = found && (isCalling(found) ? 10 : 0) + found.priority;
+    if (!found || (isCalling(alarm) ? 10 : 0) + alarm.priority > before) found = alarm;
+  }
+  return found;
+}
+
+// Higher is worse: calling alarms by priority, then those that somebody takes care of, then beds nobody can see, then NEWS2.
+export function score(tile, now) {
+  let value = 0;
+  for (const alarm of tile.alarms) {
+    const own = alarm.kind === "physiological" ? 1 : 0;
+    const one = isCalling(alarm) ? 1000 * alarm.priority + 500 * own : 300 * alarm.priority + 100 * own;
+    value = Math.max(value, one);
+  }
+  if (isStale(tile, now)) value = Math.max(value, 900);
+  return value + (tile.news2 ? Math.min(20, tile.news2.total) : 0);
+}
+
+export function order(tiles, now) {
+  const rated = tiles.map((tile) => [score(tile, now), tile]);
+  rated.sort((a, b) => b[0] - a[0] || a[1].bed.localeCompare(b[1].bed, "en", { numeric: true }));
+  return rated.map(([, tile]) => tile);
+}

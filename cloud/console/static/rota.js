@@ -1,0 +1,64 @@
+// Who is on duty on a ward: seen by all, changed by its admin.
+
+import { ask, el, field, toast } from "./dom.js";
+import { call } from "./net.js";
+import { day, initial, PRIORITY } from "./words.js";
+
+const local = (t) => new Date(t - new Date(t).getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+const HOUR = 3600000;
+
+export class RotaScreen {
+  constructor(main, context) {
+    this.main = main;
+    this.context = context;
+    this.ward = context.ward.name;
+    this.path = `/api/wards/${encodeURIComponent(this.ward)}/rota`;
+    this.load();
+  }
+
+  async load() {
+    try {
+      this.show(await call(this.path));
+    } catch (error) {
+      this.main.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
+    }
+  }
+
+  show(rota) {
+    const may = this.context.isAdmin(this.ward);
+    const rows = [...rota.contacts].sort((a, b) => a.start - b.start || a.step - b.step).map((one) => {
+      const on = one.start <= rota.now && rota.now < one.end;
+      return el("tr", { class: on ? "on" : "" }, el("th", { scope: "row" }, one.name, el("span", { class: "soft" }, ` ${one.contact}`)), el("td", {}, on ? el("span", { class: "chip calm" }, "on duty") : ""),
+        el("td", {}, `${day(one.start)} – ${day(one.end)}`), el("td", {}, [one.phone, one.email].filter(Boolean).join(" · ")), el("td", {}, `${initial(PRIORITY[one.priority].toLowerCase())} and above`), el("td", {}, one.step ? `after hand-over ${one.step}` : "first"),
+        may ? el("td", {}, el("button", { onclick: () => this.edit(rota, one) }, "Change")) : null);
+    });
+    const gap = rota.contacts.some((one) => one.start <= rota.now && rota.now < one.end && one.step === 0) ? ""
+      : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
+    this.main.replaceChildren(
+      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null), gap,
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")));
+  }
+
+  edit(rota, one) {
+    const first = one ?? { contact: "", name: "", start: rota.now, end: rota.now + 8 * HOUR, phone: "", email: "", priority: 1, step: 0 };
+    const remove = one ? el("label", { class: "check" }, el("input", { type: "checkbox", name: "remove" }), "Remove this duty") : null;
+    ask({
+      title: one ? `Duty of ${one.name}` : "New duty",
+      action: "Save",
+      body: el("div", { class: "columns" }, field("Contact id", { name: "contact", value: first.contact, required: true }), field("Name", { name: "name", value: first.name, required: true }),
+        field("From", { name: "start", type: "datetime-local", value: local(first.start), required: true }), field("To", { name: "end", type: "datetime-local", value: local(first.end), required: true }),
+        field("Phone for SMS, such as +441632960961", { name: "phone", type: "tel", value: first.phone ?? "" }), field("E-mail", { name: "email", type: "email", value: first.email ?? "" }),
+        field("Told of", { name: "priority", options: [["1", "Low and above"], ["2", "Medium and above"], ["3", "High alone"]], value: String(first.priority) }),
+        field("Turn", { name: "step", type: "number", min: "0", max: "9", value: String(first.step) }), remove),
+      send: async (form) => {
+        const rest = rota.contacts.filter((other) => other !== one);
+        const made = { contact: form.get("contact"), name: form.get("name"), start: Date.parse(form.get("start")), end: Date.parse(form.get("end")), phone: form.get("phone") || null, email: form.get("email") || null, priority: Number(form.get("priority")), step: Number(form.get("step")) };
+        const contacts = form.get("remove") ? rest : [...rest, made];
+        this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts } }));
+        toast("Rota changed");
+      },
+    });
+  }
+
+  close() {}
+}

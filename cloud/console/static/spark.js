@@ -1,0 +1,45 @@
+// A small curve of the last half hour; gaps stay gaps.
+
+const SPAN_MS = 30 * 60000;
+const GAP_MS = 90000;
+
+export function draw(canvas, trail, field, now) {
+  const scale = Math.min(2, window.devicePixelRatio || 1);
+  const width = Math.round((canvas.clientWidth || 150) * scale);
+  const height = Math.round((canvas.clientHeight || 34) * scale);
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  const pen = canvas.getContext("2d");
+  pen.clearRect(0, 0, width, height);
+  const points = trail.filter(([t, values]) => values[field] !== undefined && now - t < SPAN_MS);
+  if (points.length < 2) return;
+  let low = Infinity;
+  let high = -Infinity;
+  for (const [, values] of points) {
+    low = Math.min(low, values[field]);
+    high = Math.max(high, values[field]);
+  }
+  // A quiet sign stays a quiet line: noise of a beat or two must not fill the height.
+  const middle = (low + high) / 2;
+  const half = Math.max((high - low) / 2, 4) * 1.15;
+  const x = (t) => ((t - (now - SPAN_MS)) / SPAN_MS) * (width - 4 * scale);
+  const y = (value) => height / 2 - ((value - middle) / half) * (height / 2 - 2 * scale);
+  pen.lineWidth = 1.6 * scale;
+  pen.lineJoin = "round";
+  pen.strokeStyle = "#8fb8d8";
+  pen.beginPath();
+  let before = 0;
+  for (const [t, values] of points) {
+    if (t - before > GAP_MS) pen.moveTo(x(t), y(values[field]));
+    else pen.lineTo(x(t), y(values[field]));
+    before = t;
+  }
+  pen.stroke();
+  const [t, values] = points.at(-1);
+  pen.fillStyle = "#eef4fa";
+  pen.beginPath();
+  pen.arc(x(t), y(values[field]), 2.2 * scale, 0, 7);
+  pen.fill();
+}

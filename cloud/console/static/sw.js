@@ -1,0 +1,38 @@
+// Serves the page's own files when the network is away, and a page that says so. It never keeps a patient's data: what
+// is not below /static/ goes to the network or fails, so nothing on the screen can be an old value from a cache.
+const KEEP = "wardwatch-1";
+const OFFLINE = "/static/offline.html";
+const FIRST = [OFFLINE, "/static/base.css", "/static/icon.svg"];
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(caches.open(KEEP).then((kept) => kept.addAll(FIRST)).then(() => self.skipWaiting()));
+});
+
+self.addEventListener("activate", (event) => {
+  const clear = async () => {
+    for (const name of await caches.keys()) if (name !== KEEP) await caches.delete(name);
+    await self.clients.claim();
+  };
+  event.waitUntil(clear());
+});
+
+async function fresh(request) {
+  const kept = await caches.open(KEEP);
+  try {
+    const answer = await fetch(request);
+    if (answer.ok) await kept.put(request, answer.clone());
+    return answer;
+  } catch (error) {
+    const old = await kept.match(request);
+    if (old) return old;
+    throw error;
+  }
+}
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  if (url.pathname.startsWith("/static/")) event.respondWith(fresh(request));
+  else if (request.mode === "navigate") event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
+});

@@ -1,0 +1,109 @@
+"""A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from cloud.console.sight import Sight
+from cloud.watch.answers import PatientNow
+from vitals.alarms import AlarmEvent, Kind
+from vitals.engine.tree import BRIDGE_DOWN, DEVICE_SILENT, GATEWAY_DOWN
+from vitals.patients import Admission
+from vitals.signs import INDEX
+
+
+def age_years(born: str, now: int) -> int:
+    """Returns a person's age at `now`, UTC epoch ms."""
+    day, birth = datetime.fromtimestamp(now / 1000, UTC).date(), date.fromisoformat(born)
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
+    """Returns an alarm for the browser; `pauses` has the end of each audio pause by alarm, UTC epoch ms."""
+    return {
+        "id": event.id,
+        "n": event.n,
+        "condition": event.condition,
+        "kind": event.kind.value,
+        "priority": int(event.priority),
+        "state": event.state.value,
+        "inactivation": event.inactivation.value,
+        "start": event.start,
+        "text": event.text,
+        "by": event.by,
+        "handover": event.handover,
+        "paused_until": pauses.get(event.id) if event.inactivation.value == "audio-paused" else None,
+    }
+
+
+def concerns(event: AlarmEvent, admission: Admission) -> bool:
+    """Whether an alarm belongs to a patient's tile: theirs, their device's, or their gateway's."""
+    if event.kind is Kind.PHYSIOLOGICAL or event.patient is not None:
+        return event.patient == admission.patient
+    if event.condition == GATEWAY_DOWN:
+        return event.subject == admission.gateway
+    return event.device in admission.devices or event.subject in admission.devices
+
+
+def tile(
+    admission: Admission, seen: PatientNow | None, alarms: Iterable[AlarmEvent], pauses: Mapping[str, int], now: int
+) -> dict[str, Any]:
+    """Returns one bed for the browser; of what changes by age alone it holds times, never ages."""
+    signs = {
+        field: [sign.value, sign.t, sign.breach, sign.suspect]
+        for field, sign in (seen.signs if seen else {}).items()
+        if field in INDEX and sign.value is not None
+    }
+    own = sorted((e for e in alarms if concerns(e, admission)), key=lambda e: (-e.priority, e.start))
+    score = seen.news2 if seen else None
+    return {
+        "patient": admission.patient,
+        "bed": admission.bed,
+        "name": admission.name,
+        "age": age_years(admission.born, now),
+        "cadence_s": admission.cadence_s,
+        "canary": admission.canary,
+        "t": seen.t if seen else 0,
+        "since": admission.since,
+        "signs": signs,
+        "news2": score and msgspec.to_builtins(score),
+        "scale2": admission.scale2,
+        "oxygen": seen.oxygen if seen else admission.oxygen,
+        "consciousness": seen.consciousness if seen else None,
+        "alarms": [alarm(event, pauses) for event in own],
+    }
+
+
+def ward_tiles(
+    ward: str, admissions: Iterable[Admission], sight: Sight, pauses: Mapping[str, int], now: int
+) -> dict[str, dict[str, Any]]:
+    """Returns a ward's beds by patient."""
+    by_patient: dict[str, list[AlarmEvent]] = {}
+    equipment: list[AlarmEvent] = []
+    for event in sight.alarms:
+        if event.patient is not None:
+            by_patient.setdefault(event.patient, []).append(event)
+        else:
+            equipment.append(event)
+    return {
+        a.patient: tile(a, sight.patients.get(a.patient), (*by_patient.get(a.patient, ()), *equipment), pauses, now)
+        for a in admissions
+        if a.ward == ward and a.discharged is None
+    }
+
+
+def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Returns the alarms of equipment that stand above single beds: everybody's, and those of the ward's gateways."""
+    own = set(gateways)
+    shown = [
+        event
+        for event in sight.alarms
+        if event.patient is None
+        and event.kind is Kind.TECHNICAL
+        and event.condition != DEVICE_SILENT
+        and (event.condition == BRIDGE_DOWN or event.subject in own or event.ward in {None, ward})
+        and (event.device is None)
+    ]
+    return [alarm(event, pauses) for event in sorted(shown, key=lambda e: (-e.priority, e.start))]

@@ -1,0 +1,214 @@
+"""`make screenshots`: pictures of the page for the README, of an invented ward, by a headless Chromium.
+
+`python -m tests.console.pictures FOLDER` takes every screen; without it the README's three go to docs/images.
+"""
+
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from cloud.console.accounts import Role
+from cloud.console.hub import Trail
+from tests.console.stage import HOUR, PASSWORD, Stage, build, course, event, playing, ward
+from vitals.alarms import Inactivation, Kind, Priority, State
+from vitals.limits import ADULT
+from vitals.signs import FIELDS
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+WALL = {"width": 1600, "height": 1000}
+DESK = {"width": 1440, "height": 1150}
+SICK = ".tile[data-patient='p-00003']"
+SILENT_MS = 210_000
+PHONE = {"width": 390, "height": 844}
+
+
+def story(stage: Stage) -> None:
+    """A ward in trouble: one desaturating, one septic, one without a sensor, one whose monitor is silent."""
+    people = ward(stage, "icu", 12)
+    ward(stage, "med", 10, first=41)
+    # Until the first beat of the story nobody is seen: what was well a moment ago is no part of it.
+    stage.patients.clear()
+    now = stage.now()
+    stage.read(people[4].patient, now - SILENT_MS)
+    for one in people:
+        trail = stage.parts.hub.trails[one.patient] = Trail(one.patient)
+        number = int(one.patient.split("-")[1])
+        for t in range(now - 1_800_000, now - SILENT_MS if number == 5 else now, 20_000):
+            values = {name: course(number, name, t) for name in FIELDS}
+            if number == 3:
+                values["spo2"] -= 12 * max(0.0, min(1.0, (t - now + 400_000) / 380_000))
+                values["hr"] += 28 * max(0.0, min(1.0, (t - now + 400_000) / 380_000))
+            if number == 10:
+                values["hr"] += 42 * max(0.0, min(1.0, (t - now + 1_500_000) / 1_500_000))
+            trail.points.append((t, values))
+    sat = people[2]
+    alarm = stage.alarm(event(sat, "spo2", now - 96_000, "SpO2 84 % below 85 % (extreme)", value=84.0, handover=0))
+    stage.alarm(event(people[9], "news2-risk", now - 540_000, "NEWS2 6, medium risk", priority=Priority.MEDIUM))
+    stage.alarm(
+        event(people[9], "hr", now - 700_000, "heart rate 124 above 120", priority=Priority.MEDIUM,
+              inactivation=Inactivation.ACKNOWLEDGED, by="Bela Holt")
+    )  # fmt: skip
+    stage.alarm(
+        event(
+            people[6], "sensor-off", now - 130_000, "sensor off: oximeter", priority=Priority.LOW, kind=Kind.TECHNICAL
+        )
+    )
+    stage.alarm(
+        event(people[4], "device-silent", now - SILENT_MS + 6_000, "monitor mon-icu-05 is silent",
+              priority=Priority.MEDIUM,
+              kind=Kind.TECHNICAL, subject="mon-icu-05", patient=None, device="mon-icu-05")
+    )  # fmt: skip
+    paused = stage.alarm(
+        event(people[7], "rr", now - 60_000, "respiratory rate 31 above 30", priority=Priority.MEDIUM,
+              inactivation=Inactivation.AUDIO_PAUSED, by="Bela Holt")
+    )  # fmt: skip
+    stage.parts.people.pauses[paused.id] = now + 84_000
+    stage.alarm(event(people[0], "hr", now - 900_000, "heart rate 38 below 40 (extreme)", state=State.LATCHED))
+    history = stage.history
+    history.extra[sat.patient] = [
+        (now - 400_000, "spo2", -12.0),
+        (now - 400_000, "hr", 28.0),
+        (now - 400_000, "pr", 28.0),
+    ]
+    tight = {f: list(v) for f, v in _bounds().items()}
+    wide = tight | {"spo2": [80, 88, None, None]}
+    history.rows["limits"] = [
+        {"patient": sat.patient, "t": now - 24 * HOUR, "signs": wide},
+        {"patient": sat.patient, "t": now - 2 * HOUR, "signs": tight},
+    ]
+    history.rows["notifications"] = [
+        {"patient": sat.patient, "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0,
+         "channels": "sms,email", "sns": "1", "t": alarm.start, "accepted": alarm.start + 300, "error": None}
+    ]  # fmt: skip
+    earlier = now - 5 * HOUR
+    old = f"{sat.patient}.rr.{earlier}"
+    shared = {
+        "patient": sat.patient,
+        "id": old,
+        "condition": "rr",
+        "kind": "physiological",
+        "priority": 2,
+        "started": earlier,
+        "message": "respiratory rate 32 above 30",
+        "handover": 0,
+        "state": "active",
+        "inactivation": "enabled",
+        "acted_by": None,
+    }
+    history.rows["alarms"] = [
+        shared | {"n": 0, "phase": "start", "t": earlier},
+        shared
+        | {"n": 1, "phase": "update", "t": earlier + 45_000, "inactivation": "acknowledged", "acted_by": "Bela Holt"},
+        shared | {"n": 2, "phase": "end", "t": earlier + 260_000, "state": "inactive"},
+    ]
+    history.rows["notifications"].append(
+        {"patient": sat.patient, "alarm": old, "n": 0, "contact": "nurse-icu", "handover": 0, "channels": "sms",
+         "sns": "2", "t": earlier, "accepted": earlier + 420, "error": None}
+    )  # fmt: skip
+    history.rows["actions"] = [
+        {"patient": sat.patient, "id": "c1", "act": "chart", "t": now - 90 * 60_000, "acted_by": "Bela Holt",
+         "alarm": None, "pause_s": 120, "oxygen": False, "consciousness": "A"}
+    ]  # fmt: skip
+
+
+def beat(stage: Stage) -> None:
+    """A second of the story: new readings of everybody but the silent one."""
+    now = stage.now()
+    for one in stage.parts.people.present():
+        number = int(one.patient.split("-")[1])
+        values: dict[str, float] = {}
+        if number == 5:
+            continue
+        if number == 3:
+            values = {"spo2": 84, "hr": 112, "pr": 112, "rr": 26}
+        if number == 10:
+            values = {"spo2": 96, "hr": 124, "pr": 124, "rr": 23, "temp": 38.4, "sbp": 104, "dbp": 58, "map": 73}
+        if number == 8:
+            values = {"rr": 31}
+        if number == 1:
+            values = {"hr": 58, "pr": 58}
+        stage.read(one.patient, now, **values)
+    seen = stage.patients[stage.parts.people.present()[6].patient]
+    for name in ("spo2", "pr"):
+        seen.signs.pop(name, None)
+    stage.show()
+
+
+def _bounds() -> dict[str, list[float | None]]:
+    return {f: [x.extreme_low, x.low, x.high, x.extreme_high] for f, x in zip(FIELDS, ADULT.limits, strict=True)}
+
+
+def shoot(page: Page, folder: Path, url: str, *, everything: bool) -> None:
+    """Takes the README's pictures, or those of every screen."""
+
+    def take(name: str, *, always: bool = False) -> None:
+        if always or everything:
+            page.screenshot(path=folder / f"{name}.png")
+
+    page.goto(url)
+    page.fill("#name", "bela")
+    page.fill("#password", PASSWORD)
+    take("signin")
+    page.click("button.primary")
+    page.wait_for_selector(f"{SICK} .alarm")
+    page.wait_for_timeout(2500)
+    take("ward", always=True)
+    page.set_viewport_size(DESK)
+    page.click(f"{SICK} .open")
+    page.wait_for_selector(".trend canvas")
+    page.wait_for_timeout(1500)
+    take("patient", always=True)
+    page.click("text=Change limits")
+    take("limits")
+    page.keyboard.press("Escape")
+    page.click("#rota-tab")
+    page.wait_for_selector("table")
+    take("rota")
+    page.set_viewport_size(PHONE)
+    page.click(".tab[data-ward='icu']")
+    page.wait_for_selector(f"{SICK} .alarm")
+    page.wait_for_timeout(1500)
+    take("phone", always=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Takes the pictures."""
+    chosen = Path(arguments[0]) if arguments else IMAGES
+    chosen.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    chromium = shutil.which("chromium")
+    with tempfile.TemporaryDirectory() as work, playing(build(Path(work))) as stage, sync_playwright() as play:
+        story(stage)
+        stage.user("bela", {"icu": Role.ADMIN, "med": Role.NURSE})
+
+        def beats() -> None:
+            while not stop.wait(1.0):
+                beat(stage)
+
+        beat(stage)
+        thread = threading.Thread(target=beats, daemon=True)
+        thread.start()
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport=WALL)
+        page.on("console", lambda message: sys.stderr.write(f"{message.type}: {message.text}\n"))
+        page.on("pageerror", lambda error: sys.stderr.write(f"page error: {error}\n"))
+        shoot(page, chosen, stage.url, everything=bool(arguments))
+        if arguments:
+            page.set_viewport_size(WALL)
+            page.goto(f"{stage.url}/#/ward/icu")
+            page.wait_for_selector(".tile .alarm")
+            stage.state.down = "nobody answers"
+            page.wait_for_selector("body.down")
+            page.screenshot(path=chosen / "down.png")
+        browser.close()
+        stop.set()
+        thread.join(5)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,185 @@
+"""FHIR R4: what is given validates, what is asked wrongly is answered by an OperationOutcome."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.observation import Observation
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from fhir.resources.R4B.patient import Patient
+
+from cloud.console import fhir, fhir_search
+from cloud.console.accounts import Role
+from tests.console.conftest import Client
+from tests.console.stage import Stage, admission
+from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
+
+T0 = 1_763_812_800_123
+READING: dict[str, Any] = {
+    "device": "mon-1", "boot": 7, "seq": 1, "t": T0, "suspect": 0,
+    "hr": 72, "pr": 72, "rr": 16, "spo2": 98, "temp": 36.8, "sbp": 118, "dbp": 76, "map": 90,
+}  # fmt: skip
+EVERY = frozenset(FIELDS)
+
+
+def by_code(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {o["code"]["coding"][0]["code"]: o for o in found}
+
+
+def test_a_reading_is_one_valid_observation_per_sign_and_one_panel_with_loinc_and_ucum() -> None:
+    found = by_code(fhir.observations(READING, "p-1", EVERY))
+    for resource in found.values():
+        checked = Observation.model_validate(resource)
+        assert checked.status == "final"
+        assert resource["category"][0]["coding"][0]["code"] == "vital-signs"
+        assert resource["effectiveDateTime"] == "2025-11-22T12:00:00.123Z"
+    single = {s.loinc[0]: s for s in SIGNS if s.field not in fhir.COMPONENTS and s.field in READING}
+    assert found.keys() == {*single, fhir.PANEL}
+    for code, sign in single.items():
+        quantity = found[code]["valueQuantity"]
+        assert (quantity["value"], quantity["code"], quantity["system"]) == (READING[sign.field], sign.unit, fhir.UCUM)
+        assert {c["code"] for c in found[code]["code"]["coding"]} == set(sign.loinc)
+    panel = {c["code"]["coding"][0]["code"]: c["valueQuantity"]["value"] for c in found[fhir.PANEL]["component"]}
+    assert panel == {"8480-6": 118, "8462-4": 76, "8478-0": 90}
+    assert "valueQuantity" not in found[fhir.PANEL]
+
+
+def test_the_profiles_are_r4s_own() -> None:
+    found = by_code(fhir.observations(READING, "p-1", EVERY))
+    profiles = {code: o["meta"]["profile"][0].rpartition("/")[2] for code, o in found.items()}
+    assert {c: profiles[c] for c in ("8867-4", "9279-1", "2708-6", "8310-5", "85354-9")} == {
+        "8867-4": "heartrate", "9279-1": "resprate", "2708-6": "oxygensat", "8310-5": "bodytemp", "85354-9": "bp",
+    }  # fmt: skip
+
+
+def test_an_absent_value_has_its_reason_and_never_a_zero() -> None:
+    suspect = Suspect.SENSOR_OFF << (SUSPECT_BITS * FIELDS.index("spo2")) | Suspect.DROPOUT << (
+        SUSPECT_BITS * FIELDS.index("hr")
+    )
+    found = by_code(
+        fhir.observations(READING | {"spo2": None, "hr": None, "dbp": None, "suspect": suspect}, "p-1", EVERY)
+    )
+    for code, reason in (("2708-6", "not-performed"), ("8867-4", "error")):
+        Observation.model_validate(found[code])
+        assert "valueQuantity" not in found[code]
+        assert found[code]["dataAbsentReason"]["coding"][0] == {"system": fhir.ABSENT, "code": reason}
+    components = {c["code"]["coding"][0]["code"]: c for c in found[fhir.PANEL]["component"]}
+    assert components["8462-4"]["dataAbsentReason"]["coding"][0]["code"] == "unknown"
+    # Not measured and nothing said of it: no observation, rather than an empty one.
+    assert "8889-8" not in by_code(fhir.observations(READING | {"pr": None}, "p-1", EVERY))
+
+
+def test_a_value_that_is_not_to_be_trusted_says_so() -> None:
+    suspect = Suspect.SPIKE << (SUSPECT_BITS * FIELDS.index("hr"))
+    found = by_code(fhir.observations(READING | {"suspect": suspect}, "p-1", EVERY))
+    assert "not to be trusted, spike" in found["8867-4"]["note"][0]["text"]
+    assert "note" not in found["9279-1"]
+    Observation.model_validate(found["8867-4"])
+
+
+def test_a_patient_validates_even_with_markup_for_a_name_and_an_id_that_fhir_does_not_allow() -> None:
+    person = admission(1, "icu", T0, name="<b>Robert</b> O'Neill & Söhne", patient="Bett 7_ä", phone=" ", address="")
+    resource = fhir.patient(person)
+    Patient.model_validate(resource)
+    assert resource["name"][0]["text"] == "<b>Robert</b> O'Neill & Söhne"
+    assert resource["identifier"][0]["value"] == "Bett 7_ä"
+
+
+@pytest.mark.parametrize(
+    ("date", "begin", "end"),
+    [
+        ("2025", 1735689600000, 1767225600000),
+        ("2025-12", 1764547200000, 1767225600000),
+        ("2025-11-22", 1763769600000, 1763856000000),
+        ("eq2025-11-22T12:00", 1763812800000, 1763812860000),
+        ("2025-11-22T12:00:00Z", 1763812800000, 1763812801000),
+        ("2025-11-22T14:00:00.123+02:00", 1763812800123, 1763812800124),
+        ("ge2025-11-22", 1763769600000, fhir_search.LAST),
+        ("gt2025-11-22", 1763856000000, fhir_search.LAST),
+        ("lt2025-11-22", 0, 1763769600000),
+        ("le2025-11-22", 0, 1763856000000),
+    ],
+)
+def test_a_date_means_the_whole_span_of_its_precision(date: str, begin: int, end: int) -> None:
+    found = fhir_search.parse([("patient", "p-1"), ("date", date)])
+    assert (found.begin, found.end) == (begin, end)
+
+
+@pytest.mark.parametrize(
+    ("query", "issue"),
+    [
+        ("", "required"),
+        ("patient=", "required"),
+        ("patient=a&patient=b", "value"),
+        ("patient=p-00001&date=yesterday", "value"),
+        ("patient=p-00001&date=2025-13", "value"),
+        ("patient=p-00001&date=2025-02-30", "value"),
+        ("patient=p-00001&date=0000", "value"),
+        ("patient=p-00001&date=ap2025", "value"),
+        ("patient=p-00001&code=http://snomed.info/sct|8867-4", "value"),
+        ("patient=p-00001&code=,", "value"),
+        ("patient=p-00001&_count=many", "value"),
+        ("patient=p-00001&_count=0", "value"),
+        ("patient=p-00001&_count=99999999999999999999", "value"),
+        ("patient=p-00001&_offset=-1", "value"),
+        ("patient=p-00001&category=laboratory", "value"),
+        ("patient=p-00001&_format=xml", "not-supported"),
+        ("patient=p-00001&value-quantity=gt5", "not-supported"),
+        ("patient=p-00001&date=" + "9" * 5000, "value"),
+    ],
+)
+def test_a_malformed_query_is_an_operation_outcome(client: Client, query: str, issue: str) -> None:
+    answer = client("bela", icu=Role.NURSE).get(f"/fhir/Observation?{query}")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/fhir+json"
+    OperationOutcome.model_validate(answer.json())
+    assert answer.json()["issue"][0]["code"] == issue
+
+
+def test_every_other_error_below_fhir_is_an_operation_outcome_too(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    stage.history.down = "no route"
+    answers = {
+        401: client().get("/fhir/Patient/p-00001"),
+        404: bela.get("/fhir/Patient/nobody"),
+        405: bela.delete("/fhir/Patient/p-00001"),
+        503: bela.get("/fhir/Observation?patient=p-00001"),
+    }
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        OperationOutcome.model_validate(answer.json())
+    assert bela.get("/fhir/Practitioner").status_code == 404
+
+
+def test_a_search_gives_a_valid_bundle_page_by_page(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    since = quote(fhir.instant(stage.now() - 600_000))
+    path: str | None = (
+        f"/fhir/Observation?patient=Patient/p-00001&code=http://loinc.org|8867-4,85354-9&date=ge{since}&_count=8"
+    )
+    seen: list[str] = []
+    while path:
+        answer = bela.get(path)
+        assert answer.status_code == 200, answer.text
+        bundle = answer.json()
+        Bundle.model_validate(bundle)
+        assert {e["resource"]["subject"]["reference"] for e in bundle["entry"]} == {"Patient/p-00001"}
+        seen += [e["resource"]["id"] for e in bundle["entry"]]
+        path = next(
+            (link["url"].removeprefix(stage.url) for link in bundle["link"] if link["relation"] == "next"), None
+        )
+    # Readings each 30 s for ten minutes, a heart rate and a panel each, none twice.
+    assert len(seen) == len(set(seen)) == 2 * 20
+    assert ("bela", "fhir-observations", "p-00001") in {(e.who, e.what, e.patient) for e in stage.parts.audit.read()}
+
+
+def test_a_code_that_is_not_measured_finds_nothing(client: Client) -> None:
+    bundle = client("bela", icu=Role.NURSE).get("/fhir/Observation?patient=p-00001&code=2339-0").json()
+    Bundle.model_validate(bundle)
+    assert "entry" not in bundle
+
+
+def test_the_server_says_what_it_can(client: Client) -> None:
+    CapabilityStatement.model_validate(client().get("/fhir/metadata").json())

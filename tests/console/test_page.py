@@ -1,0 +1,340 @@
+"""The page in a real browser: what a nurse sees, presses, and cannot overlook."""
+
+import re
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from infra.demo.relay import Relay
+from infra.web import AXE
+from tests.console.conftest import sign_in
+from tests.console.stage import Stage, event
+from vitals.alarms import Inactivation, Kind, Phase, Priority, State
+
+FIRST = ".tile[data-patient='p-00001']"
+SECOND = ".tile[data-patient='p-00002']"
+
+
+def desaturate(stage: Stage, patient: str = "p-00002") -> str:
+    """SpO2 of 84 %, and its alarm; returns the alarm's id."""
+    stage.read(patient, spo2=84)
+    return stage.alarm(event(stage.person(patient), "spo2", stage.now(), "SpO2 84 % below 85 % (extreme)")).id
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps people out."""
+    page.evaluate((AXE.folder / "axe.js").read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    grave = [v for v in found["violations"] if v["impact"] in {"serious", "critical"}]
+    return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in grave for n in v["nodes"]]
+
+
+def test_a_nurse_signs_in_and_sees_the_ward(page: Page) -> None:
+    expect(page.locator("h1")).to_have_text("Ward ICU")
+    expect(page.locator(".tile")).to_have_count(3)
+    expect(page.locator(".tab[data-ward]")).to_have_text(["ICU"])
+    expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#foot")).to_contain_text("does not replace the bedside monitor")
+
+
+def test_a_wrong_password_stays_at_the_door(context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto("/")
+    page.fill("#name", "bela")
+    page.fill("#password", "not this one")
+    page.click("button.primary")
+    expect(page.get_by_role("alert")).to_have_text("Name or password is wrong.")
+
+
+def test_an_alarm_appears_first_with_colour_shape_and_words_and_is_acknowledged(page: Page, served: Stage) -> None:
+    alarm = desaturate(served)
+    tile = page.locator(SECOND)
+    strip = tile.locator(".alarm")
+    expect(strip).to_contain_text("!!! HIGH")
+    expect(strip).to_contain_text("SpO2 84 % below 85 % (extreme)")
+    expect(strip).to_have_css("background-color", "rgb(200, 16, 46)")
+    expect(strip.locator(".mark")).to_have_css("clip-path", re.compile("polygon"))
+    expect(page.locator(".tile").first).to_have_attribute("data-patient", "p-00002")
+    expect(tile.locator(".value.far")).to_contain_text("84")
+    expect(page.locator("#told")).to_contain_text("HIGH priority, bed icu-02")
+    expect(page).to_have_title(re.compile("!!! 1 high"))
+    tile.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator("#toast")).to_contain_text("Acknowledged")
+    assert [(a["act"], a["by"], a["alarm"]) for a in served.written("actions")] == [("acknowledge", "bela", alarm)]
+    served.obey()
+    expect(strip).to_contain_text("acknowledged by bela")
+    expect(tile.get_by_role("button", name="Acknowledge")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("priority", "word", "colour"),
+    [
+        (Priority.HIGH, "!!! HIGH", "rgb(200, 16, 46)"),
+        (Priority.MEDIUM, "!! MEDIUM", "rgb(255, 217, 59)"),
+        (Priority.LOW, "! LOW", "rgb(63, 216, 230)"),
+    ],
+)
+def test_each_priority_has_its_colour_and_its_word(
+    page: Page, served: Stage, priority: Priority, word: str, colour: str
+) -> None:
+    served.alarm(event(served.person("p-00001"), "hr", served.now(), "heart rate 124", priority=priority))
+    strip = page.locator(f"{FIRST} .alarm")
+    expect(strip.locator(".what")).to_have_text(word)
+    expect(strip).to_have_css("background-color", colour)
+
+
+def test_a_paused_alarm_stays_on_the_screen_counts_down_and_calls_again(page: Page, served: Stage) -> None:
+    alarm = desaturate(served)
+    tile = page.locator(SECOND)
+    tile.get_by_role("button", name="Pause audio").click()
+    expect(page.locator("#toast")).to_contain_text("Audio paused")
+    served.obey()
+    strip = tile.locator(".alarm")
+    expect(strip).to_contain_text(re.compile(r"audio paused, \d:\d\d left"))
+    expect(strip).to_have_class(re.compile("cared"))
+    served.change(served.alarms[alarm], inactivation=Inactivation.NONE, by=None)
+    expect(strip).not_to_have_class(re.compile("cared"))
+    expect(tile.get_by_role("button", name="Pause audio")).to_be_visible()
+
+
+def test_an_alarm_that_ended_unseen_stays_until_it_is_acknowledged(page: Page, served: Stage) -> None:
+    alarm = served.alarms[desaturate(served)]
+    latched = served.change(alarm, state=State.LATCHED)
+    strip = page.locator(f"{SECOND} .alarm")
+    expect(strip).to_contain_text("over, not yet acknowledged")
+    served.change(latched, phase=Phase.END, state=State.INACTIVE)
+    expect(strip).to_have_count(0)
+
+
+def test_a_bed_without_data_is_visibly_stale_and_a_reading_makes_it_fresh(page: Page, served: Stage) -> None:
+    served.read("p-00001", served.now() - 95_000)
+    tile = page.locator(FIRST)
+    expect(tile).to_have_class("tile stale")
+    expect(tile.locator(".age")).to_have_text(re.compile(r"No data for \d+ (s|min)"))
+    expect(tile.locator(".big .digits").first).to_have_css("text-decoration-line", "line-through")
+    served.read("p-00001")
+    expect(tile).to_have_class("tile")
+    expect(tile.locator(".age")).to_have_text(re.compile("just now|ago"))
+
+
+def test_a_technical_alarm_is_told_apart_from_a_patients(page: Page, served: Stage) -> None:
+    person = served.person("p-00001")
+    served.alarm(
+        event(person, "sensor-off", served.now(), "sensor off: oximeter", kind=Kind.TECHNICAL, priority=Priority.LOW)
+    )
+    expect(page.locator(f"{FIRST} .what")).to_have_text("! LOW · TECHNICAL")
+    served.alarm(
+        event(person, "pipeline-stalled", served.now(), "No readings reach the alarm engine", kind=Kind.TECHNICAL,
+              subject="pipeline", patient=None, ward=None, bed=None)
+    )  # fmt: skip
+    expect(page.locator("#above .alarm")).to_contain_text("No readings reach the alarm engine")
+
+
+def test_an_incomplete_score_says_so(page: Page, served: Stage) -> None:
+    now = served.patients["p-00001"]
+    assert now.news2 is not None
+    score = msgspec.structs.replace(now.news2, missing=("temp",), incomplete=True)
+    served.patients["p-00001"] = msgspec.structs.replace(now, news2=score)
+    served.show()
+    expect(page.locator(f"{FIRST} .risk")).to_have_text("incomplete")
+    page.locator(f"{FIRST} .open").click()
+    expect(page.locator(".sum")).to_contain_text("incomplete: may be falsely low")
+    expect(page.locator(".parts .missing")).to_contain_text("missing")
+
+
+def test_a_lost_connection_cannot_be_overlooked_and_comes_back(context: BrowserContext, served: Stage) -> None:
+    with Relay(served.port) as cable:
+        page = sign_in(context, f"http://127.0.0.1:{cable.port}/")
+        cable.pull()
+        banner = page.locator("#lost")
+        expect(banner).to_contain_text("Connection lost")
+        expect(banner).to_contain_text(re.compile(r"is \d+ s old"))
+        expect(banner).to_contain_text("Watch the patients at the bedside")
+        expect(page.locator("#link")).to_have_text("lost")
+        expect(page.locator("main")).to_have_css("filter", re.compile("grayscale"))
+        expect(page).to_have_title(re.compile("Connection lost"))
+        desaturate(served)
+        cable.plug()
+        expect(banner).to_be_hidden()
+        expect(page.locator(f"{SECOND} .alarm")).to_contain_text("SpO2 84 %")
+        expect(page.locator("#link")).to_have_text("live")
+
+
+def test_the_state_tier_down_is_said_and_recovered_from(page: Page, served: Stage) -> None:
+    served.state.down = "nobody answers"
+    banner = page.locator("#lost")
+    expect(banner).to_contain_text("No new values")
+    expect(page.locator("#link")).to_have_text("old")
+    served.state.down = None
+    expect(banner).to_be_hidden()
+
+
+def test_the_warehouse_down_is_said_in_the_patients_view_and_the_rest_goes_on(page: Page, served: Stage) -> None:
+    served.history.down = "no route"
+    page.locator(f"{FIRST} .open").click()
+    expect(page.locator(".panel .problem")).to_contain_text("archive does not answer")
+    expect(page.locator(".values .one")).not_to_have_count(0)
+    served.history.down = None
+    page.get_by_role("button", name="1 h", exact=True).click()
+    expect(page.locator(".panel .problem")).to_be_hidden()
+    expect(page.locator(".trend")).to_have_count(5)
+
+
+def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page, served: Stage) -> None:
+    now, alarm = served.now(), served.alarms[desaturate(served)]
+    served.history.rows["notifications"] = [
+        {"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels":
+         "sms,email", "sns": "1", "t": now, "accepted": now + 300, "error": None}
+    ]  # fmt: skip
+    served.history.rows["actions"] = [
+        {"patient": "p-00002", "id": "c", "act": "chart", "t": now, "acted_by": "bela", "alarm": None, "pause_s": 120,
+         "oxygen": True, "consciousness": "C"}
+    ]  # fmt: skip
+    page.locator(f"{SECOND} .open").click()
+    for hours in (1, 8, 24):
+        page.get_by_role("button", name=f"{hours} h", exact=True).click()
+        expect(page.locator(".trend canvas")).to_have_count(5)
+    log = page.locator(".log")
+    expect(log).to_contain_text("sent to nurse-icu by sms and email")
+    expect(log).to_contain_text("oxygen given, consciousness C · by bela")
+    expect(log).to_contain_text("SpO2 84 % below 85 % (extreme)")
+
+
+def test_limits_are_changed_and_a_contradiction_is_explained(page: Page, served: Stage) -> None:
+    page.locator(f"{FIRST} .open").click()
+    page.get_by_role("button", name="Change limits").click()
+    low = page.get_by_label("oxygen saturation: alarm below", exact=True)
+    low.fill("80")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Change limits").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("contradict")
+    low.fill("93")
+    dialog.get_by_role("button", name="Change limits").click()
+    expect(dialog).to_have_count(0)
+    assert served.written("patients")[0]["overrides"]["spo2"]["low"] == 93
+    expect(page.locator(".one", has_text="SpO₂")).to_contain_text("93 or more")
+
+
+def test_a_patient_is_admitted_at_the_page(page: Page, served: Stage) -> None:
+    page.get_by_role("button", name="Admit a patient").click()
+    for label, value in {
+        "Patient id": "p-00077", "Name": "Nia Lomax", "Date of birth": "1958-03-21", "Phone": "+44 1632 960123",
+        "Address": "1 Elm Road", "Bed": "icu-01", "Devices": "mon-icu-77",
+    }.items():  # fmt: skip
+        page.get_by_label(label, exact=True).fill(value)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Admit").click()
+    expect(dialog.get_by_role("alert")).to_have_text("Bed icu-01 is taken")
+    page.get_by_label("Bed", exact=True).fill("icu-77")
+    dialog.get_by_role("button", name="Admit").click()
+    expect(page.locator(".tile[data-patient='p-00077']")).to_contain_text("No data yet")
+
+
+def test_a_name_that_is_markup_is_shown_as_it_is_written(page: Page, served: Stage) -> None:
+    name = "<img src=x onerror=\"document.title='broken in'\"> <b>Bob</b>"
+    person = served.person("p-00001")
+    served.admit(msgspec.structs.replace(person, name=name, version=person.version + 1))
+    tile = page.locator(FIRST)
+    expect(tile.locator(".name")).to_contain_text(name)
+    tile.locator(".open").click()
+    expect(page.locator("h1")).to_contain_text(name)
+    page.get_by_role("button", name="Discharge").click()
+    expect(page.get_by_role("dialog")).to_contain_text(name)
+    assert page.locator("main img, main b, dialog img").count() == 0
+    assert "broken in" not in page.title()
+
+
+def test_an_ended_session_sends_the_page_to_the_door(page: Page, served: Stage) -> None:
+    served.ahead_ms += 13 * 3_600_000
+    page.locator(f"{FIRST} .open").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_everything_is_reached_by_keyboard_alone(page: Page, served: Stage) -> None:
+    desaturate(served)
+    expect(page.locator(f"{SECOND} .alarm")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    button = page.locator(SECOND).get_by_role("button", name="Acknowledge")
+    for _ in range(12):
+        if button.evaluate("node => node === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("Acknowledged")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text(served.person("p-00002").name)
+    page.get_by_role("button", name="Discharge").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> None:
+    desaturate(served)
+    served.read("p-00003", served.now() - 95_000)
+    served.alarm(event(served.person("p-00001"), "hr", served.now(), "heart rate 124", priority=Priority.MEDIUM))
+    expect(page.locator(".tile[data-patient='p-00003']")).to_have_class("tile stale")
+    found = {"ward": serious(page)}
+    page.locator(f"{SECOND} .open").click()
+    expect(page.locator(".trend canvas")).to_have_count(5)
+    found["patient"] = serious(page)
+    page.get_by_role("button", name="Change limits").click()
+    found["limits"] = serious(page)
+    page.keyboard.press("Escape")
+    page.click("#rota-tab")
+    expect(page.locator("table")).to_be_visible()
+    found["rota"] = serious(page)
+    page.goto("/signin")
+    found["sign-in"] = serious(page)
+    assert {screen: grave for screen, grave in found.items() if grave} == {}
+
+
+def test_on_a_phone_nothing_is_cut_off_and_every_target_is_large(browser: Browser, served: Stage) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = sign_in(context, served.url)
+    desaturate(served)
+    expect(page.locator(f"{SECOND} .alarm")).to_be_visible()
+    check = "document.documentElement.scrollWidth <= innerWidth"
+    small = """[...document.querySelectorAll('button, .back, .tab, summary')].filter(node => node.offsetParent)
+        .map(node => [node.textContent, node.getBoundingClientRect().height]).filter(([, height]) => height < 43.5)"""
+    assert (page.evaluate(check), page.evaluate(small)) == (True, [])
+    page.locator(f"{SECOND} .open").tap()
+    expect(page.locator(".trend canvas")).to_have_count(5)
+    assert (page.evaluate(check), page.evaluate(small)) == (True, [])
+    page.locator(".alarms").get_by_role("button", name="Acknowledge").tap()
+    expect(page.locator("#toast")).to_contain_text("Acknowledged")
+    context.close()
+
+
+def test_the_page_installs_and_its_worker_never_keeps_a_patients_data(page: Page, served: Stage) -> None:
+    page.locator(f"{FIRST} .open").click()
+    expect(page.locator(".trend canvas")).to_have_count(5)
+    page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
+    page.reload()
+    expect(page.locator(".trend canvas")).to_have_count(5)
+    kept = page.evaluate(
+        "caches.keys().then(names => Promise.all(names.map(n => caches.open(n).then(c => c.keys()))))"
+        ".then(all => all.flat().map(r => new URL(r.url).pathname))"
+    )
+    assert kept
+    assert [path for path in kept if not path.startswith("/static/")] == []
+    manifest = page.evaluate("fetch('/static/manifest.webmanifest').then(r => r.json())")
+    assert manifest["display"] == "standalone"
+    assert {icon["sizes"] for icon in manifest["icons"]} >= {"192x192", "512x512"}
+
+
+def test_the_page_asks_nobody_but_its_own_server(browser: Browser, served: Stage) -> None:
+    context = browser.new_context(base_url=served.url)
+    asked: set[str] = set()
+    context.on("request", lambda request: asked.add(request.url.split("/")[2]))
+    page = sign_in(context)
+    page.locator(f"{FIRST} .open").click()
+    expect(page.locator(".trend canvas")).to_have_count(5)
+    context.close()
+    assert asked == {served.url.removeprefix("http://")}

@@ -1,0 +1,265 @@
+"""What the page asks for and what people do at it: through the app, without a browser."""
+
+import asyncio
+from typing import Any, NoReturn
+
+import pytest
+
+from cloud.console.accounts import Role
+from cloud.log.port import LogError
+from tests.console.conftest import Client
+from tests.console.stage import Stage, event
+from vitals.alarms import Kind, Priority
+
+NEW = {
+    "patient": "p-00900", "name": "Nia Lomax", "born": "1958-03-21", "phone": "+44 1632 960123",
+    "address": "1 Elm Road",
+    "ward": "icu", "bed": "icu-09", "gateway": "gw-icu", "devices": "mon-icu-09", "cadence_s": 1.0,
+}  # fmt: skip
+
+
+def version(stage: Stage, patient: str) -> int:
+    return stage.person(patient).version
+
+
+def test_a_ward_shows_each_bed_with_its_signs_score_and_alarms(client: Client, stage: Stage) -> None:
+    stage.alarm(event(stage.person("p-00002"), "spo2", stage.now(), "SpO2 84 % below 85 % (extreme)"))
+    stage.read("p-00002", spo2=84)
+    stage.parts.hub.tick()
+    beds = {b["bed"]: b for b in client("vera", icu=Role.VIEWER).get("/api/wards/icu").json()["beds"]}
+    assert beds.keys() == {"icu-01", "icu-02", "icu-03"}
+    bed = beds["icu-02"]
+    assert bed["signs"]["spo2"][0] == 84
+    assert bed["signs"]["spo2"][2] == 1
+    assert bed["news2"]["parts"]["spo2"] == 3
+    assert [(a["priority"], a["text"]) for a in bed["alarms"]] == [(3, "SpO2 84 % below 85 % (extreme)")]
+    assert beds["icu-01"]["alarms"] == []
+
+
+def test_equipment_alarms_reach_the_beds_that_they_concern_and_the_wards_above_them(
+    client: Client, stage: Stage
+) -> None:
+    person = stage.person("p-00001")
+    technical: dict[str, Any] = {"kind": Kind.TECHNICAL, "patient": None, "bed": None}
+    stage.alarm(
+        event(
+            person,
+            "device-silent",
+            stage.now(),
+            "monitor silent",
+            subject="mon-icu-01",
+            device="mon-icu-01",
+            **technical,
+        )
+    )
+    stage.alarm(
+        event(
+            person,
+            "gateway-down",
+            stage.now(),
+            "gateway gw-icu is down",
+            subject="gw-icu",
+            gateway="gw-icu",
+            **technical,
+        )
+    )
+    stage.alarm(
+        event(person, "pipeline-stalled", stage.now(), "no readings", subject="pipeline", **technical | {"ward": None})
+    )
+    stage.parts.hub.tick()
+    hub = stage.parts.hub
+    beds = {b["bed"]: [a["condition"] for a in b["alarms"]] for b in hub.ward("icu").values()}
+    assert beds == {"icu-01": ["device-silent", "gateway-down"], "icu-02": ["gateway-down"], "icu-03": ["gateway-down"]}
+    above = {ward: [a["condition"] for a in hub._above_beds(ward)] for ward in ("icu", "med")}
+    assert above == {"icu": ["gateway-down", "pipeline-stalled"], "med": ["pipeline-stalled"]}
+    # A stalled pipeline is everybody's: whoever is a nurse somewhere may acknowledge it.
+    stalled = next(e.id for e in stage.alarms.values() if e.condition == "pipeline-stalled")
+    assert client("mona", med=Role.NURSE).post("/api/alarms/acknowledge", json={"alarm": stalled}).status_code == 200
+
+
+def test_every_view_of_a_patient_is_in_the_audit_log(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    bela.get("/api/wards/icu")
+    bela.get("/api/patients/p-00001")
+    bela.get("/api/patients/p-00001/history?hours=1")
+    bela.get("/fhir/Patient/p-00001")
+    lines = [e for e in stage.parts.audit.read() if e.who == "bela" and e.what.startswith(("view", "fhir"))]
+    assert [(e.what, e.patient) for e in reversed(lines)] == [
+        ("view-ward", None), ("view-patient", "p-00001"), ("view-history", "p-00001"), ("fhir-patient", "p-00001"),
+    ]  # fmt: skip
+    assert all(p in lines[-1].detail for p in ("p-00001", "p-00002", "p-00003"))
+
+
+def test_acknowledging_one_alarm_leaves_the_patients_other_alarm_alone(client: Client, stage: Stage) -> None:
+    person = stage.person("p-00001")
+    first = stage.alarm(event(person, "spo2", stage.now(), "SpO2 84 %"))
+    second = stage.alarm(event(person, "hr", stage.now(), "heart rate 150"))
+    stage.parts.hub.tick()
+    bela = client("bela", icu=Role.NURSE)
+    assert bela.post("/api/alarms/acknowledge", json={"alarm": first.id}).status_code == 200
+    assert bela.post("/api/alarms/pause", json={"alarm": second.id, "seconds": 60}).status_code == 200
+    assert bela.post("/api/alarms/pause", json={"alarm": second.id, "seconds": 601}).status_code == 422
+    assert [(a["act"], a["alarm"], a.get("pause_s")) for a in stage.written("actions")] == [
+        ("acknowledge", first.id, None), ("audio-pause", second.id, 60),
+    ]  # fmt: skip
+
+
+def test_a_patient_is_admitted_transferred_and_discharged(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.NURSE, med=Role.NURSE)
+    assert bela.post("/api/patients", json=NEW).status_code == 201
+    moved = {
+        "version": version(stage, "p-00900"),
+        "ward": "med",
+        "bed": "med-50",
+        "gateway": "gw-med",
+        "devices": "mon-med-50",
+    }
+    assert bela.post("/api/patients/p-00900/transfer", json=moved).status_code == 200
+    assert bela.post("/api/patients/p-00900/discharge", json={"version": version(stage, "p-00900")}).status_code == 200
+    steps = [(a["ward"], a["bed"], "discharged" in a) for a in stage.written("patients")]
+    assert steps == [("icu", "icu-09", False), ("med", "med-50", False), ("med", "med-50", True)]
+    versions = [a["version"] for a in stage.written("patients")]
+    assert versions == sorted(set(versions))
+    whats = [e.what for e in stage.parts.audit.read(patient="p-00900")]
+    assert whats == ["discharge", "transfer", "admit"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"bed": "icu-01"}, 409), ({"devices": "mon-icu-02"}, 409), ({"patient": "p-00001"}, 409),
+        ({"ward": "med"}, 403),
+        ({"born": "tomorrow"}, 422), ({"bed": "a/b"}, 422), ({"profile": "martian"}, 422), ({"phone": "call me"}, 422),
+        ({"cadence_s": -1}, 422), ({"patient": ""}, 422), ({"patient": "p-00041", "bed": "icu-30"}, 409),
+    ],
+)  # fmt: skip
+def test_an_admission_that_cannot_be_is_refused_with_its_reason(
+    client: Client, stage: Stage, change: dict[str, Any], status: int
+) -> None:
+    answer = client("bela", icu=Role.NURSE).post("/api/patients", json=NEW | change)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+    assert stage.written("patients") == []
+
+
+def test_limits_change_for_the_signs_that_differ_and_keep_their_delays(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    body = {
+        "version": version(stage, "p-00001"),
+        "profile": "copd",
+        "scale2": True,
+        "bounds": {"spo2": [80, 86, None, None], "hr": [40, 50, 120, 140]},
+    }
+    assert bela.post("/api/patients/p-00001/limits", json=body).status_code == 200
+    (written,) = stage.written("patients")
+    assert (written["profile"], written["scale2"]) == ("copd", True)
+    assert written["overrides"] == {"spo2": {"extreme_low": 80.0, "low": 86.0, "delay_s": 15.0, "hysteresis": 1.0}}
+    view = bela.get("/api/patients/p-00001").json()
+    assert view["limits"]["spo2"] == [80, 86, None, None]
+
+
+@pytest.mark.parametrize("bounds", [{"spo2": [90, 85, None, None]}, {"mood": [1, 2, 3, 4]}, {"hr": [1, 2]}])
+def test_limits_that_contradict_each_other_are_refused(client: Client, stage: Stage, bounds: dict[str, Any]) -> None:
+    body = {"version": version(stage, "p-00001"), "profile": "adult", "scale2": False, "bounds": bounds}
+    assert client("bela", icu=Role.NURSE).post("/api/patients/p-00001/limits", json=body).status_code == 422
+    assert stage.written("patients") == []
+
+
+def test_of_two_who_change_the_same_patient_the_second_is_told(client: Client, stage: Stage) -> None:
+    bela, ruth = client("bela", icu=Role.NURSE), client("ruth", icu=Role.NURSE)
+    body = {"version": version(stage, "p-00001"), "profile": "copd", "scale2": False, "bounds": {}}
+    assert bela.post("/api/patients/p-00001/limits", json=body).status_code == 200
+    late = ruth.post("/api/patients/p-00001/limits", json=body)
+    assert (late.status_code, "meanwhile" in late.json()["detail"]) == (409, True)
+
+
+def test_charting_goes_to_the_log_with_who_and_what(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    assert bela.post("/api/patients/p-00001/chart", json={"oxygen": True, "consciousness": "C"}).status_code == 200
+    assert bela.post("/api/patients/p-00001/chart", json={}).status_code == 422
+    assert bela.post("/api/patients/p-00001/chart", json={"consciousness": "X"}).status_code == 422
+    (written,) = stage.written("actions")
+    assert (written["act"], written["by"], written["oxygen"], written["consciousness"]) == ("chart", "bela", True, "C")
+
+
+def test_the_rota_is_changed_by_the_wards_admin_against_the_version_they_saw(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.ADMIN)
+    rota = bela.get("/api/wards/icu/rota").json()
+    one = rota["contacts"][0] | {"phone": "+44 1632 960 009"}
+    changed = bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": [one]})
+    assert changed.status_code == 200, changed.text
+    assert [c["phone"] for c in stage.written("contacts")[0]["contacts"]] == ["+441632960009"]
+    assert bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": []}).status_code == 409
+    bad = {"version": changed.json()["version"], "contacts": [one | {"end": one["start"]}]}
+    assert bela.put("/api/wards/icu/rota", json=bad).status_code == 422
+
+
+def test_what_the_log_does_not_take_is_told_and_the_next_try_gets_a_new_connection(
+    client: Client, stage: Stage
+) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    connect = stage.parts.desk.connect
+
+    def refuse() -> NoReturn:
+        raise LogError("no broker")
+
+    stage.parts.desk.connect = refuse
+    answer = bela.post("/api/patients/p-00001/chart", json={"oxygen": True})
+    assert (answer.status_code, "nothing has been changed" in answer.json()["detail"]) == (503, True)
+    stage.parts.desk.connect = connect
+    assert bela.post("/api/patients/p-00001/chart", json={"oxygen": True}).status_code == 200
+
+
+def test_history_says_when_the_warehouse_is_down_and_gives_what_the_page_itself_knows(
+    client: Client, stage: Stage
+) -> None:
+    bela = client("bela", icu=Role.NURSE)
+    stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 %", priority=Priority.HIGH))
+    stage.history.down = "no route"
+    found = bela.get("/api/patients/p-00001/history?hours=1").json()
+    assert found["down"] == "no route"
+    assert [a["message"] for a in found["alarms"]] == ["SpO2 84 %"]
+    assert found["trend"]
+    stage.history.down = None
+    again = bela.get("/api/patients/p-00001/history?hours=1").json()
+    assert again["down"] is None
+    assert len(again["trend"]) > len(found["trend"])
+
+
+def test_a_frame_holds_what_changed_and_a_page_that_falls_behind_gets_everything(stage: Stage) -> None:
+    hub = stage.parts.hub
+
+    async def watch() -> list[bytes | None]:
+        feed = hub.open("icu")
+        stage.read("p-00002", spo2=91)
+        hub.tick()
+        await asyncio.sleep(0)
+        frames = [feed.frames.get_nowait() for _ in range(feed.frames.qsize())]
+        for k in range(20):
+            stage.read("p-00002", spo2=70 + k)
+            hub.tick()
+            await asyncio.sleep(0)
+        assert feed.frames.qsize() <= 8
+        late = [feed.frames.get_nowait() for _ in range(feed.frames.qsize())]
+        hub.tick()
+        await asyncio.sleep(0)
+        return [*frames, *late[-1:], feed.frames.get_nowait()]
+
+    whole, some, *_, again = asyncio.run(watch())
+    assert whole is not None
+    assert some is not None
+    assert again is not None
+    assert whole.startswith(b"event: ward\n")
+    assert (some.startswith(b"event: tiles\n"), some.count(b'"patient"')) == (True, 1)
+    assert again.startswith(b"event: ward\n")
+    assert b'"spo2":[89,' in again
+
+
+def test_the_interface_is_described_by_openapi(client: Client) -> None:
+    paths = client().get("/api/openapi.json").json()["paths"]
+    assert {
+        "/api/wards/{ward}",
+        "/api/patients/{patient}/limits",
+        "/api/alarms/acknowledge",
+        "/fhir/Observation",
+    } <= paths.keys()
