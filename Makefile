@@ -1,13 +1,15 @@
 # Targets of one line. `make` alone lists them. `make demo DURATION=90 REPORT=report.json FAULTS=1` passes its settings on.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 PY := .venv/bin/python
+UV := UV_SYSTEM_CERTS=1 .venv/bin/uv
+SPARK40 := var/spark40/bin/python
 SHARED ?= ../shared
 export DURATION REPORT FAULTS ONLY VAR PORT_BASE
 
-.PHONY: help setup demo test check bench peers verify faults clean
+.PHONY: help setup demo test test-spark40 check bench peers verify faults screenshots clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
 setup: ## everything that a fresh clone needs, fetched once
 	@command -v $(PYTHON) >/dev/null || { echo 'Python is missing. Install it: sudo apt-get update && sudo apt-get install -y python3 python3-venv'; exit 1; }
 	@$(PYTHON) -m infra.setup
@@ -15,6 +17,8 @@ demo: setup ## the whole path, live, on this machine
 	@$(PY) -m infra.demo
 test: setup ## all tests
 	@$(PY) -m pytest
+test-spark40: setup ## the scoring tests on the Spark that EMR runs, in an environment of their own
+	@mkdir -p var && $(UV) export -q --frozen --no-hashes --extra cloud --extra infra --group dev --no-emit-project --no-emit-package pyspark --no-emit-package py4j -o var/spark40.txt && $(UV) venv -q --allow-existing --python $(PY) var/spark40 && $(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==4.0.2 && $(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
 check: setup ## lint, types, import rules, docs and hazards
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
 bench: setup ## measure, into bench.json: ONLY=state
@@ -25,6 +29,10 @@ verify: setup ## check against recordings and reference documents: SHARED=../sha
 	@$(PY) -m infra.verify $(SHARED)
 faults: setup ## storms of kills, cuts and bad input, into faults.json: ONLY=edge
 	@$(PY) -m infra.bench faults
+screenshots: setup ## pictures of the ward page, into docs/images
+	@$(PY) -m tests.console.pictures
+pi: setup ## a bare Debian becomes a gateway, as root: some minutes
+	@$(PY) -m pytest tests/pi/install_in_root.py
 clean: ## end what runs here and remove what was made, but the shared cache
 	@test ! -x $(PY) || $(PY) -m infra.local down
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json peers.json faults.json report.json

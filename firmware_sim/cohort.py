@@ -130,7 +130,7 @@ class Cohort:
         """Makes the next round, in order of time."""
         made = self.step()
         at, shown, true = made.t_s.tolist(), made.values.tolist(), made.truth.tolist()
-        state, spoilt = np.round(made.state, 2).tolist(), made.artefacts.any(axis=1).tolist()
+        state, spoilt = np.round(made.state, 2).tolist(), np.any(made.artefacts, axis=1).tolist()
         return [
             self._sample(
                 i,

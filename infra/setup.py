@@ -65,6 +65,20 @@ def install_mosquitto() -> None:
     run(*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *install)
 
 
+def install_browser() -> None:
+    """The browser of the ward page's tests and pictures; nothing else needs it, so its absence stops nothing."""
+    prefix = machine.apt_prefix()
+    if machine.find_program(machine.BROWSER):
+        return
+    if prefix is None:
+        say(f"Without a browser the ward page's tests fail. Install it: {machine.apt_line((machine.BROWSER,))}")
+        return
+    say("Installing Chromium with apt")
+    run(*prefix, "apt-get", "update", "-q")
+    install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", machine.BROWSER)
+    run(*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *install)
+
+
 def install_python() -> None:
     """The virtual environment with every extra, exactly as locked."""
     if _python_is_ready():
@@ -93,12 +107,19 @@ def install_jars() -> None:
     run(str(PYTHON), "-m", "infra.local.jars")
 
 
+def install_web() -> None:
+    """The chart library of the ward page, and what its tests look with."""
+    run(str(PYTHON), "-m", "infra.web")
+
+
 def main() -> int:
     """All steps, in order."""
     check()
     install_mosquitto()
+    install_browser()
     install_python()
     install_jars()
+    install_web()
     return 0
 
 

@@ -92,8 +92,8 @@ def _format(java: tuple[str, ...], folder: Path, properties: Path) -> None:
         "format",
         "--config",
         str(properties),
-        "--cluster-id",
-        cluster,
+        # In one word: some ids begin with a dash.
+        f"--cluster-id={cluster}",
         "--ignore-formatted",
     ]
     done = subprocess.run(argv, env=base_env(), capture_output=True, text=True, check=False)  # noqa: S603 - this module's words

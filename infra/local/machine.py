@@ -17,6 +17,8 @@ from pathlib import Path
 JAVA_AT_LEAST = 17
 FREE_DISK_GB = 3.0
 APT_PACKAGES = ("mosquitto", "mosquitto-clients")
+# The ward page is tested, and its pictures taken, in a real browser.
+BROWSER = "chromium"
 # An ordinary user's PATH leaves out the folders where Debian puts a broker.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/opt/homebrew/sbin")
 

@@ -25,7 +25,8 @@ topic readwrite beds/#
 pattern write devices/%c/#
 """
 
-# A gateway's name is its certificate's common name; `bridge` is the only one that sees or steers all gateways.
+# A gateway's name is its certificate's common name; `bridge` is the only one that sees or steers all gateways, and
+# `load` (`infra/load`) speaks for many, on a local stack alone.
 SITE_ACL = """\
 user bridge
 topic read gateways/#
@@ -34,8 +35,14 @@ topic write gateways/+/+/actions
 topic write gateways/+/+/confirmed
 topic write gateways/+/+/heartbeat
 
+user load
+topic write gateways/+/+/vitals
+topic read gateways/+/+/confirmed
+
 pattern write gateways/+/%u/vitals
 pattern write gateways/+/%u/status
+pattern write gateways/+/%u/rejected
+pattern write gateways/+/%u/pressed
 pattern read gateways/+/%u/roster
 pattern read gateways/+/%u/actions
 pattern read gateways/+/%u/confirmed
@@ -52,7 +59,7 @@ def device_broker(name: str, folder: Path, port: int) -> Spec:
     return _broker(name, folder, port, acl=DEVICE_ACL, lines=lines, probe=None)
 
 
-def site_broker(folder: Path, port: int, server: Identity, probe: Identity) -> Spec:
+def site_broker(folder: Path, port: int, server: Identity, probe: Identity, host: str = HOST) -> Spec:
     """The site's broker, which stands for AWS IoT Core: TLS 1.2 or newer, a certificate from everyone.
 
     It need not be durable at each change: a gateway keeps every batch until Kafka holds it.
@@ -65,10 +72,12 @@ def site_broker(folder: Path, port: int, server: Identity, probe: Identity) -> S
         "autosave_interval 60",
     ]
     lines += [f"message_size_limit {IOT_PAYLOAD_BYTES}"]
-    return _broker("site-broker", folder, port, acl=SITE_ACL, lines=lines, probe=probe)
+    return _broker("site-broker", folder, port, acl=SITE_ACL, lines=lines, probe=probe, host=host)
 
 
-def _broker(name: str, folder: Path, port: int, *, acl: str, lines: list[str], probe: Identity | None) -> Spec:
+def _broker(
+    name: str, folder: Path, port: int, *, acl: str, lines: list[str], probe: Identity | None, host: str = HOST
+) -> Spec:
     program = find_program("mosquitto")
     if program is None:
         raise PartError("Mosquitto is not installed: run make setup")
@@ -76,7 +85,7 @@ def _broker(name: str, folder: Path, port: int, *, acl: str, lines: list[str], p
     (folder / "acl").write_text(acl)
     (folder / "acl").chmod(0o600)
     user = pwd.getpwuid(os.geteuid()).pw_name
-    common = ["per_listener_settings false", f"user {user}", f"listener {port} {HOST}", f"acl_file {folder / 'acl'}"]
+    common = ["per_listener_settings false", f"user {user}", f"listener {port} {host}", f"acl_file {folder / 'acl'}"]
     common += [
         "persistence true",
         f"persistence_location {folder}/",

@@ -43,7 +43,7 @@ class Authority:
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
 
     def server(self, name: str) -> Identity:
-        """An identity for a server on 127.0.0.1."""
+        """An identity for a server on 127.0.0.1, or wherever its name leads to."""
         return self._identity(name, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def client(self, name: str) -> Identity:
@@ -59,7 +59,8 @@ class Authority:
             builder = self._dated(name, issuer.subject, key.public_key())
             builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            hosts = ("localhost", name) if usage == ExtendedKeyUsageOID.SERVER_AUTH else ("localhost",)
+            names = [*map(x509.DNSName, hosts), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
             signing = serialization.load_pem_private_key(ca.key.read_bytes(), password=None)
             if not isinstance(signing, ec.EllipticCurvePrivateKey):

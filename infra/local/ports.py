@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 DEFAULT_BASE = 18800
 DEFAULT_GATEWAYS = ("gw-icu", "gw-med")
 _LAST_PORT = 65535
-_SINGLE, _METRICS = 6, 24
+_SINGLE, _METRICS = 7, 23
 _FIRST_CHOSEN = 10_000
 
 
@@ -36,6 +36,7 @@ class Ports:
     postgres: int
     moto: int
     console: int
+    ray: int
     devices: tuple[int, ...]
     metrics: tuple[int, ...]
 
@@ -48,7 +49,7 @@ class Ports:
 
     @classmethod
     def from_base(cls, base: int = DEFAULT_BASE, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
-        """Consecutive ports from `base` on: the six single ones, then the metrics, then a broker per gateway."""
+        """Consecutive ports from `base` on: the seven single ones, then the metrics, then a broker per gateway."""
         return cls._of(range(base, base + _SINGLE + _METRICS + gateways))
 
     @classmethod
@@ -68,7 +69,7 @@ class Ports:
 
     @classmethod
     def _of(cls, ports: Sequence[int]) -> Self:
-        site, kafka, kafka_controller, postgres, moto, console = ports[:_SINGLE]
+        site, kafka, kafka_controller, postgres, moto, console, ray = ports[:_SINGLE]
         return cls(
             site=site,
             kafka=kafka,
@@ -76,6 +77,7 @@ class Ports:
             postgres=postgres,
             moto=moto,
             console=console,
+            ray=ray,
             metrics=tuple(ports[_SINGLE : _SINGLE + _METRICS]),
             devices=tuple(ports[_SINGLE + _METRICS :]),
         )
@@ -84,6 +86,7 @@ class Ports:
         """Every port with the name of what listens there."""
         yield from (("site-broker", self.site), ("kafka", self.kafka), ("kafka-controller", self.kafka_controller))
         yield from (("postgres", self.postgres), ("moto", self.moto), ("console", self.console))
+        yield ("ray", self.ray)
         yield from ((f"device-broker-{index}", port) for index, port in enumerate(self.devices, 1))
         yield from ((f"metrics-{index}", port) for index, port in enumerate(self.metrics, 1))
 

@@ -12,9 +12,10 @@ from infra.local.jars import spark_jars
 from infra.local.ports import HOST
 from infra.local.probes import tcp_accepts
 from infra.local.process import PartEndedError, PartError, Spec, base_env
+from infra.local.secrets import shared_secrets
 from infra.local.stack import LocalStack
 
-_TOPICS_WITHIN_S = 60
+_COMMAND_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,49 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None) -> list[T
     metrics = iter(stack.ports.metrics)
     state = stack.var / "tiers"
     jars = spark_jars()
-    score = {"SCORE_CHECKPOINT": str(state / "score"), "SCORE_JARS": jars}
-    snapshots = {"WATCH_SNAPSHOTS": (state / "snapshots").as_uri()}
+    # Made by `python -m cloud classes var/classes.jsa`; without it Spark starts later.
+    classes = str(stack.var / "classes.jsa")
+    score = {"SCORE_JARS": jars, "SCORE_CLASSES": classes}
+    secrets = shared_secrets(stack.var)
+    link, ray = {"LINK_KEY": secrets["LINK_KEY"]}, {"RAY_AUTH_TOKEN": secrets["RAY_AUTH_TOKEN"]}
+    watch = {"WATCH_SNAPSHOTS": (state / "snapshots").as_uri(), "RAY_PORT": str(stack.ports.ray), **ray}
+    console = {"CONSOLE_DATA": str(stack.var / "console"), "RAY_PORT": str(stack.ports.ray), **link, **ray}
     bridge = {"BRIDGE": "bridge", **_certificate(stack, "bridge")}
     return [
-        Tier("notify", ("cloud", "notify"), next(metrics)),
+        Tier("notify", ("cloud", "notify"), next(metrics), link),
+        Tier("console", ("cloud", "console"), next(metrics), console),
         Tier("load", ("cloud", "load"), next(metrics)),
-        Tier("archive", ("cloud", "archive"), next(metrics), {"ARCHIVE_JARS": jars}, ready_timeout_s=180),
-        Tier("watch", ("cloud", "watch"), next(metrics), snapshots, ready_timeout_s=180),
+        Tier(
+            "archive",
+            ("cloud", "archive"),
+            next(metrics),
+            {"ARCHIVE_JARS": jars, "ARCHIVE_CLASSES": classes},
+            ready_timeout_s=180,
+        ),
+        Tier("watch", ("cloud", "watch"), next(metrics), watch, ready_timeout_s=180),
         Tier("score", ("cloud", "score"), next(metrics), score, ready_timeout_s=180),
         Tier("bridge", ("bridge",), next(metrics), bridge),
         *(_edge(stack, gateway, next(metrics), (uplinks or {}).get(gateway)) for gateway in stack.gateways),
     ]
+
+
+def command(stack: LocalStack, *words: str, within_s: float = _COMMAND_WITHIN_S) -> str:
+    """Runs `python -m WORDS` against a stack; returns what it printed.
+
+    Raises:
+        PartError: It failed; carries what was said.
+    """
+    done = subprocess.run(  # noqa: S603 - the caller's words, none of them from outside
+        [sys.executable, "-m", *words],
+        env={**base_env(), **stack.env()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=within_s,
+    )
+    if done.returncode != 0:
+        raise PartError(f"python -m {' '.join(words)} failed: {done.stderr[-1000:] or done.stdout[-1000:]}")
+    return done.stdout
 
 
 def make_topics(stack: LocalStack) -> None:
@@ -83,11 +115,7 @@ def make_topics(stack: LocalStack) -> None:
     Raises:
         PartError: It could not be done; carries what was said.
     """
-    argv = [sys.executable, "-m", "cloud", "topics"]
-    env = {**base_env(), **stack.env()}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=_TOPICS_WITHIN_S)  # noqa: S603 - this module's words
-    if done.returncode != 0:
-        raise PartError(f"The Kafka topics could not be made: {done.stderr[-1000:]}")
+    command(stack, "cloud", "topics")
 
 
 def start_tiers(stack: LocalStack, chosen: list[Tier]) -> None:

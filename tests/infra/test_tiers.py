@@ -6,6 +6,7 @@ import pytest
 
 import bridge.settings
 import cloud.archive.job
+import cloud.console.settings
 import cloud.load
 import cloud.score.job
 import cloud.settings
@@ -18,6 +19,7 @@ from vitals.settings import documented, load
 
 READ_BY: dict[str, type] = {
     "notify": cloud.settings.Notify,
+    "console": cloud.console.settings.Console,
     "load": cloud.load.Settings,
     "archive": cloud.archive.job.Settings,
     "watch": cloud.settings.Watch,

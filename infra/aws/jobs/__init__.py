@@ -1,0 +1,1 @@
+"""Spark jobs on EMR Serverless: what is submitted, and what runs there."""
