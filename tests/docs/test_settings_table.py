@@ -1,4 +1,4 @@
-"""The README's settings and the code's are the same."""
+"""The settings that the documentation lists and the code's are the same."""
 
 import importlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 from vitals.settings import documented
 
-README: Final = Path(__file__).resolve().parents[2] / "README.md"
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings: a test holds this table against the code -->", "<!-- end of settings -->"
 PARTS: Final = {
     "edge": ("edge.settings", "Settings"),
@@ -17,6 +17,12 @@ PARTS: Final = {
     "cloud load": ("cloud.load", "Settings"),
     "cloud watch": ("cloud.settings", "Watch"),
     "cloud notify": ("cloud.settings", "Notify"),
+    "cloud console": ("cloud.console.settings", "Console"),
+    "cloud compact": ("cloud.compact", "Settings"),
+    "cloud replay": ("cloud.replay.job", "Replay"),
+    "cloud erase": ("cloud.erase.job", "Erase"),
+    "cloud retain": ("cloud.erase.retain", "Retain"),
+    "cloud dashboards": ("cloud.dashboards.job", "Settings"),
     "infra.local": ("infra.local.settings", "LocalSettings"),
     "infra.demo": ("infra.demo.settings", "DemoSettings"),
 }
@@ -35,7 +41,7 @@ def table() -> str:
     return "\n".join(lines).replace("{", "\\{")
 
 
-def test_the_readmes_table_of_settings_is_the_codes() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_page_of_settings_is_the_codes() -> None:
+    text = PAGE.read_text(encoding="utf-8")
     shown = text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip()
-    assert shown == table(), f"README.md must have this table between its two markers:\n{table()}"
+    assert shown == table(), f"{PAGE.name} must have this table between its two markers:\n{table()}"
