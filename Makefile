@@ -6,7 +6,7 @@ SPARK40 := var/spark40/bin/python
 SHARED ?= ../shared
 export DURATION REPORT FAULTS ONLY VAR PORT_BASE
 
-.PHONY: help setup demo test test-spark40 check bench peers verify faults screenshots clean
+.PHONY: help setup browser demo test test-spark40 check bench peers verify faults screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
@@ -15,13 +15,15 @@ setup: ## everything that a fresh clone needs, fetched once
 	@$(PYTHON) -m infra.setup
 demo: setup ## the whole path, live, on this machine
 	@$(PY) -m infra.demo
-test: setup ## all tests
+browser: setup ## Chromium, for the ward page's tests and pictures
+	@$(PYTHON) -m infra.setup browser
+test: browser ## all tests
 	@$(PY) -m pytest
 test-spark40: setup ## the scoring tests on the Spark that EMR runs, in an environment of their own
 	@mkdir -p var && $(UV) export -q --frozen --no-hashes --extra cloud --extra infra --group dev --no-emit-project --no-emit-package pyspark --no-emit-package py4j -o var/spark40.txt && $(UV) venv -q --allow-existing --python $(PY) var/spark40 && $(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==4.0.2 && $(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
 check: setup ## lint, types, import rules, docs and hazards
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
-bench: setup ## measure, into bench.json: ONLY=state
+bench: browser ## measure, into bench.json: ONLY=state
 	@$(PY) -m infra.bench bench
 peers: setup ## the same work through others and through ours, into peers.json: ONLY=bridge
 	@$(PY) -m infra.bench peers
@@ -29,7 +31,7 @@ verify: setup ## check against recordings and reference documents: SHARED=../sha
 	@$(PY) -m infra.verify $(SHARED)
 faults: setup ## storms of kills, cuts and bad input, into faults.json: ONLY=edge
 	@$(PY) -m infra.bench faults
-screenshots: setup ## pictures of the ward page, into docs/images
+screenshots: browser ## pictures of the ward page, into docs/images
 	@$(PY) -m tests.console.pictures
 pi: setup ## a bare Debian becomes a gateway, as root: some minutes
 	@$(PY) -m pytest tests/pi/install_in_root.py

@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this very script is what tells the user of an older Python
@@ -112,11 +113,13 @@ def install_web() -> None:
     run(str(PYTHON), "-m", "infra.web")
 
 
-def main() -> int:
-    """All steps, in order."""
+def main(words: Sequence[str]) -> int:
+    """All steps, in order; with the word `browser`, that of the tests alone."""
+    if list(words) == ["browser"]:
+        install_browser()
+        return 0
     check()
     install_mosquitto()
-    install_browser()
     install_python()
     install_jars()
     install_web()
@@ -137,4 +140,4 @@ def _python_is_ready() -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

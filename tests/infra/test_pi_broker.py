@@ -116,7 +116,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
         ("/etc/wardwatch/broker/server.crt", str(found.server.cert)),
         ("/etc/wardwatch/broker/server.key", str(found.server.key)),
         ("/etc/wardwatch/broker", str(tmp_path)),
-        ("/var/lib/mosquitto", str(tmp_path)),
+        ("/run/mosquitto/queue", str(tmp_path)),
         ("listener 1883 ", f"listener {found.inner} "),
         ("listener 8883", f"listener {found.outer} 127.0.0.1"),
     ):
@@ -176,7 +176,7 @@ def test_a_light_shows_its_own_bed_and_its_button_acknowledges_it(broker: Broker
         assert within(10, lambda: gateway.heard == ["beds/bed-1/ack"])
 
 
-def test_what_a_monitor_was_told_is_kept_survives_a_power_cut_before_the_gateway_is_back(broker: Broker) -> None:
+def test_what_a_monitor_was_told_is_kept_survives_the_brokers_kill_before_the_gateway_is_back(broker: Broker) -> None:
     with Client(broker, "gw-pi", user="gateway", device=False, keep=True) as gateway:
         gateway.subscribe("devices/+/vitals")
     for _ in range(2):

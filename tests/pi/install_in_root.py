@@ -168,6 +168,8 @@ def published(pi: Pi, authority: Authority, folder: Path) -> str:
         (pi.command(*su, "/opt/wardwatch/current/bin/python", "-m", "edge", network=True, env=edge_env), base_env()),
     ]
     commands.append((listen_until_there(listen), base_env()))
+    queue = ("install", "-d", "-o", "mosquitto", "-g", "mosquitto", "/run/mosquitto/queue")
+    run(*pi.command(*queue, network=False))  # as systemd does by the unit's RuntimeDirectory
     out = folder / "heard"  # what the brokers and the gateway say goes to our own standard error
     with out.open("w") as file:
         running = [subprocess.Popen(argv, env=env, start_new_session=True, stdout=file) for argv, env in commands]  # noqa: S603 - our own words
