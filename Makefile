@@ -6,7 +6,7 @@ SPARK40 := var/spark40/bin/python
 SHARED ?= ../shared
 export DURATION REPORT FAULTS ONLY VAR PORT_BASE
 
-.PHONY: help setup browser demo test test-spark40 check bench peers verify faults screenshots clean
+.PHONY: help setup browser demo test test-long test-spark40 check bench peers verify faults screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
@@ -17,8 +17,10 @@ demo: setup ## the whole path, live, on this machine
 	@$(PY) -m infra.demo
 browser: setup ## Chromium, for the ward page's tests and pictures
 	@$(PYTHON) -m infra.setup browser
-test: browser ## all tests
-	@$(PY) -m pytest
+test: browser ## the tests, but the long ones
+	@$(PY) -m pytest -m 'not long'
+test-long: browser ## those that bring a whole cluster up for one claim
+	@$(PY) -m pytest -m long
 test-spark40: setup ## the scoring tests on the Spark that EMR runs, in an environment of their own
 	@mkdir -p var && $(UV) export -q --frozen --no-hashes --extra cloud --extra infra --group dev --no-emit-project --no-emit-package pyspark --no-emit-package py4j -o var/spark40.txt && $(UV) venv -q --allow-existing --python $(PY) var/spark40 && $(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==4.0.2 && $(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
 check: setup ## lint, types, import rules, docs and hazards

@@ -94,6 +94,12 @@ class MqttUplink:
             self._write(connection)
         self._client.disconnect()
         self._client.loop_write()
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of what wakes the network thread; `run` does so at its end."""
+        self._wake_r.close()
+        self._wake_w.close()
 
     def ack(self, receipts: Sequence[Receipt]) -> None:
         """See `Uplink.ack`."""
@@ -179,8 +185,8 @@ class MqttUplink:
         self._awake = True
         try:
             self._wake_w.send(b"\0")
-        except BlockingIOError:
-            # Enough wake-ups are waiting to be read.
+        except OSError:
+            # Enough wake-ups are waiting to be read, or nobody reads them any more.
             return
 
     def _connected(

@@ -8,3 +8,4 @@ def test_without_a_broker_nothing_is_taken_for_sending_and_nothing_is_kept() -> 
     uplink.ack([Receipt(1, 7)])
     assert not uplink.publish("gateways/1/gw-1/heartbeat", b"{}")
     assert not uplink.publish("gateways/1/gw-1/roster", b"{}", qos=1, retain=True)
+    uplink.close()

@@ -1,6 +1,7 @@
 """Invented alarms, admissions, contacts and scored records for the tests of the cloud jobs."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cloud.log.layout import Layout
+from infra.local.ports import Ports
+from infra.local.stack import KAFKA, LocalStack
 from vitals import news2, scoring
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
 from vitals.contacts import Contact
@@ -111,6 +114,17 @@ def scored_value(partition: int, offset: int, *readings: Readings) -> bytes:
         columns["breach"] = scoring.pack(scoring.breach(joined.values, joined.bounds())).tolist()
         columns["news2"] = scoring.pack(news2.digits(joined.values)).tolist()
     return json.dumps(columns | {"partition": partition, "offset": offset}).encode()
+
+
+@pytest.fixture(scope="module")
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a broker of a module's own, for parts that read whole topics: other tests write to theirs."""
+    with LocalStack(tmp_path_factory.mktemp("kafka"), ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256) as stack:
+        stack.up((KAFKA,))
+        yield stack.env()["KAFKA_BOOTSTRAP"]
+    # A JVM's main thread ends before the others: only now can its exit status be collected for certain.
+    threading.Event().wait(1)
+    stack.processes.end()
 
 
 @pytest.fixture

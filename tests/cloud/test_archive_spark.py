@@ -20,9 +20,7 @@ from cloud.lake import Store, manifest_names, open_lake, read_manifest
 from cloud.lake.objects import from_parquet
 from cloud.lake.tables import TABLES
 from infra.local.jars import jar_folder
-from infra.local.ports import Ports
 from infra.local.process import base_env
-from infra.local.stack import KAFKA, LocalStack
 from vitals import topics
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, encode
 from vitals.signs import FIELDS
@@ -30,17 +28,6 @@ from vitals.signs import FIELDS
 PARTITIONS = 4
 START_S = 240
 T = 1_795_305_600_000
-
-
-@pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker of this test's own: the archive reads whole topics, and other tests write to theirs."""
-    with LocalStack(tmp_path_factory.mktemp("kafka"), ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256) as stack:
-        stack.up((KAFKA,))
-        yield stack.env()["KAFKA_BOOTSTRAP"]
-    # A JVM's main thread ends before the others: only now can its exit status be collected for certain.
-    threading.Event().wait(1)
-    stack.processes.end()
 
 
 class Archiver:
@@ -136,6 +123,7 @@ def uncommitted(store: Store, lake: Path) -> bool:
     return bool(objects - named)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_kill_in_the_middle_of_a_batch_loses_and_doubles_nothing(
     own_kafka: str, start: Callable[[], Archiver], tmp_path: Path

@@ -21,9 +21,7 @@ from cloud.log.kafka import KafkaReader
 from cloud.log.port import read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.jars import connector_mismatch, spark_jars
-from infra.local.ports import Ports
 from infra.local.process import base_env
-from infra.local.stack import KAFKA, LocalStack
 from vitals import topics
 from vitals.status import Rejected
 
@@ -31,17 +29,6 @@ PARTITIONS = 2
 GOOD = b'{"hr":[170],"limits":[0]}'
 HUGE = b'{"hr":[170],"limits":[0],"ward":["' + b"w" * topics.MAX_RECORD_BYTES + b'"]}'
 START_S = 240.0
-
-
-@pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker of this test's own: scoring reads a whole topic, and other tests write to it."""
-    with LocalStack(tmp_path_factory.mktemp("kafka"), ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256) as stack:
-        stack.up((KAFKA,))
-        yield stack.env()["KAFKA_BOOTSTRAP"]
-    # A JVM's main thread ends before the others: only now can its exit status be collected for certain.
-    threading.Event().wait(1)
-    stack.processes.end()
 
 
 class Scorer:
@@ -151,6 +138,7 @@ def places(*offsets: int) -> list[tuple[int, int]]:
     return [(partition, offset) for partition in range(PARTITIONS) for offset in offsets]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_bad_records_stop_nothing_and_a_kill_loses_and_repeats_nothing(stage: Stage) -> None:
     scorer = stage.start()
@@ -172,6 +160,7 @@ def test_bad_records_stop_nothing_and_a_kill_loses_and_repeats_nothing(stage: St
     ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_on_a_cluster_the_death_of_an_executor_loses_and_repeats_nothing(stage: Stage) -> None:
     stage.make_topics()

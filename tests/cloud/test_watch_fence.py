@@ -64,12 +64,12 @@ class Ward:
 
 
 @pytest.fixture
-def start(kafka: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def start(own_kafka: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts a shard; all of them have ended after the test."""
     running: list[subprocess.Popen[str]] = []
 
     def begin() -> subprocess.Popen[str]:
-        argv = [sys.executable, str(SCRIPT), kafka, str(tmp_path)]
+        argv = [sys.executable, str(SCRIPT), own_kafka, str(tmp_path)]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - our own words
         running.append(process)
         assert process.stdout is not None
@@ -83,13 +83,13 @@ def start(kafka: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[
 
 
 def test_a_shard_that_was_taken_for_dead_and_goes_on_tells_nothing_twice_and_ends(
-    kafka: str,
+    own_kafka: str,
     start: Callable[[], subprocess.Popen[str]],
     reading: Callable[..., Readings],
     scored: Callable[..., bytes],
 ) -> None:
-    topics_job.ensure(Topics(kafka_bootstrap=kafka))
-    ward, run = Ward(kafka, reading, scored), uuid.uuid4().hex[:6]
+    topics_job.ensure(Topics(kafka_bootstrap=own_kafka))
+    ward, run = Ward(own_kafka, reading, scored), uuid.uuid4().hex[:6]
     first, second, third = ([f"{run}-{part}{i}" for i in range(4)] for part in "abc")
     ward.spo2 = dict.fromkeys(first + second + third, 97.0)
     zombie = start()
@@ -114,9 +114,9 @@ def test_a_shard_that_was_taken_for_dead_and_goes_on_tells_nothing_twice_and_end
     assert starts == Counter(first + second + third)
 
 
-def test_what_a_replaced_writer_had_begun_is_seen_by_nobody(kafka: str) -> None:
-    topics_job.ensure(Topics(kafka_bootstrap=kafka))
-    settings, name = Kafka(kafka_bootstrap=kafka), f"fence-{uuid.uuid4().hex[:8]}"
+def test_what_a_replaced_writer_had_begun_is_seen_by_nobody(own_kafka: str) -> None:
+    topics_job.ensure(Topics(kafka_bootstrap=own_kafka))
+    settings, name = Kafka(kafka_bootstrap=own_kafka), f"fence-{uuid.uuid4().hex[:8]}"
     place, key = (topics.REJECTED, 0), name.encode()
     reader = KafkaReader(settings, "fence-reader")
     begin = reader.ends([place])

@@ -100,9 +100,9 @@ class Feed:
 
 
 @pytest.fixture
-def feed(kafka: str, reading: Callable[..., Readings], scored: Callable[..., bytes]) -> Iterator[Feed]:
-    topics_job.ensure(Topics(kafka_bootstrap=kafka))
-    made = Feed(kafka, reading, scored)
+def feed(own_kafka: str, reading: Callable[..., Readings], scored: Callable[..., bytes]) -> Iterator[Feed]:
+    topics_job.ensure(Topics(kafka_bootstrap=own_kafka))
+    made = Feed(own_kafka, reading, scored)
     yield made
     made.close()
 
@@ -114,9 +114,9 @@ def token() -> str:
 
 
 @pytest.fixture
-def job(tmp_path: Path, kafka: str, token: str, feed: Feed) -> Iterator[Job]:
+def job(tmp_path: Path, own_kafka: str, token: str, feed: Feed) -> Iterator[Job]:
     del feed  # its topics must be there
-    running = Job(tmp_path, kafka, token)
+    running = Job(tmp_path, own_kafka, token)
     yield running
     running.process.kill()
     running.process.wait(30)
@@ -139,6 +139,7 @@ def ask(port: int, token: str) -> dict[str, str]:
     return {patient: seen for patient, _, seen in (line.partition(" ") for line in done.stdout.splitlines())}
 
 
+@pytest.mark.long
 def test_killing_both_actors_misses_no_alarm_doubles_none_and_leaves_no_process(
     job: Job, feed: Feed, token: str
 ) -> None:
@@ -202,11 +203,12 @@ def nodes(token: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     psutil.wait_procs(family, 20)
 
 
+@pytest.mark.long
 def test_a_ray_node_that_dies_moves_its_shard_and_no_alarm_is_missed_or_doubled(
-    tmp_path: Path, kafka: str, token: str, nodes: tuple[subprocess.Popen[str], int], feed: Feed
+    tmp_path: Path, own_kafka: str, token: str, nodes: tuple[subprocess.Popen[str], int], feed: Feed
 ) -> None:
     cluster, port = nodes
-    job = Job(tmp_path, kafka, token, RAY_ADDRESS=f"127.0.0.1:{port}")
+    job = Job(tmp_path, own_kafka, token, RAY_ADDRESS=f"127.0.0.1:{port}")
     run = uuid.uuid4().hex[:6]
     before, during = ([f"{run}-{part}{i}" for i in range(8)] for part in "ab")
     feed.patients = dict.fromkeys(before + during, 97.0)

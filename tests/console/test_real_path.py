@@ -29,12 +29,12 @@ PATIENT = {
 }  # fmt: skip
 
 
-def wait(condition: Callable[[], object], within_s: float, what: str) -> float:
-    """Waits until a condition holds; returns how long that took, s."""
+def wait(condition: Callable[[], object], within_s: float, what: str, every_s: float = 0.02) -> float:
+    """Waits until a condition holds; returns how long that took, s. A page that is asked too often refuses."""
     begun, pause = time.monotonic(), threading.Event()
     while not condition():
         assert time.monotonic() - begun < within_s, f"{what} did not come within {within_s} s"
-        pause.wait(0.02)
+        pause.wait(every_s)
     return time.monotonic() - begun
 
 
@@ -87,6 +87,7 @@ def bed(nurse: httpx2.Client) -> dict[str, object]:
     return beds[0] if beds else {}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_limits_changed_at_the_page_act_at_gateway_and_cloud_within_two_seconds(
     house: LocalStack, nurse: httpx2.Client, light: list[dict[str, object]], tmp_path: Path
@@ -117,12 +118,13 @@ def test_limits_changed_at_the_page_act_at_gateway_and_cloud_within_two_seconds(
     assert max(told.values()) <= 2.0, told
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_page_outlives_the_state_tier_says_so_and_recovers(house: LocalStack, nurse: httpx2.Client) -> None:
     assert nurse.get("/api/wards/icu").json()["down"] is None
     house.processes.end(["watch"])
-    wait(lambda: nurse.get("/api/wards/icu").json()["down"], 30, "the word that the state tier is down")
+    wait(lambda: nurse.get("/api/wards/icu").json()["down"], 30, "the word that the state tier is down", 0.5)
     assert bed(nurse)["signs"], "what was last known stays on the screen, marked as old"
     start_tiers(house, [tier for tier in tiers(house) if tier.name == "watch"])
-    wait(lambda: nurse.get("/api/wards/icu").json()["down"] is None, 90, "the state tier's return")
+    wait(lambda: nurse.get("/api/wards/icu").json()["down"] is None, 90, "the state tier's return", 0.5)
     assert bed(nurse)["signs"]

@@ -5,6 +5,7 @@ import pytest
 from tests.faults.faults_network import play
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_latency_loss_a_cut_uplink_and_a_partition_between_hosts_lose_no_reading() -> None:
     seen = play(6, 2, "short")
