@@ -17,6 +17,8 @@ from cloud.watch.answers import PatientNow, ShardNow
 JOIN_WITHIN_S: Final = 60.0
 ANSWER_WITHIN_S: Final = 4.0
 AGAIN_S: Final = 2.0
+REJOIN_S: Final = 10.0
+"""A shard that died is back by then. What gives no answer for longer is another cluster at the same address."""
 
 
 class RayState:
@@ -36,6 +38,7 @@ class RayState:
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._answered = 0.0
         self._waiting = False
+        self._joined = False
         self._known: dict[int, ShardNow] = {}
         self._patients: dict[int, dict[str, PatientNow]] = {}
 
@@ -47,7 +50,10 @@ class RayState:
             self.close()
             raise StateDownError(f"the state tier at {self._address} is gone: {error}") from error
         if answer.error:
+            if time.monotonic() - self._answered > REJOIN_S:
+                self.close()
             raise StateDownError(f"the state tier at {self._address} does not answer: {answer.error}")
+        self._answered, self._joined = time.monotonic(), True
         for data in answer.now:
             self._take(answers.decode_now(data))
         if any(now.catching_up for now in self._known.values()):
@@ -60,7 +66,7 @@ class RayState:
     def close(self) -> None:
         """See `State`."""
         process, self._process = self._process, None
-        self._known, self._patients, self._waiting = {}, {}, False
+        self._known, self._patients, self._waiting, self._joined = {}, {}, False, False
         if process is not None:
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
@@ -89,7 +95,7 @@ class RayState:
             ready = selector.select(ANSWER_WITHIN_S)
         if not ready:
             # Joining takes Ray many seconds; a question that is under way is waited for, never asked twice.
-            if time.monotonic() - self._asked > JOIN_WITHIN_S:
+            if time.monotonic() - self._asked > (REJOIN_S if self._joined else JOIN_WITHIN_S):
                 raise OSError("no answer")
             raise StateDownError(f"the state tier at {self._address} has not answered yet")
         self._waiting = False
