@@ -73,4 +73,4 @@ def plan(
         {"at_s": WELL_AGAIN_S + 1, "phase": "stable"},
     ]
     told = {"devices": devices, "seed": seed, "cadence_s": cadence_s, "artefacts": {"scale": 0}}
-    return json.dumps(told | {"stories": [{"name": STORY, "keyframes": frames}]}).encode()
+    return json.dumps(told | {"stories": [{"name": STORY, "frames": frames}]}).encode()

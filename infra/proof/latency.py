@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.local.observer import PARTITIONS, Observer
-from infra.local.process import Spec, base_env
+from infra.local.process import PartError, Spec, base_env
 from infra.proof import breaches
 from infra.proof.stage import Settings, Stage, whole_path
 from infra.proof.traces import Traces
@@ -72,7 +72,10 @@ def _measured(stage: Stage, beds: dict[str, int], roster: Path, duration_s: floa
     with Observer(stage.bootstrap, PARTITIONS, Traces()) as seen:
         devices = _devices(stage, beds, duration_s, seed)
         processes.start(devices)
+        # It serves nothing that could be waited for; a plan that it refuses ends it within these seconds.
         stage.command("cloud", "admit", str(roster))
+        if devices.name not in processes.alive():
+            raise PartError(f"the devices ended; see {processes.logs}/{devices.name}.log")
         count = sum(beds.values())
         before, began = usage(processes), time.monotonic()
         looks = _watch(seen, duration_s, count)
