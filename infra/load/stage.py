@@ -1,15 +1,13 @@
 """What a load runs against: a site broker, a Kafka with its topics, and bridges as processes that can be killed."""
 
-import json
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
 from infra.load.sender import Broker
+from infra.local import probes
 from infra.local.ports import HOST, Ports
 from infra.local.process import Spec
 from infra.local.stack import KAFKA, SITE_BROKER, LocalStack
@@ -50,15 +48,7 @@ class Stage:
     @staticmethod
     def health(spec: Spec) -> dict[str, object]:
         """What a bridge says of itself; nothing when it does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{spec.env['METRICS_PORT']}/health", timeout=2) as answer:
-                found: dict[str, object] = json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                found = json.loads(error.read())
-        except OSError:
-            return {}
-        return found
+        return probes.health(int(spec.env["METRICS_PORT"]))
 
     def cpu_s(self, name: str) -> float:
         """Processor time that a process of the stack has used, its kernel time included, s."""

@@ -1,5 +1,6 @@
 """Readiness: each part is asked in its own protocol, because an open port alone serves nobody."""
 
+import json
 import socket
 import ssl
 import urllib.error
@@ -76,3 +77,16 @@ def http_ok(url: str) -> bool:
             return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
     except (urllib.error.URLError, OSError):
         return False
+
+
+def health(port: int) -> dict[str, object]:
+    """What a part says of itself at /health on loopback; nothing when it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            found: dict[str, object] = json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            found = json.loads(error.read())
+    except OSError:
+        return {}
+    return found

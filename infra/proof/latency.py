@@ -13,7 +13,7 @@ from infra.local.process import PartError, Spec, base_env
 from infra.proof import breaches
 from infra.proof.stage import Settings, Stage, whole_path
 from infra.proof.traces import Traces
-from infra.proof.usage import Usage, usage
+from infra.proof.usage import usage
 
 GATEWAYS: Final = 4
 CADENCE_S: Final = 5.0
@@ -78,15 +78,15 @@ def _measured(stage: Stage, beds: dict[str, int], roster: Path, duration_s: floa
             raise PartError(f"the devices ended; see {processes.logs}/{devices.name}.log")
         count = sum(beds.values())
         before, began = usage(processes), time.monotonic()
-        looks = _watch(seen, duration_s, count)
+        alarmed = _watch(seen, duration_s, count)
         after, seconds = usage(processes), time.monotonic() - began
         processes.end([devices.name])
         return Measured(
             breaches=count,
-            alarmed=looks,
+            alarmed=alarmed,
             traces=seen.sight,
             readings_s=len(seen.sight.readings) / seconds,
-            used=Usage.since(after, before),
+            used=after.since(before),
             seconds=seconds,
         )
 

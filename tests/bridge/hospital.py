@@ -1,12 +1,9 @@
 """A site for the bridge's tests: a real broker, a real Kafka, bridges as processes, and gateways that resend."""
 
 import itertools
-import json
 import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bridge.kafka import KafkaFeed
+from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
 from vitals import topics
@@ -132,15 +130,7 @@ class Site:
     def health(self, bridge: str = "") -> dict[str, object]:
         """What a bridge (the only one, unless named) says of itself; nothing when it does not answer."""
         port = self._bridges[bridge] if bridge else next(iter(self._bridges.values()))
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
-                found: dict[str, object] = json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                found = json.loads(error.read())
-        except OSError:
-            return {}
-        return found
+        return probes.health(port)
 
     def kill_bridge(self, bridge: str = "") -> None:
         """As kill -9 does."""
