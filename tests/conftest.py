@@ -4,6 +4,7 @@ All tests of a session share these servers: take names of your own (topics, tabl
 nothing that another test would stumble over.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -11,6 +12,16 @@ import pytest
 from infra.local.moto import CREDENTIALS
 from infra.local.ports import Ports
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, PARTS, POSTGRES, SITE_BROKER, LocalStack
+from vitals.daemon import JsonLines
+
+
+@pytest.fixture(autouse=True)
+def no_log_handler_stays() -> Iterator[None]:
+    """A part that ran inside a test logs to that test's standard error, which is closed for the next one."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each.formatter, JsonLines)]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
