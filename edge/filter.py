@@ -60,7 +60,7 @@ _RR, _SBP, _DBP, _MAP = INDEX["rr"], INDEX["sbp"], INDEX["dbp"], INDEX["map"]
 _HR, _PR = INDEX["hr"], INDEX["pr"]
 _STEP: Final = np.array([s.max_step * (0.5 if s.field == "rr" else 1) for s in SIGNS])
 _VARIES: Final = np.array([s.field in {"hr", "pr", "rr"} for s in SIGNS])
-_SHAKEN: Final = tuple(i for i, s in enumerate(SIGNS) if s.sensor in {"oximeter", "impedance"})
+_SHAKEN: Final = np.array([i for i, s in enumerate(SIGNS) if s.sensor in {"oximeter", "impedance"}])
 """The signs that a moving patient disturbs; the recording counts breaths too many in four of nine such minutes."""
 _SAME_SENSOR: Final = np.array([[a.sensor == b.sensor for b in SIGNS] for a in SIGNS])
 
@@ -247,7 +247,7 @@ def _contradict(bout: Values, t: Values, values: Values, codes: Codes, after: Va
     began = np.where(now - last <= BOUT_MS, since, now)
     after[rows, _HR], after[rows, _PR] = began, np.fmax(now, last)
     held = rows[(now - began <= BOUT_MS) & (now >= began)]
-    for s in _SHAKEN:
-        codes[held, s] = np.where(
-            np.isnan(values[held, s]) | (codes[held, s] != 0), codes[held, s], np.int8(Suspect.CONTRADICTED)
-        )
+    if len(held):
+        at = held[:, None], _SHAKEN
+        free = (codes[at] == 0) & ~np.isnan(values[at])
+        codes[at] = np.where(free, np.int8(Suspect.CONTRADICTED), codes[at])

@@ -184,7 +184,22 @@ PROFILES: Final[tuple[LimitSet, ...]] = (
     _paediatric("child", (70, 140), (16, 30), (85, 120)),
     _paediatric("adolescent", (55, 120), (10, 25), (95, 140)),
 )
+_COLUMNS: Final = np.ascontiguousarray(np.moveaxis(np.stack([p.array() for p in PROFILES]), -1, 0))
 PROFILE_INDEX: Final[dict[str, int]] = {profile.profile: k for k, profile in enumerate(PROFILES)}
+
+
+def in_force(own: tuple[LimitSet, ...], which: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns (n, signs, 6): the limits of n readings as `LimitSet.array()`, each bound's (n, signs) close in memory.
+
+    Args:
+        own: Overridden limits.
+        which: (n,) k >= 0 is `PROFILES[k]`, negative is `own[-1 - k]`.
+    """
+    columns = _COLUMNS
+    if own:
+        # Negative indices reach them from the end, so they are laid down in reverse.
+        columns = np.concatenate([columns, np.stack([s.array().T for s in reversed(own)], axis=1)], axis=1)
+    return np.moveaxis(columns.take(which, axis=1), 0, -1)
 
 
 def profile(name: str) -> LimitSet:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.limits import PROFILES, LimitSet
+from vitals.limits import PROFILES, LimitSet, in_force
 from vitals.signs import SIGNS, SUSPECT_BITS
 
 Text = NDArray[np.object_]
@@ -79,9 +79,7 @@ class Readings:
 
     def bounds(self) -> NDArray[np.float64]:
         """Returns (n, signs, 6): the limits in force for each reading, as `LimitSet.array()`."""
-        # Negative indices reach the overridden sets from the end, so those are laid down in reverse.
-        table = np.stack([s.array() for s in (*PROFILES, *reversed(self.limit_sets))])
-        return table[self.limits]
+        return in_force(self.limit_sets, self.limits)
 
     def suspect_digits(self) -> NDArray[np.int8]:
         """Returns (n, signs) `Suspect` codes."""

@@ -12,6 +12,8 @@ from infra.local.tiers import command
 
 STORY: Final = "sudden-bradycardia"
 WELL_AGAIN_S: Final = 30.0
+BRADYCARDIA: Final = 0.62
+"""A resting rate falls to some 28/min: below the extreme bound of 40, and above what a monitor shows as no pulse."""
 
 
 def gateways(count: int) -> tuple[str, ...]:
@@ -68,8 +70,8 @@ def plan(
         for place, (ward, device) in enumerate(names)
     ]
     frames = [
-        {"at_s": 0, "phase": "onset", "bradycardia": 1.0},
-        {"at_s": WELL_AGAIN_S, "phase": "onset", "bradycardia": 1.0},
+        {"at_s": 0, "phase": "onset", "bradycardia": BRADYCARDIA},
+        {"at_s": WELL_AGAIN_S, "phase": "onset", "bradycardia": BRADYCARDIA},
         {"at_s": WELL_AGAIN_S + 1, "phase": "stable"},
     ]
     told = {"devices": devices, "seed": seed, "cadence_s": cadence_s, "artefacts": {"scale": 0}}
