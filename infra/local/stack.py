@@ -146,17 +146,10 @@ class LocalStack:
 
     def env(self) -> dict[str, str]:
         """The addresses of all parts as environment variables; the uplink's certificate is the first gateway's."""
-        ports, first = self.ports, self.identity(self.gateways[0])
-        brokers = {
-            f"DEVICE_BROKER_{index}": self.device_broker_url(name) for index, name in enumerate(self.gateways, 1)
-        }
+        ports = self.ports
         return {
-            "DEVICE_BROKER": self.device_broker_url(self.gateways[0]),
-            **brokers,
+            **(self._bedside() if self.gateways else {}),
             "UPLINK": f"mqtts://{HOST}:{ports.site}",
-            "UPLINK_CA": str(first.ca),
-            "UPLINK_CERT": str(first.cert),
-            "UPLINK_KEY": str(first.key),
             "KAFKA_BOOTSTRAP": f"{HOST}:{ports.kafka}",
             "AWS_ENDPOINT_URL": aws.endpoint(ports.moto),
             **aws.CREDENTIALS,
@@ -164,6 +157,19 @@ class LocalStack:
             "WAREHOUSE": self.warehouse_url(),
             "ALERT_OUTBOX_URL": aws.outbox_url(ports.moto),
             "CONSOLE_URL": f"http://{HOST}:{ports.console}",
+        }
+
+    def _bedside(self) -> dict[str, str]:
+        first = self.identity(self.gateways[0])
+        brokers = {
+            f"DEVICE_BROKER_{index}": self.device_broker_url(name) for index, name in enumerate(self.gateways, 1)
+        }
+        return {
+            "DEVICE_BROKER": self.device_broker_url(self.gateways[0]),
+            **brokers,
+            "UPLINK_CA": str(first.ca),
+            "UPLINK_CERT": str(first.cert),
+            "UPLINK_KEY": str(first.key),
         }
 
     def warehouse_url(self) -> str:
