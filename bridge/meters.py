@@ -15,6 +15,9 @@ class Meters:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.batches_in = Counter("bridge_batches_in", "Batches taken from gateways", registry=registry)
+        self.repeats = Counter(
+            "bridge_repeats", "Batches that came again and were not written again", registry=registry
+        )
         self.readings_in = Counter("bridge_readings_in", "Usable readings in them", registry=registry)
         self.statuses_in = Counter("bridge_statuses_in", "Statuses taken from gateways", registry=registry)
         self.records_out = Counter("bridge_records_out", "Records that Kafka holds", ["topic"], registry=registry)

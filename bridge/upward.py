@@ -13,6 +13,7 @@ from bridge.columns import Gathered
 from bridge.frames import Message, Receipt
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
+from bridge.repeats import Repeats, Sent
 from bridge.settings import Settings
 from bridge.shipping import Shipping
 from bridge.tracker import InOrder, Turns
@@ -34,6 +35,7 @@ class _Open(msgspec.Struct):
     source: intake.Source | None
     receipt: Receipt | None
     number: intake.Number | None = None
+    sent: Sent | None = None
     done: bool = False
 
 
@@ -63,6 +65,7 @@ class Upward:
         self._linger = coalesce.Linger(settings.linger_ms / 1000)
         self._turns: Turns[_Open] = Turns(settings.gateway_window)
         self._line: InOrder[_Open] = InOrder()
+        self._repeats = Repeats()
         self._gathered = Gathered()
         self._written: list[_Open] = []
         self._refused: list[Record] = []
@@ -175,9 +178,18 @@ class Upward:
             self._read_rejected(entry, source.gateway, message, at, t)
 
     def _read_batch(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
+        digest, before = self._repeats.find(gateway, message.payload)
+        if before is not None:
+            # One on its way is confirmed when it is stored; acknowledged are both in the order of arrival.
+            entry.number = before.number if before.stored else None
+            self._meters.repeats.inc()
+            self._done((entry,), at)
+            return
         taken = intake.take(gateway, message.payload)
         entry.number = taken.number
         if taken.batch is not None and taken.batch.size:
+            if not taken.refusals:
+                entry.sent = self._repeats.remember(digest, taken.number)
             self._gathered.add(taken.batch)
             self._written.append(entry)
         if taken.refusals:
@@ -239,6 +251,8 @@ class Upward:
         confirmed = 0
         for entry in entries:
             entry.done = True
+            if entry.sent is not None:
+                entry.sent.stored = True
             if entry.number and entry.source:
                 outboxes = self._confirm.setdefault(entry.source.confirmed, {})
                 outboxes.setdefault(entry.number.outbox, []).append(entry.number.n)

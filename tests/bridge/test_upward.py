@@ -101,13 +101,45 @@ def test_batches_of_many_gateways_are_stored_once_each_and_confirmed_to_their_ow
     assert rig.up.waiting == 0
 
 
-def test_a_batch_that_is_sent_again_is_passed_on_again_and_confirmed_again(batch: MakeBatch) -> None:
+def test_a_batch_that_comes_again_is_confirmed_again_and_not_written_again(batch: MakeBatch) -> None:
     rig = Rig()
     for _ in range(2):
         rig.arrive("gw-1", batch("gw-1", 1))
         rig.turn()
-    assert len(rig.stored()) == 2 * len(set(rig.stored()))
+    assert len(rig.stored()) == len(set(rig.stored())) == 3
     assert len(rig.broker.published) == 2
+    assert rig.broker.acked == [1, 2]
+
+
+def test_a_batch_that_comes_again_while_it_is_on_its_way_waits_for_the_first(batch: MakeBatch) -> None:
+    rig = Rig()
+    rig.log.stop()
+    for _ in range(3):
+        rig.arrive("gw-1", batch("gw-1", 1))
+        rig.turn()
+    assert (rig.broker.acked, rig.broker.confirmed("gw-1")) == ([], set())
+    rig.log.start()
+    rig.turn()
+    assert (rig.broker.acked, rig.broker.confirmed("gw-1")) == ([1, 2, 3], {1})
+    assert len(rig.stored()) == len(set(rig.stored())) == 3
+
+
+def test_other_readings_under_a_number_that_was_used_are_written(batch: MakeBatch) -> None:
+    rig = Rig()
+    for boot in (1, 2):
+        rig.arrive("gw-1", batch("gw-1", 1, boot=boot))
+        rig.turn()
+    assert len(set(rig.stored())) == 6
+
+
+def test_a_batch_of_another_gateway_is_refused_however_often_it_comes(batch: MakeBatch) -> None:
+    rig = Rig()
+    rig.arrive("gw-1", batch("gw-1", 1))
+    for _ in range(2):
+        rig.arrive("gw-2", batch("gw-1", 1))
+    rig.turn()
+    assert len(rig.rejected()) == 2
+    assert len(rig.stored()) == 3
 
 
 def test_every_record_of_readings_lies_in_the_partition_of_its_lane_under_its_number(batch: MakeBatch) -> None:

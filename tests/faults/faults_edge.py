@@ -159,6 +159,11 @@ def mutation(rng: random.Random, seq: int, t: int) -> tuple[str, bytes]:
     return rng.choice(NAMES), rng.choice(KINDS)(rng, good, json.dumps(good).encode())
 
 
+def well(seq: int) -> dict[str, float]:
+    """A neighbour's signs: never the same for long, as a flat line is marked."""
+    return {"hr": 72 + seq % 3, "spo2": 97, "rr": 16 + seq % 2}
+
+
 def mutations(folder: Path) -> list[dict[str, Any]]:
     """No message crashes it, each is accepted or refused with a reason, and the neighbour loses nothing."""
     rng, ward = random.Random(4), Ward(folder, DEVICES, 1.0)  # noqa: S311 - a seed, no secret
@@ -169,7 +174,7 @@ def mutations(folder: Path) -> list[dict[str, Any]]:
         for _ in range(GROUP):
             ward.device(*mutation(rng, rng.randrange(10**6), ward.now))
         total += GROUP
-        ward.device("mon-bench-01", json.dumps(frame(neighbour, ward.now)).encode())
+        ward.device("mon-bench-01", json.dumps(frame(neighbour, ward.now, **well(neighbour))).encode())
         neighbour += 1
         ward.turn(0.25)
         if total % 100_000 == 0:
@@ -180,7 +185,8 @@ def mutations(folder: Path) -> list[dict[str, Any]]:
     repeated = ward.counted("edge_duplicate_readings_total")
     above = found_above(ward)
     mine = [k for k, device in enumerate(above.device.tolist()) if device == "mon-bench-01"]
-    wrong = [k for k in mine if above.suspect[k] or above.patient[k] != "p-0001" or above.values[k, 0] != 72]
+    rates = {k: well(int(above.seq[k]))["hr"] for k in mine}
+    wrong = [k for k in mine if above.suspect[k] or above.patient[k] != "p-0001" or above.values[k, 0] != rates[k]]
     lost = neighbour - len({int(above.seq[k]) for k in mine})
     ward.outbox.close()
     note = f"{total} mutations: {accepted - neighbour} readings, {refused} refused, {repeated} repeated"
