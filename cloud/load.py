@@ -14,6 +14,7 @@ from typing import Any, Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from cloud.lake import BadManifestError, LakeError, Manifest, Store, manifest_names, open_lake, read_manifest
+from cloud.lake.manifests import number_of
 from cloud.lake.read import superseded
 from cloud.lake.tables import TABLES
 from cloud.warehouse import Warehouse, WarehouseError, load, loaded, open_warehouse, prepare
@@ -55,6 +56,7 @@ class Loader:
         self._warehouse = warehouse
         self._store = store
         self._done: dict[str, set[str]] = {topic: set() for topic in TABLES}
+        self._since = dict.fromkeys(TABLES, 0)
         self._prepared = False
 
     def turn(self, stop: threading.Event) -> int:
@@ -87,7 +89,14 @@ class Loader:
 
     def _unseen(self, topic: str) -> list[str]:
         """Batch manifests not known to be loaded, in order of commit; compactions repeat rows and are none."""
-        return [name for name in manifest_names(self._store, topic) if name not in self._done[topic]]
+        found = manifest_names(self._store, topic, since=self._since[topic])
+        unseen = [name for name in found if name not in self._done[topic]]
+        if found:
+            # Numbers only grow: what stands before the first that waits is asked for no more.
+            reached = (unseen or found[-1:])[0]
+            self._since[topic] = number_of(reached)
+            self._done[topic] = {name for name in self._done[topic] if name >= reached}
+        return unseen
 
     def _topic(self, connection: Any, topic: str, names: list[str], stop: threading.Event) -> int:  # noqa: ANN401 - DB-API
         done = self._done[topic]

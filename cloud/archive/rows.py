@@ -7,8 +7,21 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from cloud.archive import scored
-from cloud.lake.tables import ACTIONS, ALARMS, INTEGER, JSON, NOTIFICATIONS, PATIENTS, TIME, VITALS, Column, Table
+from cloud.archive import fleet, scored
+from cloud.lake.tables import (
+    ACTIONS,
+    ALARMS,
+    INTEGER,
+    JSON,
+    NOTIFICATIONS,
+    PATIENTS,
+    REFUSED,
+    STATUS,
+    TABLES,
+    TIME,
+    VITALS,
+    Column,
+)
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
 from vitals.contacts import Notification
@@ -29,11 +42,13 @@ class Record:
         offset: Its offset.
         log_t: Its timestamp, UTC epoch ms.
         value: Its value; None for a tombstone, of which no row is made.
+        key: Its key; None when it has none.
     """
 
     offset: int
     log_t: int
     value: bytes | None
+    key: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +69,7 @@ class Pile:
     rows: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     _decoded: list[tuple[Record, Any]] = field(default_factory=list)
+    _thinned: fleet.Thinned = field(default_factory=fleet.Thinned)
 
     def add(self, record: Record) -> None:
         """Decodes a record; one that repeats a source offset is dropped, one that cannot be read is rejected.
@@ -75,6 +91,8 @@ class Pile:
                 return
             self.seen[decoded.partition] = decoded.offset
             count = len(decoded.t)
+        elif self.topic == STATUS.topic:
+            count = self._thinned.keeps(decoded, record.log_t)
         if count:
             self._decoded.append((record, decoded))
             self.rows += count
@@ -83,24 +101,31 @@ class Pile:
         """Returns the rows, in the order in which they were added."""
         if self.topic == VITALS.topic:
             return scored.table([(record.log_t, decoded) for record, decoded in self._decoded])
-        schema = _EVENTS[self.topic].schema()
+        schema = TABLES[self.topic].schema()
         return pa.Table.from_pylist([row for _, row in self._decoded], schema=schema)
 
     def _decode(self, record: Record, value: bytes) -> Any:  # noqa: ANN401 - a struct made at import, or a row
         if self.topic == VITALS.topic:
             return scored.decode(value)
-        event = msgspec.structs.asdict(_DECODERS[self.topic](value))
+        event = _DECODERS[self.topic](value)
         # What the record does not say itself, its place in Kafka does.
         place = {"log_t": record.log_t, "source_partition": self.partition, "source_offset": record.offset}
-        return {column.name: _cell(column, (place | event)[column.field]) for column in _EVENTS[self.topic].columns}
+        fields = place | {"key": None if record.key is None else record.key.decode(errors="replace")} | event
+        return {column.name: _cell(column, fields[column.field]) for column in TABLES[self.topic].columns}
 
 
-_EVENTS: Final[dict[str, Table]] = {table.topic: table for table in (ALARMS, NOTIFICATIONS, PATIENTS, ACTIONS)}
-_DECODERS: Final[Mapping[str, Callable[[bytes], Any]]] = {
-    ALARMS.topic: msgspec.json.Decoder(AlarmEvent).decode,
-    NOTIFICATIONS.topic: msgspec.json.Decoder(Notification).decode,
-    PATIENTS.topic: msgspec.json.Decoder(Admission).decode,
-    ACTIONS.topic: msgspec.json.Decoder(Action).decode,
+def _fields(kind: type[msgspec.Struct]) -> Callable[[bytes], dict[str, Any]]:
+    decode = msgspec.json.Decoder(kind).decode
+    return lambda value: msgspec.structs.asdict(decode(value))
+
+
+_DECODERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
+    ALARMS.topic: _fields(AlarmEvent),
+    NOTIFICATIONS.topic: _fields(Notification),
+    PATIENTS.topic: _fields(Admission),
+    ACTIONS.topic: _fields(Action),
+    STATUS.topic: fleet.status,
+    REFUSED.topic: fleet.refused,
 }
 
 

@@ -92,17 +92,19 @@ def start(
     """Starts the query; `batch` is called for one micro-batch after the other."""
 
     def step(records: "DataFrame", _: int) -> None:
-        # A task per partition of four topics would cost more than the work: tasks take several, each in its order.
+        # A task per partition of every topic would cost more than the work: tasks take several, each in its order.
         few = records.coalesce(session.sparkContext.defaultParallelism)
         batch(lambda writer: [_written(row.written) for row in few.mapInArrow(writer, "written string").collect()])
 
-    reader = session.readStream.format("kafka").options(**connector_options(settings))
+    # Alarms are written in transactions: what was given up is not part of the log (`cloud.log.fenced`).
+    committed = {"kafka.isolation.level": "read_committed"}
+    reader = session.readStream.format("kafka").options(**connector_options(settings), **committed)
     return (
         reader.option("subscribe", ",".join(progress))
         .option("startingOffsets", starting_offsets(progress))
         .option("maxOffsetsPerTrigger", settings.archive_max_records)
         .load()
-        .selectExpr("topic", "partition", "offset", "unix_millis(timestamp) AS log_t", "value")
+        .selectExpr("topic", "partition", "offset", "unix_millis(timestamp) AS log_t", "value", "key")
         .writeStream.queryName("archive")
         .option("checkpointLocation", scratch)
         .trigger(processingTime=f"{round(settings.archive_interval_s * 1000)} milliseconds")

@@ -79,7 +79,7 @@ class Writer:
     object_rows: int = OBJECT_ROWS
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Takes (topic, partition, offset, log_t, value) records, a partition's in order; yields `Written` as JSON."""
+        """Takes records with their place, log_t, value and key, a partition's in order; yields `Written` as JSON."""
         store = open_lake(self.lake)
         for written in self.write(store, _records(batches)):
             yield pa.RecordBatch.from_pydict({"written": [msgspec.json.encode(written).decode()]})
@@ -166,7 +166,7 @@ class _Run:
 
 def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, Record]]:
     for batch in batches:
-        names = ("topic", "partition", "offset", "log_t", "value")
+        names = ("topic", "partition", "offset", "log_t", "value", "key")
         columns: list[list[Any]] = [batch.column(name).to_pylist() for name in names]
         for topic, partition, *record in zip(*columns, strict=True):
             yield topic, partition, Record(*record)

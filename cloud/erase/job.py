@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from cloud.erase.places import StillHereError
 from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.layout import Layout
-from cloud.log.port import LogError, Reader, Writer
+from cloud.log.port import LogError, Place, Reader, Writer
 from cloud.settings import Kafka
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
 from vitals.daemon import log_json, now_ms
@@ -57,25 +57,49 @@ class Everywhere:
     layout: Layout
 
 
-def erased(where: Everywhere, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
-    """Erases a patient, as far as it can be done now; an interrupted erasure is gone on with.
+@dataclass(frozen=True)
+class Begun:
+    """An erasure under way.
 
-    Returns:
-        The audit line, and what is left to wait for: nothing when it is finished.
+    Attributes:
+        patient: Patient id.
+        erasure: Its audit line.
+        until: Where the patient's partitions ended after the tombstone: so far the archive has to come.
+    """
+
+    patient: str
+    erasure: Erasure
+    until: Mapping[Place, int]
+
+
+def begin(where: Everywhere, patient: str, by: str, reason: str, now: int) -> Begun:
+    """Begins an erasure, or goes on with one that was interrupted.
 
     Raises:
         StillHereError: The patient has not been discharged.
-        BadManifestError: A manifest of the lake is damaged.
-        LakeError: The lake or the snapshots cannot be read or written.
-        WarehouseError: The warehouse refused.
+        LakeError: The lake cannot be read or written.
         LogError: The log cannot be read or written.
     """
     told = places.tombstone(where.reader, where.writer, where.layout, patient)
+    until = places.ends(where.reader, where.layout, patient)
     erasure = audit.begun(where.lake, patient, by, reason, now)
-    erasure = _noted(where, erasure, {"tombstones": told})
-    waiting: list[str] = []
-    behind = places.unarchived(where.lake, where.reader, where.layout, patient)
-    waiting += [f"the archive has still to read {n:,} records of {topic}" for topic, n in behind.items()]
+    return Begun(patient, _noted(where, erasure, {"tombstones": told}), until)
+
+
+def erase(where: Everywhere, begun: Begun, now: int) -> tuple[Begun, list[str]]:
+    """Removes the patient, as far as it can be done now.
+
+    Returns:
+        The erasure with its audit line as it stands, and what is left to wait for: nothing when it is finished.
+
+    Raises:
+        BadManifestError: A manifest of the lake is damaged.
+        LakeError: The lake or the snapshots cannot be read or written.
+        WarehouseError: The warehouse refused.
+        LogError: The log cannot be read.
+    """
+    patient, erasure = begun.patient, begun.erasure
+    waiting = behind(where, begun)
     for table, found in places.from_lake(where.lake, patient, now):
         counts = {"rows": found.rows, "objects": found.objects, "rejected": found.rejected}
         erasure = _noted(where, erasure, {f"lake {table.name} {what}": n for what, n in counts.items()})
@@ -86,12 +110,23 @@ def erased(where: Everywhere, patient: str, by: str, reason: str, now: int) -> t
     waiting += [f"{naming} snapshots of watch name the patient, until 48 h after the discharge"] if naming else []
     before = [e for e in audit.past(where.lake, patient) if e.finished is not None]
     if not waiting and before and not erasure.removed:
-        return before[-1], []
+        return replace(begun, erasure=before[-1]), []
     if not waiting:
         until = now + max(topic.keep_ms or 0 for topic in TOPICS)
         erasure = msgspec.structs.replace(erasure, finished=now, topics_until=until)
         audit.write(where.lake, erasure)
-    return erasure, waiting
+    return replace(begun, erasure=erasure), waiting
+
+
+def behind(where: Everywhere, begun: Begun) -> list[str]:
+    """Returns what the archive has still to read before an erasure can be complete.
+
+    Raises:
+        LakeError: The lake cannot be read.
+        LogError: The log cannot be read.
+    """
+    left = places.unarchived(where.lake, where.reader, begun.until)
+    return [f"the archive has still to read {n:,} offsets of {topic}" for topic, n in left.items()]
 
 
 def _noted(where: Everywhere, erasure: Erasure, removed: dict[str, int]) -> Erasure:
@@ -110,6 +145,19 @@ def _from_warehouse(where: Everywhere, patient: str) -> Iterator[tuple[str, int]
         yield from places.from_warehouse(where.warehouse, connection, patient)
     finally:
         connection.close()
+
+
+def _erased_within(where: Everywhere, begun: Begun, wait_s: float) -> tuple[Begun, list[str]]:
+    """Erases once the archive has come far enough, and again while something is left; gives up after `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    # Each erasure looks through the whole lake: so the archive is waited for first.
+    while behind(where, begun) and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+    while True:
+        begun, waiting = erase(where, begun, now_ms())
+        if not waiting or time.monotonic() >= deadline:
+            return begun, waiting
+        time.sleep(LOOK_S)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -131,19 +179,15 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             KafkaWriter(settings, "erase"),
             settings.layout,
         )
-        deadline = time.monotonic() + given.wait_s
-        while True:
-            erasure, waiting = erased(where, given.patient, given.by, given.reason, now_ms())
-            if not waiting or time.monotonic() >= deadline:
-                break
-            time.sleep(LOOK_S)
+        begun = begin(where, given.patient, given.by, given.reason, now_ms())
+        begun, waiting = _erased_within(where, begun, given.wait_s)
     except (SettingsError, ValueError, StillHereError) as error:
         sys.stderr.write(f"erase: {error}\n")
         return 2
     except (BadManifestError, LakeError, WarehouseError, LogError) as error:
         sys.stderr.write(f"erase: interrupted, run it again: {error}\n")
         return 1
-    sys.stdout.write(msgspec.json.encode(erasure).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(begun.erasure).decode() + "\n")
     for what in waiting:
         sys.stderr.write(f"erase: not finished: {what}; run it again then\n")
     return UNFINISHED if waiting else 0

@@ -1,8 +1,9 @@
 """The places that a patient leaves: topics, lake, warehouse, snapshots. Each removal may be run again at any time."""
 
 import secrets
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -11,7 +12,7 @@ from cloud.lake.erase import Erased, erase
 from cloud.lake.manifests import last_manifest
 from cloud.lake.tables import TABLES, Table
 from cloud.log.layout import Layout
-from cloud.log.port import Place, Reader, Writer, read_to_end
+from cloud.log.port import LogError, Place, Reader, Writer, read_to_end
 from cloud.warehouse import Warehouse
 from cloud.warehouse.load import transaction
 from cloud.warehouse.schema import literal
@@ -19,6 +20,7 @@ from vitals import topics
 from vitals.patients import Admission
 
 WRITTEN_BY_PATIENT = (topics.SCORED, topics.ALARMS, topics.ACTIONS, topics.PATIENTS, topics.NOTIFICATIONS)
+READ_S: Final = 60.0
 
 
 class StillHereError(RuntimeError):
@@ -47,23 +49,52 @@ def tombstone(reader: Reader, writer: Writer, layout: Layout, patient: str) -> i
     return 1
 
 
-def unarchived(store: Keeper, reader: Reader, layout: Layout, patient: str) -> dict[str, int]:
-    """Returns how many records of the patient's partition the archive has not read yet, by topic.
+def ends(reader: Reader, layout: Layout, patient: str) -> dict[Place, int]:
+    """Returns where the partitions that hold the patient end now.
 
-    What it reads after an erasure would come back.
+    Asked once, after the tombstone: what others write there afterwards is nothing to wait for.
+
+    Raises:
+        LogError: The log cannot be read.
+    """
+    return reader.ends([(topic, layout.partition(patient)) for topic in WRITTEN_BY_PATIENT if topic in TABLES])
+
+
+def unarchived(store: Keeper, reader: Reader, until: Mapping[Place, int]) -> dict[str, int]:
+    """Returns how many offsets the archive has still to pass, by topic; what it reads after an erasure would come back.
+
+    Args:
+        store: The lake.
+        reader: Reads the log.
+        until: From `ends`.
 
     Raises:
         LakeError: The lake cannot be read.
         LogError: The log cannot be read.
     """
-    places: list[Place] = [(topic, layout.partition(patient)) for topic in WRITTEN_BY_PATIENT if topic in TABLES]
     behind = {}
-    for (topic, partition), end in reader.ends(places).items():
+    for (topic, partition), end in until.items():
         newest = last_manifest(store, topic)
         read = 0 if newest is None else newest.next.get(partition, 0)
-        if end > read:
+        if end > read and _holds(reader, (topic, partition), read, end):
             behind[topic] = end - read
     return behind
+
+
+def _holds(reader: Reader, place: Place, since: int, until: int) -> bool:
+    """Whether any record stands in a range of offsets: the ends of transactions take offsets and are none.
+
+    Raises:
+        LogError: The log gives nothing.
+    """
+    reader.assign({place: since})
+    deadline = time.monotonic() + READ_S
+    while not any(since <= record.offset < until for record in reader.read(0.2)):
+        if reader.position(place) >= until:
+            return False
+        if time.monotonic() > deadline:
+            raise LogError(f"reading {place[0]}[{place[1]}] gave nothing for {READ_S} s: is Kafka up?")
+    return True
 
 
 def from_lake(store: Keeper, patient: str, now: int) -> Iterator[tuple[Table, Erased]]:
@@ -85,8 +116,10 @@ def from_warehouse(warehouse: Warehouse, connection: Any, patient: str) -> Itera
     """
     who = literal(patient)
     for topic, table in TABLES.items():
-        persons = [name for name in ("patient", "subject") if name in table.names]
-        theirs = " OR ".join(f"{name} = {who}" for name in persons)
+        spoken_of = (f"strpos({name}, {who}) > 0" for name in table.prose)
+        theirs = " OR ".join((*(f"{name} = {who}" for name in table.persons), *spoken_of))
+        if not theirs:
+            continue
         with transaction(warehouse, connection) as cursor:
             cursor.execute(warehouse.lock(topic))
             cursor.execute(f"DELETE FROM {table.name} WHERE {theirs}")  # noqa: S608 - quoted

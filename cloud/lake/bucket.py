@@ -1,5 +1,6 @@
 """The lake in S3, or in a store that speaks its language."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +19,8 @@ class Bucket:
     Args:
         filesystem: pyarrow's client.
         prefix: Bucket and prefix.
-        options: The URL's options, for what pyarrow's client cannot do: conditional writes, and versions.
+        options: The URL's options, for what pyarrow's client cannot do: conditional writes, versions, and lists that
+            begin after a name.
     """
 
     def __init__(self, filesystem: pafs.FileSystem, prefix: str, options: Mapping[str, str] | None = None) -> None:
@@ -42,14 +44,16 @@ class Bucket:
         except OSError as error:
             raise LakeError(f"cannot read {self.url(name)}: {error}; check LAKE and its credentials") from error
 
-    def names(self, folder: str) -> list[str]:
-        """See `Store`."""
-        where = pafs.FileSelector(f"{self._prefix}/{folder}", allow_not_found=True, recursive=True)
-        try:
-            found = self._fs.get_file_info(where)
-        except OSError as error:
-            raise LakeError(f"cannot list {self.url(folder)}: {error}; check LAKE and its credentials") from error
-        return sorted(info.path[len(self._prefix) + 1 :] for info in found if info.type == pafs.FileType.File)
+    def names(self, folder: str, after: str = "") -> list[str]:
+        """See `Store`; S3 lists by bytes, which for text is the order of its characters."""
+        place = self._place(f"{folder}/" if folder else "")
+        begin = {"StartAfter": self._place(after)["Key"]} if after else {}
+        with self._told("list", folder):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=place["Bucket"], Prefix=place["Key"], **begin
+            )
+            keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
+        return sorted(key[len(self._place("")["Key"]) :] for key in keys if not key.endswith("/"))
 
     def url(self, name: str) -> str:
         """See `Store`."""
@@ -94,6 +98,7 @@ class Bucket:
         endpoint = self._options.get("endpoint_override")
         if endpoint and "://" not in endpoint:
             endpoint = f"{self._options.get('scheme', 'https')}://{endpoint}"
+        logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials
         return boto3.client("s3", endpoint_url=endpoint, region_name=self._options.get("region"))
 
     @contextmanager

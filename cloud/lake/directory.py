@@ -69,11 +69,11 @@ class Directory:
         except OSError as error:
             raise LakeError(f"cannot read {self._root / name}: {error}") from error
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, after: str = "") -> list[str]:
         """See `Store`."""
-        found = (self._root / folder).rglob("*")
+        listed = ((str(p.relative_to(self._root)), p) for p in (self._root / folder).rglob("*"))
         # Names with a leading dot are writes under way, or what a crash left of them.
-        return sorted(str(p.relative_to(self._root)) for p in found if not p.name.startswith(".") and p.is_file())
+        return sorted(name for name, p in listed if name > after and not p.name.startswith(".") and p.is_file())
 
     def url(self, name: str) -> str:
         """See `Store`."""

@@ -12,7 +12,6 @@ What Kafka still holds of the patient would be archived anew, so stop that first
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 import numpy as np
@@ -27,8 +26,6 @@ from cloud.lake.port import Keeper
 from cloud.lake.read import live, read
 from cloud.lake.tables import Table
 from vitals.status import Rejected
-
-_PERSONS: Final = ("patient", "subject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,8 @@ def erase(store: Keeper, table: Table, patient: str, *, now_ms: int, run: str) -
         BadManifestError: A manifest is damaged.
         LakeError: The lake cannot be read or written; run it again.
     """
+    if not _columns(table):
+        return Erased(0, 0, _rejections(store, table, patient), 0)
     rows = objects = 0
     clean: set[str] = set()
     for _ in range(MOST_GROUPS):
@@ -89,7 +88,7 @@ def _first_with(store: Keeper, table: Table, patient: str, clean: set[str]) -> t
     """Returns the first manifest that has rows of the patient; those that have none are added to `clean`."""
     for name, manifest in live(store, table.topic):
         if name not in clean and any(
-            _theirs(read(store, o, table, _columns(table)), patient).any() for o in manifest.objects
+            _theirs(read(store, o, table, _columns(table)), table, patient).any() for o in manifest.objects
         ):
             return name, manifest
         clean.add(name)
@@ -97,15 +96,17 @@ def _first_with(store: Keeper, table: Table, patient: str, clean: set[str]) -> t
 
 
 def _columns(table: Table) -> list[str]:
-    return [name for name in (*_PERSONS, "merged") if name in table.names]
+    return [*table.persons, *table.prose, *({"merged"} & set(table.names))]
 
 
-def _theirs(rows: pa.Table, patient: str) -> NDArray[np.bool_]:
-    """(n,) whether a row is the patient's, or names an alarm of theirs that was merged into another's message."""
+def _theirs(rows: pa.Table, table: Table, patient: str) -> NDArray[np.bool_]:
+    """(n,) whether a row is the patient's, speaks of them, or names an alarm of theirs merged into another's."""
     found = np.zeros(len(rows), dtype=bool)
-    for name in _PERSONS:
+    for name in table.persons:
         if name in rows.column_names:
             found |= pc.fill_null(pc.equal(rows.column(name), patient), False).to_numpy()
+    for name in table.prose:
+        found |= pc.fill_null(pc.match_substring(rows.column(name), patient), False).to_numpy()
     if "merged" in rows.column_names:
         found |= pc.fill_null(pc.match_substring(rows.column("merged"), _alarm_of(patient)), False).to_numpy()
     return found
@@ -119,11 +120,11 @@ def _alarm_of(patient: str) -> str:
 def _without(store: Keeper, table: Table, manifest: Manifest, pair: Held, patient: str, ending: str) -> Held | None:  # noqa: PLR0917 - one object's rewriting
     """Returns the object itself when the patient is not in it, else what was written in its place, None for nothing."""
     rows = read(store, pair[0], table, manifest.columns)
-    theirs = _theirs(rows, patient)
+    theirs = _theirs(rows, table, patient)
     if not theirs.any():
         return pair
     left = _unnamed(rows, patient)
-    left = left.filter(~_theirs(left, patient))
+    left = left.filter(~_theirs(left, table, patient))
     return write(store, table, left, (pair[0], pair[0]), ending) if len(left) else None
 
 
@@ -148,7 +149,7 @@ def _leftovers(store: Keeper, table: Table, patient: str) -> tuple[int, int]:
     obsolete = {name for m in compactions for name in read_manifest(store, m).obsolete}
     removed = waiting = 0
     for name in listed:
-        if name in held or not _theirs(from_parquet(store.get(name), _columns(table)), patient).any():
+        if name in held or not _theirs(from_parquet(store.get(name), _columns(table)), table, patient).any():
             continue
         if name in obsolete or is_past(name, archived, newest):
             store.remove(name)

@@ -130,10 +130,23 @@ def folder(topic: str) -> str:
     return f"{topic}/_manifests"
 
 
-def manifest_names(store: Store, topic: str, kind: str | None = BATCH) -> list[str]:
-    """Returns the names of a topic's manifests of one kind (None: of all kinds), those of a kind in order of commit."""
-    found = ((name, _NAME.fullmatch(name.rpartition("/")[2])) for name in store.names(folder(topic)))
+def manifest_names(store: Store, topic: str, kind: str | None = BATCH, since: int = 0) -> list[str]:
+    """Returns the names of a topic's manifests of one kind, those of a kind in order of commit.
+
+    Args:
+        store: The lake.
+        topic: Kafka topic.
+        kind: Kind; None for all.
+        since: The least number; a look for what is new costs no more when a lake grows old.
+    """
+    listed = store.names(folder(topic), after=f"{folder(topic)}/{since:012d}")
+    found = ((name, _NAME.fullmatch(name.rpartition("/")[2])) for name in listed)
     return [name for name, match in found if match and kind in {None, match["kind"]}]
+
+
+def number_of(name: str) -> int:
+    """Returns the number in a manifest's name."""
+    return int(name.rpartition("/")[2].partition("-")[0])
 
 
 def is_compaction(name: str) -> bool:

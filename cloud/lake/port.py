@@ -20,8 +20,13 @@ class Store(Protocol):
             LakeError: There is none.
         """
 
-    def names(self, folder: str) -> list[str]:
-        """Returns the names of all objects below a folder, ascending; none when there is no such folder."""
+    def names(self, folder: str, after: str = "") -> list[str]:
+        """Returns the names of all objects below a folder, ascending; none when there is no such folder.
+
+        Args:
+            folder: The folder.
+            after: Only names that sort after this one; what sorts before costs nothing in a bucket.
+        """
 
     def url(self, name: str) -> str:
         """Returns the absolute URL of an object, as Redshift's COPY takes it."""

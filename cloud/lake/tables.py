@@ -71,6 +71,16 @@ class Table:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Names of the columns that hold a patient's id; none where rows are about machines alone."""
+        return tuple(name for name in ("patient", "subject") if name in self.names)
+
+    @property
+    def prose(self) -> tuple[str, ...]:
+        """Names of the columns in whose words a patient's id may stand."""
+        return tuple(name for name in ("reason",) if name in self.names)
+
     def schema(self) -> pa.Schema:
         """Returns the Arrow schema of its objects."""
         return pa.schema([(column.name, _ARROW[column.kind]) for column in self.columns])
@@ -188,5 +198,38 @@ ACTIONS: Final = Table(
         | _SOURCE
     ),
 )
-TABLES: Final[dict[str, Table]] = {t.topic: t for t in (VITALS, ALARMS, NOTIFICATIONS, PATIENTS, ACTIONS)}
+STATUS: Final = Table(
+    "status",
+    topics.STATUS,
+    ("id", "log_t"),
+    ("id", "log_t"),
+    _columns(
+        {
+            "id kind health": TEXT,
+            "t log_t": TIME,
+            "version outbox": TEXT,
+            "backlog backlog_bytes": INTEGER,
+            "backlog_since": TIME,
+            "accepted rejected": INTEGER,
+            "clock_synchronised": FLAG,
+            "devices": INTEGER,
+            "unheard": JSON,
+            "offset_device": TEXT,
+            "offset_ms alarms": INTEGER,
+            "slots": JSON,
+        }
+        | _SOURCE
+    ),
+)
+REFUSED: Final = Table(
+    "refused",
+    topics.REJECTED,
+    ("source_partition", "source_offset"),
+    ("reported_by", "t"),
+    _columns(
+        {"reported_by=key place=topic reason": TEXT, "t log_t": TIME, "readings payload_bytes": INTEGER} | _SOURCE
+    ),
+)
+_ALL: Final = (VITALS, ALARMS, NOTIFICATIONS, PATIENTS, ACTIONS, STATUS, REFUSED)
+TABLES: Final[dict[str, Table]] = {table.topic: table for table in _ALL}
 """By topic."""

@@ -15,7 +15,17 @@ from vitals.signs import FIELDS, SUSPECT_BITS
 
 POSTGRESQL: Final = "postgresql"
 REDSHIFT: Final = "redshift"
-TABLES: Final = ("vitals", "alarms", "notifications", "patients", "actions", "load_log", "schema_log")
+TABLES: Final = (
+    "vitals",
+    "alarms",
+    "notifications",
+    "patients",
+    "actions",
+    "status",
+    "refused",
+    "load_log",
+    "schema_log",
+)
 VIEWS: Final = (
     "bed_history",
     "ward_census",
@@ -26,6 +36,9 @@ VIEWS: Final = (
     "data_completeness",
     "devices_last_seen",
     "gateways_last_seen",
+    "fleet_state",
+    "fleet_hourly",
+    "refusals_hourly",
     "alarm_timeline",
     "alarms_per_hour",
     "alarms_per_bed_day",

@@ -401,7 +401,7 @@ def test_a_lake_that_cannot_be_listed_is_never_taken_for_an_empty_one() -> None:
     class Away:
         """A lake that cannot be listed."""
 
-        def names(self, folder: str) -> list[str]:
+        def names(self, folder: str, after: str = "") -> list[str]:
             raise LakeError(f"cannot list {folder}")
 
     away: Store = Away()  # type: ignore[assignment] # only listing comes first

@@ -14,14 +14,15 @@ from cloud.archive.job import Archive
 from cloud.archive.rows import Record as Archived
 from cloud.archive.write import Writer
 from cloud.erase import audit
-from cloud.erase.job import Everywhere, erased
+from cloud.erase.audit import Erasure
+from cloud.erase.job import Everywhere, begin, erase
 from cloud.erase.job import run as run_erase
 from cloud.erase.places import StillHereError
 from cloud.erase.retain import expire_lake, expire_warehouse
 from cloud.lake import Keeper, LakeError, open_lake
 from cloud.lake.objects import from_parquet
 from cloud.lake.read import scan
-from cloud.lake.tables import NOTIFICATIONS, PATIENTS, TABLES, VITALS
+from cloud.lake.tables import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
 from cloud.load import Loader
 from cloud.log.layout import Layout
 from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
@@ -74,6 +75,12 @@ class Site:
         job.commit(list(Writer(self.lake, job.progress, 1000).write(self.store, placed)))
 
 
+def erased(where: Everywhere, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
+    """One look of the command."""
+    begun, waiting = erase(where, begin(where, patient, by, reason, now), now)
+    return begun.erasure, waiting
+
+
 def _key(topic: str, value: bytes) -> bytes:
     patient = value.partition(b'"patient":"')[2].partition(b'"')[0]
     return patient if topic == topics.PATIENTS else b""
@@ -110,7 +117,7 @@ def versions(bucket: str, moto: Mapping[str, str]) -> list[bytes]:
 
 def patients(store: Keeper) -> dict[str, set[str | None]]:
     found: dict[str, set[str | None]] = {}
-    for table in TABLES.values():
+    for table in (each for each in TABLES.values() if each.persons):
         parts = [set(part.column("patient").to_pylist()) for part in scan(store, table)]
         found[table.name] = set().union(*parts)
     return found
@@ -122,7 +129,7 @@ def test_a_patient_leaves_every_place_with_all_versions_and_others_stay(
     site = versioned
     site.ward.now += 1000
     erasure, waiting = erased(site.where(), GONE, "officer", "asked for", site.ward.now)
-    assert waiting == ["the archive has still to read 1 records of patients"]
+    assert waiting == ["the archive has still to read 1 offsets of patients"]
     last = site.log.records(topics.PATIENTS)[-1]
     assert (last.key, last.value) == (GONE.encode(), None)
     site.archive_on()
@@ -132,7 +139,7 @@ def test_a_patient_leaves_every_place_with_all_versions_and_others_stay(
     assert erasure.removed["lake vitals rows"] == erasure.removed["warehouse vitals rows"] == 10
     assert all(GONE not in found for found in patients(site.store).values())
     assert THERE in patients(site.store)["vitals"]
-    for table in TABLES.values():
+    for table in (each for each in TABLES.values() if each.persons):
         assert ask(f"SELECT count(*) FROM {table.name} WHERE patient = '{GONE}'") == [(0,)]  # noqa: S608 - ours
     assert ask(f"SELECT count(*) > 0 FROM vitals WHERE patient = '{THERE}'") == [(True,)]  # noqa: S608 - ours
     assert ask("SELECT merged FROM notifications WHERE merged IS NOT NULL") == [(f'["{THERE}.hr.1"]',)]
@@ -141,6 +148,17 @@ def test_a_patient_leaves_every_place_with_all_versions_and_others_stay(
             str(from_parquet(content).to_pydict()) if content.startswith(b"PAR1") else content.decode(errors="replace")
         )
         assert GONE not in rows
+
+
+def test_a_refusal_that_speaks_of_the_patient_leaves_and_others_stay(site: Site, ask: Ask) -> None:
+    told = {"reported_by": "patients[0]@7", "t": T0}
+    reasons = [f"admission of {GONE}: no cadence", f"admission of {THERE}: no cadence"]
+    rows = [told | {"reason": reason, "source_offset": n} for n, reason in enumerate(reasons)]
+    write(site.store, REFUSED, 1, rows)
+    site.load()
+    erased(site.where(), GONE, "officer", "", 1)
+    assert [part.column("reason").to_pylist() for part in scan(site.store, REFUSED)] == [reasons[1:]]
+    assert ask("SELECT reason FROM refused") == [(reasons[1],)]
 
 
 def test_the_audit_line_says_who_and_how_much_and_names_nobody(site: Site) -> None:

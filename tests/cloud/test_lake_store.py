@@ -35,6 +35,25 @@ def test_names_are_those_below_the_folder_in_order(store: Keeper) -> None:
     assert store.names("t") == ["t/_manifests/1.json", "t/_manifests/2.json", "t/date=2026-11-22/t-0-0-5.parquet"]
 
 
+def test_names_after_a_name_leave_out_it_and_what_sorts_before(store: Keeper) -> None:
+    for n in (1, 2, 10):
+        store.put(f"t/_manifests/{n:03d}-batch.json", b"x")
+    store.put("u/9.json", b"x")
+    assert store.names("t/_manifests", after="t/_manifests/001-batch.json") == [
+        "t/_manifests/002-batch.json",
+        "t/_manifests/010-batch.json",
+    ]
+    assert store.names("t", after="t/_manifests/002") == ["t/_manifests/002-batch.json", "t/_manifests/010-batch.json"]
+    assert store.names("t", after="t/_manifests/011") == []
+
+
+def test_every_name_of_a_lake_is_listed_by_its_root_and_a_folder_is_no_prefix(store: Keeper) -> None:
+    store.put("vitals/1", b"x")
+    store.put("vitals.scored/1", b"x")
+    assert store.names("") == ["vitals.scored/1", "vitals/1"]
+    assert store.names("vitals") == ["vitals/1"]
+
+
 def test_a_folder_that_is_not_there_holds_nothing(store: Keeper) -> None:
     assert store.names("nowhere/_manifests") == []
 

@@ -149,6 +149,41 @@ def test_a_turn_without_a_new_manifest_does_not_touch_the_warehouse(warehouse: W
     assert len(connected) == 1
 
 
+def test_a_look_for_what_is_new_lists_no_more_as_the_lake_grows_old(
+    warehouse: Warehouse, store: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[int] = []
+    names = store.names
+
+    def counted(folder: str, after: str = "") -> list[str]:
+        found = names(folder, after)
+        listed.append(len(found))
+        return found
+
+    monkeypatch.setattr(store, "names", counted)
+    loader = Loader(warehouse, store)
+    for number in range(1, 9):
+        write(store, VITALS, number, [reading(number)])
+        assert loader.turn(NEVER) == 0
+    assert max(listed) == 2
+    assert ask("SELECT count(*), count(DISTINCT seq) FROM vitals") == [(8, 8)]
+
+
+def test_one_that_waits_is_found_again_behind_others_that_are_loaded(
+    warehouse: Warehouse, store: Store, ask: Ask
+) -> None:
+    first = write(store, VITALS, 1, [reading(0)])
+    content = store.get(first.objects[0].name)
+    store.put(first.objects[0].name, b"cut short")
+    loader = Loader(warehouse, store)
+    for number in (2, 3):
+        write(store, VITALS, number, [reading(number)])
+        assert loader.turn(NEVER) == 1
+    store.put(first.objects[0].name, content)
+    assert loader.turn(NEVER) == 0
+    assert ask("SELECT seq FROM vitals ORDER BY seq") == [(0,), (2,), (3,)]
+
+
 def test_a_compaction_is_never_loaded(warehouse: Warehouse, store: Store, ask: Ask) -> None:
     write(store, VITALS, 1, [reading(0)])
     write(

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from cloud.lake import Store, open_lake
-from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, VITALS
+from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
 from cloud.load import Loader
 from cloud.warehouse import WarehouseError, open_warehouse
 from cloud.warehouse.schema import VIEWS
@@ -208,6 +208,34 @@ def test_canaries_tell_how_often_the_whole_path_stood(store: Store, load: Load, 
     asked = "SELECT gateway, alarms, delivered, availability::float, max_s::float FROM canary_availability"
     assert ask(asked) == [("g1", 2, 1, 0.5, 0.25)]
     assert ask("SELECT * FROM alarm_timeline") == []
+
+
+def test_the_fleet_says_what_waits_whose_clock_is_off_and_who_is_not_heard_any_more(
+    store: Store, load: Load, ask: Ask
+) -> None:
+    now = now_ms()
+    up = {"id": "g1", "kind": "gateway", "health": "up", "backlog": 3, "backlog_bytes": 5000, "rejected": 4}
+    worse = up | {"t": now - 1500, "log_t": now, "backlog_since": now - 61_500, "offset_ms": -2500}
+    gone = {"id": "g2", "kind": "gateway", "health": "up", "t": now - HOUR, "log_t": now - HOUR}
+    write(store, STATUS, 1, [up | {"t": now - 60_000, "log_t": now - 60_000, "backlog_bytes": 9000}, worse, gone])
+    load()
+    asked = (
+        "SELECT id, health, backlog_bytes, backlog_age_s::float, clock_s::float, offset_ms FROM fleet_state ORDER BY id"
+    )
+    assert ask(asked) == [("g1", "up", 5000, 60.0, 1.5, -2500), ("g2", "unknown", None, None, 0.0, None)]
+    hour = (
+        "SELECT max(backlog_bytes), max(clock_s)::float, max(device_clock_s)::float FROM fleet_hourly WHERE id = 'g1'"
+    )
+    assert ask(hour) == [(9000, 1.5, 2.5)]
+
+
+def test_refusals_are_counted_by_who_told_of_them_and_why(store: Store, load: Load, ask: Ask) -> None:
+    told = {"reported_by": "g1", "place": "devices/d1/vitals", "reason": "no frame", "t": DAY}
+    rows = [told | {"source_offset": 1, "readings": 0}, told | {"source_offset": 2, "readings": 7}]
+    write(store, REFUSED, 1, [*rows, told | {"source_offset": 3, "reason": "too old"}])
+    load()
+    asked = "SELECT reported_by, reason, refusals, readings FROM refusals_hourly ORDER BY reason"
+    assert ask(asked) == [("g1", "no frame", 2, 7), ("g1", "too old", 1, 0)]
 
 
 def test_loads_count_repeats_rejects_and_losses(store: Store, load: Load, ask: Ask) -> None:

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from cloud.dashboards.declared import Board, Question, boards
 from cloud.lake import open_lake
-from cloud.lake.tables import ALARMS, NOTIFICATIONS, PATIENTS, VITALS
+from cloud.lake.tables import ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
 from cloud.load import Loader
 from cloud.warehouse import open_warehouse
 from tests.cloud.test_warehouse_sql import DENIED
@@ -94,6 +94,9 @@ def fill(url: str, folder: Path) -> None:
         1,
         [sent | {"alarm": "p1.hr.1", "patient": "p1"}, sent | {"alarm": "c", "patient": "canary-g1"}],
     )
+    told = {"id": "g1", "kind": "gateway", "health": "up", "t": now, "log_t": now + 20, "backlog": 2}
+    write(store, STATUS, 1, [told | {"backlog_bytes": 9000, "backlog_since": now - 5000, "offset_ms": -1200}])
+    write(store, REFUSED, 1, [{"reported_by": "g1", "place": "devices/d1/vitals", "reason": "no frame", "t": now}])
     assert Loader(open_warehouse(url), store).turn(threading.Event()) == 0
 
 

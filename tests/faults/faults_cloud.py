@@ -74,7 +74,7 @@ class Storm:
         """Asks the warehouse; nothing while its tables are not there."""
         with psycopg.connect(self.stack.warehouse_url()) as connection:
             try:
-                return connection.execute(query).fetchall()  # type: ignore[call-overload] # psycopg wants a literal
+                return connection.execute(query).fetchall()
             except psycopg.errors.UndefinedTable:
                 return []
 
@@ -185,7 +185,7 @@ def kill(found: Storm, name: str, chance: random.Random) -> None:
     before, began = grows(found), time.monotonic()
     found.stack.processes.start(spec)
     until(lambda: grows(found) > before, f"{name} works again")
-    found.recovered_s.setdefault(name).append(time.monotonic() - began)
+    found.recovered_s.setdefault(name, []).append(time.monotonic() - began)
 
 
 def rows() -> list[dict[str, Any]]:
