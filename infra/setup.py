@@ -108,6 +108,11 @@ def install_jars() -> None:
     run(str(PYTHON), "-m", "infra.local.jars")
 
 
+def make_classes() -> None:
+    """What Spark loads, laid out for its virtual machine; it starts without it too."""
+    run(str(PYTHON), "-m", "infra.local.classes")
+
+
 def install_web() -> None:
     """The chart library of the ward page, and what its tests look with."""
     run(str(PYTHON), "-m", "infra.web")
@@ -122,6 +127,7 @@ def main(words: Sequence[str]) -> int:
     install_mosquitto()
     install_python()
     install_jars()
+    make_classes()
     install_web()
     return 0
 

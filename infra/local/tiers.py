@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from infra.local.classes import ARCHIVE
 from infra.local.jars import spark_jars
 from infra.local.ports import HOST
 from infra.local.probes import tcp_accepts
@@ -16,6 +17,8 @@ from infra.local.secrets import shared_secrets
 from infra.local.stack import LocalStack
 
 _COMMAND_WITHIN_S = 60.0
+CANARY_S = 60.0
+"""Period of the canaries where a stack is left running."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,13 @@ class Tier:
         )
 
 
-def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None) -> list[Tier]:
+def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s: float = 0.0) -> list[Tier]:
     """All tiers, from the end of the path to its beginning: who reads stands before who writes.
 
     Args:
         stack: The parts that they use.
         uplinks: Where a gateway finds the site broker if not directly, by gateway; for a cable that can be cut.
+        canary_s: Period of the gateways' canaries, s; 0 for none. `admit_canaries` admits them.
 
     Raises:
         JarsError: Spark's connector has not been fetched.
@@ -64,8 +68,7 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None) -> list[T
     metrics = iter(stack.ports.metrics)
     state = stack.var / "tiers"
     jars = spark_jars()
-    # Made by `python -m cloud classes var/classes.jsa`; without it Spark starts later.
-    classes = str(stack.var / "classes.jsa")
+    classes = str(ARCHIVE)
     score = {"SCORE_JARS": jars, "SCORE_CLASSES": classes}
     secrets = shared_secrets(stack.var)
     link, ray = {"LINK_KEY": secrets["LINK_KEY"]}, {"RAY_AUTH_TOKEN": secrets["RAY_AUTH_TOKEN"]}
@@ -86,7 +89,7 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None) -> list[T
         Tier("watch", ("cloud", "watch"), next(metrics), watch, ready_timeout_s=180),
         Tier("score", ("cloud", "score"), next(metrics), score, ready_timeout_s=180),
         Tier("bridge", ("bridge",), next(metrics), bridge),
-        *(_edge(stack, gateway, next(metrics), (uplinks or {}).get(gateway)) for gateway in stack.gateways),
+        *(_edge(stack, gateway, next(metrics), (uplinks or {}).get(gateway), canary_s) for gateway in stack.gateways),
     ]
 
 
@@ -137,12 +140,22 @@ def start_tiers(stack: LocalStack, chosen: list[Tier]) -> None:
             stack.processes.wait_ready(spec)
 
 
-def _edge(stack: LocalStack, gateway: str, metrics_port: int, uplink: str | None) -> Tier:
+def admit_canaries(stack: LocalStack, canary_s: float = CANARY_S) -> None:
+    """Admits each gateway's canary: from now on its alarm proves in each period that the path works.
+
+    Raises:
+        PartError: It could not be done; carries what was said.
+    """
+    command(stack, "cloud", "canary", *stack.gateways, "--every", f"{canary_s:g}")
+
+
+def _edge(stack: LocalStack, gateway: str, metrics_port: int, uplink: str | None, canary_s: float) -> Tier:
     settings = {
         "GATEWAY": gateway,
         "DEVICE_BROKER": stack.device_broker_url(gateway),
         "UPLINK": uplink or f"mqtts://{HOST}:{stack.ports.site}",
         "EDGE_DATA": str(stack.var / "edge" / gateway),
+        "CANARY_S": f"{canary_s:g}",
         **_certificate(stack, gateway),
     }
     return Tier(f"edge-{gateway}", ("edge",), metrics_port, settings)
