@@ -24,6 +24,7 @@ WITHOUT_RESOURCE: Final = {
     "iot:ListThings",
     "logs:DescribeLogGroups",
     "sns:SetSMSAttributes",
+    "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",
     "sts:GetCallerIdentity",
 }

@@ -29,6 +29,8 @@ PARTS = {
     "cloud console": ("cloud.console.settings", "Console"),
     "cloud notify": ("cloud.settings", "Notify"),
     "cloud load": ("cloud.load", "Settings"),
+    "cloud compact": ("cloud.compact", "Settings"),
+    "cloud erase": ("cloud.erase.job", "Erase"),
     "cloud topics": ("cloud.settings", "Topics"),
     "edge": ("edge.settings", "Settings"),
 }
@@ -173,8 +175,32 @@ def test_every_service_is_given_all_that_it_needs_and_nothing_that_nobody_reads(
 
 def test_the_services_are_those_that_the_design_names() -> None:
     assert {part for part, _, _ in containers()} == {
-        "bridge", "cloud watch", "cloud console", "cloud notify", "cloud load"
+        "bridge", "cloud watch", "cloud console", "cloud notify", "cloud load", "cloud compact", "cloud erase"
     }  # fmt: skip
+
+
+def test_who_keeps_house_in_the_lake_may_list_and_delete_versions_and_nobody_else_may() -> None:
+    may: dict[str, set[str]] = {}
+    for template in TEMPLATES.values():
+        for name, _, role in template.resources("AWS::IAM::Role"):
+            for policy in role["Properties"].get("Policies", ()):
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    action = statement["Action"]
+                    may.setdefault(name, set()).update([action] if isinstance(action, str) else action)
+    versions = {"s3:ListBucketVersions", "s3:DeleteObjectVersion"}
+    assert {name: actions & versions for name, actions in may.items() if actions & versions} == {"HouseRole": versions}
+    tasks = {name: task["Properties"] for name, _, task in TEMPLATES["compute"].resources("AWS::ECS::TaskDefinition")}
+    keepers = {name for name, task in tasks.items() if task["TaskRoleArn"] == {"Fn::GetAtt": ["HouseRole", "Arn"]}}
+    assert keepers == {"CompactTask", "EraseTask"}
+
+
+def test_the_lake_is_compacted_every_hour_once() -> None:
+    ((_, _, schedule),) = TEMPLATES["compute"].resources("AWS::Scheduler::Schedule")
+    own = schedule["Properties"]
+    assert own["ScheduleExpression"] == "rate(1 hour)"
+    assert own["Target"]["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "CompactTask"}
+    (_, given, _) = next(one for one in containers() if one[0] == "cloud compact")
+    assert "COMPACT_ONCE" in given
 
 
 def test_what_is_secret_arrives_as_a_secret() -> None:
