@@ -19,11 +19,23 @@ class What(StrEnum):
     KILL = "kill"
     """kill -9 of a process and all below it; it is started again."""
     STALL = "stall"
-    """SIGSTOP, then SIGCONT: a service of somebody else's that does not answer for a while."""
+    """SIGSTOP of a process and all below it, then SIGCONT: it does not answer for a while."""
+    RESTART = "restart"
+    """A process is ended in order; it is started again."""
     CUT = "cut"
-    """A gateway's uplink is cut, and heals."""
+    """A link passes nothing and tells nobody, and heals."""
+    SLOW = "slow"
+    """A link passes `Fault.amount` bytes a second, and heals."""
+    REFUSE = "refuse"
+    """What is behind a link ends every connection and takes none, until it does again."""
     NEW_OUTBOX = "new-outbox"
     """A gateway is stopped in order, and goes on with an empty data folder: a new SD card."""
+    FULL_DISK = "full-disk"
+    """A gateway's card is full, until somebody makes room."""
+    CLOCK = "clock"
+    """A gateway's clock is `Fault.amount` s off, and is set right."""
+    LOSE_STATE = "lose-state"
+    """A job's own files are deleted under its hands; then it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +45,20 @@ class Fault:
     Attributes:
         at_s: When it strikes, s after the first reading.
         what: What happens.
-        target: The process or gateway that it happens to.
+        target: The process, link or gateway that it happens to.
         for_s: How long it lasts, s; 0 for what is over at once.
+        amount: How much of it: see `What`.
     """
 
     at_s: float
     what: What
     target: str
     for_s: float = 0.0
+    amount: float = 0.0
+
+    def __str__(self) -> str:
+        much = f" {self.amount:g}" if self.amount else ""
+        return f"{self.what.value} {self.target}{much}" + (f" for {self.for_s:g} s" if self.for_s else "")
 
 
 def cuts(gateway: str, at_s: float, for_s: float) -> tuple[Fault, ...]:

@@ -1,7 +1,8 @@
-"""A network cable that can be pulled: a TCP relay on loopback, for the demo and for tests.
+"""A network cable that can be pulled, squeezed or refused: a TCP relay on loopback, for the demo, storms and tests.
 
 While it is cut, no byte passes and nobody is told, as with a real cable: open connections stall and new ones get no
-answer. When it heals, what was stalled goes on.
+answer. When it heals, what was stalled goes on. A slow one passes so many bytes a second. One that refuses ends every
+connection and takes none, as where nobody listens.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from types import TracebackType
 from typing import Self
 
 CHUNK_BYTES = 64 * 1024
+SLOW_CHUNK_BYTES = 2 * 1024
+"""On a slow cable pieces are small, so that it is slow for what is short as well."""
 
 
 class Relay:
@@ -26,6 +29,8 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._whole = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusing = False
+        self._bytes_per_s: float | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self.port = 0
 
@@ -52,8 +57,18 @@ class Relay:
         """Cuts the cable."""
         self._loop.call_soon_threadsafe(self._whole.clear)
 
+    def slow(self, bytes_per_s: float) -> None:
+        """Lets so many bytes a second pass, each way of each connection."""
+        self._bytes_per_s = bytes_per_s
+
+    def refuse(self) -> None:
+        """Ends every connection, and takes no other."""
+        self._refusing = True
+        self._loop.call_soon_threadsafe(self._hang_up)
+
     def plug(self) -> None:
-        """Mends the cable."""
+        """Mends the cable, whatever was done to it."""
+        self._refusing, self._bytes_per_s = False, None
         self._loop.call_soon_threadsafe(self._whole.set)
 
     async def _listen(self) -> asyncio.Server:
@@ -66,7 +81,14 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _hang_up(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -75,19 +97,28 @@ class Relay:
         try:
             await self._whole.wait()
             far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.close()
             return
-        pumps = [self._pump(reader, far_writer), self._pump(far_reader, writer)]
+        ways = [(reader, far_writer), (far_reader, writer)]
+        pumps = [self._loop.create_task(self._pump(*way)) for way in ways]
         try:
-            await asyncio.wait([asyncio.ensure_future(p) for p in pumps], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            return
         finally:
-            for side in (writer, far_writer):
+            for pump, side in zip(pumps, (writer, far_writer), strict=True):
+                pump.cancel()
+                if self._refusing:
+                    # What waits to be sent is not: nobody is there to take it.
+                    side.transport.abort()
                 side.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
-            while chunk := await reader.read(CHUNK_BYTES):
+            while chunk := await reader.read(SLOW_CHUNK_BYTES if self._bytes_per_s else CHUNK_BYTES):
                 await self._whole.wait()
+                if self._bytes_per_s:
+                    await asyncio.sleep(len(chunk) / self._bytes_per_s)
                 writer.write(chunk)
                 await writer.drain()

@@ -87,7 +87,7 @@ def reckon(demo: Running, screen: Screen, peak_pss_mb: Callable[[], Mapping[str,
     def delivered() -> bool:
         nonlocal taken
         try:
-            taken = demo.accepted()
+            taken = demo.supervisor.accepted()
             return taken <= Warehouse(env["WAREHOUSE"]).readings().counts.keys()
         except (psycopg.Error, PartError):
             return False

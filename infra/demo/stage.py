@@ -15,13 +15,12 @@ from infra.demo.screen import Message, Screen
 from infra.demo.settings import DemoSettings
 from infra.demo.sight import Sight
 from infra.demo.stores import Outbox
-from infra.demo.supervisor import Supervisor, edge_says, wait_for
-from infra.demo.tally import Identity, accepted
+from infra.demo.supervisor import Supervisor, wait_for
 from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import HOST, Ports
 from infra.local.process import PartError, Spec, base_env
 from infra.local.stack import LocalStack
-from infra.local.tiers import Tier, command, make_topics, start_tiers, tiers
+from infra.local.tiers import CANARY_S, Tier, admit_canaries, command, make_topics, start_tiers, tiers
 
 LOOK_EVERY_S: Final = 0.5
 WARM_WITHIN_S: Final = 180.0
@@ -55,14 +54,6 @@ class Running:
     outbox: Outbox
     messages: list[Message] = field(default_factory=list)
     began: float = 0.0
-
-    def accepted(self) -> set[Identity]:
-        """Returns what the gateways' outboxes have accepted, those that were set aside included."""
-        folders: list[tuple[str, Path | None]] = [(name, None) for name in self.specs if name.startswith("edge-")]
-        found: set[Identity] = set()
-        for name, folder in [*folders, *self.supervisor.set_aside]:
-            found |= accepted(edge_says(self.specs[name], "accepted", folder).splitlines())
-        return found
 
 
 def _page(stack: LocalStack) -> str:
@@ -135,7 +126,9 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         uplinks = {scenario.CUT_GATEWAY: f"mqtts://{HOST}:{cable.port}"}
         _invent(stack, settings)
         screen.say("starting Spark, Ray, bridge, gateways and the rest")
-        own = [_quick(tier) for tier in tiers(stack, uplinks)]
+        # Nothing may be under way while a bounded run counts its readings, and canaries never fall silent.
+        canary_s = CANARY_S if settings.duration is None else 0.0
+        own = [_quick(tier) for tier in tiers(stack, uplinks, canary_s)]
         start_tiers(stack, own)
         kafka = stack.env()["KAFKA_BOOTSTRAP"]
         observer = parts.enter_context(Observer(kafka, PARTITIONS, Sight()))
@@ -157,4 +150,6 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         screen.say(_page(stack))
         screen.say("admitting 24 patients")
         command(stack, "cloud", "admit", str(stack.var / "people" / "roster.csv"))
+        if canary_s:
+            admit_canaries(stack, canary_s)
         yield demo

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,12 +17,29 @@ import psutil
 
 from infra.demo.faults import Fault, What
 from infra.demo.relay import Relay
+from infra.demo.tally import Identity, accepted
 from infra.local.process import PartError, Processes, Spec
+from vitals.daemon import now_ms
 
 log: Final = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 0.5
-ASK_WITHIN_S: Final = 30
+ASK_WITHIN_S: Final = 60
 SWAP_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that has struck.
+
+    Attributes:
+        fault: The fault.
+        began: When, UTC epoch ms.
+        ended: When what was done to the parts was over and recovery could begin, UTC epoch ms.
+    """
+
+    fault: Fault
+    began: int
+    ended: int
 
 
 class Supervisor:
@@ -30,8 +48,9 @@ class Supervisor:
     Args:
         processes: The stack's processes.
         specs: What must run.
-        cables: Relays of the gateways whose uplink can be cut.
+        cables: Links that can be cut, slowed or refused, by name.
         say: Tells what happens.
+        others: How further kinds of fault are done; each returns when the fault is over.
     """
 
     def __init__(
@@ -40,6 +59,7 @@ class Supervisor:
         specs: Sequence[Spec],
         cables: Mapping[str, Relay],
         say: Callable[[str], None],
+        others: Mapping[What, Callable[[Fault], None]] | None = None,
     ) -> None:
         self._processes = processes
         self._specs = {spec.name: spec for spec in specs}
@@ -47,6 +67,16 @@ class Supervisor:
         self._say = say
         self._held: set[str] = set()
         self._stop = threading.Event()
+        self._ways: dict[What, Callable[[Fault], None]] = {
+            What.KILL: self._kill,
+            What.STALL: self._stall,
+            What.RESTART: self._restart,
+            **dict.fromkeys((What.CUT, What.SLOW, What.REFUSE), self._impair),
+            What.NEW_OUTBOX: self._new_outbox,
+            **(others or {}),
+        }
+        self.struck: list[Struck] = []
+        """Faults that are over, as they ended."""
         self._thread = threading.Thread(target=self._keep, name="supervisor", daemon=True)
         self._strikes: list[threading.Thread] = []
         self.set_aside: list[tuple[str, Path]] = []
@@ -74,31 +104,59 @@ class Supervisor:
         for thread in self._strikes:
             thread.join()
 
+    def wait(self, seconds: float) -> None:
+        """Waits, for a fault that lasts; shorter when everything ends."""
+        self._stop.wait(seconds)
+
+    def accepted(self) -> set[Identity]:
+        """Returns what the gateways' outboxes have accepted, those that were set aside included.
+
+        Raises:
+            PartError: A gateway could not be asked.
+        """
+        folders: list[tuple[str, Path | None]] = [(name, None) for name in self._specs if name.startswith("edge-")]
+        found: set[Identity] = set()
+        for name, folder in [*folders, *self.set_aside]:
+            found |= accepted(edge_says(self._specs[name], "accepted", folder).splitlines())
+        return found
+
     def _carry_out(self, fault: Fault) -> None:
-        lasting = f" for {fault.for_s:.0f} s" if fault.for_s else ""
-        self._say(f"fault: {fault.what.value} {fault.target}{lasting}")
-        if fault.what is What.KILL:
-            self._processes.kill(fault.target)
-        elif fault.what is What.STALL:
-            self._stall(fault)
-        elif fault.what is What.CUT:
-            cable = self._cables[fault.target]
-            cable.pull()
-            self._stop.wait(fault.for_s)
-            cable.plug()
-            self._say(f"healed: {fault.target} has its uplink again")
-        else:
-            self._new_outbox(f"edge-{fault.target}")
+        self._say(f"fault: {fault}")
+        began = now_ms()
+        self._ways[fault.what](fault)
+        self.struck.append(Struck(fault, began, now_ms()))
+        if fault.for_s:
+            self._say(f"healed: {fault}")
+
+    def _kill(self, fault: Fault) -> None:
+        self._processes.kill(fault.target)
 
     def _stall(self, fault: Fault) -> None:
-        process = self._processes.alive().get(fault.target)
-        if process is not None:
-            process.send_signal(signal.SIGSTOP)
-            self._stop.wait(fault.for_s)
-            process.send_signal(signal.SIGCONT)
+        self._processes.send(fault.target, signal.SIGSTOP)
+        self._stop.wait(fault.for_s)
+        self._processes.send(fault.target, signal.SIGCONT)
 
-    def _new_outbox(self, name: str) -> None:
+    def _restart(self, fault: Fault) -> None:
+        self._held.add(fault.target)
+        try:
+            self._processes.end([fault.target])
+        finally:
+            self._held.discard(fault.target)
+
+    def _impair(self, fault: Fault) -> None:
+        cable = self._cables[fault.target]
+        if fault.what is What.CUT:
+            cable.pull()
+        elif fault.what is What.SLOW:
+            cable.slow(fault.amount)
+        else:
+            cable.refuse()
+        self._stop.wait(fault.for_s)
+        cable.plug()
+
+    def _new_outbox(self, fault: Fault) -> None:
         """Stops a gateway in order and gives it an empty data folder, once its outbox holds nothing unconfirmed."""
+        name = f"edge-{fault.target}"
         spec = self._specs[name]
         folder = Path(spec.env["EDGE_DATA"])
         self._held.add(name)
@@ -136,18 +194,20 @@ def edge_says(spec: Spec, word: str, folder: Path | None = None) -> str:
         PartError: It could not be asked.
     """
     env = dict(spec.env) | ({"EDGE_DATA": str(folder)} if folder else {})
-    done = subprocess.run(  # noqa: S603 - this module's own words
-        [sys.executable, "-m", "edge", word], env=env, capture_output=True, text=True, check=False, timeout=ASK_WITHIN_S
-    )
+    argv = [sys.executable, "-m", "edge", word]
+    try:
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=ASK_WITHIN_S)  # noqa: S603 - this module's own words
+    except subprocess.TimeoutExpired as error:
+        raise PartError(f"{spec.name} was asked for {word} and gave none within {ASK_WITHIN_S} s") from error
     if done.returncode != 0:
         raise PartError(f"{spec.name} could not be asked for {word}: {done.stderr[-500:]}")
     return done.stdout
 
 
 def drained(spec: Spec) -> bool:
-    """Returns whether Kafka holds all that a gateway's outbox has accepted."""
-    backlog = json.loads(edge_says(spec, "status"))["backlog"]
-    return not (backlog["batches"] or backlog["readings"])
+    """Returns whether Kafka holds all that a gateway's outbox has accepted, once the gateway has ended in order."""
+    kept = json.loads(edge_says(spec, "status"))["on_card"]
+    return not (kept["batches"] or kept["journal_rows"])
 
 
 def wait_for(condition: Callable[[], bool], within_s: float, every_s: float = 1.0) -> bool:

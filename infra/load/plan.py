@@ -69,6 +69,10 @@ class Plan:
         """Readings per second."""
         return self.gateways * self.per_gateway / self.cadence_s
 
+    def bed(self, number: int) -> str:
+        """Returns a bed's name; no two plans share one, as two patients in a bed are a matter for an alarm."""
+        return f"{self.name}-b{number}"
+
     @property
     def batches(self) -> int | None:
         """How many batches are sent in all; None without an end."""
@@ -117,7 +121,7 @@ class Gateway:
             "patient": [f"{self._plan.name}-p{bed}" for bed in beds],
             "device": [f"{self._plan.name}-d{bed}" for bed in beds],
             "ward": [WARD] * size,
-            "bed": [f"bed-{bed}" for bed in beds],
+            "bed": [self._plan.bed(bed) for bed in beds],
             "boot": [boot_of(self._plan.seed)] * size,
             "roster": [1] * size,
             "suspect": [0] * size,

@@ -12,7 +12,7 @@ from infra.local.ports import Ports, PortTakenError
 from infra.local.process import PartError
 from infra.local.settings import LocalSettings
 from infra.local.stack import LocalStack
-from infra.local.tiers import start_tiers, tiers
+from infra.local.tiers import CANARY_S, admit_canaries, start_tiers, tiers
 from vitals.settings import SettingsError, load
 
 
@@ -66,7 +66,8 @@ def _up(stack: LocalStack, *, with_tiers: bool) -> None:
         raise PartError("\n".join(str(finding) for finding in findings))
     stack.up()
     if with_tiers:
-        start_tiers(stack, tiers(stack))
+        start_tiers(stack, tiers(stack, canary_s=CANARY_S))
+        admit_canaries(stack)
     sys.stdout.write(f"Up: {', '.join(stack.processes.alive())}. Addresses: python -m infra.local env\n")
 
 

@@ -161,6 +161,12 @@ class Processes:
             _end(self._family(record), grace_s=0.0)
             self._reap()
 
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Sends a signal to a process and to all it started: SIGSTOP, after which none of it answers, and SIGCONT."""
+        if (record := self.records().get(name)) is not None:
+            for process in self._family(record):
+                _signal(process, number)
+
     def end(self, names: Iterable[str] | None = None) -> None:
         """Ends processes in order, all together: asks, waits, then kills what is left; forgets them."""
         chosen = [record for name, record in self.records().items() if names is None or name in names]

@@ -11,7 +11,7 @@ from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import Ports
 from infra.local.process import PartError, Spec
 from infra.local.stack import LocalStack
-from infra.local.tiers import command, make_topics, start_tiers, tiers
+from infra.local.tiers import Tier, command, make_topics, start_tiers, tiers
 
 WARM_WITHIN_S: Final = 240.0
 LOOK_EVERY_S: Final = 0.5
@@ -44,7 +44,12 @@ class Stage:
 
 @contextmanager
 def whole_path(
-    folder: Path, *, gateways: tuple[str, ...], settings: Settings, prepare: Callable[[LocalStack], None]
+    folder: Path,
+    *,
+    gateways: tuple[str, ...],
+    settings: Settings,
+    prepare: Callable[[LocalStack], None],
+    chosen: Callable[[LocalStack], list[Tier]] = tiers,
 ) -> Iterator[Stage]:
     """Brings everything up, waits until Spark scores, and ends everything with the block.
 
@@ -53,6 +58,7 @@ def whole_path(
         gateways: Names of the gateways that run as real daemons.
         settings: Settings beyond the usual ones, by tier, without the gateway's name: `edge`, `score`, …
         prepare: Called once the topics are there and before any tier runs, for the rota.
+        chosen: What runs, and where it finds the rest.
 
     Raises:
         PartError: A part did not come up.
@@ -63,7 +69,7 @@ def whole_path(
         prepare(stack)
         own = [
             replace(tier, settings={**tier.settings, **settings.get(tier.name.split("-")[0], {})})
-            for tier in tiers(stack)
+            for tier in chosen(stack)
         ]
         start_tiers(stack, own)
         with Observer(stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS, Beats()) as beats:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -11,10 +12,10 @@ from infra.demo.relay import Relay
 class Echo:
     """A server that sends back what it gets, until it is closed."""
 
-    def __init__(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int = 0) -> None:
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
@@ -52,3 +53,44 @@ def test_a_target_that_is_gone_ends_the_connection() -> None:
         port = gone.getsockname()[1]
     with Relay(port) as cable, socket.create_connection(("127.0.0.1", cable.port), timeout=5) as line:
         assert line.recv(1024) == b""
+
+
+def test_a_slow_cable_takes_its_time_and_loses_nothing() -> None:
+    echo = Echo()
+    with Relay(echo.port) as cable, socket.create_connection(("127.0.0.1", cable.port), timeout=5) as line:
+        cable.slow(40_000)
+        sent, began = bytes(8_000), time.monotonic()
+        line.sendall(sent)
+        got = 0
+        while got < len(sent):
+            got += len(line.recv(4096))
+        # 0.2 s there, and as long back, of which most runs side by side.
+        assert time.monotonic() - began >= 0.2
+        line.close()
+        echo.close()
+
+
+def test_a_refusing_cable_ends_every_connection_and_takes_none_until_it_is_mended() -> None:
+    echo = Echo()
+    with Relay(echo.port) as cable, socket.create_connection(("127.0.0.1", cable.port), timeout=5) as line:
+        line.sendall(b"before")
+        assert line.recv(1024) == b"before"
+        cable.refuse()
+        assert ended(line)
+        with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as other:
+            assert ended(other)
+        cable.plug()
+        echo.close()
+        again = Echo(echo.port)
+        with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as mended:
+            mended.sendall(b"again")
+            assert mended.recv(1024) == b"again"
+        again.close()
+
+
+def ended(line: socket.socket) -> bool:
+    """Whether the other side ends the connection, by an end or by a reset."""
+    try:
+        return line.recv(1024) == b""
+    except ConnectionResetError:
+        return True

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -248,6 +249,8 @@ def rows() -> list[dict[str, Any]]:
         storm.until(lambda: everybody <= told(stack), "all alarms told", SETTLED_S)
         found = count(stack, storm)
         stack.processes.end([name for name in storm.specs if name in stack.processes.alive()])
+    # What a storm broke off leaves behind stays, for whoever looks into it.
+    shutil.rmtree(stack.var)
     return found
 
 
