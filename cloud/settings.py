@@ -48,6 +48,7 @@ class Watch(Kafka):
     watch_snapshot_s: float = setting("seconds between two snapshots of a shard", 30.0)
     watch_stall_s: float = setting("seconds without a record in a partition until the alarm pipeline-stalled", 10.0)
     watch_start_grace_s: float = setting("the same, for a partition from which nothing has come since the start", 60.0)
+    watch_stuck_s: float = setting("seconds without a turn of work until a shard is killed and begins again", 30.0)
     watch_handover_s: float = setting("seconds until an unacknowledged high alarm passes to the next contact", 120.0)
     watch_advisories: bool = setting("1: tell, at low priority, of limits expected to be crossed within 30 min", False)
     watch_past_points: int = setting("points, 30 s apart, kept per patient for the page's small curves; 0 for none", 60)
@@ -63,7 +64,8 @@ class Watch(Kafka):
             raise ValueError(f"WATCH_SHARDS={self.watch_shards} must be 1 to PARTITIONS={self.partitions}")
         if not 0 < self.ray_port < 1 << 16:
             raise ValueError(f"RAY_PORT={self.ray_port} is no port")
-        if min(self.watch_snapshot_s, self.watch_stall_s, self.watch_start_grace_s, self.watch_handover_s) <= 0:
+        spans = (self.watch_snapshot_s, self.watch_stall_s, self.watch_start_grace_s, self.watch_handover_s)
+        if min(*spans, self.watch_stuck_s) <= 0:
             raise ValueError("the settings WATCH_…_S must be positive")
         if self.watch_past_points < 0:
             raise ValueError("WATCH_PAST_POINTS must not be negative")
@@ -75,6 +77,9 @@ class Notify(Kafka):
 
     aws_endpoint_url: str | None = setting("address of SNS and SQS when it is not AWS's own", None)
     alert_outbox_url: str | None = setting("URL of an SQS queue that receives a copy of every message", None)
+    alert_undelivered_arn: str | None = setting(
+        "ARN of an SQS queue in which SNS puts what no retry delivered, by subscription", None
+    )
     console_url: str = setting("base of the link in messages", "http://127.0.0.1:18805")
     link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
     link_hours: float = setting("hours for which an acknowledge link opens its alarm", 12.0)

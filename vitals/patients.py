@@ -125,7 +125,7 @@ def roster(gateway: str, admissions: Iterable[Admission]) -> Roster:
     """
     mine = [a for a in admissions if a.gateway == gateway]
     by_device: dict[str, Admission] = {}
-    for admission in sorted(mine, key=lambda a: (a.since, a.version)):
+    for admission in sorted(mine, key=lambda a: (a.since, a.version, a.patient)):
         if admission.discharged is None:
             by_device.update(dict.fromkeys(admission.devices, admission))
     return Roster(

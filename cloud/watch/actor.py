@@ -27,11 +27,14 @@ class Health:
         pid: Its process.
         clocks: Log time of each of its partitions, 0 where nothing has come.
         catching_up: Whether it still judges what came before its start.
+        turns: Turns of work since its start, with or without anything to do; 0 while it recovers.
+        cpu_s: Processor seconds of its process so far.
         readings: Readings judged since its start.
         repeats: Records dropped because they had been judged before.
         misplaced: Readings left out, as they name a patient whose they cannot be.
         emitted: Alarm events written since its start.
         rejects: Records that could not be read since its start.
+        disputed: Beds and devices that two admissions claim; shard 0 knows.
         lines: Log lines since the last call.
     """
 
@@ -39,11 +42,14 @@ class Health:
     pid: int
     clocks: dict[int, int]
     catching_up: bool
+    turns: int
+    cpu_s: float
     readings: int
     repeats: int
     misplaced: int
     emitted: int
     rejects: int
+    disputed: int
     lines: tuple[str, ...]
 
 
@@ -94,7 +100,7 @@ class ShardActor:
             FencedWriter(settings, client),
             open_snapshots(settings.watch_snapshots),
         )
-        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._lock, self._stop, self._turns = threading.Lock(), threading.Event(), 0
         self._worker = threading.Thread(target=self._work, name=client, daemon=True)
         self._worker.start()
 
@@ -109,6 +115,7 @@ class ShardActor:
                     with self._lock:
                         self._loop.save()
                     saved = time.monotonic()
+                self._turns += 1
             with self._lock:
                 self._loop.save()
         except BaseException:
@@ -131,11 +138,14 @@ class ShardActor:
             pid=os.getpid(),
             clocks=self._shard.clocks(),
             catching_up=self._loop.catching_up,
+            turns=self._turns,
+            cpu_s=time.process_time(),
             readings=sum(s.readings for s in slices),
             repeats=sum(s.repeats for s in slices),
             misplaced=sum(s.misplaced for s in slices),
             emitted=self._loop.emitted,
             rejects=self._loop.rejects,
+            disputed=len(self._shard.beds.disputes),
             lines=self._lines.take(),
         )
 

@@ -2,14 +2,21 @@
 
 A gateway that was cut off while a bed changed hands still names the former patient. Its readings must neither raise
 nor end an alarm of theirs.
+
+Admissions may contradict each other: two patients in one bed, or on one device. The later one holds it (by `since`,
+then by version), here as in a gateway's roster (`vitals.patients.roster`). That there is a dispute is told, as the
+other patient is not watched meanwhile.
 """
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.engine.tree import BED_DISPUTED, DEVICE_DISPUTED
 from vitals.patients import Admission
 from vitals.readings import Readings
 
@@ -24,13 +31,24 @@ class Stay:
         patient: Patient id.
         bed: Bed.
         since: From when, UTC epoch ms.
+        version: Version of the newest admission that says so.
         until: Until when; None: still there.
+        ward: Ward.
+        devices: Devices on the patient, where these are followed.
     """
 
     patient: str
     bed: str
     since: int
+    version: int = 0
     until: int | None = None
+    ward: str = ""
+    devices: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """Orders those who claim the same: the last one holds it."""
+        return self.since, self.version, self.patient
 
     def covers(self, t: int) -> bool:
         """Whether the patient was there at `t`."""
@@ -39,26 +57,62 @@ class Stay:
 
 @dataclass(slots=True)
 class Beds:
-    """Every stay that the log tells of, by bed and by patient."""
+    """Every stay that the log tells of, by bed and by patient.
 
+    Attributes:
+        follows_devices: Whether to know who is on which device; one shard does, and tells of disputes.
+        disputes: Those who claim the same, the holder last, by condition (bed or device disputed) and its name.
+    """
+
+    follows_devices: bool = False
+    disputes: dict[tuple[str, str], tuple[Stay, ...]] = field(default_factory=dict)
     _by_bed: dict[str, list[Stay]] = field(default_factory=dict)
     _by_patient: dict[str, list[Stay]] = field(default_factory=dict)
+    _by_device: dict[str, tuple[Stay, ...]] = field(default_factory=dict)
     _sure: dict[tuple[str, str | None], int] = field(default_factory=dict)
 
     def admit(self, admission: Admission) -> None:
         """Takes in an admission or its change; records of one patient come in order."""
         self._sure.clear()
         stays = self._by_patient.setdefault(admission.patient, [])
-        current = stays[-1] if stays else None
+        current = former = stays[-1] if stays else None
         if current is None or current.bed != admission.bed or current.until is not None:
             if current is not None and current.until is None:
                 current.until = max(admission.since, current.since)
             current = Stay(admission.patient, admission.bed, admission.since)
             stays.append(current)
-            in_bed = self._by_bed.setdefault(admission.bed, [])
-            in_bed.append(current)
-            in_bed.sort(key=lambda stay: stay.since)
-        current.until = admission.discharged
+            self._by_bed.setdefault(admission.bed, []).append(current)
+        current.version, current.until = admission.version, admission.discharged
+        current.ward = sys.intern(admission.ward)
+        # Read in whatever order, from whatever partition, those of one bed stand in one order.
+        self._by_bed[admission.bed].sort(key=lambda stay: stay.rank)
+        if self.follows_devices:
+            self._follow(current, former, admission.devices)
+
+    def _follow(self, current: Stay, former: Stay | None, devices: tuple[str, ...]) -> None:
+        """Notes who is on which device, and what is disputed now."""
+        left = former.devices if former else ()
+        for device in left:
+            self._by_device[device] = tuple(s for s in self._by_device[device] if s is not former)
+        if former is not None:
+            former.devices = ()
+        # Named twice, a device is claimed once.
+        current.devices = tuple(dict.fromkeys(devices)) if current.until is None else ()
+        for device in current.devices:
+            self._by_device[device] = (*self._by_device.get(device, ()), current)
+        for device in {*left, *devices}:
+            self._judge(DEVICE_DISPUTED, device, self._by_device.get(device, ()))
+            if device in left and not self._by_device[device]:
+                del self._by_device[device]
+        for bed in {current.bed, former.bed if former else current.bed}:
+            self._judge(BED_DISPUTED, bed, (s for s in self._by_bed[bed] if s.until is None))
+
+    def _judge(self, condition: str, name: str, claims: Iterable[Stay]) -> None:
+        ranked = tuple(sorted(claims, key=lambda stay: stay.rank))
+        if len(ranked) > 1:
+            self.disputes[condition, name] = ranked
+        else:
+            self.disputes.pop((condition, name), None)
 
     def belongs(self, patient: str, bed: str | None, t: int) -> bool:
         """Whether a reading that names `patient` in `bed` at `t` can be theirs.

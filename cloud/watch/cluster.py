@@ -31,7 +31,7 @@ def start(settings: Watch) -> ModuleType:
     """Starts Ray on loopback, or joins the cluster at RAY_ADDRESS; returns the module, connected.
 
     Raises:
-        ConnectionError: RAY_PORT is taken, or no cluster is at RAY_ADDRESS.
+        ConnectionError: RAY_PORT is taken, Ray did not start within its 30 s, or no cluster is at RAY_ADDRESS.
     """
     if settings.ray_address:
         return join(settings.ray_address, settings.ray_auth_token)
@@ -39,18 +39,7 @@ def start(settings: Watch) -> ModuleType:
     # Ray gives `init` no parameter for it.
     os.environ["RAY_GCS_SERVER_PORT"] = str(settings.ray_port)
     ray = _prepared(settings.ray_auth_token, loopback=True)
-    ray.init(
-        # Without it Ray joins whatever cluster it finds on this machine.
-        address="local",
-        namespace=NAMESPACE,
-        num_cpus=settings.watch_shards,
-        include_dashboard=False,
-        object_store_memory=settings.watch_object_store_mb << 20,
-        _node_ip_address="127.0.0.1",
-        # Shards hand their lines over by themselves, and Ray's own go where all logging goes.
-        log_to_driver=False,
-        configure_logging=False,
-    )
+    _begin(ray, settings.watch_shards, settings.watch_object_store_mb)
     return ray
 
 
@@ -63,20 +52,27 @@ def alone(cpus: int, token: str | None = None, object_store_mb: int = 80) -> Mod
         ConnectionError: Ray did not start within its 30 s.
     """
     ray = _prepared(token, loopback=True)
+    _begin(ray, cpus, object_store_mb)
+    return ray
+
+
+def _begin(ray: ModuleType, cpus: int, object_store_mb: int) -> None:
     try:
         ray.init(
+            # Without it Ray joins whatever cluster it finds on this machine.
             address="local",
+            namespace=NAMESPACE,
             num_cpus=cpus,
             include_dashboard=False,
             object_store_memory=object_store_mb << 20,
             _node_ip_address="127.0.0.1",
+            # Shards hand their lines over by themselves, and Ray's own go where all logging goes.
             log_to_driver=False,
             configure_logging=False,
         )
     except Exception as error:
         # Ray raises nothing narrower.
         raise ConnectionError(f"Ray did not start: {error} Is this machine busy? Try again") from error
-    return ray
 
 
 def _await_port(port: int) -> None:
@@ -120,6 +116,8 @@ def _prepared(token: str | None, *, loopback: bool) -> ModuleType:
     # No report of use leaves the ward, and no idle workers are kept in advance.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_enable_worker_prestart", "0")
+    # Ray takes its workers for background work (nice 15); here they are what raises alarms.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if token:
         os.environ["RAY_AUTH_TOKEN"] = token

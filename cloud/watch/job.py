@@ -1,7 +1,7 @@
 """`python -m cloud watch`: Ray actors hold each patient's state and decide what is an alarm.
 
-This is the driver: it starts the shards, starts them again should Ray have given one up, and is the wall-clock
-watchdog over all of them.
+This is the driver: it starts the shards, starts them again should Ray have given one up, kills one that stands still,
+and is the wall-clock watchdog over all of them.
 """
 
 import logging
@@ -9,9 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import prometheus_client
 
@@ -20,89 +18,29 @@ from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, read_to_end
 from cloud.settings import Watch
 from cloud.watch import cluster
-from cloud.watch.actor import Health, ShardActor
+from cloud.watch.actors import Progress, Shards
 from cloud.watch.snapshots import SnapshotError, open_snapshots
 from cloud.watch.stall import StallWatch
+from cloud.watch.word import Word
 from vitals import topics
-from vitals.alarms import AlarmEvent, decode, encode
+from vitals.alarms import decode
 from vitals.daemon import notify, now_ms, serve_metrics, stop_on_signals
 from vitals.daemon import run as run_daemon
 from vitals.engine.tree import PIPELINE
 
 logger = logging.getLogger("watch")
 LOOK_EVERY_S: Final = 1.0
-WRITE_S: Final = 5.0
 COUNTS: Final = {
     "readings": "readings judged since the shard's start",
     "repeats": "records dropped because they had been judged before",
     "misplaced": "readings left out since the shard's start, as they name a patient whose they cannot be",
     "emitted": "alarm events written since the shard's start",
     "rejects": "records that could not be read since the shard's start",
+    "disputed": "beds and devices that two admissions claim",
 }
 _GAUGES: Final = {
     name: prometheus_client.Gauge(f"wardwatch_watch_{name}", text, ["shard"]) for name, text in COUNTS.items()
 }
-
-
-@dataclass(slots=True)
-class Shards:
-    """The actors.
-
-    Attributes:
-        ray: The module, connected.
-        settings: The job's settings.
-    """
-
-    ray: ModuleType
-    settings: Watch
-    _handles: dict[int, Any] = field(default_factory=dict)
-    _asked: dict[int, Any] = field(default_factory=dict)
-
-    def start(self, number: int) -> None:
-        """Starts a shard; Ray restarts its process as often as it dies."""
-        remote = self.ray.remote(ShardActor).options(
-            name=cluster.shard_name(number),
-            num_cpus=1,
-            max_restarts=-1,
-            max_concurrency=4,
-            scheduling_strategy="SPREAD",
-        )
-        self._handles[number] = remote.remote(self.settings, number)
-        self._asked.pop(number, None)
-
-    def health(self, timeout_s: float) -> list[Health]:
-        """Asks all shards; those that are down or being restarted are missing from the answer."""
-        for number, handle in self._handles.items():
-            if number not in self._asked:
-                self._asked[number] = handle.health.remote()
-        ready, _ = self.ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=timeout_s)
-        found = []
-        for number, reference in list(self._asked.items()):
-            if reference not in ready:
-                continue
-            del self._asked[number]
-            try:
-                found.append(self.ray.get(reference))
-            except self.ray.exceptions.ActorUnavailableError:
-                logger.warning("shard %s does not answer", number)
-            except self.ray.exceptions.ActorDiedError as error:
-                logger.warning("shard %s died and is started again: %s", number, str(error).splitlines()[0])
-                self._replace(number)
-        return found
-
-    def stop(self, timeout_s: float) -> None:
-        """Ends all shards with a last snapshot."""
-        stopping = [handle.stop.remote() for handle in self._handles.values()]
-        done, late = self.ray.wait(stopping, num_returns=len(stopping), timeout=timeout_s)
-        if late:
-            logger.warning("%s of %s shards did not end in time; they recover at the next start", len(late), len(done))
-
-    def _replace(self, number: int) -> None:
-        # Ray answers so for a call that died with a process it restarts, too. Only a dead actor's name is free again.
-        try:
-            self._handles[number] = self.ray.get_actor(cluster.shard_name(number))
-        except ValueError:
-            self.start(number)
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -141,19 +79,21 @@ def _start(settings: Watch, _: threading.Event) -> int:
     try:
         for number in range(settings.watch_shards):
             shards.start(number)
-        return _watch(settings, shards, stall, KafkaWriter(settings, "watchdog"), stop)
+        return _watch(settings, shards, stall, Word(place, lambda: KafkaWriter(settings, "watchdog")), stop)
     finally:
         notify("STOPPING=1")
         shards.stop(10.0)
         ray.shutdown()
 
 
-def _watch(settings: Watch, shards: Shards, stall: StallWatch, writer: KafkaWriter, stop: threading.Event) -> int:
-    place = (topics.ALARMS, settings.layout.partition(PIPELINE))
+def _watch(settings: Watch, shards: Shards, stall: StallWatch, word: Word, stop: threading.Event) -> int:
     ready = False
-    unsent: list[AlarmEvent] = []
+    progress = Progress(settings.watch_stuck_s)
     while not stop.wait(LOOK_EVERY_S):
+        begun = time.monotonic()
         health = shards.health(LOOK_EVERY_S)
+        waited_s = min(time.monotonic() - begun, LOOK_EVERY_S)
+        shards.kill(progress.judge(health, LOOK_EVERY_S + waited_s))
         clocks: dict[int, int] = {}
         for shard in health:
             clocks |= shard.clocks
@@ -164,17 +104,7 @@ def _watch(settings: Watch, shards: Shards, stall: StallWatch, writer: KafkaWrit
         event = stall.judge(clocks, settings.partitions, now_ms())
         if event is not None:
             logger.warning("%s: %s", event.phase.value, event.text)
-            unsent.append(event)
-        if unsent:
-            try:
-                for waiting in unsent:
-                    writer.write(place, PIPELINE.encode(), encode(waiting))
-                writer.flush(WRITE_S)
-                unsent.clear()
-            except LogError as error:
-                # Kafka itself is what stands still: the word waits for it, and the shards go on waiting too.
-                logger.warning("the watchdog's word waits for Kafka: %s", error)
-                writer = KafkaWriter(settings, "watchdog")
+        word.tell(event)
         if not ready and len(health) == settings.watch_shards and not any(shard.catching_up for shard in health):
             ready = True
             # From here on it serves: who waits for it waits for this port.

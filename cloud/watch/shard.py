@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from cloud.log.layout import Layout
 from cloud.log.port import Place, Record
 from cloud.watch.beds import Beds
-from cloud.watch.entries import Entry, by_time, decode, rejected
+from cloud.watch.early import Early
+from cloud.watch.entries import Entry, decode, rejected
 from cloud.watch.slice import EQUIPMENT, Slice, Terms
 from vitals import topics
 from vitals.alarms import AlarmEvent
@@ -49,7 +50,7 @@ class Shard:
     ) -> None:
         terms = terms or Terms()
         self.layout = layout
-        self.beds = Beds()
+        self.beds = Beds(follows_devices=equipment)
         revisions = itertools.count(1)
         self.slices = {f"p{p}": Slice(f"p{p}", _places(p), layout, terms, revisions=revisions) for p in partitions}
         if equipment:
@@ -57,7 +58,7 @@ class Shard:
             places |= {(topics.STATUS, 0), (topics.ALARMS, layout.partition(PIPELINE))}
             clock = (topics.SCORED, partitions[0])
             self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, terms, clock_only=clock)
-        self._held: list[Entry] = []
+        self._early = {name: Early() for name in self.slices}
         self._live = False
 
     def places(self) -> dict[Place, int]:
@@ -72,7 +73,9 @@ class Shard:
     def hold(self, records: Iterable[Record]) -> Outcome:
         """Keeps actions, admissions and statuses until the readings of their time come, while catching up."""
         outcome = Outcome()
-        self._held += self._decode(records, outcome)
+        entries = self._decode(records, outcome)
+        for name, slice_ in self.slices.items():
+            self._early[name].put(entry for entry in entries if slice_.wants(entry.record))
         return outcome
 
     def apply(self, records: Iterable[Record]) -> Outcome:
@@ -82,21 +85,20 @@ class Shard:
         first happened; live, they act at once.
         """
         outcome = Outcome()
-        entries = self._held + self._decode(records, outcome)
-        self._held = []
-        kept: dict[int, Entry] = {}
-        for slice_ in self.slices.values():
+        entries = self._decode(records, outcome)
+        for name, slice_ in self.slices.items():
             wanted = [entry for entry in entries if slice_.wants(entry.record)]
-            ready, early = (wanted, []) if self._live else _split(wanted, slice_)
-            kept.update((id(entry), entry) for entry in early)
+            ready = wanted if self._live else _ready(wanted, self._early[name], slice_.clock)
             outcome.events += slice_.apply(ready, self.beds)
-        self._held = list(kept.values())
         return outcome
 
     def live(self) -> Outcome:
         """Ends catching up: what was held acts now."""
         self._live = True
-        return self.apply(())
+        outcome = Outcome()
+        for name, slice_ in self.slices.items():
+            outcome.events += slice_.apply(self._early[name].rest(), self.beds)
+        return outcome
 
     def clocks(self) -> dict[int, int]:
         """Returns the log time of each partition, 0 where nothing has come."""
@@ -133,11 +135,8 @@ def _places(partition: int) -> frozenset[Place]:
     }
 
 
-def _split(entries: list[Entry], slice_: Slice) -> tuple[list[Entry], list[Entry]]:
-    """Parts entries into those whose time has come, by the readings among them, and those to keep."""
-    times = [entry.t for entry in entries if entry.record.topic == topics.SCORED]
-    newest = max(times, default=slice_.clock)
-    timed = by_time(entries)
-    ready = [e for t, e in timed if e.record.topic == topics.SCORED or t <= newest]
-    early = [e for t, e in timed if e.record.topic != topics.SCORED and t > newest]
-    return ready, early
+def _ready(wanted: list[Entry], early: Early, clock: int) -> list[Entry]:
+    """Returns the entries whose time has come, by the readings among them; the others wait."""
+    readings = [entry for entry in wanted if entry.record.topic == topics.SCORED]
+    early.put(entry for entry in wanted if entry.record.topic != topics.SCORED)
+    return early.due(max((entry.t for entry in readings), default=clock)) + readings

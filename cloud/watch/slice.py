@@ -16,8 +16,10 @@ import msgspec
 from cloud.log.layout import Layout
 from cloud.log.port import Place, Record
 from cloud.watch.beds import Beds
+from cloud.watch.beside import HEARD, Disputes, Heard
 from cloud.watch.entries import Entry, by_time
 from cloud.watch.latest import Latest
+from cloud.watch.saved import Saved, decode, encode
 from vitals import engine, topics, trend
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Phase
@@ -32,7 +34,6 @@ EQUIPMENT: Final = "equipment"
 SPAN_MS: Final = 5000
 """Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
 act in their turn all the same."""
-FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +49,6 @@ class Terms:
     handover_s: float = HANDOVER_MS / 1000
     advisories: bool = False
     points: int = 60
-
-
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """A slice at one moment: what a snapshot holds.
-
-    Attributes:
-        format: Version of this form.
-        layout: Lanes and partitions of the deployment; another layout makes the snapshot useless.
-        positions: (topic, partition, next offset).
-        alarms: (partition of `alarms`, offset) from which own events are read back.
-        marks: Source partition and the highest source offset applied.
-        clock: Log time, UTC epoch ms.
-        uneasy: Gateways with a silent device of this slice.
-        engine: `engine.snapshot`.
-        trends: `trend.snapshot`; empty in a snapshot of before there were any.
-    """
-
-    format: int
-    layout: tuple[int, int]
-    positions: tuple[tuple[str, int, int], ...]
-    alarms: tuple[tuple[int, int], ...]
-    marks: tuple[tuple[int, int], ...]
-    clock: int
-    uneasy: tuple[str, ...]
-    engine: bytes
-    trends: bytes = b""
 
 
 @dataclass(slots=True)
@@ -94,6 +69,8 @@ class Slice:
         state: The engine's state.
         trends: Where each sign is heading.
         latest: Newest values of each patient, for people who look; no part of a snapshot.
+        disputes: Which beds and devices two admissions claim; the equipment's slice tells of them.
+        heard: What the watchdog and the notifier alarm of, for people who look.
         readings: Readings applied since the start.
         repeats: Records dropped because they had been applied before.
         misplaced: Readings left out since the start, as they name a patient whose they cannot be.
@@ -112,6 +89,8 @@ class Slice:
     state: engine.State = field(init=False)
     trends: trend.Trends = field(default_factory=trend.empty)
     latest: Latest = field(init=False)
+    disputes: Disputes = field(default_factory=Disputes)
+    heard: Heard = field(default_factory=Heard)
     readings: int = 0
     repeats: int = 0
     misplaced: int = 0
@@ -145,7 +124,16 @@ class Slice:
                 events += self._control(entry.value)
         if batch:
             events += self._advance(batch)
+        if self.clock_only is not None:
+            events += self._disputed(beds)
         return events
+
+    def _disputed(self, beds: Beds) -> list[AlarmEvent]:
+        found = self.disputes.due(beds, self.state.faults, self.clock)
+        if found is None:
+            return []
+        self.state, events = engine.disputed(self.state, found, self.clock)
+        return self._own(events)
 
     def _advance(self, batch: list[Readings]) -> list[AlarmEvent]:
         readings = concat([part for part in batch if len(part)])
@@ -175,8 +163,8 @@ class Slice:
         return [event for event in events if event.condition not in TREE]
 
     def active(self) -> list[AlarmEvent]:
-        """Returns the last event of each of its alarms that has not ended."""
-        return [*self._own(engine.active(self.state)), *trend.active(self.trends)]
+        """Returns the last event of each of its alarms that has not ended, and of those that it has heard of."""
+        return [*self._own(engine.active(self.state)), *trend.active(self.trends), *self.heard.active()]
 
     def resume(self, events: Iterable[AlarmEvent]) -> None:
         """Takes in what it told after its snapshot."""
@@ -209,10 +197,12 @@ class Slice:
         elif isinstance(value, Status) and self._concerned(value):
             own = self.clock_only is not None
             self.state, events = engine.report(self.state, value, self.clock, own=own)
-        elif isinstance(value, AlarmEvent) and value.condition == PIPELINE_STALLED:
-            # The watchdog's word, by the log as everything: while it holds, no part of the tree is told.
-            since = None if value.phase is Phase.END else value.start
-            self.state, events = engine.stalled(self.state, since, self.clock)
+        elif isinstance(value, AlarmEvent) and value.condition in HEARD:
+            self.heard.take(value)
+            if value.condition == PIPELINE_STALLED:
+                # The watchdog's word, by the log as everything: while it holds, no part of the tree is told.
+                since = None if value.phase is Phase.END else value.start
+                self.state, events = engine.stalled(self.state, since, self.clock)
         elif isinstance(value, Admission) and value.discharged is not None:
             row = self.state.index.get(value.patient)
             self.state, events = engine.discharge(self.state, value.patient, self.clock)
@@ -246,7 +236,6 @@ class Slice:
     def save(self, alarms: Iterable[tuple[int, int]]) -> bytes:
         """Returns a snapshot."""
         saved = Saved(
-            format=FORMAT,
             layout=(self.layout.lanes, self.layout.partitions),
             positions=tuple((*place, offset) for place, offset in sorted(self.positions.items())),
             alarms=tuple(alarms),
@@ -255,8 +244,9 @@ class Slice:
             uneasy=tuple(sorted(self.uneasy)),
             engine=engine.snapshot(self.state),
             trends=trend.snapshot(self.trends),
+            heard=self.heard.active(),
         )
-        return msgspec.msgpack.encode(saved)
+        return encode(saved)
 
     def load(self, data: bytes) -> dict[int, int]:
         """Takes a snapshot on.
@@ -267,17 +257,12 @@ class Slice:
         Raises:
             ValueError: It is no snapshot of this program and layout; the state is then rebuilt from the log.
         """
-        try:
-            saved = msgspec.msgpack.decode(data, type=Saved)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"not a snapshot: {error}") from error
-        layout = (self.layout.lanes, self.layout.partitions)
-        if saved.format != FORMAT or saved.layout != layout:
-            raise ValueError(f"snapshot is of format {saved.format} and layout {saved.layout}, not {FORMAT}, {layout}")
+        saved = decode(data, self.layout)
         self.state = engine.restore(saved.engine)
         self.state.handover_ms = round(self.terms.handover_s * 1000)
         if saved.trends:
             self.trends = trend.restore(saved.trends)
+        self.heard.restore(saved.heard)
         self.positions = {(topic, partition): offset for topic, partition, offset in saved.positions}
         self.marks, self.clock, self.uneasy = dict(saved.marks), saved.clock, set(saved.uneasy)
         return dict(saved.alarms)

@@ -141,7 +141,10 @@ async def view(port: int, cookie: str) -> list[float | None]:
     """Reads as many streams as there are viewers; returns each one's longest silence or delay, ms."""
 
     async def one() -> float | None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=8 << 20)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=8 << 20)
+        except OSError:
+            return None
         head = f"GET /api/wards/icu/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n\r\n"
         writer.write(head.encode())
         worst, end, frames = 0.0, time.time() + VIEW_S, 0

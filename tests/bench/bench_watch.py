@@ -25,7 +25,7 @@ from cloud.log.port import read_to_end
 from cloud.settings import Topics, Watch
 from cloud.watch import cluster
 from cloud.watch.actor import Health
-from cloud.watch.job import Shards
+from cloud.watch.actors import Shards
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from vitals import news2, scoring, topics
@@ -159,7 +159,12 @@ def alarms(settings: Watch) -> int:
 
 def rows() -> list[dict[str, Any]]:
     """Returns the rows of `bench.json`."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-watch-"))
+    with tempfile.TemporaryDirectory(prefix="bench-watch-") as folder:
+        return measured(Path(folder))
+
+
+def measured(folder: Path) -> list[dict[str, Any]]:
+    """Measures with all data in a folder."""
     ports = Ports.ephemeral()
     with LocalStack(folder, ports=ports, parts=(KAFKA,), kafka_heap_mb=1024) as stack:
         settings = Watch(

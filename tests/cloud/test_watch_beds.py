@@ -48,3 +48,13 @@ def test_somebody_unknown_is_believed(admission: Admit) -> None:
     beds.admit(admission("p-1", "icu-01", since=1000))
     assert beds.belongs("p-9", "icu-09", 2000)
     assert beds.belongs("p-1", "icu-01", 500)
+
+
+def test_a_device_that_an_admission_names_twice_is_disputed_by_nobody(admission: Admit) -> None:
+    beds = Beds(follows_devices=True)
+    beds.admit(admission("p-1", "icu-01", since=1000, devices=("mon-1", "mon-1")))
+    assert beds.disputes == {}
+    beds.admit(admission("p-2", "icu-02", since=2000, devices=("mon-1",)))
+    assert [stay.patient for stay in beds.disputes["device-disputed", "mon-1"]] == ["p-1", "p-2"]
+    beds.admit(admission("p-2", "icu-02", since=2000, discharged=3000, devices=("mon-1",)))
+    assert beds.disputes == {}

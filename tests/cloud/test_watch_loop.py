@@ -19,7 +19,7 @@ from cloud.watch.slice import Terms
 from cloud.watch.snapshots import FolderSnapshots
 from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
 from vitals.patients import Admission
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health, Rejected, Status
@@ -375,3 +375,101 @@ def test_a_shard_that_reads_everything_again_by_one_timestamp_tells_the_same_adv
     recovered.start()
     recovered.step(0)
     assert [e for e in ward.alarms() if e.condition.startswith("trend-")] == told
+
+
+def pass_time(ward: Ward, loop: Loop, seconds: int) -> None:
+    for _ in range(seconds):
+        ward.now += 1000
+        ward.beat()
+        loop.step(0)
+
+
+def test_two_patients_in_one_bed_are_told_of_once_and_until_one_of_them_is_elsewhere(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", devices=("mon-1",)))
+    loop = ward.shard()
+    ward.write(topics.PATIENTS, "p-2", ward.admission("p-2", "icu-01", since=T0 + 5_000, devices=("mon-2",)))
+    pass_time(ward, loop, 40)
+    (start,) = ward.alarms()
+    assert (start.condition, start.subject, start.priority, start.ward) == (
+        "bed-disputed",
+        "icu-01",
+        Priority.HIGH,
+        "icu",
+    )
+    assert "p-2's, who was admitted last, and p-1's" in start.text
+    loop.save()
+    loop = ward.shard()
+    pass_time(ward, loop, 40)
+    loop = ward.shard()
+    ward.folder = ward.folder / "none"
+    loop = ward.shard()
+    pass_time(ward, loop, 40)
+    assert ward.alarms() == [start]
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", devices=("mon-1",), discharged=ward.now))
+    pass_time(ward, loop, 2)
+    assert [(e.id, e.phase) for e in ward.alarms()] == [(start.id, Phase.START), (start.id, Phase.END)]
+
+
+def test_the_later_admission_holds_the_disputed_bed_and_no_alarm_bears_the_other_name(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01"))
+    ward.write(topics.PATIENTS, "p-2", ward.admission("p-2", "icu-01", since=T0 + 1))
+    loop = ward.shard()
+    desaturate(ward, "p-1")
+    desaturate(ward, "p-2")
+    loop.step(0)
+    assert starts(ward.alarms()) == [("p-2", "spo2")]
+
+
+@pytest.mark.parametrize("order", [("p-1", "p-2"), ("p-2", "p-1")])
+def test_of_two_admissions_of_one_moment_every_shard_believes_the_same_one(ward: Ward, order: tuple[str, str]) -> None:
+    for patient in order:
+        ward.write(topics.PATIENTS, patient, ward.admission(patient, "icu-01"))
+    loop = ward.shard()
+    assert [loop.shard.beds.belongs(patient, "icu-01", T0 + 1) for patient in ("p-1", "p-2")] == [False, True]
+
+
+def test_a_device_on_two_patients_is_told_of_and_one_that_changes_hands_at_once_is_not(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", devices=("mon-1",)))
+    loop = ward.shard()
+    ward.write(topics.PATIENTS, "p-2", ward.admission("p-2", "icu-02", devices=("mon-1",)))
+    pass_time(ward, loop, 20)
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", devices=("mon-7",)))
+    pass_time(ward, loop, 40)
+    assert ward.alarms() == []
+    ward.write(topics.PATIENTS, "p-3", ward.admission("p-3", "icu-03", devices=("mon-7",)))
+    pass_time(ward, loop, 40)
+    (start,) = ward.alarms()
+    assert (start.condition, start.subject, start.device) == ("device-disputed", "mon-7", "mon-7")
+
+
+def test_an_acknowledged_dispute_calls_nobody_again(ward: Ward) -> None:
+    for n, patient in enumerate(("p-1", "p-2")):
+        ward.write(topics.PATIENTS, patient, ward.admission(patient, "icu-01", devices=(f"mon-{n}",)))
+    loop = ward.shard()
+    pass_time(ward, loop, 40)
+    (start,) = ward.alarms()
+    action = Action(id="a-1", act=Act.ACKNOWLEDGE, patient="icu-01", by="ada", t=ward.now, alarm=start.id)
+    ward.write(topics.ACTIONS, "icu-01", action)
+    pass_time(ward, loop, 300)
+    assert [e.inactivation for e in ward.alarms()] == [Inactivation.NONE, Inactivation.ACKNOWLEDGED]
+
+
+def test_what_the_notifier_and_the_watchdog_alarm_of_is_answered_until_it_is_over(
+    ward: Ward, event: Callable[..., AlarmEvent]
+) -> None:
+    loop = ward.shard()
+    place = (topics.ALARMS, ward.layout.partition("pipeline"))
+    others = [event(None, name, subject=name) for name in ("rota-empty", "not-notified", "pipeline-stalled")]
+    for one in others:
+        ward.log.append(place, one.subject.encode(), encode(one))
+    loop.step(0)
+    assert loop.shard.active() == others
+    loop.save()
+    loop = ward.shard()
+    assert loop.shard.active() == others
+    for one in others:
+        over = msgspec.structs.replace(one, n=1, phase=Phase.END, state=State.INACTIVE)
+        ward.log.append(place, one.subject.encode(), encode(over))
+    loop.step(0)
+    assert loop.shard.active() == []
+    assert len(ward.alarms()) == 6, "they are told by whom they are, and by nobody else"

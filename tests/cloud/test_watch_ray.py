@@ -178,6 +178,39 @@ def test_killing_both_actors_misses_no_alarm_doubles_none_and_leaves_no_process(
 
 
 @pytest.fixture
+def strict(tmp_path: Path, own_kafka: str, token: str, feed: Feed) -> Iterator[Job]:
+    """A job that gives a shard which stands still less time than a ward does."""
+    del feed  # its topics must be there
+    running = Job(tmp_path, own_kafka, token, WATCH_STUCK_S="6")
+    yield running
+    running.process.kill()
+    running.process.wait(30)
+
+
+@pytest.mark.long
+def test_an_actor_that_is_stopped_but_not_dead_is_killed_and_its_successor_misses_and_doubles_nothing(
+    strict: Job, feed: Feed
+) -> None:
+    run = uuid.uuid4().hex[:6]
+    before, during = ([f"{run}-{part}{i}" for i in range(8)] for part in "ab")
+    feed.patients = dict.fromkeys(before + during, 97.0)
+    feed.until(lambda: bool(strict.lines("watch is ready")), READY_S)
+    feed.patients |= dict.fromkeys(before, 78.0)
+    feed.until(lambda: set(before) <= set(feed.started()), BACK_S)
+    stopped = psutil.Process(strict.pids()[0])
+    stopped.suspend()
+    feed.patients |= dict.fromkeys(during, 78.0)
+    feed.until(lambda: set(during) <= set(feed.started()), BACK_S)
+    for _ in range(10):
+        feed.send()
+    assert strict.lines("shard 0 stands still and is killed; it begins again from its snapshot")
+    assert not strict.lines("shard 1 stands still and is killed; it begins again from its snapshot")
+    assert not stopped.is_running()
+    assert feed.started() == Counter(before + during)
+    assert max(Counter((e.id, e.n) for e in feed.events).values()) == 1
+
+
+@pytest.fixture
 def nodes(token: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Two Ray nodes and the port of their head; a line of input kills the second."""
     port, script = Ports.ephemeral().ray, Path(__file__).with_name("two_nodes.py")

@@ -92,7 +92,12 @@ def starts(bootstrap: str, topic: str) -> Counter[str]:
 
 def rows() -> list[dict[str, Any]]:
     """Returns the rows of `peers.json`."""
-    folder = Path(tempfile.mkdtemp(prefix="peers-state-"))
+    with tempfile.TemporaryDirectory(prefix="peers-state-") as folder:
+        return measured(Path(folder))
+
+
+def measured(folder: Path) -> list[dict[str, Any]]:
+    """Measures with all data, and Bytewax's environment, in a folder."""
     python, ports = environment(folder), Ports.ephemeral()
     with LocalStack(folder, ports=ports, parts=(KAFKA,), kafka_heap_mb=1024) as stack:
         bootstrap = stack.env()["KAFKA_BOOTSTRAP"]

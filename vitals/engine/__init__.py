@@ -81,6 +81,13 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
     return state, scribe.events()
 
 
+def disputed(state: State, faults: Iterable[tree.Fault], now: int) -> Outcome:
+    """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
+    scribe = tick(state, now)
+    tree.disputed(scribe, list(faults))
+    return state, scribe.events()
+
+
 def stalled(state: State, since: int | None, now: int) -> Outcome:
     """Begins *pipeline stalled* (`since`, ms), or ends it (None); for the watchdog, which alone has a wall clock.
 

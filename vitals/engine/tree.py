@@ -10,6 +10,8 @@ status lists as `devices`; a bridge that lists none covers all gateways while it
 What a gateway alarms of itself (its outbox, its clock) it names in its status. In the cloud these are alarms with the
 gateway's own ids, so that who acknowledges one here ends it there. They end by the gateway's word alone: while it is
 not heard of, what it last said stands.
+
+Beds and devices that two admissions claim stand beside the tree: no failure of equipment covers them.
 """
 
 from collections import Counter
@@ -29,11 +31,16 @@ from vitals.status import DeviceStatus, Health, Status
 DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN = "device-silent", "gateway-down", "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
+BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
+DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 PRIORITIES: Final = {
     DEVICE_SILENT: Priority.MEDIUM,
     GATEWAY_DOWN: Priority.MEDIUM,
     BRIDGE_DOWN: Priority.HIGH,
     PIPELINE_STALLED: Priority.HIGH,
+    # Of two patients one is not watched, or under the other's name.
+    BED_DISPUTED: Priority.HIGH,
+    DEVICE_DISPUTED: Priority.HIGH,
 }
 
 
@@ -45,8 +52,8 @@ OWN: Final = {
     "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN))
-"""Every condition of the tree but *pipeline stalled*, which the watchdog alone tells."""
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN, *DISPUTES))
+"""Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Fault:
         device: Device that it concerns.
         patient: Patient whom it concerns.
         since: When it began, ms, where its sender has said so.
+        ward: Ward that is told, where neither patient nor gateway says which.
     """
 
     subject: str
@@ -70,11 +78,13 @@ class Fault:
     device: str | None = None
     patient: str | None = None
     since: int = 0
+    ward: str | None = None
 
     @property
     def key(self) -> str:
         """Names the fault, however often it comes; one that the gateway itself has numbered is told once for each."""
-        return f"{self.subject}.{self.condition}.{self.since}" if self.since else f"{self.subject}.{self.condition}"
+        name = f"{self.subject}.{self.condition}"
+        return f"{name}.{self.since}" if self.condition in OWN else name
 
 
 def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
@@ -105,6 +115,12 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
 
 
+def disputed(scribe: Scribe, faults: list[Fault]) -> None:
+    """Takes in every bed and device that is disputed now; what is not among them is settled."""
+    known = {k for k, c in scribe.state.faults.items() if c.alarm is not None and c.alarm.condition in DISPUTES}
+    _reconcile(scribe, faults, known, scribe.now)
+
+
 def stalled(scribe: Scribe, since: int | None) -> None:
     """Begins (or, with None, ends) *pipeline stalled*; it alone is judged by the wall clock, by the caller."""
     state = scribe.state
@@ -112,7 +128,7 @@ def stalled(scribe: Scribe, since: int | None) -> None:
     if since is not None:
         if fault.key in state.faults:
             return
-        covered = [key for key, c in state.faults.items() if key != fault.key and not _is_own(c)]
+        covered = [key for key, c in state.faults.items() if key != fault.key and not _is_beside(c)]
         _end(scribe, covered, since, "covered by pipeline-stalled")
         _reconcile(scribe, [fault], {fault.key}, since)
         return
@@ -157,7 +173,7 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
     heard = status.health is Health.UP and not _stalled(state) and not _covered_by_bridge(state, status.id)
     mine = {k: c for k, c in state.faults.items() if c.alarm is not None and c.alarm.gateway == status.id}
-    scope |= {k for k, c in mine.items() if heard or not _is_own(c)}
+    scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[Fault] = []
     if not _stalled(state) and not _covered_by_bridge(state, status.id):
         if status.health is not Health.UP:
@@ -169,8 +185,9 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     _reconcile(scribe, faults, scope, t)
 
 
-def _is_own(c: Condition) -> bool:
-    return c.alarm is not None and c.alarm.condition in OWN
+def _is_beside(c: Condition) -> bool:
+    """Whether no failure of equipment covers it."""
+    return c.alarm is not None and (c.alarm.condition in OWN or c.alarm.condition in DISPUTES)
 
 
 def _own(status: Status) -> list[Fault]:
@@ -224,7 +241,7 @@ def _start(scribe: Scribe, fault: Fault, t: int) -> None:
         gateway=fault.gateway,
         device=fault.device,
         patient=fault.patient,
-        ward=_ward(state, fault),
+        ward=fault.ward or _ward(state, fault),
     )
     if fault.condition == DEVICE_SILENT and fault.device is not None:
         _end_sensor_off(scribe, fault.device, t)

@@ -1,0 +1,41 @@
+"""What came before its time: while a shard catches up, actions, admissions and statuses wait for readings as old."""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cloud.log.port import Place
+from cloud.watch.entries import Entry
+
+
+@dataclass(slots=True)
+class Early:
+    """Entries of one slice that wait for their log time.
+
+    After a long absence they are as many as all patients, so each is looked at when it comes and when it goes.
+    """
+
+    _heap: list[tuple[int, int, Entry]] = field(default_factory=list)
+    _newest: dict[Place, int] = field(default_factory=dict)
+    _count: int = 0
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Keeps entries; those of one partition come in its order."""
+        for entry in entries:
+            # Producers' clocks may step back: within a partition the offset decides.
+            t = self._newest[entry.record.place] = max(entry.t, self._newest.get(entry.record.place, 0))
+            self._count += 1
+            heapq.heappush(self._heap, (t, self._count, entry))
+
+    def due(self, t: int) -> list[Entry]:
+        """Returns, and forgets, those up to a log time, by time."""
+        found = []
+        while self._heap and self._heap[0][0] <= t:
+            found.append(heapq.heappop(self._heap)[2])
+        return found
+
+    def rest(self) -> list[Entry]:
+        """Returns, and forgets, all, by time."""
+        found = [entry for _, _, entry in sorted(self._heap, key=lambda one: one[:2])]
+        self._heap.clear()
+        return found
