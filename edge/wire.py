@@ -13,7 +13,7 @@ from typing import Any, Final
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-READ_EVERY_S: Final = 0.05
+READ_EVERY_S: Final = 0.1
 """Shortest time between two reads: a lone reading is read at once, a ward's are read together."""
 CHUNK: Final = 65_536
 PUBLISH_QOS_1: Final = 0x32

@@ -102,6 +102,6 @@ def search(request: Request, who: Who) -> JSONResponse:
 
 def _patient(request: Request, who: Person, identifier: str) -> Admission:
     people = guard.parts(request).people
-    known = next((p for p in people.admissions if fhir.identifier(p) == identifier), None)
+    known = next((p for p in list(people.admissions) if fhir.identifier(p) == identifier), None)
     # An unknown one goes the same way as one of another ward: the two must look alike.
     return guard.admitted(request, who, known or identifier, Role.VIEWER)

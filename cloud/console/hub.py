@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import math
+import struct
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -14,39 +17,56 @@ from cloud.console import tiles
 from cloud.console.people import People
 from cloud.console.sight import NOTHING, Sight, State, StateDownError
 from cloud.watch.answers import PatientNow
+from vitals.signs import FIELDS
 
 logger = logging.getLogger("console")
 TRAIL_EVERY_MS: Final = 20_000
+FOLLOW_EVERY_MS: Final = 5_000
+"""Time between two looks at everybody for the small curves: all else that a look costs is for wards that are open."""
 TRAIL_POINTS: Final = 90
 """Half an hour of small curves; the warehouse has the rest."""
 CURVES: Final = ("hr", "pr", "spo2")
 """Signs whose small curve a bed shows; the first frame of a large ward holds nothing else of the past."""
 BEHIND: Final = 8
 """Frames that a slow page may be behind before it is sent everything afresh."""
+_POINT: Final = struct.Struct(f"<q{len(FIELDS)}d")
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
 class Trail:
-    """The last half hour of one patient, a point each 20 s.
+    """The last half hour of one patient, a point each 20 s; packed, as there is one of everybody: 10 KB when full.
 
     Attributes:
         patient: The patient; another one in the bed begins anew.
-        points: (event time in UTC epoch ms, value by sign).
     """
 
     patient: str
-    points: deque[tuple[int, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=TRAIL_POINTS))
+    _packed: deque[bytes] = field(default_factory=lambda: deque(maxlen=TRAIL_POINTS))
+    _newest: int = 0
 
     def add(self, seen: PatientNow) -> None:
         """Takes the newest values in, when the last point is old enough; values to be doubted leave a gap."""
-        if seen.t and (not self.points or seen.t - self.points[-1][0] >= TRAIL_EVERY_MS):
+        if seen.t and seen.t - self._newest >= TRAIL_EVERY_MS:
             fresh = {
                 f: s.value
                 for f, s in seen.signs.items()
                 if s.value is not None and not s.suspect and seen.t - s.t < TRAIL_EVERY_MS * 3
             }
-            self.points.append((seen.t, fresh))
+            self.put(seen.t, fresh)
+
+    def put(self, t: int, values: Mapping[str, float]) -> None:
+        """Takes a point in: its event time, UTC epoch ms, and values by sign."""
+        self._newest = t
+        self._packed.append(_POINT.pack(t, *(values.get(f, math.nan) for f in FIELDS)))
+
+    def points(self) -> list[tuple[int, dict[str, float]]]:
+        """Returns (event time in UTC epoch ms, value by sign), oldest first."""
+        found = []
+        for point in list(self._packed):
+            t, *values = _POINT.unpack(point)
+            found.append((t, {f: x for f, x in zip(FIELDS, values, strict=True) if not math.isnan(x)}))
+        return found
 
 
 class Feed:
@@ -89,6 +109,7 @@ class Hub:
         self.down: str | None = "The state tier has not answered yet."
         self.since = 0
         self.trails: dict[str, Trail] = {}
+        self._followed = 0
 
     def run(self, stop: threading.Event, every_s: float) -> None:
         """Looks until told to stop, then ends every feed."""
@@ -112,19 +133,23 @@ class Hub:
             self.since = now
             logger.warning("state tier is %s", down or "back")
         self.down = down
-        present = self._people.present()
-        self._follow(present_ids={a.patient for a in present})
+        if abs(now - self._followed) >= FOLLOW_EVERY_MS:
+            self._followed = now
+            self._follow()
         with self._lock:
-            for ward in sorted({a.ward for a in present} | self._sent.keys() | self._feeds.keys()):
-                frame = self._difference(ward, now)
-                if self._feeds.get(ward):
-                    self._tell(lambda ward=ward, frame=frame: self._spread(ward, frame))  # type: ignore[misc] # mypy cannot type a lambda's defaults
+            for ward in self._sent.keys() - self._feeds.keys():
+                del self._sent[ward], self._above[ward]
+            for ward in self._feeds:
+                self._tell(partial(self._spread, ward, self._difference(ward, now)))
 
     def open(self, ward: str) -> Feed:
         """Returns a new page's feed; its first frame has everything. To be called in the server's loop."""
         feed = Feed(ward)
         with self._lock:
             self._loop = asyncio.get_running_loop()
+            if ward not in self._sent:
+                # What the first page of a ward has: later frames hold what differs from it.
+                self._difference(ward, self._clock())
             self._feeds.setdefault(ward, set()).add(feed)
             feed.put(self.whole(ward))
         return feed
@@ -132,32 +157,38 @@ class Hub:
     def leave(self, feed: Feed) -> None:
         """Forgets a page."""
         with self._lock:
-            self._feeds.get(feed.ward, set()).discard(feed)
+            feeds = self._feeds.get(feed.ward, set())
+            feeds.discard(feed)
+            if not feeds:
+                self._feeds.pop(feed.ward, None)
 
     def viewers(self) -> int:
         """Returns how many pages are open."""
-        return sum(len(feeds) for feeds in self._feeds.values())
+        return sum(len(feeds) for feeds in list(self._feeds.values()))
 
     def ward(self, ward: str) -> dict[str, dict[str, Any]]:
         """Returns a ward's beds by patient, as they are now."""
-        return tiles.ward_tiles(ward, self._people.present(), self.sight, self._people.pauses, self._clock())
+        return tiles.ward_tiles(self._people.on_ward(ward), self.sight, self._people.pauses, self._clock())
 
     def whole(self, ward: str) -> bytes:
         """Returns the frame that has everything, the small curves included."""
         beds = self.ward(ward)
         for patient, bed in beds.items():
             if patient in self.trails:
-                points = list(self.trails[patient].points)
+                points = self.trails[patient].points()
                 bed["trail"] = [[t, {f: values[f] for f in CURVES if f in values}] for t, values in points]
         above = self._above_beds(ward)
         head = self._head(self._clock())
         return _frame("ward", {**head, "ward": ward, "tiles": list(beds.values()), "alarms": above})
 
-    def _follow(self, present_ids: set[str]) -> None:
+    def _follow(self) -> None:
         for patient, seen in self.sight.patients.items():
-            if patient in present_ids:
-                self.trails.setdefault(patient, Trail(patient)).add(seen)
-        for patient in self.trails.keys() - present_ids:
+            if self._people.here(patient):
+                trail = self.trails.get(patient)
+                if trail is None:
+                    trail = self.trails[patient] = Trail(patient)
+                trail.add(seen)
+        for patient in [p for p in self.trails if not self._people.here(p)]:
             del self.trails[patient]
 
     def _difference(self, ward: str, now: int) -> bytes:
@@ -172,14 +203,14 @@ class Hub:
         return _frame("tiles", body)
 
     def _above_beds(self, ward: str) -> list[dict[str, Any]]:
-        gateways = {a.gateway for a in self._people.present() if a.ward == ward}
+        gateways = {a.gateway for a in self._people.on_ward(ward)}
         return tiles.ward_alarms(ward, gateways, self.sight, self._people.pauses)
 
     def _head(self, now: int) -> dict[str, Any]:
         return {"now": now, "clock": self.sight.clock, "down": self.down, "since": self.since}
 
     def _end(self) -> None:
-        for feeds in self._feeds.values():
+        for feeds in list(self._feeds.values()):
             for feed in feeds:
                 feed.put(None)
 

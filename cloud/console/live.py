@@ -58,7 +58,7 @@ async def stream(request: Request, ward: str, who: Who) -> StreamingResponse:
     guard.need(request, who, Role.VIEWER, ward)
     hub = guard.parts(request).hub
     feed = hub.open(ward)
-    patients = sorted(a.patient for a in guard.parts(request).people.present() if a.ward == ward)
+    patients = sorted(a.patient for a in guard.parts(request).people.on_ward(ward))
     guard.note(request, who.name, "view-ward", ward=ward, patients=patients)
     # Proxies must not collect what is to be seen at once.
     headers = {"x-accel-buffering": "no"}

@@ -45,7 +45,7 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
         "limits": kept["limits"] or [{"t": begin, "signs": bounds(found.limits)}],
         "alarms": _joined(kept["alarms"], _events(own, patient, begin), ("id", "n")),
         "notifications": _joined(
-            kept["notifications"], _messages(own, patient, begin), ("alarm", "n", "contact", "handover")
+            kept["notifications"], _messages(own, patient, begin), ("alarm", "n", "contact", "accepted", "handover")
         ),
         "actions": _joined(kept["actions"], _actions(own, patient, begin), ("id",)),
     }
@@ -55,7 +55,7 @@ def _with_trail(own: Parts, patient: str, trend: list[dict[str, Any]], begin: in
     """Adds the last half hour, as far as the warehouse does not have it yet."""
     newest = max((point["t"] for point in trend), default=begin)
     trail = own.hub.trails.get(patient)
-    fresh = [] if trail is None else [(t, v) for t, v in list(trail.points) if t > newest]
+    fresh = [] if trail is None else [(t, v) for t, v in trail.points() if t > newest]
     return trend + [{"t": t} | {f: [x, x, x] for f, x in values.items()} for t, values in fresh]
 
 

@@ -30,7 +30,7 @@ RETRY_S: Final = 3.0
 
 @dataclass(slots=True)
 class People:
-    """What is known. Readers may look at any time; one thread alone takes in.
+    """What is known. Readers may look at any time, at copies of what grows in place.
 
     Attributes:
         admissions: Newest admission by patient, discharged ones included.
@@ -47,12 +47,14 @@ class People:
     notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
     actions: deque[Action] = field(default_factory=lambda: deque(maxlen=KEEP))
     pauses: dict[str, int] = field(default_factory=dict)
+    _beds: dict[str, dict[str, Admission]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, record: Record) -> str | None:
         """Takes a record in; returns why it could not be read, None when it could."""
         if record.value is None:
             if record.topic == topics.PATIENTS:
-                self.admissions.pop(record.key.decode(errors="replace"), None)
+                self._leave(self.admissions.pop(record.key.decode(errors="replace"), None))
             return None
         try:
             if record.topic == topics.PATIENTS:
@@ -72,10 +74,18 @@ class People:
 
     def admit(self, admission: Admission) -> None:
         """Takes in an admission, unless a newer version is known."""
-        known = self.admissions.get(admission.patient)
-        if known is None or known.version <= admission.version:
-            # Replaced, never changed in place: another thread may be walking through it.
-            self.admissions = {**self.admissions, admission.patient: admission}
+        # The follower and whoever admits at the desk may come at once.
+        with self._lock:
+            known = self.admissions.get(admission.patient)
+            if known is None or known.version <= admission.version:
+                self._leave(known)
+                self.admissions[admission.patient] = admission
+                if admission.discharged is None:
+                    self._beds.setdefault(admission.ward, {})[admission.patient] = admission
+
+    def _leave(self, admission: Admission | None) -> None:
+        if admission is not None:
+            self._beds.get(admission.ward, {}).pop(admission.patient, None)
 
     def did(self, action: Action) -> None:
         """Takes in an action."""
@@ -88,12 +98,21 @@ class People:
 
     def present(self) -> list[Admission]:
         """Returns everybody who is in a bed, by ward and bed."""
-        here = [a for a in self.admissions.values() if a.discharged is None]
-        return sorted(here, key=lambda a: (a.ward, a.bed))
+        return [admission for ward in sorted(self._beds) for admission in self.on_ward(ward)]
+
+    def on_ward(self, ward: str) -> list[Admission]:
+        """Returns everybody who is in a bed of a ward, by bed."""
+        # `sorted` copies before it calls anything of ours, so another thread may admit meanwhile.
+        return sorted(self._beds.get(ward, {}).values(), key=lambda a: a.bed)
+
+    def here(self, patient: str) -> bool:
+        """Whether a patient is in a bed."""
+        admission = self.admissions.get(patient)
+        return admission is not None and admission.discharged is None
 
     def wards(self) -> list[str]:
         """Returns every ward that has patients or a rota."""
-        return sorted({a.ward for a in self.present()} | self.duties.keys())
+        return sorted({ward for ward, beds in list(self._beds.items()) if beds} | self.duties.keys())
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ import msgspec
 
 from cloud.console.sight import Sight
 from cloud.watch.answers import PatientNow
+from cloud.watch.beside import HEARD
 from vitals.alarms import AlarmEvent, Kind
 from vitals.engine.tree import BRIDGE_DOWN, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.patients import Admission
@@ -34,6 +35,7 @@ def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
         "text": event.text,
         "by": event.by,
         "handover": event.handover,
+        "answerable": event.condition not in HEARD,
         "paused_until": pauses.get(event.id) if event.inactivation.value == "audio-paused" else None,
     }
 
@@ -77,20 +79,19 @@ def tile(
 
 
 def ward_tiles(
-    ward: str, admissions: Iterable[Admission], sight: Sight, pauses: Mapping[str, int], now: int
+    admissions: Sequence[Admission], sight: Sight, pauses: Mapping[str, int], now: int
 ) -> dict[str, dict[str, Any]]:
-    """Returns a ward's beds by patient."""
-    by_patient: dict[str, list[AlarmEvent]] = {}
+    """Returns the beds of a ward, whose admissions are given, by patient."""
+    by_patient: dict[str, list[AlarmEvent]] = {a.patient: [] for a in admissions}
     equipment: list[AlarmEvent] = []
     for event in sight.alarms:
-        if event.patient is not None:
-            by_patient.setdefault(event.patient, []).append(event)
-        else:
+        if event.patient is None:
             equipment.append(event)
+        elif event.patient in by_patient:
+            by_patient[event.patient].append(event)
     return {
-        a.patient: tile(a, sight.patients.get(a.patient), (*by_patient.get(a.patient, ()), *equipment), pauses, now)
+        a.patient: tile(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
         for a in admissions
-        if a.ward == ward and a.discharged is None
     }
 
 

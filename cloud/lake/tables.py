@@ -141,7 +141,8 @@ ALARMS: Final = Table(
 NOTIFICATIONS: Final = Table(
     "notifications",
     topics.NOTIFICATIONS,
-    ("alarm", "n", "contact", "handover"),
+    # A failure and the message that came after it at last are two rows.
+    ("alarm", "n", "contact", "accepted", "handover"),
     ("patient", "t"),
     _columns(
         {

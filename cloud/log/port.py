@@ -61,6 +61,16 @@ class Reader(Protocol):
         """Lets go of connections."""
 
 
+class CommittingReader(Reader, Protocol):
+    """A reader that remembers, beyond its own life, how far everything is done."""
+
+    def committed(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Returns the committed offset of each partition, 0 where none is."""
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        """Commits offsets up to which everything is done."""
+
+
 class Writer(Protocol):
     """Writes with acknowledgement of all in-sync replicas, in order, without duplicates of its own making."""
 

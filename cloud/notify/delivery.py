@@ -20,8 +20,8 @@ class Delivered:
         message: The message.
         texts: What it said.
         sent: What SNS accepted; None when every channel failed.
-        accepted: When it was accepted or given up, UTC epoch ms.
-        error: Why it was given up, or what failed before the other channel.
+        accepted: When it was accepted, or every channel had failed, UTC epoch ms.
+        error: Why it was not accepted, or what failed before the other channel.
     """
 
     message: Message
@@ -37,6 +37,7 @@ class _Attempt:
     texts: Texts
     number: int
     due: int
+    again: bool
     future: Future[tuple[Sent, int]] | None = None
     error: str = ""
 
@@ -64,12 +65,12 @@ class Delivery:
         """Makes a contact's channels ready in the background; what fails shows when it is needed."""
         self.pool.submit(self.sender.prepare, contact)
 
-    def begin(self, message: Message, texts: Texts, now: int) -> None:
-        """Starts on a message."""
-        self._open.append(_Attempt(message, texts, 1, now))
+    def begin(self, message: Message, texts: Texts, now: int, *, again: bool = False) -> None:
+        """Starts on a message; one that is tried `again` has one attempt and the other channel, without a pause."""
+        self._open.append(_Attempt(message, texts, self.attempts if again else 1, now, again))
 
     def collect(self, now: int) -> Iterator[Delivered]:
-        """Yields messages that are done, sent or given up."""
+        """Yields messages that are done: sent, or refused by every channel."""
         still: list[_Attempt] = []
         for attempt in self._open:
             done = self._judge(attempt, now) if attempt.future is not None and attempt.future.done() else None
@@ -82,11 +83,14 @@ class Delivery:
     def launch(self, now: int) -> None:
         """Starts attempts that are due; call it once what `collect` gave is on record.
 
-        So no more than `limit` messages are ever sent and not yet recorded, whenever a crash comes.
+        So no more than `limit` messages are ever sent and not yet recorded, whenever a crash comes. Fresh ones go
+        first, and half of the places are theirs alone: what is tried again may hang as it did before.
         """
         free = self.limit - sum(attempt.future is not None for attempt in self._open)
         due = [attempt for attempt in self._open if attempt.future is None and now >= attempt.due]
-        for attempt in due[: max(free, 0)]:
+        fresh = [attempt for attempt in due if not attempt.again][: max(free, 0)]
+        repeated = [attempt for attempt in due if attempt.again][: max(free - len(fresh) - self.limit // 2, 0)]
+        for attempt in (*fresh, *repeated):
             attempt.future = self.pool.submit(self._send, attempt)
 
     def _send(self, attempt: _Attempt) -> tuple[Sent, int]:

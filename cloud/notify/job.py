@@ -62,7 +62,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
             rotas=Rotas(defaults, settings.notify_technical_ward),
             queue=Queue(settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000),
             delivery=Delivery(
-                SnsSender(settings.aws_endpoint_url, settings.alert_outbox_url),
+                SnsSender(settings.aws_endpoint_url, settings.alert_outbox_url, settings.alert_undelivered_arn),
                 pool,
                 settings.notify_attempts,
                 now_ms,
@@ -78,7 +78,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
             tell_systemd("READY=1")
             while not stop.is_set():
                 notifier.step(POLL_S)
-                WAITING.set(len(notifier.queue))
+                WAITING.set(len(notifier.queue) + len(notifier.again))
                 UNDER_WAY.set(len(notifier.delivery))
                 tell_systemd("WATCHDOG=1")
         except LogError as error:

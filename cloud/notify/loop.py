@@ -4,45 +4,40 @@ A notification is recorded with all replicas' acknowledgement before the alarm's
 are read again are recognised by that record. So nobody is told twice, except when a crash falls between SNS's answer
 and the record; nothing closes that window, as SNS standard topics know no idempotency key. At most NOTIFY_THREADS
 messages stand in it.
+
+What no channel takes is on record as failed, and stays undone: it is tried again, also by the next run, until SNS takes
+it, or until its alarm has ended and is old.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
 from cloud.links import number
 from cloud.log.layout import Layout
-from cloud.log.port import Place, Reader, Record, Writer, read_to_end
+from cloud.log.port import CommittingReader, Place, Record, Writer, read_to_end
+from cloud.notify.again import Again, merged
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.own import OwnAlarms
-from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, channels, ended, not_notified, pages, rota_empty
+from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, pages, rota_empty
 from cloud.notify.queue import Item, Message, Queue
-from cloud.notify.records import NOTIFIER, alarm_event, notification, own_ids, told
-from cloud.notify.sns import Texts
-from cloud.notify.texts import Links, email, sms, subject
+from cloud.notify.records import NOTIFIER, alarm_event, notifications, own_ids, told, unsent
+from cloud.notify.texts import Links, compose
+from cloud.notify.undone import Undone
 from vitals import topics
-from vitals.alarms import AlarmEvent, encode
+from vitals.alarms import AlarmEvent, Phase, encode
 from vitals.contacts import CANARY, Contact, Duty, Notification
+from vitals.engine.tree import PIPELINE
 from vitals.patients import Admission
 from vitals.signs import INDEX
 from vitals.status import Health, Status
 
 logger = logging.getLogger(__name__)
 NOBODY: Final = "nobody"
-
-
-class CommittingReader(Reader, Protocol):
-    """A reader that remembers, beyond its own life, how far everything is done."""
-
-    def committed(self, places: Iterable[Place]) -> dict[Place, int]:
-        """Returns the committed offset of each partition, 0 where none is."""
-
-    def commit(self, positions: Mapping[Place, int]) -> None:
-        """Commits offsets up to which everything is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,10 @@ class Notifier:
         clock: Wall clock, UTC epoch ms.
         arrived: Is told of every message that SNS accepted.
         own: The notifier's own technical alarms.
-        told: What has been told to whom.
+        undone: What somebody is still to be told of.
+        again: What no channel took.
+        told: What has been told to whom, or is under way to them.
+        failed: What is on record as not sent.
         patients: Newest admission of each patient.
     """
 
@@ -89,9 +87,11 @@ class Notifier:
     clock: Callable[[], int]
     arrived: Callable[[Notification], None] = lambda _: None
     own: OwnAlarms = field(default_factory=OwnAlarms)
+    undone: Undone = field(default_factory=Undone)
+    again: Again = field(default_factory=Again)
     told: set[Told] = field(default_factory=set)
+    failed: set[Told] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
-    _open: dict[tuple[Place, int], int] = field(default_factory=dict)
     _read: dict[Place, int] = field(default_factory=dict)
     _committed: dict[Place, int] = field(default_factory=dict)
     _beat: int = 0
@@ -134,7 +134,8 @@ class Notifier:
                 self._learn(record)
         now = self.clock()
         for message in self.queue.due(now):
-            self.delivery.begin(message, self._texts(message, now), now)
+            self._begin(message, now)
+        self._repeat(now)
         done = list(self.delivery.collect(now))
         for delivered in done:
             self._record(delivered, now)
@@ -146,7 +147,8 @@ class Notifier:
         if done or beat:
             self.writer.flush()
         for delivered in done:
-            self._close(delivered.message.items)
+            if delivered.sent is not None:
+                self.undone.close(delivered.message.items)
         if done or beat:
             self._commit()
         self.delivery.launch(now)
@@ -170,7 +172,9 @@ class Notifier:
                 self.patients[admission.patient] = admission
             elif record.topic == topics.NOTIFICATIONS:
                 n = msgspec.json.decode(record.value, type=Notification)
-                self.told.add(Told(n.alarm, n.n, n.contact, n.handover))
+                # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
+                reached = n.sns is not None or n.contact == NOBODY
+                (self.told if reached else self.failed).add(Told(n.alarm, n.n, n.contact, n.handover))
         except msgspec.DecodeError as error:
             logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
 
@@ -178,6 +182,8 @@ class Notifier:
         now = self.clock()
         event = alarm_event(record)
         self._read[record.place] = record.offset + 1
+        if event is not None and event.phase is Phase.END:
+            self.undone.ended(event.id)
         if event is None or not pages(event):
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
@@ -189,13 +195,15 @@ class Notifier:
         if admission is not None and admission.canary:
             # What else is said of a canary, that its device is silent for one, is nobody's to hear either.
             if event.condition in INDEX and told(event, CANARY) not in self.told:
-                item = self._await(event, CANARY_CONTACT, record)
-                message = Message(CANARY_CONTACT, (item,))
-                self.delivery.begin(message, self._texts(message, now), now)
+                item = self._await(event, CANARY_CONTACT, record.place, record.offset)
+                self._begin(Message(CANARY_CONTACT, (item,)), now)
             return
         if admission is not None and admission.ward != event.ward and event.ward is not None:
             # The patient has been moved since: those who are with them now are told, of the bed they are in now.
             event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
+        self._address(event, record.place, record.offset, now)
+
+    def _address(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
         found = self.rotas.resolve(event, now)
         if found.rota_empty and event.condition not in OWN:
             self._raise(rota_empty(event, event.ward or self.rotas.technical_ward, now))
@@ -203,64 +211,70 @@ class Notifier:
             self._unreachable(event, now)
         for contact in found.contacts:
             if told(event, contact.contact) not in self.told:
-                self.queue.add(self._await(event, contact, record), now)
+                self.queue.add(self._await(event, contact, place, offset), now)
 
-    def _await(self, event: AlarmEvent, contact: Contact, record: Record) -> Item:
-        key = record.place, record.offset
-        self._open[key] = self._open.get(key, 0) + 1
+    def _await(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
+        item = Item(event, contact, place, offset)
+        self.undone.add(item)
         self.told.add(told(event, contact.contact))
-        return Item(event, contact, *key)
+        return item
+
+    def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
+        texts = compose(message, self.patients, self.terms.links, now)
+        self.delivery.begin(message, texts, now, again=again)
+
+    def _repeat(self, now: int) -> None:
+        """Begins again what no channel took, but for what is over and old; who has gone home is replaced."""
+        items = []
+        for item in self.again.due(now):
+            event, contact = item.event, item.contact.contact
+            present = CANARY_CONTACT if contact == CANARY else self.rotas.on_duty(contact, now)
+            if self.undone.over(item) and now - event.log_t > self.terms.stale_ms:
+                logger.warning("alarm %s ended before %s could be told of it", number(event.id), contact)
+                self.undone.close([item])
+            elif present is None:
+                logger.warning("alarm %s goes to those on duty now: %s has gone", number(event.id), contact)
+                self._address(event, item.place, item.offset, now)
+                self.undone.close([item])
+            else:
+                items.append(replace(item, contact=present))
+        for message in merged(items):
+            self._begin(message, now, again=True)
 
     def _unreachable(self, event: AlarmEvent, now: int) -> None:
         error = "nobody is on duty and NOTIFY_DEFAULTS names nobody for this ward"
         logger.error("alarm %s reaches nobody: %s", number(event.id), error)
-        self._note(event, NOBODY, now, error=error)
-
-    def _note(self, event: AlarmEvent, contact: str, now: int, error: str | None = None) -> None:
-        if told(event, contact) not in self.told:
-            self.told.add(told(event, contact))
-            self._write(notification(event, contact, now, error=error))
-
-    def _texts(self, message: Message, now: int) -> Texts:
-        events = [item.event for item in message.items]
-        admissions = [self.patients.get(event.patient or "") for event in events]
-        urls = [self.terms.links.to(event.id, message.contact.contact, now) for event in events]
-        text = sms(events, urls[0])
-        body = email(events, admissions, urls, now)
-        lead = events[0]
-        outbox = {
-            "contact": message.contact.contact,
-            "alarm": lead.id,
-            "n": lead.n,
-            "handover": lead.handover,
-            "priority": lead.priority.label,
-            "ward": lead.ward,
-            "merged": [event.id for event in events[1:]],
-            "sms": text,
-            "email": body,
-        }
-        by = channels(message.contact, message.priority)
-        return Texts(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
+        if told(event, NOBODY) not in self.told:
+            self.told.add(told(event, NOBODY))
+            self._write(unsent(event, NOBODY, now, error))
 
     def _record(self, delivered: Delivered, now: int) -> None:
-        merged = tuple(item.event.id for item in delivered.message.items[1:])
-        contact: Contact = delivered.message.contact
-        for i, item in enumerate(delivered.message.items):
-            also = () if i else merged
-            made = notification(item.event, contact.contact, delivered.accepted, delivered=delivered, merged=also)
+        if delivered.sent is None:
+            self._fail(delivered, now)
+            return
+        for made in notifications(delivered):
             self._write(made)
-            if delivered.sent is not None:
-                self.arrived(made)
-        if delivered.sent is not None:
-            reached = self.own.reached(contact.contact, now)
-            if reached is not None:
-                self._tell(reached)
-                self._live(now)
-        else:
-            logger.error("contact %s could not be told: %s", contact.contact, delivered.error)
-            lead = delivered.message.items[0].event
-            if lead.condition != NOT_NOTIFIED and contact.contact != CANARY:
-                self._raise(not_notified(lead, contact.contact, delivered.error or "", now))
+            self.arrived(made)
+        reached = self.own.reached(delivered.message.contact.contact, now)
+        if reached is not None:
+            self._tell(reached)
+            self._live(now)
+
+    def _fail(self, delivered: Delivered, now: int) -> None:
+        """Records and alarms of a failure once, however often it comes."""
+        message, contact = delivered.message, delivered.message.contact.contact
+        self.again.add(message, now)
+        lead = message.items[0].event
+        known = told(lead, contact) in self.failed
+        level = logging.INFO if known else logging.ERROR
+        logger.log(level, "contact %s could not be told, and is tried again: %s", contact, delivered.error)
+        if not known and lead.condition != NOT_NOTIFIED and contact != CANARY:
+            self._raise(not_notified(lead, contact, delivered.error or "", now))
+        for item, made in zip(message.items, notifications(delivered), strict=True):
+            key = told(item.event, contact)
+            if key not in self.failed:
+                self.failed.add(key)
+                self._write(made)
 
     def _raise(self, event: AlarmEvent) -> None:
         if self.own.begin(event) is not None:
@@ -268,25 +282,17 @@ class Notifier:
             self._live(event.log_t)
 
     def _tell(self, event: AlarmEvent) -> None:
-        place = (topics.ALARMS, self.terms.layout.of(event))
+        # Beside the watchdog's word, where the shard of the equipment reads it for the ward page.
+        place = (topics.ALARMS, self.terms.layout.partition(PIPELINE))
         self.writer.write(place, event.subject.encode(), encode(event))
 
     def _write(self, notification: Notification) -> None:
         place = (topics.NOTIFICATIONS, self.terms.layout.partition(notification.patient))
         self.writer.write(place, notification.patient.encode(), msgspec.json.encode(notification))
 
-    def _close(self, items: Iterable[Item]) -> None:
-        for item in items:
-            key = item.place, item.offset
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
-
     def _commit(self) -> None:
         """Commits, per partition, up to the first alarm that somebody is still to be told of."""
-        positions = dict(self._read)
-        for place, offset in self._open:
-            positions[place] = min(positions[place], offset)
+        positions = self.undone.done(self._read)
         if positions != self._committed:
             self.reader.commit({p: o for p, o in positions.items() if o != self._committed.get(p)})
             self._committed = positions

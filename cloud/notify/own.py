@@ -59,7 +59,7 @@ class OwnAlarms:
         for condition, subject in list(self._open):
             if condition == ROTA_EMPTY and rotas.anybody(subject, now):
                 ends.append(self._end((condition, subject), now, f"Somebody is on duty on ward {subject} again."))
-            elif condition == NOT_NOTIFIED and not rotas.on_duty(subject, now):
+            elif condition == NOT_NOTIFIED and rotas.on_duty(subject, now) is None:
                 ends.append(self._end((condition, subject), now, f"Contact {subject} is no longer on duty."))
         return [event for event in ends if event is not None]
 

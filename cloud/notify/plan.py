@@ -77,10 +77,10 @@ class Rotas:
         duty = self._wards.get(ward)
         return duty is not None and any(c.start <= now < c.end for c in duty.contacts)
 
-    def on_duty(self, contact: str, now: int) -> bool:
-        """Whether a contact is on duty anywhere, or is told where nobody is."""
+    def on_duty(self, contact: str, now: int) -> Contact | None:
+        """Returns a contact who is on duty anywhere, or is told where nobody is, as the rota has them now."""
         present = (c for duty in self._wards.values() for c in duty.contacts if c.start <= now < c.end)
-        return any(c.contact == contact for c in (*present, *self.defaults.values()))
+        return next((c for c in (*present, *self.defaults.values()) if c.contact == contact), None)
 
     def resolve(self, event: AlarmEvent, now: int) -> Resolution:
         """Returns who is told of an event at `now`, UTC epoch ms."""

@@ -29,26 +29,18 @@ def told(event: AlarmEvent, contact: str) -> Told:
     return Told(event.id, event.n, contact, event.handover)
 
 
-def notification(
-    event: AlarmEvent,
-    contact: str,
-    accepted: int,
-    *,
-    delivered: Delivered | None = None,
-    merged: tuple[str, ...] = (),
-    error: str | None = None,
-) -> Notification:
-    """Returns the record of what a contact was told, or why they were not.
+def notifications(delivered: Delivered) -> tuple[Notification, ...]:
+    """Returns the records of a message, one for each of its alarms; the first names the others as merged."""
+    contact, (first, *others) = delivered.message.contact.contact, [item.event for item in delivered.message.items]
+    merged = tuple(event.id for event in others)
+    return (
+        _notification(first, contact, delivered, merged),
+        *(_notification(event, contact, delivered) for event in others),
+    )
 
-    Args:
-        event: The event told of.
-        contact: Contact id.
-        accepted: When SNS accepted, or when it was given up, UTC epoch ms.
-        delivered: The message, when there was one.
-        merged: Ids of further alarms in it.
-        error: Why there was none.
-    """
-    sent = delivered.sent if delivered else None
+
+def _notification(event: AlarmEvent, contact: str, delivered: Delivered, merged: tuple[str, ...] = ()) -> Notification:
+    sent = delivered.sent
     return Notification(
         alarm=event.id,
         n=event.n,
@@ -58,10 +50,27 @@ def notification(
         channels=sent.channels if sent else (),
         sns=sent.id if sent else None,
         t=event.t,
-        accepted=accepted,
-        sms=delivered.texts.sms if delivered else "",
+        accepted=delivered.accepted,
+        sms=delivered.texts.sms,
         merged=merged,
-        error=delivered.error if delivered else error,
+        error=delivered.error,
+    )
+
+
+def unsent(event: AlarmEvent, contact: str, now: int, error: str) -> Notification:
+    """Returns the record of an alarm of which there was no message at all, as of `now`, UTC epoch ms."""
+    return Notification(
+        alarm=event.id,
+        n=event.n,
+        patient=event.patient or event.subject,
+        contact=contact,
+        handover=event.handover,
+        channels=(),
+        sns=None,
+        t=event.t,
+        accepted=now,
+        sms="",
+        error=error,
     )
 
 

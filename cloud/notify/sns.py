@@ -80,9 +80,10 @@ class SnsSender:
     Args:
         endpoint: Address of SNS and SQS when it is not AWS's own.
         outbox_url: URL of an SQS queue that receives a copy of every message.
+        undelivered_arn: ARN of an SQS queue that receives what SNS accepted and then could not deliver.
     """
 
-    def __init__(self, endpoint: str | None, outbox_url: str | None) -> None:
+    def __init__(self, endpoint: str | None, outbox_url: str | None, undelivered_arn: str | None = None) -> None:
         # Retries are ours: they know of the next channel.
         config = Config(
             connect_timeout=2, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1}, max_pool_connections=32
@@ -90,6 +91,7 @@ class SnsSender:
         self._sns = boto3.client("sns", endpoint_url=endpoint, config=config)
         self._sqs = boto3.client("sqs", endpoint_url=endpoint, config=config) if outbox_url else None
         self._outbox_url, self._outbox_arn = outbox_url, ""
+        self._redrive = json.dumps({"deadLetterTargetArn": undelivered_arn}) if undelivered_arn else None
         self._topics: dict[str, tuple[str, Contact]] = {}
         self._refused: dict[str, dict[str, str]] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -155,10 +157,13 @@ class SnsSender:
             wanted["email", contact.email] = _filter("email")
         if self._sqs is not None:
             wanted["sqs", self._outbox(self._sqs)] = {"RawMessageDelivery": "true"}
+        for (protocol, _), attributes in wanted.items():
+            if self._redrive and protocol != "sqs":
+                attributes["RedrivePolicy"] = self._redrive
         for subscription in self._subscriptions(arn):
             key = subscription["Protocol"], subscription["Endpoint"]
             if key in wanted:
-                del wanted[key]
+                self._redirect(subscription["SubscriptionArn"], wanted.pop(key))
             elif key[0] in {"sms", "email"} and subscription["SubscriptionArn"].startswith("arn:"):
                 former = subscription["SubscriptionArn"]
                 _call(f"unsubscribe {key}", self._sns.unsubscribe, SubscriptionArn=former)
@@ -172,6 +177,13 @@ class SnsSender:
                 logger.warning("%s", error)
                 refused[protocol] = str(error)
         return refused
+
+    def _redirect(self, subscription: str, attributes: dict[str, str]) -> None:
+        """Has a subscription of before the setting put what it cannot deliver into the queue, too."""
+        if "RedrivePolicy" in attributes and subscription.startswith("arn:"):
+            fields = {"AttributeName": "RedrivePolicy", "AttributeValue": attributes["RedrivePolicy"]}
+            what = f"redrive policy of {subscription}"
+            _call(what, self._sns.set_subscription_attributes, SubscriptionArn=subscription, **fields)
 
     def _subscriptions(self, arn: str) -> list[dict[str, str]]:
         pages = self._sns.get_paginator("list_subscriptions_by_topic")

@@ -1,11 +1,16 @@
 """What a person reads. An SMS is unencrypted: ward, priority, number and link, never a name, value or diagnosis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
+import msgspec
+
 from cloud.links import Link, number, sign
+from cloud.notify.plan import channels
+from cloud.notify.queue import Message
+from cloud.notify.sns import Texts
 from vitals.alarms import AlarmEvent, Kind
 from vitals.patients import Admission
 from vitals.signs import INDEX, SIGNS
@@ -36,6 +41,36 @@ class Links:
         """Returns the address at which a contact finds an alarm, as of `now`, UTC epoch ms."""
         token = number(alarm) if self.key is None else sign(self.key, Link(alarm, contact, now + self.valid_ms))
         return f"{self.console.rstrip('/')}/a/{token}"
+
+
+def compose(message: Message, patients: Mapping[str, Admission], links: Links, now: int) -> Texts:
+    """Returns a message in all its forms.
+
+    Args:
+        message: The message.
+        patients: Newest admission of each patient.
+        links: Where it leads.
+        now: UTC epoch ms.
+    """
+    events = [item.event for item in message.items]
+    admissions = [patients.get(event.patient or "") for event in events]
+    urls = [links.to(event.id, message.contact.contact, now) for event in events]
+    text = sms(events, urls[0])
+    body = email(events, admissions, urls, now)
+    lead = events[0]
+    outbox = {
+        "contact": message.contact.contact,
+        "alarm": lead.id,
+        "n": lead.n,
+        "handover": lead.handover,
+        "priority": lead.priority.label,
+        "ward": lead.ward,
+        "merged": [event.id for event in events[1:]],
+        "sms": text,
+        "email": body,
+    }
+    by = channels(message.contact, message.priority)
+    return Texts(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
 
 
 def sms(events: Sequence[AlarmEvent], url: str) -> str:

@@ -11,6 +11,7 @@ from cloud.warehouse.open import Warehouse, WarehouseError
 from cloud.warehouse.schema import (
     POSTGRESQL,
     add_columns,
+    change_key,
     columns,
     create_tables,
     create_views,
@@ -23,6 +24,12 @@ from cloud.warehouse.schema import TABLES as WAREHOUSE_TABLES
 
 _GETDATE = (
     "CREATE OR REPLACE FUNCTION getdate() RETURNS timestamp LANGUAGE sql STABLE AS 'SELECT now() AT TIME ZONE ''UTC'''"
+)
+
+_KEY = (
+    "SELECT a.attname::text FROM pg_index AS i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
+    "JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+    "WHERE i.indisprimary AND i.indrelid = {}::regclass ORDER BY k.place"
 )
 
 
@@ -67,15 +74,24 @@ def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - se
         for statement in (*drop_views(), *create_tables(warehouse.dialect)):
             cursor.execute(statement)
         for table in WAREHOUSE_TABLES:
-            cursor.execute(
-                f"SELECT column_name FROM information_schema.columns WHERE table_name = {literal(table)} "  # noqa: S608 - quoted
-                "AND table_schema = current_schema()"
-            )
-            for statement in add_columns(table, [str(name) for (name,) in cursor.fetchall()], warehouse.dialect):
-                cursor.execute(statement)
+            _renew(cursor, table, warehouse.dialect)
         for statement in create_views(warehouse.dialect):
             cursor.execute(statement)
         cursor.execute(f"INSERT INTO schema_log VALUES ({literal(version)}, getdate())")  # noqa: S608 - quoted
+
+
+def _renew(cursor: Any, table: str, dialect: str) -> None:  # noqa: ANN401 - see `Warehouse.connect`
+    """Gives a table of an earlier version this version's columns and key."""
+    cursor.execute(
+        f"SELECT column_name FROM information_schema.columns WHERE table_name = {literal(table)} "  # noqa: S608 - quoted
+        "AND table_schema = current_schema()"
+    )
+    for statement in add_columns(table, [str(name) for (name,) in cursor.fetchall()], dialect):
+        cursor.execute(statement)
+    if dialect == POSTGRESQL:
+        cursor.execute(_KEY.format(literal(table)))
+        for statement in change_key(table, [str(name) for (name,) in cursor.fetchall()]):
+            cursor.execute(statement)
 
 
 def loaded(warehouse: Warehouse, connection: Any, topic: str, since: str = "") -> set[str]:  # noqa: ANN401 - see `Warehouse.connect`

@@ -55,6 +55,7 @@ VIEWS: Final = (
 """In an order in which each stands after those that it reads."""
 _COMMENT: Final = re.compile(r"--[^\n]*")
 _EACH: Final = re.compile(r"\{each: (.*?)\}", re.DOTALL)
+_KEY: Final = re.compile(r"PRIMARY KEY \((.*?)\)")
 _COLUMN: Final = re.compile(r"^ {4}(\w+) (varchar\(\d+\)|bigint|timestamp|double precision|boolean)", re.MULTILINE)
 
 
@@ -96,6 +97,17 @@ def add_columns(table: str, present: Iterable[str], dialect: str) -> list[str]:
     have = set(present)
     wanted = columns_of(table, dialect).items()
     return [f"ALTER TABLE {table} ADD COLUMN {name} {kind}" for name, kind in wanted if name not in have]
+
+
+def change_key(table: str, present: Iterable[str]) -> list[str]:
+    """Returns the statement by which PostgreSQL takes a table's key when that of an earlier version was another.
+
+    Redshift enforces no key, so loading there asks for identities by itself.
+    """
+    found = _KEY.search(statements(f"tables/{table}", POSTGRESQL)[0])
+    if found is None or found[1].split(", ") == list(present):
+        return []
+    return [f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_pkey, ADD PRIMARY KEY ({found[1]})"]
 
 
 def drop_views() -> list[str]:

@@ -137,7 +137,7 @@ class ShardActor:
             shard=self._number,
             pid=os.getpid(),
             clocks=self._shard.clocks(),
-            catching_up=self._loop.catching_up,
+            catching_up=not self._turns or self._loop.catching_up,
             turns=self._turns,
             cpu_s=time.process_time(),
             readings=sum(s.readings for s in slices),

@@ -70,7 +70,9 @@ def plan(
         for place, (ward, device) in enumerate(names)
     ]
     frames = [
-        {"at_s": 0, "phase": "onset", "bradycardia": BRADYCARDIA},
+        # Until its story begins a device shows the first frame.
+        {"at_s": 0, "phase": "stable"},
+        {"at_s": 1, "phase": "onset", "bradycardia": BRADYCARDIA},
         {"at_s": WELL_AGAIN_S, "phase": "onset", "bradycardia": BRADYCARDIA},
         {"at_s": WELL_AGAIN_S + 1, "phase": "stable"},
     ]

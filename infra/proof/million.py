@@ -58,7 +58,7 @@ class Step:
         readings_s: Readings per second that the load made.
         told: What the load says of itself at the end.
         hops_ms: (p50, p99) by hop.
-        cpu_s: Processor seconds by part; `load` apart.
+        cpu_s: Processor seconds by part; those of the load itself under that name.
         pss_mb: Memory at the end, by part.
         waiting: Batches that were not confirmed when the load ended.
         lost: Readings that the warehouse lacks after it has caught up.
@@ -146,7 +146,7 @@ def _step(stage: Stage, plan: Plan, seconds: float) -> Step:
         readings_s=sent / seconds,
         told=told,
         hops_ms=hops,
-        cpu_s=end.since(start) | {"load": told_at_end.cpu_s - told_at_start.cpu_s},
+        cpu_s=end.since(start) | {"the load itself": told_at_end.cpu_s - told_at_start.cpu_s},
         pss_mb=dict(end.pss_mb),
         waiting=told_at_end.waiting,
         lost=expected - distinct,

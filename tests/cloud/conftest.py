@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from cloud.log.layout import Layout
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
+from tests.cloud.station import Station
 from vitals import news2, scoring
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
 from vitals.contacts import Contact
@@ -131,6 +133,14 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def layout() -> Layout:
     """A small deployment."""
     return Layout(lanes=4, partitions=4)
+
+
+@pytest.fixture
+def station(layout: Layout) -> Iterator[Station]:
+    """A notifier on an in-memory log."""
+    # One thread: a task handed over after others is done after them.
+    with ThreadPoolExecutor(1) as pool:
+        yield Station(layout, pool)
 
 
 @pytest.fixture

@@ -1,122 +1,18 @@
 """The notifier on an in-memory log, with a sender written by hand."""
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import msgspec
-import pytest
 
 from cloud.links import verify
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.notify.delivery import Delivery
-from cloud.notify.loop import Notifier, Terms
-from cloud.notify.plan import Rotas
-from cloud.notify.queue import Queue
-from cloud.notify.sns import SendError, Sent, Texts
-from cloud.notify.texts import Links
+from cloud.log.memory import MemoryReader
+from tests.cloud.conftest import T0, MakeEvent
+from tests.cloud.station import KEY, Station
 from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, State, decode, encode
-from vitals.contacts import Channel, Contact, Duty, Notification
+from vitals.alarms import Phase, State
+from vitals.contacts import Channel, Contact
 from vitals.patients import Admission
 from vitals.status import Status
-
-T0 = 1_763_812_800_000
-KEY = "an invented key of 32 characters"
-MakeEvent = Callable[..., AlarmEvent]
-
-
-@dataclass
-class Phones:
-    """People's phones: remembers what reached them; `refuse` tells whose channel fails."""
-
-    refuse: set[str] = field(default_factory=set)
-    refuse_directly: set[str] = field(default_factory=set)
-    calls: int = 0
-    got: list[tuple[str, str]] = field(default_factory=list)
-    prepared: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def prepare(self, contact: Contact) -> None:
-        self.prepared.add(contact.contact)
-
-    def send(self, contact: Contact, texts: Texts) -> Sent:
-        return self._send(contact, texts, self.refuse, texts.channels)
-
-    def send_directly(self, contact: Contact, texts: Texts) -> Sent:
-        return self._send(contact, texts, self.refuse_directly, (Channel.SMS,))
-
-    def _send(self, contact: Contact, texts: Texts, refuse: set[str], by: tuple[Channel, ...]) -> Sent:
-        with self._lock:
-            self.calls += 1
-            if contact.contact in refuse:
-                raise SendError("Throttling: rate exceeded")
-            self.got.append((contact.contact, texts.sms))
-            return Sent(f"sns-{len(self.got)}", by)
-
-
-@dataclass
-class Station:
-    """A notifier with its log and a clock that tests turn."""
-
-    layout: Layout
-    pool: ThreadPoolExecutor
-    phones: Phones = field(default_factory=Phones)
-    now: int = T0
-    defaults: dict[str, Contact] = field(default_factory=dict)
-    arrived: list[Notification] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.log = MemoryLog(lambda: self.now)
-        self.reader = MemoryReader(self.log)
-
-    def start(self) -> Notifier:
-        notifier = Notifier(
-            terms=Terms(self.layout, Links("https://w.example.org", KEY), 300_000, 5_000),
-            reader=self.reader,
-            writer=MemoryWriter(self.log),
-            rotas=Rotas(self.defaults, "technical"),
-            queue=Queue(5, 6000, 60_000),
-            delivery=Delivery(self.phones, self.pool, 3, lambda: self.now),
-            clock=lambda: self.now,
-            arrived=self.arrived.append,
-        )
-        notifier.start()
-        return notifier
-
-    def settle(self, notifier: Notifier) -> None:
-        """Works until nothing waits, the clock running a second a round."""
-        for _ in range(200):
-            notifier.step(0)
-            if not notifier.queue and not notifier.delivery:
-                return
-            self.pool.submit(int).result()
-            self.now += 1000
-        raise AssertionError("the notifier did not come to rest")
-
-    def alarm(self, event: AlarmEvent) -> None:
-        place = (topics.ALARMS, self.layout.of(event))
-        self.log.append(place, event.subject.encode(), encode(event))
-
-    def duty(self, *contacts: Contact, ward: str = "icu") -> None:
-        duty = Duty(ward=ward, version=self.now, contacts=contacts)
-        self.log.append((topics.CONTACTS, 0), ward.encode(), msgspec.json.encode(duty))
-
-    def notifications(self) -> list[Notification]:
-        return [msgspec.json.decode(r.value or b"", type=Notification) for r in self.log.records(topics.NOTIFICATIONS)]
-
-    def raised(self, condition: str) -> list[AlarmEvent]:
-        events = [decode(r.value or b"") for r in self.log.records(topics.ALARMS)]
-        return [event for event in events if event.condition == condition]
-
-
-@pytest.fixture
-def station(layout: Layout) -> Iterator[Station]:
-    # One thread: a task handed over after others is done after them.
-    with ThreadPoolExecutor(1) as pool:
-        yield Station(layout, pool)
 
 
 def test_everybody_on_duty_is_told_once_and_it_is_recorded(
@@ -279,6 +175,8 @@ def test_an_empty_rota_is_over_when_somebody_is_on_duty_also_after_a_restart(
     station.now += 10_000
     station.settle(again)
     first, last = station.raised("rota-empty")
+    told = [r for r in station.log.records(topics.ALARMS) if b"rota-empty" in (r.value or b"")]
+    assert {r.partition for r in told} == {station.layout.partition("pipeline")}, "where the ward page's shard reads it"
     assert (last.id, last.n, last.phase, last.state) == (first.id, 1, Phase.END, State.INACTIVE)
 
 

@@ -84,6 +84,27 @@ def test_one_publish_reaches_the_outbox_with_both_texts(
     assert receive(outbox, 1) == [{"sms": "an sms"}]
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["subscribed with it", "subscribed before it was set"])
+def test_what_sns_cannot_deliver_goes_to_the_queue_of_the_undelivered(
+    moto: Mapping[str, str], outbox: Outbox, contact: Callable[..., Contact], before: bool
+) -> None:
+    found = outbox[0].get_queue_attributes(QueueUrl=outbox[1], AttributeNames=["QueueArn"])
+    arn, who = found["Attributes"]["QueueArn"], contact(f"c-{uuid.uuid4().hex[:8]}", phone="+441632960001")
+    for undelivered in (None, arn) if before else (arn,):
+        SnsSender(moto["AWS_ENDPOINT_URL"], None, undelivered).prepare(who)
+    client = boto3.client("sns", endpoint_url=moto["AWS_ENDPOINT_URL"])
+    topic = client.create_topic(Name=f"wardwatch-{who.contact}")["TopicArn"]
+    policies = {
+        s["Protocol"]: client.get_subscription_attributes(SubscriptionArn=s["SubscriptionArn"])["Attributes"]
+        for s in client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    }
+    client.close()
+    assert {p: json.loads(a["RedrivePolicy"]) for p, a in policies.items()} == {
+        "sms": {"deadLetterTargetArn": arn},
+        "email": {"deadLetterTargetArn": arn},
+    }
+
+
 class Job:
     """`python -m cloud notify` as a process of its own."""
 

@@ -136,7 +136,8 @@ def test_alarms_are_counted_timed_and_shown_with_their_threshold(store: Store, l
             event(0, "start", DAY, "canary-g1", gateway="g1"),
         ],
     )
-    write(store, NOTIFICATIONS, 1, [told("p1.hr.1", DAY + 900), told("p1.hr.1", DAY + 1100, "ben", None)])
+    failed = told("p1.hr.1", DAY + 4000, "ben", None)
+    write(store, NOTIFICATIONS, 1, [told("p1.hr.1", DAY + 900), failed, told("p1.hr.1", DAY + 61_000, "ben")])
     load()
     timeline = "SELECT highest_priority, to_acknowledge_s::int, lasted_s::int, messages FROM alarm_timeline"
     assert ask(f"{timeline} WHERE condition = 'hr'") == [(3, 60, 3600, 2)]
@@ -149,7 +150,7 @@ def test_alarms_are_counted_timed_and_shown_with_their_threshold(store: Store, l
     at_first = "WHERE alarm_day = timestamp '2023-11-15' AND acknowledged > 0"
     assert ask(f"SELECT alarms, p50_s, max_s::int FROM acknowledgement_times {at_first}")[0][1:] == (60.0, 60)  # noqa: S608 - written above
     assert ask("SELECT id, value, threshold FROM latest_alerts WHERE condition = 'spo2'") == [("p1.spo2.2", 84.0, 85.0)]
-    assert ask("SELECT messages, failed, p50_s, max_s::float FROM delivery_latency") == [(2, 1, 1.0, 1.1)]
+    assert ask("SELECT messages, failed, p50_s, max_s::float FROM delivery_latency") == [(2, 1, 30.95, 61.0)]
 
 
 def test_alarms_per_bed_day_divides_by_the_time_that_beds_were_occupied(store: Store, load: Load, ask: Ask) -> None:
@@ -248,6 +249,20 @@ def test_loads_count_repeats_rejects_and_losses(store: Store, load: Load, ask: A
 def test_every_view_of_nothing_is_empty(load: Load, ask: Ask) -> None:
     load()
     assert {view: ask(f"SELECT * FROM {view}") for view in VIEWS} == {view: [] for view in VIEWS}  # noqa: S608 - ours
+
+
+def test_a_table_of_an_earlier_version_takes_the_key_of_this_one_and_keeps_its_rows(
+    store: Store, load: Load, ask: Ask, url: str
+) -> None:
+    write(store, NOTIFICATIONS, 1, [told("a", DAY + 4000, sns=None)])
+    load()
+    with psycopg.connect(url) as connection:
+        connection.execute("ALTER TABLE notifications DROP CONSTRAINT notifications_pkey")
+        connection.execute("ALTER TABLE notifications ADD PRIMARY KEY (alarm, n, contact, handover)")
+        connection.execute("UPDATE schema_log SET digest = 'of an earlier version'")
+    write(store, NOTIFICATIONS, 2, [told("a", DAY + 61_000)])
+    load()
+    assert ask("SELECT sns FROM notifications ORDER BY accepted") == [(None,), ("m",)]
 
 
 def test_a_view_of_somebody_elses_on_ours_is_named_when_the_views_change(

@@ -44,7 +44,7 @@ def story(stage: Stage) -> None:
                 values["hr"] += 28 * max(0.0, min(1.0, (t - now + 400_000) / 380_000))
             if number == 10:
                 values["hr"] += 42 * max(0.0, min(1.0, (t - now + 1_500_000) / 1_500_000))
-            trail.points.append((t, values))
+            trail.put(t, values)
     sat = people[2]
     alarm = stage.alarm(event(sat, "spo2", now - 96_000, "SpO2 84 % below 85 % (extreme)", value=84.0, handover=0))
     stage.alarm(event(people[9], "news2-risk", now - 540_000, "NEWS2 6, medium risk", priority=Priority.MEDIUM))

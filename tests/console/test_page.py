@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from cloud.console.accounts import Role
 from infra.demo.relay import Relay
 from infra.web import AXE
 from tests.console.conftest import sign_in
-from tests.console.stage import Stage, event
+from tests.console.stage import PASSWORD, Stage, event
 from vitals.alarms import Inactivation, Kind, Phase, Priority, State
 
 FIRST = ".tile[data-patient='p-00001']"
@@ -20,6 +21,20 @@ def desaturate(stage: Stage, patient: str = "p-00002") -> str:
     """SpO2 of 84 %, and its alarm; returns the alarm's id."""
     stage.read(patient, spo2=84)
     return stage.alarm(event(stage.person(patient), "spo2", stage.now(), "SpO2 84 % below 85 % (extreme)")).id
+
+
+def sign_in_as(page: Page, name: str) -> None:
+    """Fills the door's form."""
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.click("button.primary")
+
+
+def choose(page: Page, password: str, again: str) -> None:
+    """Fills the form of a one-time link."""
+    page.fill("#password", password)
+    page.fill("#again", again)
+    page.click("button.primary")
 
 
 def serious(page: Page) -> list[str]:
@@ -185,7 +200,9 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
     now, alarm = served.now(), served.alarms[desaturate(served)]
     served.history.rows["notifications"] = [
         {"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels":
-         "sms,email", "sns": "1", "t": now, "accepted": now + 300, "error": None}
+         "sms,email", "sns": "1", "t": now, "accepted": now + 60_300, "error": None},
+        {"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels":
+         "", "sns": None, "t": now, "accepted": now + 4_000, "error": "Throttling"},
     ]  # fmt: skip
     served.history.rows["actions"] = [
         {"patient": "p-00002", "id": "c", "act": "chart", "t": now, "acted_by": "bela", "alarm": None, "pause_s": 120,
@@ -196,6 +213,7 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
         page.get_by_role("button", name=f"{hours} h", exact=True).click()
         expect(page.locator(".trend canvas")).to_have_count(5)
     log = page.locator(".log")
+    expect(log).to_contain_text("NOT delivered to nurse-icu: Throttling")
     expect(log).to_contain_text("sent to nurse-icu by sms and email")
     expect(log).to_contain_text("oxygen given, consciousness C · by bela")
     expect(log).to_contain_text("SpO2 84 % below 85 % (extreme)")
@@ -229,6 +247,45 @@ def test_a_patient_is_admitted_at_the_page(page: Page, served: Stage) -> None:
     page.get_by_label("Bed", exact=True).fill("icu-77")
     dialog.get_by_role("button", name="Admit").click()
     expect(page.locator(".tile[data-patient='p-00077']")).to_contain_text("No data yet")
+
+
+def test_an_administrator_makes_a_user_whose_one_time_link_sets_a_password_and_works_once(
+    browser: Browser, served: Stage
+) -> None:
+    served.user("ines", {"*": Role.ADMIN})
+    office = browser.new_context(base_url=served.url)
+    admin = office.new_page()
+    admin.goto("/")
+    sign_in_as(admin, "ines")
+    admin.get_by_role("link", name="Users").click()
+    expect(admin.get_by_role("rowheader", name="bela")).to_be_visible()
+    admin.get_by_role("button", name="Add a user").click()
+    admin.get_by_label("User name").fill("chidi")
+    admin.get_by_label(re.compile("^Roles")).fill("icu=nurse")
+    admin.get_by_role("button", name="Save").click()
+    link = admin.locator(".secret").inner_text()
+    admin.get_by_role("button", name="Done").click()
+    row = admin.get_by_role("row").filter(has=admin.get_by_role("rowheader", name="chidi"))
+    expect(row).to_contain_text("nurse on ICU")
+    expect(row).to_contain_text("has no password yet")
+    expect(admin.get_by_role("region", name="Audit log")).to_contain_text("chidi")
+
+    home = browser.new_context(base_url=served.url)
+    nurse = home.new_page()
+    nurse.goto(link)
+    choose(nurse, PASSWORD, "another one, by mistake")
+    expect(nurse.get_by_role("alert")).to_have_text("The two passwords differ.")
+    choose(nurse, PASSWORD, PASSWORD)
+    expect(nurse.locator("body")).to_contain_text("Your password is set. Sign in with it.")
+    sign_in_as(nurse, "chidi")
+    expect(nurse.locator("h1")).to_have_text("Ward ICU")
+    expect(nurse.get_by_role("link", name="Users")).to_have_count(0)
+    nurse.goto(link)
+    expect(nurse.locator("body")).to_contain_text("This link has been used or is too old")
+    admin.reload()
+    expect(row).not_to_contain_text("has no password yet")
+    office.close()
+    home.close()
 
 
 def test_a_name_that_is_markup_is_shown_as_it_is_written(page: Page, served: Stage) -> None:

@@ -73,6 +73,8 @@ def test_equipment_alarms_reach_the_beds_that_they_concern_and_the_wards_above_t
     assert beds == {"icu-01": ["device-silent", "gateway-down"], "icu-02": ["gateway-down"], "icu-03": ["gateway-down"]}
     above = {ward: [a["condition"] for a in hub._above_beds(ward)] for ward in ("icu", "med")}
     assert above == {"icu": ["gateway-down", "pipeline-stalled"], "med": ["pipeline-stalled"]}
+    # A stalled pipeline ends when it moves: a button to acknowledge it does nothing.
+    assert [alarm["answerable"] for alarm in hub._above_beds("icu")] == [True, False]
     # A stalled pipeline is everybody's: whoever is a nurse somewhere may acknowledge it.
     stalled = next(e.id for e in stage.alarms.values() if e.condition == "pipeline-stalled")
     assert client("mona", med=Role.NURSE).post("/api/alarms/acknowledge", json={"alarm": stalled}).status_code == 200

@@ -160,7 +160,12 @@ def rows() -> list[dict[str, Any]]:
         row("alarms_invented", alarms.invented, 0, f"told, and not due; {alarms.moved} began within 10 s of the due"),
         row("alarms_late", alarms.late, 0, f"of {alarms.quiet} in quiet, over 10 s; the worst {alarms.worst_ms} ms"),
         row("breaches_silent", found.silent[1] - found.silent[0], 0, hushed),
-        row("untold", messages.untold, 0, f"of {messages.due} to tell people of; {messages.given_up} were given up"),
+        row(
+            "untold",
+            messages.untold,
+            0,
+            f"of {messages.due} to tell people of; {messages.failed} are on record as failed",
+        ),
         row("told_twice", messages.doubled, 0, "records of one message that are there again"),
         row("told_window", messages.window, None, "sent twice: killed between SNS's answer and its record"),
         row("faults_not_done", found.faults - len(found.recoveries), 0, "planned, and not carried out"),

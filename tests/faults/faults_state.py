@@ -261,7 +261,7 @@ def count(stack: LocalStack, storm: Storm) -> list[dict[str, Any]]:
     starts = Counter(e.patient for e in events if e.phase is Phase.START and e.condition == "spo2")
     low = set(storm.ward.low)
     mine = [n for n in sent if n.patient in low]
-    records = Counter((n.alarm, n.n, n.contact, n.handover) for n in mine)
+    records = Counter((n.alarm, n.n, n.contact, n.handover) for n in mine if n.sns)
     outbox = {key: times for key, times in messages(stack).items() if key[0].split(".")[0] in low}
     window = sum(times - 1 for key, times in outbox.items() if times > 1 and records[key] == 1)
     # Alarms merged into another's message have a record of their own and no message.

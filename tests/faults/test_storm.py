@@ -102,12 +102,12 @@ def note(alarm: str, sns: str | None) -> Notification:
     )
 
 
-def test_messages_untold_given_up_doubled_and_within_the_window_are_told_apart() -> None:
+def test_messages_untold_failed_doubled_and_within_the_window_are_told_apart() -> None:
     due = [event(name) for name in ("a", "b", "c", "d")]
-    records = [note("a", "1"), note("a", "2"), note("b", "3"), note("c", None)]
+    records = [note("a", "1"), note("a", "2"), note("b", None), note("b", "3"), note("c", None)]
     queue = {("a", 0, "c", 0): 2, ("b", 0, "c", 0): 2}
     found = messages(due, records, queue)
-    assert (found.due, found.untold, found.given_up, found.doubled, found.window) == (4, 2, 1, 1, 1)
+    assert (found.due, found.untold, found.failed, found.doubled, found.window) == (4, 2, 1, 1, 1)
 
 
 def test_a_fault_is_over_once_what_was_measured_after_it_has_arrived_everywhere() -> None:

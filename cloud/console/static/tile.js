@@ -172,7 +172,8 @@ export function alarmRow(act) {
       text(words, alarm.text);
       attribute(acknowledge, "aria-label", `Acknowledge: ${alarm.text}`);
       attribute(pause, "aria-label", `Pause audio: ${alarm.text}`);
-      const may = act.may;
+      // What ends by its cause alone has nobody to acknowledge it.
+      const may = act.may && alarm.answerable;
       acknowledge.hidden = !may || alarm.inactivation === "acknowledged";
       pause.hidden = !may || !isCalling(alarm) || alarm.state === "latched";
       hands.hidden = acknowledge.hidden && pause.hidden;

@@ -173,14 +173,14 @@ class Messages:
     Attributes:
         due: Alarms that began or grew, of which somebody is to be told.
         untold: Of these, without a message that SNS accepted.
-        given_up: Of the untold, those that are on record as not sent.
-        doubled: Records beyond one per alarm, event, contact and handover.
+        failed: Of the untold, those that are on record as failed.
+        doubled: Records of what SNS accepted beyond one per alarm, event, contact and handover.
         window: Messages that came twice with one record: a crash fell between SNS's answer and the record.
     """
 
     due: int
     untold: int
-    given_up: int
+    failed: int
     doubled: int
     window: int
 
@@ -200,12 +200,13 @@ def messages(told: Sequence[Raised], records: Sequence[Notification], queue: Map
     due = {(event.id, event.n) for event in told}
     sent = {(n.alarm, n.n) for n in records if n.sns is not None}
     failed = {(n.alarm, n.n) for n in records if n.sns is None}
-    counts = Counter((n.alarm, n.n, n.contact, n.handover) for n in records)
+    # A failure is recorded before the message that came after it at last: two records, and one message.
+    counts = Counter((n.alarm, n.n, n.contact, n.handover) for n in records if n.sns is not None)
     untold = due - sent
     return Messages(
         due=len(due),
         untold=len(untold),
-        given_up=len(untold & failed),
+        failed=len(untold & failed),
         doubled=sum(count - 1 for count in counts.values()),
         window=sum(count - 1 for key, count in queue.items() if count > 1 and counts[key] == 1),
     )

@@ -1,4 +1,5 @@
--- One row per message to one person: which alarm event it told of, and when SNS accepted it.
+-- One row per message to one person: which alarm event it told of, and when SNS accepted it. A message that no channel
+-- took has a row without `sns`, and one more when SNS took it at last.
 CREATE TABLE IF NOT EXISTS notifications (
     alarm varchar(1024) NOT NULL,
     n bigint NOT NULL,
@@ -8,11 +9,11 @@ CREATE TABLE IF NOT EXISTS notifications (
     channels varchar(512),
     sns varchar(512),
     t timestamp NOT NULL,
-    accepted timestamp,
+    accepted timestamp NOT NULL,
     sms varchar(65535),
     merged varchar(65535),
     error varchar(65535),
     source_partition bigint NOT NULL,
     source_offset bigint NOT NULL,
-    PRIMARY KEY (alarm, n, contact, handover)
+    PRIMARY KEY (alarm, n, contact, accepted, handover)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -1,0 +1,108 @@
+"""A notifier on an in-memory log, with people's phones written by hand and a clock that tests turn."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import msgspec
+
+from cloud.log.layout import Layout
+from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.notify.delivery import Delivery
+from cloud.notify.loop import Notifier, Terms
+from cloud.notify.plan import Rotas
+from cloud.notify.queue import Queue
+from cloud.notify.sns import SendError, Sent, Texts
+from cloud.notify.texts import Links
+from vitals import topics
+from vitals.alarms import AlarmEvent, decode, encode
+from vitals.contacts import Channel, Contact, Duty, Notification
+
+START = 1_763_812_800_000
+KEY = "an invented key of 32 characters"
+
+
+@dataclass
+class Phones:
+    """People's phones: remembers what reached them; `refuse` tells whose channel fails."""
+
+    refuse: set[str] = field(default_factory=set)
+    refuse_directly: set[str] = field(default_factory=set)
+    calls: int = 0
+    got: list[tuple[str, str]] = field(default_factory=list)
+    numbers: list[str | None] = field(default_factory=list)
+    prepared: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def prepare(self, contact: Contact) -> None:
+        self.prepared.add(contact.contact)
+
+    def send(self, contact: Contact, texts: Texts) -> Sent:
+        return self._send(contact, texts, self.refuse, texts.channels)
+
+    def send_directly(self, contact: Contact, texts: Texts) -> Sent:
+        return self._send(contact, texts, self.refuse_directly, (Channel.SMS,))
+
+    def _send(self, contact: Contact, texts: Texts, refuse: set[str], by: tuple[Channel, ...]) -> Sent:
+        with self._lock:
+            self.calls += 1
+            if contact.contact in refuse:
+                raise SendError("Throttling: rate exceeded")
+            self.got.append((contact.contact, texts.sms))
+            self.numbers.append(contact.phone)
+            return Sent(f"sns-{len(self.got)}", by)
+
+
+@dataclass
+class Station:
+    """A notifier with its log and a clock that tests turn."""
+
+    layout: Layout
+    pool: ThreadPoolExecutor
+    phones: Phones = field(default_factory=Phones)
+    now: int = START
+    defaults: dict[str, Contact] = field(default_factory=dict)
+    arrived: list[Notification] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.log = MemoryLog(lambda: self.now)
+        self.reader = MemoryReader(self.log)
+
+    def start(self) -> Notifier:
+        notifier = Notifier(
+            terms=Terms(self.layout, Links("https://w.example.org", KEY), 300_000, 5_000),
+            reader=self.reader,
+            writer=MemoryWriter(self.log),
+            rotas=Rotas(self.defaults, "technical"),
+            queue=Queue(5, 6000, 60_000),
+            delivery=Delivery(self.phones, self.pool, 3, lambda: self.now),
+            clock=lambda: self.now,
+            arrived=self.arrived.append,
+        )
+        notifier.start()
+        return notifier
+
+    def settle(self, notifier: Notifier) -> None:
+        """Works until nothing waits, the clock running a second a round."""
+        for _ in range(200):
+            notifier.step(0)
+            if not notifier.queue and not notifier.delivery:
+                return
+            self.pool.submit(int).result()
+            self.now += 1000
+        raise AssertionError("the notifier did not come to rest")
+
+    def alarm(self, event: AlarmEvent) -> None:
+        place = (topics.ALARMS, self.layout.of(event))
+        self.log.append(place, event.subject.encode(), encode(event))
+
+    def duty(self, *contacts: Contact, ward: str = "icu") -> None:
+        duty = Duty(ward=ward, version=self.now, contacts=contacts)
+        self.log.append((topics.CONTACTS, 0), ward.encode(), msgspec.json.encode(duty))
+
+    def notifications(self) -> list[Notification]:
+        return [msgspec.json.decode(r.value or b"", type=Notification) for r in self.log.records(topics.NOTIFICATIONS)]
+
+    def raised(self, condition: str) -> list[AlarmEvent]:
+        events = [decode(r.value or b"") for r in self.log.records(topics.ALARMS)]
+        return [event for event in events if event.condition == condition]

@@ -1,0 +1,65 @@
+"""What a look at the state tier costs, and whom it is for."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cloud.console.people import People
+from cloud.log.port import Record
+from tests.console.stage import HOUR, Stage, admission
+from vitals import topics
+
+NOW = 1_763_812_800_000
+
+
+def test_a_look_makes_beds_of_those_wards_alone_that_somebody_looks_at(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, made = stage.parts.hub, list[str]()
+    ward = hub.ward
+
+    def noted(name: str) -> dict[str, dict[str, Any]]:
+        made.append(name)
+        return ward(name)
+
+    monkeypatch.setattr(hub, "ward", noted)
+
+    async def watch() -> list[bytes | None]:
+        hub.tick()
+        assert made == []
+        feed = hub.open("icu")
+        made.clear()
+        hub.tick()
+        assert made == ["icu"]
+        await asyncio.sleep(0)
+        hub.leave(feed)
+        made.clear()
+        hub.tick()
+        assert made == []
+        stage.read("p-00002", spo2=91)
+        again = hub.open("icu")
+        stage.read("p-00001", spo2=88)
+        hub.tick()
+        await asyncio.sleep(0)
+        return [again.frames.get_nowait() for _ in range(again.frames.qsize())]
+
+    with ThreadPoolExecutor(1) as apart:
+        whole, *later = apart.submit(asyncio.run, watch()).result(30)
+    assert whole is not None
+    assert whole.startswith(b"event: ward\n")
+    assert b'"spo2":[88,' in (later[-1] or b""), "what changed since the page was opened again"
+
+
+def test_a_ward_knows_who_is_in_its_beds_after_transfers_and_discharge() -> None:
+    people, later = People(), NOW + HOUR
+    people.admit(admission(1, "icu", NOW))
+    people.admit(admission(2, "icu", NOW))
+    people.admit(admission(1, "med", later))
+    assert [a.patient for a in people.on_ward("icu")] == ["p-00002"]
+    assert [a.patient for a in people.present()] == ["p-00002", "p-00001"]
+    people.admit(admission(2, "icu", later, discharged=later))
+    assert (people.on_ward("icu"), people.wards(), people.here("p-00002")) == ([], ["med"], False)
+    people.take(Record(topics.PATIENTS, 0, 1, later, b"p-00001", None))
+    assert (people.present(), people.wards()) == ([], [])
