@@ -1,6 +1,7 @@
 """What runs inside a Ray actor: one shard's loop in a thread of its own, and answers to those who ask."""
 
 import collections
+import itertools
 import logging
 import os
 import threading
@@ -108,12 +109,13 @@ class ShardActor:
         try:
             with self._lock:
                 self._loop.start()
-            saved = time.monotonic()
+            saved, slices = time.monotonic(), itertools.cycle(self._shard.slices)
             while not self._stop.is_set():
                 self._step()
-                if time.monotonic() - saved >= self._every_s:
+                if time.monotonic() - saved >= self._every_s / len(self._shard.slices):
+                    # One after the other: an alarm then waits for one slice's snapshot at most.
                     with self._lock:
-                        self._loop.save()
+                        self._loop.save((next(slices),))
                     saved = time.monotonic()
                 self._turns += 1
             with self._lock:

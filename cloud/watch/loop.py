@@ -5,7 +5,7 @@ reads its own `alarms` back and goes on as if nothing had been.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -81,8 +81,8 @@ class Loop:
             logger.info("shard is live", extra={"data": {"slices": list(self.shard.slices)}})
         return bool(records)
 
-    def save(self) -> None:
-        """Writes snapshots of all slices, once every alarm up to here is acknowledged.
+    def save(self, names: Iterable[str] | None = None) -> None:
+        """Writes snapshots of some slices, by default of all, once every alarm up to here is acknowledged.
 
         Raises:
             LogError: An alarm was not acknowledged.
@@ -90,7 +90,7 @@ class Loop:
         for (topic, partition), offset in self.writer.flush().items():
             if topic == topics.ALARMS:
                 self._alarms[partition] = offset
-        for name in self.shard.slices:
+        for name in self.shard.slices if names is None else names:
             self.snapshots.put(name, self.shard.save(name, self._alarms))
 
     @property

@@ -40,7 +40,8 @@ DRAIN_S: Final = 1800.0
 LOOK_EVERY_S: Final = 10.0
 SETTINGS: Final[Settings] = {
     "notify": {"NOTIFY_BURST": "100000"},
-    "bridge": {"LINGER_MS": "100"},
+    # Few large records: what Kafka, Spark and Ray do for each one costs as much as some hundred readings.
+    "bridge": {"LINGER_MS": "400"},
     "score": {"SCORE_MEMORY": "2g"},
     "archive": {"ARCHIVE_MEMORY": "2g", "ARCHIVE_OBJECT_ROWS": "400000"},
     # The page's curves of a million patients would be most of the state's memory.
