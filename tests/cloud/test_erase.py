@@ -48,7 +48,7 @@ class Site:
             for record in records:
                 self.log.append(place, b"" if record.value is None else _key(record.topic, record.value), record.value)
         self.ward.archive(lake)
-        merged = {"alarm": "x", "n": 0, "patient": THERE, "contact": "c", "handover": 0, "t": T0}
+        merged = {"alarm": "x", "n": 0, "patient": THERE, "contact": "c", "handover": 0, "t": T0, "accepted": T0}
         more = {"merged": f'["{GONE}.hr.1","{THERE}.hr.1"]'}
         write(self.store, NOTIFICATIONS, 1, [merged | more, merged | {"patient": GONE, "n": 1}])
         self.load()
