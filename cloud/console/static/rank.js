@@ -47,3 +47,24 @@ export function order(tiles, now) {
   rated.sort((a, b) => b[0] - a[0] || a[1].bed.localeCompare(b[1].bed, "en", { numeric: true }));
   return rated.map(([, tile]) => tile);
 }
+
+// Which of some places stand in order already: as many as can be, so that the fewest are moved. Who has none is new.
+export function inOrder(places) {
+  const ends = [];
+  const before = new Map();
+  for (const [i, place] of places.entries()) {
+    if (place === undefined) continue;
+    let low = 0;
+    let high = ends.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (places[ends[middle]] < place) low = middle + 1;
+      else high = middle;
+    }
+    before.set(i, low ? ends[low - 1] : undefined);
+    ends[low] = i;
+  }
+  const staying = new Set();
+  for (let i = ends.at(-1); i !== undefined; i = before.get(i)) staying.add(i);
+  return staying;
+}

@@ -2,12 +2,13 @@
 
 import { el } from "./dom.js";
 import { admit } from "./forms.js";
-import { order } from "./rank.js";
+import { inOrder, isCalling, order } from "./rank.js";
 import { Tile } from "./tile.js";
 
 // Beds keep their places while somebody points at them: what moves under a finger is pressed wrongly.
 const HOLD_MS = 2500;
-const SLICE = 40;
+// Beds that are touched in one frame.
+const SLICE = 10;
 
 export class WardScreen {
   constructor(main, context) {
@@ -16,6 +17,11 @@ export class WardScreen {
     this.tiles = new Map();
     this.waiting = new Set();
     this.held = 0;
+    // Asking each bed where it is makes the browser lay the ward out anew each time; this tells by itself.
+    this.inSight = new Set();
+    this.sight = new IntersectionObserver((seen) => {
+      for (const { target, isIntersecting } of seen) this.inSight[isIntersecting ? "add" : "delete"](target);
+    }, { rootMargin: "200px" });
     this.grid = el("div", { class: "grid" });
     this.empty = el("p", { class: "loading" }, this.ward.ready ? "No patient on this ward." : "Loading…");
     const tools = el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }),
@@ -34,11 +40,16 @@ export class WardScreen {
 
   change({ changed, gone }) {
     for (const patient of gone) {
-      this.tiles.get(patient)?.node.remove();
+      const tile = this.tiles.get(patient);
+      if (tile) this.sight.unobserve(tile.node);
+      this.inSight.delete(tile?.node);
+      tile?.node.remove();
       this.tiles.delete(patient);
       this.waiting.delete(patient);
     }
-    for (const patient of changed) this.waiting.add(patient);
+    // Who calls is not to wait for two hundred who do not.
+    const calling = (patient) => this.ward.tiles.get(patient)?.alarms.some(isCalling);
+    this.waiting = new Set([...changed.filter(calling), ...this.waiting, ...changed]);
     this.schedule();
   }
 
@@ -69,6 +80,7 @@ export class WardScreen {
     if (!shown) {
       shown = new Tile(tile.patient, this.context);
       this.tiles.set(tile.patient, shown);
+      this.sight.observe(shown.node);
       shown.fresh = true;
     }
     shown.update(tile, now);
@@ -84,12 +96,14 @@ export class WardScreen {
     if (!added && performance.now() - this.held < HOLD_MS) return;
     const wanted = order([...this.ward.tiles.values()], now).map((tile) => this.tiles.get(tile.patient)).filter(Boolean);
     const focused = document.activeElement;
-    let before = null;
-    for (const tile of wanted) {
-      tile.fresh = false;
-      const next = before ? before.nextSibling : this.grid.firstChild;
-      if (next !== tile.node) this.grid.insertBefore(tile.node, next);
-      before = tile.node;
+    const places = new Map([...this.grid.children].map((node, place) => [node, place]));
+    const staying = inOrder(wanted.map((tile) => places.get(tile.node)));
+    let next = null;
+    for (let i = wanted.length - 1; i >= 0; i -= 1) {
+      const { node } = wanted[i];
+      wanted[i].fresh = false;
+      if (!staying.has(i)) this.grid.insertBefore(node, next);
+      next = node;
     }
     // A bed that moves takes the keyboard's place along.
     if (focused !== document.activeElement && this.grid.contains(focused)) focused.focus({ preventScroll: true });
@@ -99,10 +113,10 @@ export class WardScreen {
     const now = this.ward.now();
     const tiles = [...this.tiles.values()];
     const slice = (start) => {
-      for (const tile of tiles.slice(start, start + SLICE)) {
-        tile.tick(now);
-        if (inSight(tile.node)) tile.curves(now);
-      }
+      const some = tiles.slice(start, start + SLICE);
+      // Curves ask for their size: before anything is touched, the answer costs no layout.
+      for (const tile of some) if (this.inSight.has(tile.node)) tile.curves(now);
+      for (const tile of some) tile.tick(now);
       if (start + SLICE < tiles.length) requestAnimationFrame(() => slice(start + SLICE));
       else if (!this.waiting.size) this.sort(now);
     };
@@ -111,12 +125,8 @@ export class WardScreen {
 
   close() {
     this.stop.abort();
+    this.sight.disconnect();
     clearInterval(this.timer);
     cancelAnimationFrame(this.frame);
   }
-}
-
-function inSight(node) {
-  const { top, bottom } = node.getBoundingClientRect();
-  return bottom > -200 && top < innerHeight + 200;
 }
