@@ -52,7 +52,9 @@ def environment(folder: Path) -> Path:
 
 def peer(python: Path, bootstrap: str, sink: str) -> tuple[float, float]:
     """Runs the flow to the end of the topic, one process a worker; returns wall clock and processor time, s."""
-    AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic(sink, 16, 1)])[sink].result(30)
+    # Held until it has answered: a client that is collected gives its requests up.
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(sink, 16, 1)])[sink].result(30)
     env = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "PEER_TOPIC": sink, "PYTHONPATH": str(ROOT)}
     ports = Ports.ephemeral().metrics[:WORKERS]
     addresses = ";".join(f"127.0.0.1:{port}" for port in ports)
@@ -75,7 +77,8 @@ def peer(python: Path, bootstrap: str, sink: str) -> tuple[float, float]:
             time.sleep(0.1)
     finally:
         for process in running:
-            process.kill()
+            if process.poll() is None:
+                process.kill()
             process.wait()
     return time.monotonic() - began, sum(spent)
 
