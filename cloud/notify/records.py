@@ -41,23 +41,16 @@ def notifications(delivered: Delivered) -> tuple[Notification, ...]:
 
 def _notification(event: AlarmEvent, contact: str, delivered: Delivered, merged: tuple[str, ...] = ()) -> Notification:
     sent = delivered.sent
-    return Notification(
-        alarm=event.id,
-        n=event.n,
-        patient=event.patient or event.subject,
-        contact=contact,
-        handover=event.handover,
+    return msgspec.structs.replace(
+        unsent(event, contact, delivered.accepted, delivered.error),
         channels=sent.channels if sent else (),
         sns=sent.id if sent else None,
-        t=event.t,
-        accepted=delivered.accepted,
         sms=delivered.texts.sms,
         merged=merged,
-        error=delivered.error,
     )
 
 
-def unsent(event: AlarmEvent, contact: str, now: int, error: str) -> Notification:
+def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Notification:
     """Returns the record of an alarm of which there was no message at all, as of `now`, UTC epoch ms."""
     return Notification(
         alarm=event.id,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cloud.log.port import Place
-from cloud.watch.entries import Entry
+from cloud.watch.entries import Entry, timed
 
 
 @dataclass(slots=True)
@@ -21,9 +21,7 @@ class Early:
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Keeps entries; those of one partition come in its order."""
-        for entry in entries:
-            # Producers' clocks may step back: within a partition the offset decides.
-            t = self._newest[entry.record.place] = max(entry.t, self._newest.get(entry.record.place, 0))
+        for t, entry in timed(entries, self._newest):
             self._count += 1
             heapq.heappush(self._heap, (t, self._count, entry))
 
@@ -32,10 +30,4 @@ class Early:
         found = []
         while self._heap and self._heap[0][0] <= t:
             found.append(heapq.heappop(self._heap)[2])
-        return found
-
-    def rest(self) -> list[Entry]:
-        """Returns, and forgets, all, by time."""
-        found = [entry for _, _, entry in sorted(self._heap, key=lambda one: one[:2])]
-        self._heap.clear()
         return found

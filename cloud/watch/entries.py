@@ -1,6 +1,6 @@
 """Records decoded once, whichever slices want them; what cannot be read is an outcome with its reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -69,10 +69,12 @@ def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
 
     Producers' clocks may step back: within a partition the offset decides, and time never runs backwards.
     """
-    newest: dict[Place, int] = {}
-    timed = []
+    # Sorting is stable, and each partition's times ascend, so its order stands.
+    return sorted(timed(entries, {}), key=lambda pair: pair[0])
+
+
+def timed(entries: Iterable[Entry], newest: dict[Place, int]) -> Iterator[tuple[int, Entry]]:
+    """Yields entries with the log time at which each counts; `newest` holds each partition's, and is carried on."""
     for entry in entries:
         t = newest[entry.record.place] = max(entry.t, newest.get(entry.record.place, 0))
-        timed.append((t, entry))
-    # Sorting is stable, and each partition's times ascend, so its order stands.
-    return sorted(timed, key=lambda pair: pair[0])
+        yield t, entry

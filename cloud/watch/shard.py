@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cloud.log.layout import Layout
 from cloud.log.port import Place, Record
-from cloud.watch.beds import Beds
+from cloud.watch.beds import FOREVER, Beds
 from cloud.watch.early import Early
 from cloud.watch.entries import Entry, decode, rejected
 from cloud.watch.slice import EQUIPMENT, Slice, Terms
@@ -97,7 +97,7 @@ class Shard:
         self._live = True
         outcome = Outcome()
         for name, slice_ in self.slices.items():
-            outcome.events += slice_.apply(self._early[name].rest(), self.beds)
+            outcome.events += slice_.apply(self._early[name].due(FOREVER), self.beds)
         return outcome
 
     def clocks(self) -> dict[int, int]:
