@@ -1,4 +1,4 @@
-# Targets of one line. `make` alone lists them. `make demo DURATION=90 REPORT=report.json FAULTS=1` passes its settings on.
+# `make` alone lists the targets. `make demo DURATION=90 REPORT=report.json FAULTS=1` passes its settings on.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 PY := .venv/bin/python
 UV := UV_SYSTEM_CERTS=1 .venv/bin/uv
@@ -22,7 +22,11 @@ test: browser ## the tests, but the long ones
 test-long: browser ## those that bring a whole cluster up for one claim
 	@$(PY) -m pytest -m long
 test-spark40: setup ## the scoring tests on the Spark that EMR runs, in an environment of their own
-	@mkdir -p var && $(UV) export -q --frozen --no-hashes --extra cloud --extra infra --group dev --no-emit-project --no-emit-package pyspark --no-emit-package py4j -o var/spark40.txt && $(UV) venv -q --allow-existing --python $(PY) var/spark40 && $(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==4.0.2 && $(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
+	@mkdir -p var
+	@$(UV) export -q --frozen --no-hashes --extra cloud --extra infra --group dev --no-emit-project --no-emit-package pyspark --no-emit-package py4j -o var/spark40.txt
+	@$(UV) venv -q --allow-existing --python $(PY) var/spark40
+	@$(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==4.0.2
+	@$(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
 check: setup ## lint, types, import rules, docs and hazards
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
 bench: browser ## measure, into bench.json: ONLY=state

@@ -110,12 +110,15 @@ class Hub:
         self.since = 0
         self.trails: dict[str, Trail] = {}
         self._followed = 0
+        self._asked = False
 
     def run(self, stop: threading.Event, every_s: float) -> None:
-        """Looks until told to stop, then ends every feed."""
+        """Looks until told to stop, then ends every feed. With nobody there it looks for the small curves alone."""
         try:
             while not stop.wait(every_s):
-                self.tick()
+                if self._feeds or self._asked or abs(self._clock() - self._followed) >= FOLLOW_EVERY_MS:
+                    self._asked = False
+                    self.tick()
         finally:
             # However it ends: a stream that went on without it would show a ward that stands still.
             self._state.close()
@@ -168,6 +171,7 @@ class Hub:
 
     def ward(self, ward: str) -> dict[str, dict[str, Any]]:
         """Returns a ward's beds by patient, as they are now."""
+        self._asked = True
         return tiles.ward_tiles(self._people.on_ward(ward), self.sight, self._people.pauses, self._clock())
 
     def whole(self, ward: str) -> bytes:

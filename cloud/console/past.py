@@ -9,16 +9,18 @@ from cloud.console.accounts import Person
 from cloud.console.history import HistoryDownError
 from cloud.console.parts import Parts
 from cloud.console.patients import bounds
+from vitals.trend import HORIZON_MIN
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
 Who = Annotated[Person, Depends(guard.person)]
 HOUR_MS: Final = 3_600_000
+HORIZON_MS: Final = round(HORIZON_MIN * 60_000)
 HISTORY: Final = ("trend", "limits", "alarms", "notifications", "actions")
 
 
 @router.get("/{patient}/history")
 def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[str, Any]:
-    """Trends with the limits in force, alarms, messages and actions of the last 1 to 72 hours.
+    """Trends with the limits in force and where they head, alarms, messages and actions of the last 1 to 72 hours.
 
     What the warehouse does not have yet comes from the log; when it does not answer, that is said, and the log's is
     given alone.
@@ -42,6 +44,7 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
         "end": end,
         "down": down,
         "trend": _with_trail(own, patient, kept["trend"], begin),
+        "ahead": _ahead(own, patient),
         "limits": kept["limits"] or [{"t": begin, "signs": bounds(found.limits)}],
         "alarms": _joined(kept["alarms"], _events(own, patient, begin), ("id", "n")),
         "notifications": _joined(
@@ -57,6 +60,17 @@ def _with_trail(own: Parts, patient: str, trend: list[dict[str, Any]], begin: in
     trail = own.hub.trails.get(patient)
     fresh = [] if trail is None else [(t, v) for t, v in trail.points() if t > newest]
     return trend + [{"t": t} | {f: [x, x, x] for f, x in values.items()} for t, values in fresh]
+
+
+def _ahead(own: Parts, patient: str) -> dict[str, dict[str, Any]]:
+    """Per field that has a trend: its slope, unit per minute, and low, middle and high of what is expected at `t`."""
+    seen = own.hub.sight.patients.get(patient)
+    at = own.hub.sight.clock + HORIZON_MS
+    return {
+        field: {"t": at, "slope": sign.slope, "expected": list(sign.expected)}
+        for field, sign in (seen.signs if seen else {}).items()
+        if sign.expected is not None
+    }
 
 
 def _events(own: Parts, patient: str, begin: int) -> list[dict[str, Any]]:

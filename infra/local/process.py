@@ -47,6 +47,7 @@ class Spec:
         ready_timeout_s: How long readiness may take.
         stop_signal: What asks it to end in order.
         stop_timeout_s: How long that may take before it is killed.
+        niceness: How far it stands back when processors are short, 0 to 19.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Spec:
     ready_timeout_s: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 10.0
+    niceness: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ def start_ticks(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _stand_back(pid: int, niceness: int) -> None:
+    """Gives a process, and what it will start, less of the processor when others want it."""
+    with contextlib.suppress(OSError):  # it has ended already: whoever waits for it says so
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        # Where the kernel groups processes by session, it is the group's niceness that counts.
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 class Processes:
@@ -128,6 +138,8 @@ class Processes:
                 raise PartError(
                     f"{spec.name} could not be started ({error}): run python -m infra.local doctor"
                 ) from error
+        if spec.niceness:
+            _stand_back(child.pid, spec.niceness)
         with self._lock:
             self._started.append(child)
         self._write(

@@ -17,6 +17,8 @@ from infra.local.secrets import shared_secrets
 from infra.local.stack import LocalStack
 
 _COMMAND_WITHIN_S = 60.0
+_LATER = 10
+"""What is kept may wait for what calls a nurse."""
 CANARY_S = 60.0
 """Period of the canaries where a stack is left running."""
 
@@ -32,6 +34,7 @@ class Tier:
         metrics_port: It serves once it listens here.
         ready_timeout_s: How long it may take to serve.
         stop_timeout_s: How long it may take to end in order.
+        niceness: How far it stands back when processors are short.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Tier:
     settings: Mapping[str, str] = field(default_factory=dict)
     ready_timeout_s: float = 60.0
     stop_timeout_s: float = 15.0
+    niceness: int = 0
 
     def spec(self, stack: LocalStack, **extra: str) -> Spec:
         """How to start it on a stack; `extra` settings stand above its own."""
@@ -51,6 +55,7 @@ class Tier:
             ready=lambda: tcp_accepts(self.metrics_port),
             ready_timeout_s=self.ready_timeout_s,
             stop_timeout_s=self.stop_timeout_s,
+            niceness=self.niceness,
         )
 
 
@@ -78,13 +83,14 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s:
     return [
         Tier("notify", ("cloud", "notify"), next(metrics), link),
         Tier("console", ("cloud", "console"), next(metrics), console),
-        Tier("load", ("cloud", "load"), next(metrics)),
+        Tier("load", ("cloud", "load"), next(metrics), niceness=_LATER),
         Tier(
             "archive",
             ("cloud", "archive"),
             next(metrics),
             {"ARCHIVE_JARS": jars, "ARCHIVE_CLASSES": classes},
             ready_timeout_s=180,
+            niceness=_LATER,
         ),
         Tier("watch", ("cloud", "watch"), next(metrics), watch, ready_timeout_s=180),
         Tier("score", ("cloud", "score"), next(metrics), score, ready_timeout_s=180),

@@ -35,13 +35,13 @@ CADENCE_S: Final = 30.0
 PER_GATEWAY: Final = 30
 BREACHES_A_ROUND: Final = 30
 """One a second: moto, which stands for SNS, takes some fifty messages a second, and a core for it."""
-WARM_S: Final = 30.0
+WARM_S: Final = 90.0
 DRAIN_S: Final = 1800.0
 LOOK_EVERY_S: Final = 10.0
 SETTINGS: Final[Settings] = {
     "notify": {"NOTIFY_BURST": "100000"},
     # Few large records: what Kafka, Spark and Ray do for each one costs as much as some hundred readings.
-    "bridge": {"LINGER_MS": "400"},
+    "bridge": {"LINGER_MS": "800"},
     "score": {"SCORE_MEMORY": "2g"},
     "archive": {"ARCHIVE_MEMORY": "2g", "ARCHIVE_OBJECT_ROWS": "400000"},
     # The page's curves of a million patients would be most of the state's memory.

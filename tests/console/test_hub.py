@@ -1,12 +1,15 @@
 """What a look at the state tier costs, and whom it is for."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from cloud.console.hub import Hub
 from cloud.console.people import People
+from cloud.console.sight import NOTHING, Sight
 from cloud.log.port import Record
 from tests.console.stage import HOUR, Stage, admission
 from vitals import topics
@@ -50,6 +53,29 @@ def test_a_look_makes_beds_of_those_wards_alone_that_somebody_looks_at(
     assert whole is not None
     assert whole.startswith(b"event: ward\n")
     assert b'"spo2":[88,' in (later[-1] or b""), "what changed since the page was opened again"
+
+
+def test_with_nobody_there_the_state_tier_is_asked_for_the_small_curves_alone() -> None:
+    asked, now = list[float](), [float(NOW)]
+
+    class Counted:
+        def look(self) -> Sight:
+            asked.append(now[0] - NOW)
+            return NOTHING
+
+        def close(self) -> None:
+            asked.append(-1.0)
+
+    class Seconds(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            now[0] += 1000 * (timeout or 0.0)
+            if now[0] == NOW + 7000:
+                hub.ward("icu")
+            return now[0] > NOW + 12_000
+
+    hub = Hub(Counted(), People(), lambda: int(now[0]))
+    hub.run(Seconds(), 1.0)
+    assert asked == [1000, 6000, 7000, 11_000, -1]
 
 
 def test_a_ward_knows_who_is_in_its_beds_after_transfers_and_discharge() -> None:

@@ -219,6 +219,16 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
     expect(log).to_contain_text("SpO2 84 % below 85 % (extreme)")
 
 
+def test_the_patients_view_says_where_a_sign_heads_and_what_is_expected(page: Page, served: Stage) -> None:
+    served.read("p-00002", spo2=93, hr=80, ahead={"spo2": (-0.05, (90.1, 91.5, 92.9)), "hr": (0.0, (76, 80, 84))})
+    page.locator(f"{SECOND} .open").click()
+    for hours in (1, 24):
+        page.get_by_role("button", name=f"{hours} h", exact=True).click()
+        expect(page.locator(".ahead")).to_have_text(
+            ["HR steady, in 30 min 76 to 84", "SpO₂ falling 3.0 an hour, in 30 min 90 to 93"]
+        )
+
+
 def test_limits_are_changed_and_a_contradiction_is_explained(page: Page, served: Stage) -> None:
     page.locator(f"{FIRST} .open").click()
     page.get_by_role("button", name="Change limits").click()

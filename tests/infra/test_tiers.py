@@ -1,5 +1,6 @@
 """The tiers' settings against the parts that read them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import edge.settings
 from infra.local import jars
 from infra.local import tiers as declared
 from infra.local.ports import Ports
+from infra.local.process import Processes, Spec, base_env
 from infra.local.stack import LocalStack
 from vitals.settings import documented, load
 
@@ -47,6 +49,25 @@ def test_each_gateway_has_its_own_broker_certificate_and_outbox(idle: LocalStack
     first, second = (tier.settings for tier in declared.tiers(idle) if tier.words == ("edge",))
     for name in ("GATEWAY", "DEVICE_BROKER", "UPLINK_CERT", "UPLINK_KEY", "EDGE_DATA"):
         assert first[name] != second[name]
+
+
+def test_what_is_kept_stands_back_for_what_calls_a_nurse(idle: LocalStack) -> None:
+    later = {tier.name for tier in declared.tiers(idle) if tier.spec(idle).niceness > 0}
+    assert later == {"archive", "load"}
+
+
+def test_a_process_that_stands_back_does_so_with_all_that_it_starts(tmp_path: Path) -> None:
+    mother = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; sys.stdin.read()'], stdin=-1)"
+    processes = Processes(tmp_path)
+    try:
+        process = processes.start(Spec("late", (sys.executable, "-c", mother), base_env(), niceness=10))
+        while not (children := process.children()):
+            assert process.is_running()
+        assert [one.nice() for one in (process, *children)] == [10, 10]
+        group = Path(f"/proc/{process.pid}/autogroup").read_text()
+        assert group.split()[-1] == "10"
+    finally:
+        processes.end()
 
 
 def test_spark_is_given_the_fetched_connector(idle: LocalStack) -> None:

@@ -30,8 +30,9 @@ export function worst(tile) {
   return found;
 }
 
-// Higher is worse: calling alarms by priority, then those that somebody takes care of, then beds nobody can see, then NEWS2.
-export function score(tile, now) {
+// What brings a bed to the front at once, higher is worse: calling alarms by priority, then those that somebody takes
+// care of, then beds nobody can see.
+export function urgency(tile, now) {
   let value = 0;
   for (const alarm of tile.alarms) {
     const own = alarm.kind === "physiological" ? 1 : 0;
@@ -39,12 +40,16 @@ export function score(tile, now) {
     value = Math.max(value, one);
   }
   if (isStale(tile, now)) value = Math.max(value, 900);
-  return value + (tile.news2 ? Math.min(20, tile.news2.total) : 0);
+  return value;
 }
 
+// One for all: a comparison that makes its own takes longer than all else of a sort.
+const beds = new Intl.Collator("en", { numeric: true });
+
+// Worst first; NEWS2 decides between beds of one urgency, then the bed's name.
 export function order(tiles, now) {
-  const rated = tiles.map((tile) => [score(tile, now), tile]);
-  rated.sort((a, b) => b[0] - a[0] || a[1].bed.localeCompare(b[1].bed, "en", { numeric: true }));
+  const rated = tiles.map((tile) => [urgency(tile, now) + (tile.news2 ? Math.min(20, tile.news2.total) : 0), tile]);
+  rated.sort((a, b) => b[0] - a[0] || beds.compare(a[1].bed, b[1].bed));
   return rated.map(([, tile]) => tile);
 }
 

@@ -65,6 +65,7 @@ export class Tile {
       el("div", { class: "bottom" }, this.age, this.facts));
     this.buttons = new Map();
     this.drawn = 0;
+    this.touched = 0;
   }
 
   update(tile, now) {
@@ -137,6 +138,7 @@ export class Tile {
 
   tick(now) {
     const { tile } = this;
+    this.touched = now;
     const stale = isStale(tile, now);
     text(this.age, tile.t ? (stale ? `No data for ${age(now - tile.t)}` : ago(now - tile.t)) : "No data yet");
     className(this.node, stale ? "tile stale" : "tile");
