@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -43,13 +44,16 @@ def builder(
     )
     if master == SUBMITTED:
         return start
+    # Where Python's temporary files are (TMPDIR): a JVM that is killed leaves its own behind.
+    own = tempfile.gettempdir()
     start = (
         start.master(master)
         .config("spark.driver.memory", memory)
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.ui.enabled", "false")
-        .config("spark.driver.extraJavaOptions", " ".join((*java, *_shared(classes))))
+        .config("spark.driver.extraJavaOptions", " ".join((f'-Djava.io.tmpdir="{own}"', *java, *_shared(classes))))
+        .config("spark.local.dir", own)
     )
     if jars and master.startswith("local["):
         # On the class path itself, because a class archive holds nothing that other loaders load.

@@ -58,13 +58,15 @@ class Observer(Generic[L]):
         bootstrap: Kafka's address.
         partitions: Partitions of a topic placed by lane.
         sight: Who looks; read it under `lock`.
+        bulk: Of `vitals` and `vitals.scored` so many partitions, where to read them all is too much; None for all.
     """
 
-    def __init__(self, bootstrap: str, partitions: int, sight: L) -> None:
+    def __init__(self, bootstrap: str, partitions: int, sight: L, bulk: int | None = None) -> None:
         self.sight = sight
         self.lock = threading.Lock()
         self._bootstrap = bootstrap
         self._partitions = partitions
+        self._bulk = partitions if bulk is None else bulk
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
@@ -84,12 +86,9 @@ class Observer(Generic[L]):
             return question(self.sight)
 
     def _assignment(self) -> list[TopicPartition]:
-        by_lane = {topic.name: topic.by_lane for topic in topics.TOPICS}
-        return [
-            TopicPartition(name, p, OFFSET_BEGINNING)
-            for name in WATCHED
-            for p in range(self._partitions if by_lane[name] else 1)
-        ]
+        lanes = {topic.name: self._partitions if topic.by_lane else 1 for topic in topics.TOPICS}
+        lanes |= dict.fromkeys((topics.VITALS, topics.SCORED), self._bulk)
+        return [TopicPartition(name, p, OFFSET_BEGINNING) for name in WATCHED for p in range(lanes[name])]
 
     def _run(self) -> None:
         consumer = Consumer(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -48,6 +49,7 @@ class Spec:
         stop_signal: What asks it to end in order.
         stop_timeout_s: How long that may take before it is killed.
         niceness: How far it stands back when processors are short, 0 to 19.
+        scratch: Its folder for temporary files, emptied before each start: what is killed leaves them behind.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Spec:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 10.0
     niceness: int = 0
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,10 @@ class Processes:
         for folder in (self.logs, self.run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = {**spec.env, MARK: self._mark(spec.name)}
+        if spec.scratch is not None:
+            shutil.rmtree(spec.scratch, ignore_errors=True)
+            spec.scratch.mkdir(parents=True, mode=0o700)
+            env["TMPDIR"] = str(spec.scratch)
         with self._log(spec.name).open("ab") as log:
             try:
                 child = subprocess.Popen(  # noqa: S603 - argv is this package's own

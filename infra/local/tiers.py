@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from infra.local.classes import ARCHIVE
 from infra.local.jars import spark_jars
@@ -35,6 +36,7 @@ class Tier:
         ready_timeout_s: How long it may take to serve.
         stop_timeout_s: How long it may take to end in order.
         niceness: How far it stands back when processors are short.
+        spark: Whether it runs Spark, which fills a folder for temporary files.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Tier:
     ready_timeout_s: float = 60.0
     stop_timeout_s: float = 15.0
     niceness: int = 0
+    spark: bool = False
 
     def spec(self, stack: LocalStack, **extra: str) -> Spec:
         """How to start it on a stack; `extra` settings stand above its own."""
@@ -56,7 +59,13 @@ class Tier:
             ready_timeout_s=self.ready_timeout_s,
             stop_timeout_s=self.stop_timeout_s,
             niceness=self.niceness,
+            scratch=scratch(stack, self.name) if self.spark else None,
         )
+
+
+def scratch(stack: LocalStack, tier: str) -> Path:
+    """Returns where a tier's temporary files are."""
+    return stack.var / "tmp" / tier
 
 
 def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s: float = 0.0) -> list[Tier]:
@@ -91,9 +100,10 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s:
             {"ARCHIVE_JARS": jars, "ARCHIVE_CLASSES": classes},
             ready_timeout_s=180,
             niceness=_LATER,
+            spark=True,
         ),
         Tier("watch", ("cloud", "watch"), next(metrics), watch, ready_timeout_s=180),
-        Tier("score", ("cloud", "score"), next(metrics), score, ready_timeout_s=180),
+        Tier("score", ("cloud", "score"), next(metrics), score, ready_timeout_s=180, spark=True),
         Tier("bridge", ("bridge",), next(metrics), bridge),
         *(_edge(stack, gateway, next(metrics), (uplinks or {}).get(gateway), canary_s) for gateway in stack.gateways),
     ]

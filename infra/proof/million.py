@@ -26,7 +26,7 @@ from infra.local.ports import HOST
 from infra.local.stack import LocalStack
 from infra.local.tiers import Tier, tiers
 from infra.proof import breaches
-from infra.proof.sampled import Sampled
+from infra.proof.sampled import LANES, Sampled
 from infra.proof.stage import Settings, Stage, until, whole_path
 from infra.proof.usage import usage
 from vitals import topics
@@ -124,7 +124,7 @@ def _step(stage: Stage, plan: Plan, seconds: float) -> Step:
     identity = stage.stack.identity(CERTIFICATE)
     broker = Broker(f"mqtts://{HOST}:{stage.stack.ports.site}", identity.ca, identity.cert, identity.key)
     before_rows = _rows(stage)
-    with Observer(stage.bootstrap, PARTITIONS, Sampled()) as seen, Apart(plan, broker) as load:
+    with Observer(stage.bootstrap, PARTITIONS, Sampled(), bulk=LANES) as seen, Apart(plan, broker) as load:
         _run(load, WARM_S, plan.patients)
         seen.asked(Sampled.forget)
         load.forget()

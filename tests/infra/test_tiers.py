@@ -70,6 +70,21 @@ def test_a_process_that_stands_back_does_so_with_all_that_it_starts(tmp_path: Pa
         processes.end()
 
 
+def test_what_a_killed_process_left_of_temporary_files_is_gone_when_it_starts_again(tmp_path: Path) -> None:
+    leaves = "import sys, tempfile, time; tempfile.mkstemp(prefix=sys.argv[1]); time.sleep(60)"
+    processes, scratch = Processes(tmp_path), tmp_path / "tmp" / "job"
+    try:
+        for number in "12":
+            spec = Spec("job", (sys.executable, "-c", leaves, number), base_env(), scratch=scratch)
+            process = processes.start(spec)
+            while not list(scratch.glob(f"{number}*")):
+                assert process.is_running()
+            assert len(list(scratch.iterdir())) == 1
+            processes.kill("job")
+    finally:
+        processes.end()
+
+
 def test_spark_is_given_the_fetched_connector(idle: LocalStack) -> None:
     score = next(tier for tier in declared.tiers(idle) if tier.name == "score")
     paths = [Path(path) for path in score.settings["SCORE_JARS"].split(",")]

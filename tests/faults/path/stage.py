@@ -77,11 +77,6 @@ def card(stack: LocalStack) -> Path:
     return stack.var / "card"
 
 
-def scratch(stack: LocalStack, tier: str) -> Path:
-    """Returns where a Spark job's checkpoint is."""
-    return stack.var / "scratch" / tier
-
-
 @contextmanager
 def standing(folder: Path, seed: int, duration_s: float) -> Iterator[Standing]:
     """Brings everything up, admits everybody, and lets readings flow, until the block ends.
@@ -180,9 +175,6 @@ def _linked(stack: LocalStack, tier: Tier, cables: dict[str, Relay]) -> Tier:
             own["EDGE_DATA"] = str(card(stack) / "edge")
         if gateway == CLOCK:
             words = ("infra.proof.moved_clock", str(clock_file(stack)), *words)
-    elif tier.name in {"score", "archive"}:
-        scratch(stack, tier.name).mkdir(parents=True, exist_ok=True)
-        own["TMPDIR"] = str(scratch(stack, tier.name))
     return replace(tier, words=words, settings={**tier.settings, **own})
 
 

@@ -12,8 +12,9 @@ import psutil
 
 from infra.demo.faults import Fault, What
 from infra.local.stack import LocalStack
+from infra.local.tiers import scratch
 from tests.faults.path.plan import ACTOR
-from tests.faults.path.stage import card, clock_file, scratch
+from tests.faults.path.stage import card, clock_file
 
 NOTICED_S: Final = 3.0
 """Between a job's loss of its files and its death: long enough for it to stumble over the loss."""
