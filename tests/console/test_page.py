@@ -1,6 +1,10 @@
 """The page in a real browser: what a nurse sees, presses, and cannot overlook."""
 
+import itertools
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import pytest
@@ -10,8 +14,9 @@ from cloud.console.accounts import Role
 from infra.demo.relay import Relay
 from infra.web import AXE
 from tests.console.conftest import sign_in
-from tests.console.stage import PASSWORD, Stage, event
+from tests.console.stage import PASSWORD, Stage, event, seen, ward
 from vitals.alarms import Inactivation, Kind, Phase, Priority, State
+from vitals.patients import Admission
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"
@@ -43,6 +48,30 @@ def serious(page: Page) -> list[str]:
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     grave = [v for v in found["violations"] if v["impact"] in {"serious", "critical"}]
     return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in grave for n in v["nodes"]]
+
+
+@contextmanager
+def restless(stage: Stage, people: list[Admission]) -> Iterator[None]:
+    """Every value of these patients changes ten times a second, until left."""
+    stop = threading.Event()
+
+    def change() -> None:
+        beats = itertools.count()
+        while not stop.wait(0.1):
+            now, beat = stage.now(), next(beats)
+            for place, one in enumerate(people):
+                noise = (beat + place) % 4
+                values = {"hr": 70 + noise, "spo2": 96 + noise / 2, "rr": 14 + noise, "temp": 37, "sbp": 120 + noise}
+                stage.patients[one.patient] = seen(one, values, now)
+            stage.show()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_nurse_signs_in_and_sees_the_ward(page: Page) -> None:
@@ -80,6 +109,22 @@ def test_an_alarm_appears_first_with_colour_shape_and_words_and_is_acknowledged(
     served.obey()
     expect(strip).to_contain_text("acknowledged by bela")
     expect(tile.get_by_role("button", name="Acknowledge")).to_be_hidden()
+
+
+def test_where_beds_change_faster_than_they_are_drawn_all_are_shown_and_who_alarms_comes_first(
+    context: BrowserContext, served: Stage
+) -> None:
+    people = ward(served, "big", 150, first=201)
+    served.user("gerda", {"big": Role.NURSE})
+    page = context.new_page()
+    with restless(served, people):
+        page.goto("/")
+        sign_in_as(page, "gerda")
+        expect(page.locator(".tile")).to_have_count(150, timeout=30_000)
+        last = people[-1]
+        served.alarm(event(last, "spo2", served.now(), "SpO2 84 % below 85 % (extreme)"))
+        expect(page.locator(".tile").first).to_have_attribute("data-patient", last.patient)
+        expect(page.locator(".tile .alarm")).to_have_count(1)
 
 
 @pytest.mark.parametrize(
