@@ -3,6 +3,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 PY := .venv/bin/python
 UV := UV_SYSTEM_CERTS=1 .venv/bin/uv
 SPARK40 := var/spark40/bin/python
+SPARK40_VERSION ?= 4.0.0
 SHARED ?= ../shared
 export DURATION REPORT FAULTS ONLY VAR PORT_BASE
 
@@ -25,7 +26,7 @@ test-spark40: setup ## the scoring tests on the Spark that EMR runs, in an envir
 	@mkdir -p var
 	@$(UV) export -q --frozen --no-hashes --extra cloud --extra infra --group dev --no-emit-project --no-emit-package pyspark --no-emit-package py4j -o var/spark40.txt
 	@$(UV) venv -q --allow-existing --python $(PY) var/spark40
-	@$(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==4.0.2
+	@$(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==$(SPARK40_VERSION)
 	@$(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
 check: setup ## lint, types, import rules, docs and hazards
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
