@@ -39,6 +39,8 @@ class Plan:
         limit: Readings to send in all; 0 for no end.
         plain: Batches as plain JSON lists of readings, which other programs can read, and which nobody confirms: they
             are done with when the broker acknowledges them.
+        ramp_s: The rate rises evenly to its full over so many seconds, as a hospital's virtual machines are warm and
+            those of a measurement are not.
         breach_every: In each round one patient of so many has an SpO2 far beyond its limit, others each time; 0 for
             none.
     """
@@ -54,6 +56,7 @@ class Plan:
     limit: int = 0
     plain: bool = False
     breach_every: int = 0
+    ramp_s: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.patients, self.per_gateway, self.connections) < 1 or self.cadence_s <= 0 or self.resend_s <= 0:
@@ -68,6 +71,19 @@ class Plan:
     def rate(self) -> float:
         """Readings per second."""
         return self.gateways * self.per_gateway / self.cadence_s
+
+    def due(self, elapsed_s: float) -> int:
+        """Returns how many batches are due so long after the begin: the first one at once."""
+        every_s = self.cadence_s / self.gateways
+        if elapsed_s < self.ramp_s:
+            return int(elapsed_s**2 / (2 * self.ramp_s) / every_s) + 1
+        return int((elapsed_s - self.ramp_s / 2) / every_s) + 1
+
+    def due_s(self, number: int) -> float:
+        """Returns when a batch is due, from 0, in seconds after the begin."""
+        steady_s = number * self.cadence_s / self.gateways
+        rising = steady_s < self.ramp_s / 2
+        return float((2 * self.ramp_s * steady_s) ** 0.5) if rising else steady_s + self.ramp_s / 2
 
     def bed(self, number: int) -> str:
         """Returns a bed's name; no two plans share one, as two patients in a bed are a matter for an alarm."""

@@ -95,12 +95,11 @@ class Sender:
         """
         self._hear()
         now = time.monotonic()
-        every_s = self._plan.cadence_s / len(self._gateways)
-        due = int((now - self._began) / every_s) + 1 if more else 0
+        due = self._plan.due(now - self._began) if more else 0
         if self._plan.batches is not None:
             due = min(due, self._plan.batches)
         while self.sent < due and len(self._kept) < self._plan.in_flight:
-            self._send_next(t, self._began + self.sent * every_s)
+            self._send_next(t, self._began + self._plan.due_s(self.sent))
         self._send_again(now)
         # By ticks: to wake for each batch and each confirmation costs more than the batches.
         time.sleep(max(0.0, now + TICK_S - time.monotonic()))

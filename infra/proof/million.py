@@ -105,6 +105,7 @@ def climb(folder: Path, steps: list[tuple[int, float]]) -> Iterator[Step]:
                 connections=8,
                 name=f"s{number}",
                 seed=number,
+                ramp_s=WARM_S / 2,
                 breach_every=max(1, patients // BREACHES_A_ROUND),
             )
             yield _step(stage, plan, seconds)
@@ -128,8 +129,9 @@ def _step(stage: Stage, plan: Plan, seconds: float) -> Step:
         _run(load, WARM_S, plan.patients)
         seen.asked(Sampled.forget)
         load.forget()
-        start, told_at_start = usage(processes), load.told()
+        start, told_at_start, began = usage(processes), load.told(), time.monotonic()
         _run(load, seconds, plan.patients)
+        seconds = time.monotonic() - began
         end, told_at_end = usage(processes), load.told()
         hops = seen.asked(Sampled.spread)
         load.hush()

@@ -1,5 +1,7 @@
 """The load and its count: what is sent is what gateways send, and nothing that is missing passes unseen."""
 
+import itertools
+
 import msgspec
 import numpy as np
 import pytest
@@ -69,3 +71,15 @@ def test_a_repeat_with_other_values_is_altered() -> None:
 def test_a_plan_without_patients_or_cadence_is_refused() -> None:
     with pytest.raises(ValueError, match="patients"):
         Plan(patients=0)
+
+
+@pytest.mark.parametrize("ramp_s", [0.0, 60.0])
+def test_batches_are_due_one_by_one_and_a_ramp_reaches_the_full_rate(ramp_s: float) -> None:
+    plan = Plan(patients=12_000, per_gateway=30, cadence_s=30, ramp_s=ramp_s)
+    moments = [plan.due_s(number) for number in range(4000)]
+    assert moments[0] == 0
+    assert all(earlier < later for earlier, later in itertools.pairwise(moments))
+    assert all(plan.due(moment + 1e-6) == number + 1 for number, moment in enumerate(moments))
+    steady = [later - earlier for earlier, later in itertools.pairwise(moments) if earlier >= ramp_s]
+    assert steady == pytest.approx([30 / 400] * len(steady))
+    assert plan.due(ramp_s) == pytest.approx(1 + ramp_s / 2 * 400 / 30, abs=1)
