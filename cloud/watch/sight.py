@@ -1,10 +1,11 @@
 """A shard's answers: from its slices to the form of :mod:`cloud.watch.answers`. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
 from cloud.watch.answers import News2Now, Past, PatientNow, ShardNow, SignNow
+from cloud.watch.latest import Latest
 from cloud.watch.shard import Shard
 from cloud.watch.slice import EQUIPMENT, Slice
 from vitals import engine, trend
@@ -90,16 +91,23 @@ def _changed(
         chosen = [(patient, row) for patient, row in index.items() if row in rows]
     else:
         chosen = list(index.items())
-    for patient, row in chosen:
-        known = row < len(slice_.latest.seen) and slice_.latest.changed[row] > since
-        if known and (wards is None or slice_.state.wards[row] in wards):
-            yield _patient(slice_, patient, row)
+    wanted = [
+        (patient, row)
+        for patient, row in chosen
+        if row < len(slice_.latest.seen)
+        and slice_.latest.changed[row] > since
+        and (wards is None or slice_.state.wards[row] in wards)
+    ]
+    # All at once: a question about a thousand patients must not hold up what raises alarms.
+    ahead = trend.forecasts(slice_.trends, [patient for patient, _ in wanted], slice_.clock + HORIZON_MS)
+    for (patient, row), own in zip(wanted, ahead, strict=True):
+        yield _patient(slice_, patient, row, own)
 
 
-def _patient(slice_: Slice, patient: str, row: int) -> PatientNow:
+def _patient(slice_: Slice, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
     latest, limits = slice_.latest, slice_.latest.limits(row)
     signs = {
-        field: _sign(slice_, patient, (row, s), limits.limits[s])
+        field: _sign(latest, (row, s), limits.limits[s], ahead.get(field))
         for s, field in enumerate(FIELDS)
         if latest.times[row, s] or latest.words[row, s]
     }
@@ -115,10 +123,8 @@ def _patient(slice_: Slice, patient: str, row: int) -> PatientNow:
     )
 
 
-def _sign(slice_: Slice, patient: str, place: tuple[int, int], limit: Limit) -> SignNow:
-    latest, field = slice_.latest, FIELDS[place[1]]
+def _sign(latest: Latest, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
     value, t = float(latest.values[place]), int(latest.times[place])
-    ahead = trend.forecast(slice_.trends, patient, field, slice_.clock + HORIZON_MS)
     return SignNow(
         value=value if t else None,
         t=t,

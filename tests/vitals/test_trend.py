@@ -111,6 +111,18 @@ def test_batches_of_many_readings_give_what_single_ones_give() -> None:
     assert trend.forecast(one, "p1", "hr", now) == trend.forecast(many, "p1", "hr", now)
 
 
+def test_the_forecasts_of_many_are_those_of_each() -> None:
+    rows = [One(T0 + k * 30_000, {"hr": 70 + k / 3}, patient=f"p{k % 2}", seq=k) for k in range(120)]
+    state, now = trend.empty(), T0 + 130 * 30_000
+    trend.advance(state, columns([*rows, One(now, {"spo2": 99}, patient="p2", seq=1)]), now)
+    first, nobody, second, third = trend.forecasts(state, ["p0", "nobody", "p1", "p2"], now)
+    assert nobody == {}
+    assert (first.keys(), second.keys(), third.keys()) == ({"hr"}, {"hr"}, {"spo2"})
+    assert first["hr"] == trend.forecast(state, "p0", "hr", now) != second["hr"]
+    assert third["spo2"].high == 100
+    assert trend.forecasts(state, [], now) == []
+
+
 def test_history_gives_no_advisory() -> None:
     state = trend.empty()
     told = []

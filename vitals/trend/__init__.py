@@ -16,7 +16,7 @@ from vitals.readings import Readings
 from vitals.signs import Suspect
 from vitals.trend.advisories import PREFIX, act, adopt, advise, discharge, resume
 from vitals.trend.keep import restore, snapshot
-from vitals.trend.model import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends, follow, forecast
+from vitals.trend.model import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends, follow, forecast, forecasts
 
 LIVE_MS = 120_000
 """Older readings are followed and give no advisory, as they give no alarm."""
@@ -82,6 +82,7 @@ __all__ = [
     "discharge",
     "empty",
     "forecast",
+    "forecasts",
     "restore",
     "resume",
     "snapshot",

@@ -1,6 +1,6 @@
 """The model: a level that wanders and a slope that fades, per patient and sign, and what is expected of them."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ HUBER: Final = 2.0
 CERTAIN: Final = 1.28
 """Two-sided 80 % interval of forecasts."""
 NOISE: Final = np.array([sign.max_step / 10 for sign in SIGNS])
+MAXIMUM: Final = np.array([sign.maximum for sign in SIGNS], dtype=np.float64)
 WANDER: Final = NOISE * 0.05
 """Standard deviation by which the level wanders in a minute."""
 SLOPE: Final = NOISE * 0.05
@@ -133,11 +134,24 @@ def forecast(trends: Trends, patient: str, field: str, t: int) -> Forecast | Non
     Returns:
         The forecast with its 80 % interval; None when the sign has had no value.
     """
-    row, s = trends.index.get(patient), FIELDS.index(field)
-    if row is None or not trends.count[row, s]:
-        return None
-    minutes = np.full((1, len(SIGNS)), max(0.0, (t - int(trends.t[row, s])) / MINUTE_MS))
-    level, _, p11, _, _ = predict(trends.x[row][None], trends.p[row][None], minutes)
-    half = CERTAIN * math.sqrt(p11[0, s] + NOISE[s] ** 2)
-    mean = min(float(level[0, s]), SIGNS[s].maximum)
-    return Forecast(mean, mean - half, min(mean + half, SIGNS[s].maximum), float(trends.x[row, 1, s]))
+    return forecasts(trends, [patient], t)[0].get(field)
+
+
+def forecasts(trends: Trends, patients: Sequence[str], t: int) -> list[dict[str, Forecast]]:
+    """Expects, as `forecast` does, every sign of many patients; returns by field, for each patient in turn."""
+    places = [(i, row) for i, p in enumerate(patients) if (row := trends.index.get(p)) is not None]
+    found: list[dict[str, Forecast]] = [{} for _ in patients]
+    rows = np.array([row for _, row in places], dtype=np.int64)
+    minutes = np.maximum(0.0, (t - trends.t[rows]) / MINUTE_MS)
+    level, _, p11, _, _ = predict(trends.x[rows], trends.p[rows], minutes)
+    half = CERTAIN * np.sqrt(p11 + NOISE**2)
+    mean = np.minimum(level, MAXIMUM)
+    columns = zip(
+        (i for i, _ in places),
+        (trends.count[rows] > 0).tolist(), mean.tolist(), (mean - half).tolist(),
+        np.minimum(mean + half, MAXIMUM).tolist(), trends.x[rows, 1].tolist(),
+        strict=True,
+    )  # fmt: skip
+    for i, known, *values in columns:
+        found[i] = {field: Forecast(*own) for field, there, *own in zip(FIELDS, known, *values, strict=True) if there}
+    return found
