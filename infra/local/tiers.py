@@ -18,7 +18,7 @@ from infra.local.secrets import shared_secrets
 from infra.local.stack import LocalStack
 
 _COMMAND_WITHIN_S = 60.0
-_LATER = 10
+_LATER = 5
 """What is kept may wait for what calls a nurse."""
 CANARY_S = 60.0
 """Period of the canaries where a stack is left running."""

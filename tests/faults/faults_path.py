@@ -167,7 +167,7 @@ def rows() -> list[dict[str, Any]]:
             f"of {messages.due} to tell people of; {messages.failed} are on record as failed",
         ),
         row("told_twice", messages.doubled, 0, "records of one message that are there again"),
-        row("told_window", messages.window, None, "sent twice: killed between SNS's answer and its record"),
+        row("told_window", messages.window, None, "sent twice: no answer of SNS in time, or a kill before the record"),
         row("faults_not_done", found.faults - len(found.recoveries), 0, "planned, and not carried out"),
         row("faults_not_healed", len(unhealed), 0, "; ".join(str(one.struck.fault) for one in unhealed[:5])),
         row("alarm_p50_ms", rank(found.delays_ms, 0.5), None, "reading to alarm, faults and all", "ms"),
