@@ -4,6 +4,7 @@ import logging
 import select
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -25,6 +26,8 @@ from vitals import topics
 KEEPALIVE_S: Final = 20
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 MISC_S: Final = 0.25
+TURN_S: Final = 0.005
+"""Turns that did something come at most so often: one for each message would cost more than the message."""
 QUEUED: Final = 10_000
 SUBSCRIBED: Final = (*topics.UP, "roster")
 logger = logging.getLogger("bridge.uplink")
@@ -58,6 +61,7 @@ class MqttUplink:
         self._connection = 0
         self._outgoing: deque[tuple[int, bytes]] = deque()
         self._awake = False
+        self._turn_at = 0.0
         self._subscribed = False
         self._wake_r, self._wake_w = socket.socketpair()
         self._wake_r.setblocking(False)
@@ -153,6 +157,8 @@ class MqttUplink:
         connection: Any = self._client.socket()
         if not isinstance(connection, Wire):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
+        # A lone message waits for nobody; of many, those that come within a moment are taken together.
+        time.sleep(max(0.0, self._turn_at - time.monotonic()))
         writing = [connection] if connection.waits() else []
         readable, _, _ = select.select([connection, self._wake_r], writing, [], 0 if connection.pending() else MISC_S)
         if self._wake_r in readable:
@@ -167,6 +173,7 @@ class MqttUplink:
                 if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     return result
         self._write(connection)
+        self._turn_at = time.monotonic() + TURN_S
         return self._client.loop_misc()
 
     def _write(self, connection: Wire) -> None:

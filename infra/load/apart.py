@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Self
 
+from infra.load.connection import Broker
 from infra.load.plan import Plan
-from infra.load.sender import Broker, Sender, wait_connected
+from infra.load.sender import Sender
 
 CONNECT_S: Final = 30.0
 TELL_S: Final = 0.25
@@ -101,7 +102,7 @@ def _run(plan: Plan, broker: Broker, pipe: Connection) -> None:
     # Ctrl-C reaches the whole group; the measuring process says when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender = Sender(plan, broker)
-    wait_connected(sender, CONNECT_S)
+    sender.connect(CONNECT_S)
     pipe.send("sending")
     sender.begin()
     more, word = True, ""

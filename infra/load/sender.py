@@ -1,40 +1,24 @@
 """Sends a plan's batches over MQTT as gateways do: kept until confirmed, sent again until then."""
 
 import array
-import ssl
-import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
-from queue import SimpleQueue
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from infra.load.connection import Broker, Connection
 from infra.load.plan import Gateway, Plan
 from vitals import topics
 from vitals.batches import Confirmed
 
 BACKOFF: Final = 16
 """A batch waits at most so many times `Plan.resend_s` to be sent again."""
-TICK_S: Final = 0.02
-AGAIN_AT_ONCE: Final = 200
-"""Batches sent again in one go: a resend after a long cut must not hold up what is new."""
+TICK_S: Final = 0.01
+AT_ONCE: Final = 200
+"""Batches sent in one go, and sent again in one go: neither must hold up the other, nor what is to be read."""
 _confirmed = msgspec.json.Decoder(Confirmed)
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where to send: an mqtts:// URL, and the certificate of a client that may speak for all gateways of the plan."""
-
-    url: str
-    ca: Path
-    cert: Path
-    key: Path
 
 
 @dataclass(slots=True)
@@ -60,10 +44,16 @@ class Sender:
         self._plan = plan
         self._gateways = [Gateway(plan, number) for number in range(plan.gateways)]
         self._kept: OrderedDict[tuple[str, str, int], _Kept] = OrderedDict()
-        self._heard: SimpleQueue[tuple[str, bytes, float]] = SimpleQueue()
-        self._acked: SimpleQueue[tuple[int, int]] = SimpleQueue()
         self._mids: dict[tuple[int, int], tuple[str, str, int]] = {}
-        self._clients = [self._connect(broker, number) for number in range(plan.connections)]
+        every = plan.connections
+        self._connections = [
+            Connection(
+                broker,
+                f"{plan.name}-{number}",
+                [topics.slot_filter(slot, "confirmed") for slot in range(number, topics.SLOTS, every)],
+            )
+            for number in range(every)
+        ]
         self._began = time.monotonic()
         self.sent = self.resent = self.confirmed = self.late = 0
         self.latencies_s = array.array("f")
@@ -78,9 +68,19 @@ class Sender:
         """Whether all that the plan has was sent and confirmed."""
         return self.sent == self._plan.batches and not self._kept
 
-    def connected(self) -> bool:
-        """Whether all connections are up."""
-        return all(client.is_connected() for client in self._clients)
+    def connect(self, timeout_s: float) -> None:
+        """Waits until all connections are up.
+
+        Raises:
+            TimeoutError: They are not; is the broker there, and does it take the certificate?
+        """
+        ends = time.monotonic() + timeout_s
+        while not all(connection.up for connection in self._connections):
+            now = time.monotonic()
+            if now > ends:
+                raise TimeoutError(f"the load's connections were not up within {timeout_s:.0f} s")
+            self._turn(now)
+            time.sleep(TICK_S)
 
     def begin(self) -> None:
         """Begins: the first batch is due now."""
@@ -93,22 +93,21 @@ class Sender:
             t: UTC epoch ms, for the readings.
             more: Whether new batches are made.
         """
-        self._hear()
         now = time.monotonic()
-        due = self._plan.due(now - self._began) if more else 0
+        due = min(self._plan.due(now - self._began), self.sent + AT_ONCE) if more else 0
         if self._plan.batches is not None:
             due = min(due, self._plan.batches)
         while self.sent < due and len(self._kept) < self._plan.in_flight:
             self._send_next(t, self._began + self._plan.due_s(self.sent))
         self._send_again(now)
+        self._turn(now)
         # By ticks: to wake for each batch and each confirmation costs more than the batches.
         time.sleep(max(0.0, now + TICK_S - time.monotonic()))
 
     def close(self) -> None:
         """Ends the connections."""
-        for client in self._clients:
-            client.disconnect()
-            client.loop_stop()
+        for connection in self._connections:
+            connection.close()
 
     def _send_next(self, t: int, due: float) -> None:
         gateway = self._gateways[self.sent % len(self._gateways)]
@@ -123,7 +122,7 @@ class Sender:
 
     def _send_again(self, now: float) -> None:
         """Sends again what is due: the oldest stand first, those sent again behind all that is newer."""
-        for _ in range(AGAIN_AT_ONCE):
+        for _ in range(AT_ONCE):
             key = next(iter(self._kept), None)
             if key is None or now < self._kept[key].again_at:
                 return
@@ -134,22 +133,34 @@ class Sender:
             self.resent += 1
             self._publish(key, kept)
 
-    def _publish(self, key: tuple[str, str, int], kept: _Kept) -> None:
-        number = topics.slot(kept.gateway.name) % len(self._clients)
-        client = self._clients[number]
-        # paho would keep what is published without a connection, and send it besides what is sent again here.
-        if client.is_connected():
-            mid = client.publish(kept.gateway.topic, kept.payload, qos=1).mid
-            if self._plan.plain:
-                self._mids[number, mid] = key
+    def _all_again(self, number: int, now: float) -> None:
+        """Makes everything that waits on a connection due: it is new, and gateways send all again then."""
+        mine = [key for key, kept in self._kept.items() if self._connection_of(kept.gateway) == number]
+        for key in reversed(mine):
+            self._kept[key].again_at, self._kept[key].wait_s = now, self._plan.resend_s
+            self._kept.move_to_end(key, last=False)
 
-    def _hear(self) -> None:
-        while not self._heard.empty():
-            self._take(*self._heard.get())
-        while not self._acked.empty():
-            key = self._mids.pop(self._acked.get(), None)
-            if key and self._kept.pop(key, None):
-                self.confirmed += 1
+    def _connection_of(self, gateway: Gateway) -> int:
+        return topics.slot(gateway.name) % len(self._connections)
+
+    def _publish(self, key: tuple[str, str, int], kept: _Kept) -> None:
+        number = self._connection_of(kept.gateway)
+        mid = self._connections[number].publish(kept.gateway.topic, kept.payload)
+        if self._plan.plain and mid is not None:
+            self._mids[number, mid] = key
+
+    def _turn(self, now: float) -> None:
+        for number, connection in enumerate(self._connections):
+            was_up = connection.up
+            messages, acked = connection.turn(now)
+            if connection.up and not was_up:
+                self._all_again(number, now)
+            for message in messages:
+                self._take(message.topic.split("/")[2], bytes(message.payload), now)
+            for mid in acked:
+                key = self._mids.pop((number, mid), None)
+                if key and self._kept.pop(key, None):
+                    self.confirmed += 1
 
     def _take(self, gateway: str, payload: bytes, at: float) -> None:
         told = _confirmed.decode(payload)
@@ -159,39 +170,3 @@ class Sender:
                 if kept:
                     self.confirmed += 1
                     self.latencies_s.append(at - kept.first_at)
-
-    def _connect(self, broker: Broker, number: int) -> Client:
-        url = urlsplit(broker.url)
-        name = f"{self._plan.name}-{number}"
-        client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
-        context = ssl.create_default_context(cafile=broker.ca)
-        context.load_cert_chain(broker.cert, broker.key)
-        client.tls_set_context(context)
-        client.max_inflight_messages = 0xFFFF
-        client.max_queued_messages = 0
-        client.reconnect_delay_set(1, 1)
-        mine = [topics.slot_filter(slot, "confirmed") for slot in range(number, topics.SLOTS, self._plan.connections)]
-        client.on_connect = lambda client, *_: client.subscribe([(one, 0) for one in mine])
-        client.on_message = self._told
-        if self._plan.plain:
-            client.on_publish = lambda _client, _data, mid, *_: self._acked.put((number, mid))
-        if client.connect(str(url.hostname), url.port or 8883) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            client.loop_start()
-        return client
-
-    def _told(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._heard.put((message.topic.split("/")[2], bytes(message.payload), time.monotonic()))
-
-
-def wait_connected(sender: Sender, timeout_s: float) -> None:
-    """Waits until all connections are up.
-
-    Raises:
-        TimeoutError: They are not; is the broker there, and does it take the certificate?
-    """
-    ends = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while not sender.connected():
-        if time.monotonic() > ends:
-            raise TimeoutError(f"the load's connections were not up within {timeout_s:.0f} s")
-        pause.wait(0.05)

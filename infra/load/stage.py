@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from infra.load.sender import Broker
+from infra.load.connection import Broker
 from infra.local import probes
 from infra.local.ports import HOST, Ports
 from infra.local.process import Spec

@@ -18,8 +18,8 @@ import psycopg
 
 from infra.demo.stores import Lake
 from infra.load.apart import Apart, Told
+from infra.load.connection import Broker
 from infra.load.plan import WARD, Plan
-from infra.load.sender import Broker
 from infra.load.stage import CERTIFICATE
 from infra.local.observer import PARTITIONS, Observer
 from infra.local.ports import HOST

@@ -23,8 +23,8 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.load.apart import Apart
+from infra.load.connection import Broker
 from infra.load.plan import Plan, boot_of
-from infra.load.sender import Broker
 from infra.load.stage import Stage, stage
 from infra.local.mosquitto import site_broker
 from infra.local.pki import Authority

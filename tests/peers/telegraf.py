@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra.load.sender import Broker
+from infra.load.connection import Broker
 from infra.local.machine import cache_folder
 from infra.local.process import Spec, base_env
 

@@ -15,8 +15,8 @@ import msgspec
 
 from infra.demo.relay import Relay
 from infra.load.apart import Apart
+from infra.load.connection import Broker
 from infra.load.plan import WARD, Plan
-from infra.load.sender import Broker
 from infra.load.stage import CERTIFICATE
 from infra.local.ports import HOST
 from infra.local.process import Spec, base_env

@@ -106,6 +106,7 @@ class Alarms:
         quiet: Alarms in quiet.
         worst_ms: The longest delay in quiet; 0 without any.
         names: Ids of missed, doubled and invented ones, some of each.
+        tardy: Late ones: id, UTC epoch ms of the reading, ms until it was told.
     """
 
     due: int
@@ -117,6 +118,7 @@ class Alarms:
     quiet: int
     worst_ms: int
     names: tuple[str, ...] = ()
+    tardy: tuple[tuple[str, int, int], ...] = ()
 
 
 def alarms(due: Iterable[Raised], told: Sequence[Raised], busy: Sequence[tuple[int, int]]) -> Alarms:
@@ -138,7 +140,8 @@ def alarms(due: Iterable[Raised], told: Sequence[Raised], busy: Sequence[tuple[i
             moved += 1
             del missed[key], invented[near]
     doubled = sorted(key for key, count in times.items() if count > 1)
-    delays = [event.told - event.t for event in told if not _meets(event.t, event.told, busy)]
+    quiet = [event for event in told if not _meets(event.t, event.told, busy)]
+    delays = [event.told - event.t for event in quiet]
     names = (
         *(f"missed {key[0]}" for key in sorted(missed)[:5]),
         *(f"doubled {key[0]}" for key in doubled[:5]),
@@ -154,6 +157,7 @@ def alarms(due: Iterable[Raised], told: Sequence[Raised], busy: Sequence[tuple[i
         quiet=len(delays),
         worst_ms=max(delays, default=0),
         names=names,
+        tardy=tuple((e.id, e.t, e.told - e.t) for e in quiet if e.told - e.t > LATE_MS),
     )
 
 
