@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("archive")
 WATCH_S: Final = 0.5
-RECORDS_PER_BATCH: Final = 500
-"""Kafka records in one Arrow batch; each may hold a thousand readings."""
+RECORDS_PER_BATCH, BYTES_PER_BATCH = 500, 8_000_000
+"""Kafka records in one Arrow batch, and bytes: a record may hold a thousand readings, and the heap some hundred MB."""
 
 
 class SparkEndedError(RuntimeError):
@@ -66,7 +66,9 @@ def open_session(settings: "Settings") -> SparkSession:
         # The JVM only moves bytes from Kafka to Python: compiled lightly it starts sooner.
         java=("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
         classes=settings.archive_classes,
-    ).config("spark.sql.execution.arrow.maxRecordsPerBatch", RECORDS_PER_BATCH)
+    )
+    start = start.config("spark.sql.execution.arrow.maxRecordsPerBatch", RECORDS_PER_BATCH)
+    start = start.config("spark.sql.execution.arrow.maxBytesPerBatch", BYTES_PER_BATCH)
     try:
         session = start.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:

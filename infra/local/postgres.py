@@ -17,7 +17,7 @@ import psycopg
 
 from infra.local.ports import HOST
 from infra.local.probes import postgres_answers
-from infra.local.process import PartError, Spec, base_env
+from infra.local.process import LATER, PartError, Spec, base_env
 
 USER = DATABASE = "wardwatch"
 # Any number but root's; it exists only inside the namespace.
@@ -60,6 +60,7 @@ def postgres(folder: Path, port: int) -> tuple[Spec, str]:
         ready_timeout_s=60,
         stop_signal=signal.SIGINT,
         stop_timeout_s=15,
+        niceness=LATER,
     )
     return spec, url + DATABASE
 

@@ -22,6 +22,8 @@ from pathlib import Path
 import psutil
 
 MARK = "WARDWATCH_PROCESS"
+LATER = 10
+"""Niceness of what keeps: it may wait for what calls a nurse."""
 _PROBE_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.02
 _KILLED_WITHIN_S = 10.0

@@ -13,13 +13,11 @@ from infra.local.classes import ARCHIVE
 from infra.local.jars import spark_jars
 from infra.local.ports import HOST
 from infra.local.probes import tcp_accepts
-from infra.local.process import PartEndedError, PartError, Spec, base_env
+from infra.local.process import LATER, PartEndedError, PartError, Spec, base_env
 from infra.local.secrets import shared_secrets
 from infra.local.stack import LocalStack
 
 _COMMAND_WITHIN_S = 60.0
-_LATER = 5
-"""What is kept may wait for what calls a nurse."""
 CANARY_S = 60.0
 """Period of the canaries where a stack is left running."""
 
@@ -92,14 +90,14 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s:
     return [
         Tier("notify", ("cloud", "notify"), next(metrics), link),
         Tier("console", ("cloud", "console"), next(metrics), console),
-        Tier("load", ("cloud", "load"), next(metrics), niceness=_LATER),
+        Tier("load", ("cloud", "load"), next(metrics), niceness=LATER),
         Tier(
             "archive",
             ("cloud", "archive"),
             next(metrics),
             {"ARCHIVE_JARS": jars, "ARCHIVE_CLASSES": classes},
             ready_timeout_s=180,
-            niceness=_LATER,
+            niceness=LATER,
             spark=True,
         ),
         Tier("watch", ("cloud", "watch"), next(metrics), watch, ready_timeout_s=180),

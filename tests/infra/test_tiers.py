@@ -52,8 +52,8 @@ def test_each_gateway_has_its_own_broker_certificate_and_outbox(idle: LocalStack
 
 
 def test_what_is_kept_stands_back_for_what_calls_a_nurse(idle: LocalStack) -> None:
-    later = {tier.name for tier in declared.tiers(idle) if tier.spec(idle).niceness > 0}
-    assert later == {"archive", "load"}
+    specs = [*(tier.spec(idle) for tier in declared.tiers(idle)), *idle.specs()]
+    assert {spec.name for spec in specs if spec.niceness > 0} == {"archive", "load", "postgres"}
 
 
 def test_a_process_that_stands_back_does_so_with_all_that_it_starts(tmp_path: Path) -> None:
