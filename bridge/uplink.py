@@ -27,7 +27,7 @@ KEEPALIVE_S: Final = 20
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 MISC_S: Final = 0.25
 TURN_S: Final = 0.005
-"""Turns that did something come at most so often: one for each message would cost more than the message."""
+"""Turns come at most so often: one for each message would cost more than the message."""
 QUEUED: Final = 10_000
 SUBSCRIBED: Final = (*topics.UP, "roster")
 logger = logging.getLogger("bridge.uplink")
@@ -157,7 +157,7 @@ class MqttUplink:
         connection: Any = self._client.socket()
         if not isinstance(connection, Wire):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
-        # A lone message waits for nobody; of many, those that come within a moment are taken together.
+        # After a quiet moment a message waits for nobody; of many, those that come together are taken together.
         time.sleep(max(0.0, self._turn_at - time.monotonic()))
         writing = [connection] if connection.waits() else []
         readable, _, _ = select.select([connection, self._wake_r], writing, [], 0 if connection.pending() else MISC_S)

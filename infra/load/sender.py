@@ -153,10 +153,11 @@ class Sender:
         for number, connection in enumerate(self._connections):
             was_up = connection.up
             messages, acked = connection.turn(now)
+            heard = time.monotonic()
             if connection.up and not was_up:
                 self._all_again(number, now)
             for message in messages:
-                self._take(message.topic.split("/")[2], bytes(message.payload), now)
+                self._take(message.topic.split("/")[2], bytes(message.payload), heard)
             for mid in acked:
                 key = self._mids.pop((number, mid), None)
                 if key and self._kept.pop(key, None):

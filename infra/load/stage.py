@@ -16,6 +16,12 @@ from infra.local.tiers import Tier, make_topics
 CERTIFICATE = "load"
 
 
+def site(stack: LocalStack) -> Broker:
+    """Returns a stack's site broker, for a load."""
+    identity = stack.identity(CERTIFICATE)
+    return Broker(f"mqtts://{HOST}:{stack.ports.site}", identity.ca, identity.cert, identity.key)
+
+
 class Stage:
     """A stack with a site broker and Kafka.
 
@@ -30,8 +36,7 @@ class Stage:
     @property
     def broker(self) -> Broker:
         """The site broker, for a load."""
-        identity = self.stack.identity(CERTIFICATE)
-        return Broker(f"mqtts://{HOST}:{self.stack.ports.site}", identity.ca, identity.cert, identity.key)
+        return site(self.stack)
 
     def bridge(self, name: str = "bridge", **settings: str) -> Spec:
         """Starts a bridge and waits until it serves; returns how it was started."""

@@ -18,11 +18,9 @@ import psycopg
 
 from infra.demo.stores import Lake
 from infra.load.apart import Apart, Told
-from infra.load.connection import Broker
 from infra.load.plan import WARD, Plan
-from infra.load.stage import CERTIFICATE
+from infra.load.stage import site
 from infra.local.observer import PARTITIONS, Observer
-from infra.local.ports import HOST
 from infra.local.stack import LocalStack
 from infra.local.tiers import Tier, tiers
 from infra.proof import breaches
@@ -122,10 +120,8 @@ def _rota(stack: LocalStack, folder: Path) -> None:
 
 def _step(stage: Stage, plan: Plan, seconds: float) -> Step:
     processes = stage.stack.processes
-    identity = stage.stack.identity(CERTIFICATE)
-    broker = Broker(f"mqtts://{HOST}:{stage.stack.ports.site}", identity.ca, identity.cert, identity.key)
     before_rows = _rows(stage)
-    with Observer(stage.bootstrap, PARTITIONS, Sampled(), bulk=LANES) as seen, Apart(plan, broker) as load:
+    with Observer(stage.bootstrap, PARTITIONS, Sampled(), bulk=LANES) as seen, Apart(plan, site(stage.stack)) as load:
         _run(load, WARM_S, plan.patients)
         seen.asked(Sampled.forget)
         load.forget()

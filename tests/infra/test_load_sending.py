@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-from infra.load.connection import Broker
 from infra.load.plan import Plan
 from infra.load.sender import Sender
-from infra.load.stage import CERTIFICATE
-from infra.local.ports import HOST, Ports
+from infra.load.stage import site
+from infra.local.ports import Ports
 from infra.local.stack import SITE_BROKER, LocalStack
 
 T = 1_763_812_800_000
@@ -26,9 +25,7 @@ def run(sender: Sender, batches: int) -> None:
 
 def test_every_batch_is_confirmed_though_the_broker_dies_between(tmp_path: Path) -> None:
     with LocalStack(tmp_path, ports=Ports.ephemeral(), parts=(SITE_BROKER,)) as stack:
-        identity = stack.identity(CERTIFICATE)
-        broker = Broker(f"mqtts://{HOST}:{stack.ports.site}", identity.ca, identity.cert, identity.key)
-        sender = Sender(PLAN, broker)
+        sender = Sender(PLAN, site(stack))
         sender.connect(30)
         sender.begin()
         run(sender, 100)

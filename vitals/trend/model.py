@@ -66,18 +66,14 @@ class Trends:
 
     def rows(self, patients: list[str | None]) -> NDArray[np.int64]:
         """Returns the patients' rows, -1 for nobody; new patients get one."""
-        found = np.array([self.index.get(p, -1) if p else -1 for p in patients], dtype=np.int64)
-        for i in np.flatnonzero(found < 0).tolist():
-            patient = patients[i]
-            if patient is not None:
-                if patient not in self.index:
-                    self.index[patient] = self.free.pop() if self.free else len(self.index)
-                found[i] = self.index[patient]
+        for patient in patients:
+            if patient is not None and patient not in self.index:
+                self.index[patient] = self.free.pop() if self.free else len(self.index)
         while len(self.index) + len(self.free) > len(self.t):
             for name in ARRAYS:
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.zeros_like(array)]))
-        return found
+        return np.array([-1 if p is None else self.index[p] for p in patients], dtype=np.int64)
 
     def release(self, patient: str) -> None:
         """Forgets a patient of whom nothing is told."""

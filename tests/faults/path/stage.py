@@ -15,9 +15,8 @@ import msgspec
 
 from infra.demo.relay import Relay
 from infra.load.apart import Apart
-from infra.load.connection import Broker
 from infra.load.plan import WARD, Plan
-from infra.load.stage import CERTIFICATE
+from infra.load.stage import site
 from infra.local.ports import HOST
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
@@ -103,8 +102,7 @@ def standing(folder: Path, seed: int, duration_s: float) -> Iterator[Standing]:
         devices = _devices(stage, beds, duration_s, seed)
         stage.stack.processes.start(devices)
         stage.command("cloud", "admit", str(rosters[0]))
-        identity = stage.stack.identity(CERTIFICATE)
-        broker = Broker(f"mqtts://{HOST}:{cables[LOAD_LINK].port}", identity.ca, identity.cert, identity.key)
+        broker = replace(site(stage.stack), url=f"mqtts://{HOST}:{cables[LOAD_LINK].port}")
         load = parts.enter_context(Apart(plan, broker))
         yield Standing(stage, cables, plan, load, beds)
         stage.stack.processes.end([devices.name])

@@ -142,6 +142,7 @@ def alarms(due: Iterable[Raised], told: Sequence[Raised], busy: Sequence[tuple[i
     doubled = sorted(key for key, count in times.items() if count > 1)
     quiet = [event for event in told if not _meets(event.t, event.told, busy)]
     delays = [event.told - event.t for event in quiet]
+    tardy = tuple((e.id, e.t, delay) for e, delay in zip(quiet, delays, strict=True) if delay > LATE_MS)
     names = (
         *(f"missed {key[0]}" for key in sorted(missed)[:5]),
         *(f"doubled {key[0]}" for key in doubled[:5]),
@@ -153,11 +154,11 @@ def alarms(due: Iterable[Raised], told: Sequence[Raised], busy: Sequence[tuple[i
         doubled=sum(times[key] - 1 for key in doubled),
         invented=len(invented),
         moved=moved,
-        late=sum(delay > LATE_MS for delay in delays),
+        late=len(tardy),
         quiet=len(delays),
         worst_ms=max(delays, default=0),
         names=names,
-        tardy=tuple((e.id, e.t, e.told - e.t) for e in quiet if e.told - e.t > LATE_MS),
+        tardy=tardy,
     )
 
 
