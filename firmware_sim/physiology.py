@@ -6,7 +6,8 @@ A *drive* is what goes wrong inside a patient; the signs answer to it together, 
 - fever raises heart rate by some 9 beats and breathing by some 3 breaths per degree (Liebermeister's rule);
 - blood loss follows the ATLS classes: up to 15 % of the volume only the pulse pressure narrows, at 30 % the systolic
   pressure falls, the heart is above 110 and breathing faster, at 40 % breathing is above 33 /min and it is in shock;
-- vasodilation is the failing of resistance in septic shock; bradycardia slows the sinus node; arrest stops it all.
+- vasodilation is the failing of resistance in septic shock; bradycardia slows the sinus node; arrest stops it all;
+  a pressor raises the pressure.
 
 Minute-to-minute noise and its correlation were measured on a recorded adult ICU patient (32 h of monitor numerics):
 robust standard deviation of minute differences over sqrt 2 of HR 1.05, pulse 1.15, RESP 1.26 /min and SpO2 0.21 %,
@@ -24,8 +25,8 @@ from vitals.signs import INDEX, SIGNS
 
 Floats = NDArray[np.float64]
 
-DRIVES: Final = ("hypoxia", "fever", "loss", "vasodilation", "bradycardia", "arrest")
-"""Points of SpO2 lost; degrees above normal; share of blood volume lost; and three shares from 0 to 1."""
+DRIVES: Final = ("hypoxia", "fever", "loss", "vasodilation", "bradycardia", "arrest", "pressor")
+"""Points of SpO2 lost; degrees above normal; share of blood volume lost; and four shares from 0 to 1."""
 
 CHANNELS: Final = ("hr", "pr", "rr", "spo2", "temp", "sbp", "dbp")
 """What varies of itself; `pr` is the oximeter's error against the heart rate, `map` follows from the pressures."""
@@ -41,7 +42,8 @@ _PEAK_S: Final = 17 * 3600.0
 _HR, _PR, _RR, _SPO2, _TEMP, _SBP, _DBP = range(len(CHANNELS))
 _DECIMALS: Final = np.array([sign.decimals for sign in SIGNS])
 _LOWEST_SHOWN: Final = {"hr": 15.0, "pr": 20.0, "rr": 3.0, "spo2": 40.0}
-_PULSELESS_SBP: Final = 50.0
+PULSELESS_SBP: Final = 50.0
+"""Systolic pressure, mmHg, below which an oximeter finds no pulse."""
 
 
 def admit(rng: np.random.Generator, n: int, baseline: Mapping[str, float] | None = None) -> Floats:
@@ -95,7 +97,7 @@ def signs(base: Floats, noise: Floats, drives: Floats, day_s: Floats) -> Floats:
     Returns:
         (n, signs) in the signs' units, digit order.
     """
-    hypoxia, fever, loss, vasodilation, bradycardia, arrest = drives.T
+    hypoxia, fever, loss, vasodilation, bradycardia, arrest, pressor = drives.T
     alive = 1 - arrest
     # Column by column in memory: everything below works on whole columns.
     own = np.add(base, noise, order="F")
@@ -114,8 +116,8 @@ def signs(base: Floats, noise: Floats, drives: Floats, day_s: Floats) -> Floats:
     values[:, INDEX["spo2"]] = np.minimum(own[:, _SPO2] - hypoxia, 100) - 60 * arrest
     values[:, INDEX["temp"]] = own[:, _TEMP] + fever
     # A slow heart fills longer, but the output still falls; a stopped one leaves the filling pressure.
-    systolic = own[:, _SBP] - 220 * late_loss - 50 * vasodilation - 30 * np.maximum(bradycardia - 0.3, 0)
-    diastolic = own[:, _DBP] + 30 * np.minimum(loss, 0.15) - 120 * late_loss - 30 * vasodilation
+    systolic = own[:, _SBP] - 220 * late_loss - 50 * vasodilation - 30 * np.maximum(bradycardia - 0.3, 0) + 90 * pressor
+    diastolic = own[:, _DBP] + 30 * np.minimum(loss, 0.15) - 120 * late_loss - 30 * vasodilation + 40 * pressor
     systolic = np.maximum(systolic, 40) * alive + 18 * arrest
     diastolic = np.clip(diastolic, 20, systolic - 6) * alive + 12 * arrest
     values[:, INDEX["sbp"]] = systolic
@@ -133,7 +135,7 @@ def shown(values: Floats) -> Floats:
     for field, lowest in _LOWEST_SHOWN.items():
         column = rounded[:, INDEX[field]]
         column[column < lowest] = 0
-    pulseless = values[:, INDEX["sbp"]] < _PULSELESS_SBP
+    pulseless = values[:, INDEX["sbp"]] < PULSELESS_SBP
     rounded[pulseless, INDEX["pr"]] = 0
     rounded[pulseless, INDEX["spo2"]] = 0
     for column_index in np.flatnonzero(_DECIMALS):

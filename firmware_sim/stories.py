@@ -37,11 +37,12 @@ class Keyframe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vasodilation: float = 0.0
     bradycardia: float = 0.0
     arrest: float = 0.0
+    pressor: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = (self.loss, self.vasodilation, self.bradycardia, self.arrest)
+        shares = (self.loss, self.vasodilation, self.bradycardia, self.arrest, self.pressor)
         if not all(0 <= share <= 1 for share in shares):
-            raise ValueError(f"key frame at {self.at_s} s: loss, vasodilation, bradycardia and arrest lie from 0 to 1")
+            raise ValueError(f"key frame at {self.at_s} s: loss, vasodilation, bradycardia, arrest and pressor lie from 0 to 1")
 
 
 class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -145,10 +145,10 @@ ADULT: Final = _profile(
     pr=Limit(40, 50, 120, 140, 10, 2),
     rr=Limit(6, 8, 30, 35, 20, 1),
     spo2=Limit(85, 90, None, None, 15, 1),
-    temp=Limit(None, 35, 39, None, 0, 0.2),
-    sbp=Limit(80, 90, 160, 200, 0, 3),
-    dbp=Limit(None, 50, 110, None, 0, 3),
-    map=Limit(None, 60, 110, None, 0, 3),
+    temp=Limit(None, 35, 39, None, 30, 0.2),
+    sbp=Limit(80, 90, 160, 200, 15, 3),
+    dbp=Limit(None, 50, 110, None, 15, 3),
+    map=Limit(None, 60, 110, None, 15, 3),
 )
 
 
@@ -163,9 +163,9 @@ def _paediatric(
             "hr": heart,
             "pr": heart,
             "rr": Limit(breath[0] * 0.8, breath[0], breath[1], breath[1] * 1.2, 20, 1),
-            "sbp": Limit(sbp[0] * 0.85, sbp[0], sbp[1], sbp[1] * 1.2, 0, 3),
-            "dbp": Limit(None, sbp[0] * 0.5, sbp[1] * 0.7, None, 0, 3),
-            "map": Limit(None, sbp[0] * 0.65, sbp[1] * 0.8, None, 0, 3),
+            "sbp": Limit(sbp[0] * 0.85, sbp[0], sbp[1], sbp[1] * 1.2, 15, 3),
+            "dbp": Limit(None, sbp[0] * 0.5, sbp[1] * 0.7, None, 15, 3),
+            "map": Limit(None, sbp[0] * 0.65, sbp[1] * 0.8, None, 15, 3),
         },
     )
 

@@ -14,6 +14,8 @@ ROTA_EMPTY: Final = "rota-empty"
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; failing to tell of them raises no further one."""
 FOREVER: Final = 2**53
+LAST_EVERY: Final = 5
+"""Of the handovers of a high alarm that come round to the last contact, every so many calls: each ten minutes."""
 
 
 def pages(event: AlarmEvent) -> bool:
@@ -93,6 +95,9 @@ class Rotas:
             default = self.defaults.get(ward, self.defaults.get("*"))
             unreachable = default is None or (event.condition == NOT_NOTIFIED and default.contact == event.subject)
             return Resolution(() if unreachable or default is None else (default,), rota_empty=True)
+        last = max((c.step for c in present if event.priority >= c.priority), default=0)
+        if event.priority is Priority.HIGH and (event.handover - last) % LAST_EVERY and event.handover > last:
+            return Resolution(())
         # A handover beyond the last step comes round to the last who can be told; the alarm is nobody's otherwise.
         for step in range(event.handover, -1, -1):
             told = recipients(present, now=now, priority=event.priority, step=step)

@@ -11,7 +11,7 @@ Three things are told apart, per value:
 - *values*: what the device sends, artefacts included.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ class Hour:
         off: (rounds, n, signs) whether the sensor is reported disconnected.
         truth: (rounds, n, signs) what a faultless monitor shows at that moment, NaN where it finds or measures nothing.
         state: (rounds, n, signs) what is so in the patient, rounded as a monitor shows it, NaN as above.
+        pulse: (rounds, n) whether blood circulates.
         each_second: (3600, n, signs) breach digits of `truth` at every second, cuff or not.
         body: (3600, n, signs) breach digits of `state` likewise.
         at_risk: (3600, n) whether the state's NEWS2 is 5 or more, or a single 3, breathing air.
@@ -79,6 +80,7 @@ class Hour:
     off: NDArray[np.bool_]
     truth: Floats
     state: Floats
+    pulse: NDArray[np.bool_]
     each_second: Digits
     body: Digits
     at_risk: NDArray[np.bool_]
@@ -87,9 +89,18 @@ class Hour:
 class Ward:
     """n patients; the same seed gives the same bodies at every cadence."""
 
-    def __init__(self, seed: int, n: int, cadence_s: int, last_s: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        n: int,
+        cadence_s: int,
+        last_s: float,
+        courses: Sequence[Course] | None = None,
+        *,
+        still: bool = False,
+    ) -> None:
         rng = np.random.default_rng([seed, 1])
-        self.courses = _courses(rng, n, last_s)
+        self.courses = courses or _courses(rng, n, last_s)
         self.n, self.cadence_s = n, cadence_s
         self.cuff_s = np.where(np.arange(n) % 2 == 0, CUFF_S, 0.0)
         self._cuffs_done = np.full(n, -1.0)
@@ -99,7 +110,7 @@ class Ward:
         self._base = physiology.admit(rng, n)
         self._noise = physiology.settle(rng, n)
         self._rng = rng
-        self._artefacts = Artefacts(Rates(), n, np.random.default_rng([seed, 2, cadence_s]))
+        self._artefacts = Artefacts(Rates(scale=float(not still)), n, np.random.default_rng([seed, 2, cadence_s]))
         self._second = 0
 
     def hour(self) -> Hour:
@@ -107,9 +118,10 @@ class Ward:
         seconds = self._second + np.arange(HOUR_S)
         truth, state = self._bodies(seconds)
         found, shown_state = _found(truth), _found(physiology.shown(state.reshape(-1, len(SIGNS))).reshape(state.shape))
+        pulse = state[:, :, INDEX["sbp"]] >= physiology.PULSELESS_SBP
         rounds = []
         for start in range(0, HOUR_S, self.cadence_s):
-            rounds.append(self._round(start, truth, found, shown_state))
+            rounds.append(self._round(start, truth, found, shown_state, pulse))
         self._second += HOUR_S
         columns = [np.stack(column) for column in zip(*rounds, strict=True)]
         return Hour(*columns, _digits(found), _digits(shown_state), _at_risk(shown_state))
@@ -126,7 +138,9 @@ class Ward:
         truth = physiology.shown(physiology.signs(base, noise.reshape(base.shape), flat, day_s))
         return truth.reshape(shape), physiology.signs(base, np.zeros_like(base), flat, day_s).reshape(shape)
 
-    def _round(self, start: int, truth: Floats, found: Floats, state: Floats) -> tuple[Any, ...]:
+    def _round(
+        self, start: int, truth: Floats, found: Floats, state: Floats, pulse: NDArray[np.bool_]
+    ) -> tuple[Any, ...]:
         at, mine = start + self._phase_s, np.arange(self.n)
         t_s = (self._second + at).astype(float)
         turn = np.floor_divide(t_s + self._cuff_phase_s, np.where(self.cuff_s > 0, self.cuff_s, np.inf))
@@ -141,7 +155,7 @@ class Ward:
         hidden[np.ix_(~measured, PRESSURES)] = True
         values[hidden] = np.nan
         parts = [np.where(hidden, np.nan, part[at, mine]) for part in (found, state)]
-        return T0 + (1000 * t_s).astype(np.int64) + self._ms, values, off, *parts
+        return T0 + (1000 * t_s).astype(np.int64) + self._ms, values, off, *parts, pulse[at, mine]
 
 
 def hours(seed: int, n: int, cadence_s: int, count: int) -> Iterator[Hour]:

@@ -66,7 +66,7 @@ for k in range(20):
 assert [(e.condition, e.text) for e in told] == [("etco2", "ETCO2 60 mmHg above 50 mmHg")], told
 state = engine.restore(engine.snapshot(state))
 assert [e.condition for e in engine.active(state)] == ["etco2"]
-many = readings.concat([reading(20 + k, 40) for k in range(12)])
+many = readings.concat([reading(20 + k, 40) for k in range(60)])
 assert [e.phase.value for e in engine.advance(state, many, int(many.t[-1]))[1]] == ["end"]
 print("etco2 flows")
 """

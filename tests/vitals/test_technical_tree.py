@@ -119,8 +119,9 @@ def test_a_sensor_off_alarm_ends_when_its_device_falls_silent() -> None:
 
 def test_physiological_alarms_stay_when_equipment_fails() -> None:
     state = engine.empty()
-    engine.advance(state, columns([One(T0, {**WELL, "hr": 36})]), T0)
-    tell(state, gateway(T0 + 1, Health.SILENT))
+    rows = [One(T0 + 1000 * k, {**WELL, "hr": 36}, seq=k) for k in range(11)]
+    engine.advance(state, columns(rows), rows[-1].t)
+    tell(state, gateway(rows[-1].t + 1, Health.SILENT))
     assert {event.condition for event in engine.active(state)} == {"hr", "gateway-down"}
 
 

@@ -99,7 +99,7 @@ def _judge_lost(scribe: Scribe, row: int, r: Bedside, words: Words) -> None:
     what = lost.missing(words.gone, fresh, conditions)
     if what or conditions[LOST] is not None:
         c = conditions[LOST] = conditions[LOST] or Condition(row, LOST)
-        lost.judge(scribe, r, c, what, word=words.word_of_loss)
+        lost.judge(scribe, r, c, what, word=words.word_of_loss, cadence=words.cadence)
 
 
 def judge_news2(scribe: Scribe, row: int, r: Bedside, words: Words, *, charted: bool) -> None:

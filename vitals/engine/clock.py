@@ -47,7 +47,7 @@ def _run(scribe: Scribe) -> None:
         if c.paused_until:
             scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
         elif c.alarm is not None:
-            c.due = when + state.handover_ms
+            c.due = when + state.handover_after_ms(c.alarm.priority)
             scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
         if _next(c) < UNTIMED:
             heapq.heappush(pending, (_next(c), key))

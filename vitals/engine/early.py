@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vitals.alarms import Kind, Priority
 from vitals.engine.bedside import Bedside
-from vitals.engine.rules import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2, NEWS2_DELAY_MS, PARTS
+from vitals.engine.rules import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2, NEWS2_DELAY_MS, PARTS, SUNK_MS
 from vitals.engine.scribe import Scribe
 from vitals.engine.signs import finish, held, move
 from vitals.engine.state import (
@@ -232,7 +232,9 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, score: Early, *, charted: bo
         if r.blind or not c.pend or (wanted > level_now) != (c.target > level_now):
             c.pend, c.target = r.t, wanted
         c.target = min(c.target, wanted) if wanted > level_now else max(c.target, wanted)
-        if charted or r.t - c.pend >= NEWS2_DELAY_MS:
+        # Acknowledged and a little better is no news to anybody, and neither is as bad as before.
+        sinks = 0 < c.target < level_now
+        if charted or r.t - c.pend >= (SUNK_MS if sinks else NEWS2_DELAY_MS):
             _turn(scribe, r, c)
     if not c.on or not r.live:
         return
@@ -248,13 +250,13 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, score: Early, *, charted: bo
 def _turn(scribe: Scribe, r: Bedside, c: Condition) -> None:
     began, c.pend = c.pend, 0
     if c.target == 0:
-        c.on = False
         finish(scribe, r, c, "NEWS2 is back below its thresholds", None)
         return
-    if held(c) and c.target < Priority.HIGH:
+    if c.on and held(c):
         c.target = Priority.HIGH
-    if not c.on and c.alarm is None:
-        c.since = began
-    elif not c.on:
-        c.target = Priority.HIGH
-    c.on, c.level = True, c.target
+    if c.on:
+        c.level = c.target
+        return
+    scribe.set_aside(c)
+    c.pend = began
+    c.begin(c.target)

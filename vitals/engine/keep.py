@@ -12,7 +12,7 @@ from vitals.engine.state import Condition, State
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -26,6 +26,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     wards: list[str | None]
     free: list[int]
     watched: list[Condition]
+    latched: list[Condition]
     faults: dict[str, Condition]
     alarms: list[str]
     known: dict[str, tuple[int, int]]
@@ -56,6 +57,7 @@ def snapshot(state: State) -> bytes:
             wards=state.wards,
             free=state.free,
             watched=kept,
+            latched=list(state.latched.values()),
             faults=state.faults,
             alarms=list(state.alarms),
             known=state.known,
@@ -92,6 +94,7 @@ def restore(data: bytes) -> State:
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
     for c in kept.watched:
         state.conditions(c.row)[c.index] = c
-    by_id = {c.alarm.id: c for c in (*kept.watched, *kept.faults.values()) if c.alarm is not None}
+    state.latched = {(c.row, c.index): c for c in kept.latched}
+    by_id = {c.alarm.id: c for c in (*kept.watched, *kept.latched, *kept.faults.values()) if c.alarm is not None}
     state.alarms = {key: by_id[key] for key in kept.alarms}
     return state

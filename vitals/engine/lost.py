@@ -6,7 +6,7 @@ from vitals.engine.bedside import Bedside, label
 from vitals.engine.rules import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import bits
-from vitals.engine.signs import finish, move
+from vitals.engine.signs import calmed, finish, move
 from vitals.engine.state import Condition
 from vitals.signs import SIGNS
 
@@ -24,12 +24,12 @@ def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | Non
         return "heart or pulse rate and SpO2 are lost together"
     for s in range(COUNT):
         c = conditions[s]
-        if gone[s] and c is not None and c.on:
+        if gone[s] and c is not None and (c.on or c.peak):
             return f"{label(s)} is lost while its own alarm is active"
     return ""
 
 
-def judge(scribe: Scribe, r: Bedside, c: Condition, what: str, *, word: bool) -> None:
+def judge(scribe: Scribe, r: Bedside, c: Condition, what: str, *, word: bool, cadence: int) -> None:
     """Judges *vital signs lost*.
 
     Args:
@@ -38,22 +38,19 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, what: str, *, word: bool) ->
         c: The condition.
         what: `missing`.
         word: Whether this very reading tells of a loss.
+        cadence: Time between two readings, ms.
     """
     if not what:
         c.pend = 0
-        if c.on:
-            c.on = False
+        if c.on and calmed(r, c, cadence):
             finish(scribe, r, c, "vital signs are back", None)
         return
+    c.calm = 0
     if not c.on and word:
         c.pend = c.pend or r.t
         if r.blind or r.t - c.pend >= LOST_DELAY_MS:
-            c.on, c.level = True, Priority.HIGH
-            if c.alarm is None:
-                c.since = c.pend
-            else:
-                c.target = c.pend
-            c.pend = 0
+            scribe.set_aside(c)
+            c.begin(Priority.HIGH)
     if not c.on or not r.live:
         return
     text = f"vital signs lost: {what}"

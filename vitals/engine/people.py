@@ -13,6 +13,7 @@ from vitals.engine.bedside import Bedside
 from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
+from vitals.engine.signs import note_known
 from vitals.engine.state import (
     CADENCE,
     CHARTED,
@@ -66,7 +67,8 @@ def discharge(scribe: Scribe, patient: str) -> None:
     if row is None:
         state.left[patient] = scribe.now
         return
-    for c in state.watched.get(row, []):
+    aside = [c for (of, _), c in state.latched.items() if of == row]
+    for c in (*aside, *state.watched.get(row, [])):
         if c is not None:
             _end(scribe, c, "the patient has left")
     state.release(patient)
@@ -91,8 +93,11 @@ def act(scribe: Scribe, action: Action) -> None:
         _acknowledge(scribe, c, action)
     elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
         c.paused_until = scribe.now + action.pause_s * 1000
+        note_known(c, scribe.now)
         paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
         scribe.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
+        if c.row >= 0:
+            settle(scribe.state, c.row)
 
 
 def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
@@ -100,15 +105,12 @@ def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
         return
     done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
     if c.alarm.state is AlarmState.ACTIVE:
+        note_known(c, scribe.now)
         scribe.step(c, Phase.UPDATE, t=action.t, **done)
-        if c.row >= 0:
-            settle(scribe.state, c.row)
-        return
-    scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
-    if c.on:
-        # The breach that history brought meanwhile is one of its own.
-        c.since = c.target
-    settle(scribe.state, c.row)
+    else:
+        scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
+    if c.row >= 0:
+        settle(scribe.state, c.row)
 
 
 def _chart(scribe: Scribe, action: Action) -> None:

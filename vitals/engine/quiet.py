@@ -16,25 +16,24 @@ from vitals.engine.rules import (
     AHEAD_MS,
     CONTINUOUS,
     COUNT,
+    CUFF,
     INTERVALS,
     LATE,
     LOST,
     PULSE,
     SENSOR_OFF,
     SPO2,
-    STEPS,
 )
 from vitals.engine.state import BUSY, CADENCE, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, SINCE_2020_S, State
 from vitals.limits import HIGH, LOW
 from vitals.news2 import NOT_SCORED
 from vitals.readings import Readings
-from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, breach
+from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN, breach
 from vitals.signs import SUSPECT_BITS, Suspect
 
 Bools = NDArray[np.bool_]
 _CONTINUOUS = np.flatnonzero(CONTINUOUS)
-_STEPS = np.array(STEPS) - 0.13
-"""`told` is kept in half precision, off by up to 0.125 at values to 500; near the step the exact path decides."""
+_REPEATED = np.array(CUFF)
 _WORD = 8
 _SHIFTS = np.arange(COUNT, dtype=np.int64) * SUSPECT_BITS
 
@@ -74,7 +73,7 @@ class Round:
     times: NDArray[np.int64]
     marks: NDArray[np.int8]
     pace: NDArray[np.int32]
-    told: NDArray[np.float16]
+    told: NDArray[np.float32]
     says: Bools
     coded: bool
     dropped: Bools
@@ -202,9 +201,9 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
     calm = marks[:, CALM]
     digits, mine = r.digits(chosen), calm[:, :COUNT]
     trusted = present
-    told = r.told[r.rows[chosen]].astype(np.float64)
-    side = np.where(digits <= BREACH_LOW, 1.0, -1.0)
-    news = (mine > 0) & ((told - values) * side >= _STEPS)
+    told = r.told[r.rows[chosen]]
+    side = np.where(digits <= BREACH_LOW, np.float32(1), np.float32(-1))
+    news = (mine > 0) & ((told - values.astype(np.float32)) * side > 0)
     gone, off = marks[:, GONE] != 0, marks[:, OFF] != 0
     fine = ~present | ((digits == mine) & ~news)
     loud = calm[:, LOST] == 1
@@ -212,7 +211,8 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
         codes = r.codes[chosen]
         trusted = present & ((codes == 0) | (codes == Suspect.CLOCK))
         extreme = (digits == BREACH_EXTREME_LOW) | (digits == BREACH_EXTREME_HIGH)
-        fine = np.where(present & ~trusted, (mine >= 0) & ~extreme, fine)
+        doubtful = extreme | (_REPEATED & (digits != WITHIN))
+        fine = np.where(present & ~trusted, (mine >= 0) & ~doubtful, fine)
         dropout = ~present & (codes == Suspect.DROPOUT)
         sensor_off = ~present & (codes == Suspect.SENSOR_OFF)
         fine &= ~dropout | (gone & ~off & ((mine == 0) | loud[:, None]))

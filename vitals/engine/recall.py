@@ -7,7 +7,7 @@ from vitals.alarms import State as AlarmState
 from vitals.engine.rules import CONDITIONS, COUNT
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
-from vitals.engine.state import Condition, State
+from vitals.engine.state import Condition, Known, State
 from vitals.engine.tree import OWN
 
 
@@ -51,10 +51,16 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
         c.row = state.row(patient)
         conditions = state.conditions(c.row)
         present = conditions[index]
-        if present is not None and present.alarm is not None:
+        if present is None or present.alarm is None:
+            conditions[index] = c
+        elif on and present.alarm.state is AlarmState.LATCHED:
+            scribe.set_aside(present)
+            conditions[index] = c
+        elif not on and (c.row, index) not in state.latched:
+            state.latched[c.row, index] = c
+        else:
             _close(scribe, c, "overtaken by a later alarm")
             return
-        conditions[index] = c
         _place(state, c, event)
     state.alarms[event.id] = c
     if event.inactivation is Inactivation.AUDIO_PAUSED:
@@ -65,7 +71,9 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
 
 def _place(state: State, c: Condition, event: AlarmEvent) -> None:
     if c.index < COUNT and event.kind is Kind.PHYSIOLOGICAL:
-        c.told = event.value if event.value is not None else c.told
+        c.told = c.worst = event.value if event.value is not None else c.told
+        if event.inactivation is not Inactivation.NONE:
+            c.known = Known(c.worst, event.log_t)
         below = event.limit is not None and event.value is not None and event.value < event.limit
         c.side = -1 if below else 1
     settle(state, c.row)

@@ -17,6 +17,18 @@ BLIND_MS: Final = 120_000
 """A patient unseen for longer (and for three cadences) was unwatched: the first breach after it waits for no delay."""
 INTERVALS: Final = 3
 """A sign not heard of for this many of its intervals is lost; a pending breach does not span such a gap."""
+WITHIN_MS: Final = 60_000
+"""A condition is over once its values have been within limits for this long, each holding for one interval."""
+SUNK_MS: Final = 600_000
+"""A high alarm without a value beyond its extreme bound for this long is medium; a new extreme is then news."""
+OFTEN_MS: Final = 60_000
+"""Half of the values of this long, of four at least, beyond an extreme bound are as good as all of them."""
+OFTEN_LEAST, OFTEN_MOST = 4, 60
+"""Values that are looked at; at most 60, which one integer of a snapshot holds."""
+WORSE_AFTER_MS: Final = 120_000
+"""Whoever has acknowledged is at the bed: so long after it, what grows worse calls nobody."""
+WORSE_AGAIN_MS: Final = 600_000
+"""The next step of one alarm calls again after this time; two steps at once do not wait."""
 LOST_DELAY_MS: Final = 5_000
 """A monitor declares asystole after some 3 to 5 s without a beat."""
 SENSOR_OFF_DELAY_MS: Final = 30_000
@@ -27,6 +39,8 @@ CUFF_REPEAT_MS: Final = 20_000
 """A cuff cannot inflate and deflate faster: a pressure sent sooner is the same measurement again."""
 HANDOVER_MS: Final = 120_000
 """A high alarm that nobody acknowledges passes to the next contact after this time, and again."""
+MEDIUM_HANDOVERS: Final = 5
+"""A medium one waits so many times as long."""
 STALL_MS: Final = 60_000
 """Log time that jumps further than this stood still; timers do not run in a jump."""
 BEHIND_MS: Final = 120_000
@@ -43,9 +57,6 @@ NEWS2_PROFILES: Final = frozenset({"adult", "copd", "home"})
 TRUSTED: Final = (int(Suspect.NONE), int(Suspect.CLOCK))
 """A doubted clock does not make a value doubtful: its event time is the gateway's."""
 CUFF: Final = tuple(sign.sensor == "cuff" for sign in SIGNS)
-CONFIRMED: Final = tuple(sign.sensor == "impedance" for sign in SIGNS)
-"""Signs measured so roughly that one value beyond an extreme bound is no more than a plain breach: breaths counted by
-impedance. On a 32 h recording, 24 of 26 episodes of the respiratory rate beyond its limits are one sample long."""
 CONTINUOUS: Final = tuple(sign.sensor in {"ecg", "oximeter", "impedance"} for sign in SIGNS)
 """Signs whose absence without a word tells of a loss; a thermometer or cuff merely has no new value."""
 PULSE: Final = (INDEX["hr"], INDEX["pr"])
@@ -54,9 +65,23 @@ PARTS: Final = ("rr", "spo2", "sbp", "pulse", "temp")
 """The measured inputs of NEWS2, in the order of their times."""
 
 
+_MEDIUM_DELAY_S: Final = {"hr": 10.0, "pr": 10.0, "rr": 20.0, "spo2": 15.0, "temp": 30.0}
+_EXTREME_DELAY_S: Final = {"hr": 5.0, "pr": 5.0, "rr": 15.0, "spo2": 10.0, "temp": 30.0}
+MEDIUM_DELAY_MS: Final = tuple(round(1000 * _MEDIUM_DELAY_S.get(sign.field, 15.0)) for sign in SIGNS)
+"""How long values stay worse than what was acknowledged before somebody is called again."""
+EXTREME_DELAY_MS: Final = tuple(round(1000 * _EXTREME_DELAY_S.get(sign.field, 10.0)) for sign in SIGNS)
+"""How long values stay beyond an extreme bound before it is high: an arrhythmia shows in seconds, a breath count
+averages over many. At a longer cadence it is one confirming value."""
+
+
 def step(sign: Sign) -> float:
     """Returns the worsening of an active alarm's value that is worth an update, in the sign's unit."""
     return sign.max_step / 4
 
 
 STEPS: Final = tuple(step(sign) for sign in SIGNS)
+_WORSE_STEP: Final = {"hr": 20.0, "pr": 20.0, "rr": 6.0, "spo2": 4.0, "temp": 1.0, "sbp": 15.0, "map": 10.0}
+WORSE_STEP: Final = tuple(_WORSE_STEP.get(sign.field, sign.max_step / 2) for sign in SIGNS)
+"""How much worse than the worst value that was acknowledged calls again, in the sign's unit."""
+HAIR: Final = 0.002
+"""Less than the last digit of any sign: two values that a monitor shows alike are alike."""

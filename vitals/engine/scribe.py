@@ -64,23 +64,36 @@ class Scribe:
         c.alarm = None if ended else event
         if ended:
             state.alarms.pop(event.id, None)
+            if state.latched.get((c.row, c.index)) is c:
+                del state.latched[c.row, c.index]
         else:
             state.alarms[event.id] = c
         self.arm(c, event, at)
         if event.n > state.known.get(event.id, (-1, 0))[0]:
             self._events.append((self.place, event))
 
+    def set_aside(self, c: Condition) -> None:
+        """Leaves a latched alarm for somebody to see, so that what comes back is an alarm of its own.
+
+        Of one sign one latched alarm is enough to make somebody look: an earlier one ends.
+        """
+        if c.alarm is None:
+            return
+        key = c.row, c.index
+        earlier = self.state.latched.pop(key, None)
+        if earlier is not None:
+            self.step(earlier, Phase.END, t=c.alarm.t, state=AlarmState.INACTIVE, text="ended: a later one is latched")
+        aside = self.state.latched[key] = Condition(c.row, c.index, level=c.level, side=c.side, alarm=c.alarm)
+        self.state.alarms[c.alarm.id] = aside
+        c.alarm = None
+
     def arm(self, c: Condition, event: AlarmEvent, at: int) -> None:
         """Sets the timers of an alarm after an event, counted from log time `at`."""
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = 0
-        calls = (
-            event.priority is Priority.HIGH
-            and event.state is AlarmState.ACTIVE
-            and event.inactivation is Inactivation.NONE
-        )
-        if not calls:
+        after = self.state.handover_after_ms(event.priority)
+        if not after or event.state is not AlarmState.ACTIVE or event.inactivation is not Inactivation.NONE:
             c.due = 0
         elif not c.due or event.phase in (Phase.START, Phase.ESCALATE):
-            c.due = at + self.state.handover_ms
+            c.due = at + after
         self.state.next_due = min(self.state.next_due, c.due or UNTIMED, c.paused_until or UNTIMED)

@@ -2,7 +2,7 @@
 
 from vitals.alarms import Priority
 from vitals.alarms import State as AlarmState
-from vitals.engine.rules import CONDITIONS, COUNT, LATE, NEWS2, SENSOR_OFF
+from vitals.engine.rules import CONDITIONS, COUNT, HAIR, LATE, NEWS2, SENSOR_OFF, STEPS, WORSE_STEP
 from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
 
@@ -39,7 +39,7 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
             # History brought a further sensor, which is to be told with the first live reading.
             calm[index] = RESTLESS
         if index < COUNT and calm[index] > 0:
-            state.told[row, index] = c.told
+            state.told[row, index] = _news_beyond(c)
     restless = row in state.behind or row in state.ahead
     if restless:
         calm[LATE] = RESTLESS
@@ -50,6 +50,15 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
     return marks
 
 
+def _news_beyond(c: Condition) -> float:
+    """Returns the value of an active alarm beyond which a reading changes something."""
+    worse = -1.0 if c.side < 0 else 1.0
+    bounds = [c.worst * worse, c.told * worse + STEPS[c.index] - 2 * HAIR]
+    if c.known is not None:
+        bounds.append(c.known.worst * worse + WORSE_STEP[c.index] - 2 * HAIR)
+    return min(bounds) * worse
+
+
 def bits(flags: list[int]) -> int:
     """Returns the flags of the signs as one integer."""
     return sum(1 << s for s, flag in enumerate(flags) if flag)
@@ -57,7 +66,7 @@ def bits(flags: list[int]) -> int:
 
 def _calm(c: Condition) -> int:
     """Returns the digit that leaves a condition as it is: 0 at rest, its own breach while steady, else restless."""
-    if c.pend or c.doubt:
+    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk or (c.known is not None and any(c.known.runs)):
         return RESTLESS
     if not c.on:
         return 0

@@ -6,12 +6,27 @@ from typing import Any
 from vitals.alarms import Inactivation, Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.engine.bedside import Bedside, label, show
-from vitals.engine.rules import CONDITIONS, CONFIRMED, CUFF_REPEAT_MS, INTERVALS, STEPS, TRUSTED
+from vitals.engine.rules import (
+    CONDITIONS,
+    CUFF_REPEAT_MS,
+    EXTREME_DELAY_MS,
+    HAIR,
+    INTERVALS,
+    MEDIUM_DELAY_MS,
+    OFTEN_LEAST,
+    OFTEN_MOST,
+    OFTEN_MS,
+    STEPS,
+    SUNK_MS,
+    TRUSTED,
+    WITHIN_MS,
+    WORSE_AFTER_MS,
+    WORSE_AGAIN_MS,
+    WORSE_STEP,
+)
 from vitals.engine.scribe import Scribe
-from vitals.engine.state import Condition
-from vitals.limits import Limit
+from vitals.engine.state import Condition, Known, Run
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN
-from vitals.signs import SIGNS
 
 
 def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
@@ -28,53 +43,145 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
     s = c.index
     digit, limit = r.digits[s], r.limits[s]
     if gap > max(INTERVALS * interval, limit.delay_s * 1000):
-        c.pend = c.doubt = 0
+        c.pend = c.peak = c.doubt = c.extremes = 0
+        _forget_runs(c)
     extreme = digit in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     side = 0 if digit == WITHIN else -1 if digit <= BREACH_LOW else 1
     trusted = r.codes[s] in TRUSTED
-    confirmed = extreme and c.doubt == side
-    c.doubt = side if extreme and (CONFIRMED[s] or not trusted) else 0
-    if not confirmed and not trusted:
+    second = side != 0 and c.doubt == side
+    c.doubt = side if (extreme or cuff) and not trusted else 0
+    if not trusted and not second:
         return
-    extreme = extreme and (confirmed or not CONFIRMED[s])
+    often = _often(c, interval, extreme=extreme and not cuff)
     if digit == WITHIN:
-        _within(scribe, r, c, limit)
-    elif c.on:
-        _worse_or_better(scribe, r, c, extreme=extreme, side=side, cuff=cuff)
-    else:
-        _breach(scribe, r, c, extreme=extreme, side=side, cuff=cuff)
-
-
-def _breach(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, side: int, cuff: bool) -> None:
-    if not c.pend or c.side != side:
-        c.pend, c.side = r.t, side
-    if not (extreme or r.blind or r.t - c.pend >= r.limits[c.index].delay_s * 1000):
+        c.pend = c.peak = 0
+        _within(scribe, r, c, gap=gap, interval=interval)
         return
-    c.on = True
-    repeated = r.t - c.pend >= CUFF_REPEAT_MS
-    wanted = Priority.HIGH if extreme else Priority.MEDIUM
-    level = Priority.LOW if cuff and not repeated else wanted
-    if c.alarm is None:
-        c.since, c.level = c.pend, level
+    turned = c.on and side != c.side
+    if not c.on and side != c.side:
+        c.pend = c.peak = 0
+        c.side = side
+    # The second of two doubtful values counts from the first.
+    since = r.t - gap if second else r.t
+    if not c.on or turned:
+        c.worst = _worst(c, r.values[s]) if c.pend and not turned else r.values[s]
+        c.pend = c.pend or since
     else:
-        # A latched alarm comes alive again; it was high. Where this breach began is kept for the case that somebody
-        # acknowledges the latched alarm before anybody was told of this one.
-        c.level = c.alarm.priority
-        c.target = c.pend
-    c.pend = 0
-    _sync(scribe, r, c, extreme=extreme)
+        c.pend = 0
+    c.peak = (c.peak or since) if extreme else 0
+    high = extreme and (often or _lasted(r, c.peak, CUFF_REPEAT_MS if cuff else EXTREME_DELAY_MS[s]))
+    if c.on and not turned:
+        _go_on(scribe, r, c, high=high, extreme=extreme, gap=gap, cuff=cuff)
+        return
+    high = high or (extreme and r.blind and not cuff)
+    if turned:
+        if high or cuff or r.blind or r.t - c.pend >= limit.delay_s * 1000:
+            _over(scribe, r, c)
+        else:
+            # Beyond the other limit is within this one, until the other side's delay is over.
+            _within(scribe, r, c, gap=gap, interval=interval)
+        if c.on:
+            return
+        c.side = side
+    _breach(scribe, r, c, high=high, extreme=extreme, cuff=cuff)
 
 
-def _worse_or_better(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, side: int, cuff: bool) -> None:
-    wanted = Priority.HIGH if extreme else Priority.MEDIUM
-    turned = side != c.side
-    c.side = side
-    if wanted > c.level:
-        if not cuff or c.level > Priority.LOW or r.t - c.since >= CUFF_REPEAT_MS:
-            c.level = wanted
-    elif wanted < c.level and not held(c) and (turned or _inside_extreme(r.values[c.index], r.limits[c.index], side)):
-        c.level = wanted
-    _sync(scribe, r, c, extreme=extreme, turned=turned)
+def _often(c: Condition, interval: int, *, extreme: bool) -> bool:
+    """Notes whether the value is beyond an extreme bound; returns whether half of a minute's values are."""
+    if not extreme and not c.extremes:
+        return False
+    among = min(OFTEN_MOST, max(OFTEN_LEAST, round(OFTEN_MS / interval)))
+    c.extremes = ((c.extremes << 1) | extreme) & ((1 << among) - 1)
+    return 2 * c.extremes.bit_count() >= among
+
+
+def _lasted(r: Bedside, since: int, delay_ms: float) -> bool:
+    """Whether what began at `since` has lasted its delay, and another value has confirmed it."""
+    return r.t > since and r.t - since >= delay_ms
+
+
+def _worst(c: Condition, value: float) -> float:
+    return min(c.worst, value) if c.side < 0 else max(c.worst, value)
+
+
+def _breach(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bool, cuff: bool) -> None:
+    lasted = r.t - c.pend >= (CUFF_REPEAT_MS if cuff else r.limits[c.index].delay_s * 1000)
+    if not (high or lasted or cuff or r.blind):
+        return
+    level = Priority.HIGH if high else Priority.MEDIUM if lasted or extreme or not cuff else Priority.LOW
+    scribe.set_aside(c)
+    c.begin(level)
+    if high:
+        c.peak = c.extremes = 0
+    _sync(scribe, r, c)
+
+
+def _go_on(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bool, gap: int, cuff: bool) -> None:
+    c.calm = 0
+    c.worst = _worst(c, r.values[c.index])
+    sunk = bool(c.sunk) and r.t - c.sunk > SUNK_MS
+    again = high and sunk and c.level == Priority.HIGH
+    if high:
+        c.level, c.sunk, c.peak, c.extremes = Priority.HIGH, 0, 0, 0
+    elif c.level < Priority.MEDIUM and (extreme or not cuff or r.t - c.since >= CUFF_REPEAT_MS):
+        c.level = Priority.MEDIUM
+    elif c.level == Priority.HIGH:
+        _sink(c, r, gap, extreme=extreme, sunk=sunk)
+    worse = c.known is not None and _worse_than_known(c.known, r, c, extreme=extreme, cuff=cuff)
+    _sync(scribe, r, c, again=again or worse)
+
+
+def _sink(c: Condition, r: Bedside, gap: int, *, extreme: bool, sunk: bool) -> None:
+    """Lets a high alarm become medium once its values have long been this side of the extreme bound."""
+    if not sunk:
+        c.peak = c.extremes = 0
+    if extreme:
+        # One that had long been without an extreme value stays so until the extreme has lasted its delay.
+        c.sunk = c.sunk if sunk else 0
+    else:
+        c.sunk = c.sunk or r.t - gap
+        if r.t - c.sunk > SUNK_MS and not held(c):
+            c.level, c.sunk = Priority.MEDIUM, 0
+
+
+def _worse_than_known(known: Known, r: Bedside, c: Condition, *, extreme: bool, cuff: bool) -> bool:
+    """Whether the value is worse by a step than what was acknowledged, for long enough that somebody must come again.
+
+    One step calls once in ten minutes; two steps at once do not wait. Nothing calls within two minutes of the
+    acknowledgement: whoever acknowledged is there.
+    """
+    s, soonest = c.index, known.at + WORSE_AFTER_MS
+    wait = CUFF_REPEAT_MS if cuff else EXTREME_DELAY_MS[s] if extreme else MEDIUM_DELAY_MS[s]
+    beyond = (r.values[s] - known.worst) * (-1 if c.side < 0 else 1) + HAIR
+    runs = []
+    called = False
+    for steps, run, after in zip((1, 2), known.runs, (max(soonest, known.again), soonest), strict=True):
+        if beyond < steps * WORSE_STEP[s]:
+            runs.append(None)
+            continue
+        went_on = Run(run.since, run.wait_ms, run.high or extreme) if run else Run(r.t, wait, extreme)
+        runs.append(went_on)
+        if r.t >= after and _lasted(r, went_on.since, went_on.wait_ms):
+            called = True
+            if went_on.high:
+                c.level = Priority.HIGH
+    known.runs = (runs[0], runs[1])
+    if called:
+        known.worst, known.again, known.runs = c.worst, r.t + WORSE_AGAIN_MS, (None, None)
+    return called
+
+
+def _forget_runs(c: Condition) -> None:
+    if c.known is not None:
+        c.known.runs = (None, None)
+
+
+def note_known(c: Condition, now: int) -> None:
+    """Remembers what whoever acknowledges or pauses an alarm at log time `now` has seen of it."""
+    if c.known is None:
+        c.known = Known(c.worst, now)
+    else:
+        c.known.worst, c.known.at, c.known.runs = c.worst, now, (None, None)
 
 
 def held(c: Condition) -> bool:
@@ -86,34 +193,35 @@ def held(c: Condition) -> bool:
     )
 
 
-def _inside_extreme(value: float, limit: Limit, side: int) -> bool:
-    bound = limit.extreme_low if side < 0 else limit.extreme_high
-    if bound is None:
-        return True
-    return value >= bound + limit.hysteresis if side < 0 else value <= bound - limit.hysteresis
-
-
-def _within(scribe: Scribe, r: Bedside, c: Condition, limit: Limit) -> None:
-    c.pend = 0
-    if not c.on or not _inside(r.values[c.index], limit, SIGNS[c.index].maximum):
+def _within(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int) -> None:
+    _forget_runs(c)
+    if not c.on:
         return
-    c.on = False
-    if c.alarm is None:
-        return
-    text = f"{label(c.index)} {show(c.index, r.values[c.index])} is back within its limits"
-    finish(scribe, r, c, text, value=r.values[c.index])
+    if c.level == Priority.HIGH:
+        c.sunk = c.sunk or r.t - gap
+    if calmed(r, c, interval):
+        _over(scribe, r, c)
 
 
-def _inside(value: float, limit: Limit, maximum: float) -> bool:
-    margin = limit.hysteresis
-    if limit.low is not None and limit.high is not None:
-        margin = min(margin, (limit.high - limit.low) / 2)
-    low_ok = limit.low is None or value >= min(limit.low + margin, maximum)
-    return low_ok and (limit.high is None or value <= limit.high - margin)
+def calmed(r: Bedside, c: Condition, interval: int) -> bool:
+    """Notes a word that nothing is wrong; returns whether there have been such words for a minute."""
+    c.calm = c.calm or r.t
+    return r.t + interval - c.calm >= WITHIN_MS
+
+
+def _over(scribe: Scribe, r: Bedside, c: Condition) -> None:
+    value = r.values[c.index]
+    side = "below" if c.side < 0 else "above"
+    text = f"{label(c.index)} {show(c.index, value)} is no longer {side} its limit"
+    c.extremes = 0
+    finish(scribe, r, c, text, value=value)
 
 
 def finish(scribe: Scribe, r: Bedside, c: Condition, text: str, value: float | None) -> None:
-    """Ends an alarm whose condition is over, or latches it when it is high and nobody has acknowledged it."""
+    """Ends a condition, and its alarm with it, which latches when it is high and nobody has acknowledged it."""
+    c.on = False
+    c.calm = c.sunk = 0
+    c.known = None
     if c.alarm is None:
         return
     about = _decider(r) | {"text": text, "value": value}
@@ -128,12 +236,12 @@ def _decider(r: Bedside) -> dict[str, Any]:
     return {key: value for key, value in r.about.items() if key != "patient"}
 
 
-def _sync(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, turned: bool = False) -> None:
+def _sync(scribe: Scribe, r: Bedside, c: Condition, *, again: bool = False) -> None:
     """Tells what differs from what was told; history waits for the first live reading."""
     if not r.live:
         return
     value = r.values[c.index]
-    text, bound = _text(r, c, extreme=extreme)
+    text, bound = _text(r, c, again=again)
     told: dict[str, Any] = {"text": text, "value": value, "limit": bound}
     if c.alarm is None:
         c.told = value
@@ -148,25 +256,24 @@ def _sync(scribe: Scribe, r: Bedside, c: Condition, *, extreme: bool, turned: bo
             **r.about,
         )
         return
-    move(scribe, r, c, told, news=_worse(c, value), turned=turned)
+    move(scribe, r, c, told, news=_worse(c, value), again=again)
 
 
 def move(
-    scribe: Scribe, r: Bedside, c: Condition, told: dict[str, Any], *, news: bool = False, turned: bool = False
+    scribe: Scribe, r: Bedside, c: Condition, told: dict[str, Any], *, news: bool = False, again: bool = False
 ) -> None:
-    """Tells an active alarm's new priority, its return from latched, or news worth an update."""
+    """Tells an active alarm's new priority, that it must call again, or news worth an update."""
     if c.alarm is None:
         return
     before = c.alarm.priority
-    changes: dict[str, Any] = {"priority": Priority(c.level), "state": AlarmState.ACTIVE, **told, **_decider(r)}
-    if c.level > before or turned:
+    changes: dict[str, Any] = {"priority": Priority(c.level), **told, **_decider(r)}
+    if c.level > before or again:
         # What is worse than what was acknowledged calls again, and the first contact first.
-        changes |= {"inactivation": Inactivation.NONE, "handover": 0}
-    if c.level > before:
         phase = Phase.ESCALATE
+        changes |= {"inactivation": Inactivation.NONE, "handover": 0}
     elif c.level < before:
         phase = Phase.DEESCALATE
-    elif news or turned or c.alarm.state is AlarmState.LATCHED:
+    elif news:
         phase = Phase.UPDATE
     else:
         return
@@ -178,8 +285,9 @@ def _worse(c: Condition, value: float) -> bool:
     return (c.told - value) * -c.side >= STEPS[c.index]
 
 
-def _text(r: Bedside, c: Condition, *, extreme: bool) -> tuple[str, float | None]:
+def _text(r: Bedside, c: Condition, *, again: bool) -> tuple[str, float | None]:
     value, limit = r.values[c.index], r.limits[c.index]
+    extreme = r.digits[c.index] in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     if c.side < 0:
         bound = limit.extreme_low if extreme else limit.low
     else:
@@ -188,5 +296,7 @@ def _text(r: Bedside, c: Condition, *, extreme: bool) -> tuple[str, float | None
     note = " (extreme)" if extreme else ""
     if c.level == Priority.LOW:
         note += ", not yet confirmed by a repeat"
+    if again:
+        note += ", worse again" if c.known is None else ", worse than acknowledged"
     shown = "its limit" if bound is None else show(c.index, bound)
     return f"{label(c.index)} {show(c.index, value)} {where} {shown}{note}", bound

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.alarms import AlarmEvent
-from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS
+from vitals.alarms import AlarmEvent, Priority
+from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 
@@ -54,6 +54,36 @@ def seconds(t: int) -> int:
     return t // 1000 - SINCE_2020_S
 
 
+class Run(msgspec.Struct, array_like=True):
+    """Values in a row that are worse by a step than what is known.
+
+    Attributes:
+        since: Event time of the first, ms.
+        wait_ms: How long they go on before somebody is called.
+        high: Whether any of them is beyond the extreme bound.
+    """
+
+    since: int
+    wait_ms: int
+    high: bool
+
+
+class Known(msgspec.Struct, array_like=True):
+    """What whoever acknowledged (or paused) an alarm has seen of it.
+
+    Attributes:
+        worst: Worst value until then, or until it last called again for being worse.
+        at: Log time of the acknowledgement, ms.
+        again: Event time before which one further step calls nobody, ms; 0 none.
+        runs: Values worse by one step and by two, while they go on.
+    """
+
+    worst: float
+    at: int
+    again: int = 0
+    runs: tuple[Run | None, Run | None] = (None, None)
+
+
 class Condition(msgspec.Struct, array_like=True):
     """One condition of one patient (or of a piece of equipment) that is not at rest.
 
@@ -62,10 +92,16 @@ class Condition(msgspec.Struct, array_like=True):
         index: Place in `CONDITIONS`.
         on: Whether the condition holds, told or not.
         pend: Event time since which it is pending, ms; 0 when it is not.
+        peak: Event time since which values are beyond the extreme bound and not yet high, ms; 0 when they are not.
+        extremes: The last values, a bit each, the newest lowest: beyond an extreme bound and not yet high.
+        calm: Event time since which values are within limits while it holds, ms; 0 when they are not.
+        sunk: Event time since which a high one has had no value beyond its extreme bound, ms; 0 when it has.
+        worst: Worst value since it began.
+        known: What is acknowledged of it; None before anybody did.
         since: Event time at which it began, ms.
         level: Priority that it has, told or not.
         side: -1 below, 1 above.
-        doubt: Side beyond whose extreme bound the sign's last value was, though suspect; 0 none.
+        doubt: Side beyond whose extreme bound (a cuff's: limit) the sign's last value was, though suspect; 0 none.
         target: Level that a pending NEWS2 change leads to, or the signs that a sensor-off alarm has told of.
         alarm: Last event, while an alarm is told and not ended.
         told: Value last told.
@@ -86,10 +122,22 @@ class Condition(msgspec.Struct, array_like=True):
     told: float = math.nan
     paused_until: int = 0
     due: int = 0
+    peak: int = 0
+    extremes: int = 0
+    calm: int = 0
+    sunk: int = 0
+    worst: float = math.nan
+    known: Known | None = None
 
     def idle(self) -> bool:
         """Whether nothing is left to remember."""
-        return not self.on and not self.pend and not self.doubt and self.alarm is None
+        return not (self.on or self.pend or self.doubt or self.extremes) and self.alarm is None
+
+    def begin(self, level: int) -> None:
+        """Holds from where it was pending; nothing is known of it yet."""
+        self.on, self.level, self.since, self.pend = True, level, self.pend, 0
+        self.calm = self.sunk = 0
+        self.known = None
 
 
 class State:
@@ -105,6 +153,7 @@ class State:
         self.free: list[int] = []
         self.watched: dict[int, list[Condition | None]] = {}
         self.alarms: dict[str, Condition] = {}
+        self.latched: dict[tuple[int, int], Condition] = {}
         self.known: dict[str, tuple[int, int]] = {}
         self.recalled: dict[str, AlarmEvent] = {}
         self.left: dict[str, int] = {}
@@ -115,7 +164,7 @@ class State:
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
         self.marks: NDArray[np.int8] = np.zeros((capacity, MARKS), dtype=np.int8)
         self.pace: NDArray[np.int32] = np.zeros((capacity, PACE), dtype=np.int32)
-        self.told: NDArray[np.float16] = np.zeros((capacity, COUNT), dtype=np.float16)
+        self.told: NDArray[np.float32] = np.zeros((capacity, COUNT), dtype=np.float32)
         self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
 
     def row(self, patient: str) -> int:
@@ -169,6 +218,12 @@ class State:
         if conditions is None:
             conditions = self.watched[row] = [None] * len(CONDITIONS)
         return conditions
+
+    def handover_after_ms(self, priority: Priority) -> int:
+        """Returns after how long an alarm that nobody acknowledges passes to the next contact, ms; 0 for never."""
+        if priority is Priority.HIGH:
+            return self.handover_ms
+        return MEDIUM_HANDOVERS * self.handover_ms if priority is Priority.MEDIUM else 0
 
     def nbytes(self) -> int:
         """Returns the bytes of the arrays."""

@@ -49,6 +49,8 @@ class Oracle(Teller):
         """Every alarm of the patient ends, and readings that still come under the name concern nobody."""
         self.tick(now)
         patient = self.patients.pop(name, Patient())
+        for latched in patient.latched.values():
+            self.end_at_once(latched)
         for condition in rules.CONDITIONS:
             self.end_at_once(patient.conditions.get(condition))
         self.left[name] = self.now
@@ -71,7 +73,8 @@ class Oracle(Teller):
             self.chart(action)
             return self.events
         patient = self.patients.get(action.patient, Patient())
-        for c in list(patient.conditions.values()) + self.by_device(action.patient):
+        mine = [*patient.latched.values(), *patient.conditions.values()]
+        for c in [*mine, *self.by_device(action.patient)]:
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
                 continue
             latched = c.alarm.state is State.LATCHED
@@ -79,11 +82,11 @@ class Oracle(Teller):
                 done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
                 if latched:
                     self.tell(c, Phase.END, t=action.t, state=State.INACTIVE, **done)
-                    # A breach that history brought back meanwhile is an alarm of its own.
-                    c.since = c.goal if c.holds else c.since
                 else:
+                    c.acknowledge(self.now)
                     self.tell(c, Phase.UPDATE, t=action.t, **done)
             elif not latched:
+                c.acknowledge(self.now)
                 c.paused_until = self.now + action.pause_s * 1000
                 paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
                 self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)

@@ -13,6 +13,16 @@ PRESSURES = {sign.field for sign in SIGNS if sign.sensor == "cuff"}
 
 
 @dataclass
+class Acknowledged:
+    """What whoever acknowledged (or paused) an alarm has seen of it; `runs` are values worse by one and two steps."""
+
+    worst: float
+    at: int
+    again: int = 0
+    runs: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
+
+
+@dataclass
 class Condition:
     """What is wrong in one respect, and what was told of it."""
 
@@ -29,6 +39,30 @@ class Condition:
     told: float = math.nan
     paused_until: int | None = None
     handover_due: int | None = None
+    extreme_since: int | None = None
+    extremes: list[bool] = field(default_factory=list)
+    calm_since: int | None = None
+    sunk_since: int | None = None
+    worst: float = math.nan
+    seen: Acknowledged | None = None
+
+    def forget_pending(self) -> None:
+        """After a gap nothing that was pending is."""
+        self.pending_since, self.extreme_since, self.doubt, self.extremes = None, None, 0, []
+        self.end_runs()
+
+    def end_runs(self) -> None:
+        """A value that is not worse than what was acknowledged begins anew."""
+        if self.seen is not None:
+            self.seen.runs.clear()
+
+    def acknowledge(self, now: int) -> None:
+        """Somebody has seen it as it is, at log time `now`."""
+        self.seen = Acknowledged(self.worst, now, self.seen.again if self.seen else 0)
+
+    def worse_of(self, value: float) -> float:
+        """Returns the worse of a value and the worst so far."""
+        return min(self.worst, value) if self.side < 0 else max(self.worst, value)
 
     def held(self) -> bool:
         """A high alarm that nobody has acknowledged neither ends nor sinks: somebody must see it."""
@@ -77,6 +111,7 @@ class Patient:
     off: set[str] = field(default_factory=set)
     inputs: dict[str, tuple[float, int]] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)
+    latched: dict[str, Condition] = field(default_factory=dict)
     late_since: int | None = None
     ahead: dict[str, int] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ import msgspec
 
 from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
 from vitals.engine import rules
-from vitals.oracle.patient import HIGH, Condition, Patient, Reading
+from vitals.oracle.patient import HIGH, LOW, Condition, Patient, Reading
 
 
 class Teller:
@@ -25,7 +25,7 @@ class Teller:
 
         Timers have due times in log time and act in their order. They do not run in a jump. An audio pause ends when
         its time is over. A high alarm that is active, not paused and not acknowledged passes to the next contact after
-        two minutes, and again after two more.
+        two minutes, and again after two more; a medium one after ten.
         """
         before, self.now, self.events = self.now, max(now, self.now), []
         timed = [c for p in self.patients.values() for c in p.conditions.values()]
@@ -42,7 +42,7 @@ class Teller:
             if c.paused_until:
                 self.tell(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
             elif c.alarm:
-                c.handover_due = when + self.handover_ms
+                c.handover_due = when + self.handover_after(c.alarm.priority)
                 self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
 
     def tell(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent
@@ -61,23 +61,35 @@ class Teller:
         c.alarm = None if event.state is State.INACTIVE else event
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = None
-        calls = event.priority is HIGH and event.state is State.ACTIVE and event.inactivation is Inactivation.NONE
+        calls = event.priority > LOW and event.state is State.ACTIVE and event.inactivation is Inactivation.NONE
         if not calls:
             c.handover_due = None
         elif c.handover_due is None or event.phase in (Phase.START, Phase.ESCALATE):
-            c.handover_due = at + self.handover_ms
+            c.handover_due = at + self.handover_after(event.priority)
 
-    def begin(self, c: Condition, level: int) -> None:
-        """A pending condition holds from now on. A latched alarm comes alive again, as high as it was."""
-        began, c.pending_since, c.holds = c.pending_since or 0, None, True
-        if c.alarm is None:
-            c.since, c.level = began, level
-        else:
-            c.goal, c.level = began, c.alarm.priority
+    def handover_after(self, priority: Priority) -> int:
+        """A medium alarm waits five times as long as a high one."""
+        return self.handover_ms if priority is HIGH else 5 * self.handover_ms
+
+    def begin(self, patient: Patient, c: Condition, level: int) -> None:
+        """A pending condition holds from now on.
+
+        A latched alarm of it stays for somebody to see, and what begins is an alarm of its own. Of one condition one
+        latched alarm is enough: an earlier one ends.
+        """
+        if c.alarm is not None:
+            earlier = patient.latched.get(c.name)
+            if earlier is not None and earlier.alarm is not None:
+                self.tell(earlier, Phase.END, t=c.alarm.t, state=State.INACTIVE)
+            patient.latched[c.name] = Condition(c.name, alarm=c.alarm)
+            c.alarm = None
+        c.since, c.level, c.pending_since, c.holds = c.pending_since or 0, level, None, True
+        c.calm_since = c.sunk_since = c.seen = None
 
     def over(self, c: Condition, r: Reading, value: float | None) -> None:
         """The condition is over. The end is told even of history: it pages nobody."""
         c.holds = False
+        c.calm_since = c.sunk_since = c.seen = None
         if c.alarm is None:
             return
         about = decider(r) | {"value": value}
@@ -107,7 +119,7 @@ class Teller:
         bound: float | None,
         *,
         news: bool = False,
-        turned: bool = False,
+        again: bool = False,
     ) -> None:
         """Tells what a condition that holds has become, if the reading is live and anything is to be told."""
         if not r.live:
@@ -117,18 +129,16 @@ class Teller:
             self.start(c, r, kind, t=r.t, value=value, bound=bound)
             return
         before = c.alarm.priority
-        latched = c.alarm.state is State.LATCHED
-        if c.level == before and not (news or turned or latched):
+        changes: dict[str, Any] = {"priority": Priority(c.level), "value": value, "limit": bound}
+        if c.level > before or again:
+            phase = Phase.ESCALATE
+            changes |= {"inactivation": Inactivation.NONE, "handover": 0}
+        elif c.level < before:
+            phase = Phase.DEESCALATE
+        elif news:
+            phase = Phase.UPDATE
+        else:
             return
-        phase = Phase.ESCALATE if c.level > before else Phase.DEESCALATE if c.level < before else Phase.UPDATE
-        again = {"inactivation": Inactivation.NONE, "handover": 0} if c.level > before or turned else {}
-        changes: dict[str, Any] = {
-            "priority": Priority(c.level),
-            "state": State.ACTIVE,
-            "value": value,
-            "limit": bound,
-            **again,
-        }
         c.told = math.nan if value is None else value
         self.tell(c, phase, t=r.t, **changes, **decider(r))
 

@@ -14,22 +14,26 @@ def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
     """*Vital signs lost*, high: an arrest must not hide as a dropout.
 
     Lost are SpO2 together with heart or pulse rate (and no fresh value of the other rate), or any sign whose own
-    condition holds. A sensor that is reported off is not lost. It holds once a reading with a word of loss comes 5 s
-    after the first, or at once when blind; it is over when what is left is no longer lost.
+    condition holds or is beyond an extreme bound. A sensor that is reported off is not lost. It holds once a reading with a word of loss comes 5 s
+    after the first, or at once when blind; it is over when for a minute nothing was lost.
     """
     c = patient.condition("vital-signs-lost")
     fresh = {f for f in PULSE if f in patient.had and r.t - patient.newest[f] <= 3 * patient.interval(f)}
     rates = any(f in patient.gone for f in PULSE) and all(f in patient.gone or f not in fresh for f in PULSE)
-    own = any(f in patient.conditions and patient.conditions[f].holds for f in patient.gone)
+    mine = [patient.conditions[f] for f in patient.gone if f in patient.conditions]
+    own = any(c.holds or c.extreme_since is not None for c in mine)
     if not (rates and "spo2" in patient.gone) and not own:
         c.pending_since = None
         if c.holds:
-            teller.over(c, r, None)
+            c.calm_since = r.t if c.calm_since is None else c.calm_since
+            if r.t + patient.cadence_ms - c.calm_since >= rules.WITHIN_MS:
+                teller.over(c, r, None)
         return
+    c.calm_since = None
     if not c.holds and r.lost_word:
         c.pending_since = c.pending_since or r.t
         if r.blind or r.t - c.pending_since >= rules.LOST_DELAY_MS:
-            teller.begin(c, HIGH)
+            teller.begin(patient, c, HIGH)
     if c.holds:
         teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, None, None)
 
@@ -61,7 +65,8 @@ def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) 
     Inputs are the newest trusted values. Only fresh ones can raise: 10 minutes or two intervals, temperature and
     consciousness six hours, in whole seconds. All that were ever measured must agree before it sinks: age lowers
     nothing. Either way the new level must last a minute of readings, and the mildest level of that minute counts.
-    Charting needs no minute. What is missing or stale is named (`incomplete`) and never taken for 0 in silence.
+    Sinking without ending takes ten minutes, charting no time. What is missing or stale is named (`incomplete`) and
+    never taken for 0 in silence.
     """
     for f in ("rr", "spo2", "sbp", "temp"):
         if r.trusted(f):
@@ -82,14 +87,15 @@ def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) 
         if r.blind or c.pending_since is None or (wanted > level) != (c.goal > level):
             c.pending_since, c.goal = r.t, wanted
         c.goal = min(c.goal, wanted) if wanted > level else max(c.goal, wanted)
-        if charted or r.t - c.pending_since >= rules.NEWS2_DELAY_MS:
-            turn(teller, c, r)
+        sinks = 0 < c.goal < level
+        if charted or r.t - c.pending_since >= (rules.SUNK_MS if sinks else rules.NEWS2_DELAY_MS):
+            turn(teller, patient, c, r)
     if c.holds:
         bound = {LOW: None, MEDIUM: 5.0, HIGH: 7.0}[Priority(c.level)]
         teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, float(total), bound)
 
 
-def turn(teller: Teller, c: Condition, r: Reading) -> None:
+def turn(teller: Teller, patient: Patient, c: Condition, r: Reading) -> None:
     """A NEWS2 level has lasted: the condition takes it, or is over."""
     goal = c.goal
     if goal == 0:
@@ -99,7 +105,7 @@ def turn(teller: Teller, c: Condition, r: Reading) -> None:
         c.pending_since = None
         c.level = HIGH if c.held() else goal
     else:
-        teller.begin(c, goal)
+        teller.begin(patient, c, goal)
 
 
 def risk(patient: Patient, t: int, *, aged: bool) -> tuple[int, int]:

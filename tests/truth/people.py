@@ -1,0 +1,78 @@
+"""Simulated people on duty: they read messages and act. Every act of a life comes from here, none from the product."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from tests.truth.messages import problem
+from vitals.alarms import AlarmEvent, Priority
+
+ANSWERS_MS: Final = 60_000
+"""Time in which a person reads a message, reaches the bed and acknowledges."""
+NURSE: Final = "nurse"
+
+
+class Habit(StrEnum):
+    """What the nurse does with a message."""
+
+    ACKNOWLEDGES = "acknowledges"
+    SILENT = "silent"
+    """Never answers, and neither does anybody else."""
+    DECLINES = "declines"
+    """Cannot come; the next contact acknowledges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One acknowledgement.
+
+    Attributes:
+        t: When, UTC epoch ms.
+        by: Contact.
+        event: The alarm, as the message had it.
+    """
+
+    t: int
+    by: str
+    event: AlarmEvent
+
+
+@dataclass(slots=True)
+class People:
+    """Those on duty.
+
+    Attributes:
+        habit: The nurse's.
+        lines: Acts so far, as `acts.jsonl` has them.
+    """
+
+    habit: Habit
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    _going: list[Act] = field(default_factory=list)
+
+    def hear(self, to: str, event: AlarmEvent, now: int) -> None:
+        """Reads one alarm of a message that arrived at `now`, UTC epoch ms."""
+        if event.priority < Priority.MEDIUM or self.habit is Habit.SILENT:
+            return
+        if self.habit is Habit.DECLINES and to == NURSE:
+            self.lines.append({"t": now, "act": "cannot", "patient": event.patient, "problems": _named(event)})
+            return
+        self._going.append(Act(now + ANSWERS_MS, to, event))
+
+    def due(self, now: int) -> list[Act]:
+        """Returns the acknowledgements whose time has come, and writes them down."""
+        done = [act for act in self._going if act.t <= now]
+        self._going = [act for act in self._going if act.t > now]
+        for act in done:
+            about = {"patient": act.event.patient, "problems": _named(act.event)}
+            self.lines.append({"t": now, "act": "acknowledge", **about})
+        return done
+
+    def stand_by(self, patient: str, first: int, end: int) -> None:
+        """Takes a patient off the monitor from `first` to `end`, UTC epoch ms."""
+        self.lines.append({"act": "standby", "patient": patient, "from": first, "to": end})
+
+
+def _named(event: AlarmEvent) -> list[str]:
+    name = problem(event)
+    return [] if name is None else [name]
