@@ -35,6 +35,7 @@ class Phase(StrEnum):
     START = "start"
     CONTINUE = "continue"
     ESCALATE = "escalate"
+    """The priority rises, or what was acknowledged (or long without an extreme value) is worse again."""
     DEESCALATE = "deescalate"
     UPDATE = "update"
     END = "end"
@@ -126,6 +127,17 @@ def alarm_id(subject: str, condition: str, start: int) -> str:
         start: Event time at which it began, UTC epoch ms.
     """
     return f"{subject}.{condition}.{start}"
+
+
+def pages(event: AlarmEvent) -> bool:
+    """Whether an event calls a person: an alarm starts, calls again because it is worse, or passes to the next contact.
+
+    A condition that comes back after its end, or turns to the other side of its limits, is an alarm that starts.
+    Continuing, easing and ending are on the ward page and pull nobody from a bedside.
+    """
+    if event.phase is Phase.CONTINUE:
+        return event.handover > 0
+    return event.phase in {Phase.START, Phase.ESCALATE}
 
 
 _encoder = msgspec.json.Encoder()

@@ -23,13 +23,13 @@ from cloud.notify.again import Again, merged
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.own import OwnAlarms
-from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, pages, rota_empty
+from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, rota_empty
 from cloud.notify.queue import Item, Message, Queue
 from cloud.notify.records import NOTIFIER, alarm_event, notifications, own_ids, told, unsent
 from cloud.notify.texts import Links, compose
 from cloud.notify.undone import Undone
 from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, encode
+from vitals.alarms import AlarmEvent, Phase, encode, pages
 from vitals.contacts import CANARY, Contact, Duty, Notification
 from vitals.engine.tree import PIPELINE
 from vitals.patients import Admission

@@ -18,16 +18,6 @@ LAST_EVERY: Final = 5
 """Of the handovers of a high alarm that come round to the last contact, every so many calls: each ten minutes."""
 
 
-def pages(event: AlarmEvent) -> bool:
-    """Whether people are told: a condition begins, becomes more urgent, or passes to the next contact.
-
-    Continuing, easing and ending are on the ward page and pull nobody from a bedside.
-    """
-    if event.phase is Phase.CONTINUE:
-        return event.handover > 0
-    return event.phase in {Phase.START, Phase.ESCALATE}
-
-
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """Who is to be told.

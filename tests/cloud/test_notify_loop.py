@@ -286,6 +286,6 @@ def test_those_on_the_ward_where_a_moved_patient_is_now_are_told(
     moved = msgspec.json.encode(admission("p-1", bed="med-07", ward="med"))
     station.log.append((topics.PATIENTS, station.layout.partition("p-1")), b"p-1", moved)
     notifier = station.start()
-    station.alarm(event("p-1", phase=Phase.CONTINUE, n=1, handover=1))
+    station.alarm(event("p-1", phase=Phase.ESCALATE, n=1))
     station.settle(notifier)
     assert [name for name, _ in station.phones.got] == ["med-nurse"]

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.links import number
-from cloud.notify.plan import Rotas, channels, pages, parse_default, rota_empty
+from cloud.notify.plan import Rotas, channels, parse_default, rota_empty
 from cloud.notify.queue import Item, Queue
 from cloud.notify.texts import MAX_SMS_BYTES, Links, age, email, sms, subject
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority
+from vitals.alarms import AlarmEvent, Kind, Phase, Priority, pages
 from vitals.contacts import Channel, Contact, Duty
 from vitals.patients import Admission
 
@@ -135,7 +135,12 @@ def test_a_high_alarm_reaches_the_first_step_and_a_low_one_those_who_want_it(rot
 
 def test_handover_reaches_the_next_step_and_never_nobody(rotas: Rotas, event: MakeEvent) -> None:
     assert names(rotas, event(handover=1)) == ["consultant"]
-    assert names(rotas, event(handover=5)) == ["consultant"]
+    assert names(rotas, event(priority=Priority.MEDIUM, handover=5)) == ["consultant"]
+
+
+def test_after_the_last_contact_a_high_alarm_is_handed_over_every_ten_minutes(rotas: Rotas, event: MakeEvent) -> None:
+    reached = [handover for handover in range(1, 13) if names(rotas, event(handover=handover))]
+    assert reached == [1, 6, 11]
 
 
 def test_an_empty_rota_falls_back_to_the_wards_default_and_says_so(rotas: Rotas, event: MakeEvent) -> None:

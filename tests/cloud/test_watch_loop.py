@@ -88,7 +88,7 @@ def starts(events: list[AlarmEvent]) -> list[tuple[str | None, str]]:
     return [(e.patient, e.condition) for e in events if e.phase is Phase.START]
 
 
-def desaturate(ward: Ward, patient: str = "p-1", seconds: int = 5) -> None:
+def desaturate(ward: Ward, patient: str = "p-1", seconds: int = 11) -> None:
     for _ in range(seconds):
         ward.now += 1000
         ward.beat()

@@ -66,7 +66,8 @@ def test_a_monitor_shows_an_arrest_as_zeros() -> None:
 
 def test_a_monitor_rounds_to_whole_numbers_and_temperature_to_a_tenth() -> None:
     rng = np.random.default_rng(1)
-    true = physiology.signs(physiology.admit(rng, 50), physiology.settle(rng, 50), np.zeros((50, 6)), np.zeros(50))
+    drives = np.zeros((50, len(DRIVES)))
+    true = physiology.signs(physiology.admit(rng, 50), physiology.settle(rng, 50), drives, np.zeros(50))
     shown = physiology.shown(true)
     temperature = INDEX["temp"]
     assert np.array_equal(np.delete(shown, temperature, axis=1), np.rint(np.delete(shown, temperature, axis=1)))
@@ -84,7 +85,7 @@ def test_noise_keeps_its_spread_whatever_the_step() -> None:
 
 
 def test_temperature_is_higher_in_the_afternoon_than_before_dawn() -> None:
-    base, noise, still = physiology.admit(np.random.default_rng(1), 1), np.zeros((1, 7)), np.zeros((1, 6))
+    base, noise, still = physiology.admit(np.random.default_rng(1), 1), np.zeros((1, 7)), np.zeros((1, len(DRIVES)))
     dawn, afternoon = (physiology.signs(base, noise, still, np.array([h * 3600.0])) for h in (5, 17))
     assert afternoon[0, INDEX["temp"]] > dawn[0, INDEX["temp"]] + 0.3
 

@@ -6,7 +6,7 @@ reading's age is a storm's matter (`make faults`).
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -74,7 +74,15 @@ class Phones:
 def rota() -> tuple[Contact, ...]:
     """Returns who is on duty: a nurse, then a registrar, then a consultant."""
     return tuple(
-        Contact(contact=name, name=name, start=0, end=FOREVER, phone=f"+44163296000{step}", email=f"{name}@example.org", step=step)
+        Contact(
+            contact=name,
+            name=name,
+            start=0,
+            end=FOREVER,
+            phone=f"+44163296000{step}",
+            email=f"{name}@example.org",
+            step=step,
+        )
         for step, name in enumerate((NURSE, "registrar", "consultant"))
     )
 

@@ -1,4 +1,4 @@
-"""Stories that a ward meets and the simulator's own list lacks: what comes back, turns, grows worse, or comes double."""
+"""Stories that a ward meets and the simulator's own list lacks: what comes back, turns, grows worse, comes double."""
 
 from typing import Final
 

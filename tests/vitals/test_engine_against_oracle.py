@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent
+from vitals.alarms import AlarmEvent, Phase
 from vitals.engine import flow
 from vitals.limits import Limit, profile, with_overrides
 from vitals.oracle import Oracle
@@ -227,6 +227,41 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
 @given(st.lists(STEP, min_size=5, max_size=60))
 def test_the_engine_tells_what_the_oracle_tells(steps: list[tuple]) -> None:
     assert run(Engine(), steps) == run(Oracle(), steps)
+
+
+def bouts(seed: int, cadence_s: int) -> list[tuple]:
+    """Hours in which signs stay for minutes where they are, with a monitor's unrest, and a nurse who answers."""
+    random = Random(seed)  # noqa: S311 - a drawn story, no secret
+    steps: list[tuple] = [("place", "p1", float(cadence_s), random.choice((0.0, 300.0)), "adult", False)]
+    until = dict.fromkeys(POINTS, 0)
+    level: dict[str, float] = dict(WELL)
+    for k in range(1500 if cadence_s == 1 else 600):
+        for name, points in POINTS.items():
+            if k >= until[name]:
+                until[name] = k + random.choice((1, 2, 20, 70, 130, 400))
+                level[name] = random.choice((WELL[name], random.choice(points)))
+            steps.append(("set", "p1", name, level[name] + random.choice((0, 0, 0, -1, 1))))
+        steps.append(("run", 1, 1000 * cadence_s))
+        if random.random() < 0.02:
+            act = random.choice((Act.ACKNOWLEDGE, Act.ACKNOWLEDGE, Act.AUDIO_PAUSE))
+            steps.append(("act", act, random.randrange(6), "A", False))
+    return steps
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("cadence_s", [1, 30])
+def test_bouts_that_come_back_turn_and_grow_worse_are_told_as_the_oracle_tells_them(cadence_s: int) -> None:
+    again = 0
+    for seed in range(6):
+        steps = bouts(seed, cadence_s)
+        told = run(Engine(), steps, reopen=700)
+        assert told == run(Oracle(), steps)
+        before: dict[str, AlarmEvent] = {}
+        for event in told:
+            known = before.get(event.id)
+            again += known is not None and event.phase is Phase.ESCALATE and event.priority is known.priority
+            before[event.id] = event
+    assert again > 0
 
 
 @PROPERTY

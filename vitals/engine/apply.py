@@ -1,6 +1,6 @@
 """One reading, step by step: signs, then vital signs lost, NEWS2 and sensors, then what of it must be remembered."""
 
-from vitals.engine import early, lost, signs
+from vitals.engine import early, lost, signs, worse
 from vitals.engine.bedside import Bedside
 from vitals.engine.rules import (
     CONTINUOUS,
@@ -82,6 +82,7 @@ def apply(scribe: Scribe, row: int, r: Bedside, words: Words) -> None:
             cuff = CUFF[s] and words.cuff > 0
             signs.judge(scribe, r, c, gap=gap, interval=words.intervals[s], cuff=cuff)
             conditions[s] = c
+    worse.judge(scribe, row, r, words.intervals, cuff=words.cuff > 0)
     if any(words.gone) or conditions[LOST] is not None:
         _judge_lost(scribe, row, r, words)
     judge_news2(scribe, row, r, words, charted=False)

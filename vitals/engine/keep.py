@@ -8,7 +8,7 @@ import numpy as np
 
 from vitals.alarms import AlarmEvent
 from vitals.engine.rules import CONDITIONS
-from vitals.engine.state import Condition, State
+from vitals.engine.state import Condition, State, Track
 from vitals.signs import FIELDS
 from vitals.status import Status
 
@@ -27,6 +27,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     free: list[int]
     watched: list[Condition]
     latched: list[Condition]
+    tracks: list[tuple[int, int, Track]]
     faults: dict[str, Condition]
     alarms: list[str]
     known: dict[str, tuple[int, int]]
@@ -58,6 +59,7 @@ def snapshot(state: State) -> bytes:
             free=state.free,
             watched=kept,
             latched=list(state.latched.values()),
+            tracks=[(*key, track) for key, track in state.tracks.items()],
             faults=state.faults,
             alarms=list(state.alarms),
             known=state.known,
@@ -94,6 +96,7 @@ def restore(data: bytes) -> State:
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
     for c in kept.watched:
         state.conditions(c.row)[c.index] = c
+    state.tracks = {(row, problem): track for row, problem, track in kept.tracks}
     state.latched = {(c.row, c.index): c for c in kept.latched}
     by_id = {c.alarm.id: c for c in (*kept.watched, *kept.latched, *kept.faults.values()) if c.alarm is not None}
     state.alarms = {key: by_id[key] for key in kept.alarms}

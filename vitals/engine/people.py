@@ -10,10 +10,9 @@ from vitals.alarms import Inactivation, Phase
 from vitals.alarms import State as AlarmState
 from vitals.engine.apply import Words, judge_news2
 from vitals.engine.bedside import Bedside
-from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES
+from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
-from vitals.engine.signs import note_known
 from vitals.engine.state import (
     CADENCE,
     CHARTED,
@@ -93,7 +92,7 @@ def act(scribe: Scribe, action: Action) -> None:
         _acknowledge(scribe, c, action)
     elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
         c.paused_until = scribe.now + action.pause_s * 1000
-        note_known(c, scribe.now)
+        _seen(scribe, c)
         paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
         scribe.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
         if c.row >= 0:
@@ -105,12 +104,19 @@ def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
         return
     done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
     if c.alarm.state is AlarmState.ACTIVE:
-        note_known(c, scribe.now)
+        _seen(scribe, c)
         scribe.step(c, Phase.UPDATE, t=action.t, **done)
     else:
         scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
     if c.row >= 0:
         settle(scribe.state, c.row)
+
+
+def _seen(scribe: Scribe, c: Condition) -> None:
+    """Remembers how bad what somebody has acknowledged or paused was."""
+    track = scribe.state.tracks.get((c.row, PROBLEM[c.index])) if 0 <= c.index < COUNT else None
+    if track is not None:
+        track.acknowledge(scribe.now)
 
 
 def _chart(scribe: Scribe, action: Action) -> None:

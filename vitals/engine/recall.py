@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase
 from vitals.alarms import State as AlarmState
-from vitals.engine.rules import CONDITIONS, COUNT
+from vitals.engine.rules import CONDITIONS, COUNT, PROBLEM
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
-from vitals.engine.state import Condition, Known, State
+from vitals.engine.state import Condition, State, Track
 from vitals.engine.tree import OWN
 
 
@@ -71,11 +71,14 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
 
 def _place(state: State, c: Condition, event: AlarmEvent) -> None:
     if c.index < COUNT and event.kind is Kind.PHYSIOLOGICAL:
-        c.told = c.worst = event.value if event.value is not None else c.told
-        if event.inactivation is not Inactivation.NONE:
-            c.known = Known(c.worst, event.log_t)
+        c.told = event.value if event.value is not None else c.told
         below = event.limit is not None and event.value is not None and event.value < event.limit
         c.side = -1 if below else 1
+        if c.on:
+            track = state.tracks.setdefault((c.row, PROBLEM[c.index]), Track(c.side))
+            track.note(c.index, c.told)
+            if event.inactivation is not Inactivation.NONE:
+                track.acknowledge(event.log_t)
     settle(state, c.row)
 
 

@@ -83,5 +83,8 @@ STEPS: Final = tuple(step(sign) for sign in SIGNS)
 _WORSE_STEP: Final = {"hr": 20.0, "pr": 20.0, "rr": 6.0, "spo2": 4.0, "temp": 1.0, "sbp": 15.0, "map": 10.0}
 WORSE_STEP: Final = tuple(_WORSE_STEP.get(sign.field, sign.max_step / 2) for sign in SIGNS)
 """How much worse than the worst value that was acknowledged calls again, in the sign's unit."""
+PROBLEM: Final = tuple(INDEX["sbp"] if sign.field == "map" else s for s, sign in enumerate(SIGNS))
+"""The problem that each sign belongs to, by its first sign: a systolic and a mean pressure are one."""
+MEMBERS: Final = {first: tuple(s for s in range(COUNT) if PROBLEM[s] == first) for first in sorted(set(PROBLEM))}
 HAIR: Final = 0.002
 """Less than the last digit of any sign: two values that a monitor shows alike are alike."""

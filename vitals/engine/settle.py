@@ -2,7 +2,18 @@
 
 from vitals.alarms import Priority
 from vitals.alarms import State as AlarmState
-from vitals.engine.rules import CONDITIONS, COUNT, HAIR, LATE, NEWS2, SENSOR_OFF, STEPS, WORSE_STEP
+from vitals.engine.rules import (
+    CONDITIONS,
+    COUNT,
+    HAIR,
+    LATE,
+    MEMBERS,
+    NEWS2,
+    PROBLEM,
+    SENSOR_OFF,
+    STEPS,
+    WORSE_STEP,
+)
 from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
 
@@ -35,11 +46,11 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
             continue
         watched = True
         calm[index] = _calm(c)
+        if index < COUNT and c.on and calm[index] != RESTLESS:
+            calm[index] = _while_tracked(state, c, calm[index])
         if index == SENSOR_OFF and c.on and bits(marks[OFF]) & ~c.target:
             # History brought a further sensor, which is to be told with the first live reading.
             calm[index] = RESTLESS
-        if index < COUNT and calm[index] > 0:
-            state.told[row, index] = _news_beyond(c)
     restless = row in state.behind or row in state.ahead
     if restless:
         calm[LATE] = RESTLESS
@@ -50,13 +61,19 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
     return marks
 
 
-def _news_beyond(c: Condition) -> float:
-    """Returns the value of an active alarm beyond which a reading changes something."""
-    worse = -1.0 if c.side < 0 else 1.0
-    bounds = [c.worst * worse, c.told * worse + STEPS[c.index] - 2 * HAIR]
-    if c.known is not None:
-        bounds.append(c.known.worst * worse + WORSE_STEP[c.index] - 2 * HAIR)
-    return min(bounds) * worse
+def _while_tracked(state: State, c: Condition, digit: int) -> int:
+    """Notes beyond which value an active alarm changes; returns its calm digit.
+
+    Of several signs that are one problem every value is looked at, also of one within its limits.
+    """
+    track = state.tracks.get((c.row, PROBLEM[c.index]))
+    if track is None or c.index not in track.worst or any(track.runs) or len(MEMBERS[PROBLEM[c.index]]) > 1:
+        return RESTLESS
+    bounds = [track.worst[c.index] * c.side, c.told * c.side + STEPS[c.index] - 2 * HAIR]
+    if c.index in track.bar:
+        bounds.append(track.bar[c.index] * c.side + WORSE_STEP[c.index] - 2 * HAIR)
+    state.told[c.row, c.index] = min(bounds) * c.side
+    return digit
 
 
 def bits(flags: list[int]) -> int:
@@ -66,7 +83,7 @@ def bits(flags: list[int]) -> int:
 
 def _calm(c: Condition) -> int:
     """Returns the digit that leaves a condition as it is: 0 at rest, its own breach while steady, else restless."""
-    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk or (c.known is not None and any(c.known.runs)):
+    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk:
         return RESTLESS
     if not c.on:
         return 0

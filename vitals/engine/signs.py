@@ -10,9 +10,7 @@ from vitals.engine.rules import (
     CONDITIONS,
     CUFF_REPEAT_MS,
     EXTREME_DELAY_MS,
-    HAIR,
     INTERVALS,
-    MEDIUM_DELAY_MS,
     OFTEN_LEAST,
     OFTEN_MOST,
     OFTEN_MS,
@@ -20,12 +18,9 @@ from vitals.engine.rules import (
     SUNK_MS,
     TRUSTED,
     WITHIN_MS,
-    WORSE_AFTER_MS,
-    WORSE_AGAIN_MS,
-    WORSE_STEP,
 )
 from vitals.engine.scribe import Scribe
-from vitals.engine.state import Condition, Known, Run
+from vitals.engine.state import Condition
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN
 
 
@@ -44,14 +39,18 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
     digit, limit = r.digits[s], r.limits[s]
     if gap > max(INTERVALS * interval, limit.delay_s * 1000):
         c.pend = c.peak = c.doubt = c.extremes = 0
-        _forget_runs(c)
     extreme = digit in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     side = 0 if digit == WITHIN else -1 if digit <= BREACH_LOW else 1
     trusted = r.codes[s] in TRUSTED
     second = side != 0 and c.doubt == side
     c.doubt = side if (extreme or cuff) and not trusted else 0
     if not trusted and not second:
+        if c.on:
+            c.calm = 0 if side == c.side else c.calm or r.t
         return
+    if c.on and side == c.side and c.calm and r.t - max(gap - interval, 0) - c.calm >= WITHIN_MS:
+        # Doubtful values end nothing; but what comes back after a minute of them within limits has been away.
+        finish(scribe, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
     often = _often(c, interval, extreme=extreme and not cuff)
     if digit == WITHIN:
         c.pend = c.peak = 0
@@ -63,11 +62,7 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
         c.side = side
     # The second of two doubtful values counts from the first.
     since = r.t - gap if second else r.t
-    if not c.on or turned:
-        c.worst = _worst(c, r.values[s]) if c.pend and not turned else r.values[s]
-        c.pend = c.pend or since
-    else:
-        c.pend = 0
+    c.pend = c.pend or since if turned or not c.on else 0
     c.peak = (c.peak or since) if extreme else 0
     high = extreme and (often or _lasted(r, c.peak, CUFF_REPEAT_MS if cuff else EXTREME_DELAY_MS[s]))
     if c.on and not turned:
@@ -100,10 +95,6 @@ def _lasted(r: Bedside, since: int, delay_ms: float) -> bool:
     return r.t > since and r.t - since >= delay_ms
 
 
-def _worst(c: Condition, value: float) -> float:
-    return min(c.worst, value) if c.side < 0 else max(c.worst, value)
-
-
 def _breach(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bool, cuff: bool) -> None:
     lasted = r.t - c.pend >= (CUFF_REPEAT_MS if cuff else r.limits[c.index].delay_s * 1000)
     if not (high or lasted or cuff or r.blind):
@@ -118,7 +109,6 @@ def _breach(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bo
 
 def _go_on(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bool, gap: int, cuff: bool) -> None:
     c.calm = 0
-    c.worst = _worst(c, r.values[c.index])
     sunk = bool(c.sunk) and r.t - c.sunk > SUNK_MS
     again = high and sunk and c.level == Priority.HIGH
     if high:
@@ -127,8 +117,7 @@ def _go_on(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: boo
         c.level = Priority.MEDIUM
     elif c.level == Priority.HIGH:
         _sink(c, r, gap, extreme=extreme, sunk=sunk)
-    worse = c.known is not None and _worse_than_known(c.known, r, c, extreme=extreme, cuff=cuff)
-    _sync(scribe, r, c, again=again or worse)
+    _sync(scribe, r, c, again=again)
 
 
 def _sink(c: Condition, r: Bedside, gap: int, *, extreme: bool, sunk: bool) -> None:
@@ -144,46 +133,6 @@ def _sink(c: Condition, r: Bedside, gap: int, *, extreme: bool, sunk: bool) -> N
             c.level, c.sunk = Priority.MEDIUM, 0
 
 
-def _worse_than_known(known: Known, r: Bedside, c: Condition, *, extreme: bool, cuff: bool) -> bool:
-    """Whether the value is worse by a step than what was acknowledged, for long enough that somebody must come again.
-
-    One step calls once in ten minutes; two steps at once do not wait. Nothing calls within two minutes of the
-    acknowledgement: whoever acknowledged is there.
-    """
-    s, soonest = c.index, known.at + WORSE_AFTER_MS
-    wait = CUFF_REPEAT_MS if cuff else EXTREME_DELAY_MS[s] if extreme else MEDIUM_DELAY_MS[s]
-    beyond = (r.values[s] - known.worst) * (-1 if c.side < 0 else 1) + HAIR
-    runs = []
-    called = False
-    for steps, run, after in zip((1, 2), known.runs, (max(soonest, known.again), soonest), strict=True):
-        if beyond < steps * WORSE_STEP[s]:
-            runs.append(None)
-            continue
-        went_on = Run(run.since, run.wait_ms, run.high or extreme) if run else Run(r.t, wait, extreme)
-        runs.append(went_on)
-        if r.t >= after and _lasted(r, went_on.since, went_on.wait_ms):
-            called = True
-            if went_on.high:
-                c.level = Priority.HIGH
-    known.runs = (runs[0], runs[1])
-    if called:
-        known.worst, known.again, known.runs = c.worst, r.t + WORSE_AGAIN_MS, (None, None)
-    return called
-
-
-def _forget_runs(c: Condition) -> None:
-    if c.known is not None:
-        c.known.runs = (None, None)
-
-
-def note_known(c: Condition, now: int) -> None:
-    """Remembers what whoever acknowledges or pauses an alarm at log time `now` has seen of it."""
-    if c.known is None:
-        c.known = Known(c.worst, now)
-    else:
-        c.known.worst, c.known.at, c.known.runs = c.worst, now, (None, None)
-
-
 def held(c: Condition) -> bool:
     """Whether the alarm latches: told as high, and nobody has acknowledged it."""
     return (
@@ -194,7 +143,6 @@ def held(c: Condition) -> bool:
 
 
 def _within(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int) -> None:
-    _forget_runs(c)
     if not c.on:
         return
     if c.level == Priority.HIGH:
@@ -221,10 +169,9 @@ def finish(scribe: Scribe, r: Bedside, c: Condition, text: str, value: float | N
     """Ends a condition, and its alarm with it, which latches when it is high and nobody has acknowledged it."""
     c.on = False
     c.calm = c.sunk = 0
-    c.known = None
     if c.alarm is None:
         return
-    about = _decider(r) | {"text": text, "value": value}
+    about = decider(r) | {"text": text, "value": value}
     if held(c):
         if c.alarm.state is AlarmState.ACTIVE:
             scribe.step(c, Phase.UPDATE, t=r.t, state=AlarmState.LATCHED, inactivation=Inactivation.NONE, **about)
@@ -232,7 +179,8 @@ def finish(scribe: Scribe, r: Bedside, c: Condition, text: str, value: float | N
     scribe.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, **about)
 
 
-def _decider(r: Bedside) -> dict[str, Any]:
+def decider(r: Bedside) -> dict[str, Any]:
+    """Returns what of the reading that decided goes into an event."""
     return {key: value for key, value in r.about.items() if key != "patient"}
 
 
@@ -266,7 +214,7 @@ def move(
     if c.alarm is None:
         return
     before = c.alarm.priority
-    changes: dict[str, Any] = {"priority": Priority(c.level), **told, **_decider(r)}
+    changes: dict[str, Any] = {"priority": Priority(c.level), **told, **decider(r)}
     if c.level > before or again:
         # What is worse than what was acknowledged calls again, and the first contact first.
         phase = Phase.ESCALATE
@@ -297,6 +245,6 @@ def _text(r: Bedside, c: Condition, *, again: bool) -> tuple[str, float | None]:
     if c.level == Priority.LOW:
         note += ", not yet confirmed by a repeat"
     if again:
-        note += ", worse again" if c.known is None else ", worse than acknowledged"
+        note += ", again"
     shown = "its limit" if bound is None else show(c.index, bound)
     return f"{label(c.index)} {show(c.index, value)} {where} {shown}{note}", bound

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.alarms import AlarmEvent, Priority
-from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS
+from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 
@@ -68,20 +68,35 @@ class Run(msgspec.Struct, array_like=True):
     high: bool
 
 
-class Known(msgspec.Struct, array_like=True):
-    """What whoever acknowledged (or paused) an alarm has seen of it.
+class Track(msgspec.Struct, array_like=True):
+    """How bad one problem of a patient has been while an alarm of it holds, and what is known of that.
 
     Attributes:
-        worst: Worst value until then, or until it last called again for being worse.
+        side: -1 below, 1 above.
+        worst: Worst value so far, by sign.
+        bar: Worst values when somebody acknowledged (or paused) it, or when it last called again; empty before.
         at: Log time of the acknowledgement, ms.
         again: Event time before which one further step calls nobody, ms; 0 none.
-        runs: Values worse by one step and by two, while they go on.
+        seen: Event time of the newest value, ms.
+        runs: Values worse than the bar by one step and by two, while they go on.
     """
 
-    worst: float
-    at: int
+    side: int
+    worst: dict[int, float] = {}
+    bar: dict[int, float] = {}
+    at: int = 0
     again: int = 0
+    seen: int = 0
     runs: tuple[Run | None, Run | None] = (None, None)
+
+    def note(self, sign: int, value: float) -> None:
+        """Notes a value."""
+        worst = self.worst.get(sign, value)
+        self.worst[sign] = min(worst, value) if self.side < 0 else max(worst, value)
+
+    def acknowledge(self, now: int) -> None:
+        """Somebody has seen it as it is, at log time `now`."""
+        self.bar, self.at, self.runs = dict(self.worst), now, (None, None)
 
 
 class Condition(msgspec.Struct, array_like=True):
@@ -96,8 +111,6 @@ class Condition(msgspec.Struct, array_like=True):
         extremes: The last values, a bit each, the newest lowest: beyond an extreme bound and not yet high.
         calm: Event time since which values are within limits while it holds, ms; 0 when they are not.
         sunk: Event time since which a high one has had no value beyond its extreme bound, ms; 0 when it has.
-        worst: Worst value since it began.
-        known: What is acknowledged of it; None before anybody did.
         since: Event time at which it began, ms.
         level: Priority that it has, told or not.
         side: -1 below, 1 above.
@@ -126,8 +139,6 @@ class Condition(msgspec.Struct, array_like=True):
     extremes: int = 0
     calm: int = 0
     sunk: int = 0
-    worst: float = math.nan
-    known: Known | None = None
 
     def idle(self) -> bool:
         """Whether nothing is left to remember."""
@@ -137,7 +148,6 @@ class Condition(msgspec.Struct, array_like=True):
         """Holds from where it was pending; nothing is known of it yet."""
         self.on, self.level, self.since, self.pend = True, level, self.pend, 0
         self.calm = self.sunk = 0
-        self.known = None
 
 
 class State:
@@ -154,6 +164,7 @@ class State:
         self.watched: dict[int, list[Condition | None]] = {}
         self.alarms: dict[str, Condition] = {}
         self.latched: dict[tuple[int, int], Condition] = {}
+        self.tracks: dict[tuple[int, int], Track] = {}
         self.known: dict[str, tuple[int, int]] = {}
         self.recalled: dict[str, AlarmEvent] = {}
         self.left: dict[str, int] = {}
@@ -210,6 +221,8 @@ class State:
         self.watched.pop(row, None)
         self.ahead.pop(row, None)
         self.behind.pop(row, None)
+        for problem in MEMBERS:
+            self.tracks.pop((row, problem), None)
         self.free.append(row)
 
     def conditions(self, row: int) -> list[Condition | None]:

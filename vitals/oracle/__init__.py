@@ -12,5 +12,6 @@ recovered never does. And a high alarm that nobody acknowledged outlives its con
 from vitals.oracle.model import Oracle
 from vitals.oracle.signs import judge_sign
 from vitals.oracle.whole import judge_lost, judge_news2, judge_sensors
+from vitals.oracle.worse import judge_worse
 
-__all__ = ["Oracle", "judge_lost", "judge_news2", "judge_sensors", "judge_sign"]
+__all__ = ["Oracle", "judge_lost", "judge_news2", "judge_sensors", "judge_sign", "judge_worse"]

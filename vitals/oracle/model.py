@@ -12,6 +12,7 @@ from vitals.oracle.patient import MEDIUM, Condition, Patient, Reading
 from vitals.oracle.signs import judge_sign
 from vitals.oracle.telling import Teller
 from vitals.oracle.whole import judge_lost, judge_news2, judge_sensors
+from vitals.oracle.worse import judge_worse
 from vitals.patients import Placement
 from vitals.readings import Readings
 from vitals.signs import FIELDS, SIGNS, Suspect
@@ -83,10 +84,10 @@ class Oracle(Teller):
                 if latched:
                     self.tell(c, Phase.END, t=action.t, state=State.INACTIVE, **done)
                 else:
-                    c.acknowledge(self.now)
+                    patient.acknowledged(c.name, self.now)
                     self.tell(c, Phase.UPDATE, t=action.t, **done)
             elif not latched:
-                c.acknowledge(self.now)
+                patient.acknowledged(c.name, self.now)
                 c.paused_until = self.now + action.pause_s * 1000
                 paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
                 self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
@@ -182,7 +183,7 @@ class Oracle(Teller):
             self.start(c, r, Kind.TECHNICAL, t=self.now)
 
     def judge(self, patient: Patient, r: Reading) -> None:
-        """Signs in their order, then vital signs lost, NEWS2, sensors.
+        """Signs in their order, then what is worse than acknowledged, vital signs lost, NEWS2, sensors.
 
         A patient unseen for two minutes and three cadences was not watched: the reading comes *blind*, and a breach in
         it waits for no delay, because the delay is for a change that was seen to begin.
@@ -194,6 +195,7 @@ class Oracle(Teller):
             self.hear(patient, r, f)
             if f in r.values:
                 judge_sign(self, patient, r, sign, gap)
+        judge_worse(self, patient, r)
         judge_lost(self, patient, r)
         judge_news2(self, patient, r, charted=False)
         judge_sensors(self, patient, r)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vitals.alarms import AlarmEvent, Inactivation, Priority
+from vitals.engine import rules
 from vitals.limits import Limit
 from vitals.signs import SIGNS, Suspect
 
@@ -13,13 +14,26 @@ PRESSURES = {sign.field for sign in SIGNS if sign.sensor == "cuff"}
 
 
 @dataclass
-class Acknowledged:
-    """What whoever acknowledged (or paused) an alarm has seen of it; `runs` are values worse by one and two steps."""
+class Track:
+    """How bad one problem has been while an alarm of it holds.
 
-    worst: float
-    at: int
+    `worst` by sign; `known` is that of the moment in which somebody acknowledged or paused it, or it last called again;
+    `runs` are values worse than known by one step and by two: since when, for how long they must go on, and whether any
+    was beyond an extreme bound.
+    """
+
+    side: int
+    worst: dict[str, float] = field(default_factory=dict)
+    known: dict[str, float] = field(default_factory=dict)
+    at: int = 0
     again: int = 0
+    seen: int = 0
     runs: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
+
+
+def problem(name: str) -> str:
+    """Returns the problem that a condition belongs to: a systolic and a mean pressure are one."""
+    return "sbp" if name == "map" else name
 
 
 @dataclass
@@ -43,26 +57,20 @@ class Condition:
     extremes: list[bool] = field(default_factory=list)
     calm_since: int | None = None
     sunk_since: int | None = None
-    worst: float = math.nan
-    seen: Acknowledged | None = None
 
     def forget_pending(self) -> None:
         """After a gap nothing that was pending is."""
         self.pending_since, self.extreme_since, self.doubt, self.extremes = None, None, 0, []
-        self.end_runs()
 
-    def end_runs(self) -> None:
-        """A value that is not worse than what was acknowledged begins anew."""
-        if self.seen is not None:
-            self.seen.runs.clear()
+    def doubted(self, side: int, t: int) -> None:
+        """A suspect value ends nothing, but within its limits it may be the first of a minute without the breach."""
+        if self.holds:
+            self.calm_since = None if side == self.side else t if self.calm_since is None else self.calm_since
 
-    def acknowledge(self, now: int) -> None:
-        """Somebody has seen it as it is, at log time `now`."""
-        self.seen = Acknowledged(self.worst, now, self.seen.again if self.seen else 0)
-
-    def worse_of(self, value: float) -> float:
-        """Returns the worse of a value and the worst so far."""
-        return min(self.worst, value) if self.side < 0 else max(self.worst, value)
+    def returns(self, side: int, until: int) -> bool:
+        """Whether a breach comes back after a minute of values within limits, as far as `until`."""
+        here = self.holds and side == self.side and self.calm_since is not None
+        return here and until - (self.calm_since or 0) >= rules.WITHIN_MS
 
     def held(self) -> bool:
         """A high alarm that nobody has acknowledged neither ends nor sinks: somebody must see it."""
@@ -112,6 +120,7 @@ class Patient:
     inputs: dict[str, tuple[float, int]] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)
     latched: dict[str, Condition] = field(default_factory=dict)
+    tracks: dict[str, Track] = field(default_factory=dict)
     late_since: int | None = None
     ahead: dict[str, int] = field(default_factory=dict)
 
@@ -122,6 +131,13 @@ class Patient:
     def cuff(self, sign: str) -> bool:
         """Whether the sign is measured by a cuff now and then."""
         return self.cuff_ms > 0 and sign in PRESSURES
+
+    def acknowledged(self, name: str, now: int) -> None:
+        """Somebody has seen a problem as it is, at log time `now`."""
+        track = self.tracks.get(problem(name))
+        if track is not None:
+            track.known, track.at = dict(track.worst), now
+            track.runs.clear()
 
     def condition(self, name: str) -> Condition:
         """The condition of that name, made at rest when there is none."""

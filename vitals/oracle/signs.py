@@ -3,7 +3,7 @@
 from vitals.alarms import Kind
 from vitals.engine import rules
 from vitals.limits import Limit
-from vitals.oracle.patient import HIGH, LOW, MEDIUM, Acknowledged, Condition, Patient, Reading
+from vitals.oracle.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
 from vitals.oracle.telling import Teller
 from vitals.signs import INDEX, Sign
 
@@ -26,7 +26,8 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     *Other side.* It is another alarm: once its own delay is over, the one that held is over.
 
     *End.* When values have been within the limits (or beyond the other ones) for a minute, each holding for one
-    interval. One that is held latches, and what comes back after it is an alarm of its own.
+    interval. One that is held latches, and what comes back after it is an alarm of its own. Suspect values end
+    nothing, but a breach that comes after such a minute of them is one that comes back.
     """
     c, value, limit = patient.condition(sign.field), r.values[sign.field], r.limits[sign.field]
     side, extreme = beyond(value, limit)
@@ -37,23 +38,22 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     second = side != 0 and c.doubt == side
     c.doubt = side if (extreme or cuff) and not trusted else 0
     if not trusted and not second:
+        c.doubted(side, r.t)
         return
+    if c.returns(side, min(r.t, r.t - gap + interval)):
+        teller.over(c, r, value)
     among = min(60, max(4, round(rules.OFTEN_MS / interval)))
     c.extremes = [*c.extremes, extreme and not cuff][-among:]
     if side == 0:
         c.pending_since = c.extreme_since = None
-        within(teller, c, r, value, gap, interval)
+        within(teller, c, r, sign, gap=gap, interval=interval)
         return
-    here = c.holds and side == c.side
     if not c.holds and side != c.side:
         c.pending_since = c.extreme_since = None
         c.side = side
     since = r.t - gap if second else r.t
-    if here:
-        c.pending_since = None
-    else:
-        c.worst = c.worse_of(value) if c.pending_since is not None and not c.holds else value
-        c.pending_since = since if c.pending_since is None else c.pending_since
+    here = c.holds and side == c.side
+    c.pending_since = None if here else since if c.pending_since is None else c.pending_since
     c.extreme_since = (since if c.extreme_since is None else c.extreme_since) if extreme else None
     delay = rules.CUFF_REPEAT_MS if cuff else rules.EXTREME_DELAY_MS[INDEX[sign.field]]
     lasted = c.extreme_since is not None and r.t > c.extreme_since and r.t - c.extreme_since >= delay
@@ -61,26 +61,30 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     if here:
         go_on(teller, c, r, sign, gap, high=high, extreme=extreme, cuff=cuff)
         return
-    high = high or (extreme and r.blind and not cuff)
-    waited = r.t - (c.pending_since or 0)
+    level = begins_as(c, r, limit, high=high, extreme=extreme, cuff=cuff)
+    if c.holds and level is None:
+        within(teller, c, r, sign, gap=gap, interval=interval)
+    elif c.holds:
+        teller.over(c, r, value)
     if c.holds:
-        if high or r.blind or cuff or waited >= limit.delay_s * 1000:
-            teller.over(c, r, value)
-        else:
-            within(teller, c, r, value, gap, interval)
-        if c.holds:
-            return
-        c.extremes, c.side = [], side
-    if cuff:
-        level = HIGH if high else MEDIUM if extreme or waited >= rules.CUFF_REPEAT_MS else LOW
-    elif high or r.blind or waited >= limit.delay_s * 1000:
-        level = HIGH if high else MEDIUM
-    else:
         return
-    teller.begin(patient, c, level)
-    if high:
-        c.extreme_since, c.extremes = None, []
-    tell(teller, c, r, value, limit, sign)
+    if side != c.side:
+        c.extremes, c.side = [], side
+    if level is not None:
+        teller.begin(patient, c, level)
+        if level == HIGH:
+            c.extreme_since, c.extremes = None, []
+        tell(teller, c, r, sign)
+
+
+def begins_as(c: Condition, r: Reading, limit: Limit, *, high: bool, extreme: bool, cuff: bool) -> int | None:
+    """Returns the priority as which a pending condition begins to hold with this reading, None while it waits."""
+    waited = r.t - (c.pending_since or 0)
+    if cuff:
+        return HIGH if high else MEDIUM if extreme or waited >= rules.CUFF_REPEAT_MS else LOW
+    if high or (extreme and r.blind):
+        return HIGH
+    return MEDIUM if r.blind or waited >= limit.delay_s * 1000 else None
 
 
 def beyond(value: float, limit: Limit) -> tuple[int, bool]:
@@ -90,9 +94,8 @@ def beyond(value: float, limit: Limit) -> tuple[int, bool]:
     return (1 if high or highest else -1 if low or lowest else 0), lowest or highest
 
 
-def within(teller: Teller, c: Condition, r: Reading, value: float, gap: int, interval: int) -> None:
+def within(teller: Teller, c: Condition, r: Reading, sign: Sign, *, gap: int, interval: int) -> None:
     """A value that is not beyond the limit that was breached."""
-    c.end_runs()
     if not c.holds:
         return
     if c.level == HIGH and c.sunk_since is None:
@@ -100,7 +103,7 @@ def within(teller: Teller, c: Condition, r: Reading, value: float, gap: int, int
     c.calm_since = r.t if c.calm_since is None else c.calm_since
     if r.t + interval - c.calm_since >= rules.WITHIN_MS:
         c.extremes = []
-        teller.over(c, r, value)
+        teller.over(c, r, r.values[sign.field])
 
 
 def go_on(
@@ -108,16 +111,10 @@ def go_on(
 ) -> None:
     """A condition that holds goes on.
 
-    *Sinks.* A high one without a value beyond its extreme bound for ten minutes is medium, unless it is held. When it
+    A high one without a value beyond its extreme bound for ten minutes is medium, unless it is held. When it
     is held, the next that is high after so long calls again.
-
-    *Worse.* Than the worst value that was acknowledged or paused, by a step, in every value for the sign's delay: it
-    calls again, from two minutes after the acknowledgement on, the next step ten minutes after the last at the
-    soonest; two steps at once do not wait. It is high when any of these values is beyond the extreme bound.
     """
-    value, limit = r.values[sign.field], r.limits[sign.field]
     c.calm_since = None
-    c.worst = c.worse_of(value)
     long = c.sunk_since is not None and r.t - c.sunk_since > rules.SUNK_MS
     again = high and long and c.level == HIGH
     if high:
@@ -134,37 +131,12 @@ def go_on(
             c.sunk_since = r.t - gap if c.sunk_since is None else c.sunk_since
             if r.t - c.sunk_since > rules.SUNK_MS and not c.held():
                 c.level, c.sunk_since = MEDIUM, None
-    if c.seen is not None and grown(c, c.seen, r, sign, extreme=extreme, cuff=cuff):
-        again = True
-    tell(teller, c, r, value, limit, sign, again=again)
+    tell(teller, c, r, sign, again=again)
 
 
-def grown(c: Condition, seen: Acknowledged, r: Reading, sign: Sign, *, extreme: bool, cuff: bool) -> bool:
-    """Whether it is worse than what was acknowledged; see `go_on`."""
-    s, soonest = INDEX[sign.field], seen.at + rules.WORSE_AFTER_MS
-    delay = rules.CUFF_REPEAT_MS if cuff else (rules.EXTREME_DELAY_MS if extreme else rules.MEDIUM_DELAY_MS)[s]
-    more = (r.values[sign.field] - seen.worst) * c.side + rules.HAIR
-    calls = False
-    for steps in (1, 2):
-        if more < steps * rules.WORSE_STEP[s]:
-            seen.runs.pop(steps, None)
-            continue
-        since, wait, high = seen.runs.get(steps, (r.t, delay, False))
-        seen.runs[steps] = since, wait, high or extreme
-        earliest = soonest if steps > 1 else max(soonest, seen.again)
-        if r.t >= earliest and r.t > since and r.t - since >= wait:
-            calls = True
-            c.level = HIGH if high or extreme else c.level
-    if calls:
-        seen.worst, seen.again = c.worst, r.t + rules.WORSE_AGAIN_MS
-        seen.runs.clear()
-    return calls
-
-
-def tell(
-    teller: Teller, c: Condition, r: Reading, value: float, limit: Limit, sign: Sign, *, again: bool = False
-) -> None:
+def tell(teller: Teller, c: Condition, r: Reading, sign: Sign, *, again: bool = False) -> None:
     """Tells what a sign's condition has become; a value worse by a quarter of its largest step is an update."""
+    value, limit = r.values[sign.field], r.limits[sign.field]
     side, extreme = beyond(value, limit)
     if extreme:
         bound = limit.extreme_low if side < 0 else limit.extreme_high

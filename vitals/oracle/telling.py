@@ -84,12 +84,12 @@ class Teller:
             patient.latched[c.name] = Condition(c.name, alarm=c.alarm)
             c.alarm = None
         c.since, c.level, c.pending_since, c.holds = c.pending_since or 0, level, None, True
-        c.calm_since = c.sunk_since = c.seen = None
+        c.calm_since = c.sunk_since = None
 
     def over(self, c: Condition, r: Reading, value: float | None) -> None:
         """The condition is over. The end is told even of history: it pages nobody."""
         c.holds = False
-        c.calm_since = c.sunk_since = c.seen = None
+        c.calm_since = c.sunk_since = None
         if c.alarm is None:
             return
         about = decider(r) | {"value": value}

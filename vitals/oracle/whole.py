@@ -14,8 +14,8 @@ def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
     """*Vital signs lost*, high: an arrest must not hide as a dropout.
 
     Lost are SpO2 together with heart or pulse rate (and no fresh value of the other rate), or any sign whose own
-    condition holds or is beyond an extreme bound. A sensor that is reported off is not lost. It holds once a reading with a word of loss comes 5 s
-    after the first, or at once when blind; it is over when for a minute nothing was lost.
+    condition holds or is beyond an extreme bound. A sensor that is reported off is not lost. It holds once a reading
+    with a word of loss comes 5 s after the first, or at once when blind; it is over when for a minute nothing was lost.
     """
     c = patient.condition("vital-signs-lost")
     fresh = {f for f in PULSE if f in patient.had and r.t - patient.newest[f] <= 3 * patient.interval(f)}
