@@ -28,6 +28,8 @@ from vitals.signs import FIELDS, INDEX, SUSPECT_BITS
 
 T0 = 1_763_812_800_000
 CADENCE_MS = 5000
+SINKING = "p-7"
+"""A patient whose saturation is extreme for two minutes and low for eighteen more."""
 WELL = {"hr": 80.0, "pr": 80.0, "rr": 16.0, "spo2": 96.0, "temp": 36.8, "sbp": 120.0, "dbp": 75.0, "map": 90.0}
 
 
@@ -128,6 +130,9 @@ class Ward:
             pull, noise = (well - values[name]) * 0.02, chance.gauss(0, well * (0.002 if name == "temp" else 0.012))
             values[name] = round(values[name] + pull + noise, 1)
         values["spo2"] = min(100.0, values["spo2"])
+        if patient == SINKING:
+            elapsed = self.now - T0
+            values["spo2"] = 82.0 if elapsed < 120_000 else 88.0 if elapsed < 1_200_000 else 97.0
         absent = {name: float("nan") for name in ("sbp", "dbp", "map") if self._seq % 12}
         return values | absent
 

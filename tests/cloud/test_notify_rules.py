@@ -135,7 +135,7 @@ def test_a_high_alarm_reaches_the_first_step_and_a_low_one_those_who_want_it(rot
 
 def test_handover_reaches_the_next_step_and_never_nobody(rotas: Rotas, event: MakeEvent) -> None:
     assert names(rotas, event(handover=1)) == ["consultant"]
-    assert names(rotas, event(priority=Priority.MEDIUM, handover=5)) == ["consultant"]
+    assert names(rotas, event(handover=6)) == ["consultant"]
 
 
 def test_after_the_last_contact_a_high_alarm_is_handed_over_every_ten_minutes(rotas: Rotas, event: MakeEvent) -> None:

@@ -213,3 +213,29 @@ def test_a_pause_that_is_read_back_ends_when_it_was_to_end() -> None:
     calls = [(e.t, e.paused_until) for e in ward.live(320, {"spo2": 78}) if e.id == alarm and e.phase is Phase.UPDATE]
     assert (begun + 300_000, 0) in calls
     assert min(t for t, until in calls if until == 0) == begun + 300_000
+
+
+def test_nothing_is_due_before_there_is_a_log_time() -> None:
+    # The watchdog speaks before scoring has written its first record.
+    state, _ = engine.stalled(engine.empty(), T0, 0)
+    state, told = engine.advance(state, readings.empty(), T0)
+    assert told == ()
+    state, told = engine.advance(state, readings.empty(), T0 + 60_000)
+    state, later = engine.advance(state, readings.empty(), T0 + 120_000)
+    assert [event.handover for event in (*told, *later)] == [1]
+
+
+def test_a_snapshot_whose_timers_began_before_there_was_a_log_time_heals_by_itself() -> None:
+    state, _ = engine.stalled(engine.empty(), T0, 0)
+    state = engine.restore(engine.snapshot(state))
+    state, told = engine.advance(state, readings.empty(), T0)
+    assert told == ()
+
+
+def test_a_timer_that_is_long_overdue_acts_once() -> None:
+    ward = Ward()
+    ward.live(6, {"hr": 36})
+    (condition,) = ward.state.alarms.values()
+    condition.due = 30_000
+    ward.state.next_due = 30_000
+    assert [event.handover for event in ward.wait(1)] == [1]

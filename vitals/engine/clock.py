@@ -13,11 +13,12 @@ from vitals.engine.state import UNTIMED, Condition, State
 def tick(state: State, now: int) -> Scribe:
     """Brings log time up to `now`, lets timers act, and returns the scribe of this call.
 
-    Log time never runs backwards. Where it jumps, the log stood still, and timers with it.
+    Log time never runs backwards. Where it jumps, the log stood still, and timers with it: so does the first log time,
+    before which nothing was due.
     """
     now = max(now, state.now)
     before, state.now = state.now, now
-    jump = now - before if before else 0
+    jump = now - before
     scribe = Scribe(state, now)
     if jump > STALL_MS:
         _freeze(state, jump)
@@ -47,7 +48,8 @@ def _run(scribe: Scribe) -> None:
         if c.paused_until:
             scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
         elif c.alarm is not None:
-            c.due = when + state.handover_after_ms(c.alarm.priority)
+            # One that is long overdue, as no jump leaves it, has waited no longer than the longest step of log time.
+            c.due = max(when, scribe.now - STALL_MS) + state.handover_after_ms(c.alarm.priority)
             scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
         if _next(c) < UNTIMED:
             heapq.heappush(pending, (_next(c), key))

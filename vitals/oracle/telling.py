@@ -29,7 +29,7 @@ class Teller:
         """
         before, self.now, self.events = self.now, max(now, self.now), []
         timed = [c for p in self.patients.values() for c in p.conditions.values()]
-        if before and self.now - before > rules.STALL_MS:
+        if self.now - before > rules.STALL_MS:
             for c in timed:
                 c.paused_until = None if c.paused_until is None else c.paused_until + self.now - before
                 c.handover_due = None if c.handover_due is None else c.handover_due + self.now - before
