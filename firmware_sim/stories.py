@@ -42,7 +42,9 @@ class Keyframe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         shares = (self.loss, self.vasodilation, self.bradycardia, self.arrest, self.pressor)
         if not all(0 <= share <= 1 for share in shares):
-            raise ValueError(f"key frame at {self.at_s} s: loss, vasodilation, bradycardia, arrest and pressor lie from 0 to 1")
+            raise ValueError(
+                f"key frame at {self.at_s} s: loss, vasodilation, bradycardia, arrest and pressor lie from 0 to 1"
+            )
 
 
 class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

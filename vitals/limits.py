@@ -1,4 +1,4 @@
-"""Alarm limits: bounds, condition delays and hysteresis per sign, as profiles and as one patient's overrides.
+"""Alarm limits: bounds and condition delays per sign, as profiles and as one patient's overrides.
 
 Limits travel *with* the readings that they applied to. A reading names a built-in profile by its place in `PROFILES`
 (k >= 0, append-only) or a set of its own record's `limit_sets` (-1 - k).
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from vitals.signs import FIELDS, INDEX, SIGNS
 
-EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S, HYSTERESIS = range(6)
+EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S = range(5)
 """Columns of a limit array."""
-COLUMNS: Final = 6
+COLUMNS: Final = 5
 MAX_PROFILE: Final = 128
 """Longest name of a profile, characters: limits travel with readings, in records of bounded size."""
 
@@ -35,7 +35,6 @@ class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
         high: A value above it breaches.
         extreme_high: A value above it is of high priority.
         delay_s: Condition delay: a breach shorter than this many seconds is no alarm condition (not for extremes).
-        hysteresis: How far inside its limit a value must return for the condition to end, in the sign's unit.
     """
 
     extreme_low: float | None = None
@@ -43,16 +42,15 @@ class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
     high: float | None = None
     extreme_high: float | None = None
     delay_s: float = 0.0
-    hysteresis: float = 0.0
 
     def __post_init__(self) -> None:
         bounds = [b for b in (self.extreme_low, self.low, self.high, self.extreme_high) if b is not None]
-        if not all(map(math.isfinite, (*bounds, self.delay_s, self.hysteresis))):
+        if not all(map(math.isfinite, (*bounds, self.delay_s))):
             raise ValueError("limits must be finite numbers")
         if bounds != sorted(bounds):
             raise ValueError(f"limits contradict each other: {bounds} must ascend")
-        if self.delay_s < 0 or self.hysteresis < 0:
-            raise ValueError("condition delay and hysteresis must not be negative")
+        if self.delay_s < 0:
+            raise ValueError("a condition delay must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class LimitSet:
             raise ValueError(f"limit set {self.profile}: {len(self.limits)} limits for {len(SIGNS)} signs")
 
     def array(self) -> NDArray[np.float64]:
-        """Returns (signs, 6) floats: extreme low, low, high, extreme high, delay [s], hysteresis; NaN is no bound."""
+        """Returns (signs, 5) floats: extreme low, low, high, extreme high, delay [s]; NaN is no bound."""
         return _array(self)
 
     def wire(self) -> dict[str, object]:
@@ -84,7 +82,6 @@ class LimitSet:
                 limit.high,
                 limit.extreme_high,
                 limit.delay_s,
-                limit.hysteresis,
             ]
             for field, limit in zip(FIELDS, self.limits, strict=True)
         }
@@ -92,7 +89,7 @@ class LimitSet:
 
 @lru_cache(maxsize=4096)
 def _array(limits: LimitSet) -> NDArray[np.float64]:
-    rows = [(x.extreme_low, x.low, x.high, x.extreme_high, x.delay_s, x.hysteresis) for x in limits.limits]
+    rows = [(x.extreme_low, x.low, x.high, x.extreme_high, x.delay_s) for x in limits.limits]
     array = np.array([[math.nan if cell is None else cell for cell in row] for row in rows], dtype=np.float64)
     array.flags.writeable = False
     return array
@@ -101,17 +98,19 @@ def _array(limits: LimitSet) -> NDArray[np.float64]:
 def from_wire(wire: Mapping[str, object]) -> LimitSet:
     """Reads the JSON form; a sign it does not know of is not watched.
 
+    Records of before version 0.2 have a sixth number, a hysteresis that no rule uses any more.
+
     Raises:
-        ValueError: A row is not six numbers, its bounds contradict each other, or the profile's name is too long.
+        ValueError: A row is not five numbers, its bounds contradict each other, or the profile's name is too long.
     """
     limits = []
     for field in FIELDS:
         row = wire.get(field)
         if row is None:
             limits.append(Limit())
-        elif isinstance(row, list) and len(row) == COLUMNS:
+        elif isinstance(row, list) and len(row) in (COLUMNS, COLUMNS + 1):
             try:
-                extreme_low, low, high, extreme_high, *rest = (None if c is None else float(c) for c in row)
+                extreme_low, low, high, extreme_high, *rest = (None if c is None else float(c) for c in row[:COLUMNS])
                 limits.append(Limit(extreme_low, low, high, extreme_high, *(x or 0.0 for x in rest)))
             except TypeError as error:
                 raise ValueError(f"limits of {field}: {row} are not numbers") from error
@@ -141,14 +140,14 @@ def _profile(name: str, **limits: Limit) -> LimitSet:
 
 ADULT: Final = _profile(
     "adult",
-    hr=Limit(40, 50, 120, 140, 10, 2),
-    pr=Limit(40, 50, 120, 140, 10, 2),
-    rr=Limit(6, 8, 30, 35, 20, 1),
-    spo2=Limit(85, 90, None, None, 15, 1),
-    temp=Limit(None, 35, 39, None, 30, 0.2),
-    sbp=Limit(80, 90, 160, 200, 15, 3),
-    dbp=Limit(None, 50, 110, None, 15, 3),
-    map=Limit(None, 60, 110, None, 15, 3),
+    hr=Limit(40, 50, 120, 140, 10),
+    pr=Limit(40, 50, 120, 140, 10),
+    rr=Limit(6, 8, 30, 35, 20),
+    spo2=Limit(85, 90, None, None, 15),
+    temp=Limit(None, 35, 39, None, 30),
+    sbp=Limit(80, 90, 160, 200, 15),
+    dbp=Limit(None, 50, 110, None, 15),
+    map=Limit(None, 60, 110, None, 15),
 )
 
 
@@ -156,16 +155,16 @@ def _paediatric(
     name: str, rate: tuple[float, float], breath: tuple[float, float], sbp: tuple[float, float]
 ) -> LimitSet:
     """A paediatric band: extremes lie a fifth beyond the limits."""
-    heart = Limit(rate[0] * 0.8, rate[0], rate[1], rate[1] * 1.2, 10, 2)
+    heart = Limit(rate[0] * 0.8, rate[0], rate[1], rate[1] * 1.2, 10)
     return with_overrides(
         LimitSet(name, ADULT.limits),
         {
             "hr": heart,
             "pr": heart,
-            "rr": Limit(breath[0] * 0.8, breath[0], breath[1], breath[1] * 1.2, 20, 1),
-            "sbp": Limit(sbp[0] * 0.85, sbp[0], sbp[1], sbp[1] * 1.2, 15, 3),
-            "dbp": Limit(None, sbp[0] * 0.5, sbp[1] * 0.7, None, 15, 3),
-            "map": Limit(None, sbp[0] * 0.65, sbp[1] * 0.8, None, 15, 3),
+            "rr": Limit(breath[0] * 0.8, breath[0], breath[1], breath[1] * 1.2, 20),
+            "sbp": Limit(sbp[0] * 0.85, sbp[0], sbp[1], sbp[1] * 1.2, 15),
+            "dbp": Limit(None, sbp[0] * 0.5, sbp[1] * 0.7, None, 15),
+            "map": Limit(None, sbp[0] * 0.65, sbp[1] * 0.8, None, 15),
         },
     )
 
@@ -173,11 +172,11 @@ def _paediatric(
 PROFILES: Final[tuple[LimitSet, ...]] = (
     ADULT,
     # Chronic hypercapnic failure: NEWS2 scale 2 aims at 88-92 %.
-    with_overrides(LimitSet("copd", ADULT.limits), {"spo2": Limit(80, 85, None, None, 15, 1)}),
+    with_overrides(LimitSet("copd", ADULT.limits), {"spo2": Limit(80, 85, None, None, 15)}),
     # At home few values come and movement is common: wider, slower.
     with_overrides(
         LimitSet("home", ADULT.limits),
-        {"hr": Limit(40, 45, 130, 150, 30, 3), "pr": Limit(40, 45, 130, 150, 30, 3), "rr": Limit(6, 8, 30, 35, 60, 1)},
+        {"hr": Limit(40, 45, 130, 150, 30), "pr": Limit(40, 45, 130, 150, 30), "rr": Limit(6, 8, 30, 35, 60)},
     ),
     _paediatric("infant", (100, 180), (25, 60), (70, 105)),
     _paediatric("toddler", (90, 160), (20, 40), (80, 110)),
@@ -189,7 +188,7 @@ PROFILE_INDEX: Final[dict[str, int]] = {profile.profile: k for k, profile in enu
 
 
 def in_force(own: tuple[LimitSet, ...], which: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns (n, signs, 6): the limits of n readings as `LimitSet.array()`, each bound's (n, signs) close in memory.
+    """Returns (n, signs, 5): the limits of n readings as `LimitSet.array()`, each bound's (n, signs) close in memory.
 
     Args:
         own: Overridden limits.

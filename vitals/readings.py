@@ -78,7 +78,7 @@ class Readings:
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "limit_sets"})
 
     def bounds(self) -> NDArray[np.float64]:
-        """Returns (n, signs, 6): the limits in force for each reading, as `LimitSet.array()`."""
+        """Returns (n, signs, 5): the limits in force for each reading, as `LimitSet.array()`."""
         return in_force(self.limit_sets, self.limits)
 
     def suspect_digits(self) -> NDArray[np.int8]:

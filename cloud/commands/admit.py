@@ -103,7 +103,7 @@ def _phone(raw: str) -> str:
 
 
 def overrides(raw: str, base: str) -> dict[str, Limit]:
-    """Reads limits that replace a profile's, `spo2=80:85::;hr=40:50:110:130`, delays and hysteresis staying.
+    """Reads limits that replace a profile's, `spo2=80:85::;hr=40:50:110:130`, delays staying.
 
     Args:
         raw: Per sign: extreme low, low, high, extreme high, empty for no bound.
@@ -124,7 +124,7 @@ def overrides(raw: str, base: str) -> dict[str, Limit]:
         except ValueError:
             raise ValueError(f"overrides {entry!r} has a bound that is no number") from None
         kept = limits[INDEX[field]]
-        found[field] = Limit(low2, low, high, high2, kept.delay_s, kept.hysteresis)
+        found[field] = Limit(low2, low, high, high2, kept.delay_s)
     return found
 
 

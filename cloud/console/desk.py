@@ -140,7 +140,7 @@ def action(kind: Act, patient: str, by: str, now: int, **facts: object) -> Actio
 def overrides(
     base: str, bounds: Mapping[str, tuple[float | None, float | None, float | None, float | None]]
 ) -> dict[str, Limit]:
-    """Returns what differs from a profile; delays and hysteresis stay the profile's.
+    """Returns what differs from a profile; delays stay the profile's.
 
     Args:
         base: Name of the profile.
@@ -152,5 +152,5 @@ def overrides(
     kept = dict(zip(FIELDS, profile(base).limits, strict=True))
     if unknown := bounds.keys() - kept.keys():
         raise ValueError(f"unknown sign {min(unknown)}")
-    wanted = {f: Limit(*four, kept[f].delay_s, kept[f].hysteresis) for f, four in bounds.items()}
+    wanted = {f: Limit(*four, kept[f].delay_s) for f, four in bounds.items()}
     return {field: limit for field, limit in wanted.items() if limit != kept[field]}

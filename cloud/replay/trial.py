@@ -1,4 +1,4 @@
-"""A trial: limits, delays and hysteresis to try, from a TOML file, laid over those that were in force.
+"""A trial: limits and delays to try, from a TOML file, laid over those that were in force.
 
 ```toml
 [profile.adult.spo2]        # for everybody on this profile whose own limits do not say otherwise
@@ -29,7 +29,7 @@ from vitals.signs import FIELDS, INDEX
 ALL: Final = "all"
 NO_BOUND: Final = "none"
 BOUNDS: Final = ("extreme_low", "low", "high", "extreme_high")
-KEYS: Final = (*BOUNDS, "delay_s", "hysteresis")
+KEYS: Final = (*BOUNDS, "delay_s")
 Change = Mapping[str, float | None]
 """What changes of one sign's limit, by key."""
 Changes = Mapping[str, Change]

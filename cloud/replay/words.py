@@ -14,7 +14,6 @@ KEYS: Final = {
     "high": "high",
     "extreme_high": "extreme high",
     "delay_s": "delay (s)",
-    "hysteresis": "hysteresis",
 }
 _UNITS: Final = {"Cel": "°C", "mm[Hg]": "mmHg"}
 

@@ -4,9 +4,9 @@ A hundred patients through a day (`tests/bench/wards.py`, held-out seeds), at 1 
 artefacts at the measured rates, the gateway's filter, the shared engine. A nurse acknowledges each high alarm a minute
 after it was told. The simulator's truth judges:
 
-- *Alarms* are what would page: every start, every rise of priority, every latched alarm that comes alive again.
-  *Episodes* are runs of values beyond a limit as sent, per sign, zeros left out: what a monitor without delay, filter
-  and hysteresis tells. Compared are alarms of the signs' limits; what no such monitor has (lost signs, NEWS2, sensors)
+- *Alarms* are what would page: every event that calls the first contact (`vitals.alarms.pages`).
+  *Episodes* are runs of values beyond a limit as sent, per sign, zeros left out: what a monitor without delay and
+  filter tells. Compared are alarms of the signs' limits; what no such monitor has (lost signs, NEWS2, sensors)
   is told in the note.
 - A *true event* is a time in which a sign of the patient's state is beyond its limit (gaps under a minute are bridged),
   or in which heart and saturation are lost. It is *due* when a faultless device of that cadence shows what the rules
@@ -36,7 +36,7 @@ from tests.bench import wards
 from tests.bench.bench_filter import memory
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority
+from vitals.alarms import AlarmEvent, Kind, Phase, Priority, pages
 from vitals.alarms import State as AlarmState
 from vitals.limits import DELAY_S
 from vitals.patients import Placement
@@ -314,12 +314,7 @@ def _spans(events: list[AlarmEvent]) -> dict[tuple[str, str], list[tuple[int, in
 
 
 def _pages(events: list[AlarmEvent]) -> Iterator[AlarmEvent]:
-    before: dict[str, AlarmEvent] = {}
-    for e in events:
-        alive = e.id in before and before[e.id].state is AlarmState.LATCHED and e.state is AlarmState.ACTIVE
-        if e.phase in {Phase.START, Phase.ESCALATE} or alive:
-            yield e
-        before[e.id] = e
+    return (e for e in events if pages(e) and e.phase is not Phase.CONTINUE)
 
 
 def judged(seeds: tuple[int, ...], cadence_s: int, count: int = PATIENTS, hours: int = HOURS) -> Verdict:

@@ -24,7 +24,7 @@ _MEANS: Final = {"hr": 75, "pr": 75, "rr": 15, "spo2": 97, "temp": 36.8, "sbp": 
 _NOISE: Final = {"hr": 3, "pr": 3, "rr": 1, "spo2": 0.7, "temp": 0.1, "sbp": 4, "dbp": 3, "map": 3}
 _ABSENT, _OVERRIDDEN = 0.05, 0.05
 _DRAWN: Final = 50_000
-_SETS: Final = (with_overrides(ADULT, {"spo2": Limit(80, 86, None, None, 15, 1)}).wire(),)
+_SETS: Final = (with_overrides(ADULT, {"spo2": Limit(80, 86, None, None, 15)}).wire(),)
 _encode = msgspec.json.Encoder().encode
 
 

@@ -153,7 +153,7 @@ def ward_of(layout: Layout, admission: Callable[..., Admission], steps: int = 30
     """Returns a ward of twelve after 25 minutes with a transfer, a discharge, charting and an audio pause."""
     ward = Ward(layout)
     for k in range(12):
-        own = {"overrides": {"hr": Limit(40, 55, 110, 140, 10, 2)}} if k == 3 else {}
+        own = {"overrides": {"hr": Limit(40, 55, 110, 140, 10)}} if k == 3 else {}
         profile = "copd" if k % 4 == 1 else "adult"
         ward.admit(admission(f"p-{k}", f"icu-{k:02d}", T0, cadence_s=5.0, profile=profile, **own))
     for number in range(steps):

@@ -69,10 +69,10 @@ def test_one_device_on_two_patients_is_refused() -> None:
     assert parse(GOOD, other)[1] == ("line 3: device mon-icu-01 is already in line 2",)
 
 
-def test_overrides_keep_the_delay_and_hysteresis_of_the_profile() -> None:
+def test_overrides_keep_the_delay_of_the_profile() -> None:
     (admission,), _ = parse(GOOD.removesuffix(",,,,") + ",,spo2=80:85::,,")
     limit = admission.overrides["spo2"]
-    assert (limit.extreme_low, limit.low, limit.high, limit.delay_s, limit.hysteresis) == (80, 85, None, 15, 1)
+    assert (limit.extreme_low, limit.low, limit.high, limit.delay_s) == (80, 85, None, 15)
 
 
 @pytest.mark.parametrize("header", ["patient,name", f"{HEADER},shoe_size"])

@@ -210,8 +210,8 @@ def test_a_trial_changes_what_it_names_and_leaves_a_patients_own_limits_unless_i
         '[profile.all.hr]\nhigh = 130\nextreme_high = "none"\n[profile.adult.spo2]\nlow = 88\n[patient.p1.hr]\nlow = 45'
     )
     hr, spo2 = INDEX["hr"], INDEX["spo2"]
-    assert tried.of(ADULT, "p2").limits[hr] == Limit(40, 50, 130, None, 10, 2)
-    assert tried.of(ADULT, "p1").limits[hr] == Limit(40, 45, 130, None, 10, 2)
+    assert tried.of(ADULT, "p2").limits[hr] == Limit(40, 50, 130, None, 10)
+    assert tried.of(ADULT, "p1").limits[hr] == Limit(40, 45, 130, None, 10)
     assert tried.of(profile("copd"), None).limits[spo2] == profile("copd").limits[spo2]
     own = with_overrides(ADULT, {"hr": Limit(30, 40, 110, 150)})
     assert tried.of(own, "p2").limits[hr] == Limit(30, 40, 110, 150)

@@ -24,7 +24,7 @@ from vitals.signs import FIELDS, INDEX, SIGNS
 
 LOGGED = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OVERRIDES = (
-    with_overrides(ADULT, {"spo2": Limit(80, 86, None, None, 15, 1), "hr": Limit(None, 44.5, None, 151, 10, 2)}),
+    with_overrides(ADULT, {"spo2": Limit(80, 86, None, None, 15), "hr": Limit(None, 44.5, None, 151, 10)}),
     LimitSet("bare", tuple(Limit() for _ in SIGNS)),
 )
 

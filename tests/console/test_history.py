@@ -57,7 +57,7 @@ def insert(db: psycopg.Connection[Any], table: str, row: dict[str, Any]) -> None
 def reading(second: int) -> dict[str, Any]:
     """SpO2 falls by one a minute; each tenth heart rate is an artefact of 290; after five minutes the limits change."""
     spike = second % 10 == 0
-    limits = with_overrides(ADULT, {"spo2": Limit(80, 88, None, None, 15, 1)})
+    limits = with_overrides(ADULT, {"spo2": Limit(80, 88, None, None, 15)})
     return {
         "patient": PATIENT, "device": "console-d", "gateway": "g", "ward": "w", "bed": "b", "boot": 1, "seq": second,
         "t": stamp(T0 + 1000 * second), "t_gw": stamp(T0 + 1000 * second), "log_t": stamp(T0 + 1000 * second),

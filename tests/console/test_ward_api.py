@@ -156,7 +156,7 @@ def test_limits_change_for_the_signs_that_differ_and_keep_their_delays(client: C
     assert bela.post("/api/patients/p-00001/limits", json=body).status_code == 200
     (written,) = stage.written("patients")
     assert (written["profile"], written["scale2"]) == ("copd", True)
-    assert written["overrides"] == {"spo2": {"extreme_low": 80.0, "low": 86.0, "delay_s": 15.0, "hysteresis": 1.0}}
+    assert written["overrides"] == {"spo2": {"extreme_low": 80.0, "low": 86.0, "delay_s": 15.0}}
     view = bela.get("/api/patients/p-00001").json()
     assert view["limits"]["spo2"] == [80, 86, None, None]
 

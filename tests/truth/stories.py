@@ -57,6 +57,16 @@ NAMED: Final[dict[str, Story]] = SIMULATED | {
                 Keyframe(6300, "well"),
             ),
         ),
+        # From well to septic shock within an hour.
+        Story(
+            "septic-hour",
+            (
+                Keyframe(0, "well"),
+                Keyframe(300, "infection"),
+                Keyframe(3600, "shock", fever=2.9, hypoxia=13, vasodilation=0.95),
+                Keyframe(4200, "shock", fever=2.9, hypoxia=13, vasodilation=0.95),
+            ),
+        ),
         # The fever is known and acknowledged when the bleeding begins.
         Story(
             "bleed-in-fever",

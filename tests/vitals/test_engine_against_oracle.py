@@ -27,7 +27,7 @@ PROPERTY = settings(
     database=None,
 )
 LIMIT_SETS = (
-    with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 2, 5), "temp": Limit(34, None, None, 41)}),
+    with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 2), "temp": Limit(34, None, None, 41)}),
 )
 PATIENTS = ("p1", "p2", "p3")
 POINTS = {

@@ -67,7 +67,7 @@ def test_a_placement_with_an_unknown_profile_stops_no_other_patient() -> None:
 
 
 def test_narrow_limits_let_a_condition_end() -> None:
-    narrow = with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 0, 5)})
+    narrow = with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 0)})
     state = engine.empty()
     told = []
     for k, hr in enumerate((70, 61, *[61] * 60)):
@@ -77,7 +77,7 @@ def test_narrow_limits_let_a_condition_end() -> None:
 
 
 def test_a_low_limit_near_the_top_of_the_scale_lets_a_condition_end() -> None:
-    strict = with_overrides(profile("adult"), {"spo2": Limit(None, 99.5, None, None, 0, 1)})
+    strict = with_overrides(profile("adult"), {"spo2": Limit(None, 99.5, None, None, 0)})
     state = engine.empty()
     told = []
     for k, spo2 in enumerate((98, *[100] * 60)):

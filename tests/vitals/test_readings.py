@@ -19,8 +19,8 @@ from vitals.records import WireError
 from vitals.scoring import breach, pack
 from vitals.signs import FIELDS, INDEX, Suspect
 
-OWN = with_overrides(profile("adult"), {"hr": Limit(None, 60, 100, None, 5, 1)})
-OTHER = with_overrides(profile("copd"), {"rr": Limit(None, 10, 25, None, 5, 1)})
+OWN = with_overrides(profile("adult"), {"hr": Limit(None, 60, 100, None, 5)})
+OTHER = with_overrides(profile("copd"), {"rr": Limit(None, 10, 25, None, 5)})
 
 
 def some(n: int = 3) -> Readings:

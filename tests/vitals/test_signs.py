@@ -37,7 +37,7 @@ for k, (sent, code) in enumerate(seen):
     values, codes, history = artefacts.clean(history, t, values, off, adult)
     assert codes[0, column] == code, (sent, codes)
 
-own = with_overrides(profile("adult"), {"etco2": Limit(15, 25, 50, 70, 10, 2)})
+own = with_overrides(profile("adult"), {"etco2": Limit(15, 25, 50, 70, 10)})
 assert limits.from_wire(own.wire()) == own
 
 def reading(k, value, code=0):

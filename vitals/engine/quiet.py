@@ -51,7 +51,7 @@ class Round:
         codes: (n, signs) `Suspect` codes, 0 where late.
         present: (n, signs) whether there is a value that is not late.
         limits: (n,) index into `limit_sets`.
-        table: (sets, signs, 6) limits in force, as `LimitSet.array()`.
+        table: (sets, signs, 5) limits in force, as `LimitSet.array()`.
         times: (n, TIMES) gathered, then brought up to the reading.
         marks: (n, MARKS) likewise.
         pace: (n, PACE) likewise.

@@ -52,7 +52,7 @@ def take_quiet(
         state: The engine's state.
         readings: The batch.
         rows: (n,) patients' rows, -1 for nobody.
-        table: (sets, signs, 6) limits in force.
+        table: (sets, signs, 5) limits in force.
         now: Log time, ms.
 
     Returns:

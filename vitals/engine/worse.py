@@ -103,9 +103,10 @@ def _call(scribe: Scribe, r: Bedside, on: list[Condition], track: Track, present
     c = max(told, key=lambda c: c.level)
     c.level = max(c.level, Priority.HIGH if high else c.level)
     text = ", ".join(f"{label(s)} {show(s, r.values[s])}" for s in present)
-    changes = {"priority": Priority(c.level), "inactivation": Inactivation.NONE, "handover": 0}
     about = decider(r) | {"text": f"{text}: worse than acknowledged"}
     if c.index in present:
         c.told = r.values[c.index]
         about |= {"value": c.told}
-    scribe.step(c, Phase.ESCALATE, t=r.t, **changes, **about)
+    scribe.step(
+        c, Phase.ESCALATE, t=r.t, priority=Priority(c.level), inactivation=Inactivation.NONE, handover=0, **about
+    )

@@ -1,0 +1,79 @@
+"""Pages that were due and did not come, by the project's judge: `make bench ONLY=truth`; half an hour on two cores.
+
+Ten wards at 30 s cadence (50 patients, 24 h) and ten at 1 s (25 patients, 12 h), each once with a nurse who
+acknowledges after a minute and once with nobody who does. The seeds come from the hash of the commit, so nobody can
+tune on them; the worst ward counts. The load is held against the fewest pages that satisfy the requirements, when
+`SHARED` names the folder that knows them.
+"""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Final
+
+from tests.truth.judge import read_life, rows_of
+from tests.truth.live import Script, live
+from tests.truth.people import Habit
+
+WARDS: Final = int(os.environ.get("TRUTH_WARDS", "10"))
+SIZES: Final = {30: (50, 24), 1: (25, 12)}
+"""Patients and hours by cadence, s."""
+GOALS: Final[dict[str, float | None]] = {
+    "truth.due": None,
+    "truth.unpaged": 0,
+    "truth.masked": 0,
+    "truth.late": 0,
+    "truth.not_handed_over": 0,
+    "truth.false_per_patient_day": 1.0,
+    "truth.false_high_per_patient_day": 0.2,
+    "truth.overstated_per_patient_day": 0.1,
+    "truth.misnamed_per_patient_day": 0.1,
+    "truth.messages_per_patient_day": None,
+    "truth.messages_to_all_per_patient_day": None,
+    "truth.pages_per_deterioration_p90": None,
+    "truth.most_in_an_hour_of_one_patient": None,
+}
+
+
+def seeds(commit: str, count: int) -> list[int]:
+    """Returns seeds that follow from a commit's hash and from nothing else."""
+    return [int.from_bytes(hashlib.sha256(f"{commit} {k}".encode()).digest()[:4]) for k in range(count)]
+
+
+def judged(script: Script) -> dict[str, float]:
+    """Plays one life and returns its rows."""
+    life = live(script)
+    return rows_of(read_life(life.arrays), life.messages, life.acts)
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """Yields the worst of all wards, row by row."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607 - the git in force
+    drawn = seeds(commit, WARDS)
+    with ProcessPoolExecutor(2) as pool:
+        for cadence, (patients, hours) in SIZES.items():
+            for habit in (Habit.ACKNOWLEDGES, Habit.SILENT):
+                scripts = [Script(seed, cadence, patients, hours, people=habit) for seed in drawn]
+                yield from _worst(list(pool.map(judged, scripts)), drawn, f"{cadence} s, nurse {habit.value}")
+
+
+def _worst(found: list[dict[str, float]], drawn: list[int], of: str) -> Iterator[dict[str, Any]]:
+    for name, goal in GOALS.items():
+        worst = max(range(len(found)), key=lambda k: found[k][name])
+        note = f"{of}; ward {drawn[worst]}, the worst of {len(found)}"
+        if found[worst][name] and name in _DETAILS:
+            note += f": {_detail(found[worst], name)}"
+        yield {
+            "name": f"{name} ({of})", "value": found[worst][name], "unit": "count", "goal": goal, "better": "lower",
+            "note": note,
+        }  # fmt: skip
+
+
+_DETAILS: Final = {"truth.unpaged": "detail.unpaged.", "truth.late": "detail.late."}
+
+
+def _detail(rows: Mapping[str, float], name: str) -> str:
+    prefix = _DETAILS[name]
+    return ", ".join(f"{key.removeprefix(prefix)} {n:g}" for key, n in rows.items() if key.startswith(prefix))
