@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
 from tests.truth.judge import read_life, rows_of
+
 from tests.truth.live import Script, live
 from tests.truth.people import Habit
 

@@ -45,7 +45,7 @@ def test_who_declines_leaves_it_to_the_next_contact() -> None:
 def test_a_septic_hour_brings_no_more_messages_when_the_nurse_acknowledges_than_when_nobody_does(
     cadence_s: int,
 ) -> None:
-    sent = {habit: 0 for habit in (Habit.ACKNOWLEDGES, Habit.SILENT)}
+    sent = dict.fromkeys((Habit.ACKNOWLEDGES, Habit.SILENT), 0)
     for habit in sent:
         for seed in (1, 2):
             sent[habit] += len(live(Script(seed, cadence_s, 1, 2, "septic-hour", habit)).messages)
