@@ -73,7 +73,7 @@ class Round:
     times: NDArray[np.int64]
     marks: NDArray[np.int8]
     pace: NDArray[np.int32]
-    told: NDArray[np.float32]
+    told: NDArray[np.float16]
     says: Bools
     coded: bool
     dropped: Bools
@@ -201,9 +201,9 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
     calm = marks[:, CALM]
     digits, mine = r.digits(chosen), calm[:, :COUNT]
     trusted = present
-    told = r.told[r.rows[chosen]]
-    side = np.where(digits <= BREACH_LOW, np.float32(1), np.float32(-1))
-    news = (mine > 0) & ((told - values.astype(np.float32)) * side > 0)
+    told = r.told[r.rows[chosen]].astype(np.float64)
+    side = np.where(digits <= BREACH_LOW, 1.0, -1.0)
+    news = (mine > 0) & ((told - values) * side > 0)
     gone, off = marks[:, GONE] != 0, marks[:, OFF] != 0
     fine = ~present | ((digits == mine) & ~news)
     loud = calm[:, LOST] == 1

@@ -1,5 +1,7 @@
 """What must be remembered of a patient after a step, and which digits change nothing from here on."""
 
+import numpy as np
+
 from vitals.alarms import Priority
 from vitals.alarms import State as AlarmState
 from vitals.engine.rules import (
@@ -72,8 +74,14 @@ def _while_tracked(state: State, c: Condition, digit: int) -> int:
     bounds = [track.worst[c.index] * c.side, c.told * c.side + STEPS[c.index] - 2 * HAIR]
     if c.index in track.bar:
         bounds.append(track.bar[c.index] * c.side + WORSE_STEP[c.index] - 2 * HAIR)
-    state.told[c.row, c.index] = min(bounds) * c.side
+    state.told[c.row, c.index] = _half_precision(min(bounds)) * c.side
     return digit
+
+
+def _half_precision(bound: float) -> np.float16:
+    """Returns the largest number of half precision that is not above the bound; whole numbers stay as they are."""
+    near = np.float16(bound)
+    return near if near <= bound else np.nextafter(near, np.float16(-np.inf))
 
 
 def bits(flags: list[int]) -> int:

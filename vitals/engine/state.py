@@ -175,7 +175,7 @@ class State:
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
         self.marks: NDArray[np.int8] = np.zeros((capacity, MARKS), dtype=np.int8)
         self.pace: NDArray[np.int32] = np.zeros((capacity, PACE), dtype=np.int32)
-        self.told: NDArray[np.float32] = np.zeros((capacity, COUNT), dtype=np.float32)
+        self.told: NDArray[np.float16] = np.zeros((capacity, COUNT), dtype=np.float16)
         self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
 
     def row(self, patient: str) -> int:
