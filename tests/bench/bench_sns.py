@@ -6,7 +6,8 @@ A stand-in whose answers grow with what it keeps measures itself: moto's do. SNS
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,12 +16,13 @@ import boto3
 import psutil
 
 from infra.local.memory import pss_mb
+from infra.local.moto import OUTBOX, make_resources, moto
 from infra.local.moto import endpoint as moto_at
-from infra.local.moto import moto
 from infra.local.ports import Ports
 from infra.local.process import Processes, Spec
 from infra.local.sns.part import endpoint, sns
 from infra.local.sns.server import Options
+from infra.local.sns.values import ACCOUNT, REGION
 from infra.proof.spread import rank
 
 MESSAGES = int(os.environ.get("SNS_MESSAGES", "3000"))
@@ -31,22 +33,28 @@ KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_
 def rows() -> list[dict[str, Any]]:
     """Returns the rows of `bench.json`."""
     ports = Ports.ephemeral(0)
+    aws = moto(ports.moto)
+    options = Options(confirmed=True, emails_per_s=0)
+    apart = sns(ports.console, options, moto_at(ports.moto))
     found = []
-    for name, spec, url in (
-        ("sns", sns(ports.console, Options(confirmed=True, emails_per_s=0), None), endpoint(ports.console)),
-        ("sns.moto", moto(ports.moto), moto_at(ports.moto)),
-    ):
-        found += _alone(spec, lambda process, name=name, url=url: _measured(name, url, process))
+    # Each with a moto of its own: its queue is empty at the beginning.
+    for name, specs, url in (("sns", (aws, apart), endpoint(ports.console)), ("sns.moto", (aws,), moto_at(ports.moto))):
+        with _standing(specs) as process:
+            make_resources(ports.moto)
+            found += _measured(name, url, process)
     return found
 
 
-def _alone(spec: Spec, measured: Callable[[psutil.Process], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+@contextmanager
+def _standing(specs: Sequence[Spec]) -> Iterator[psutil.Process]:
+    """Starts processes; yields the last one."""
     with TemporaryDirectory(prefix="wardwatch-sns-") as folder:
         processes = Processes(Path(folder))
-        process = processes.start(spec)
         try:
-            processes.wait_ready(spec)
-            return measured(process)
+            for spec in specs:
+                process = processes.start(spec)
+                processes.wait_ready(spec)
+            yield process
         finally:
             processes.end()
 
@@ -56,6 +64,9 @@ def _measured(name: str, url: str, process: psutil.Process) -> list[dict[str, An
     topic = client.create_topic(Name="wardwatch-nurse")["TopicArn"]
     client.subscribe(TopicArn=topic, Protocol="sms", Endpoint="+441632960001")
     client.subscribe(TopicArn=topic, Protocol="email", Endpoint="nurse@example.org")
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{OUTBOX}"
+    raw = {"RawMessageDelivery": "true"}
+    client.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes=raw)
     spans_ms = []
     for k in range(MESSAGES):
         message = json.dumps({"default": f"message {k}", "sms": f"message {k}", "email": "e" * 2000})
@@ -64,7 +75,7 @@ def _measured(name: str, url: str, process: psutil.Process) -> list[dict[str, An
         spans_ms.append((time.perf_counter() - began) * 1000)
     client.close()
     first, last = spans_ms[:SOME], spans_ms[-SOME:]
-    note = f"{MESSAGES} messages one after another, each by SMS and e-mail; {pss_mb(process):.0f} MB at the end"
+    note = f"{MESSAGES} messages in turn, each by SMS, e-mail and to a queue; {pss_mb(process):.0f} MB at the end"
     return [
         row(f"{name}.answer_ms_first_{SOME}", rank(first, 0.5), f"p99 {rank(first, 0.99):.1f}"),
         row(f"{name}.answer_ms_last_{SOME}", rank(last, 0.5), f"p99 {rank(last, 0.99):.1f}; {note}"),
