@@ -45,6 +45,7 @@ class Shown:
         condition: Its condition.
         priority: Low, medium or high.
         state: Active, or latched.
+        text: What it says.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Shown:
     condition: str
     priority: str
     state: str = "active"
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
