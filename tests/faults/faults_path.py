@@ -5,7 +5,9 @@
 ECS do. Then everything is counted by ledger: docs/reliability.md tells how to read it.
 
 `FAULTS_SHARE=0.1` does a tenth of it (at least three minutes and ten faults), `FAULTS_MINUTES` sets the length alone,
-`FAULTS_SEED` draws another storm. The plan is printed and, with all that was found, kept in `var/faults-path.json`.
+`FAULTS_SEED` draws another storm. The plan is printed and, with all that was found, kept in `var/faults-path.json`; what
+the lights at the beds showed in `var/faults-beds.jsonl`; `LIFE=folder` keeps all that `python -m tests.truth.real
+folder` makes a judge's files of.
 """
 
 import dataclasses
@@ -24,6 +26,7 @@ from infra.demo.faults import Fault
 from infra.demo.supervisor import Supervisor
 from infra.local.observer import PARTITIONS, Observer
 from infra.local.sns import part as sns
+from infra.proof import kept
 from infra.proof.spread import rank
 from tests.faults.path import bedside
 from tests.faults.path import plan as plans
@@ -31,7 +34,7 @@ from tests.faults.path import verdict as verdicts
 from tests.faults.path.ledgers import Warehouse, outbox, reached
 from tests.faults.path.lights import Recorder
 from tests.faults.path.sight import Sight
-from tests.faults.path.stage import HANDOVER_S, RATE, Standing, standing
+from tests.faults.path.stage import DEVICE_CADENCE_S, HANDOVER_S, RATE, Standing, standing
 from tests.faults.path.storm import Storm, say, until
 from tests.faults.path.strikes import Strikes
 from tests.faults.path.truth import Truth, truth
@@ -43,6 +46,7 @@ SEED: Final = int(os.environ.get("FAULTS_SEED", "10"))
 MINUTES: Final = float(os.environ.get("FAULTS_MINUTES", str(max(3.0, 30 * SHARE))))
 COUNT: Final = max(10, round(100 * SHARE))
 KEPT: Final = Path("var/faults-path.json")
+LIFE: Final = os.environ.get("LIFE", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,23 @@ def _stormed(stands: Standing, faults: tuple[Fault, ...], duration_s: float) -> 
         beds = bedside.judged(stands, tuple(recorder.lights), tuple(supervisor.struck), began, ends)
         found = judge(storm, due, len(faults), beds)
         keep(found, faults, due)
+        if LIFE:
+            keep_life(Path(LIFE), stands)
         return found
+
+
+def keep_life(folder: Path, stands: Standing) -> None:
+    """Keeps what the storm was to the patients of the real gateways; there is one nurse a ward."""
+    stage = stands.stage
+    kept.keep(
+        folder,
+        bootstrap=stage.bootstrap,
+        ledger=stands.ledger,
+        roster=stands.roster,
+        cadence_s=DEVICE_CADENCE_S,
+        alone=True,
+        sns=sns.endpoint(stage.stack.ports.sns),
+    )
 
 
 def keep(found: Found, faults: tuple[Fault, ...], due: Truth) -> None:
