@@ -5,9 +5,9 @@
 ECS do. Then everything is counted by ledger: docs/reliability.md tells how to read it.
 
 `FAULTS_SHARE=0.1` does a tenth of it (at least three minutes and ten faults), `FAULTS_MINUTES` sets the length alone,
-`FAULTS_SEED` draws another storm. The plan is printed and, with all that was found, kept in `var/faults-path.json`; what
-the lights at the beds showed in `var/faults-beds.jsonl`; `LIFE=folder` keeps all that `python -m tests.truth.real
-folder` makes a judge's files of.
+`FAULTS_SEED` draws another storm. The plan is printed and, with all that was found, kept in `var/faults-path.json`,
+what the lights at the beds showed in `var/faults-beds.jsonl`; `LIFE=folder` keeps all of which
+`python -m tests.truth.real folder` makes a judge's files.
 """
 
 import dataclasses

@@ -21,6 +21,7 @@ from infra.local.process import Processes
 from infra.local.sns.part import endpoint, sns
 from infra.local.sns.server import Options, Sns
 from infra.local.sns.trouble import Fate, Pace, State, Trouble
+from infra.local.stack import LocalStack
 
 NUMBER, MAIL = "+441632960001", "nurse@example.org"
 Client = Any
@@ -364,6 +365,19 @@ def test_it_runs_as_a_process_of_the_stack(tmp_path: Path) -> None:
         client.close()
     finally:
         processes.end()
+
+
+def test_a_stack_that_asks_for_it_has_it_beside_moto_and_another_has_not(tmp_path: Path) -> None:
+    ports = Ports.ephemeral(0)
+    chosen = {"ports": ports, "gateways": (), "parts": ()}
+    assert "AWS_ENDPOINT_URL_SNS" not in LocalStack(tmp_path / "without", **chosen).env()
+    with LocalStack(tmp_path / "with", **chosen, sns=Options(confirmed=True)) as stack:
+        url = stack.env()["AWS_ENDPOINT_URL_SNS"]
+        client = connected(url)
+        assert client.create_topic(Name="t")["TopicArn"].endswith(":t")
+        client.close()
+        assert set(stack.processes.alive()) == {"sns"}
+    assert stack.processes.alive() == {}
 
 
 def test_its_help_tells_every_option() -> None:

@@ -104,7 +104,7 @@ class Verdict:
         brief: Breaches that were over before their budget was: not judged.
         stuck: Active alarms that nothing bore out any more.
         wrong_bed: Alarms on a light at which their patient did not lie.
-        worst_ms: The longest from a breach's due time to its light.
+        worst_ms: The longest from a breach's first reading to its light.
         lines: Each failure, for a person who looks for it.
     """
 
@@ -211,7 +211,7 @@ def _shown_in_time(
         verdict.dark += 1
         verdict.lines.append(_line("dark", due))
         return
-    verdict.worst_ms = max(verdict.worst_ms, min(enough) - due.due)
+    verdict.worst_ms = max(verdict.worst_ms, min(enough) - due.begins)
     if min(enough) > due.by:
         verdict.late += 1
         verdict.lines.append(_line("late", due) | {"shown": min(enough)})

@@ -63,7 +63,7 @@ def rows(found: Verdict) -> list[dict[str, Any]]:
     apart = f"{found.hindered} met a fault of their own gateway, {found.brief} ended before their budget"
     notes = {
         "dark": f"{due}; {apart}",
-        "late": f"{due}; the longest from due to light {found.worst_ms} ms",
+        "late": f"{due}; the longest from first reading to light {found.worst_ms} ms",
         "stuck": "active alarms that nothing bore out for 60 s, a cadence and 10 s",
         "wrong bed": "alarms on a light at which their patient did not lie",
     }
