@@ -127,6 +127,23 @@ def test_what_its_receiver_ended_is_listed_as_deleted_and_gets_nothing(bad: Sns,
     assert [u.reason for u in bad.undelivered()] == ["unsubscribed by its receiver"]
 
 
+def test_what_its_receiver_ended_stays_so_when_it_is_subscribed_again(bad: Sns, client: Client, topic: str) -> None:
+    client.subscribe(TopicArn=topic, Protocol="sms", Endpoint=NUMBER)
+    bad.control(State(endpoint=NUMBER, to="removed"))
+    client.subscribe(TopicArn=topic, Protocol="sms", Endpoint=NUMBER)
+    publish(client, topic)
+    assert listed(client, topic) == {NUMBER: "Deleted"}
+    assert bad.reached() == []
+
+
+def test_what_was_pending_for_too_long_is_gone(bad: Sns, client: Client, topic: str) -> None:
+    client.subscribe(TopicArn=topic, Protocol="email", Endpoint=MAIL)
+    bad.control(State(endpoint=MAIL, to="expired"))
+    publish(client, topic)
+    assert listed(client, topic) == {}
+    assert [u.reason for u in bad.undelivered()] == ["nobody is subscribed"]
+
+
 def test_the_word_in_place_of_an_arn_cannot_be_unsubscribed(client: Client) -> None:
     assert refused(lambda: client.unsubscribe(SubscriptionArn="Deleted")) == ("InvalidParameter", 400)
 

@@ -4,7 +4,8 @@ moto confirms every subscription, fails no number, and answers later the more it
 is an option, and has what the documentation of Amazon SNS tells (titles of its pages in brackets):
 
 - A subscription by e-mail is pending until its person confirms it. Nothing goes to a pending one, and `Publish` gives a
-  message id all the same. [API Reference, Subscribe; ConfirmSubscription]
+  message id all the same. After 48 hours it is gone. [API Reference, Subscribe; ConfirmSubscription; What's New, May
+  2023, "automatic deletion of unconfirmed subscriptions"]
 - A pending one is listed as `PendingConfirmation` in place of its ARN, and one that was ended by another than its owner
   as `Deleted`; neither can be unsubscribed by that word. [API Reference, ListSubscriptionsByTopic; re:Post, "How do I
   recreate a Deleted Amazon SNS topic subscription"]

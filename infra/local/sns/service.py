@@ -64,8 +64,10 @@ class Service:
                 self._opted_out.discard(state.endpoint)
                 self._failing.pop(state.endpoint, None)
             else:
-                for subscription in self._by_arn.values():
-                    if subscription.endpoint == state.endpoint:
+                for subscription in [s for s in self._by_arn.values() if s.endpoint == state.endpoint]:
+                    if state.to == "expired":
+                        self.unsubscribe(subscription.arn)
+                    else:
                         subscription.standing = Standing(state.to)
 
     def create_topic(self, name: str) -> str:

@@ -66,13 +66,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         endpoint: Number or address.
-        to: Of its subscriptions: confirmed, pending, deactivated, removed; of the number or mailbox itself: opted-out,
-            failing, fine.
+        to: Of its subscriptions: confirmed, pending, deactivated, removed by its receiver, or expired, as what is
+            pending does after 48 hours; of the number or mailbox itself: opted-out, failing, fine.
         reason: Why it fails.
     """
 
     endpoint: str
-    to: Literal["confirmed", "pending", "deactivated", "removed", "opted-out", "failing", "fine"]
+    to: Literal["confirmed", "pending", "deactivated", "removed", "expired", "opted-out", "failing", "fine"]
     reason: str = "Phone is currently unreachable/unavailable"
 
 
