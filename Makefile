@@ -5,7 +5,7 @@ UV := UV_SYSTEM_CERTS=1 .venv/bin/uv
 SPARK40 := var/spark40/bin/python
 SPARK40_VERSION ?= 4.0.0
 SHARED ?= ../shared
-export DURATION REPORT FAULTS ONLY VAR PORT_BASE
+export DURATION REPORT FAULTS LIFE ONLY VAR PORT_BASE
 
 .PHONY: help setup browser demo test test-long test-spark40 check bench peers verify faults screenshots clean
 

@@ -76,6 +76,7 @@ class Notify(Kafka):
     """Settings of `python -m cloud notify`."""
 
     aws_endpoint_url: str | None = setting("address of SNS and SQS when it is not AWS's own", None)
+    aws_endpoint_url_sns: str | None = setting("address of SNS alone, when it is not that of SQS", None)
     alert_outbox_url: str | None = setting("URL of an SQS queue that receives a copy of every message", None)
     alert_undelivered_arn: str | None = setting(
         "ARN of an SQS queue in which SNS puts what no retry delivered, by subscription", None

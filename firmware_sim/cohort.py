@@ -8,6 +8,7 @@ it is computed.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final, Protocol
 
 import numpy as np
@@ -37,6 +38,7 @@ class Sample:
         truth: What the monitor shows without artefacts, one per sign, measured now or not.
         state: What is so in the patient behind the minute's variation, one per sign, unrounded; empty for a recording.
         artefacts: Names of the artefacts in `values`.
+        unmeasured: Fields that a faultless device would not have measured now: a cuff at rest, a sensor that is off.
     """
 
     device: str
@@ -48,6 +50,7 @@ class Sample:
     truth: tuple[float | None, ...] = ()
     state: tuple[float, ...] = ()
     artefacts: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +63,7 @@ class Round:
         truth: (n, signs) what the monitor shows without artefacts, measured now or not; 0 where it finds nothing.
         state: (n, signs) what is so in the patient behind the minute's variation, unrounded.
         artefacts: (n, kinds) which of `artefacts.KINDS` is in the values.
+        measured: (n, signs) what is measured now, sensors that a story takes off included.
     """
 
     t_s: Floats
@@ -67,6 +71,7 @@ class Round:
     truth: Floats
     state: Floats
     artefacts: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
 
 
 class Source(Protocol):
@@ -131,6 +136,7 @@ class Cohort:
         made = self.step()
         at, shown, true = made.t_s.tolist(), made.values.tolist(), made.truth.tolist()
         state, spoilt = np.round(made.state, 2).tolist(), np.any(made.artefacts, axis=1).tolist()
+        whole, complete = frozenset(FIELDS), np.all(made.measured, axis=1).tolist()
         return [
             self._sample(
                 i,
@@ -139,6 +145,7 @@ class Cohort:
                 truth=true[i],
                 state=state[i],
                 labels=names(made.artefacts[i]) if spoilt[i] else (),
+                measured=whole if complete[i] else frozenset(compress(FIELDS, made.measured[i])),
             )
             for i in np.argsort(made.t_s).tolist()
         ]
@@ -155,11 +162,13 @@ class Cohort:
         truth = physiology.shown(physiology.signs(self._base, self._noise, drives, day_s))
         cuff_now = self._measured(t_s)
         values, spoilt = self._artefacts.apply(truth, cuff_now & (self._cuff_s > 0), t_s, self._cadence_s)
-        if not self._measures.all():
-            values[~self._measures] = np.nan
+        measured = self._measures
         if not cuff_now.all():
-            values[np.ix_(~cuff_now, _PRESSURES)] = np.nan
-        return Round(t_s, values, truth, state, spoilt)
+            measured = measured.copy()
+            measured[np.ix_(~cuff_now, _PRESSURES)] = False
+        if not measured.all():
+            values[~measured] = np.nan
+        return Round(t_s, values, truth, state, spoilt, measured)
 
     def _drives(self, t_s: Floats) -> Floats:
         drives = np.zeros((len(t_s), len(DRIVES)))
@@ -185,6 +194,7 @@ class Cohort:
         truth: list[float],
         state: list[float],
         labels: tuple[str, ...],
+        measured: frozenset[str],
     ) -> Sample:
         patient = self._patients[i]
         story = patient.course.story
@@ -194,7 +204,16 @@ class Cohort:
             None if math.isnan(value) or field in off else value for field, value in zip(FIELDS, shown, strict=True)
         )
         return Sample(
-            patient.device, at_s, values, off, story.name, story.phase(story_s), tuple(truth), tuple(state), labels
+            patient.device,
+            at_s,
+            values,
+            off,
+            story.name,
+            story.phase(story_s),
+            tuple(truth),
+            tuple(state),
+            labels,
+            tuple(field for field in FIELDS if field not in measured or field in off),
         )
 
 

@@ -133,6 +133,7 @@ class Device:
             truth=sample.truth,
             state=sample.state,
             artefacts=sample.artefacts,
+            unmeasured=sample.unmeasured,
             faults=sorted(kinds),
         )
         self._queue(frame, identity, kinds, now)

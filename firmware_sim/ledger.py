@@ -3,7 +3,7 @@
 | `k` | fields | tells |
 |---|---|---|
 | `run` | `seed`, `devices`, `t` | a run begins; earlier runs stay above it |
-| `sent` | `device boot seq t at story phase truth state artefacts faults` | a reading was made and put in the outbox |
+| `sent` | `device boot seq t at story phase truth state artefacts unmeasured faults` | a reading was made and kept |
 | `ack` | `device boot seq at` | the broker took it on |
 | `dropped` | `device boot seq at reason` | the device forgot it unacknowledged: `full` outbox, `reboot` or `battery` |
 | `garbage` | `device at bytes` | bytes that are no frame were put in the outbox |
@@ -12,7 +12,8 @@
 
 Times are UTC epoch ms by the machine's clock, a frame's `t` by the device's. `truth` has one value per sign in
 digit order, as a faultless monitor would show it at that moment, measured or not; `state` what is so in the patient
-behind the variation from minute to minute, unrounded, by which a breach is judged true.
+behind the variation from minute to minute, unrounded, by which a breach is judged true; `unmeasured` the fields of
+`truth` that a faultless device would not have shown then: a cuff at rest, a sensor that is off.
 A sent reading with neither `ack` nor `dropped` is pending.
 """
 

@@ -90,4 +90,5 @@ class Replay:
         at_s = self.start_s()
         values = self._rows[self._next][1]
         self._next += 1
-        return [Sample(self._device, at_s, values, story=self._name, phase="recorded", truth=values)]
+        gaps = tuple(field for field, value in zip(FIELDS, values, strict=True) if value is None)
+        return [Sample(self._device, at_s, values, story=self._name, phase="recorded", truth=values, unmeasured=gaps)]

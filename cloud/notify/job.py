@@ -62,7 +62,12 @@ def _start(settings: Notify, stop: threading.Event) -> int:
             rotas=Rotas(defaults, settings.notify_technical_ward),
             queue=Queue(settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000),
             delivery=Delivery(
-                SnsSender(settings.aws_endpoint_url, settings.alert_outbox_url, settings.alert_undelivered_arn),
+                SnsSender(
+                    settings.aws_endpoint_url,
+                    settings.alert_outbox_url,
+                    settings.alert_undelivered_arn,
+                    settings.aws_endpoint_url_sns,
+                ),
                 pool,
                 settings.notify_attempts,
                 now_ms,

@@ -81,14 +81,21 @@ class SnsSender:
         endpoint: Address of SNS and SQS when it is not AWS's own.
         outbox_url: URL of an SQS queue that receives a copy of every message.
         undelivered_arn: ARN of an SQS queue that receives what SNS accepted and then could not deliver.
+        sns_endpoint: Address of SNS alone, when it is not that of SQS.
     """
 
-    def __init__(self, endpoint: str | None, outbox_url: str | None, undelivered_arn: str | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str | None,
+        outbox_url: str | None,
+        undelivered_arn: str | None = None,
+        sns_endpoint: str | None = None,
+    ) -> None:
         # Retries are ours: they know of the next channel.
         config = Config(
             connect_timeout=2, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1}, max_pool_connections=32
         )
-        self._sns = boto3.client("sns", endpoint_url=endpoint, config=config)
+        self._sns = boto3.client("sns", endpoint_url=sns_endpoint or endpoint, config=config)
         self._sqs = boto3.client("sqs", endpoint_url=endpoint, config=config) if outbox_url else None
         self._outbox_url, self._outbox_arn = outbox_url, ""
         self._redrive = json.dumps({"deadLetterTargetArn": undelivered_arn}) if undelivered_arn else None

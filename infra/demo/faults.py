@@ -36,6 +36,12 @@ class What(StrEnum):
     """A gateway's clock is `Fault.amount` s off, and is set right."""
     LOSE_STATE = "lose-state"
     """A job's own files are deleted under its hands; then it is killed."""
+    THROTTLE = "throttle"
+    """SNS takes `Fault.amount` messages a second, and refuses the others."""
+    LOSE_ANSWERS = "lose-answers"
+    """SNS takes the next `Fault.amount` messages, and none of its answers comes."""
+    SLOW_ANSWERS = "slow-answers"
+    """SNS answers after `Fault.amount` ms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -20,6 +21,7 @@ from infra.local.memory import PeakMemory
 from infra.local.ports import Ports
 from infra.local.process import PartError
 from infra.local.stack import MOTO
+from infra.proof.kept import keep
 from vitals.daemon import now_ms
 
 SHOW_EVERY_S: Final = 0.5
@@ -50,7 +52,22 @@ def bounded(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
     """
     with running(settings, screen, ports) as demo, PeakMemory(demo.stack.processes) as peak:
         play(settings, demo, screen)
-        return reckon(demo, screen, lambda: peak.peak_mb), demo.messages
+        result = reckon(demo, screen, lambda: peak.peak_mb)
+        if settings.life is not None:
+            _keep(settings.life, demo)
+        return result, demo.messages
+
+
+def _keep(folder: Path, demo: Running) -> None:
+    stack = demo.stack
+    keep(
+        folder,
+        bootstrap=stack.env()["KAFKA_BOOTSTRAP"],
+        ledger=ledger(stack),
+        roster=stack.var / "people" / "roster.csv",
+        cadence_s=scenario.CADENCE_S,
+        alone=False,
+    )
 
 
 def endless(settings: DemoSettings, screen: Screen) -> None:

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 DEFAULT_BASE = 18800
 DEFAULT_GATEWAYS = ("gw-icu", "gw-med")
 _LAST_PORT = 65535
-_SINGLE, _METRICS = 7, 23
+_SINGLE, _METRICS = 7, 22
 _FIRST_CHOSEN = 10_000
 
 
@@ -37,6 +37,7 @@ class Ports:
     moto: int
     console: int
     ray: int
+    sns: int
     devices: tuple[int, ...]
     metrics: tuple[int, ...]
 
@@ -49,8 +50,8 @@ class Ports:
 
     @classmethod
     def from_base(cls, base: int = DEFAULT_BASE, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
-        """Consecutive ports from `base` on: the seven single ones, then the metrics, then a broker per gateway."""
-        return cls._of(range(base, base + _SINGLE + _METRICS + gateways))
+        """Consecutive ports from `base` on: seven single ones, the metrics, the bad SNS, then a broker per gateway."""
+        return cls._of(range(base, base + _SINGLE + _METRICS + 1 + gateways))
 
     @classmethod
     def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
@@ -61,7 +62,7 @@ class Ports:
         """
         chance = random.SystemRandom()
         found: list[int] = []
-        while len(found) < _SINGLE + _METRICS + gateways:
+        while len(found) < _SINGLE + _METRICS + 1 + gateways:
             port = chance.randrange(_FIRST_CHOSEN, _first_outgoing())
             if port not in found and is_free(port):
                 found.append(port)
@@ -79,14 +80,15 @@ class Ports:
             console=console,
             ray=ray,
             metrics=tuple(ports[_SINGLE : _SINGLE + _METRICS]),
-            devices=tuple(ports[_SINGLE + _METRICS :]),
+            sns=ports[_SINGLE + _METRICS],
+            devices=tuple(ports[_SINGLE + _METRICS + 1 :]),
         )
 
     def named(self) -> Iterator[tuple[str, int]]:
         """Every port with the name of what listens there."""
         yield from (("site-broker", self.site), ("kafka", self.kafka), ("kafka-controller", self.kafka_controller))
         yield from (("postgres", self.postgres), ("moto", self.moto), ("console", self.console))
-        yield ("ray", self.ray)
+        yield from (("ray", self.ray), ("sns", self.sns))
         yield from ((f"device-broker-{index}", port) for index, port in enumerate(self.devices, 1))
         yield from ((f"metrics-{index}", port) for index, port in enumerate(self.metrics, 1))
 

@@ -23,9 +23,13 @@ from infra.local.pki import Authority, Identity
 from infra.local.ports import DEFAULT_GATEWAYS, HOST, Ports, require_free
 from infra.local.postgres import DATABASE, USER, postgres
 from infra.local.process import PartError, Processes, Spec, base_env, start_ticks
+from infra.local.sns import part as bad_sns
+from infra.local.sns.server import Options
 
 DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO = "device-brokers", "site-broker", "kafka", "postgres", "moto"
 PARTS = (DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO)
+SNS = "sns"
+"""The stand-in for SNS beside moto, only where it is asked for."""
 
 
 class LocalStack:
@@ -40,6 +44,7 @@ class LocalStack:
         gateways: Names of the gateways; each gets a broker for its devices and a client certificate.
         parts: Which parts to start, out of `PARTS`.
         kafka_heap_mb: Kafka's largest heap, MB.
+        sns: How a stand-in for SNS beside moto behaves, which is then a part too; None: SNS is moto's.
     """
 
     def __init__(
@@ -50,11 +55,13 @@ class LocalStack:
         gateways: Collection[str] = DEFAULT_GATEWAYS,
         parts: Collection[str] = PARTS,
         kafka_heap_mb: int = 512,
+        sns: Options | None = None,
     ) -> None:
         if unknown := set(parts) - set(PARTS):
             raise ValueError(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
         self.var = var.resolve()
-        self.parts = tuple(part for part in PARTS if part in parts)
+        self.parts = (*(part for part in PARTS if part in parts), *((SNS,) if sns else ()))
+        self._sns = sns
         self.processes = Processes(self.var)
         self.gateways, self.ports = self._agree(tuple(gateways), ports)
         self._kafka_heap_mb = kafka_heap_mb
@@ -126,6 +133,9 @@ class LocalStack:
             builders.append(lambda: postgres(self.var / "postgres", ports.postgres)[0])
         if MOTO in parts:
             builders.append(lambda: aws.moto(ports.moto))
+        if SNS in parts and self._sns is not None:
+            options = self._sns
+            builders.append(lambda: bad_sns.sns(ports.sns, options, aws.endpoint(ports.moto)))
         if SITE_BROKER in parts:
             server, probe = self._authority.server("site-broker"), self.identity("probe")
             builders.append(lambda: site_broker(self.var / "site-broker", ports.site, server, probe))
@@ -152,6 +162,7 @@ class LocalStack:
             "UPLINK": f"mqtts://{HOST}:{ports.site}",
             "KAFKA_BOOTSTRAP": f"{HOST}:{ports.kafka}",
             "AWS_ENDPOINT_URL": aws.endpoint(ports.moto),
+            **({"AWS_ENDPOINT_URL_SNS": bad_sns.endpoint(ports.sns)} if self._sns else {}),
             **aws.CREDENTIALS,
             "LAKE": f"s3://{aws.BUCKET}/lake?endpoint_override={aws.endpoint(ports.moto)}",
             "WAREHOUSE": self.warehouse_url(),
@@ -213,7 +224,7 @@ class LocalStack:
 
     @staticmethod
     def _is_part(name: str) -> bool:
-        return name in PARTS or name.startswith("device-broker-")
+        return name in {*PARTS, SNS} or name.startswith("device-broker-")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from infra.local.observer import PARTITIONS, Observer
 from infra.local.process import PartError, Spec, base_env
+from infra.local.sns.server import Options
 from infra.proof import breaches
 from infra.proof.stage import Settings, Stage, whole_path
 from infra.proof.traces import Traces
@@ -46,13 +47,14 @@ class Measured:
     seconds: float
 
 
-def measure(count: int, duration_s: float, seed: int = 1) -> Measured:
+def measure(count: int, duration_s: float, seed: int = 1, *, sns: Options | None = None) -> Measured:
     """Lets `count` patients have one breach each, spread over a time.
 
     Args:
         count: Patients, a quarter of them behind each gateway.
         duration_s: From the first breach to the last, s.
         seed: Of the patients.
+        sns: How the stand-in for SNS answers; None: moto does, ever later.
     """
     beds = dict.fromkeys(breaches.wards(GATEWAYS), count // GATEWAYS)
     with tempfile.TemporaryDirectory(prefix="wardwatch-path-") as folder:
@@ -63,6 +65,7 @@ def measure(count: int, duration_s: float, seed: int = 1) -> Measured:
             gateways=breaches.gateways(GATEWAYS),
             settings=SETTINGS,
             prepare=lambda stack: rosters.append(breaches.people(stack, people, beds, CADENCE_S, seed)),
+            sns=sns,
         ) as stage:
             return _measured(stage, beds, rosters[0], duration_s, seed)
 

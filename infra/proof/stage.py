@@ -10,6 +10,7 @@ from typing import Final
 from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import Ports
 from infra.local.process import PartError, Spec
+from infra.local.sns.server import Options
 from infra.local.stack import LocalStack
 from infra.local.tiers import Tier, command, make_topics, start_tiers, tiers
 
@@ -50,6 +51,7 @@ def whole_path(
     settings: Settings,
     prepare: Callable[[LocalStack], None],
     chosen: Callable[[LocalStack], list[Tier]] = tiers,
+    sns: Options | None = None,
 ) -> Iterator[Stage]:
     """Brings everything up, waits until Spark scores, and ends everything with the block.
 
@@ -59,12 +61,13 @@ def whole_path(
         settings: Settings beyond the usual ones, by tier, without the gateway's name: `edge`, `score`, …
         prepare: Called once the topics are there and before any tier runs, for the rota.
         chosen: What runs, and where it finds the rest.
+        sns: How the stand-in for SNS behaves; None: moto stands for it.
 
     Raises:
         PartError: A part did not come up.
     """
     ports = Ports.ephemeral(len(gateways))
-    with LocalStack(folder / "stack", ports=ports, gateways=gateways, kafka_heap_mb=1024) as stack:
+    with LocalStack(folder / "stack", ports=ports, gateways=gateways, kafka_heap_mb=1024, sns=sns) as stack:
         make_topics(stack)
         prepare(stack)
         own = [

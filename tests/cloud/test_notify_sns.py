@@ -1,4 +1,4 @@
-"""The notifier as a process of its own, on Kafka and on SNS and SQS as moto has them."""
+"""The sender on each SNS that there is here, moto's and the bad one; the notifier as a process, on Kafka and moto."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import pytest
 from cloud.commands import duty
 from cloud.commands import topics as topics_job
 from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.notify.sns import SnsSender, Texts
+from cloud.notify.sns import SendError, SnsSender, Texts
 from cloud.settings import Kafka, Topics
+from infra.local.sns.server import Options, Sns
 from vitals import topics
 from vitals.alarms import AlarmEvent, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
@@ -52,8 +54,37 @@ def receive(outbox: Outbox, count: int) -> list[dict[str, Any]]:
     return found
 
 
-def endpoints(moto: Mapping[str, str], contact: str) -> set[tuple[str, str]]:
-    client = boto3.client("sns", endpoint_url=moto["AWS_ENDPOINT_URL"])
+@dataclass(frozen=True)
+class Service:
+    """An SNS, and the SQS of its queues."""
+
+    sns: str
+    sqs: str
+
+    def sender(self, outbox_url: str | None = None, undelivered: str | None = None) -> SnsSender:
+        return SnsSender(self.sqs, outbox_url, undelivered, self.sns)
+
+
+@pytest.fixture(params=["moto", "bad"])
+def service(request: pytest.FixtureRequest, moto: Mapping[str, str]) -> Iterator[Service]:
+    """Each SNS that there is, for the contract of `Sender`."""
+    aws = moto["AWS_ENDPOINT_URL"]
+    if request.param == "moto":
+        yield Service(aws, aws)
+    else:
+        with Sns(Options(confirmed=True), sqs_endpoint=aws) as bad:
+            yield Service(bad.url, aws)
+
+
+def test_an_sms_goes_to_the_number_itself_without_a_topic(service: Service, contact: Callable[..., Contact]) -> None:
+    texts = Texts("subject", "an sms", "an email", "{}", (Channel.SMS, Channel.EMAIL))
+    assert service.sender().send_directly(contact(f"c-{uuid.uuid4().hex[:8]}"), texts).channels == (Channel.SMS,)
+    with pytest.raises(SendError, match="no other channel"):
+        service.sender().send_directly(contact(f"c-{uuid.uuid4().hex[:8]}", phone=None), texts)
+
+
+def endpoints(service: Service, contact: str) -> set[tuple[str, str]]:
+    client = boto3.client("sns", endpoint_url=service.sns)
     arn = client.create_topic(Name=f"wardwatch-{contact}")["TopicArn"]
     found = client.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     client.close()
@@ -61,23 +92,21 @@ def endpoints(moto: Mapping[str, str], contact: str) -> set[tuple[str, str]]:
 
 
 def test_a_changed_phone_replaces_the_former_one_and_a_second_run_changes_nothing(
-    moto: Mapping[str, str], contact: Callable[..., Contact]
+    service: Service, contact: Callable[..., Contact]
 ) -> None:
     name = f"c-{uuid.uuid4().hex[:8]}"
     first = contact(name, phone="+441632960001")
     for _ in range(2):
-        SnsSender(moto["AWS_ENDPOINT_URL"], None).prepare(first)
-    assert endpoints(moto, name) == {("sms", "+441632960001"), ("email", f"{name}@example.org")}
-    SnsSender(moto["AWS_ENDPOINT_URL"], None).prepare(contact(name, phone="+441632960002"))
-    assert endpoints(moto, name) == {("sms", "+441632960002"), ("email", f"{name}@example.org")}
+        service.sender().prepare(first)
+    assert endpoints(service, name) == {("sms", "+441632960001"), ("email", f"{name}@example.org")}
+    service.sender().prepare(contact(name, phone="+441632960002"))
+    assert endpoints(service, name) == {("sms", "+441632960002"), ("email", f"{name}@example.org")}
 
 
 def test_one_publish_reaches_the_outbox_with_both_texts(
-    moto: Mapping[str, str],
-    outbox: Outbox,
-    contact: Callable[..., Contact],
+    service: Service, outbox: Outbox, contact: Callable[..., Contact]
 ) -> None:
-    sender = SnsSender(moto["AWS_ENDPOINT_URL"], outbox[1])
+    sender = service.sender(outbox[1])
     texts = Texts("subject", "an sms", "an email", json.dumps({"sms": "an sms"}), (Channel.SMS, Channel.EMAIL))
     sent = sender.send(contact(f"c-{uuid.uuid4().hex[:8]}"), texts)
     assert sent.id
@@ -86,13 +115,13 @@ def test_one_publish_reaches_the_outbox_with_both_texts(
 
 @pytest.mark.parametrize("before", [False, True], ids=["subscribed with it", "subscribed before it was set"])
 def test_what_sns_cannot_deliver_goes_to_the_queue_of_the_undelivered(
-    moto: Mapping[str, str], outbox: Outbox, contact: Callable[..., Contact], before: bool
+    service: Service, outbox: Outbox, contact: Callable[..., Contact], before: bool
 ) -> None:
     found = outbox[0].get_queue_attributes(QueueUrl=outbox[1], AttributeNames=["QueueArn"])
     arn, who = found["Attributes"]["QueueArn"], contact(f"c-{uuid.uuid4().hex[:8]}", phone="+441632960001")
     for undelivered in (None, arn) if before else (arn,):
-        SnsSender(moto["AWS_ENDPOINT_URL"], None, undelivered).prepare(who)
-    client = boto3.client("sns", endpoint_url=moto["AWS_ENDPOINT_URL"])
+        service.sender(undelivered=undelivered).prepare(who)
+    client = boto3.client("sns", endpoint_url=service.sns)
     topic = client.create_topic(Name=f"wardwatch-{who.contact}")["TopicArn"]
     policies = {
         s["Protocol"]: client.get_subscription_attributes(SubscriptionArn=s["SubscriptionArn"])["Attributes"]

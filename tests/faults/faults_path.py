@@ -5,7 +5,9 @@
 ECS do. Then everything is counted by ledger: docs/reliability.md tells how to read it.
 
 `FAULTS_SHARE=0.1` does a tenth of it (at least three minutes and ten faults), `FAULTS_MINUTES` sets the length alone,
-`FAULTS_SEED` draws another storm. The plan is printed and, with all that was found, kept in `var/faults-path.json`.
+`FAULTS_SEED` draws another storm. The plan is printed and, with all that was found, kept in `var/faults-path.json`,
+what the lights at the beds showed in `var/faults-beds.jsonl`; `LIFE=folder` keeps all of which
+`python -m tests.truth.real folder` makes a judge's files.
 """
 
 import dataclasses
@@ -23,21 +25,28 @@ from cloud.settings import Kafka
 from infra.demo.faults import Fault
 from infra.demo.supervisor import Supervisor
 from infra.local.observer import PARTITIONS, Observer
+from infra.local.sns import part as sns
+from infra.proof import kept
 from infra.proof.spread import rank
+from tests.faults.path import bedside
 from tests.faults.path import plan as plans
 from tests.faults.path import verdict as verdicts
-from tests.faults.path.ledgers import Warehouse, outbox
+from tests.faults.path.ledgers import Warehouse, outbox, reached
+from tests.faults.path.lights import Recorder
 from tests.faults.path.sight import Sight
-from tests.faults.path.stage import HANDOVER_S, RATE, Standing, standing
+from tests.faults.path.stage import DEVICE_CADENCE_S, HANDOVER_S, RATE, Standing, standing
 from tests.faults.path.storm import Storm, say, until
 from tests.faults.path.strikes import Strikes
 from tests.faults.path.truth import Truth, truth
+from tests.truth.beds import Verdict
+from vitals.daemon import now_ms
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "10"))
 MINUTES: Final = float(os.environ.get("FAULTS_MINUTES", str(max(3.0, 30 * SHARE))))
 COUNT: Final = max(10, round(100 * SHARE))
 KEPT: Final = Path("var/faults-path.json")
+LIFE: Final = os.environ.get("LIFE", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class Found:
         breaches: Synthetic patients with a breach in the log.
         silent: Of these, without an alarm, by the log or by the topic.
         faults: Planned.
+        beds: The lights at the real gateways' beds.
+        unreached: Messages that SNS accepted and no device had.
     """
 
     readings: verdicts.Counted
@@ -63,9 +74,11 @@ class Found:
     breaches: int
     silent: tuple[int, int]
     faults: int
+    beds: Verdict
+    unreached: int
 
 
-def judge(storm: Storm, due: Truth, faults: int) -> Found:
+def judge(storm: Storm, due: Truth, faults: int, beds: Verdict) -> Found:
     """Holds the ledgers against one another."""
     recoveries = storm.recoveries()
     told, records = storm.seen.asked(lambda sight: (list(sight.alarms), list(sight.notifications)))
@@ -73,6 +86,7 @@ def judge(storm: Storm, due: Truth, faults: int) -> Found:
     readings = verdicts.real(storm.accepted, storm.warehouse.real())
     readings += verdicts.synthetic(plan, storm.standing.load.told().sent, storm.warehouse.synthetic())
     busy = [(one.struck.began, one.until) for one in recoveries]
+    accepted = {record.sns for record in records if record.sns is not None}
     alarmed = [{event.patient for event in events} for events in (due.due, told)]
     return Found(
         readings=readings,
@@ -83,6 +97,8 @@ def judge(storm: Storm, due: Truth, faults: int) -> Found:
         breaches=len(due.low),
         silent=(len(due.low - alarmed[0]), len(due.low - alarmed[1])),
         faults=faults,
+        beds=beds,
+        unreached=len(accepted - reached(sns.endpoint(stack.ports.sns))),
     )
 
 
@@ -111,21 +127,42 @@ def measure() -> Found:
 def _stormed(stands: Standing, faults: tuple[Fault, ...], duration_s: float) -> Found:
     stage = stands.stage
     warehouse = Warehouse(stage.stack.warehouse_url(), SEED)
+    brokers = {gateway: stage.stack.device_broker_url(gateway) for gateway in plans.GATEWAYS}
     strikes = Strikes(stage.stack, stage.specs["watch"].env["WATCH_SNAPSHOTS"], threading.Event().wait, SEED)
     with (
         Observer(stage.bootstrap, PARTITIONS, Sight(plans.GATEWAYS)) as seen,
         Supervisor(stage.stack.processes, list(stage.specs.values()), stands.cables, say, strikes.ways()) as supervisor,
+        Recorder(brokers, KEPT.with_name("faults-beds.jsonl"), now_ms) as recorder,
     ):
+        began = now_ms()
         storm = Storm(stands, seen, supervisor, warehouse)
         until(lambda: len(seen.asked(lambda sight: sight.notifications)) > 0, "the first notification")
         storm.blow(faults, duration_s)
+        ends = now_ms()
         say("draining")
         storm.drain()
         say("quiet; running the engine over the log")
         due = truth(Kafka(kafka_bootstrap=stage.bootstrap), HANDOVER_S, say)
-        found = judge(storm, due, len(faults))
+        beds = bedside.judged(stands, tuple(recorder.lights), tuple(supervisor.struck), began, ends)
+        found = judge(storm, due, len(faults), beds)
         keep(found, faults, due)
+        if LIFE:
+            keep_life(Path(LIFE), stands)
         return found
+
+
+def keep_life(folder: Path, stands: Standing) -> None:
+    """Keeps what the storm was to the patients of the real gateways; there is one nurse a ward."""
+    stage = stands.stage
+    kept.keep(
+        folder,
+        bootstrap=stage.bootstrap,
+        ledger=stands.ledger,
+        roster=stands.roster,
+        cadence_s=DEVICE_CADENCE_S,
+        alone=True,
+        sns=sns.endpoint(stage.stack.ports.sns),
+    )
 
 
 def keep(found: Found, faults: tuple[Fault, ...], due: Truth) -> None:
@@ -135,6 +172,8 @@ def keep(found: Found, faults: tuple[Fault, ...], due: Truth) -> None:
         "alarms": dataclasses.asdict(found.alarms),
         "messages": dataclasses.asdict(found.messages),
         "judged": due.readings,
+        "beds": dataclasses.asdict(found.beds),
+        "unreached": found.unreached,
         "recoveries": [
             {"fault": str(one.struck.fault), "at_s": one.struck.fault.at_s, "back_s": dict(one.back_s)}
             for one in found.recoveries
@@ -168,6 +207,8 @@ def rows() -> list[dict[str, Any]]:
         ),
         row("told_twice", messages.doubled, 0, "records of one message that are there again"),
         row("told_window", messages.window, None, "sent twice: no answer of SNS in time, or a kill before the record"),
+        row("unreached", found.unreached, 0, "accepted by SNS, everybody confirmed, and on nobody's device"),
+        *bedside.rows(found.beds),
         row("faults_not_done", found.faults - len(found.recoveries), 0, "planned, and not carried out"),
         row("faults_not_healed", len(unhealed), 0, "; ".join(str(one.struck.fault) for one in unhealed[:5])),
         row("alarm_p50_ms", rank(found.delays_ms, 0.5), None, "reading to alarm, faults and all", "ms"),

@@ -141,3 +141,15 @@ def test_a_round_as_columns_is_the_round_as_samples() -> None:
             np.testing.assert_array_equal(values, made.values[i])
             np.testing.assert_allclose(sample.state, made.state[i], atol=0.006)
             assert len(sample.artefacts) == made.artefacts[i].sum()
+
+
+def test_the_ledger_can_tell_what_a_faultless_device_would_not_have_shown() -> None:
+    patient = Patient("mon", Course(NAMED["probe-off"]), cuff_s=60.0)
+    cuff = Cohort([patient], 10.0, Rates(scale=0), 1, 0)
+    made = [cuff.next()[0] for _ in range(30)]
+    pressures = [not {"sbp", "dbp", "map"} & set(sample.unmeasured) for sample in made]
+    assert 0 < sum(pressures) < 10
+    for sample in made:
+        shown = {field for field, value in zip(FIELDS, sample.values, strict=True) if value is not None}
+        assert shown == set(FIELDS) - set(sample.unmeasured)
+    assert "spo2" in made[-1].unmeasured

@@ -1,5 +1,7 @@
 """The ledgers at the end of a storm: what the warehouse holds, and what people were sent."""
 
+import json
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -60,6 +62,13 @@ class Warehouse:
     def _ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._url, connect_timeout=ANSWER_WITHIN_S) as connection:
             return connection.execute(sql.encode(), values).fetchall()
+
+
+def reached(sns: str) -> set[str]:
+    """Returns the ids of messages that are on somebody's phone or in somebody's mailbox, as the bad SNS has it."""
+    with urllib.request.urlopen(f"{sns}/reached", timeout=ANSWER_WITHIN_S) as answer:  # noqa: S310 - http on loopback
+        told = [json.loads(line) for line in answer]
+    return {one["message_id"] for one in told if one["protocol"] in {"sms", "email"}}
 
 
 class _Told(msgspec.Struct):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Final
 
 from infra.demo.faults import Fault, What
-from infra.local.stack import KAFKA, MOTO, POSTGRES, SITE_BROKER
+from infra.local.stack import KAFKA, MOTO, POSTGRES, SITE_BROKER, SNS
 
 GATEWAYS: Final = ("gw-w0", "gw-w1")
 """Real gateways; the first lies on a small card of its own, the second gets a new one."""
@@ -14,6 +14,7 @@ WARDS: Final = ("w0", "w1")
 ACTOR: Final = "actor"
 """One of the shard actors of `watch`."""
 LOAD_LINK, BRIDGE_LINK, AWS_LINK, WAREHOUSE_LINK = "synthetic-gateways", "bridge-uplink", "aws", "warehouse"
+SNS_LINK: Final = "way-to-sns"
 OURS: Final = ("bridge", "score", "watch", "notify", "archive", "load", "console", *(f"edge-{g}" for g in GATEWAYS))
 BROKERS: Final = (KAFKA, SITE_BROKER, *(f"device-broker-{gateway}" for gateway in GATEWAYS))
 STALL_S: Final = 30.0
@@ -21,6 +22,12 @@ FIRST, LAST = 0.04, 0.9
 """Shares of the run between which faults strike: before, it must be seen to work; after, to be whole again."""
 SLOW_BYTES_S: Final = 16_000.0
 CLOCK_S: Final = (3600.0, -3600.0, 90.0, -90.0)
+BAD_SNS: Final = (
+    (What.THROTTLE, 30.0, 0.5),
+    (What.SLOW_ANSWERS, 30.0, 8_000.0),
+    (What.LOSE_ANSWERS, 0.0, 5.0),
+)
+"""Kind, seconds, amount; a slow answer comes later than the notifier waits for it."""
 
 Kind = tuple[What, str, float, float]
 """What, target, seconds, amount."""
@@ -29,17 +36,19 @@ Kind = tuple[What, str, float, float]
 def kinds() -> tuple[Kind, ...]:
     """Returns every fault that there is, each once.
 
-    moto keeps the lake in memory alone, so it is stopped, cut and refused, never killed. What scoring and the archive
-    keep of their own is where a restart finds nothing anyway (ADR 0010); the storm deletes it all the same.
+    moto keeps the lake in memory alone, and the bad SNS its topics, so they are stopped, cut and refused, never killed.
+    What scoring and the archive keep of their own is where a restart finds nothing anyway (ADR 0010); the storm deletes
+    it all the same.
     """
-    links = (*GATEWAYS, LOAD_LINK, BRIDGE_LINK, AWS_LINK, WAREHOUSE_LINK)
+    links = (*GATEWAYS, LOAD_LINK, BRIDGE_LINK, AWS_LINK, WAREHOUSE_LINK, SNS_LINK)
     return (
         *((What.KILL, name, 0.0, 0.0) for name in (*OURS, ACTOR, *BROKERS, POSTGRES)),
-        *((What.STALL, name, STALL_S, 0.0) for name in (*OURS, ACTOR, *BROKERS, POSTGRES, MOTO)),
+        *((What.STALL, name, STALL_S, 0.0) for name in (*OURS, ACTOR, *BROKERS, POSTGRES, MOTO, SNS)),
         *((What.RESTART, name, 0.0, 0.0) for name in BROKERS),
-        *((What.CUT, link, seconds, 0.0) for link, seconds in zip(links, (60, 20, 30, 40, 30, 40), strict=True)),
+        *((What.CUT, link, seconds, 0.0) for link, seconds in zip(links, (60, 20, 30, 40, 30, 40, 30), strict=True)),
         *((What.SLOW, link, 45.0, SLOW_BYTES_S) for link in (GATEWAYS[0], LOAD_LINK, BRIDGE_LINK, AWS_LINK)),
-        *((What.REFUSE, link, 30.0, 0.0) for link in (BRIDGE_LINK, AWS_LINK, WAREHOUSE_LINK)),
+        *((what, SNS, seconds, amount) for what, seconds, amount in BAD_SNS),
+        *((What.REFUSE, link, 30.0, 0.0) for link in (BRIDGE_LINK, AWS_LINK, WAREHOUSE_LINK, SNS_LINK)),
         (What.FULL_DISK, GATEWAYS[0], 30.0, 0.0),
         *((What.CLOCK, GATEWAYS[1], 45.0, seconds) for seconds in CLOCK_S),
         *((What.LOSE_STATE, name, 0.0, 0.0) for name in ("score", "archive", "watch")),

@@ -19,11 +19,12 @@ from infra.load.plan import WARD, Plan
 from infra.load.stage import site
 from infra.local.ports import HOST
 from infra.local.process import Spec, base_env
+from infra.local.sns.server import Options
 from infra.local.stack import LocalStack
 from infra.local.tiers import Tier, tiers
 from infra.proof import breaches
 from infra.proof.stage import Settings, Stage, whole_path
-from tests.faults.path.plan import AWS_LINK, BRIDGE_LINK, GATEWAYS, LOAD_LINK, WARDS, WAREHOUSE_LINK
+from tests.faults.path.plan import AWS_LINK, BRIDGE_LINK, GATEWAYS, LOAD_LINK, SNS_LINK, WARDS, WAREHOUSE_LINK
 
 RATE: Final = 2_000
 BEDS: Final = 24
@@ -37,6 +38,8 @@ HANDOVER_S: Final = 3_600.0
 CARD_BYTES: Final = 48 << 20
 CARD: Final = GATEWAYS[0]
 CLOCK: Final = GATEWAYS[1]
+SNS: Final = Options(answer_ms=30.0, confirmed=True, emails_per_s=0)
+"""Everybody has confirmed, and one nurse of a storm has more mail than SNS would send: here the path is judged."""
 SETTINGS: Final[Settings] = {
     "edge": {"UPLINK_FLUSH_S": "5"},
     "archive": {"ARCHIVE_INTERVAL_S": "5"},
@@ -57,6 +60,8 @@ class Standing:
         plan: What the synthetic gateways send.
         load: They.
         beds: Beds by ward.
+        roster: Who lies in the beds of the real gateways, a CSV file.
+        ledger: What the monitors beside them made, JSON lines.
     """
 
     stage: Stage
@@ -64,6 +69,8 @@ class Standing:
     plan: Plan
     load: Apart
     beds: dict[str, int]
+    roster: Path
+    ledger: Path
 
 
 def clock_file(stack: LocalStack) -> Path:
@@ -97,6 +104,7 @@ def standing(folder: Path, seed: int, duration_s: float) -> Iterator[Standing]:
                 settings=SETTINGS,
                 prepare=lambda stack: rosters.append(_prepare(stack, folder, beds, seed)),
                 chosen=lambda stack: _chosen(stack, parts, cables),
+                sns=SNS,
             )
         )
         devices = _devices(stage, beds, duration_s, seed)
@@ -104,8 +112,13 @@ def standing(folder: Path, seed: int, duration_s: float) -> Iterator[Standing]:
         stage.command("cloud", "admit", str(rosters[0]))
         broker = replace(site(stage.stack), url=f"mqtts://{HOST}:{cables[LOAD_LINK].port}")
         load = parts.enter_context(Apart(plan, broker))
-        yield Standing(stage, cables, plan, load, beds)
+        yield Standing(stage, cables, plan, load, beds, rosters[0], ledger(stage))
         stage.stack.processes.end([devices.name])
+
+
+def ledger(stage: Stage) -> Path:
+    """Returns where the monitors keep their ledger."""
+    return stage.folder / "devices" / "ledger.jsonl"
 
 
 def load_plan(seed: int) -> Plan:
@@ -138,6 +151,7 @@ def _chosen(stack: LocalStack, parts: ExitStack, cables: dict[str, Relay]) -> li
     for name in (*GATEWAYS, LOAD_LINK, BRIDGE_LINK):
         cables[name] = parts.enter_context(Relay(stack.ports.site))
     cables[AWS_LINK] = parts.enter_context(Relay(stack.ports.moto))
+    cables[SNS_LINK] = parts.enter_context(Relay(stack.ports.sns))
     cables[WAREHOUSE_LINK] = parts.enter_context(Relay(stack.ports.postgres))
     parts.enter_context(_small_card(card(stack)))
     return [_linked(stack, tier, cables) for tier in tiers(stack)]
@@ -163,6 +177,7 @@ def _linked(stack: LocalStack, tier: Tier, cables: dict[str, Relay]) -> Tier:
     }
     place = f"{HOST}:{ports.postgres}"
     own["WAREHOUSE"] = env["WAREHOUSE"].replace(place, f"{HOST}:{cables[WAREHOUSE_LINK].port}")
+    own["AWS_ENDPOINT_URL_SNS"] = f"http://{HOST}:{cables[SNS_LINK].port}"
     words = tier.words
     gateway = tier.name.removeprefix("edge-")
     if tier.name == "bridge":
@@ -197,5 +212,5 @@ def _devices(stage: Stage, beds: dict[str, int], duration_s: float, seed: int) -
         breaches.plan(brokers, beds, duration_s=duration_s, cadence_s=DEVICE_CADENCE_S, seed=seed)
     )
     (folder / "plan.json").write_text(json.dumps(plan))
-    words = ("--plan", str(folder / "plan.json"), "--ledger", str(folder / "ledger.jsonl"))
+    words = ("--plan", str(folder / "plan.json"), "--ledger", str(ledger(stage)))
     return Spec("devices", (sys.executable, "-m", "firmware_sim", *words), env=base_env(), stop_timeout_s=30.0)

@@ -3,21 +3,26 @@
 import random
 import shutil
 import signal
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
 import psutil
 
 from infra.demo.faults import Fault, What
+from infra.local.sns import part as sns
+from infra.local.sns.trouble import Control, Fate, Pace, Trouble
 from infra.local.stack import LocalStack
 from infra.local.tiers import scratch
 from tests.faults.path.plan import ACTOR
-from tests.faults.path.stage import card, clock_file
+from tests.faults.path.stage import SNS, card, clock_file
 
 NOTICED_S: Final = 3.0
 """Between a job's loss of its files and its death: long enough for it to stumble over the loss."""
+ORDER_WITHIN_S: Final = 60
 FILL_BYTES: Final = (1 << 16, 512)
 
 
@@ -46,6 +51,7 @@ class Strikes:
             What.FULL_DISK: self._full_disk,
             What.CLOCK: self._clock,
             What.LOSE_STATE: self._lose_state,
+            **dict.fromkeys((What.THROTTLE, What.LOSE_ANSWERS, What.SLOW_ANSWERS), self._bad_sns),
         }
 
     def _kill(self, fault: Fault) -> None:
@@ -105,6 +111,23 @@ class Strikes:
                 entry.unlink(missing_ok=True)
         self._pause(NOTICED_S)
         self._stack.processes.kill(fault.target)
+
+    def _bad_sns(self, fault: Fault) -> None:
+        url = sns.endpoint(self._stack.ports.sns)
+        if fault.what is What.LOSE_ANSWERS:
+            order(url, Trouble(fate=Fate.LOSE, count=round(fault.amount)))
+            return
+        throttles = fault.what is What.THROTTLE
+        order(url, Pace(publishes_per_s=fault.amount) if throttles else Pace(answer_ms=fault.amount))
+        self._pause(fault.for_s)
+        order(url, Pace(publishes_per_s=0) if throttles else Pace(answer_ms=SNS.answer_ms))
+
+
+def order(url: str, control: Control) -> None:
+    """Gives the bad SNS an order; one that is stopped takes it once it goes on."""
+    asked = urllib.request.Request(f"{url}/control", msgspec.json.encode(control))  # noqa: S310 - http on loopback
+    with urllib.request.urlopen(asked, timeout=ORDER_WITHIN_S) as answer:  # noqa: S310 - as above
+        answer.read()
 
 
 def fill(path: Path) -> None:

@@ -1,0 +1,127 @@
+"""The notifier on an SNS whose answers are lost, throttled or slow, and whose receivers are not there."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cloud.notify import sns as adapter
+from cloud.notify.sns import SnsSender
+from infra.local.sns.server import Options, Sns
+from infra.local.sns.trouble import Fate, State, Trouble
+from tests.cloud.conftest import MakeEvent
+from tests.cloud.station import Station
+from vitals.contacts import Contact
+
+MakeContact = Callable[..., Contact]
+
+
+@pytest.fixture
+def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "local")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    # Whoever waits for an answer waits half a second, so that a test need not wait five.
+    monkeypatch.setattr(adapter, "TIMEOUT_S", 0.5)
+    with Sns(Options(confirmed=True, emails_per_s=0)) as served:
+        yield served
+
+
+@pytest.fixture
+def notifying(station: Station, bad: Sns) -> Station:
+    station.sender = SnsSender(bad.url, None)
+    return station
+
+
+def read(bad: Sns, protocol: str = "sms") -> Counter[str]:
+    """How often each text is on a phone, or in a mailbox."""
+    return Counter(told.text for told in bad.reached() if told.protocol == protocol)
+
+
+def test_a_message_whose_answer_is_lost_may_come_twice_and_is_never_lost(
+    notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    notifying.duty(contact("nurse"))
+    notifier = notifying.start()
+    bad.control(Trouble(fate=Fate.LOSE, count=2))
+    for name in ("p-1", "p-2", "p-3"):
+        notifying.alarm(event(name))
+    notifying.settle(notifier)
+    told = read(bad)
+    assert len(told) == 3
+    assert told.total() == 5, "each lost answer is one message more"
+    assert len([n for n in notifying.notifications() if n.sns]) == 3
+
+
+def test_an_answer_lost_at_every_try_leaves_a_failure_on_record_and_the_message_on_the_phone(
+    notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    notifying.duty(contact("nurse"))
+    notifier = notifying.start()
+    bad.control(Trouble(fate=Fate.LOSE, count=4))
+    notifying.alarm(event())
+    notifying.settle(notifier)
+    assert read(bad).total() >= 1
+    assert [n.sns is None for n in notifying.notifications()][:1] == [True]
+    assert [e.subject for e in notifying.raised("not-notified")] == ["nurse"]
+
+
+def test_while_sns_throttles_messages_come_late_and_none_is_lost(
+    notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    notifying.duty(contact("nurse"))
+    notifier = notifying.start()
+    bad.control(Trouble(fate=Fate.THROTTLE, count=6))
+    began = notifying.now
+    for name in ("p-1", "p-2", "p-3"):
+        notifying.alarm(event(name))
+    notifying.settle(notifier)
+    assert sorted(read(bad).values()) == [1, 1, 1]
+    sent = [n for n in notifying.notifications() if n.sns]
+    assert max(n.accepted for n in sent) > began, "the tries after a pause took them"
+    assert bad.ledger.counts()["ThrottlingException"] == 6
+    assert notifying.raised("not-notified") == []
+
+
+def test_answers_slower_than_the_notifier_waits_lose_nothing(
+    notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    notifying.duty(contact("nurse"))
+    notifier = notifying.start()
+    bad.control(Trouble(fate=Fate.SLOW, count=2, slow_ms=1_000))
+    for name in ("p-1", "p-2", "p-3"):
+        notifying.alarm(event(name))
+    notifying.settle(notifier)
+    told = read(bad)
+    assert len(told) == 3
+    assert told.total() == 5, "SNS had taken what it answered too late"
+    assert len([n for n in notifying.notifications() if n.sns]) == 3
+
+
+def test_a_topic_that_cannot_be_made_at_once_is_made_with_the_next_try(
+    notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    bad.control(Trouble(fate=Fate.THROTTLE, count=2, actions=("CreateTopic", "Subscribe")))
+    notifying.duty(contact("nurse"))
+    notifier = notifying.start()
+    notifying.alarm(event())
+    notifying.settle(notifier)
+    assert read(bad).total() == 1
+
+
+@pytest.mark.parametrize(("address", "to"), [("+441632960001", "opted-out"), ("nurse@example.org", "pending")])
+def test_what_stands_as_sent_is_seen_to_reach_nobody(
+    *, notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact, address: str, to: str
+) -> None:
+    who = contact("nurse", email=None) if to == "opted-out" else contact("nurse", phone=None)
+    assert notifying.sender is not None
+    notifying.sender.prepare(who)
+    bad.control(State(endpoint=address, to=to))  # type: ignore[arg-type] # one of its words
+    notifying.duty(who)
+    notifier = notifying.start()
+    notifying.alarm(event())
+    notifying.settle(notifier)
+    (sent,) = notifying.notifications()
+    assert sent.sns is not None, "SNS accepts it: nothing that the notifier asks today tells more"
+    assert bad.reached() == []
+    assert {u.message_id for u in bad.undelivered()} == {sent.sns}
