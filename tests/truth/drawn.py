@@ -4,15 +4,13 @@ They serve to compare judges, so they are rich in edges rather than likely: valu
 readings that get lost, messages that are late, name too much, or reach nobody.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
-Line: TypeAlias = dict[str, Any]
+from tests.truth.sent import HR, MAP, PAGERS, PEOPLE, PR, RR, SBP, SPO2, TEMP, Array, Line, Post
 
 T0: Final = 1_750_000_000_000
 CALM: Final = np.array([78.0, 78.0, 16.0, 97.0, 36.9, 122.0, 74.0, 90.0])
@@ -30,20 +28,6 @@ LIMITS: Final = np.array(
         [NONE, 60, 110, NONE],
     ]
 )
-HR, PR, RR, SPO2, TEMP, SBP, DBP, MAP = range(8)
-ALARMS: Final = {
-    "rate-low": (HR, -1),
-    "rate-high": (HR, 1),
-    "breathing-low": (RR, -1),
-    "breathing-high": (RR, 1),
-    "oxygen-low": (SPO2, -1),
-    "pressure-low": (SBP, -1),
-    "pressure-high": (SBP, 1),
-    "temperature-low": (TEMP, -1),
-    "temperature-high": (TEMP, 1),
-}
-PAGERS: Final = ("plain", "lazy", "late", "loud", "bundling")
-PEOPLE: Final = ("acknowledge", "nobody", "decline")
 
 
 @dataclass
@@ -138,7 +122,8 @@ def swings(p: Patient) -> None:
     """Several signs go astray, some just to their bounds."""
     bounds = ((HR, 142), (HR, 121), (RR, 36), (RR, 5), (SPO2, 84), (SPO2, 89), (SBP, 78), (TEMP, 39.1), (HR, 39))
     for k in p.rng.integers(0, len(bounds), 8):
-        p.move(*bounds[k], p.rng.uniform(3, p.end - 20), p.rng.uniform(0.3, 18))
+        sign, value = bounds[k]
+        p.move(sign, value, p.rng.uniform(3, p.end - 20), p.rng.uniform(0.3, 18))
 
 
 def lost(share: float) -> Callable[[Patient], None]:
@@ -211,11 +196,13 @@ def draw(story: str, seed: int) -> Drawn:
             STORIES[story](patients[-1])
     shown = [_shown(p) for p in patients]
     life = _life(patients, shown, story, cadence_s, alone=seed % 5 == 4)
-    pager, people = PAGERS[seed % len(PAGERS)], PEOPLE[(seed + len(story)) % len(PEOPLE)]
-    messages, acts = _sent(life, pager, people, rng)
+    post = Post(PAGERS[seed % len(PAGERS)], PEOPLE[(seed + len(story)) % len(PEOPLE)], rng)
+    post.attend(life)
     for k, p in enumerate(patients):
-        acts += [{"act": "standby", "patient": f"p{k}", "from": a, "to": b} for a, b in p.standbys]
-    return Drawn(life, messages, acts)
+        post.acts += [{"act": "standby", "patient": f"p{k}", "from": a, "to": b} for a, b in p.standbys]
+    if seed % 5 == 1:  # what is optional in a life file
+        life = {name: array for name, array in life.items() if name not in {"usable", "arrived", "alone"}}
+    return Drawn(life, post.messages, post.acts)
 
 
 def _shown(p: Patient) -> Array:
@@ -226,9 +213,10 @@ def _shown(p: Patient) -> Array:
         noise[k] += keep * noise[k - 1]
     noise[:, PR] = noise[:, HR]
     if not p.line:
-        p.state[np.ix_(~_cuff_times(p), [SBP, DBP, MAP])] = np.nan
+        p.state[~_cuff_times(p), SBP : MAP + 1] = np.nan
     p.state[~p.pulse] = np.nan
-    return np.round(p.state + noise * SPREAD, 1)
+    shown: Array = np.round(p.state + noise * SPREAD, 1)
+    return shown
 
 
 def _cuff_times(p: Patient) -> Array:
@@ -253,114 +241,9 @@ def _life(
         "shown": np.stack(shown),
         "state": np.stack([p.state for p in patients]),
         "pulse": np.stack([p.pulse for p in patients]),
-        "heard": usable.any(axis=2),
+        "heard": np.any(usable, axis=2, keepdims=True)[..., 0],
         "usable": usable,
         "arrived": np.stack([p.arrived for p in patients]),
         "alone": np.array(alone),
         "limits": np.stack([LIMITS] * len(patients)),
     }
-
-
-def stretches(flags: Array) -> Iterator[tuple[int, int]]:
-    """Yields the first place and the length of each run of true flags."""
-    places = np.flatnonzero(flags)
-    for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-        if len(run):
-            yield int(run[0]), len(run)
-
-
-def _calls(life: dict[str, Array], k: int) -> Iterator[Line]:
-    """Yields each alarm of one patient as a plain pager sees it: when, which, how high, for how long."""
-    t, shown, limits, cadence_s = life["t"][k], life["shown"][k], life["limits"][k], float(life["cadence_s"])
-    for problem, (sign, side) in ALARMS.items():
-        far = side * shown[:, sign] > side * limits[sign, 2 if side > 0 else 1]
-        if sign == SBP:
-            far |= side * shown[:, MAP] > side * limits[MAP, 2 if side > 0 else 1]
-        needed = 1 if sign == SBP and not life["line"][k] else max(2, round(12 / cadence_s))
-        for first, length in stretches(far):
-            if length >= needed:
-                extreme = side * shown[first : first + length, sign] > side * limits[sign, 3 if side > 0 else 0]
-                at, high = int(t[first + needed - 1]), bool(extreme.any())
-                yield {"t": at, "problems": [problem], "high": high, "lasts": length * cadence_s}
-    for problem, flags, wait in (("circulation", ~life["pulse"][k], 12), ("not-monitored", ~life["heard"][k], 75)):
-        for first, length in stretches(flags):
-            if length * cadence_s > wait:
-                at = int(t[first]) + 1000 * (wait if cadence_s == 1 else 2 * wait)
-                yield {"t": at, "problems": [problem], "high": problem == "circulation", "lasts": length * cadence_s}
-
-
-def _sent(life: dict[str, Array], pager: str, people: str, rng: np.random.Generator) -> tuple[list[Line], list[Line]]:
-    """What one pager sends to one crew, and what the crew does."""
-    messages: list[Line] = []
-    acts: list[Line] = []
-    for k, patient in enumerate(life["patients"].tolist()):
-        calls = sorted(_calls(life, k), key=lambda call: call["t"])
-        if pager == "bundling":
-            calls = list(_bundled(calls))
-        for call in calls:
-            if pager == "lazy" and rng.random() < 1 / 3:
-                continue
-            if pager == "late" and rng.random() < 0.5:
-                call["t"] += int(rng.choice([15, 45, 90, 400, 900])) * 1000
-            _send(call, patient, pager, people, rng, messages, acts)
-        _stray(life["t"][k], patient, rng, messages)
-    order = rng.permutation(len(messages))
-    return [messages[k] for k in order], acts
-
-
-def _bundled(calls: list[Line]) -> Iterator[Line]:
-    bundle: Line | None = None
-    for call in calls:
-        if bundle and call["t"] - bundle["t"] < 90_000:
-            bundle["problems"] = sorted({*bundle["problems"], *call["problems"]})
-            bundle["high"] |= call["high"]
-            bundle["lasts"] = max(bundle["lasts"], call["lasts"])
-            continue
-        if bundle:
-            yield bundle
-        bundle = call
-    if bundle:
-        yield bundle
-
-
-def _send(
-    call: Line, patient: str, pager: str, people: str, rng: np.random.Generator, messages: list[Line], acts: list[Line]
-) -> None:
-    """Sends a page, and hands over until somebody acknowledges or the problem is over."""
-    priority = "high" if call["high"] or pager == "loud" else "medium"
-    kind = "technical" if call["problems"] == ["not-monitored"] and rng.random() < 0.6 else "page"
-    line = {"priority": priority, "patient": patient, "problems": call["problems"]}
-    at = call["t"] + int(rng.choice([0, 1000, 4000, 15_000]))
-    wait = 120_000 if priority == "high" else 600_000
-    ends = call["t"] + call["lasts"] * 1000
-    people_left = ["nurse", "nurse", "charge nurse", "doctor"]
-    while people_left and (kind != "handover" or at < ends):
-        messages.append({"t": at, "to": people_left.pop(0), "kind": kind, "reached": bool(rng.random() < 0.92), **line})
-        if people != "nobody" and rng.random() < 0.6:
-            act = "acknowledge" if people == "acknowledge" or rng.random() < 0.3 else "coming"
-            acts.append(
-                {
-                    "t": at + int(rng.integers(20_000, 110_000)),
-                    "act": act,
-                    "patient": patient,
-                    "problems": call["problems"],
-                }
-            )
-            return
-        if pager == "late" or rng.random() < 0.1:
-            return
-        at, kind = at + wait, "handover"
-
-
-def _stray(t: Array, patient: str, rng: np.random.Generator, messages: list[Line]) -> None:
-    """Messages for no reason, of every kind, and some that speak of several patients."""
-    problems = [*ALARMS, "score", "circulation", "not-monitored"]
-    for at in rng.integers(t[0], t[-1], 14).tolist():
-        kind = str(rng.choice(["page", "handover", "reminder", "technical", "proof", "digest"]))
-        line = {"t": at, "to": "nurse", "kind": kind, "priority": str(rng.choice(["high", "medium", "low"]))}
-        named = rng.choice(problems, rng.integers(0, 3), replace=False).tolist()
-        several = rng.random() < 0.2
-        about = {"patient": None, "patients": ["p0", "p1"]} if several else {"patient": patient}
-        messages.append({**line, **about, "problems": sorted({*named, "not-monitored"}) if several else named})
-        if rng.random() < 0.4:
-            messages.append({**messages[-1], "t": at + 2000, "to": "charge nurse"})

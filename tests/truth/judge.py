@@ -19,7 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from tests.truth import burden, told
-from tests.truth.due import Due, of_bed, on_standby
+from tests.truth.absent import on_standby
+from tests.truth.due import Due
 from tests.truth.life import (
     CIRCULATION,
     DAY,
@@ -35,6 +36,7 @@ from tests.truth.life import (
     message_of,
     read_life,
 )
+from tests.truth.owed import of_bed
 from tests.truth.points import NONE, Conceded
 from tests.truth.reasons import Verdict, calling, verdicts
 from tests.truth.told import Answer, Mail

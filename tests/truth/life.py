@@ -127,8 +127,7 @@ class Life:
     @cached_property
     def patient_days(self) -> float:
         """Days of all patients together."""
-        rounds = len(self.patients) * self.t.shape[1]
-        return rounds * self.cadence_s * SECOND / DAY
+        return float(self.t.size * self.cadence_s * SECOND / DAY)
 
 
 def life_of(arrays: Mapping[str, npt.NDArray[Any]]) -> Life:

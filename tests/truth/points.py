@@ -11,14 +11,16 @@ from typing import Final, TypeAlias
 class Point(StrEnum):
     """One point; its value is the requirement that it is about and a word."""
 
-    NAMES = "told: names"
-    RECOVERY = "told: after any recovery"
+    NAMES = "told: names the problem"
     EARLY = "told: at most 120 s before"
-    MINUTE = "R2: half of a minute"
+    MINUTE = "R2: half of the readings of a minute"
     CUFF_WAIT = "R2: 15 min without a repeat"
-    ITS_TIME = "R3: within its time"
+    RECOVERY = "R3: ends with 60 s within limits"
+    ITS_TIME = "R3: high within its time"
+    SERIAL = "R6: the third return"
     GOES_ON = "R7: goes on"
     SHORT_PULSE = "R8: a pulse of less than 60 s"
+    SILENCE = "R10: without a usable reading"
 
 
 Conceded: TypeAlias = frozenset[Point]

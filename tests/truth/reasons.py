@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from tests.truth.breaches import KINDS, Levels, kept, levels
-from tests.truth.due import REPEAT_COUNTS, Due
+from tests.truth.due import JUST_BEFORE, REPEAT_COUNTS, Due
 from tests.truth.life import (
     CIRCULATION,
     HIGH,
@@ -25,7 +25,7 @@ from tests.truth.life import (
     Floats,
     Message,
 )
-from tests.truth.told import JUST_BEFORE, NAMING, Mail
+from tests.truth.told import NAMING, Mail
 
 BEFORE, AFTER = 90 * SECOND, 60 * SECOND
 LATELY: Final = 30 * MINUTE
@@ -80,11 +80,8 @@ def borne_out(bed: Bed, values: Floats) -> Borne:
 
 def calling(mail: Mail) -> list[Message]:
     """The messages that need a reason: what tells or names, at medium or high, and what is technical and high."""
-    return [m for m in mail.all if m.level >= (HIGH if m.kind == "technical" else MEDIUM) and _calls(m)]
-
-
-def _calls(m: Message) -> bool:
-    return m.kind in NAMING or m.kind == "technical"
+    least = {**dict.fromkeys(NAMING, MEDIUM), "technical": HIGH}
+    return [m for m in mail.all if m.kind in least and m.level >= least[m.kind]]
 
 
 def once(messages: Sequence[Message]) -> Iterator[Message]:

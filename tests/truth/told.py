@@ -3,9 +3,10 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
-from tests.truth.due import Due
+from tests.truth.due import JUST_BEFORE, Due
 from tests.truth.life import (
     CIRCULATION,
     HIGH,
@@ -21,7 +22,6 @@ from tests.truth.points import NONE, Conceded, Point
 ON_THE_WAY: Final = 120 * SECOND
 NAMED_WITHIN: Final = 30 * MINUTE
 NEVER_AFTER: Final = 10 * MINUTE
-JUST_BEFORE: Final = 5 * SECOND
 TELLING: Final = frozenset({"page", "handover"})
 NAMING: Final = TELLING | {"reminder"}
 # R7, after it was told: how soon a message of higher priority stands in for the handover, and when it is missing.
@@ -107,7 +107,7 @@ def answer(due: Due, mail: Mail, conceded: Conceded = NONE) -> Answer:
 
 def _named_or_over(due: Due, mail: Mail) -> bool:
     """A medium problem that joined is named within 30 min, or is over by then."""
-    if due.until - due.due < NAMED_WITHIN:
+    if due.ends is not None and due.ends - due.due < NAMED_WITHIN:
         return True
     return any(names(m, due.problem) for m in mail.between(due.begins - JUST_BEFORE, due.due + NAMED_WITHIN))
 
@@ -148,7 +148,7 @@ def dropped(answered: Answer, mail: Mail, acts: Sequence[Act], conceded: Concede
         conceded: Points to decide as the reference judge does.
     """
     due, told = answered.due, answered.told
-    if told is None or answered.how != "told" or due.problem == NOT_MONITORED:
+    if told is None or due.problem == NOT_MONITORED or (answered.how == "late" and Point.GOES_ON in conceded):
         return False
     within = told + HANDED_WITHIN[due.level]
     taken = [a.t for a in acts if a.act != "standby" and due.problem in a.problems and a.t >= told]
@@ -178,4 +178,4 @@ def _fell_silent(due: Due, told: int, until: int, mail: Mail) -> bool:
     """Nobody heard of it for more than ten minutes while it went on: even the last contact has to."""
     again = [m.t for m in mail.between(told, until) if m.kind in TELLING and names(m, due.problem)]
     moments = [told, *again, until]
-    return any(after - before > HEARD_AGAIN for before, after in zip(moments[:-1], moments[1:], strict=True))
+    return any(after - before > HEARD_AGAIN for before, after in pairwise(moments))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tests.truth.due import of_bed
 from tests.truth.judge import Judgement, judge
 from tests.truth.life import act_of, life_of, message_of
+from tests.truth.owed import of_bed
 from tests.truth.points import NONE, Conceded
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -26,7 +26,8 @@ def reference() -> ModuleType:
     """Loads the reference judge by its path."""
     path = Path(os.environ["SHARED"]) / "truth" / "judge.py"
     spec = importlib.util.spec_from_file_location("reference_judge", path)
-    assert spec and spec.loader, f"{path} cannot be loaded"
+    assert spec is not None, f"{path} cannot be loaded"
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
