@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tests.truth.points import Point
+from tests.truth.judging.points import Point
 from tests.truth.small import Small
 
 Both = tuple[float, float]

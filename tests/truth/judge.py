@@ -4,7 +4,8 @@ It measures from patients' true states and from the messages that reached people
 
     python -m tests.truth.judge LIFE.npz MESSAGES.jsonl [ACTS.jsonl] [--json ROWS.json] [--list LINES.jsonl]
 
-`life.py` describes what the files hold. The exit status is 1 where somebody was not told, late or not handed over to.
+`judging/life.py` describes what the files hold. The exit status is 1 where somebody was not told, told late or not
+handed over to.
 """
 
 import argparse
@@ -18,10 +19,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.truth import burden, told
-from tests.truth.absent import on_standby
-from tests.truth.due import Due
-from tests.truth.life import (
+from tests.truth.judging import burden, told
+from tests.truth.judging.absent import on_standby
+from tests.truth.judging.due import Due
+from tests.truth.judging.life import (
     CIRCULATION,
     DAY,
     HIGH,
@@ -36,10 +37,10 @@ from tests.truth.life import (
     message_of,
     read_life,
 )
-from tests.truth.owed import of_bed
-from tests.truth.points import NONE, Conceded
-from tests.truth.reasons import Verdict, calling, verdicts
-from tests.truth.told import Answer, Mail
+from tests.truth.judging.owed import of_bed
+from tests.truth.judging.points import NONE, Conceded
+from tests.truth.judging.reasons import Verdict, calling, verdicts
+from tests.truth.judging.told import Answer, Mail
 
 PRIORITIES: Final = {level: name for name, level in LEVELS.items()}
 MUST_BE_ZERO: Final = ("truth.unpaged", "truth.late", "truth.masked", "truth.not_handed_over")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tests.truth.life import SIGNS
+from tests.truth.judging.life import SIGNS
 
 T0: Final = 1_750_000_000_000
 CALM: Final = (75.0, 75.0, 15.0, 97.0, 36.8, 120.0, 75.0, 90.0)

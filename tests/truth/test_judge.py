@@ -8,9 +8,9 @@ import pytest
 
 from tests.truth.disputes import DISPUTES, Dispute
 from tests.truth.judge import judge, main
-from tests.truth.life import act_of, life_of, message_of
-from tests.truth.points import Point
-from tests.truth.reasons import news2
+from tests.truth.judging.life import act_of, life_of, message_of
+from tests.truth.judging.points import Point
+from tests.truth.judging.reasons import news2
 from tests.truth.small import CALM, Small
 
 NAN = float("nan")

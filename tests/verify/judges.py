@@ -13,9 +13,9 @@ from typing import Any
 import numpy.typing as npt
 
 from tests.truth.judge import Judgement, judge
-from tests.truth.life import act_of, life_of, message_of
-from tests.truth.owed import of_bed
-from tests.truth.points import NONE, Conceded
+from tests.truth.judging.life import act_of, life_of, message_of
+from tests.truth.judging.owed import of_bed
+from tests.truth.judging.points import NONE, Conceded
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Lines = Sequence[Mapping[str, Any]]

@@ -1,14 +1,14 @@
 """Our judge against the reference judge in the shared folder: the same rows, lines and due lists on drawn lives.
 
-What the two read differently is conceded here by name (`tests/truth/points.py`), never by a tolerance; each such point
-has a small life of its own, of which both answers are asserted.
+What the two read differently is conceded here by name (`tests/truth/judging/points.py`), never by a tolerance; each
+such point has a small life of its own, of which both answers are asserted.
 """
 
 import pytest
 
 from tests.truth.disputes import DISPUTES, Dispute
 from tests.truth.drawn import STORIES, draw
-from tests.truth.points import ALL
+from tests.truth.judging.points import ALL
 from tests.verify.judges import compare, ours, theirs
 
 

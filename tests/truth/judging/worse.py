@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from tests.truth.breaches import CALM, Run, Watch, runs
-from tests.truth.life import MEDIUM, MINUTE, SECOND, Flags
+from tests.truth.judging.breaches import CALM, Run, Watch, runs
+from tests.truth.judging.life import MEDIUM, MINUTE, SECOND, Flags
 
 SETTLES: Final = 120 * SECOND
 NEXT_STEP: Final = 10 * MINUTE

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.truth.absent import losses, of_circulation, of_silence
-from tests.truth.breaches import KINDS, watch
-from tests.truth.due import Due, acknowledgements, more_for_lost, one_onset
-from tests.truth.life import MEDIUM, Act, Bed
-from tests.truth.onsets import Onsets, of_worsening
-from tests.truth.points import NONE, Conceded, Point
+from tests.truth.judging.absent import losses, of_circulation, of_silence
+from tests.truth.judging.breaches import KINDS, watch
+from tests.truth.judging.due import Due, acknowledgements, more_for_lost, one_onset
+from tests.truth.judging.life import MEDIUM, Act, Bed
+from tests.truth.judging.onsets import Onsets, of_worsening
+from tests.truth.judging.points import NONE, Conceded, Point
 
 
 def of_bed(bed: Bed, acts: Sequence[Act], conceded: Conceded = NONE) -> list[Due]:

@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from tests.truth.breaches import CALM, Run, runs
-from tests.truth.due import BEFORE, IN_TIME, JUST_BEFORE, Due, acknowledgements
-from tests.truth.life import CIRCULATION, HIGH, HR, MEDIUM, MINUTE, NOT_MONITORED, SECOND, Act, Bed, Flags
-from tests.truth.points import Conceded, Point
+from tests.truth.judging.breaches import CALM, Run, runs
+from tests.truth.judging.due import BEFORE, IN_TIME, JUST_BEFORE, Due, acknowledgements
+from tests.truth.judging.life import CIRCULATION, HIGH, HR, MEDIUM, MINUTE, NOT_MONITORED, SECOND, Act, Bed, Flags
+from tests.truth.judging.points import Conceded, Point
 
 SILENCE_IN_TIME: Final = 30 * SECOND
 LOSS_IN_TIME: Final = 30 * SECOND

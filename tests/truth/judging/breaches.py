@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tests.truth.life import (
+from tests.truth.judging.life import (
     HIGH,
     HR,
     MAP,

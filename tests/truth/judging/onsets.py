@@ -5,11 +5,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from tests.truth.breaches import CALM, Run, Watch, runs
-from tests.truth.due import BEFORE, IN_TIME, JUST_BEFORE, REPEAT, REPEAT_COUNTS, Due
-from tests.truth.life import DAY, HIGH, HOUR, MEDIUM, MINUTE, SECOND
-from tests.truth.points import Conceded, Point
-from tests.truth.worse import worsenings
+from tests.truth.judging.breaches import CALM, Run, Watch, runs
+from tests.truth.judging.due import BEFORE, IN_TIME, JUST_BEFORE, REPEAT, REPEAT_COUNTS, Due
+from tests.truth.judging.life import DAY, HIGH, HOUR, MEDIUM, MINUTE, SECOND
+from tests.truth.judging.points import Conceded, Point
+from tests.truth.judging.worse import worsenings
 
 CUFF_IN_TIME: Final = 40 * SECOND
 # So long ago that nothing returns after it.

@@ -1,7 +1,7 @@
 """The points at which this judge and the reference judge read the requirements differently.
 
 This judge goes by the text. A point that is conceded is decided as the reference judge decides it: so the two can be
-compared to the last line on any life, and each point is shown by itself in `disputes.py`.
+compared to the last line on any life, and each point is shown by itself in `tests/truth/disputes.py`.
 """
 
 from enum import StrEnum

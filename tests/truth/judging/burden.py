@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from tests.truth.due import Due
-from tests.truth.life import HOUR, MINUTE, NOT_MONITORED, SECOND, Message
-from tests.truth.told import NAMING, TELLING, Mail
+from tests.truth.judging.due import Due
+from tests.truth.judging.life import HOUR, MINUTE, NOT_MONITORED, SECOND, Message
+from tests.truth.judging.told import NAMING, TELLING, Mail
 
 APART: Final = 30 * MINUTE
 AROUND: Final = MINUTE

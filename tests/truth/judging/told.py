@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from tests.truth.due import JUST_BEFORE, Due
-from tests.truth.life import (
+from tests.truth.judging.due import JUST_BEFORE, Due
+from tests.truth.judging.life import (
     CIRCULATION,
     HIGH,
     MEDIUM,
@@ -17,7 +17,7 @@ from tests.truth.life import (
     Act,
     Message,
 )
-from tests.truth.points import NONE, Conceded, Point
+from tests.truth.judging.points import NONE, Conceded, Point
 
 ON_THE_WAY: Final = 120 * SECOND
 NAMED_WITHIN: Final = 30 * MINUTE

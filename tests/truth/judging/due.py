@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from tests.truth.breaches import LOST_MORE
-from tests.truth.life import HIGH, MEDIUM, MINUTE, SECOND, Act, Bed
+from tests.truth.judging.breaches import LOST_MORE
+from tests.truth.judging.life import HIGH, MEDIUM, MINUTE, SECOND, Act, Bed
 
 BEFORE: Final = 120 * SECOND
 JUST_BEFORE: Final = 5 * SECOND

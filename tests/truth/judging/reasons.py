@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from tests.truth.breaches import KINDS, Levels, kept, levels
-from tests.truth.due import JUST_BEFORE, REPEAT_COUNTS, Due
-from tests.truth.life import (
+from tests.truth.judging.breaches import KINDS, Levels, kept, levels
+from tests.truth.judging.due import JUST_BEFORE, REPEAT_COUNTS, Due
+from tests.truth.judging.life import (
     CIRCULATION,
     HIGH,
     HR,
@@ -25,7 +25,7 @@ from tests.truth.life import (
     Floats,
     Message,
 )
-from tests.truth.told import NAMING, Mail
+from tests.truth.judging.told import NAMING, Mail
 
 BEFORE, AFTER = 90 * SECOND, 60 * SECOND
 LATELY: Final = 30 * MINUTE
