@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from tests.truth.sent import HR, MAP, PAGERS, PEOPLE, PR, RR, SBP, SPO2, TEMP, Array, Line, Post
+from tests.truth.judging.life import HR, MAP, PR, RR, SBP, SPO2, TEMP
+from tests.truth.sent import PAGERS, PEOPLE, Array, Line, Post
 
 T0: Final = 1_750_000_000_000
 CALM: Final = np.array([78.0, 78.0, 16.0, 97.0, 36.9, 122.0, 74.0, 90.0])

@@ -209,7 +209,7 @@ def _line(a: Answer) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the rows; the exit status is 1 where somebody was not told, late or not handed over to."""
+    """Judges the files that are named and prints the rows; returns the exit status."""
     parser = argparse.ArgumentParser(description="Judges who had to be told of a patient, and who was.")
     parser.add_argument("life", type=Path)
     parser.add_argument("messages", type=Path)

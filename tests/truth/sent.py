@@ -7,10 +7,11 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tests.truth.judging.life import HR, MAP, RR, SBP, SPO2, TEMP
+
 Array: TypeAlias = npt.NDArray[Any]
 Line: TypeAlias = dict[str, Any]
 
-HR, PR, RR, SPO2, TEMP, SBP, DBP, MAP = range(8)
 ALARMS: Final = {
     "rate-low": (HR, -1),
     "rate-high": (HR, 1),

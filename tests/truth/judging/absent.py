@@ -86,7 +86,8 @@ def of_silence(bed: Bed, acts: Sequence[Act], conceded: Conceded) -> Iterator[Du
         ends = int(bed.t[last + 1]) if last + 1 < len(bed.t) else until + bed.cadence
         since = begins - JUST_BEFORE if Point.EARLY in conceded else max(begins - BEFORE, recovered)
         lasts = until - SILENCE_IN_TIME if Point.SILENCE in conceded else ends
-        for level, due in ((MEDIUM, begins + wait), (HIGH, begins + wait + UNANSWERED)):
+        for level, more in ((MEDIUM, 0), (HIGH, UNANSWERED)):
+            due = begins + wait + more
             answered = level == HIGH and any(begins <= ack <= due for ack in acks)
             if lasts > due and not answered:
                 why = "rises" if level == HIGH else "begins"

@@ -119,7 +119,7 @@ def _known(due: Due, mail: Mail) -> bool:
     named = any(names(m, due.problem, due.level) for m in mail.between(due.due - due.joins, due.latest))
     if due.level == HIGH:
         return named
-    acknowledged = due.acknowledged is not None and due.due - due.acknowledged <= due.joins
+    acknowledged = due.acknowledged is not None and due.acknowledged >= due.due - due.joins
     return (named or acknowledged) and _named_or_over(due, mail)
 
 
