@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
-from tests.truth.judge import read_life, rows_of
-
+from tests.truth.judge import judge
+from tests.truth.judging.life import act_of, life_of, message_of
 from tests.truth.live import Script, live
 from tests.truth.people import Habit
 
@@ -46,7 +46,7 @@ def seeds(commit: str, count: int) -> list[int]:
 def judged(script: Script) -> dict[str, float]:
     """Plays one life and returns its rows."""
     life = live(script)
-    return rows_of(read_life(life.arrays), life.messages, life.acts)
+    return judge(life_of(life.arrays), [*map(message_of, life.messages)], [*map(act_of, life.acts)]).rows
 
 
 def rows() -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ class Habit(StrEnum):
     SILENT = "silent"
     """Never answers, and neither does anybody else."""
     DECLINES = "declines"
-    """Cannot come; the next contact acknowledges."""
+    """Cannot come, which leaves no trace; the next contact acknowledges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,8 @@ class People:
 
     def hear(self, to: str, event: AlarmEvent, now: int) -> None:
         """Reads one alarm of a message that arrived at `now`, UTC epoch ms."""
-        if event.priority < Priority.MEDIUM or self.habit is Habit.SILENT:
-            return
-        if self.habit is Habit.DECLINES and to == NURSE:
-            self.lines.append({"t": now, "act": "cannot", "patient": event.patient, "problems": _named(event)})
+        declined = self.habit is Habit.DECLINES and to == NURSE
+        if event.priority < Priority.MEDIUM or self.habit is Habit.SILENT or declined:
             return
         self._going.append(Act(now + ANSWERS_MS, to, event))
 
