@@ -22,6 +22,8 @@ from vitals.topics import canary as name
 WARD: Final = "canary"
 BOUND: Final = Limit(high=38.0)
 """No delay, so that one reading is one alarm; no extreme bound, so that the next one ends it."""
+HOLDS_S: Final = 60.0
+"""At this cadence or a slower one a single reading within its limit stands for the minute that ends an alarm."""
 
 
 def admission(gateway: str, every_s: float, now: int) -> Admission:
@@ -45,7 +47,7 @@ def admission(gateway: str, every_s: float, now: int) -> Admission:
         gateway=gateway,
         devices=(canary,),
         since=now,
-        cadence_s=every_s / 2,
+        cadence_s=max(every_s, HOLDS_S),
         overrides={"temp": BOUND},
         canary=True,
     )

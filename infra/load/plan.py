@@ -144,9 +144,13 @@ class Gateway:
             "limits": [0] * size,
         }
 
-    def _ill(self) -> range:
-        every = self._plan.breach_every
-        return range((-self._first_bed - self.n) % every, self._plan.per_gateway, every) if every else range(0)
+    def _ill(self) -> set[int]:
+        """Returns who breaches in this round: whose turn it is, and whose it was before; two in a row make an alarm."""
+        every, size = self._plan.breach_every, self._plan.per_gateway
+        if not every:
+            return set()
+        turns = ((-self._first_bed - self.n + back) % every for back in (0, 1))
+        return {place for first in turns for place in range(first, size, every)}
 
 
 @lru_cache(maxsize=4)
