@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
-from tests.truth.judge import judge
-from tests.truth.judging.life import act_of, life_of, message_of
-from tests.truth.live import Script, live
+from tests.truth.live import Script
 from tests.truth.people import Habit
+from tests.truth.verdict import verdict
 
 WARDS: Final = int(os.environ.get("TRUTH_WARDS", "10"))
 SIZES: Final = {30: (50, 24), 1: (25, 12)}
@@ -43,12 +42,6 @@ def seeds(commit: str, count: int) -> list[int]:
     return [int.from_bytes(hashlib.sha256(f"{commit} {k}".encode()).digest()[:4]) for k in range(count)]
 
 
-def judged(script: Script) -> dict[str, float]:
-    """Plays one life and returns its rows."""
-    life = live(script)
-    return judge(life_of(life.arrays), [*map(message_of, life.messages)], [*map(act_of, life.acts)]).rows
-
-
 def rows() -> Iterator[dict[str, Any]]:
     """Yields the worst of all wards, row by row."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607 - the git in force
@@ -57,7 +50,7 @@ def rows() -> Iterator[dict[str, Any]]:
         for cadence, (patients, hours) in SIZES.items():
             for habit in (Habit.ACKNOWLEDGES, Habit.SILENT):
                 scripts = [Script(seed, cadence, patients, hours, people=habit) for seed in drawn]
-                yield from _worst(list(pool.map(judged, scripts)), drawn, f"{cadence} s, nurse {habit.value}")
+                yield from _worst(list(pool.map(verdict, scripts)), drawn, f"{cadence} s, nurse {habit.value}")
 
 
 def _worst(found: list[dict[str, float]], drawn: list[int], of: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,11 @@
+"""A life played and judged in one go, for benchmarks and tests."""
+
+from tests.truth.judge import judge
+from tests.truth.judging.life import act_of, life_of, message_of
+from tests.truth.live import Script, live
+
+
+def verdict(script: Script) -> dict[str, float]:
+    """Returns the judge's rows of one life."""
+    life = live(script)
+    return judge(life_of(life.arrays), [*map(message_of, life.messages)], [*map(act_of, life.acts)]).rows
