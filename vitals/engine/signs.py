@@ -1,6 +1,7 @@
 """The condition of one sign: pending, active, latched. The rules are told in `vitals.oracle.judge_sign`."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from vitals.alarms import Inactivation, Kind, Phase, Priority
@@ -22,6 +23,27 @@ from vitals.engine.rules import (
 from vitals.engine.scribe import Scribe
 from vitals.engine.state import Condition
 from vitals.scoring import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value that counts.
+
+    Attributes:
+        side: -1 below its limits, 1 above, 0 within.
+        extreme: Whether it is beyond the extreme bound.
+        since: Event time from which it counts, ms.
+        gap: Time since the newest word on the sign, ms.
+        interval: Time between two values, ms.
+        cuff: Whether a repeat must confirm it.
+    """
+
+    side: int
+    extreme: bool
+    since: int
+    gap: int
+    interval: int
+    cuff: bool
 
 
 def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
@@ -48,58 +70,60 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
         if c.on:
             c.calm = 0 if side == c.side else c.calm or r.t
         return
+    # The second of two doubtful values counts from the first.
+    v = _Value(side, extreme, r.t - gap if second else r.t, gap, interval, cuff)
     if c.on and side == c.side and c.calm and r.t - max(gap - interval, 0) - c.calm >= WITHIN_MS:
         # Doubtful values end nothing; but what comes back after a minute of them within limits has been away.
         finish(scribe, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
-    often = _often(c, interval, extreme=extreme and not cuff)
-    if digit == WITHIN:
+    often = _often(c, v)
+    if side == 0:
         c.pend = c.peak = 0
-        _within(scribe, r, c, gap=gap, interval=interval)
-        return
-    turned = c.on and side != c.side
-    if not c.on and side != c.side:
-        c.pend = c.peak = 0
-        c.side = side
-    # The second of two doubtful values counts from the first.
-    since = r.t - gap if second else r.t
-    c.pend = c.pend or since if turned or not c.on else 0
-    c.peak = (c.peak or since) if extreme else 0
-    high = extreme and (often or _lasted(r, c.peak, CUFF_REPEAT_MS if cuff else EXTREME_DELAY_MS[s]))
-    if c.on and not turned:
-        _go_on(scribe, r, c, high=high, extreme=extreme, gap=gap, cuff=cuff)
-        return
-    high = high or (extreme and r.blind and not cuff)
-    if turned:
-        if high or cuff or r.blind or r.t - c.pend >= limit.delay_s * 1000:
-            _over(scribe, r, c)
-        else:
-            # Beyond the other limit is within this one, until the other side's delay is over.
-            _within(scribe, r, c, gap=gap, interval=interval)
-        if c.on:
-            return
-        c.side = side
-    _breach(scribe, r, c, high=high, extreme=extreme, cuff=cuff)
+        _within(scribe, r, c, v)
+    elif c.on and side == c.side:
+        c.pend = 0
+        _go_on(scribe, r, c, v, high=_high(r, c, v, often=often))
+    else:
+        _wait(scribe, r, c, v, often=often)
 
 
-def _often(c: Condition, interval: int, *, extreme: bool) -> bool:
+def _wait(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, often: bool) -> None:
+    """Lets a breach wait for its delay; while the other side's alarm holds it is within that one's limit."""
+    if not c.on and v.side != c.side:
+        c.pend = c.peak = 0
+        c.side = v.side
+    c.pend = c.pend or v.since
+    high = _high(r, c, v, often=often) or (v.extreme and r.blind and not v.cuff)
+    if c.on and (high or v.cuff or r.blind or r.t - c.pend >= r.limits[c.index].delay_s * 1000):
+        _over(scribe, r, c)
+    elif c.on:
+        _within(scribe, r, c, v)
+    if not c.on:
+        c.side = v.side
+        _breach(scribe, r, c, v, high=high)
+
+
+def _high(r: Bedside, c: Condition, v: _Value, *, often: bool) -> bool:
+    """Notes since when values are beyond the extreme bound; returns whether that is long or often enough."""
+    c.peak = (c.peak or v.since) if v.extreme else 0
+    delay = CUFF_REPEAT_MS if v.cuff else EXTREME_DELAY_MS[c.index]
+    return v.extreme and (often or (r.t > c.peak and r.t - c.peak >= delay))
+
+
+def _often(c: Condition, v: _Value) -> bool:
     """Notes whether the value is beyond an extreme bound; returns whether half of a minute's values are."""
+    extreme = v.extreme and not v.cuff
     if not extreme and not c.extremes:
         return False
-    among = min(OFTEN_MOST, max(OFTEN_LEAST, round(OFTEN_MS / interval)))
+    among = min(OFTEN_MOST, max(OFTEN_LEAST, round(OFTEN_MS / v.interval)))
     c.extremes = ((c.extremes << 1) | extreme) & ((1 << among) - 1)
     return 2 * c.extremes.bit_count() >= among
 
 
-def _lasted(r: Bedside, since: int, delay_ms: float) -> bool:
-    """Whether what began at `since` has lasted its delay, and another value has confirmed it."""
-    return r.t > since and r.t - since >= delay_ms
-
-
-def _breach(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bool, cuff: bool) -> None:
-    lasted = r.t - c.pend >= (CUFF_REPEAT_MS if cuff else r.limits[c.index].delay_s * 1000)
-    if not (high or lasted or cuff or r.blind):
+def _breach(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, high: bool) -> None:
+    lasted = r.t - c.pend >= (CUFF_REPEAT_MS if v.cuff else r.limits[c.index].delay_s * 1000)
+    if not (high or lasted or v.cuff or r.blind):
         return
-    level = Priority.HIGH if high else Priority.MEDIUM if lasted or extreme or not cuff else Priority.LOW
+    level = Priority.HIGH if high else Priority.MEDIUM if lasted or v.extreme or not v.cuff else Priority.LOW
     scribe.set_aside(c)
     c.begin(level)
     if high:
@@ -107,28 +131,28 @@ def _breach(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bo
     _sync(scribe, r, c)
 
 
-def _go_on(scribe: Scribe, r: Bedside, c: Condition, *, high: bool, extreme: bool, gap: int, cuff: bool) -> None:
+def _go_on(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, high: bool) -> None:
     c.calm = 0
     sunk = bool(c.sunk) and r.t - c.sunk > SUNK_MS
     again = high and sunk and c.level == Priority.HIGH
     if high:
         c.level, c.sunk, c.peak, c.extremes = Priority.HIGH, 0, 0, 0
-    elif c.level < Priority.MEDIUM and (extreme or not cuff or r.t - c.since >= CUFF_REPEAT_MS):
+    elif c.level < Priority.MEDIUM and (v.extreme or not v.cuff or r.t - c.since >= CUFF_REPEAT_MS):
         c.level = Priority.MEDIUM
     elif c.level == Priority.HIGH:
-        _sink(c, r, gap, extreme=extreme, sunk=sunk)
+        _sink(c, r, v, sunk=sunk)
     _sync(scribe, r, c, again=again)
 
 
-def _sink(c: Condition, r: Bedside, gap: int, *, extreme: bool, sunk: bool) -> None:
+def _sink(c: Condition, r: Bedside, v: _Value, *, sunk: bool) -> None:
     """Lets a high alarm become medium once its values have long been this side of the extreme bound."""
     if not sunk:
         c.peak = c.extremes = 0
-    if extreme:
+    if v.extreme:
         # One that had long been without an extreme value stays so until the extreme has lasted its delay.
         c.sunk = c.sunk if sunk else 0
     else:
-        c.sunk = c.sunk or r.t - gap
+        c.sunk = c.sunk or r.t - v.gap
         if r.t - c.sunk > SUNK_MS and not held(c):
             c.level, c.sunk = Priority.MEDIUM, 0
 
@@ -142,12 +166,12 @@ def held(c: Condition) -> bool:
     )
 
 
-def _within(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int) -> None:
+def _within(scribe: Scribe, r: Bedside, c: Condition, v: _Value) -> None:
     if not c.on:
         return
     if c.level == Priority.HIGH:
-        c.sunk = c.sunk or r.t - gap
-    if calmed(r, c, interval):
+        c.sunk = c.sunk or r.t - v.gap
+    if calmed(r, c, v.interval):
         _over(scribe, r, c)
 
 
