@@ -169,11 +169,12 @@ export class PatientScreen {
     const alarms = new Map();
     for (const row of history.alarms) {
       const one = alarms.get(row.id) ?? { first: row, priority: row.priority, steps: [], told: [] };
+      const before = one.last?.priority ?? 0;
       one.last = row;
       one.priority = Math.max(one.priority, row.priority);
       if (row.inactivation === "acknowledged" && !one.steps.some((step) => step[1].startsWith("acknowledged"))) one.steps.push([row.t, `acknowledged${row.acted_by ? ` by ${row.acted_by}` : ""}`]);
       else if (row.inactivation === "audio-paused") one.steps.push([row.t, `audio paused${row.acted_by ? ` by ${row.acted_by}` : ""}`]);
-      else if (row.phase === "escalate") one.steps.push([row.t, `raised to ${PRIORITY[row.priority].toLowerCase()}`]);
+      else if (row.phase === "escalate") one.steps.push([row.t, row.priority > before ? `raised to ${PRIORITY[row.priority].toLowerCase()}` : "worse: called again"]);
       if (row.phase === "end") one.steps.push([row.t, "ended"]);
       alarms.set(row.id, one);
     }
