@@ -34,7 +34,7 @@ def notifying(station: Station, bad: Sns) -> Station:
 
 
 def read(bad: Sns, protocol: str = "sms") -> Counter[str]:
-    """How often each text is on a phone, or in a mailbox."""
+    """Returns how often each text is on a phone, or in a mailbox."""
     return Counter(told.text for told in bad.reached() if told.protocol == protocol)
 
 

@@ -58,7 +58,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """What a bed's light shows from a moment on.
+    """State of a bed's light from a moment on.
 
     Attributes:
         t: When the recorder had it.
@@ -94,7 +94,7 @@ class Stay:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found.
+    """Findings.
 
     Attributes:
         due: Breaches that a light had to show.

@@ -48,7 +48,7 @@ MUST_BE_ZERO: Final = ("truth.unpaged", "truth.late", "truth.masked", "truth.not
 
 @dataclass(frozen=True)
 class Found:
-    """What was found of one patient.
+    """Findings about one patient.
 
     Attributes:
         bed: The patient.

@@ -33,7 +33,7 @@ NO_PULSE: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose readings a device made.
+    """Assignment of a device.
 
     Attributes:
         patient: Patient.
@@ -50,7 +50,7 @@ class Person:
 
 @dataclass(slots=True)
 class Device:
-    """What one device made, in order."""
+    """Readings of one device, in order."""
 
     story: str = ""
     t: list[int] = field(default_factory=list)

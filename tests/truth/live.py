@@ -34,7 +34,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is played.
+    """The script of a life.
 
     Attributes:
         seed: Of patients, artefacts and mishaps.
@@ -65,7 +65,7 @@ class Script:
 
 @dataclass(slots=True)
 class Life:
-    """What is known of a life when it is over.
+    """A life that is over.
 
     Attributes:
         arrays: `life.npz`.
@@ -88,7 +88,7 @@ class Life:
 
 @dataclass(slots=True)
 class _Rounds:
-    """What happened, round by round; each entry has one row per patient."""
+    """Rounds as they happened; each entry has one row per patient."""
 
     t: list[NDArray[np.int64]] = field(default_factory=list)
     shown: list[NDArray[np.float64]] = field(default_factory=list)
@@ -176,7 +176,7 @@ def _strokes(script: Script, batches: Sequence[Batch], first: int) -> Iterator[t
 
 
 class Mishaps:
-    """What keeps readings from arriving: loss, silence, and standby."""
+    """Mishaps that keep readings from arriving: loss, silence, and standby."""
 
     def __init__(self, script: Script) -> None:
         self._rng = np.random.default_rng([script.seed, 3])

@@ -13,7 +13,7 @@ NURSE: Final = "nurse"
 
 
 class Habit(StrEnum):
-    """What the nurse does with a message."""
+    """Habit of the nurse with a message."""
 
     ACKNOWLEDGES = "acknowledges"
     SILENT = "silent"

@@ -69,7 +69,7 @@ class Run(msgspec.Struct, array_like=True):
 
 
 class Track(msgspec.Struct, array_like=True):
-    """How bad one problem of a patient has been while an alarm of it holds, and what is known of that.
+    """Course of one problem of a patient while an alarm of it holds, and what is known of that.
 
     Attributes:
         side: -1 below, 1 above.
@@ -95,7 +95,7 @@ class Track(msgspec.Struct, array_like=True):
         self.worst[sign] = min(worst, value) if self.side < 0 else max(worst, value)
 
     def acknowledge(self, now: int) -> None:
-        """Somebody has seen it as it is, at log time `now`."""
+        """Notes that a person has seen it as it is, at log time `now`."""
         self.bar, self.at, self.runs = dict(self.worst), now, (None, None)
 
 

@@ -60,7 +60,7 @@ def judge(scribe: Scribe, row: int, r: Bedside, intervals: list[int], *, cuff: b
 
 
 def _grown(track: Track, r: Bedside, present: list[int], *, cuff: bool) -> bool:
-    """Whether values have been worse by a step for long enough that somebody must come again.
+    """Tells whether values have been worse by a step for long enough to call a person again.
 
     One step calls once in ten minutes; two steps at once do not wait. Nothing calls within two minutes of the
     acknowledgement: whoever acknowledged is there.

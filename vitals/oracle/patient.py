@@ -15,7 +15,7 @@ PRESSURES = {sign.field for sign in SIGNS if sign.sensor == "cuff"}
 
 @dataclass
 class Track:
-    """How bad one problem has been while an alarm of it holds.
+    """Course of one problem while an alarm of it holds.
 
     `worst` by sign; `known` is that of the moment in which somebody acknowledged or paused it, or it last called again;
     `runs` are values worse than known by one step and by two: since when, for how long they must go on, and whether any
@@ -68,7 +68,7 @@ class Condition:
             self.calm_since = None if side == self.side else t if self.calm_since is None else self.calm_since
 
     def returns(self, side: int, until: int) -> bool:
-        """Whether a breach comes back after a minute of values within limits, as far as `until`."""
+        """Tells whether a breach comes back after a minute of values within limits, as far as `until`."""
         here = self.holds and side == self.side and self.calm_since is not None
         return here and until - (self.calm_since or 0) >= rules.WITHIN_MS
 
@@ -133,7 +133,7 @@ class Patient:
         return self.cuff_ms > 0 and sign in PRESSURES
 
     def acknowledged(self, name: str, now: int) -> None:
-        """Somebody has seen a problem as it is, at log time `now`."""
+        """Notes that a person has seen a problem as it is, at log time `now`."""
         track = self.tracks.get(problem(name))
         if track is not None:
             track.known, track.at = dict(track.worst), now

@@ -37,7 +37,7 @@ def judge_worse(teller: Teller, patient: Patient, r: Reading) -> None:
 
 
 def grown(track: Track, r: Reading, values: dict[str, float], *, cuff: bool) -> bool:
-    """Whether it has been worse for long enough."""
+    """Tells whether it has been worse for long enough."""
     judged = [beyond(value, r.limits[f]) for f, value in values.items()]
     extreme, breached = any(e for _, e in judged), any(side for side, _ in judged)
     s = INDEX[next(iter(values))]

@@ -13,7 +13,7 @@ SUBJECT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was published.
+    """A message as it was published.
 
     Attributes:
         id: Its id.

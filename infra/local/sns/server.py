@@ -39,7 +39,7 @@ _control: Final = msgspec.json.Decoder(Control)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How it behaves from the start.
+    """Behaviour from the start.
 
     Attributes:
         answer_ms: From a call to its answer, ms.

@@ -13,7 +13,7 @@ OPT_OUT_CALLS: Final = frozenset(("CheckIfPhoneNumberIsOptedOut", "ListPhoneNumb
 
 
 class Fate(StrEnum):
-    """What becomes of a call."""
+    """Fate of a call."""
 
     THROTTLE = "throttle"
     ERROR = "error"
@@ -46,7 +46,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="set", tag="pace"):
-    """How fast answers come, and how many calls are taken.
+    """Pace of answers, and the number of calls that are taken.
 
     Attributes:
         answer_ms: From a call to its answer, whatever else there is to do; None leaves it.
@@ -62,7 +62,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="set", tag="state"):
-    """How an address stands.
+    """An order: the state that an address takes.
 
     Attributes:
         endpoint: Number or address.
@@ -81,7 +81,7 @@ Control = State | Trouble | Pace
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to become of one call.
+    """An order: the fate of the next calls.
 
     Attributes:
         answer_ms: Time to its answer, ms.

@@ -56,7 +56,7 @@ def invalid(what: str) -> SnsError:
 
 
 class Standing(StrEnum):
-    """How a subscription stands."""
+    """State of a subscription."""
 
     CONFIRMED = "confirmed"
     PENDING = "pending"

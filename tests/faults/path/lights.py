@@ -33,7 +33,7 @@ class Recorder:
         self._parts = ExitStack()
         self._lock = threading.Lock()
         self.lights: list[Light] = []
-        """What was seen, in order; appended to by the clients' threads."""
+        """Sightings in order; appended to by the clients' threads."""
 
     def __enter__(self) -> Self:
         self._file = self._parts.enter_context(self._path.open("w", encoding="utf-8"))

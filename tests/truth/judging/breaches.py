@@ -33,7 +33,7 @@ FEWEST: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is watched for one problem.
+    """Series of one problem.
 
     Attributes:
         signs: Columns of the readings; the problem is there when any of them is beyond.

@@ -32,7 +32,7 @@ def deteriorations(dues: Sequence[Due]) -> list[tuple[int, int]]:
 
 
 def pages_per_deterioration(dues: Sequence[Due], mail: Mail) -> list[int]:
-    """How many messages that call went during each deterioration of one patient, to whomever."""
+    """Returns how many messages that call went during each deterioration of one patient, to whomever."""
     spans = deteriorations(dues)
     return [sum(m.kind in NAMING for m in mail.between(a - AROUND, b + AROUND)) for a, b in spans]
 

@@ -212,7 +212,7 @@ def message_of(line: Mapping[str, Any]) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a person did: acknowledged, said *coming*, or set a standby from `t` to `until` (UTC epoch ms)."""
+    """An act of a person: acknowledged, said *coming*, or set a standby from `t` to `until` (UTC epoch ms)."""
 
     t: int
     act: str

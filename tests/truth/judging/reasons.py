@@ -46,7 +46,7 @@ MOST_URGENT, URGENT, SINGLE = 7, 5, 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said against one message; `varied` tells whether a faultless device showed the breach."""
+    """Objection to one message; `varied` tells whether a faultless device showed the breach."""
 
     message: Message
     false: bool = False

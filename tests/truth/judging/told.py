@@ -35,7 +35,7 @@ SYNONYMS: Final = {CIRCULATION: "rate-low", NOT_MONITORED: CIRCULATION}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one due thing was answered.
+    """Answer to one due thing.
 
     Attributes:
         due: What was due.
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def missed(self) -> bool:
-        """Nobody was told in time, and it joined nothing."""
+        """Tells whether it was told to nobody in time and joined nothing."""
         return self.how in ("late", "unpaged")
 
 
@@ -70,7 +70,7 @@ class Mail:
 
 
 def _of_one(m: Message) -> Message:
-    """What a message says of one patient: of several it says nothing but that they are not monitored (R10)."""
+    """Returns the problems that a message names of one patient: of several it says nothing but that they are not monitored (R10)."""
     return replace(m, names=m.names & {NOT_MONITORED}) if m.several else m
 
 
@@ -175,7 +175,7 @@ def _handed_over(due: Due, told: int, mail: Mail) -> bool:
 
 
 def _fell_silent(due: Due, told: int, until: int, mail: Mail) -> bool:
-    """Nobody heard of it for more than ten minutes while it went on: even the last contact has to."""
+    """Tells whether nobody heard of it for more than ten minutes while it went on: even the last contact has to."""
     again = [m.t for m in mail.between(told, until) if m.kind in TELLING and names(m, due.problem)]
     moments = [told, *again, until]
     return any(after - before > HEARD_AGAIN for before, after in pairwise(moments))
