@@ -70,7 +70,7 @@ class Mail:
 
 
 def _of_one(m: Message) -> Message:
-    """Returns the problems that a message names of one patient: of several it says nothing but that they are not monitored (R10)."""
+    """Returns a message as it speaks of one patient: of several it says *not monitored* alone (R10)."""
     return replace(m, names=m.names & {NOT_MONITORED}) if m.several else m
 
 
