@@ -130,7 +130,7 @@ def alarm_id(subject: str, condition: str, start: int) -> str:
 
 
 def pages(event: AlarmEvent) -> bool:
-    """Tells whether an event calls a person: an alarm starts, calls again as it is worse, or passes to the next contact.
+    """Tells whether an event calls a person: an alarm starts, calls again for being worse, or is handed over.
 
     A condition that comes back after its end, or turns to the other side of its limits, is an alarm that starts.
     Continuing, easing and ending are on the ward page and pull nobody from a bedside.
