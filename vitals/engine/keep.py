@@ -85,6 +85,13 @@ def restore(data: bytes) -> State:
         raise ValueError(f"not a snapshot of the alarm engine: {error}; start empty and replay the log") from error
     if kept.version != VERSION or kept.fields != FIELDS or kept.conditions != CONDITIONS:
         raise ValueError(f"snapshot of version {kept.version} with signs {kept.fields}: start empty and replay the log")
+    try:
+        return _state(kept)
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"snapshot that contradicts itself: {error!r}; start empty and replay the log") from error
+
+
+def _state(kept: Snapshot) -> State:
     state = State(kept.scalars[0], capacity=max(64, len(kept.wards)))
     _, state.now, state.next_due, state.next_forget = kept.scalars
     state.index, state.free = kept.index, kept.free
