@@ -77,7 +77,7 @@ class SnapshotWatch:
             start=self._since,
             t=now,
             log_t=now,
-            text="Alarms go on, but snapshots of the alarm engine fail and a restart would take long: check WATCH_SNAPSHOTS.",
+            text="Alarms go on, but snapshots fail, and a restart would take long: check WATCH_SNAPSHOTS.",
         )
         return self._alarm
 
