@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 
 from vitals.alarms import AlarmEvent
+from vitals.engine.recalled import Recalled
 from vitals.engine.rules import CONDITIONS
 from vitals.engine.state import Condition, State, Track
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -30,8 +31,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     tracks: list[tuple[int, int, Track]]
     faults: dict[str, Condition]
     alarms: list[str]
-    known: dict[str, tuple[int, int]]
-    recalled: dict[str, AlarmEvent]
+    known: dict[str, tuple[int, int, int]]
+    recalled: dict[str, list[AlarmEvent]]
+    held: dict[str, list[AlarmEvent]]
     left: dict[str, int]
     ahead: dict[int, dict[str, int]]
     behind: dict[int, int]
@@ -63,7 +65,8 @@ def snapshot(state: State) -> bytes:
             faults=state.faults,
             alarms=list(state.alarms),
             known=state.known,
-            recalled=state.recalled,
+            recalled=state.recalled.events,
+            held=state.recalled.held,
             left=state.left,
             ahead=state.ahead,
             behind=state.behind,
@@ -99,7 +102,7 @@ def _state(kept: Snapshot) -> State:
     for name in _ARRAYS:
         array: Any = getattr(state, name)
         array[: len(kept.wards)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
-    state.known, state.recalled, state.left = kept.known, kept.recalled, kept.left
+    state.known, state.recalled, state.left = kept.known, Recalled(kept.recalled, kept.held), kept.left
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
     for c in kept.watched:
         state.conditions(c.row)[c.index] = c
