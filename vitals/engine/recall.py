@@ -167,12 +167,17 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
 
 
 def _renamed(scribe: Scribe, present: Condition | None, event: AlarmEvent) -> bool:
-    """Gives what the replay began under another id, and told nobody of, the id under which it was told."""
+    """Gives what the replay began under another id, and told nobody of, the id under which it was told.
+
+    Where one stands no other begins, so both are one, unless that which stands is only latched.
+    """
     state = scribe.state
     if present is None or present.alarm is None:
         return False
     held = state.recalled.held.get(present.alarm.id)
-    if held is None or present.alarm.id in state.recalled.events or held[0].t > event.t:
+    if held is None or present.alarm.id in state.recalled.events:
+        return False
+    if event.state is AlarmState.LATCHED and present.alarm.state is AlarmState.ACTIVE:
         return False
     del state.recalled.held[present.alarm.id], state.alarms[present.alarm.id]
     present.since = event.start
