@@ -38,7 +38,7 @@ class Health:
         emitted: Alarm events written since its start.
         rejects: Records that could not be read since its start.
         disputed: Beds and devices that two admissions claim; shard 0 knows.
-        snapshots_failing: Slices whose last snapshot could not be written or read.
+        snapshots_failing: Slices whose last snapshot could not be made, written or read.
         snapshots_saved: Slices that have had a snapshot written since its start.
         lines: Log lines since the last call.
     """
@@ -157,7 +157,7 @@ class ShardActor:
             emitted=self._loop.emitted,
             rejects=self._loop.rejects,
             disputed=len(self._shard.beds.disputes),
-            snapshots_failing=self._keeper.failing,
+            snapshots_failing=self._keeper.failing + len(self._loop.unsaved),
             snapshots_saved=self._keeper.saved,
             lines=self._lines.take(),
         )

@@ -339,6 +339,29 @@ def test_a_store_of_snapshots_that_fails_costs_a_shard_nothing_but_a_longer_star
     assert all(keeper.close(10) for keeper in keepers)
 
 
+def test_a_state_of_which_no_snapshot_can_be_made_ends_no_shard(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    whole, broken = loop.shard.save, f"p{ward.layout.partition('p-1')}"
+
+    def save(name: str, alarms: dict[int, int]) -> bytes:
+        if name == broken:
+            raise OverflowError("an integer that has no place in a snapshot")
+        return whole(name, alarms)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.shard, "save", save)
+        loop.save()
+    assert loop.unsaved == {broken}
+    assert f"no snapshot of {broken} can be made" in caplog.text
+    assert len(list(ward.folder.iterdir())) == 4
+    loop.save()
+    assert loop.unsaved == set()
+
+
 def test_a_snapshot_is_taken_on_whole_or_not_at_all(ward: Ward) -> None:
     loop = ward.shard()
     desaturate(ward)
