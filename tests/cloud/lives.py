@@ -96,6 +96,8 @@ class Ward:
         if not calm:
             found += self._beds(k)
         found.append(self._readings(k, calm=calm))
+        # Of records of one moment a log of several topics has no order.
+        found = [(place, key, value, t + i) for i, (place, key, value, t) in enumerate(found)]
         self.seconds.append(found)
         return found
 
