@@ -85,7 +85,7 @@ def _start(settings: Watch, _: threading.Event) -> int:
     try:
         for number in range(settings.watch_shards):
             shards.start(number)
-        word = Word(place, lambda: KafkaWriter(settings, "watchdog"))
+        word = Word(place, lambda: KafkaWriter(settings, "watchdog", aside=True))
         return _watch(settings, shards, (stall, unsaved), word, stop)
     finally:
         notify("STOPPING=1")
