@@ -13,6 +13,8 @@ from bridge.log import Received, Record, Report
 BATCH: Final = 500
 METADATA_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.5
+FOR_GOOD: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD})
+"""What no second attempt heals; a topic that is not there may be made, and a right may be given."""
 logger = logging.getLogger("bridge.kafka")
 
 
@@ -66,7 +68,7 @@ class KafkaLog:
         """See `Log.send`."""
 
         def stored(error: KafkaError | None, _message: Message) -> None:
-            self._reports.append(Report(number, None if error is None else str(error)))
+            self._reports.append(_report(number, error))
 
         with self._swap:
             try:
@@ -77,7 +79,7 @@ class KafkaLog:
                 return False
             except KafkaException as error:
                 # Refused on the spot, e.g. because the producer has failed for good: reported like any other refusal.
-                self._reports.append(Report(number, str(error)))
+                self._reports.append(_report(number, error.args[0]))
         return True
 
     def poll(self, timeout_s: float) -> list[Report]:
@@ -104,6 +106,10 @@ class KafkaLog:
             self._producer.flush(METADATA_S)
             self._fatal = False
             self._producer = self._make(self._config)
+
+
+def _report(number: int, error: KafkaError | None) -> Report:
+    return Report(number) if error is None else Report(number, str(error), final=error.code() in FOR_GOOD)
 
 
 class KafkaFeed:

@@ -29,10 +29,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of the record that was sent with this number: stored durably when `error` is None."""
+    """What became of a record.
+
+    Attributes:
+        number: The number it was sent with.
+        error: Why it was not stored; None when it is, durably.
+        final: Whether the log says no to the record, or to those sent together with it, however often they are sent.
+    """
 
     number: int
     error: str | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +80,15 @@ class MemoryLog:
     Args:
         partitions: Number of partitions by topic.
         capacity: Records taken and not yet stored, at most.
+        most_bytes: Size of a value beyond which it is refused for good.
     """
 
-    def __init__(self, partitions: Mapping[str, int], capacity: int = 10_000) -> None:
+    def __init__(self, partitions: Mapping[str, int], capacity: int = 10_000, most_bytes: int = 4 << 20) -> None:
         self._stored: dict[tuple[str, int], list[Received]] = {
             (topic, p): [] for topic, count in partitions.items() for p in range(count)
         }
         self._taken: deque[tuple[int, Record]] = deque()
-        self._capacity = capacity
+        self._capacity, self._most_bytes = capacity, most_bytes
         self._up = True
         self._changed = threading.Condition()
 
@@ -119,6 +127,8 @@ class MemoryLog:
             partition = self._stored[record.topic, record.partition]
         except KeyError:
             return Report(number, f"no partition {record.partition} of {record.topic}: create the topic")
+        if len(record.value) > self._most_bytes:
+            return Report(number, f"{len(record.value)} bytes are over {self._most_bytes}", final=True)
         partition.append(
             Received(record.topic, record.partition, len(partition), record.key, record.value, len(partition))
         )

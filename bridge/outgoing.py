@@ -44,6 +44,14 @@ def put_aside(gateway: str, refused: Rejected) -> Record:
     return Record(topics.REJECTED, 0, gateway.encode(), _encode(refused))
 
 
+def refused(record: Record, why: str, t: int) -> Record:
+    """What stands in the log for a record that it refuses for good: its beginning, with the reason."""
+    reason = f"{len(record.value)} bytes were refused for good: {why}"
+    place = f"{record.topic}[{record.partition}]"
+    payload = record.value[:MAX_PAYLOAD_BYTES]
+    return Record(topics.REJECTED, 0, record.key, _encode(Rejected(topic=place, reason=reason, t=t, payload=payload)))
+
+
 def action(done: Action, lanes: int, partitions: int) -> Record:
     """What somebody did at a bed, in the lane of its patient."""
     place = topics.partition(topics.lane(done.patient, lanes), partitions)

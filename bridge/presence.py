@@ -1,8 +1,13 @@
 """Which gateways are up, judged from the bridge's own clock. Pure."""
 
+from typing import Final
+
 import msgspec
 
 from vitals.status import DeviceStatus, Health, Status
+
+LISTED: Final = 4000
+"""Gateways in a bridge's own status at most: with names of 64 characters half of what a record may hold."""
 
 
 class Presence:
@@ -24,14 +29,15 @@ class Presence:
     def __len__(self) -> int:
         return len(self._heard)
 
-    def gateways(self) -> tuple[DeviceStatus, ...]:
+    def gateways(self, most: int = LISTED) -> tuple[DeviceStatus, ...]:
         """Returns the gateways that this bridge speaks for, as its own status lists them.
 
-        When the bridge is down, these are the gateways that are down with it, whatever other bridges there are.
+        When the bridge is down, these are the gateways that are down with it, whatever other bridges there are. Of
+        more than a record holds, those that are not up come first; one that is not listed is told for itself.
         """
-        return tuple(
-            DeviceStatus(device=gateway, health=last.health, t=last.t) for gateway, last in sorted(self._last.items())
-        )
+        order = sorted(self._last.items(), key=lambda item: (item[1].health is Health.UP, item[0]))
+        listed = sorted(order[:most], key=lambda item: item[0])
+        return tuple(DeviceStatus(device=gateway, health=last.health, t=last.t) for gateway, last in listed)
 
     def expect(self, gateway: str, at: float) -> None:
         """Notes a gateway that ought to be there, as a patient is admitted to it."""

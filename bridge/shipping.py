@@ -1,13 +1,20 @@
-"""Records on their way into the log: offered until taken, tracked until stored, offered again when refused."""
+"""Records on their way into the log: offered until taken, tracked until stored, offered again when refused.
+
+One that the log refuses for good is put aside with its reason, lest all others wait behind it for ever. A log refuses
+whole batches, so one is first offered again with no other beside it.
+"""
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
+from bridge import outgoing
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
 from bridge.tracker import Tracker
+from vitals import topics
+from vitals.daemon import now_ms
 
 RETRY_S: Final = 1.0
 OFFER_S: Final = 0.05
@@ -21,11 +28,15 @@ class Shipping(Generic[T]):
     Args:
         log: The log.
         meters: Metrics.
+        clock: UTC epoch ms, for what is put aside.
     """
 
-    def __init__(self, log: Log, meters: Meters) -> None:
+    def __init__(self, log: Log, meters: Meters, clock: Callable[[], int] = now_ms) -> None:
         self._log = log
         self._meters = meters
+        self._clock = clock
+        self._alone: set[int] = set()
+        self._flying: set[int] = set()
         self._tracker: Tracker[T] = Tracker()
         self._sent: dict[int, Record] = {}
         self._unsent: deque[tuple[int, Record]] = deque()
@@ -65,7 +76,13 @@ class Shipping(Generic[T]):
         """Offers the log what it has not taken, in order."""
         if at < self._again_at:
             return
-        while self._unsent and self._log.send(*self._unsent[0]):
+        while self._unsent:
+            number, record = self._unsent[0]
+            if self._flying and (number in self._alone or self._flying & self._alone):
+                return
+            if not self._log.send(number, record):
+                return
+            self._flying.add(number)
             self._unsent.popleft()
 
     def wait_s(self, at: float) -> float:
@@ -79,21 +96,45 @@ class Shipping(Generic[T]):
             The messages of which everything is stored now.
         """
         done: list[T] = []
-        refused = []
+        again: list[tuple[int, Record]] = []
         for report in reports:
+            self._flying.discard(report.number)
             record = self._sent.get(report.number)
             if record is None:
                 continue
             if report.error is None:
-                del self._sent[report.number]
                 self._meters.records_out.labels(record.topic).inc()
-                done += self._tracker.delivered(report.number)
+                done += self._stored(report.number)
+            elif report.final and report.number in self._alone:
+                done += self._put_aside(report.number, record, report.error)
             else:
-                refused.append((report.number, record))
+                again.append((report.number, record))
+                self._alone.update({report.number} if report.final else ())
                 text = "%s, partition %d, was not stored: %s; it is sent again in %.0f s"
                 logger.error(text, record.topic, record.partition, report.error, RETRY_S)
-        if refused:
-            self._meters.failed.inc(len(refused))
-            self._unsent = deque(sorted([*refused, *self._unsent], key=lambda numbered: numbered[0]))
+        if again:
+            self._meters.failed.inc(len(again))
+            self._line_up(again)
             self._again_at = at + RETRY_S
         return done
+
+    def _stored(self, number: int) -> Sequence[T]:
+        del self._sent[number]
+        self._alone.discard(number)
+        return self._tracker.delivered(number)
+
+    def _put_aside(self, number: int, record: Record, why: str) -> Sequence[T]:
+        """Has the refusal stored in the record's place; returns the messages done when not even that is possible."""
+        self._meters.failed.inc()
+        if record.topic == topics.REJECTED:
+            logger.error("a refusal was itself refused for good and is dropped: %s", why)
+            return self._stored(number)
+        logger.error(
+            "%s, partition %d, is put aside, as it was refused for good: %s", record.topic, record.partition, why
+        )
+        aside = self._sent[number] = outgoing.refused(record, why, self._clock())
+        self._line_up([(number, aside)])
+        return ()
+
+    def _line_up(self, again: Iterable[tuple[int, Record]]) -> None:
+        self._unsent = deque(sorted([*again, *self._unsent], key=lambda numbered: numbered[0]))

@@ -1,16 +1,22 @@
 """The lake in S3, or in a store that speaks its language."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pyarrow.fs as pafs
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cloud.lake.port import LakeError
+
+WAITS_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long to wait before each further try of a conditional write that met another of the same name."""
+_THERE: Final = frozenset({"PreconditionFailed", "412"})
+_CONFLICT: Final = frozenset({"ConditionalRequestConflict", "409"})
 
 
 class Bucket:
@@ -61,12 +67,20 @@ class Bucket:
 
     def create(self, name: str, content: bytes) -> bool:
         """See `Keeper`."""
-        try:
-            with self._told("write", name):
-                self._s3.put_object(**self._place(name), Body=content, IfNoneMatch="*")
-        except FileExistsError:
-            return False
-        return True
+        for wait_s in (*WAITS_S, None):
+            try:
+                with self._told("write", name):
+                    self._s3.put_object(**self._place(name), Body=content, IfNoneMatch="*")
+            except FileExistsError:
+                # The client tries again by itself when an answer is lost, and then meets what it has written.
+                return self.get(name) == content
+            except BlockingIOError as error:
+                if wait_s is None:
+                    raise LakeError(f"cannot write {self.url(name)}: others write it all the time") from error
+                time.sleep(wait_s)
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
 
     def remove(self, name: str) -> None:
         """See `Keeper`; where the bucket keeps versions, it needs s3:DeleteObjectVersion."""
@@ -107,14 +121,16 @@ class Bucket:
 
         Raises:
             FileExistsError: The object is there, and was not to be.
+            BlockingIOError: Another writes the same name at this moment, and either may fail: to be tried again.
             LakeError: Anything else.
         """
         try:
             yield
         except ClientError as error:
-            # 409: another writes the same name at this moment.
-            if error.response["Error"]["Code"] in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
+            if error.response["Error"]["Code"] in _THERE:
                 raise FileExistsError(name) from error
+            if error.response["Error"]["Code"] in _CONFLICT:
+                raise BlockingIOError(name) from error
             raise LakeError(f"cannot {what} {self.url(name)}: {error}; check LAKE and its credentials") from error
         except BotoCoreError as error:
             raise LakeError(f"cannot {what} {self.url(name)}: {error}; check LAKE and its credentials") from error

@@ -39,7 +39,11 @@ class Keeper(Store, Protocol):
         """Writes an object unless there is one of that name; of several at once, one succeeds.
 
         Returns:
-            Whether it was written, durably.
+            Whether these bytes are there now, durably. A write whose answer was lost and that was tried again finds its
+            own: so contents must be such that equal ones are the same writer's, or harmless.
+
+        Raises:
+            LakeError: It is unknown; they may be there or not.
         """
 
     def remove(self, name: str) -> None:

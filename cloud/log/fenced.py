@@ -39,7 +39,7 @@ class FencedWriter(KafkaWriter):
 
     def __init__(self, settings: Kafka, name: str) -> None:
         config = {"transactional.id": name, "transaction.timeout.ms": TRANSACTION_MS}
-        super().__init__(settings, name, config=config)
+        super().__init__(settings, name, config=config, aside=True)
         self._name, self._begun = name, False
         with self._watched():
             self._producer.init_transactions(START_S)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
 from confluent_kafka import (
     OFFSET_BEGINNING,
     TIMESTAMP_NOT_AVAILABLE,
@@ -18,11 +19,17 @@ from confluent_kafka import (
 
 from cloud.log.port import LogError, Place, Record
 from cloud.settings import Kafka
+from vitals import topics
+from vitals.daemon import now_ms
+from vitals.status import Rejected
 
 logger = logging.getLogger(__name__)
 METADATA_TIMEOUT_S: Final = 20.0
 NEW_TOPIC_S: Final = 5.0
 MAX_POLL_RECORDS: Final = 2000
+LARGEST: Final = topics.MAX_RECORD_BYTES - (4 << 10)
+"""What no topic would take is refused here, with room for a batch's head, before it can spoil a transaction."""
+ASIDE_BYTES: Final = 128 << 10
 
 
 def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str
         # Past this a record is reported as failed, and the job restarts from what the log holds.
         "delivery.timeout.ms": 30_000,
         "compression.type": "lz4",
-        "message.max.bytes": 4 << 20,
+        "message.max.bytes": LARGEST,
     }
 
 
@@ -71,15 +78,24 @@ class KafkaWriter:
         client: Name of this client, for brokers' logs.
         linger_ms: How long a record may wait for company.
         config: Further settings of librdkafka.
+        aside: Whether a record that is too large is put aside with its reason, for who must go on whatever it meets;
+            who can tell a person raises instead.
     """
 
     def __init__(
-        self, settings: Kafka, client: str, linger_ms: float = 1.0, config: Mapping[str, Any] | None = None
+        self,
+        settings: Kafka,
+        client: str,
+        linger_ms: float = 1.0,
+        config: Mapping[str, Any] | None = None,
+        *,
+        aside: bool = False,
     ) -> None:
         self._producer = Producer({**_producer_config(settings, client, linger_ms), **(config or {})}, logger=logger)
         self._acked: dict[Place, int] = {}
         self._failed: str | None = None
         self._refusal: KafkaError | None = None
+        self._aside = aside
 
     def write(self, place: Place, key: bytes, value: bytes | None) -> None:
         """See `cloud.log.port.Writer.write`."""
@@ -88,7 +104,12 @@ class KafkaWriter:
         try:
             self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
         except (BufferError, KafkaException) as error:
-            raise LogError(f"record for {topic}[{partition}] was not taken: {error}") from error
+            if not (self._aside and _too_large(error) and value and topic != topics.REJECTED):
+                raise LogError(f"record for {topic}[{partition}] was not taken: {error}") from error
+            logger.error("a record of %s bytes for %s[%s] is put aside: %s", len(value), topic, partition, error)
+            reason = f"{len(value)} bytes for {topic}[{partition}] are too large for a record"
+            refused = Rejected(topic=topic, reason=reason, t=now_ms(), payload=value[:ASIDE_BYTES])
+            self.write((topics.REJECTED, 0), key, msgspec.json.encode(refused))
         self._producer.poll(0)
 
     def check(self) -> None:
@@ -195,6 +216,11 @@ class KafkaReader:
         # Brokers hear of a new topic a moment after its creation was confirmed.
         retry(ask, what=f"{place[0]}[{place[1]}], made by `python -m cloud topics`", deadline_s=NEW_TOPIC_S)
         return found[-1]
+
+
+def _too_large(error: Exception) -> bool:
+    reason = error.args[0] if isinstance(error, KafkaException) else None
+    return isinstance(reason, KafkaError) and reason.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
 def _bytes(content: object) -> bytes:

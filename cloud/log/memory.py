@@ -65,7 +65,8 @@ class MemoryReader:
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """See `cloud.log.port.Reader.assign`."""
-        self._positions = dict(positions)
+        # In one order, whatever the order of a set was in which they were gathered.
+        self._positions = dict(sorted(positions.items()))
 
     def read(self, timeout_s: float) -> list[Record]:
         """See `cloud.log.port.Reader.read`."""

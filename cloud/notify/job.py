@@ -58,7 +58,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 round(settings.notify_heartbeat_s * 1000),
             ),
             reader=reader,
-            writer=KafkaWriter(settings, "notify"),
+            writer=KafkaWriter(settings, "notify", aside=True),
             rotas=Rotas(defaults, settings.notify_technical_ward),
             queue=Queue(settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000),
             delivery=Delivery(

@@ -17,6 +17,8 @@ from vitals.daemon import JsonLines
 logger = logging.getLogger("watch")
 KEEP_LINES: Final = 1000
 POLL_S: Final = 0.2
+CLOSE_S: Final = 8.0
+"""How long the last snapshots may take; without them the next start reads more of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Health:
         emitted: Alarm events written since its start.
         rejects: Records that could not be read since its start.
         disputed: Beds and devices that two admissions claim; shard 0 knows.
+        snapshots_failing: Slices whose last snapshot could not be made, written or read.
+        snapshots_saved: Slices that have had a snapshot written since its start.
         lines: Log lines since the last call.
     """
 
@@ -51,6 +55,8 @@ class Health:
     emitted: int
     rejects: int
     disputed: int
+    snapshots_failing: int
+    snapshots_saved: int
     lines: tuple[str, ...]
 
 
@@ -82,6 +88,7 @@ class ShardActor:
         # Inside the actor's process: neither librdkafka nor boto3 survives being pickled.
         from cloud.log.fenced import FencedWriter  # noqa: PLC0415 - see above
         from cloud.log.kafka import KafkaReader  # noqa: PLC0415 - see above
+        from cloud.watch.keeper import Keeper  # noqa: PLC0415 - see above
         from cloud.watch.loop import Loop  # noqa: PLC0415 - see above
         from cloud.watch.shard import Shard, share  # noqa: PLC0415 - see above
         from cloud.watch.slice import Terms  # noqa: PLC0415 - see above
@@ -94,12 +101,13 @@ class ShardActor:
         terms = Terms(settings.watch_handover_s, settings.watch_advisories, settings.watch_past_points)
         self._shard = Shard(layout, share(layout, number, settings.watch_shards), equipment=number == 0, terms=terms)
         client = cluster.writer_name(number)
+        self._keeper = Keeper(open_snapshots(settings.watch_snapshots))
         self._loop = Loop(
             self._shard,
             KafkaReader(settings, client),
             # Made last: from here on a former process of this shard, should one still run, writes nothing any more.
             FencedWriter(settings, client),
-            open_snapshots(settings.watch_snapshots),
+            self._keeper,
         )
         self._lock, self._stop, self._turns = threading.Lock(), threading.Event(), 0
         self._worker = threading.Thread(target=self._work, name=client, daemon=True)
@@ -120,6 +128,7 @@ class ShardActor:
                 self._turns += 1
             with self._lock:
                 self._loop.save()
+            self._keeper.close(CLOSE_S)
         except BaseException:
             # Crash-only: whatever it was, state and log may have parted. A new process begins from the snapshot.
             logger.exception("shard %s ends and will be restarted", self._number)
@@ -148,6 +157,8 @@ class ShardActor:
             emitted=self._loop.emitted,
             rejects=self._loop.rejects,
             disputed=len(self._shard.beds.disputes),
+            snapshots_failing=self._keeper.failing + len(self._loop.unsaved),
+            snapshots_saved=self._keeper.saved,
             lines=self._lines.take(),
         )
 

@@ -21,6 +21,7 @@ from cloud.watch import cluster
 from cloud.watch.actors import Progress, Shards
 from cloud.watch.snapshots import SnapshotError, open_snapshots
 from cloud.watch.stall import StallWatch
+from cloud.watch.unsaved import SnapshotWatch
 from cloud.watch.word import Word
 from vitals import topics
 from vitals.alarms import decode
@@ -37,6 +38,7 @@ COUNTS: Final = {
     "emitted": "alarm events written since the shard's start",
     "rejects": "records that could not be read since the shard's start",
     "disputed": "beds and devices that two admissions claim",
+    "snapshots_failing": "slices whose last snapshot could not be written or read",
 }
 _GAUGES: Final = {
     name: prometheus_client.Gauge(f"wardwatch_watch_{name}", text, ["shard"]) for name, text in COUNTS.items()
@@ -52,9 +54,13 @@ def _start(settings: Watch, _: threading.Event) -> int:
     try:
         open_snapshots(settings.watch_snapshots)
         stall = StallWatch(round(settings.watch_stall_s * 1000), round(settings.watch_start_grace_s * 1000))
+        unsaved = SnapshotWatch()
         place = (topics.ALARMS, settings.layout.partition(PIPELINE))
         reader = KafkaReader(settings, "watchdog")
-        stall.resume(decode(r.value) for r in read_to_end(reader, {place: 0}) if r.value and r.key == PIPELINE.encode())
+        records = read_to_end(reader, {place: 0})
+        told = [decode(r.value) for r in records if r.value and r.key == PIPELINE.encode()]
+        stall.resume(told)
+        unsaved.resume(told)
         reader.close()
     except (LogError, SnapshotError) as error:
         logger.error("cannot start: %s", error)
@@ -79,14 +85,22 @@ def _start(settings: Watch, _: threading.Event) -> int:
     try:
         for number in range(settings.watch_shards):
             shards.start(number)
-        return _watch(settings, shards, stall, Word(place, lambda: KafkaWriter(settings, "watchdog")), stop)
+        word = Word(place, lambda: KafkaWriter(settings, "watchdog", aside=True))
+        return _watch(settings, shards, (stall, unsaved), word, stop)
     finally:
         notify("STOPPING=1")
         shards.stop(10.0)
         ray.shutdown()
 
 
-def _watch(settings: Watch, shards: Shards, stall: StallWatch, word: Word, stop: threading.Event) -> int:
+def _watch(
+    settings: Watch,
+    shards: Shards,
+    watchdogs: tuple[StallWatch, SnapshotWatch],
+    word: Word,
+    stop: threading.Event,
+) -> int:
+    stall, unsaved = watchdogs
     ready = False
     progress = Progress(settings.watch_stuck_s)
     while not stop.wait(LOOK_EVERY_S):
@@ -101,10 +115,10 @@ def _watch(settings: Watch, shards: Shards, stall: StallWatch, word: Word, stop:
             for name, gauge in _GAUGES.items():
                 gauge.labels(str(shard.shard)).set(getattr(shard, name))
         sys.stderr.flush()
-        event = stall.judge(clocks, settings.partitions, now_ms())
-        if event is not None:
-            logger.warning("%s: %s", event.phase.value, event.text)
-        word.tell(event)
+        for event in (stall.judge(clocks, settings.partitions, now_ms()), unsaved.judge(health, now_ms())):
+            if event is not None:
+                logger.warning("%s: %s", event.phase.value, event.text)
+            word.tell(event)
         if not ready and len(health) == settings.watch_shards and not any(shard.catching_up for shard in health):
             ready = True
             # From here on it serves: who waits for it waits for this port.

@@ -33,6 +33,7 @@ class Loop:
         snapshots: Keeps snapshots.
         emitted: Alarm events written since the start.
         rejects: Records that could not be read since the start.
+        unsaved: Slices of which no snapshot could be made the last time.
     """
 
     shard: Shard
@@ -41,6 +42,7 @@ class Loop:
     snapshots: Snapshots
     emitted: int = 0
     rejects: int = 0
+    unsaved: set[str] = field(default_factory=set)
     _alarms: dict[int, int] = field(default_factory=dict)
     _until: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -91,7 +93,18 @@ class Loop:
             if topic == topics.ALARMS:
                 self._alarms[partition] = offset
         for name in self.shard.slices if names is None else names:
-            self.snapshots.put(name, self.shard.save(name, self._alarms))
+            self._save(name)
+
+    def _save(self, name: str) -> None:
+        try:
+            data = self.shard.save(name, self._alarms)
+        except Exception:
+            # Something in the state has no form on disk: its patients are judged all the same.
+            logger.exception("no snapshot of %s can be made; alarms go on, and a restart takes longer", name)
+            self.unsaved.add(name)
+            return
+        self.unsaved.discard(name)
+        self.snapshots.put(name, data)
 
     @property
     def catching_up(self) -> bool:

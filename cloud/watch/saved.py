@@ -1,5 +1,6 @@
 """The form of a snapshot: what a slice was at one moment."""
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -7,7 +8,8 @@ import msgspec
 from cloud.log.layout import Layout
 from vitals.alarms import AlarmEvent
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_SUM_BYTES: Final = 16
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +42,13 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(saved: Saved) -> bytes:
     """Returns a snapshot's bytes."""
-    return msgspec.msgpack.encode(saved)
+    body = msgspec.msgpack.encode(saved)
+    # Damage that still decodes would be a wrong state of a patient.
+    return _sum(body) + body
+
+
+def _sum(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_SUM_BYTES).digest()
 
 
 def decode(data: bytes, layout: Layout) -> Saved:
@@ -49,8 +57,11 @@ def decode(data: bytes, layout: Layout) -> Saved:
     Raises:
         ValueError: It is no snapshot of this program and layout; the state is then rebuilt from the log.
     """
+    body = data[_SUM_BYTES:]
+    if _sum(body) != data[:_SUM_BYTES]:
+        raise ValueError("not a snapshot of this format, or damaged")
     try:
-        saved = msgspec.msgpack.decode(data, type=Saved)
+        saved = msgspec.msgpack.decode(body, type=Saved)
     except msgspec.DecodeError as error:
         raise ValueError(f"not a snapshot: {error}") from error
     wanted = (layout.lanes, layout.partitions)

@@ -258,10 +258,10 @@ class Slice:
             ValueError: It is no snapshot of this program and layout; the state is then rebuilt from the log.
         """
         saved = decode(data, self.layout)
-        self.state = engine.restore(saved.engine)
+        # All of it or nothing: a state without its positions would judge the log a second time.
+        state, trends = engine.restore(saved.engine), trend.restore(saved.trends) if saved.trends else trend.empty()
+        self.state, self.trends = state, trends
         self.state.handover_ms = round(self.terms.handover_s * 1000)
-        if saved.trends:
-            self.trends = trend.restore(saved.trends)
         self.heard.restore(saved.heard)
         self.positions = {(topic, partition): offset for topic, partition, offset in saved.positions}
         self.marks, self.clock, self.uneasy = dict(saved.marks), saved.clock, set(saved.uneasy)

@@ -2,7 +2,8 @@
 
 While it is cut, no byte passes and nobody is told, as with a real cable: open connections stall and new ones get no
 answer. When it heals, what was stalled goes on. A slow one passes so many bytes a second. One that refuses ends every
-connection and takes none, as where nobody listens.
+connection and takes none, as where nobody listens. One may also break just after a request has been done and before its
+answer has come back.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusing = False
         self._bytes_per_s: float | None = None
+        self._losing: tuple[bytes, bytes] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self.port = 0
 
@@ -66,6 +68,15 @@ class Relay:
         self._refusing = True
         self._loop.call_soon_threadsafe(self._hang_up)
 
+    def lose_answer(self, request: bytes, answer: bytes) -> None:
+        """Ends the connection instead of passing on `answer`, once, when `request` has been asked on it before."""
+        self._losing = request, answer
+
+    @property
+    def lost(self) -> bool:
+        """Whether the answer that was to be lost has been lost, or none was to be."""
+        return self._losing is None
+
     def plug(self) -> None:
         """Mends the cable, whatever was done to it."""
         self._refusing, self._bytes_per_s = False, None
@@ -100,8 +111,9 @@ class Relay:
         except (OSError, asyncio.CancelledError):
             writer.close()
             return
+        asked = asyncio.Event()
         ways = [(reader, far_writer), (far_reader, writer)]
-        pumps = [self._loop.create_task(self._pump(*way)) for way in ways]
+        pumps = [self._loop.create_task(self._pump(*way, asked, back=way[1] is writer)) for way in ways]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -114,11 +126,18 @@ class Relay:
                     side.transport.abort()
                 side.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event, *, back: bool
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(SLOW_CHUNK_BYTES if self._bytes_per_s else CHUNK_BYTES):
                 await self._whole.wait()
                 if self._bytes_per_s:
                     await asyncio.sleep(len(chunk) / self._bytes_per_s)
+                if self._losing and not back and self._losing[0] in chunk:
+                    asked.set()
+                if self._losing and back and asked.is_set() and self._losing[1] in chunk:
+                    self._losing = None
+                    return
                 writer.write(chunk)
                 await writer.drain()

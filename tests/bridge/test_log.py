@@ -84,6 +84,29 @@ def test_a_record_for_a_partition_that_is_not_there_is_reported_as_refused(case:
     (report,) = reports(case.log, 1)
     assert report.number == 1
     assert report.error
+    assert not report.final, "a partition may be made"
+
+
+def test_a_record_that_is_too_large_is_reported_as_refused_for_good_and_the_next_is_stored(case: Case) -> None:
+    assert case.log.send(1, Record(case.topic, 0, b"k", bytes(5 << 20)))
+    assert case.log.send(2, Record(case.topic, 0, b"k", b"v"))
+    found = {r.number: r for r in reports(case.log, 2)}
+    assert found[1].error
+    assert found[1].final
+    assert found[2] == Report(2)
+    assert [r.value for r in read(case.feed())] == [b"v"]
+
+
+def test_a_record_that_only_its_topic_finds_too_large_is_refused_for_good_too(kafka: str) -> None:
+    topic = f"bridge-small-{time.time_ns()}"
+    config = {"bootstrap.servers": kafka, "client.id": "bridge-test"}
+    admin = AdminClient(config)
+    admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "1000"})])[topic].result(DEADLINE_S)
+    log = KafkaLog(config, "none", 8)
+    assert log.send(1, Record(topic, 0, b"k", bytes(2000)))
+    (report,) = reports(log, 1)
+    log.close(DEADLINE_S)
+    assert report.final
 
 
 def test_an_empty_topic_is_caught_up_with_at_once(case: Case) -> None:

@@ -1,4 +1,5 @@
-from bridge.presence import Presence
+from bridge import outgoing
+from bridge.presence import LISTED, Presence
 from vitals.status import DeviceStatus, Health, Status
 
 
@@ -67,3 +68,17 @@ def test_a_bridge_lists_the_gateways_that_it_speaks_for() -> None:
         ("gw-1", Health.SILENT),
         ("gw-never-heard", Health.SILENT),
     ]
+
+
+def test_a_bridges_own_status_fits_a_record_however_many_gateways_it_has_and_names_those_that_are_down() -> None:
+    presence = listening()
+    for n in range(20_000):
+        presence.heard(up(f"gw-{n:05d}-{'x' * 50}"), 0.0, 0)
+    down = Status(id=f"gw-19999-{'x' * 50}", kind="gateway", health=Health.OFFLINE, t=1)
+    presence.heard(down, 1.0, 1)
+    listed = presence.gateways()
+    assert len(listed) == LISTED
+    assert [d.device for d in listed if d.health is not Health.UP] == [down.id]
+    assert [d.device for d in listed] == sorted(d.device for d in listed)
+    own = Status(id="bridge-1", kind="bridge", health=Health.UP, t=1_763_812_800_000, devices=listed)
+    assert len(outgoing.status(own).value) < 500_000

@@ -1,9 +1,10 @@
 """Compaction and erasure beside readers, the archive and each other; the same for a directory and for S3."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import boto3
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.compact import Settings, compact_all
+from cloud.erase.retain import expire_lake
 from cloud.lake import Keeper, LakeError, open_lake
 from cloud.lake.compact import compact, sweep
 from cloud.lake.erase import Erased, erase
@@ -21,6 +23,7 @@ from cloud.lake.manifests import COMPACTION, Entry, Manifest, Meta, Object, mani
 from cloud.lake.objects import object_name, to_parquet
 from cloud.lake.read import current, live, objects, read, scan
 from cloud.lake.tables import NOTIFICATIONS, TABLES, VITALS, Table
+from infra.demo.relay import Relay
 from vitals.status import Rejected
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z
@@ -219,6 +222,61 @@ def test_of_two_compactions_at_once_one_is_committed_and_the_other_leaves_nothin
     run(Between(store, lambda: run(store, by="bb") and None))  # type: ignore[arg-type] # see above
     assert seqs(store) == [0, 1, 2]
     assert [name.rpartition("-")[2] for name in parquet(store) if "-c1-" in name] == ["bb.parquet"]
+
+
+class Twice:
+    """A store whose client writes a manifest a second time by itself, as after an answer that was lost."""
+
+    def __init__(self, store: Keeper) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+    def create(self, name: str, content: bytes) -> bool:
+        self._store.create(name, content)
+        return self._store.create(name, content)
+
+
+def test_a_manifest_that_a_client_wrote_twice_keeps_the_objects_that_it_names(store: Keeper) -> None:
+    for n in range(3):
+        batch(store, n + 1, [reading(n), reading(100 + n, patient="p2")])
+    twice: Any = Twice(store)
+    assert run(twice) == 3
+    assert erase(twice, VITALS, "p2", now_ms=TOMORROW, run="ee").rows == 3
+    sweep(store, VITALS, keep_ms=0, now_ms=TOMORROW + 1)
+    assert seqs(store) == [0, 1, 2]
+
+
+@pytest.fixture
+def cable(moto: Mapping[str, str]) -> Iterator[Relay]:
+    with Relay(urlsplit(moto["AWS_ENDPOINT_URL"]).port or 0) as relay:
+        yield relay
+
+
+def behind(cable: Relay, moto: Mapping[str, str]) -> Keeper:
+    base = moto["LAKE"].partition("?")[0]
+    return open_lake(f"{base}/{uuid4().hex}?endpoint_override=http://127.0.0.1:{cable.port}&region=eu-west-1")
+
+
+@pytest.mark.parametrize("work", ["compact", "erase", "retain"])
+def test_a_lost_answer_to_the_commit_deletes_nothing_of_the_lake(
+    moto: Mapping[str, str], cable: Relay, work: str
+) -> None:
+    store = behind(cable, moto)
+    for n in range(4):
+        batch(store, n + 1, [reading(10 * n + i, patient=f"p{i % 2}") for i in range(10)])
+    cable.lose_answer(b"f-None-Match", b" 200 ")
+    if work == "compact":
+        assert run(store) == 4
+    elif work == "erase":
+        assert again(store, VITALS, "p1").rows == 20
+    else:
+        assert expire_lake(store, VITALS, DAY + 20, TOMORROW) == 20
+    assert cable.lost
+    sweep(store, VITALS, keep_ms=KEEP, now_ms=TOMORROW + 10 * 86_400_000)
+    expected = [n for n in range(40) if (work != "erase" or n % 2 == 0) and (work != "retain" or n >= 20)]
+    assert seqs(store) == expected
 
 
 def test_a_batch_archived_during_a_compaction_is_neither_lost_nor_doubled(store: Keeper) -> None:

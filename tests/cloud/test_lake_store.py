@@ -1,10 +1,12 @@
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
-from cloud.lake import Keeper, LakeError, open_lake
+from cloud.lake import Keeper, LakeError, bucket, open_lake
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -97,6 +99,41 @@ def test_of_two_that_create_one_name_the_first_succeeds_and_its_bytes_stay(store
     assert store.create("a/m.json", b"first")
     assert not store.create("a/m.json", b"second")
     assert (store.get("a/m.json"), store.names("a")) == (b"first", ["a/m.json"])
+
+
+def test_a_name_that_holds_these_very_bytes_counts_as_created(store: Keeper) -> None:
+    assert store.create("a/m.json", b"mine")
+    assert store.create("a/m.json", b"mine")
+    assert not store.create("a/m.json", b"another's")
+
+
+class Conflicting:
+    """An S3 client that answers 409 so many times before it writes."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def put_object(self, **_: object) -> None:
+        if self.left:
+            self.left -= 1
+            answer = {"Error": {"Code": "ConditionalRequestConflict", "Message": "at this moment"}}
+            raise ClientError(answer, "PutObject")
+
+
+@pytest.mark.parametrize("times", [1, len(bucket.WAITS_S), 1 + len(bucket.WAITS_S)])
+def test_a_conflict_is_tried_again_and_never_taken_for_a_race_that_was_lost(
+    monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(bucket, "time", SimpleNamespace(sleep=waits.append))
+    store = open_lake("s3://bucket/lake?region=eu-west-1&endpoint_override=http://127.0.0.1:9")
+    vars(store)["_s3"] = Conflicting(times)
+    if times > len(bucket.WAITS_S):
+        with pytest.raises(LakeError, match=r"cannot write s3://bucket/lake/a/m\.json"):
+            store.create("a/m.json", b"mine")
+    else:
+        assert store.create("a/m.json", b"mine")
+    assert tuple(waits) == bucket.WAITS_S[:times]
 
 
 def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: Keeper) -> None:

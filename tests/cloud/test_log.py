@@ -1,17 +1,24 @@
 """One contract for both logs."""
 
+import contextlib
+import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+import msgspec
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from cloud.log.fenced import FencedWriter
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.log.port import LogError, Reader, Writer, read_to_end
 from cloud.settings import Kafka
+from vitals import topics
+from vitals.status import Rejected
 
 
 @dataclass
@@ -92,3 +99,37 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str) -> 
     with pytest.raises(LogError, match=r"nowhere\[0\], made by `python -m cloud topics`"):
         reader.ends([("nowhere", 0)])
     reader.close()
+
+
+@pytest.mark.parametrize("fenced", [False, True])
+def test_a_record_that_is_too_large_is_put_aside_with_its_reason_and_those_around_it_are_written(
+    own_kafka: str, fenced: bool
+) -> None:
+    topic = f"aside-{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": own_kafka})
+    limit = {"max.message.bytes": str(topics.MAX_RECORD_BYTES)}
+    wanted = [NewTopic(name, 1, 1, config=limit) for name in (topic, topics.REJECTED)]
+    for made in admin.create_topics(wanted).values():
+        with contextlib.suppress(KafkaException):  # the other case has made the second one
+            made.result(30)
+    settings = Kafka(kafka_bootstrap=own_kafka)
+    writer = FencedWriter(settings, topic) if fenced else KafkaWriter(settings, topic, aside=True)
+    reader = KafkaReader(settings, "contract", group=topic)
+    before = reader.ends([(topics.REJECTED, 0)])
+    # What fits is not compressible: a topic's limit is that of what arrives.
+    fits = random.Random(1).randbytes(topics.MAX_RECORD_BYTES - (5 << 10))  # noqa: S311 - no secret
+    for value in (b"a", bytes(topics.MAX_RECORD_BYTES), fits, b"b"):
+        writer.write((topic, 0), b"key", value)
+    writer.flush()
+    assert [r.value for r in read_to_end(reader, {(topic, 0): 0})] == [b"a", fits, b"b"]
+    (aside,) = read_to_end(reader, before)
+    refused = msgspec.json.decode(aside.value or b"", type=Rejected)
+    assert (refused.topic, refused.payload) == (topic, bytes(128 << 10))
+    assert f"{topics.MAX_RECORD_BYTES} bytes for {topic}[0] are too large" in refused.reason
+    reader.close()
+
+
+def test_a_writer_that_can_tell_a_person_refuses_what_is_too_large(own_kafka: str) -> None:
+    writer = KafkaWriter(Kafka(kafka_bootstrap=own_kafka), "contract")
+    with pytest.raises(LogError, match="was not taken"):
+        writer.write(("any", 0), b"key", bytes(topics.MAX_RECORD_BYTES))

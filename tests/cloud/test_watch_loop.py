@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from cloud.log.layout import Layout
 from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.watch import saved
+from cloud.watch.keeper import Keeper
 from cloud.watch.loop import Loop
 from cloud.watch.shard import Shard, share
 from cloud.watch.slice import Terms
-from cloud.watch.snapshots import FolderSnapshots
+from cloud.watch.snapshots import FolderSnapshots, SnapshotError
 from vitals import topics
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
@@ -296,6 +298,83 @@ def test_a_snapshot_that_cannot_be_read_is_replaced_by_the_log(ward: Ward) -> No
     assert [e.id for e in again.shard.active()] == [e.id for e in loop.shard.active()]
 
 
+class Broken:
+    """A store of snapshots that can neither be written nor read."""
+
+    def put(self, name: str, data: bytes) -> None:
+        raise SnapshotError(f"{name} cannot be written")
+
+    def get(self, name: str) -> bytes | None:
+        raise SnapshotError(f"{name} cannot be read")
+
+
+def test_a_store_of_snapshots_that_fails_costs_a_shard_nothing_but_a_longer_start(
+    ward: Ward, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shard() -> Loop:
+        keeper = Keeper(Broken())
+        state = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True)
+        loop = Loop(state, MemoryReader(ward.log), MemoryWriter(ward.log), keeper)
+        loop.start()
+        keepers.append(keeper)
+        return loop
+
+    keepers: list[Keeper] = []
+    loop = shard()
+    desaturate(ward)
+    loop.step(0)
+    loop.save()
+    assert keepers[0].settle(10)
+    told = ward.alarms()
+    assert "cannot be written" in caplog.text
+    assert "cannot be read" in caplog.text
+    again = shard()
+    again.step(0)
+    assert ward.alarms() == told
+    assert [e.id for e in again.shard.active()] == [e.id for e in loop.shard.active()]
+    desaturate(ward, "p-2")
+    again.step(0)
+    assert ("p-2", "spo2") in starts(ward.alarms())
+    assert [keeper.failing for keeper in keepers] == [5, 5]
+    assert all(keeper.close(10) for keeper in keepers)
+
+
+def test_a_state_of_which_no_snapshot_can_be_made_ends_no_shard(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    whole, broken = loop.shard.save, f"p{ward.layout.partition('p-1')}"
+
+    def save(name: str, alarms: dict[int, int]) -> bytes:
+        if name == broken:
+            raise OverflowError("an integer that has no place in a snapshot")
+        return whole(name, alarms)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.shard, "save", save)
+        loop.save()
+    assert loop.unsaved == {broken}
+    assert f"no snapshot of {broken} can be made" in caplog.text
+    assert len(list(ward.folder.iterdir())) == 4
+    loop.save()
+    assert loop.unsaved == set()
+
+
+def test_a_snapshot_is_taken_on_whole_or_not_at_all(ward: Ward) -> None:
+    loop = ward.shard()
+    desaturate(ward)
+    loop.step(0)
+    name = f"p{ward.layout.partition('p-1')}"
+    kept = saved.decode(loop.shard.save(name, {}), ward.layout)
+    fresh = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True).slices[name]
+    for broken in (msgspec.structs.replace(kept, trends=b"no trends"), msgspec.structs.replace(kept, engine=b"none")):
+        with pytest.raises(ValueError, match="not a snapshot"):
+            fresh.load(saved.encode(broken))
+        assert (fresh.positions, fresh.active(), fresh.clock) == ({}, [], 0)
+
+
 def test_log_time_never_runs_backwards_when_a_producers_clock_does(ward: Ward) -> None:
     loop = ward.shard()
     clocks = []
@@ -459,7 +538,10 @@ def test_what_the_notifier_and_the_watchdog_alarm_of_is_answered_until_it_is_ove
 ) -> None:
     loop = ward.shard()
     place = (topics.ALARMS, ward.layout.partition("pipeline"))
-    others = [event(None, name, subject=name) for name in ("rota-empty", "not-notified", "pipeline-stalled")]
+    others = [
+        event(None, name, subject=name)
+        for name in ("rota-empty", "not-notified", "pipeline-stalled", "snapshots-failing")
+    ]
     for one in others:
         ward.log.append(place, one.subject.encode(), encode(one))
     loop.step(0)
@@ -472,4 +554,4 @@ def test_what_the_notifier_and_the_watchdog_alarm_of_is_answered_until_it_is_ove
         ward.log.append(place, one.subject.encode(), encode(over))
     loop.step(0)
     assert loop.shard.active() == []
-    assert len(ward.alarms()) == 6, "they are told by whom they are, and by nobody else"
+    assert len(ward.alarms()) == 2 * len(others), "they are told by whom they are, and by nobody else"

@@ -94,3 +94,17 @@ def ended(line: socket.socket) -> bool:
         return line.recv(1024) == b""
     except ConnectionResetError:
         return True
+
+
+def test_a_lost_answer_is_that_of_the_request_named_and_the_next_one_comes() -> None:
+    echo = Echo()
+    with Relay(echo.port) as cable:
+        cable.lose_answer(b"twice", b"twice")
+        with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as line:
+            line.sendall(b"once")
+            assert line.recv(1024) == b"once"
+            assert not cable.lost
+            line.sendall(b"twice")
+            assert line.recv(1024) == b""
+        assert cable.lost
+        echo.close()

@@ -1,12 +1,13 @@
 """Trends and their advisories, on stories whose end is known."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from tests.vitals.build import T0, WELL, One, columns
 from vitals import trend
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
 from vitals.signs import SIGNS, Suspect
 
 MINUTE = 60_000
@@ -160,6 +161,29 @@ def test_a_recovered_trend_tells_nothing_twice_and_ends_what_was_open() -> None:
         ends[name] = [(e.id, e.n, e.phase) for e in events]
     assert ends["recovered"] == ends["went on"]
     assert [phase for _, _, phase in ends["recovered"]] == [Phase.END]
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_replay_that_forgot_an_acknowledgement_ends_an_advisory_once_and_under_a_number_of_its_own(
+    over: bool,
+) -> None:
+    state, told, course = _falling(40)
+    kept = trend.snapshot(state)
+    advisory = told[-1]
+    seen = Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=T0, by="nurse", alarm=advisory.id)
+    told += trend.act(state, seen, advisory.log_t + 1)
+    if over:
+        ended = {"phase": Phase.END, "state": State.INACTIVE, "n": 2}
+        told.append(msgspec.structs.replace(told[-1], **ended))
+    back = trend.restore(kept)
+    trend.resume(back, told)
+    later = T0 + len(course) * 30_000
+    events: list[AlarmEvent] = []
+    for k in range(30):
+        batch = columns([One(later + k * 30_000, WELL | {"spo2": 99.0}, seq=1000 + k)])
+        events += trend.advance(back, batch, later + k * 30_000)[1]
+    assert [(e.id, e.n, e.phase) for e in events] == ([] if over else [(advisory.id, 2, Phase.END)])
+    assert trend.active(back) == ()
 
 
 def test_an_advisory_can_be_acknowledged_and_a_discharge_ends_it() -> None:

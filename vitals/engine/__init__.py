@@ -19,7 +19,7 @@ from vitals.engine.clock import tick
 from vitals.engine.early import Standing, standing
 from vitals.engine.flow import judge_all
 from vitals.engine.keep import restore, snapshot
-from vitals.engine.recall import resume
+from vitals.engine.recall import resume, tell
 from vitals.engine.rules import HANDOVER_MS, LOST
 from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, State
 from vitals.patients import Placement
@@ -42,14 +42,14 @@ def place(state: State, placements: Iterable[Placement], now: int) -> Outcome:
     """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device."""
     scribe = tick(state, now)
     people.place(scribe, placements)
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def discharge(state: State, patient: str, now: int) -> Outcome:
     """Ends a patient's alarms and forgets the patient; their readings concern nobody until they are placed again."""
     scribe = tick(state, now)
     people.discharge(scribe, patient)
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def advance(state: State, readings: Readings, now: int) -> Outcome:
@@ -57,14 +57,14 @@ def advance(state: State, readings: Readings, now: int) -> Outcome:
     scribe = tick(state, now)
     if len(readings):
         judge_all(scribe, readings)
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def act(state: State, action: Action, now: int) -> Outcome:
     """Does what a person did; an unknown or ended alarm, or another patient's, changes nothing and gives no event."""
     scribe = tick(state, now)
     people.act(scribe, action)
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def report(state: State, status: Status, now: int, *, own: bool = False) -> Outcome:
@@ -78,14 +78,14 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
     """
     scribe = tick(state, now)
     tree.report(scribe, status, own=own)
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def disputed(state: State, faults: Iterable[tree.Fault], now: int) -> Outcome:
     """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
     scribe = tick(state, now)
     tree.disputed(scribe, list(faults))
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def stalled(state: State, since: int | None, now: int) -> Outcome:
@@ -95,7 +95,7 @@ def stalled(state: State, since: int | None, now: int) -> Outcome:
     """
     scribe = tick(state, now)
     tree.stalled(scribe, since)
-    return state, scribe.events()
+    return state, tell(scribe)
 
 
 def active(state: State) -> tuple[AlarmEvent, ...]:

@@ -69,5 +69,5 @@ def _forget(state: State) -> None:
     horizon = state.now - FORGET_MS
     for patient in [p for p, t in state.left.items() if t < horizon]:
         del state.left[patient]
-    for key in [k for k, (_, t) in state.known.items() if t < horizon and k not in state.alarms]:
+    for key in [k for k, (_, t, _) in state.known.items() if t < horizon and k not in state.alarms]:
         del state.known[key]

@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 
 from vitals.alarms import AlarmEvent
+from vitals.engine.recalled import Recalled
 from vitals.engine.rules import CONDITIONS
 from vitals.engine.state import Condition, State, Track
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -30,8 +31,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     tracks: list[tuple[int, int, Track]]
     faults: dict[str, Condition]
     alarms: list[str]
-    known: dict[str, tuple[int, int]]
-    recalled: dict[str, AlarmEvent]
+    known: dict[str, tuple[int, int, int]]
+    recalled: dict[str, list[AlarmEvent]]
+    held: dict[str, list[AlarmEvent]]
     left: dict[str, int]
     ahead: dict[int, dict[str, int]]
     behind: dict[int, int]
@@ -63,7 +65,8 @@ def snapshot(state: State) -> bytes:
             faults=state.faults,
             alarms=list(state.alarms),
             known=state.known,
-            recalled=state.recalled,
+            recalled=state.recalled.events,
+            held=state.recalled.held,
             left=state.left,
             ahead=state.ahead,
             behind=state.behind,
@@ -85,6 +88,13 @@ def restore(data: bytes) -> State:
         raise ValueError(f"not a snapshot of the alarm engine: {error}; start empty and replay the log") from error
     if kept.version != VERSION or kept.fields != FIELDS or kept.conditions != CONDITIONS:
         raise ValueError(f"snapshot of version {kept.version} with signs {kept.fields}: start empty and replay the log")
+    try:
+        return _state(kept)
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"snapshot that contradicts itself: {error!r}; start empty and replay the log") from error
+
+
+def _state(kept: Snapshot) -> State:
     state = State(kept.scalars[0], capacity=max(64, len(kept.wards)))
     _, state.now, state.next_due, state.next_forget = kept.scalars
     state.index, state.free = kept.index, kept.free
@@ -92,7 +102,7 @@ def restore(data: bytes) -> State:
     for name in _ARRAYS:
         array: Any = getattr(state, name)
         array[: len(kept.wards)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
-    state.known, state.recalled, state.left = kept.known, kept.recalled, kept.left
+    state.known, state.recalled, state.left = kept.known, Recalled(kept.recalled, kept.held), kept.left
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
     for c in kept.watched:
         state.conditions(c.row)[c.index] = c

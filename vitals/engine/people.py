@@ -91,6 +91,8 @@ def act(scribe: Scribe, action: Action) -> None:
     if action.act is Act.ACKNOWLEDGE:
         _acknowledge(scribe, c, action)
     elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
+        if scribe.state.told_of(c.alarm.id, action.t):
+            return
         c.paused_until = scribe.now + action.pause_s * 1000
         _seen(scribe, c)
         paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}

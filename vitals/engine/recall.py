@@ -1,10 +1,16 @@
-"""A recovering shard's own alarms, read back from the log."""
+"""A recovering shard's own alarms, read back from the log, and brought in step with what the replay makes of them.
+
+What was told is the truth: an alarm that has ended stays ended, one that stands goes on from its number, priority and
+inactivation, and where the replay knows better by then, the difference is told.
+"""
 
 from collections.abc import Iterable
+from typing import Any
 
 from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase
 from vitals.alarms import State as AlarmState
-from vitals.engine.rules import CONDITIONS, COUNT, PROBLEM
+from vitals.engine.recalled import unseen
+from vitals.engine.rules import CONDITIONS, COUNT, LATE, PROBLEM
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State, Track
@@ -12,38 +18,131 @@ from vitals.engine.tree import OWN
 
 
 def resume(state: State, events: Iterable[AlarmEvent]) -> State:
-    """Takes in what was told before: nothing at or below (id, n) is told again.
+    """Takes in what was told before, in its order: nothing at or below (id, n) is told again.
 
-    Replay brings most alarms back by itself, with the same ids. One that is still open when log time has passed its
-    last event, and that replay did not bring back, is taken over as it was told: an open alarm never loses its end.
+    Replay brings most alarms back by itself, with the same ids, and goes on where it comes to their last step. One of
+    which log time passes the last step, and the replay has not come to it, is brought in step as it was told.
     """
     for event in events:
-        told, _ = state.known.get(event.id, (-1, 0))
-        if event.n <= told:
+        n, _, acted = state.known.get(event.id, (-1, 0, 0))
+        c = state.alarms.get(event.id)
+        kept = c.alarm.n if c is not None and c.alarm is not None else -1
+        if event.n <= max(n, kept):
             continue
-        state.known[event.id] = (event.n, event.log_t)
-        state.recalled[event.id] = event
+        state.known[event.id] = event.n, event.log_t, event.t if event.by is not None else acted
+        state.recalled.take(event)
     return state
 
 
+def tell(scribe: Scribe) -> tuple[AlarmEvent, ...]:
+    """Ends a call: of every log time before this one all readings have been applied. Returns what is to be told."""
+    adopt(scribe, scribe.now - 1)
+    return scribe.events()
+
+
 def adopt(scribe: Scribe, passed: int) -> None:
-    """Takes over the recalled alarms up to a log time of which all readings have been applied."""
+    """Brings the recalled alarms in step up to a log time of which all readings have been applied."""
     state = scribe.state
-    for event in [e for e in state.recalled.values() if e.log_t <= passed]:
-        del state.recalled[event.id]
-        if event.state is AlarmState.INACTIVE or event.id in state.alarms:
-            continue
-        _take_over(scribe, event)
+    for alarm in state.recalled.passed(passed):
+        told, held = state.recalled.done(alarm)
+        last, c = told[-1], state.alarms.get(alarm)
+        if last.state is AlarmState.INACTIVE:
+            if c is not None:
+                _drop(state, c)
+        elif c is not None:
+            _align(scribe, c, last)
+            scribe.acknowledge(c, unseen(told, held))
+        elif held and held[-1].state is AlarmState.INACTIVE:
+            scribe.renumber(held[-1], last.n + 1)
+        else:
+            _take_over(scribe, last)
+    for held, newest in state.recalled.freed():
+        # What began and ended before the last word on its place is that word's alarm under another id.
+        if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
+            for event in held:
+                scribe.renumber(event, event.n)
+
+
+def _drop(state: State, c: Condition) -> None:
+    """Takes back an alarm that the replay holds and that has ended; what still is so begins anew."""
+    if c.alarm is None:
+        return
+    del state.alarms[c.alarm.id]
+    c.alarm = None
+    if c.row < 0:
+        state.faults = {key: fault for key, fault in state.faults.items() if fault is not c}
+        return
+    if state.latched.get((c.row, c.index)) is c:
+        del state.latched[c.row, c.index]
+    _off(c)
+    c.due = c.paused_until = 0
+    if c.index == LATE:
+        state.behind.pop(c.row, None)
+    settle(state, c.row)
+
+
+def _align(scribe: Scribe, c: Condition, told: AlarmEvent) -> None:
+    """Goes on from what was told of an alarm that the replay has as well, and tells the difference."""
+    mine = c.alarm
+    if mine is None:
+        return
+    _stand(scribe, c, told, fresh=mine.inactivation is Inactivation.NONE)
+    about: dict[str, Any] = {"text": mine.text, "value": mine.value, "limit": mine.limit}
+    about |= {"boot": mine.boot, "seq": mine.seq}
+    if told.state is AlarmState.LATCHED and mine.state is AlarmState.ACTIVE:
+        scribe.set_aside(c)
+        _off(c)
+    elif mine.state is AlarmState.LATCHED and told.state is AlarmState.ACTIVE:
+        if told.inactivation is Inactivation.ACKNOWLEDGED:
+            scribe.step(c, Phase.END, t=mine.t, state=AlarmState.INACTIVE, **about)
+        else:
+            about["inactivation"] = Inactivation.NONE
+            scribe.step(c, Phase.UPDATE, t=mine.t, state=AlarmState.LATCHED, **about)
+    elif mine.priority > told.priority:
+        about |= {"inactivation": Inactivation.NONE, "handover": 0}
+        scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
+    elif mine.priority < told.priority:
+        scribe.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
+    if c.row >= 0:
+        settle(scribe.state, c.row)
+
+
+def _off(c: Condition) -> None:
+    c.on = False
+    c.pend = c.doubt = c.peak = c.extremes = c.calm = c.sunk = 0
+
+
+def _stand(scribe: Scribe, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
+    """Takes number, timers and inactivation from what was told; `fresh`: the replay knows of no acknowledgement."""
+    state = scribe.state
+    c.alarm = told
+    state.alarms[told.id] = c
+    if told.inactivation is not Inactivation.NONE:
+        c.due = 0
+        if fresh and 0 <= c.index < COUNT and (track := state.tracks.get((c.row, PROBLEM[c.index]))) is not None:
+            track.acknowledge(told.log_t)
+    elif told.phase in (Phase.START, Phase.ESCALATE):
+        c.due = told.log_t + state.handover_after_ms(told.priority)
+    elif told.phase is Phase.CONTINUE:
+        c.due = told.t + state.handover_after_ms(told.priority)
+    # An event of an earlier version does not say how long: it is over then, and the alarm calls again.
+    paused = told.inactivation is Inactivation.AUDIO_PAUSED
+    c.paused_until = (told.paused_until or scribe.now) if paused else 0
+    scribe.arm(c, told, scribe.now)
 
 
 def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
+    """Takes over an alarm that stands and that the replay did not bring back."""
     state = scribe.state
     index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
     patient = event.patient
     on = event.state is AlarmState.ACTIVE
     c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)
     if index < 0:
-        state.faults[event.id if event.condition in OWN else f"{event.subject}.{event.condition}"] = c
+        key = event.id if event.condition in OWN else f"{event.subject}.{event.condition}"
+        if _renamed(scribe, state.faults.get(key), event):
+            return
+        state.faults[key] = c
     elif patient is None or patient in state.left:
         _close(scribe, c, "the patient has left")
         return
@@ -51,6 +150,8 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
         c.row = state.row(patient)
         conditions = state.conditions(c.row)
         present = conditions[index]
+        if _renamed(scribe, present, event):
+            return
         if present is None or present.alarm is None:
             conditions[index] = c
         elif on and present.alarm.state is AlarmState.LATCHED:
@@ -62,11 +163,26 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
             _close(scribe, c, "overtaken by a later alarm")
             return
         _place(state, c, event)
-    state.alarms[event.id] = c
-    if event.inactivation is Inactivation.AUDIO_PAUSED:
-        # An event of an earlier version does not say how long: it is over then, and the alarm calls again.
-        c.paused_until = event.paused_until or scribe.now
-    scribe.arm(c, event, scribe.now)
+    _stand(scribe, c, event, fresh=False)
+
+
+def _renamed(scribe: Scribe, present: Condition | None, event: AlarmEvent) -> bool:
+    """Gives what the replay began under another id, and told nobody of, the id under which it was told.
+
+    Where one stands no other begins, so both are one, unless that which stands is only latched.
+    """
+    state = scribe.state
+    if present is None or present.alarm is None:
+        return False
+    held = state.recalled.held.get(present.alarm.id)
+    if held is None or present.alarm.id in state.recalled.events:
+        return False
+    if event.state is AlarmState.LATCHED and present.alarm.state is AlarmState.ACTIVE:
+        return False
+    del state.recalled.held[present.alarm.id], state.alarms[present.alarm.id]
+    present.since = event.start
+    _align(scribe, present, event)
+    return True
 
 
 def _place(state: State, c: Condition, event: AlarmEvent) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.alarms import State as AlarmState
+from vitals.engine.recalled import unseen
 from vitals.engine.state import UNTIMED, Condition, State
 
 
@@ -69,8 +70,35 @@ class Scribe:
         else:
             state.alarms[event.id] = c
         self.arm(c, event, at)
-        if event.n > state.known.get(event.id, (-1, 0))[0]:
-            self._events.append((self.place, event))
+        if not state.recalled or not state.recalled.awaits(event, known=event.id in state.known):
+            self.renumber(event, event.n)
+        elif state.recalled.comes_to(event):
+            self._go_on(c, event, at)
+        else:
+            state.recalled.hold(event)
+
+    def renumber(self, event: AlarmEvent, n: int) -> None:
+        """Tells an event under a number, unless that was told before a crash."""
+        if n > self.state.known.get(event.id, (-1, 0, 0))[0]:
+            self._events.append((self.place, event if event.n == n else msgspec.structs.replace(event, n=n)))
+
+    def _go_on(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        """Goes on from the last that was told of an alarm, now that the replay has come to it."""
+        told, held = self.state.recalled.done(event.id)
+        if c.alarm is not None:
+            c.alarm = told[-1]
+            self.arm(c, c.alarm, at)
+            self.acknowledge(c, unseen(told, held))
+
+    def acknowledge(self, c: Condition, act: AlarmEvent | None) -> None:
+        """Tells of an acknowledgement that a replay has met, if there is one, and that was not told before."""
+        if act is None or c.alarm is None or c.alarm.inactivation is not Inactivation.NONE:
+            return
+        done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": act.by}
+        if c.alarm.state is AlarmState.ACTIVE:
+            self.step(c, Phase.UPDATE, t=act.t, **done)
+        else:
+            self.step(c, Phase.END, t=act.t, state=AlarmState.INACTIVE, **done)
 
     def set_aside(self, c: Condition) -> None:
         """Leaves a latched alarm for somebody to see, so that what comes back is an alarm of its own.

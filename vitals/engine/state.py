@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.alarms import AlarmEvent, Priority
+from vitals.engine.recalled import Recalled
 from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
@@ -165,8 +166,9 @@ class State:
         self.alarms: dict[str, Condition] = {}
         self.latched: dict[tuple[int, int], Condition] = {}
         self.tracks: dict[tuple[int, int], Track] = {}
-        self.known: dict[str, tuple[int, int]] = {}
-        self.recalled: dict[str, AlarmEvent] = {}
+        # Of each alarm that was told before a crash: last number, its log time, time of the last action.
+        self.known: dict[str, tuple[int, int, int]] = {}
+        self.recalled = Recalled()
         self.left: dict[str, int] = {}
         self.ahead: dict[int, dict[str, int]] = {}
         self.behind: dict[int, int] = {}
@@ -237,6 +239,10 @@ class State:
         if priority is Priority.HIGH:
             return self.handover_ms
         return MEDIUM_HANDOVERS * self.handover_ms if priority is Priority.MEDIUM else 0
+
+    def told_of(self, alarm: str, t: int) -> bool:
+        """Whether the action of that time was told of before a crash, and the replay has passed that."""
+        return alarm in self.known and alarm not in self.recalled.events and self.known[alarm][2] == t
 
     def nbytes(self) -> int:
         """Returns the bytes of the arrays."""

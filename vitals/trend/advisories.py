@@ -117,6 +117,13 @@ def _step(trends: Trends, event: AlarmEvent, t: int, now: int, **changes: Any) -
 
 def _news(trends: Trends, event: AlarmEvent) -> list[AlarmEvent]:
     """Returns the event unless it was told before, as a recovering shard reads it back."""
+    told = trends.recalled.get(event.id)
+    if told is not None and event.state is State.INACTIVE:
+        # The replay has come to its end, and numbers it by what it has itself seen.
+        del trends.recalled[event.id]
+        if told.state is State.INACTIVE:
+            return []
+        return [msgspec.structs.replace(event, n=told.n + 1)]
     if event.n <= trends.known.get(event.id, (-1, 0))[0]:
         return []
     return [event]
@@ -157,9 +164,13 @@ def adopt(trends: Trends, passed: int, now: int) -> list[AlarmEvent]:
     for event in [e for e in trends.recalled.values() if e.log_t <= passed]:
         del trends.recalled[event.id]
         row, field = trends.index.get(event.patient or ""), event.condition.removeprefix(PREFIX)
-        if event.state is not State.ACTIVE or event in trends.told.values():
-            continue
-        if row is not None and field in FIELDS and (row, FIELDS.index(field)) not in trends.told:
+        standing = next((key for key, mine in trends.told.items() if mine.id == event.id), None)
+        if event.state is not State.ACTIVE:
+            if standing is not None:
+                del trends.told[standing]
+        elif standing is not None:
+            trends.told[standing] = event
+        elif row is not None and field in FIELDS and (row, FIELDS.index(field)) not in trends.told:
             trends.told[row, FIELDS.index(field)] = event
         else:
             text = f"{event.text}: no longer followed"

@@ -1,0 +1,114 @@
+"""What the log refuses for good is put aside, and nothing else is."""
+
+from collections import deque
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bridge.log import MemoryLog, Record, Report
+from bridge.meters import Meters
+from bridge.shipping import RETRY_S, Shipping
+from vitals import topics
+from vitals.status import Rejected
+
+LARGE, MOST = b"x" * 2000, 1000
+NOW = 1_763_812_800_000
+
+
+class Batching:
+    """A log that stores what was sent together or, when one of it is too large, refuses all of it for good."""
+
+    def __init__(self, log: MemoryLog, *, refusals: bool) -> None:
+        self.log, self._refusals = log, refusals
+        self.batch: list[tuple[int, Record]] = []
+
+    def send(self, number: int, record: Record) -> bool:
+        self.batch.append((number, record))
+        return True
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        batch, self.batch = self.batch, []
+        bounded = [r for _, r in batch if r.topic != topics.REJECTED or self._refusals]
+        if any(len(record.value) > MOST for record in bounded):
+            return [Report(number, "the batch is too large", final=True) for number, _ in batch]
+        for number, record in batch:
+            self.log.send(number, record)
+        return self.log.poll(timeout_s)
+
+
+def made(*, refusals: bool = False) -> tuple[MemoryLog, Batching, Shipping[str]]:
+    memory = MemoryLog({topics.VITALS: 1, topics.REJECTED: 1})
+    log = Batching(memory, refusals=refusals)
+    return memory, log, Shipping(log, Meters(CollectorRegistry()), lambda: NOW)
+
+
+def turn(log: Batching, shipping: Shipping[str], turns: int = 20) -> list[str]:
+    done: list[str] = []
+    for k in range(turns):
+        shipping.push(k * RETRY_S)
+        done += shipping.reported(log.poll(0.0), k * RETRY_S)
+    return done
+
+
+def record(value: bytes) -> Record:
+    return Record(topics.VITALS, 0, b"3", value)
+
+
+def test_a_record_that_is_refused_for_good_is_put_aside_alone_and_those_sent_with_it_are_stored_in_order() -> None:
+    memory, log, shipping = made()
+    for n, value in enumerate((b"a", b"b", LARGE, b"c")):
+        shipping.ship([record(value)], [f"message {n}"], 0.0)
+    assert sorted(turn(log, shipping)) == [f"message {n}" for n in range(4)]
+    assert [r.value for r in memory.records(topics.VITALS)] == [b"a", b"b", b"c"]
+    (aside,) = memory.records(topics.REJECTED)
+    refused = msgspec.json.decode(aside.value or b"", type=Rejected)
+    assert (refused.topic, refused.t, refused.payload) == ("vitals[0]", NOW, LARGE)
+    assert "2000 bytes were refused for good: the batch is too large" in refused.reason
+    assert (shipping.full, shipping.messages) == (False, 0)
+
+
+def test_a_message_is_done_only_when_the_refusal_in_its_records_place_is_stored() -> None:
+    memory, log, shipping = made()
+    shipping.ship([record(LARGE)], ["message"], 0.0)
+    assert turn(log, shipping, 1) == []
+    assert shipping.reported(log.poll(0.0), 1.0) == []
+    shipping.push(2.0)
+    assert shipping.reported(log.poll(0.0), 2.0) == []
+    assert memory.records(topics.REJECTED) == []
+    shipping.push(3.0)
+    assert shipping.reported(log.poll(0.0), 3.0) == ["message"]
+    assert len(memory.records(topics.REJECTED)) == 1
+
+
+def test_a_refusal_that_is_itself_refused_for_good_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    memory, log, shipping = made(refusals=True)
+    shipping.ship([record(LARGE)], ["large"], 0.0)
+    shipping.ship([record(b"small")], ["small"], 0.0)
+    assert sorted(turn(log, shipping)) == ["large", "small"]
+    assert [r.value for r in memory.records(topics.VITALS)] == [b"small"]
+    assert "a refusal was itself refused for good" in caplog.text
+
+
+def test_what_may_heal_is_sent_again_and_never_put_aside() -> None:
+    memory, _, _ = made()
+
+    class Away:
+        def __init__(self) -> None:
+            self.taken: deque[int] = deque()
+
+        def send(self, number: int, record: Record) -> bool:
+            self.taken.append(number)
+            return True
+
+        def poll(self, timeout_s: float) -> list[Report]:
+            return [Report(self.taken.popleft(), "no right to write") for _ in range(len(self.taken))]
+
+    log, shipping = Away(), None
+    shipping = Shipping[str](log, Meters(CollectorRegistry()), lambda: NOW)
+    shipping.ship([record(b"a")], ["message"], 0.0)
+    for k in range(20):
+        shipping.push(k * RETRY_S)
+        assert shipping.reported(log.poll(0.0), k * RETRY_S) == []
+    assert shipping.holds(1)
+    assert memory.records(topics.REJECTED) == []
