@@ -16,7 +16,7 @@ from bridge import columns
 from bridge.columns import MAX_NUMBER, Batch
 from vitals import batches, topics
 from vitals.actions import Act, Action
-from vitals.readings import MAX_T, MAX_TEXT, Readings, problems
+from vitals.readings import Readings, problems
 from vitals.records import WireError, encode_vitals
 from vitals.status import Rejected, Status
 

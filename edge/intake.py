@@ -18,7 +18,7 @@ from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
 from vitals import readings as columns
 from vitals.frames import Frame
-from vitals.readings import MAX_TEXT, Readings, text
+from vitals.readings import Readings, text
 from vitals.records import WireError
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 from vitals.status import Rejected

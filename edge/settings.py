@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vitals.readings import MAX_TEXT
+from vitals.bounds import MAX_ID
 from vitals.settings import setting
 
 MAX_LINGER_MS = 1_000

@@ -24,9 +24,9 @@ from cloud.lake.tables import (
 )
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
+from vitals.bounds import MAX_CALENDAR
 from vitals.contacts import Notification
 from vitals.patients import Admission
-from vitals.readings import MAX_T
 from vitals.records import WireError
 from vitals.status import Rejected
 
@@ -138,7 +138,7 @@ def _cell(column: Column, value: Any) -> Any:  # noqa: ANN401 - any field of any
     if value is None:
         return None
     if column.kind == TIME:
-        if not 0 < value <= MAX_T:
+        if not 0 < value <= MAX_CALENDAR:
             raise WireError(f"{column.field} {value} is out of range")
         return value * 1000
     if column.kind == INTEGER and not -(2**63) <= value < 2**63:

@@ -16,7 +16,6 @@ from vitals import topics
 from vitals.alarms import Priority
 from vitals.contacts import Contact, Duty
 from vitals.daemon import log_json, now_ms
-from vitals.readings import MAX_TEXT
 from vitals.settings import SettingsError, load
 
 REQUIRED: Final = frozenset(("ward", "contact", "name", "start", "end"))
