@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.bounds import MAX_BOOT, MAX_ID, MAX_SEQ, MAX_T
+from vitals.bounds import MAX_BOOT, MAX_ID, MAX_INT, MAX_SEQ, MAX_T, MAX_VALUE
 from vitals.limits import PROFILES, LimitSet, in_force
 from vitals.signs import SIGNS, SUSPECT_BITS
 
@@ -131,10 +131,10 @@ def problems(readings: Readings) -> dict[int, str]:
         "seq is out of range": (readings.seq < 0) | (readings.seq > MAX_SEQ),
         "event time is out of range": (readings.t <= 0) | (readings.t > MAX_T),
         "gateway time is out of range": (readings.t_gw <= 0) | (readings.t_gw > MAX_T),
-        "roster version is negative": readings.roster < 0,
+        "roster version is out of range": (readings.roster < 0) | (readings.roster > MAX_INT),
         "suspect codes are out of range": (readings.suspect < 0)
         | (readings.suspect >= 1 << (SUSPECT_BITS * len(SIGNS))),
-        "a value is not finite": np.isinf(readings.values).any(axis=1),
+        f"a value is not between {-MAX_VALUE:g} and {MAX_VALUE:g}": (np.abs(readings.values) > MAX_VALUE).any(axis=1),
     }
     found: dict[int, str] = {}
     for reason, bad in checks.items():

@@ -43,8 +43,6 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
     step = number(cells, "step", 0)
     if step != int(step) or not 0 <= step <= 9:  # noqa: PLR2004 - ten people in a row is no handover any more
         raise ValueError(f"step {step} is not a whole number from 0 to 9")
-    if len(cells["ward"]) > MAX_TEXT:
-        raise ValueError(f"ward is longer than {MAX_TEXT} characters")
     contact = Contact(
         contact=cells["contact"],
         name=cells["name"],
