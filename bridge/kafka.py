@@ -13,6 +13,7 @@ from bridge.log import Received, Record, Report
 BATCH: Final = 500
 METADATA_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.5
+_HOPELESS: Final = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD))
 logger = logging.getLogger("bridge.kafka")
 
 
@@ -66,7 +67,7 @@ class KafkaLog:
         """See `Log.send`."""
 
         def stored(error: KafkaError | None, _message: Message) -> None:
-            self._reports.append(Report(number, None if error is None else str(error)))
+            self._reports.append(_report(number, error))
 
         with self._swap:
             try:
@@ -77,7 +78,7 @@ class KafkaLog:
                 return False
             except KafkaException as error:
                 # Refused on the spot, e.g. because the producer has failed for good: reported like any other refusal.
-                self._reports.append(Report(number, str(error)))
+                self._reports.append(_report(number, error.args[0]))
         return True
 
     def poll(self, timeout_s: float) -> list[Report]:
@@ -104,6 +105,13 @@ class KafkaLog:
             self._producer.flush(METADATA_S)
             self._fatal = False
             self._producer = self._make(self._config)
+
+
+def _report(number: int, error: KafkaError | None) -> Report:
+    """Tells what became of a record; an error that cannot heal says so: sent again, it would hold up all others."""
+    if error is None:
+        return Report(number)
+    return Report(number, str(error), hopeless=error.code() in _HOPELESS)
 
 
 class KafkaFeed:

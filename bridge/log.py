@@ -29,10 +29,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of the record that was sent with this number: stored durably when `error` is None."""
+    """What became of the record that was sent with this number: stored durably when `error` is None.
+
+    Attributes:
+        number: Its number.
+        error: Why it was not stored.
+        hopeless: Whether the log will never take it as it is, however often it is sent.
+    """
 
     number: int
     error: str | None = None
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +80,11 @@ class MemoryLog:
     Args:
         partitions: Number of partitions by topic.
         capacity: Records taken and not yet stored, at most.
+        largest: The largest record that it takes, bytes.
     """
 
-    def __init__(self, partitions: Mapping[str, int], capacity: int = 10_000) -> None:
+    def __init__(self, partitions: Mapping[str, int], capacity: int = 10_000, largest: int = 4 << 20) -> None:
+        self._largest = largest
         self._stored: dict[tuple[str, int], list[Received]] = {
             (topic, p): [] for topic, count in partitions.items() for p in range(count)
         }
@@ -119,6 +128,8 @@ class MemoryLog:
             partition = self._stored[record.topic, record.partition]
         except KeyError:
             return Report(number, f"no partition {record.partition} of {record.topic}: create the topic")
+        if len(record.value or b"") > self._largest:
+            return Report(number, f"record of {len(record.value or b'')} bytes is too large", hopeless=True)
         partition.append(
             Received(record.topic, record.partition, len(partition), record.key, record.value, len(partition))
         )

@@ -1,8 +1,16 @@
 """Which gateways are up, judged from the bridge's own clock. Pure."""
 
+from typing import Final
+
 import msgspec
 
+from vitals.bounds import MAX_GATEWAYS
 from vitals.status import DeviceStatus, Health, Status
+
+NAMED_BYTES: Final = 900_000
+"""What the list of gateways may take of a record: Kafka takes a megabyte unless it is told otherwise."""
+OTHER_BYTES: Final = 56
+"""What stands beside a gateway's name there."""
 
 
 class Presence:
@@ -27,11 +35,16 @@ class Presence:
     def gateways(self) -> tuple[DeviceStatus, ...]:
         """Returns the gateways that this bridge speaks for, as its own status lists them.
 
-        When the bridge is down, these are the gateways that are down with it, whatever other bridges there are.
+        When the bridge is down, these are the gateways that are down with it, whatever other bridges there are. As many
+        as one record holds are named; for those beyond, that they are down stands beside it.
         """
-        return tuple(
-            DeviceStatus(device=gateway, health=last.health, t=last.t) for gateway, last in sorted(self._last.items())
-        )
+        named, size = [], 0
+        for gateway, last in sorted(self._last.items()):
+            size += len(gateway.encode()) + OTHER_BYTES
+            if size > NAMED_BYTES or len(named) == MAX_GATEWAYS:
+                break
+            named.append(DeviceStatus(device=gateway, health=last.health, t=last.t))
+        return tuple(named)
 
     def expect(self, gateway: str, at: float) -> None:
         """Notes a gateway that ought to be there, as a patient is admitted to it."""

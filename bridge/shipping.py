@@ -7,10 +7,15 @@ from typing import Final, Generic, TypeVar
 
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
+from bridge.outgoing import put_aside
 from bridge.tracker import Tracker
+from vitals import topics
+from vitals.status import Rejected
 
 RETRY_S: Final = 1.0
 OFFER_S: Final = 0.05
+PUT_ASIDE_BYTES: Final = 16 << 10
+"""What is kept of a record that the log takes never: less than any log refuses for its size."""
 T = TypeVar("T")
 logger = logging.getLogger("bridge.shipping")
 
@@ -31,6 +36,8 @@ class Shipping(Generic[T]):
         self._unsent: deque[tuple[int, Record]] = deque()
         self._again_at = -float("inf")
         self._numbers = 0
+        self.t = 1
+        """Wall clock of this turn, UTC epoch ms."""
 
     @property
     def full(self) -> bool:
@@ -88,8 +95,13 @@ class Shipping(Generic[T]):
                 del self._sent[report.number]
                 self._meters.records_out.labels(record.topic).inc()
                 done += self._tracker.delivered(report.number)
+            elif report.hopeless and record.topic == topics.REJECTED:
+                del self._sent[report.number]
+                self._meters.given_up.inc()
+                logger.error("%s: %s; it is given up: nobody could ever read it", record.topic, report.error)
+                done += self._tracker.delivered(report.number)
             else:
-                refused.append((report.number, record))
+                refused.append((report.number, self._again(report, record)))
                 text = "%s, partition %d, was not stored: %s; it is sent again in %.0f s"
                 logger.error(text, record.topic, record.partition, report.error, RETRY_S)
         if refused:
@@ -97,3 +109,15 @@ class Shipping(Generic[T]):
             self._unsent = deque(sorted([*refused, *self._unsent], key=lambda numbered: numbered[0]))
             self._again_at = at + RETRY_S
         return done
+
+    def _again(self, report: Report, record: Record) -> Record:
+        """Returns what is sent in a refused record's stead: itself, or the reason why it cannot be stored."""
+        if not report.hopeless:
+            return record
+        self._meters.given_up.inc()
+        topic, payload = f"{record.topic}[{record.partition}]", (record.value or b"")[:PUT_ASIDE_BYTES]
+        refused = Rejected(
+            topic=topic, reason=f"the log takes no such record: {report.error}", t=self.t, payload=payload
+        )
+        aside = self._sent[report.number] = put_aside(record.key, refused)
+        return aside

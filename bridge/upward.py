@@ -131,6 +131,7 @@ class Upward:
 
     def work(self, at: float, t: int) -> float:
         """Does all there is to do now; returns how long the next thing can wait, s, unless something happens."""
+        self._shipping.t = t
         self._shipping.push(at)
         self._voice.listening(not self._shipping.full, at)
         if not self._shipping.full:
@@ -216,7 +217,7 @@ class Upward:
             self._refuse(entry, (found,), message.topic, t)
         elif found:
             self._meters.rejected.labels(intake.Why.GATEWAY.value).inc(len(found))
-            self._refused += [outgoing.put_aside(gateway, one) for one in found]
+            self._refused += [outgoing.put_aside(gateway.encode(), one) for one in found]
             self._written.append(entry)
         else:
             self._done((entry,), at)

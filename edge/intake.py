@@ -17,8 +17,8 @@ from edge.roster import Book
 from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
 from vitals import readings as columns
-from vitals.frames import Frame
 from vitals.bounds import MAX_T, is_name, shown
+from vitals.frames import Frame
 from vitals.readings import Readings, text
 from vitals.records import WireError
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
@@ -223,7 +223,9 @@ def _with_clock(
 def hear(delivery: Delivery) -> Heard:
     """Reads a message; what is no frame comes back with its reason."""
     if not is_name(delivery.device):
-        return Heard(delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md")
+        return Heard(
+            delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
+        )
     try:
         frame = frames.decode(delivery.payload)
     except WireError as error:

@@ -1,14 +1,12 @@
 """What a person does: acknowledge, audio-pause, chart. The value of a record of topic `actions`."""
 
 from enum import StrEnum
-
 from typing import Annotated, Final
 
 import msgspec
 
 from vitals.bounds import Line, Name, Time
 from vitals.news2 import CONSCIOUSNESS
-
 
 MAX_PAUSE_S: Final = 600
 """A pause longer than ten minutes is an alarm switched off."""

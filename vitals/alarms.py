@@ -5,13 +5,12 @@ condition. Its id is a function of what it is about and when that began, so that
 """
 
 from enum import IntEnum, StrEnum
-
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from vitals.bounds import MAX_RECENT, AlarmName, Boot, Count, Line, Name, Seq, Time, TimeOrNone, Words, decoded
+from vitals.bounds import MAX_RECENT, AlarmName, Boot, Count, Line, Name, Seq, TimeOrNone, Words, decoded
 
 
 class Priority(IntEnum):

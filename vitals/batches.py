@@ -93,7 +93,7 @@ def decode(payload: bytes) -> Batch:
         raise WireError(f"batch is cut short or over {MAX_JSON_BYTES} bytes of JSON")
     try:
         wire: Any = _decoder.decode(json)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"not a batch: {error}") from error
     wire.readings.gateway = [wire.gateway] * len(wire.readings.t)
     try:

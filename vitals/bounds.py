@@ -36,7 +36,8 @@ MAX_DELAY_S: Final = 3600.0
 MAX_ID: Final = 128
 MAX_LINE: Final = 512
 """A name, an address, who acted, an alarm's id: a cell of a file."""
-MAX_PROSE: Final = 4096
+MAX_PROSE: Final = 65_536
+"""A reason, an error, what an alarm says: whatever they quote, its writer must be read."""
 MAX_SIGNS: Final = 64
 """Entries of a list with one for each sign."""
 MAX_DEVICES: Final = 4096

@@ -9,10 +9,25 @@ import msgspec
 from msgspec import Meta
 
 from vitals.alarms import Priority
-from vitals.bounds import MAX_CONTACTS, MAX_DEVICES, MAX_ID, AlarmName, Calendar, ContactId, Count, Id, Line, Name, Time, Words
+from vitals.bounds import (
+    MAX_CONTACTS,
+    MAX_DEVICES,
+    MAX_ID,
+    AlarmName,
+    Calendar,
+    ContactId,
+    Count,
+    Id,
+    Line,
+    Name,
+    Time,
+    Words,
+)
 
 CANARY = "canary"
 """Contact id under which a canary's notifications stand; no person has it, and its SNS topic has no subscriber."""
+NOBODY = "nobody"
+"""Contact id of a notification that found nobody on duty."""
 SNS_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 E164: Final = re.compile(r"\+[0-9]{3,15}")
 
@@ -49,8 +64,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not SNS_NAME.fullmatch(self.contact) or len(self.contact) > MAX_ID:
-            text = f"must be 1 to {MAX_ID} letters a to z, digits, - and _: it names an SNS topic"
-            raise ValueError(f"contact id {ascii(self.contact[: MAX_ID + 1])} {text}")
+            text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
+            raise ValueError(f"contact id {self.contact[: MAX_ID + 1]!a} {text}")
         if self.phone is None and self.email is None:
             raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
         if self.phone is not None and not E164.fullmatch(self.phone):

@@ -31,7 +31,7 @@ Overrides = Annotated[dict[Line, Limit], Meta(max_length=MAX_SIGNS)]
 def _check_name(value: str, what: str) -> None:
     if not is_name(value):
         known = name(value, f"admission: {what}")
-        raise ValueError(f"admission: {what} {ascii(value)} is written {ascii(known)}")
+        raise ValueError(f"admission: {what} {value!a} is written {known!a}")
 
 
 def _check_pace(cadence_s: float, cuff_s: float) -> None:

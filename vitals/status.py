@@ -1,7 +1,6 @@
 """Who is up: devices as their gateway judges them, gateways as the bridge judges them (topic `status`)."""
 
 from enum import StrEnum
-
 from typing import Annotated
 
 import msgspec

@@ -80,7 +80,7 @@ class Pile:
             return
         try:
             decoded = self._decode(record, record.value)
-        except (WireError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError, OverflowError) as error:
             where = f"{self.topic}[{self.partition}]@{record.offset}"
             payload = record.value[:PAYLOAD_BYTES]
             self.rejected.append(Rejected(topic=where, reason=str(error), t=record.log_t, payload=payload))

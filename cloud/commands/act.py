@@ -5,13 +5,12 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.actions import Act, Action
+from vitals.bounds import clean, encoded
 from vitals.daemon import log_json, now_ms
 from vitals.settings import SettingsError, load
 
@@ -23,7 +22,7 @@ def publish(writer: Writer, action: Action, settings: Kafka) -> None:
         LogError: Kafka did not take it.
     """
     partition = settings.layout.partition(action.patient)
-    writer.write((topics.ACTIONS, partition), action.patient.encode(), msgspec.json.encode(action))
+    writer.write((topics.ACTIONS, partition), action.patient.encode(), encoded(action))
     writer.flush()
 
 
@@ -68,7 +67,7 @@ def action(arguments: argparse.Namespace, now: int) -> Action:
         act=Act(arguments.act),
         patient=patient,
         t=now,
-        by=arguments.by,
+        by=clean(arguments.by),
         alarm=alarm,
         pause_s=getattr(arguments, "seconds", 120),
         oxygen=None if oxygen is None else oxygen == "yes",
