@@ -38,7 +38,8 @@ class Presence:
         When the bridge is down, these are the gateways that are down with it, whatever other bridges there are. As many
         as one record holds are named; for those beyond, that they are down stands beside it.
         """
-        named, size = [], 0
+        named: list[DeviceStatus] = []
+        size = 0
         for gateway, last in sorted(self._last.items()):
             size += len(gateway.encode()) + OTHER_BYTES
             if size > NAMED_BYTES or len(named) == MAX_GATEWAYS:

@@ -116,8 +116,6 @@ class Shipping(Generic[T]):
             return record
         self._meters.given_up.inc()
         topic, payload = f"{record.topic}[{record.partition}]", (record.value or b"")[:PUT_ASIDE_BYTES]
-        refused = Rejected(
-            topic=topic, reason=f"the log takes no such record: {report.error}", t=self.t, payload=payload
-        )
+        refused = Rejected(topic=topic, reason=f"no record of the log: {report.error}", t=self.t, payload=payload)
         aside = self._sent[report.number] = put_aside(record.key, refused)
         return aside

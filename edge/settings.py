@@ -47,9 +47,7 @@ class Settings(StoreSettings):
 
     def __post_init__(self) -> None:
         if not is_name(self.gateway):
-            raise ValueError(
-                f"GATEWAY={self.gateway!a} must be 1 to {MAX_ID} letters, digits and marks such as - _ . :"
-            )
+            raise ValueError(f"GATEWAY={self.gateway!a} must be 1 to {MAX_ID} letters, digits and - _ . :")
         if not (self.canary_s == 0 or self.canary_s >= 1):
             raise ValueError(f"CANARY_S={self.canary_s} must be 0 or at least 1")
         _check_url("DEVICE_BROKER", self.device_broker, {"mqtt"})

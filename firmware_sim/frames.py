@@ -33,7 +33,7 @@ def encode(boot: int, seq: int, t: int, values: Sequence[float | None], off: Seq
 
 
 def garbage(frame: bytes, rng: np.random.Generator) -> bytes:
-    """Returns bytes that are no frame: noise, a frame cut short, a wrong type, a time that is NaN, a deep nest or an oversized one."""
+    """Returns bytes that are no frame: noise, a frame cut short, a wrong type, a NaN for time, too deep, too long."""
     kind = rng.integers(6)
     if kind == 0:
         return b"\xff" + rng.bytes(int(rng.integers(1, 200)))

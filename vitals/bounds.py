@@ -6,9 +6,8 @@ these, so what decodes is within them; `docs/security.md` has them as a table, w
 """
 
 import unicodedata
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -149,9 +148,7 @@ def digits(raw: str, most: int = MAX_INT) -> int | None:
     return found if found <= most else None
 
 
-@lru_cache(maxsize=64)
-def _decoder(kind: type[T]) -> Callable[[bytes], T]:
-    return msgspec.json.Decoder(kind).decode
+_DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
 
 
 def decoded(value: bytes, kind: type[T]) -> T:
@@ -161,9 +158,13 @@ def decoded(value: bytes, kind: type[T]) -> T:
         BoundError: The bytes are none of that kind, whatever they are: no other exception comes.
     """
     try:
-        return _decoder(kind)(value)
+        decoder = _DECODERS.get(kind)
+        if decoder is None:
+            decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+        found: T = decoder.decode(value)
     except (ValueError, RecursionError, OverflowError) as error:
         raise BoundError(str(error) or type(error).__name__) from error
+    return found
 
 
 def encoded(value: msgspec.Struct) -> bytes:

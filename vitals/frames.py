@@ -1,7 +1,7 @@
 """What a bedside device sends: one JSON object per reading, decoded with bounds.
 
-Identity and time make a reading; without them it is refused. A sign that is no number within bounds (NaN, a text, a
-number that no sensor gives) costs that sign alone: it counts as the zero with which a monitor says that it has no value.
+Identity and time make a reading; without them it is refused. A sign that is no number within bounds (NaN, a text, what
+no sensor gives) costs that sign alone: it counts as the zero with which a monitor says that it has no value.
 """
 
 import json

@@ -63,14 +63,16 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
     if len(set(devices)) != len(devices):
         raise ValueError(f"devices {cells['devices']!r} names a device twice")
     name = cells.get("profile") or "adult"
-    ids = {field: named(cells[field], field) for field in ("patient", "ward", "bed", "gateway")}
     made = Admission(
-        **ids,
+        patient=named(cells["patient"], "patient"),
         version=now,
         name=clean(cells["name"]),
         born=_born(cells["born"], now),
         phone=_phone(cells["phone"]),
         address=clean(cells["address"]),
+        ward=named(cells["ward"], "ward"),
+        bed=named(cells["bed"], "bed"),
+        gateway=named(cells["gateway"], "gateway"),
         devices=tuple(named(device, "device") for device in devices),
         since=moment(cells, "since") if cells.get("since") else now,
         cadence_s=number(cells, "cadence_s", 30.0),

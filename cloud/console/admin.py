@@ -16,6 +16,7 @@ from vitals.bounds import MAX_CALENDAR, MAX_INT
 router: Final = APIRouter(prefix="/api", tags=["administration"])
 Who = Annotated[Person, Depends(guard.person)]
 Cell = Annotated[str, Field(max_length=256)]
+Before = Annotated[int, Field(ge=0, le=MAX_INT)] | None
 Moment = Annotated[int, Field(ge=1, le=MAX_CALENDAR)]
 
 
@@ -130,7 +131,7 @@ def audit(
     request: Request,
     who: Who,
     patient: str | None = None,
-    before: Annotated[int, Field(ge=0, le=MAX_INT)] | None = None,
+    before: Before = None,
 ) -> list[dict[str, Any]]:
     """The newest 200 lines of the audit log, or of one patient's; needs an admin of all wards."""
     guard.need(request, who, Role.ADMIN, None)
