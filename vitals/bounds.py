@@ -18,10 +18,12 @@ MAX_INT: Final = 2**53 - 1
 """The largest whole number that every reader of JSON holds exactly."""
 MAX_BATCH: Final = 2**63 - 1
 """The largest number of a batch that a gateway's database can hold."""
+FOREVER: Final = 2**53
+"""End of a duty that has none, ms."""
 MAX_T: Final = 3_723_753_600_000
 """Begin of 2088, ms: up to it a time in whole seconds since 2020 fits the engine's 32 bits."""
 MAX_CALENDAR: Final = 253_402_300_799_000
-"""End of 9999, ms: past it no store holds a time. A rota may say so, and a device's clock, which is corrected."""
+"""End of 9999, ms: past it no store holds a time. A device's clock may say so, as it is corrected."""
 MAX_BOOT: Final = 2**32 - 1
 MAX_SEQ: Final = MAX_INT
 MAX_VALUE: Final = 1e6
@@ -71,7 +73,8 @@ Time = Annotated[int, Meta(ge=1, le=MAX_T)]
 """UTC epoch ms. A gateway whose clock is not set counts from 1970, and must be able to say so."""
 TimeOrNone = Annotated[int, Meta(ge=0, le=MAX_T)]
 """UTC epoch ms, 0 for none."""
-Calendar = Annotated[int, Meta(ge=1, le=MAX_CALENDAR)]
+Shift = Annotated[int, Meta(ge=0, le=FOREVER)]
+"""Begin or end of a duty, UTC epoch ms."""
 Slot = Annotated[int, Meta(ge=0, lt=MAX_SLOTS)]
 Value = Annotated[float, Meta(ge=-MAX_VALUE, le=MAX_VALUE)]
 Cadence = Annotated[float, Meta(ge=MIN_CADENCE_S, le=MAX_CADENCE_S)]

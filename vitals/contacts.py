@@ -14,12 +14,12 @@ from vitals.bounds import (
     MAX_DEVICES,
     MAX_ID,
     AlarmName,
-    Calendar,
     ContactId,
     Count,
     Id,
     Line,
     Name,
+    Shift,
     Time,
     Words,
 )
@@ -55,8 +55,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     contact: ContactId
     name: Line
-    start: Calendar
-    end: Calendar
+    start: Shift
+    end: Shift
     phone: Line | None = None
     email: Line | None = None
     priority: Priority = Priority.LOW
