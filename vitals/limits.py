@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.bounds import MAX_DELAY_S, MAX_VALUE, Delay, Value
+from vitals.bounds import MAX_DELAY_S, MAX_VALUE, Delay, Value, shown
 from vitals.signs import FIELDS, INDEX, SIGNS
 
 EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S = range(5)
@@ -112,7 +112,7 @@ def from_wire(wire: Mapping[str, object]) -> LimitSet:
             limits.append(Limit())
         elif isinstance(row, list) and len(row) in (COLUMNS, COLUMNS + 1):
             try:
-                extreme_low, low, high, extreme_high, *rest = (None if c is None else float(c) for c in row[:COLUMNS])
+                extreme_low, low, high, extreme_high, *rest = map(_number, row[:COLUMNS])
                 limits.append(Limit(extreme_low, low, high, extreme_high, *(x or 0.0 for x in rest)))
             except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"limits of {field}: {str(row)[:MAX_PROFILE]} are no limits: {error}") from error
@@ -122,6 +122,14 @@ def from_wire(wire: Mapping[str, object]) -> LimitSet:
     if len(profile) > MAX_PROFILE:
         raise ValueError(f"a profile's name of {len(profile)} characters is over {MAX_PROFILE}")
     return LimitSet(profile, tuple(limits))
+
+
+def _number(cell: object) -> float | None:
+    if cell is None:
+        return None
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        raise TypeError(f"{shown(cell)} is no number")
+    return float(cell)
 
 
 def with_overrides(base: LimitSet, overrides: Mapping[str, Limit]) -> LimitSet:

@@ -28,7 +28,7 @@ class Raw(str):
     __slots__ = ()
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """JSON with raw pieces in it."""
     if isinstance(value, Raw):
         return str(value)
@@ -39,7 +39,7 @@ def text(value: Any) -> str:
     return json.dumps(value)
 
 
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def places(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a message."""
     found = [at] if at else []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -48,17 +48,17 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-def put(value: Any, at: tuple[Any, ...], piece: Raw) -> Any:
+def put(value: object, at: tuple[Any, ...], piece: Raw) -> object:
     """The message with a piece in a place."""
     if not at:
         return piece
-    changed = dict(value) if isinstance(value, dict) else list(value)
-    changed[at[0]] = put(value[at[0]], at[1:], piece)
+    changed: Any = dict(value) if isinstance(value, dict) else list(value)  # type: ignore[call-overload] # else a list
+    changed[at[0]] = put(changed[at[0]], at[1:], piece)
     return changed
 
 
 @st.composite
-def messages(draw: st.DrawFn, good: Any) -> bytes:
+def messages(draw: st.DrawFn, good: object) -> bytes:
     """A good message with up to three wrong values, a key that is there twice, or an end that is missing."""
     made = good
     for _ in range(draw(st.integers(0, 3))):
