@@ -82,7 +82,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     outbox: Line = ""
     backlog: Count = 0
     backlog_bytes: Count = 0
-    backlog_since: TimeOrNone | None = None
+    backlog_since: Time | None = None
     accepted: Count = 0
     rejected: Count = 0
     clock_synchronised: bool = True
