@@ -20,9 +20,10 @@ def publish(writer: Writer, action: Action, settings: Kafka) -> None:
 
     Raises:
         LogError: Kafka did not take it.
+        ValueError: It does not read back as it is; nothing is written.
     """
-    partition = settings.layout.partition(action.patient)
-    writer.write((topics.ACTIONS, partition), action.patient.encode(), encoded(action))
+    value = encoded(action)
+    writer.write((topics.ACTIONS, settings.layout.partition(action.patient)), action.patient.encode(), value)
     writer.flush()
 
 
