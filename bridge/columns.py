@@ -16,23 +16,20 @@ import numpy as np
 from msgspec import Meta
 
 from vitals import batches
+from vitals.bounds import MAX_VALUE, BatchNumber, Boot, Count, Name, Seq, Time, Value
 from vitals.limits import PROFILES, from_wire
-from vitals.readings import INTEGER_COLUMNS, MAX_BOOT, MAX_SEQ, MAX_T, MAX_TEXT, TEXT_COLUMNS, Readings
+from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings
 from vitals.records import MAX_READINGS, to_columns
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS
 
-MAX_NUMBER: Final = 2**63 - 1
-"""The largest number a gateway's database can hold."""
-_SIZE: Final = 2**53
-_Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
-_Value = Annotated[int, Meta(ge=-_SIZE, le=_SIZE)] | Annotated[float, Meta(ge=-_SIZE, le=_SIZE)] | None
-_Time = Annotated[int, Meta(gt=0, le=MAX_T)]
+_WHOLE: Final = int(MAX_VALUE)
+_Value = Annotated[int, Meta(ge=-_WHOLE, le=_WHOLE)] | Value | None
 _INTEGERS: Final[dict[str, Any]] = {
-    "boot": Annotated[int, Meta(ge=0, le=MAX_BOOT)],
-    "seq": Annotated[int, Meta(ge=0, le=MAX_SEQ)],
-    "t": _Time,
-    "t_gw": _Time,
-    "roster": Annotated[int, Meta(ge=0, le=_SIZE)],
+    "boot": Boot,
+    "seq": Seq,
+    "t": Time,
+    "t_gw": Time,
+    "roster": Count,
     "suspect": Annotated[int, Meta(ge=0, lt=1 << SUSPECT_BITS * len(SIGNS))],
     "limits": Annotated[int, Meta(ge=-MAX_READINGS, lt=len(PROFILES))],
 }
@@ -43,7 +40,7 @@ NAMES: Final = (*_NAMED, *INTEGER_COLUMNS, *FIELDS)
 _Columns = msgspec.defstruct(
     "_Columns",
     [
-        *((name, list[_Text | None] if name in _OPTIONAL else list[_Text]) for name in _NAMED),
+        *((name, list[Name | None] if name in _OPTIONAL else list[Name]) for name in _NAMED),
         *((name, list[kind]) for name, kind in _INTEGERS.items()),  # type: ignore[valid-type] # made at import
         *((name, list[_Value] | None, None) for name in FIELDS),
         ("limit_sets", list[msgspec.Raw], msgspec.field(default_factory=list)),
@@ -52,7 +49,7 @@ _Columns = msgspec.defstruct(
 )
 _Wire = msgspec.defstruct(
     "_Wire",
-    [("gateway", str), ("outbox", _Text), ("n", Annotated[int, Meta(ge=1, le=MAX_NUMBER)]), ("readings", _Columns)],
+    [("gateway", str), ("outbox", Name), ("n", BatchNumber), ("readings", _Columns)],
 )
 _decode = msgspec.json.Decoder(_Wire).decode
 _PLACE: Final = {name: place for place, name in enumerate(NAMES)}
@@ -95,7 +92,7 @@ def read(gateway: str, payload: bytes) -> Batch | None:
         wire: Any = _decode(text)
         *columns, sets = msgspec.structs.astuple(wire.readings)
         limit_sets = tuple(_canonical(bytes(one)) for one in sets)
-    except (zlib.error, ValueError, RecursionError):
+    except (zlib.error, ValueError, RecursionError, OverflowError):
         return None
     size = len(columns[0])
     limits = columns[_LIMITS]

@@ -13,15 +13,13 @@ from bridge.rosters import Rosters
 from bridge.uplink import Uplink
 from vitals import topics
 from vitals.actions import Action
+from vitals.bounds import BoundError, decoded
 from vitals.patients import Roster
 from vitals.status import Health, Heartbeat, Status
 
 STALE_MS: Final = 60_000
 """A heartbeat older than this is not passed on: it would tell a gateway that the notifier lives now."""
 logger = logging.getLogger("bridge.downward")
-_roster = msgspec.json.Decoder(Roster)
-_action = msgspec.json.Decoder(Action)
-_status = msgspec.json.Decoder(Status)
 
 
 class Downward:
@@ -60,8 +58,8 @@ class Downward:
     def found(self, message: Message) -> None:
         """Takes a roster that the broker holds."""
         try:
-            roster = _roster.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            roster = decoded(message.payload, Roster)
+        except BoundError as error:
             logger.warning("%s holds no roster: %s; it is replaced when its beds change", message.topic, error)
             return
         if topics.gateway_topic(roster.gateway, "roster") == message.topic:
@@ -75,9 +73,9 @@ class Downward:
             elif record.value is None:
                 return
             elif record.topic == topics.ACTIONS:
-                self._actions.append((_action.decode(record.value), record.value))
+                self._actions.append((decoded(record.value, Action), record.value))
             elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
-                self._said(_status.decode(record.value), t)
+                self._said(decoded(record.value, Status), t)
         except ValueError as error:
             where = (record.topic, record.partition, record.offset)
             logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)

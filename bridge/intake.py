@@ -13,16 +13,15 @@ import msgspec
 import numpy as np
 
 from bridge import columns
-from bridge.columns import MAX_NUMBER, Batch
+from bridge.columns import Batch
 from vitals import batches, topics
 from vitals.actions import Act, Action
-from vitals.readings import MAX_T, MAX_TEXT, Readings, problems
+from vitals.bounds import MAX_BATCH, MAX_ID, BoundError, decoded, is_name
+from vitals.readings import Readings, problems
 from vitals.records import WireError, encode_vitals
 from vitals.status import Rejected, Status
 
 TOPIC_LEVELS: Final = 4
-MAX_REASON: Final = 1024
-"""The longest reason or topic of a refusal that a gateway may pass on."""
 
 
 class Why(StrEnum):
@@ -97,7 +96,7 @@ class Taken(msgspec.Struct, frozen=True):
 def source(topic: str) -> Source | None:
     """Returns whose topic it is; None when it is no gateway's, or in a slot that is not that gateway's."""
     levels = topic.split("/")
-    if len(levels) != TOPIC_LEVELS or not 0 < len(levels[2]) <= MAX_TEXT:
+    if len(levels) != TOPIC_LEVELS or not is_name(levels[2]):
         return None
     _, _, gateway, name = levels
     if topics.gateway_topic(gateway, name) != topic:
@@ -119,8 +118,6 @@ def examine(gateway: str, payload: bytes) -> Taken:
         batch = batches.decode(payload)
     except WireError as error:
         return Taken(head(payload), None, (Refusal(Why.UNDECODABLE, str(error), payload),))
-    if batch.n > MAX_NUMBER:
-        return Taken(None, None, (Refusal(Why.UNDECODABLE, f"batch number {batch.n} is too large", payload),))
     number, readings = Number(batch.outbox, batch.n), batch.readings
     if batch.gateway != gateway:
         reason = f"batch says it is of gateway {batch.gateway}, but came on the topic of {gateway}"
@@ -161,12 +158,9 @@ def head(payload: bytes) -> Number | None:
         found = _head.decode(inflater.decompress(payload[: batches.MAX_PAYLOAD_BYTES], batches.MAX_JSON_BYTES))
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not (0 < len(found.outbox) <= MAX_TEXT and 1 <= found.n <= MAX_NUMBER):
+    if not (0 < len(found.outbox) <= MAX_ID and 1 <= found.n <= MAX_BATCH):
         return None
     return Number(found.outbox, found.n)
-
-
-_status = msgspec.json.Decoder(Status)
 
 
 def take_status(gateway: str, payload: bytes) -> Status | Refusal:
@@ -174,15 +168,12 @@ def take_status(gateway: str, payload: bytes) -> Status | Refusal:
     if len(payload) > batches.MAX_PAYLOAD_BYTES:
         return Refusal(Why.STATUS, f"status of {len(payload)} bytes is over {batches.MAX_PAYLOAD_BYTES}", payload)
     try:
-        status = _status.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        status = decoded(payload, Status)
+    except BoundError as error:
         return Refusal(Why.STATUS, f"not a status: {error}", payload)
     if status.id != gateway or status.kind != "gateway":
         return Refusal(Why.WRONG_NAME, f"status of {status.kind} {status.id} came on the topic of {gateway}", payload)
     return status
-
-
-_rejected = msgspec.json.Decoder(list[Rejected])
 
 
 def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
@@ -190,15 +181,10 @@ def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
     if len(payload) > batches.MAX_PAYLOAD_BYTES:
         return Refusal(Why.GATEWAY, f"refusals of {len(payload)} bytes are over {batches.MAX_PAYLOAD_BYTES}", payload)
     try:
-        found = _rejected.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = decoded(payload, list[Rejected])
+    except BoundError as error:
         return Refusal(Why.GATEWAY, f"not a list of refusals: {error}", payload)
-    if any(max(len(one.topic), len(one.reason)) > MAX_REASON or not 0 < one.t <= MAX_T for one in found):
-        return Refusal(Why.GATEWAY, "a refusal with a topic, a reason or a time out of bounds", payload)
     return found
-
-
-_pressed = msgspec.json.Decoder(Action)
 
 
 def take_pressed(payload: bytes) -> Action | Refusal:
@@ -206,12 +192,9 @@ def take_pressed(payload: bytes) -> Action | Refusal:
     if len(payload) > batches.MAX_PAYLOAD_BYTES:
         return Refusal(Why.PRESSED, f"action of {len(payload)} bytes is over {batches.MAX_PAYLOAD_BYTES}", payload)
     try:
-        action = _pressed.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        action = decoded(payload, Action)
+    except BoundError as error:
         return Refusal(Why.PRESSED, f"not an action: {error}", payload)
-    texts = (action.id, action.patient, action.by, action.alarm or "")
-    if not all(0 < len(text) <= MAX_REASON for text in texts) or not 0 < action.t <= MAX_T:
-        return Refusal(Why.PRESSED, "an action with an id, a patient, a name or a time out of bounds", payload)
     if action.act is not Act.ACKNOWLEDGE:
         return Refusal(Why.PRESSED, f"{action.act.value} is nothing that a bed's button does", payload)
     return action

@@ -27,6 +27,7 @@ class Meters:
             "bridge_shed", "Messages left to be sent again: their gateway had too many waiting", registry=registry
         )
         self.failed = Counter("bridge_deliveries_failed", "Records that Kafka refused; sent again", registry=registry)
+        self.given_up = Counter("bridge_records_given_up", "Records that Kafka never takes", registry=registry)
         self.waiting = Gauge("bridge_waiting", "Messages taken from the broker and not yet read", registry=registry)
         self.in_flight = Gauge("bridge_in_flight", "Batches and statuses that wait for Kafka", registry=registry)
         self.stalled = Gauge("bridge_stalled", "1 while Kafka's queue is full and nothing is taken", registry=registry)

@@ -35,13 +35,13 @@ def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
     """What cannot be used, kept with its reason; one partition, by gateway."""
     payload = refusal.payload[:MAX_PAYLOAD_BYTES]
     return put_aside(
-        gateway, Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
+        gateway.encode(), Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
     )
 
 
-def put_aside(gateway: str, refused: Rejected) -> Record:
-    """A refusal of this bridge or of the gateway itself."""
-    return Record(topics.REJECTED, 0, gateway.encode(), _encode(refused))
+def put_aside(key: bytes, refused: Rejected) -> Record:
+    """A refusal of this bridge or of the gateway itself, whose name is its key."""
+    return Record(topics.REJECTED, 0, key, _encode(refused))
 
 
 def refused(record: Record, why: str, t: int) -> Record:

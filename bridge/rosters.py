@@ -4,9 +4,8 @@ import msgspec
 
 from vitals import patients, topics
 from vitals.actions import Action
+from vitals.bounds import BoundError, decoded
 from vitals.patients import Admission, Roster
-
-_admission = msgspec.json.Decoder(Admission)
 
 
 class Rosters:
@@ -36,8 +35,8 @@ class Rosters:
         admission = None
         if value is not None:
             try:
-                admission = _admission.decode(value)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                admission = decoded(value, Admission)
+            except BoundError as error:
                 raise ValueError(f"record of patient {patient} is no admission: {error}") from error
             if admission.patient != patient:
                 raise ValueError(f"record with key {patient} is of patient {admission.patient}")

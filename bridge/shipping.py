@@ -126,6 +126,7 @@ class Shipping(Generic[T]):
     def _put_aside(self, number: int, record: Record, why: str) -> Sequence[T]:
         """Has the refusal stored in the record's place; returns the messages done when not even that is possible."""
         self._meters.failed.inc()
+        self._meters.given_up.inc()
         if record.topic == topics.REJECTED:
             logger.error("a refusal was itself refused for good and is dropped: %s", why)
             return self._stored(number)

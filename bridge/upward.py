@@ -216,7 +216,7 @@ class Upward:
             self._refuse(entry, (found,), message.topic, t)
         elif found:
             self._meters.rejected.labels(intake.Why.GATEWAY.value).inc(len(found))
-            self._refused += [outgoing.put_aside(gateway, one) for one in found]
+            self._refused += [outgoing.put_aside(gateway.encode(), one) for one in found]
             self._written.append(entry)
         else:
             self._done((entry,), at)

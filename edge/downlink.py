@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
-
 from edge.metrics import Metrics
 from edge.outbox import Outbox
 from edge.recall import ROSTER, resumed
@@ -15,6 +13,7 @@ from edge.tidings import Tidings
 from edge.uplink import Down
 from vitals.actions import Action
 from vitals.batches import Confirmed
+from vitals.bounds import decoded
 from vitals.status import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class Downlink:
             return self._handlers[item.name](item.payload, now)
         except StaleRosterError as error:
             log.warning("%s", error)
-        except (msgspec.DecodeError, ValueError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             self._metrics.down_invalid.labels(item.name if item.name in self._handlers else "unknown").inc()
             log.error("a message from above cannot be used: %s", error, extra={"data": {"name": item.name}})
         return ToKeep()
@@ -73,7 +72,7 @@ class Downlink:
         return ToKeep(roster=payload)
 
     def _action(self, payload: bytes, now: int) -> ToKeep:
-        action = msgspec.json.decode(payload, type=Action)
+        action = decoded(payload, Action)
         if self._tidings.known(action.id):
             return ToKeep()
         if action.alarm is None or not self._reporter.own.acknowledge(action.alarm):
@@ -81,7 +80,7 @@ class Downlink:
         return ToKeep()
 
     def _confirmed(self, payload: bytes, now: int) -> ToKeep:
-        confirmed = msgspec.json.decode(payload, type=Confirmed)
+        confirmed = decoded(payload, Confirmed)
         if confirmed.outbox != self._outbox.id:
             log.warning("confirmation is for another outbox", extra={"data": {"outbox": confirmed.outbox}})
             return ToKeep()
@@ -89,7 +88,7 @@ class Downlink:
         return ToKeep(confirmed=confirmed.ranges)
 
     def _heartbeat(self, payload: bytes, now: int) -> ToKeep:
-        self._reporter.heartbeat(msgspec.json.decode(payload, type=Heartbeat).t, now)
+        self._reporter.heartbeat(decoded(payload, Heartbeat).t, now)
         return ToKeep()
 
 

@@ -131,17 +131,17 @@ def _usable(values: Values, codes: Codes, off: Flags, profile: NDArray[np.int64]
 
 def _pressures(values: Values, codes: Codes, usable: Flags) -> None:
     """Marks the pressures that contradict each other: dbp < sbp, and map between them."""
-    sbp, dbp, mean = values[:, _SBP], values[:, _DBP], values[:, _MAP]
+    # What cannot be says nothing of the others.
+    sbp, dbp, mean = (np.where(usable[:, s], values[:, s], np.nan) for s in (_SBP, _DBP, _MAP))
     wrong = (dbp >= sbp) | (mean > sbp) | (mean < dbp)
     for i in np.flatnonzero(wrong).tolist():
         crossed = dbp[i] >= sbp[i]
         marked = [
             s
             for s, guilty in ((_SBP, crossed or np.isnan(dbp[i])), (_DBP, crossed or np.isnan(sbp[i])), (_MAP, True))
-            if guilty and not np.isnan(values[i, s])
+            if guilty and usable[i, s]
         ]
-        plausible = [s for s in marked if codes[i, s] != Suspect.IMPLAUSIBLE]
-        codes[i, plausible] = Suspect.PRESSURE_INCONSISTENT
+        codes[i, marked] = Suspect.PRESSURE_INCONSISTENT
         usable[i, marked] = False
 
 
@@ -240,7 +240,7 @@ def _contradict(bout: Values, t: Values, values: Values, codes: Codes, after: Va
     rows = np.flatnonzero(apart > APART[0])
     if not len(rows):
         return
-    believed = codes[rows, _HR] == 0
+    believed = (codes[rows, _HR] == 0) & (codes[rows, _PR] != Suspect.IMPLAUSIBLE)
     rows = rows[believed & (apart[rows] > APART[1] * hr[rows])]
     now, since, last = t[rows], bout[rows, _HR], bout[rows, _PR]
     # A late reading opens no bout and moves none.

@@ -17,20 +17,20 @@ from edge.roster import Book
 from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
 from vitals import readings as columns
+from vitals.bounds import MAX_T, is_name, shown
 from vitals.frames import Frame
-from vitals.readings import MAX_TEXT, Readings, text
+from vitals.readings import Readings, text
 from vitals.records import WireError
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 from vitals.status import Rejected
 
-MAX_VALUE: Final = 1e6
-"""No sign's unit gives such a number: it is damage, and parts downstream need not be able to hold it."""
 REASONS: Final = {
     "frame of": "oversized",
     "not a frame": "not-a-frame",
     "boot": "out-of-range",
-    "sensor-off": "unknown-sign",
-    "value": "absurd-value",
+    "seq": "out-of-range",
+    "t ": "out-of-range",
+    "no known sign": "unknown-sign",
     "device": "bad-device-id",
 }
 """What counts as one kind of refusal, by the beginning of its reason: metrics need few labels."""
@@ -185,7 +185,10 @@ class Intake:
         profile = book.profiles(devices)
         for i in rounds(slots):
             rows = slots[i]
-            t[i], unbelieved, self._clock[rows] = clock.correct(self._clock[rows], boot[i], seq[i], t[i], t_gw[i])
+            event, unbelieved, self._clock[rows] = clock.correct(self._clock[rows], boot[i], seq[i], t[i], t_gw[i])
+            # A clock that was years ahead and is right again leads before 1970, where nobody's time is.
+            astray = (event <= 0) | (event > MAX_T)
+            t[i], unbelieved = np.where(astray, t_gw[i], event), unbelieved | astray
             values[i], judged = self._filter(rows, t[i], values[i], off[i], profile[i])
             codes[i] = _with_clock(judged, unbelieved, values[i])
         placed = book.place(devices, t)
@@ -219,17 +222,16 @@ def _with_clock(
 
 def hear(delivery: Delivery) -> Heard:
     """Reads a message; what is no frame comes back with its reason."""
-    if not 0 < len(delivery.device) <= MAX_TEXT:
-        return Heard(delivery, None, f"device id of {len(delivery.device)} characters; 1 to {MAX_TEXT} are allowed")
+    if not is_name(delivery.device):
+        return Heard(
+            delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
+        )
     try:
         frame = frames.decode(delivery.payload)
     except WireError as error:
         return Heard(delivery, None, str(error))
     if frame.t <= 0 or delivery.t_gw <= 0:
-        return Heard(delivery, None, f"boot {frame.boot}: t {frame.t} is out of range")
-    for value in frame.values:
-        if value is not None and not abs(value) < MAX_VALUE:
-            return Heard(delivery, None, f"value is not below {MAX_VALUE:g}")
+        return Heard(delivery, None, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
     return Heard(delivery, frame)
 
 

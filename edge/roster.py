@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edge import clock
+from vitals.bounds import BoundError, decoded
 from vitals.limits import PROFILE_INDEX, LimitSet
 from vitals.patients import Placement, Roster
 from vitals.readings import Text, text
@@ -119,8 +119,8 @@ def updated(book: Book, payload: bytes) -> Book:
         StaleRosterError: It is older than the one in force.
     """
     try:
-        roster = msgspec.json.decode(payload, type=Roster)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        roster = decoded(payload, Roster)
+    except BoundError as error:
         raise ValueError(f"not a roster: {error}") from error
     if roster.gateway != book.roster.gateway:
         raise ValueError(f"roster is for gateway {roster.gateway}, and this is {book.roster.gateway}")

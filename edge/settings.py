@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vitals.readings import MAX_TEXT
+from vitals.bounds import MAX_ID, is_name
 from vitals.settings import setting
 
 MAX_LINGER_MS = 1_000
@@ -46,8 +46,8 @@ class Settings(StoreSettings):
     metrics_port: int = setting("port of Prometheus metrics on loopback; 0 serves none", 0)
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.gateway) <= MAX_TEXT or any(c in self.gateway for c in "/#+\0"):
-            raise ValueError(f"GATEWAY={self.gateway!r} must be 1 to {MAX_TEXT} characters without / # +")
+        if not is_name(self.gateway):
+            raise ValueError(f"GATEWAY={self.gateway!a} must be 1 to {MAX_ID} letters, digits and - _ . :")
         if not (self.canary_s == 0 or self.canary_s >= 1):
             raise ValueError(f"CANARY_S={self.canary_s} must be 0 or at least 1")
         _check_url("DEVICE_BROKER", self.device_broker, {"mqtt"})

@@ -33,7 +33,7 @@ def encode(boot: int, seq: int, t: int, values: Sequence[float | None], off: Seq
 
 
 def garbage(frame: bytes, rng: np.random.Generator) -> bytes:
-    """Returns bytes that are no frame: noise, a frame cut short, a wrong type, NaN, a deep nest or an oversized one."""
+    """Returns bytes that are no frame: noise, a frame cut short, a wrong type, a NaN for time, too deep, too long."""
     kind = rng.integers(6)
     if kind == 0:
         return b"\xff" + rng.bytes(int(rng.integers(1, 200)))
@@ -42,7 +42,7 @@ def garbage(frame: bytes, rng: np.random.Generator) -> bytes:
     if kind == 2:  # noqa: PLR2004 - the cases are numbered
         return frame.replace(b'"seq":', b'"seq":"x",' + b'"was":', 1)
     if kind == 3:  # noqa: PLR2004 - as above
-        return frame[:-1] + b',"hr":NaN}'
+        return frame[:-1] + b',"t":NaN}'
     if kind == 4:  # noqa: PLR2004 - as above
         return b"[" * 3000
     return frame[:-1] + b',"note":"' + b"x" * 8000 + b'"}'

@@ -1,10 +1,15 @@
 """What a person does: acknowledge, audio-pause, chart. The value of a record of topic `actions`."""
 
 from enum import StrEnum
+from typing import Annotated, Final
 
 import msgspec
 
+from vitals.bounds import Line, Name, Time
 from vitals.news2 import CONSCIOUSNESS
+
+MAX_PAUSE_S: Final = 600
+"""A pause longer than ten minutes is an alarm switched off."""
 
 
 class Act(StrEnum):
@@ -30,20 +35,20 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         consciousness: Charted: A, C, V, P or U; None leaves it as it was.
     """
 
-    id: str
+    id: Annotated[Line, msgspec.Meta(min_length=1)]
     act: Act
-    patient: str
-    t: int
-    by: str
-    alarm: str | None = None
-    pause_s: int = 120
+    patient: Name
+    t: Time
+    by: Line
+    alarm: Line | None = None
+    pause_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAUSE_S)] = 120
     oxygen: bool | None = None
     consciousness: str | None = None
 
     def __post_init__(self) -> None:
         if self.act is not Act.CHART and not self.alarm:
             raise ValueError(f"{self.act.value} needs the id of an alarm")
-        if not 0 < self.pause_s <= 600:  # noqa: PLR2004 - a pause longer than ten minutes is an alarm switched off
-            raise ValueError(f"an audio pause lasts 1 to 600 s, not {self.pause_s}")
+        if not 0 < self.pause_s <= MAX_PAUSE_S:
+            raise ValueError(f"an audio pause lasts 1 to {MAX_PAUSE_S} s, not {self.pause_s}")
         if self.consciousness is not None and self.consciousness not in CONSCIOUSNESS:
             raise ValueError(f"consciousness {self.consciousness!r} is none of {', '.join(CONSCIOUSNESS)}")

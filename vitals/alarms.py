@@ -5,8 +5,12 @@ condition. Its id is a function of what it is about and when that began, so that
 """
 
 from enum import IntEnum, StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from vitals.bounds import MAX_RECENT, AlarmName, Boot, Count, Line, Name, Seq, TimeOrNone, Words, decoded
 
 
 class Priority(IntEnum):
@@ -90,32 +94,32 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             cloud where an alarm begins or grows, for whoever reads of it away from the ward's page.
     """
 
-    id: str
-    n: int
-    subject: str
-    condition: str
+    id: AlarmName
+    n: Count
+    subject: Name
+    condition: Line
     kind: Kind
     priority: Priority
     phase: Phase
     state: State
     inactivation: Inactivation = Inactivation.NONE
-    start: int
-    t: int
-    log_t: int
-    text: str
+    start: TimeOrNone
+    t: TimeOrNone
+    log_t: TimeOrNone
+    text: Words
     value: float | None = None
     limit: float | None = None
-    patient: str | None = None
-    ward: str | None = None
-    bed: str | None = None
-    device: str | None = None
-    gateway: str | None = None
-    boot: int | None = None
-    seq: int | None = None
-    handover: int = 0
-    by: str | None = None
-    paused_until: int = 0
-    recent: tuple[tuple[int, float], ...] = ()
+    patient: Name | None = None
+    ward: Name | None = None
+    bed: Name | None = None
+    device: Name | None = None
+    gateway: Name | None = None
+    boot: Boot | None = None
+    seq: Seq | None = None
+    handover: Count = 0
+    by: Line | None = None
+    paused_until: TimeOrNone = 0
+    recent: Annotated[tuple[tuple[TimeOrNone, float], ...], Meta(max_length=MAX_RECENT)] = ()
 
 
 def alarm_id(subject: str, condition: str, start: int) -> str:
@@ -141,7 +145,6 @@ def pages(event: AlarmEvent) -> bool:
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AlarmEvent)
 
 
 def encode(event: AlarmEvent) -> bytes:
@@ -153,6 +156,6 @@ def decode(value: bytes) -> AlarmEvent:
     """Reads an `alarms` record.
 
     Raises:
-        msgspec.DecodeError: The bytes are no alarm event.
+        BoundError: The bytes are no alarm event.
     """
-    return _decoder.decode(value)
+    return decoded(value, AlarmEvent)

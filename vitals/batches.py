@@ -8,11 +8,13 @@ card is a new sequence.
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
-from vitals.readings import MAX_TEXT, Readings
+from vitals.bounds import MAX_BATCH, MAX_ID, MAX_RANGES, BatchNumber, Name, shown
+from vitals.readings import Readings
 from vitals.records import MAX_READINGS, WireError, batch_columns, from_columns, to_columns
 
 MAX_PAYLOAD_BYTES: Final = 128 * 1024
@@ -46,10 +48,10 @@ class Batch:
     readings: Readings
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.gateway) <= MAX_TEXT and 0 < len(self.outbox) <= MAX_TEXT):
-            raise ValueError(f"gateway and outbox must be 1 to {MAX_TEXT} characters")
-        if self.n < 1:
-            raise ValueError(f"batches are numbered from 1, not {self.n}")
+        if not (0 < len(self.gateway) <= MAX_ID and 0 < len(self.outbox) <= MAX_ID):
+            raise ValueError(f"gateway and outbox must be 1 to {MAX_ID} characters")
+        if not 1 <= self.n <= MAX_BATCH:
+            raise ValueError(f"batches are numbered from 1 to {MAX_BATCH}, not {shown(self.n)}")
         if len(self.readings) > MAX_READINGS:
             raise ValueError(f"a batch of {len(self.readings)} readings is over {MAX_READINGS}")
 
@@ -91,7 +93,7 @@ def decode(payload: bytes) -> Batch:
         raise WireError(f"batch is cut short or over {MAX_JSON_BYTES} bytes of JSON")
     try:
         wire: Any = _decoder.decode(json)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"not a batch: {error}") from error
     wire.readings.gateway = [wire.gateway] * len(wire.readings.t)
     try:
@@ -110,8 +112,8 @@ class Confirmed(msgspec.Struct, frozen=True):
         ranges: First and last number of each run of batches, both included.
     """
 
-    outbox: str
-    ranges: tuple[tuple[int, int], ...]
+    outbox: Name
+    ranges: Annotated[tuple[tuple[BatchNumber, BatchNumber], ...], Meta(max_length=MAX_RANGES)]
 
 
 def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:

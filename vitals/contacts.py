@@ -1,14 +1,35 @@
 """Who is on duty (topic `contacts`) and what was sent to whom (topic `notifications`)."""
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from vitals.alarms import Priority
+from vitals.bounds import (
+    MAX_CONTACTS,
+    MAX_DEVICES,
+    MAX_ID,
+    AlarmName,
+    ContactId,
+    Count,
+    Id,
+    Line,
+    Name,
+    Shift,
+    Time,
+    Words,
+)
 
 CANARY = "canary"
 """Contact id under which a canary's notifications stand; no person has it, and its SNS topic has no subscriber."""
+NOBODY = "nobody"
+"""Contact id of a notification that found nobody on duty."""
+SNS_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+E164: Final = re.compile(r"\+[0-9]{3,15}")
 
 
 class Channel(StrEnum):
@@ -32,21 +53,22 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         step: Handover step: 0 is told first, 1 when 0 does not acknowledge, ….
     """
 
-    contact: str
-    name: str
-    start: int
-    end: int
-    phone: str | None = None
-    email: str | None = None
+    contact: ContactId
+    name: Line
+    start: Shift
+    end: Shift
+    phone: Line | None = None
+    email: Line | None = None
     priority: Priority = Priority.LOW
-    step: int = 0
+    step: Annotated[int, Meta(ge=0, le=9)] = 0
 
     def __post_init__(self) -> None:
-        if not self.contact.replace("-", "").replace("_", "").isalnum():
-            raise ValueError(f"contact id {self.contact!r} must be letters, digits, - and _: it names an SNS topic")
+        if not SNS_NAME.fullmatch(self.contact) or len(self.contact) > MAX_ID:
+            text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
+            raise ValueError(f"contact id {self.contact[: MAX_ID + 1]!a} {text}")
         if self.phone is None and self.email is None:
             raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
-        if self.phone is not None and not (self.phone.startswith("+") and self.phone[1:].isdigit()):
+        if self.phone is not None and not E164.fullmatch(self.phone):
             raise ValueError(
                 f"contact {self.contact}: phone {self.phone!r} is not in E.164 form, such as +441632960961"
             )
@@ -57,9 +79,9 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """A ward's rota; the value of a record of topic `contacts`."""
 
-    ward: str
-    version: int
-    contacts: tuple[Contact, ...]
+    ward: Id
+    version: Count
+    contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)]
 
 
 def recipients(contacts: Iterable[Contact], *, now: int, priority: Priority, step: int) -> list[Contact]:
@@ -85,15 +107,15 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         error: Why it could not be sent.
     """
 
-    alarm: str
-    n: int
-    patient: str
-    contact: str
-    handover: int
-    channels: tuple[Channel, ...]
-    sns: str | None
-    t: int
-    accepted: int
-    sms: str
-    merged: tuple[str, ...] = ()
-    error: str | None = None
+    alarm: AlarmName
+    n: Count
+    patient: Name
+    contact: Line
+    handover: Count
+    channels: Annotated[tuple[Channel, ...], Meta(max_length=len(Channel))]
+    sns: Line | None
+    t: Time
+    accepted: Time
+    sms: Line
+    merged: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
+    error: Words | None = None

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.bounds import MAX_DELAY_S, MAX_VALUE, Delay, Value, shown
 from vitals.signs import FIELDS, INDEX, SIGNS
 
 EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S = range(5)
@@ -37,20 +38,21 @@ class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
         delay_s: Condition delay: a breach shorter than this many seconds is no alarm condition (not for extremes).
     """
 
-    extreme_low: float | None = None
-    low: float | None = None
-    high: float | None = None
-    extreme_high: float | None = None
-    delay_s: float = 0.0
+    extreme_low: Value | None = None
+    low: Value | None = None
+    high: Value | None = None
+    extreme_high: Value | None = None
+    delay_s: Delay = 0.0
 
     def __post_init__(self) -> None:
         bounds = [b for b in (self.extreme_low, self.low, self.high, self.extreme_high) if b is not None]
-        if not all(map(math.isfinite, (*bounds, self.delay_s))):
-            raise ValueError("limits must be finite numbers")
+        # NaN compares false with everything.
+        if not all(-MAX_VALUE <= b <= MAX_VALUE for b in bounds):
+            raise ValueError(f"limits must be finite numbers between {-MAX_VALUE:g} and {MAX_VALUE:g}")
         if bounds != sorted(bounds):
             raise ValueError(f"limits contradict each other: {bounds} must ascend")
-        if self.delay_s < 0:
-            raise ValueError("a condition delay must not be negative")
+        if not 0 <= self.delay_s <= MAX_DELAY_S:
+            raise ValueError(f"a condition delay lasts 0 to {MAX_DELAY_S:g} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +112,24 @@ def from_wire(wire: Mapping[str, object]) -> LimitSet:
             limits.append(Limit())
         elif isinstance(row, list) and len(row) in (COLUMNS, COLUMNS + 1):
             try:
-                extreme_low, low, high, extreme_high, *rest = (None if c is None else float(c) for c in row[:COLUMNS])
+                extreme_low, low, high, extreme_high, *rest = map(_number, row[:COLUMNS])
                 limits.append(Limit(extreme_low, low, high, extreme_high, *(x or 0.0 for x in rest)))
-            except TypeError as error:
-                raise ValueError(f"limits of {field}: {row} are not numbers") from error
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"limits of {field}: {str(row)[:MAX_PROFILE]} are no limits: {error}") from error
         else:
-            raise ValueError(f"limits of {field}: {row!r} is not a list of {COLUMNS} numbers")
+            raise ValueError(f"limits of {field}: {str(row)[:MAX_PROFILE]} is not a list of {COLUMNS} numbers")
     profile = str(wire.get("profile", ""))
     if len(profile) > MAX_PROFILE:
         raise ValueError(f"a profile's name of {len(profile)} characters is over {MAX_PROFILE}")
     return LimitSet(profile, tuple(limits))
+
+
+def _number(cell: object) -> float | None:
+    if cell is None:
+        return None
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        raise TypeError(f"{shown(cell)} is no number")
+    return float(cell)
 
 
 def with_overrides(base: LimitSet, overrides: Mapping[str, Limit]) -> LimitSet:

@@ -2,11 +2,44 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from vitals.bounds import (
+    MAX_CADENCE_S,
+    MAX_CUFF_S,
+    MAX_DEVICES,
+    MAX_SIGNS,
+    MIN_CADENCE_S,
+    MIN_CUFF_S,
+    Cadence,
+    Count,
+    Cuff,
+    Id,
+    Line,
+    Time,
+    is_name,
+    name,
+)
 from vitals.limits import Limit, LimitSet, profile, with_overrides
-from vitals.readings import MAX_TEXT
+
+Overrides = Annotated[dict[Line, Limit], Meta(max_length=MAX_SIGNS)]
+
+
+def _check_name(value: str, what: str) -> None:
+    if not is_name(value):
+        known = name(value, f"admission: {what}")
+        raise ValueError(f"admission: {what} {value!a} is written {known!a}")
+
+
+def _check_pace(cadence_s: float, cuff_s: float) -> None:
+    """Refuses intervals that no monitor has; the engine keeps them as 32 bits of milliseconds."""
+    if not MIN_CADENCE_S <= cadence_s <= MAX_CADENCE_S:
+        raise ValueError(f"cadence_s {cadence_s:g} is not from {MIN_CADENCE_S:g} to {MAX_CADENCE_S:g} s")
+    if cuff_s != 0 and not MIN_CUFF_S <= cuff_s <= MAX_CUFF_S:
+        raise ValueError(f"cuff_s {cuff_s:g} is neither 0 nor from {MIN_CUFF_S:g} to {MAX_CUFF_S:g} s")
 
 
 class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict=True):
@@ -34,33 +67,32 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, d
         discharged: When the patient left, UTC epoch ms.
     """
 
-    patient: str
-    version: int
-    name: str
-    born: str
-    phone: str
-    address: str
-    ward: str
-    bed: str
-    gateway: str
-    devices: tuple[str, ...]
-    since: int
-    cadence_s: float = 30.0
-    cuff_s: float = 0.0
-    profile: str = "adult"
-    overrides: dict[str, Limit] = {}
+    patient: Id
+    version: Count
+    name: Line
+    born: Line
+    phone: Line
+    address: Line
+    ward: Id
+    bed: Id
+    gateway: Id
+    devices: Annotated[tuple[Id, ...], Meta(max_length=MAX_SIGNS)]
+    since: Time
+    cadence_s: Cadence = 30.0
+    cuff_s: Cuff = 0.0
+    profile: Line = "adult"
+    overrides: Overrides = {}
     scale2: bool = False
     oxygen: bool = False
     canary: bool = False
-    discharged: int | None = None
+    discharged: Time | None = None
 
     def __post_init__(self) -> None:
-        for field in ("patient", "ward", "bed", "gateway", *(f"devices[{i}]" for i in range(len(self.devices)))):
-            value = self.devices[int(field[8:-1])] if field.startswith("devices") else getattr(self, field)
-            if not value or len(value) > MAX_TEXT or any(c in value for c in "/#+\0"):
-                raise ValueError(f"admission: {field} {value!r} must be 1 to {MAX_TEXT} characters without / # +")
-        if not self.cadence_s > 0 or not self.cuff_s >= 0:
-            raise ValueError(f"admission of {self.patient}: cadence must be positive, cuff interval not negative")
+        for field in ("patient", "ward", "bed", "gateway"):
+            _check_name(getattr(self, field), field)
+        for device in self.devices:
+            _check_name(device, "device")
+        _check_pace(self.cadence_s, self.cuff_s)
         with_overrides(profile(self.profile), self.overrides)
 
     @cached_property
@@ -86,17 +118,20 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         oxygen: Whether the patient breathes supplemental oxygen.
     """
 
-    device: str
-    patient: str
-    ward: str
-    bed: str
-    since: int
-    cadence_s: float
-    cuff_s: float = 0.0
-    profile: str = "adult"
-    overrides: dict[str, Limit] = {}
+    device: Id
+    patient: Id
+    ward: Id
+    bed: Id
+    since: Time
+    cadence_s: Cadence
+    cuff_s: Cuff = 0.0
+    profile: Line = "adult"
+    overrides: Overrides = {}
     scale2: bool = False
     oxygen: bool = False
+
+    def __post_init__(self) -> None:
+        _check_pace(self.cadence_s, self.cuff_s)
 
     def limits(self) -> LimitSet:
         """The limits in force for this patient."""
@@ -112,9 +147,9 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
         placements: One per device.
     """
 
-    gateway: str
-    version: int
-    placements: tuple[Placement, ...]
+    gateway: Id
+    version: Count
+    placements: Annotated[tuple[Placement, ...], Meta(max_length=MAX_DEVICES)]
 
 
 def roster(gateway: str, admissions: Iterable[Admission]) -> Roster:

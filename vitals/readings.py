@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.bounds import MAX_BOOT, MAX_ID, MAX_INT, MAX_SEQ, MAX_T, MAX_VALUE
 from vitals.limits import PROFILES, LimitSet, in_force
 from vitals.signs import SIGNS, SUSPECT_BITS
 
@@ -14,11 +15,6 @@ Text = NDArray[np.object_]
 """A column of text: (n,) of str or None."""
 TEXT_COLUMNS: Final = ("patient", "device", "gateway", "ward", "bed")
 INTEGER_COLUMNS: Final = ("boot", "seq", "t", "t_gw", "roster", "suspect", "limits")
-MAX_BOOT: Final = 2**32 - 1
-MAX_SEQ: Final = 2**53 - 1
-MAX_TEXT: Final = 128
-MAX_T: Final = 253_402_300_799_000
-"""End of the year 9999, ms: past it no store holds a timestamp."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,10 +131,10 @@ def problems(readings: Readings) -> dict[int, str]:
         "seq is out of range": (readings.seq < 0) | (readings.seq > MAX_SEQ),
         "event time is out of range": (readings.t <= 0) | (readings.t > MAX_T),
         "gateway time is out of range": (readings.t_gw <= 0) | (readings.t_gw > MAX_T),
-        "roster version is negative": readings.roster < 0,
+        "roster version is out of range": (readings.roster < 0) | (readings.roster > MAX_INT),
         "suspect codes are out of range": (readings.suspect < 0)
         | (readings.suspect >= 1 << (SUSPECT_BITS * len(SIGNS))),
-        "a value is not finite": np.isinf(readings.values).any(axis=1),
+        f"a value is not between {-MAX_VALUE:g} and {MAX_VALUE:g}": (np.abs(readings.values) > MAX_VALUE).any(axis=1),
     }
     found: dict[int, str] = {}
     for reason, bad in checks.items():
@@ -149,6 +145,6 @@ def problems(readings: Readings) -> dict[int, str]:
         for i, value in enumerate(getattr(readings, column)):
             if value is None and optional:
                 continue
-            if not value or len(value) > MAX_TEXT or "\0" in value:
-                found.setdefault(i, f"{column} is empty, longer than {MAX_TEXT} characters or has a zero byte")
+            if not value or len(value) > MAX_ID or "\0" in value:
+                found.setdefault(i, f"{column} is empty, longer than {MAX_ID} characters or has a zero byte")
     return found

@@ -5,12 +5,13 @@ partition and offset. A sign's column that is absent is absent in every reading,
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.bounds import MAX_BATCH, MAX_CALENDAR, MAX_INT, TimeOrNone
 from vitals.limits import from_wire
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings, text
 from vitals.signs import FIELDS, SIGNS
@@ -32,9 +33,9 @@ _COLUMNS: Final[list[tuple[str, Any] | tuple[str, Any, Any]]] = [
 _SCORES: Final[list[tuple[str, Any] | tuple[str, Any, Any]]] = [
     ("breach", list[int], msgspec.field(default_factory=list)),
     ("news2", list[int], msgspec.field(default_factory=list)),
-    ("partition", int, -1),
-    ("offset", int, -1),
-    ("timestamp", int, 0),
+    ("partition", Annotated[int, msgspec.Meta(ge=-1, le=MAX_INT)], -1),
+    ("offset", Annotated[int, msgspec.Meta(ge=-1, le=MAX_BATCH)], -1),
+    ("timestamp", TimeOrNone, 0),
 ]
 _Vitals = msgspec.defstruct("_Vitals", _COLUMNS, kw_only=True)
 _Scored = msgspec.defstruct("_Scored", [*_COLUMNS, *_SCORES], kw_only=True)
@@ -124,7 +125,7 @@ def decode_vitals(value: bytes) -> Readings:
     """
     try:
         columns = _decode_vitals.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"not a record of readings: {error}") from error
     return from_columns(columns)
 
@@ -137,13 +138,16 @@ def decode_scored(value: bytes) -> Scored:
     """
     try:
         columns: Any = _decode_scored.decode(value)
+        readings = from_columns(columns)
+        if len(readings) and not 0 < readings.t.min() <= readings.t.max() <= MAX_CALENDAR:
+            raise WireError(f"event times from {readings.t.min()} to {readings.t.max()} are out of range")
         return Scored(
-            from_columns(columns),
+            readings,
             np.array(columns.breach, dtype=np.int64),
             np.array(columns.news2, dtype=np.int64),
             columns.partition,
             columns.offset,
             columns.timestamp,
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError) as error:
+    except (ValueError, RecursionError, OverflowError) as error:
         raise WireError(f"not a record of scored readings: {error}") from error

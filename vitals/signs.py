@@ -65,6 +65,7 @@ class Suspect(IntEnum):
 
     NONE = 0
     IMPLAUSIBLE = 1
+    """No patient has such a value: the monitor had none, and said so in its own way. Kept, and judged as a loss."""
     DROPOUT = 2
     """The monitor sent zero: it had no value."""
     SENSOR_OFF = 3

@@ -1,8 +1,26 @@
 """Who is up: devices as their gateway judges them, gateways as the bridge judges them (topic `status`)."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from vitals.bounds import (
+    MAX_DEVICES,
+    MAX_GATEWAYS,
+    MAX_SIGNS,
+    MAX_SLOTS,
+    AlarmName,
+    Count,
+    Int,
+    Line,
+    Name,
+    Slot,
+    Time,
+    TimeOrNone,
+    Words,
+)
 
 
 class Health(StrEnum):
@@ -27,12 +45,12 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         patient: Patient it is on, None when unassigned.
     """
 
-    device: str
+    device: Name
     health: Health
-    t: int
-    offset_ms: int = 0
-    off: tuple[str, ...] = ()
-    patient: str | None = None
+    t: TimeOrNone
+    offset_ms: Int = 0
+    off: Annotated[tuple[Line, ...], Meta(max_length=MAX_SIGNS)] = ()
+    patient: Name | None = None
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -56,21 +74,21 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         slots: Slots that a bridge serves.
     """
 
-    id: str
-    kind: str
+    id: Name
+    kind: Line
     health: Health
-    t: int
-    version: str = ""
-    outbox: str = ""
-    backlog: int = 0
-    backlog_bytes: int = 0
-    backlog_since: int | None = None
-    accepted: int = 0
-    rejected: int = 0
+    t: Time
+    version: Line = ""
+    outbox: Line = ""
+    backlog: Count = 0
+    backlog_bytes: Count = 0
+    backlog_since: Time | None = None
+    accepted: Count = 0
+    rejected: Count = 0
     clock_synchronised: bool = True
-    devices: tuple[DeviceStatus, ...] = ()
-    alarms: tuple[str, ...] = ()
-    slots: tuple[int, ...] = ()
+    devices: Annotated[tuple[DeviceStatus, ...], Meta(max_length=MAX_GATEWAYS)] = ()
+    alarms: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
+    slots: Annotated[tuple[Slot, ...], Meta(max_length=MAX_SLOTS)] = ()
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -80,7 +98,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
         t: When, UTC epoch ms.
     """
 
-    t: int
+    t: Time
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +112,8 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
         readings: How many readings of a batch are refused here; 0 when not even that is known.
     """
 
-    topic: str
-    reason: str
-    t: int
+    topic: Words
+    reason: Words
+    t: Time
     payload: bytes
-    readings: int = 0
+    readings: Count = 0

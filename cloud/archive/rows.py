@@ -24,9 +24,9 @@ from cloud.lake.tables import (
 )
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
+from vitals.bounds import MAX_CALENDAR
 from vitals.contacts import Notification
 from vitals.patients import Admission
-from vitals.readings import MAX_T
 from vitals.records import WireError
 from vitals.status import Rejected
 
@@ -80,7 +80,7 @@ class Pile:
             return
         try:
             decoded = self._decode(record, record.value)
-        except (WireError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError, OverflowError) as error:
             where = f"{self.topic}[{self.partition}]@{record.offset}"
             payload = record.value[:PAYLOAD_BYTES]
             self.rejected.append(Rejected(topic=where, reason=str(error), t=record.log_t, payload=payload))
@@ -138,7 +138,7 @@ def _cell(column: Column, value: Any) -> Any:  # noqa: ANN401 - any field of any
     if value is None:
         return None
     if column.kind == TIME:
-        if not 0 < value <= MAX_T:
+        if not 0 < value <= MAX_CALENDAR:
             raise WireError(f"{column.field} {value} is out of range")
         return value * 1000
     if column.kind == INTEGER and not -(2**63) <= value < 2**63:

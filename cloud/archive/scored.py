@@ -12,13 +12,14 @@ import msgspec
 import pyarrow as pa
 
 from cloud.lake.tables import VITALS
+from vitals.bounds import MAX_CALENDAR
 from vitals.limits import PROFILES, from_wire
-from vitals.readings import INTEGER_COLUMNS, MAX_T, TEXT_COLUMNS
+from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS
 from vitals.records import WireError
 from vitals.signs import FIELDS
 
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Time = Annotated[int, msgspec.Meta(gt=0, le=MAX_T)]
+_Time = Annotated[int, msgspec.Meta(gt=0, le=MAX_CALENDAR)]
 _TIMES: Final = ("t", "t_gw")
 _COLUMNS: Final = (*TEXT_COLUMNS, *INTEGER_COLUMNS, "breach", "news2")
 # Times that no store holds would not fit the lake's microseconds.

@@ -5,13 +5,12 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.actions import Act, Action
+from vitals.bounds import clean, encoded
 from vitals.daemon import log_json, now_ms
 from vitals.settings import SettingsError, load
 
@@ -21,9 +20,10 @@ def publish(writer: Writer, action: Action, settings: Kafka) -> None:
 
     Raises:
         LogError: Kafka did not take it.
+        ValueError: It does not read back as it is; nothing is written.
     """
-    partition = settings.layout.partition(action.patient)
-    writer.write((topics.ACTIONS, partition), action.patient.encode(), msgspec.json.encode(action))
+    value = encoded(action)
+    writer.write((topics.ACTIONS, settings.layout.partition(action.patient)), action.patient.encode(), value)
     writer.flush()
 
 
@@ -68,7 +68,7 @@ def action(arguments: argparse.Namespace, now: int) -> Action:
         act=Act(arguments.act),
         patient=patient,
         t=now,
-        by=arguments.by,
+        by=clean(arguments.by),
         alarm=alarm,
         pause_s=getattr(arguments, "seconds", 120),
         oxygen=None if oxygen is None else oxygen == "yes",

@@ -11,16 +11,21 @@ from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, Reader, read_to_end
 from cloud.settings import Kafka
 from vitals import topics
+from vitals.bounds import decoded
 from vitals.daemon import log_json, now_ms
 from vitals.patients import Admission
 from vitals.settings import SettingsError, load
 
 
 def find(reader: Reader, patient: str, settings: Kafka) -> Admission | None:
-    """Returns a patient's newest admission, None when there is none."""
+    """Returns a patient's newest admission, None when there is none.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
     place = (topics.PATIENTS, settings.layout.partition(patient))
     mine = [r.value for r in read_to_end(reader, {place: 0}) if r.key == patient.encode() and r.value]
-    return msgspec.json.decode(mine[-1], type=Admission) if mine else None
+    return decoded(mine[-1], Admission) if mine else None
 
 
 def discharged(admission: Admission, now: int) -> Admission:
@@ -44,7 +49,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             sys.stderr.write(f"discharge: patient {patient!r} {state}\n")
             return 1
         publish(KafkaWriter(settings, "discharge"), [discharged(admission, now_ms())], settings)
-    except (SettingsError, LogError) as error:
+    except (SettingsError, LogError, ValueError) as error:
         sys.stderr.write(f"discharge: {error}\n")
         return 1
     sys.stdout.write(f"discharged {patient} from bed {admission.bed}\n")

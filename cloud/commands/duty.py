@@ -6,21 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from cloud.commands.rows import Table, moment, number, read
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
 from vitals import topics
 from vitals.alarms import Priority
-from vitals.contacts import Contact, Duty
+from vitals.bounds import clean, encoded, name
+from vitals.contacts import CANARY, NOBODY, Contact, Duty
 from vitals.daemon import log_json, now_ms
-from vitals.readings import MAX_TEXT
 from vitals.settings import SettingsError, load
 
 REQUIRED: Final = frozenset(("ward", "contact", "name", "start", "end"))
 OPTIONAL: Final = frozenset(("phone", "email", "priority", "step"))
+RESERVED: Final = frozenset((CANARY, NOBODY))
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
 
@@ -44,11 +43,11 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
     step = number(cells, "step", 0)
     if step != int(step) or not 0 <= step <= 9:  # noqa: PLR2004 - ten people in a row is no handover any more
         raise ValueError(f"step {step} is not a whole number from 0 to 9")
-    if len(cells["ward"]) > MAX_TEXT:
-        raise ValueError(f"ward is longer than {MAX_TEXT} characters")
+    if cells["contact"] in RESERVED:
+        raise ValueError(f"contact id {cells['contact']!r} is Wardwatch's own: nobody is told under it")
     contact = Contact(
         contact=cells["contact"],
-        name=cells["name"],
+        name=clean(cells["name"]),
         start=moment(cells, "start"),
         end=moment(cells, "end"),
         phone=(cells.get("phone") or "").replace(" ", "") or None,
@@ -56,7 +55,7 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
         priority=Priority[priority],
         step=int(step),
     )
-    return cells["ward"], contact
+    return name(cells["ward"], "ward"), contact
 
 
 def rotas(rows: Iterable[tuple[str, Contact]], version: int) -> list[Duty]:
@@ -74,7 +73,7 @@ def publish(writer: Writer, duties: Iterable[Duty]) -> None:
         LogError: Kafka did not take them all.
     """
     for duty in duties:
-        writer.write((topics.CONTACTS, 0), duty.ward.encode(), msgspec.json.encode(duty))
+        writer.write((topics.CONTACTS, 0), duty.ward.encode(), encoded(duty))
     writer.flush()
 
 
@@ -97,7 +96,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return 1
         duties = rotas([row for _, row in table.rows], now_ms())
         publish(KafkaWriter(settings, "duty"), duties)
-    except (SettingsError, LogError, OSError, UnicodeDecodeError) as error:
+    except (SettingsError, LogError, OSError, ValueError) as error:
         sys.stderr.write(f"duty: {error}\n")
         return 1
     sys.stdout.write(f"{len(table.rows)} duties on {len(duties)} wards\n")

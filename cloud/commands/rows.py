@@ -1,10 +1,13 @@
 """CSV files read strictly: every complaint names its line, and nothing is loaded while one stands."""
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
+
+from vitals.bounds import shown
 
 T = TypeVar("T")
 MAX_CELL: Final = 512
@@ -85,16 +88,19 @@ def _cells(row: Mapping[str, object], required: frozenset[str]) -> dict[str, str
 
 
 def number(cells: Mapping[str, str], name: str, default: float) -> float:
-    """Returns a number, `default` for an empty cell.
+    """Returns a finite number, `default` for an empty cell.
 
     Raises:
-        ValueError: The cell is no number.
+        ValueError: The cell is no number, or an infinite one.
     """
     raw = cells.get(name) or str(default)
     try:
-        return float(raw)
+        found = float(raw)
     except ValueError:
-        raise ValueError(f"{name} {raw!r} is not a number") from None
+        raise ValueError(f"{name} {shown(raw)} is not a number") from None
+    if not math.isfinite(found):
+        raise ValueError(f"{name} {shown(raw)} is not a finite number")
+    return found
 
 
 def flag(cells: Mapping[str, str], name: str) -> bool:
@@ -120,8 +126,8 @@ def moment(cells: Mapping[str, str], name: str) -> int:
     raw = cells[name]
     try:
         parsed = datetime.fromisoformat(raw)
-    except ValueError:
+        if parsed.tzinfo is not None:
+            return round(parsed.timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise ValueError(f"{name} {raw!r} is not an ISO 8601 time such as 2026-11-22T07:00:00+00:00") from None
-    if parsed.tzinfo is None:
-        raise ValueError(f"{name} {raw!r} has no offset: write 2026-11-22T07:00:00+00:00 or …Z")
-    return round(parsed.timestamp() * 1000)
+    raise ValueError(f"{name} {raw!r} has no offset: write 2026-11-22T07:00:00+00:00 or …Z")

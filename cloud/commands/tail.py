@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from cloud.log.kafka import KafkaReader
 from cloud.log.port import LogError, Record
 from cloud.settings import Kafka
 from vitals import topics
+from vitals.bounds import MAX_CALENDAR, decoded
 from vitals.daemon import log_json, stop_on_signals
 from vitals.readings import Readings
-from vitals.records import WireError, decode_scored, decode_vitals
+from vitals.records import decode_scored, decode_vitals
 from vitals.scoring import ABSENT, WITHIN, unpack
 from vitals.settings import SettingsError, load
 from vitals.signs import SIGNS
@@ -40,7 +39,7 @@ def lines(record: Record, patient: str | None) -> Iterator[str]:
             yield from _readings(decode_vitals(record.value or b""), None, patient)
         else:
             yield from _event(record, patient)
-    except (WireError, msgspec.DecodeError) as error:
+    except ValueError as error:
         yield f"{record.topic}[{record.partition}]@{record.offset} cannot be read: {error}"
 
 
@@ -62,7 +61,7 @@ def _event(record: Record, patient: str | None) -> Iterator[str]:
     if record.value is None:
         yield f"{clock(record.t)} {record.topic} {record.key.decode(errors='replace')} deleted"
         return
-    event = msgspec.json.decode(record.value)
+    event = decoded(record.value, object)
     named = {record.key.decode(errors="replace")}
     if isinstance(event, dict):
         named.add(str(event.get("patient")))
@@ -72,7 +71,8 @@ def _event(record: Record, patient: str | None) -> Iterator[str]:
 
 def clock(t: int) -> str:
     """Returns a UTC epoch time in ms as text."""
-    return datetime.fromtimestamp(t / 1000, UTC).isoformat(timespec="milliseconds")
+    # A record of before there were bounds may hold any number; a row of it is still shown.
+    return datetime.fromtimestamp(max(0, min(t, MAX_CALENDAR)) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def places(topic: str, patient: str | None, settings: Kafka) -> list[tuple[str, int]]:

@@ -11,10 +11,13 @@ from cloud.commands.duty import contact_row
 from cloud.console import guard
 from cloud.console.accounts import AccountError, Person, Role
 from cloud.console.desk import LogDownError
+from vitals.bounds import MAX_CALENDAR, MAX_INT
 
 router: Final = APIRouter(prefix="/api", tags=["administration"])
 Who = Annotated[Person, Depends(guard.person)]
 Cell = Annotated[str, Field(max_length=256)]
+Before = Annotated[int, Field(ge=0, le=MAX_INT)] | None
+Moment = Annotated[int, Field(ge=1, le=MAX_CALENDAR)]
 
 
 class DutyRow(BaseModel):
@@ -22,8 +25,8 @@ class DutyRow(BaseModel):
 
     contact: Cell
     name: Cell
-    start: int
-    end: int
+    start: Moment
+    end: Moment
     phone: Cell | None = None
     email: Cell | None = None
     priority: Annotated[int, Field(ge=1, le=3)] = 1
@@ -124,7 +127,12 @@ def key(request: Request, name: str, who: Who) -> dict[str, str]:
 
 
 @router.get("/audit")
-def audit(request: Request, who: Who, patient: str | None = None, before: int | None = None) -> list[dict[str, Any]]:
+def audit(
+    request: Request,
+    who: Who,
+    patient: str | None = None,
+    before: Before = None,
+) -> list[dict[str, Any]]:
     """The newest 200 lines of the audit log, or of one patient's; needs an admin of all wards."""
     guard.need(request, who, Role.ADMIN, None)
     guard.note(request, who.name, "view-audit", patient=patient)

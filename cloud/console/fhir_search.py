@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cloud.console.fhir import CATEGORY, LOINC, codes
+from vitals.bounds import digits
 from vitals.signs import FIELDS
 
 MOST: Final = 500
@@ -104,9 +105,10 @@ def _category(raw: str) -> None:
 
 
 def _number(raw: str, name: str, least: int, most: int) -> int:
-    if not raw.isascii() or not raw.isdigit() or not least <= int(raw[:9]) <= most:
-        raise SearchError(f"{name}={raw!r} is not a whole number from {least} to {most}")
-    return int(raw)
+    found = digits(raw, most)
+    if found is None or found < least:
+        raise SearchError(f"{name}={raw[:32]!r} is not a whole number from {least} to {most}")
+    return found
 
 
 def _span(dates: list[str]) -> tuple[int, int]:
@@ -157,6 +159,6 @@ def _interval(raw: str, match: re.Match[str]) -> tuple[int, int]:
             after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
         else:
             after = first.replace(year=first.year + 1)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SearchError(f"date {raw!r}: {error}") from error
     return round(first.timestamp() * 1000), round(after.timestamp() * 1000)

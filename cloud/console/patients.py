@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, StringConstraints
 
 from cloud.commands.admit import admission_row
 from cloud.console import guard
@@ -19,7 +19,8 @@ from vitals.signs import FIELDS
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
 Who = Annotated[Person, Depends(guard.person)]
-Text = Annotated[str, Field(min_length=1, max_length=256)]
+# What is looked up and what is written must be one text: spaces at the ends made two patients of one.
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
 
 class NewPatient(BaseModel):

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from cloud.log.layout import Layout
 from cloud.log.port import LogError, Place, Reader, Record, read_to_end
 from vitals import topics
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent
+from vitals.bounds import decoded
 from vitals.contacts import Duty, Notification
 from vitals.patients import Admission
 
@@ -58,16 +57,16 @@ class People:
             return None
         try:
             if record.topic == topics.PATIENTS:
-                self.admit(msgspec.json.decode(record.value, type=Admission))
+                self.admit(decoded(record.value, Admission))
             elif record.topic == topics.CONTACTS:
-                duty = msgspec.json.decode(record.value, type=Duty)
+                duty = decoded(record.value, Duty)
                 self.duties = {**self.duties, duty.ward: duty}
             elif record.topic == topics.ALARMS:
-                self.events.append(msgspec.json.decode(record.value, type=AlarmEvent))
+                self.events.append(decoded(record.value, AlarmEvent))
             elif record.topic == topics.NOTIFICATIONS:
-                self.notifications.append(msgspec.json.decode(record.value, type=Notification))
+                self.notifications.append(decoded(record.value, Notification))
             elif record.topic == topics.ACTIONS:
-                self.did(msgspec.json.decode(record.value, type=Action))
+                self.did(decoded(record.value, Action))
         except ValueError as error:
             return str(error)
         return None

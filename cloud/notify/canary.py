@@ -18,10 +18,11 @@ import prometheus_client
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from vitals.bounds import FOREVER
 from vitals.contacts import CANARY, Contact, Notification
 
 logger = logging.getLogger("notify")
-NOBODY: Final = Contact(contact=CANARY, name="canary", start=0, end=2**53, email="canary@wardwatch.invalid")
+NOBODY: Final = Contact(contact=CANARY, name="canary", start=0, end=FOREVER, email="canary@wardwatch.invalid")
 EVERY_MS: Final = 30_000
 """Time between two words to the outside; a canary comes each minute."""
 TIMEOUT_S: Final = 5.0

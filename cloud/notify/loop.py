@@ -10,7 +10,7 @@ it, or until its alarm has ended and is old.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -25,19 +25,23 @@ from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.own import OwnAlarms
 from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, rota_empty
 from cloud.notify.queue import Item, Message, Queue
-from cloud.notify.records import NOTIFIER, alarm_event, notifications, own_ids, told, unsent
+from cloud.notify.records import NOTIFIER, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.texts import Links, compose
 from cloud.notify.undone import Undone
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, encode, pages
-from vitals.contacts import CANARY, Contact, Duty, Notification
+from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
 from vitals.engine.tree import PIPELINE
 from vitals.patients import Admission
 from vitals.signs import INDEX
 from vitals.status import Health, Status
 
 logger = logging.getLogger(__name__)
-NOBODY: Final = "nobody"
+LEARNT: Final[Mapping[str, type[Duty | Admission | Notification]]] = {
+    topics.CONTACTS: Duty,
+    topics.PATIENTS: Admission,
+    topics.NOTIFICATIONS: Notification,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +163,18 @@ class Notifier:
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _learn(self, record: Record) -> None:
-        if record.value is None:
-            return
-        try:
-            if record.topic == topics.CONTACTS:
-                duty = msgspec.json.decode(record.value, type=Duty)
-                self.rotas.set(duty)
-                for contact in {c.contact: c for c in duty.contacts}.values():
-                    self.delivery.prepare(contact)
-            elif record.topic == topics.PATIENTS:
-                admission = msgspec.json.decode(record.value, type=Admission)
-                self.patients[admission.patient] = admission
-            elif record.topic == topics.NOTIFICATIONS:
-                n = msgspec.json.decode(record.value, type=Notification)
-                # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
-                reached = n.sns is not None or n.contact == NOBODY
-                (self.told if reached else self.failed).add(Told(n.alarm, n.n, n.contact, n.handover))
-        except msgspec.DecodeError as error:
-            logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+        kind = LEARNT.get(record.topic)
+        value = read(record, kind) if kind else None
+        if isinstance(value, Duty):
+            self.rotas.set(value)
+            for contact in {c.contact: c for c in value.contacts}.values():
+                self.delivery.prepare(contact)
+        elif isinstance(value, Admission):
+            self.patients[value.patient] = value
+        elif isinstance(value, Notification):
+            # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
+            reached = value.sns is not None or value.contact == NOBODY
+            (self.told if reached else self.failed).add(Told(value.alarm, value.n, value.contact, value.handover))
 
     def _take(self, record: Record, over: frozenset[str]) -> None:
         now = self.clock()

@@ -3,6 +3,7 @@
 Their ids stand in the notifier's sign of life, in the compacted topic `status`, which is all that a restart reads.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,9 @@ import msgspec
 
 from cloud.notify.plan import NOT_NOTIFIED, ROTA_EMPTY, Rotas
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State
+from vitals.bounds import MAX_T, digits
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -26,7 +30,12 @@ class OwnAlarms:
     def restore(self, ids: Iterable[str]) -> None:
         """Takes up those of an earlier run."""
         for alarm in ids:
-            subject, condition, start = alarm.rsplit(".", 2)
+            subject, _, rest = alarm.rpartition(".")
+            subject, _, condition = subject.rpartition(".")
+            start = digits(rest, MAX_T)
+            if not subject or start is None:
+                logger.error("an alarm of an earlier run cannot be taken up: its id %a is none", alarm)
+                continue
             self._open[condition, subject] = AlarmEvent(
                 id=alarm,
                 n=0,
@@ -36,9 +45,9 @@ class OwnAlarms:
                 priority=Priority.MEDIUM,
                 phase=Phase.START,
                 state=State.ACTIVE,
-                start=int(start),
-                t=int(start),
-                log_t=int(start),
+                start=start,
+                t=start,
+                log_t=start,
                 text="",
             )
 

@@ -7,13 +7,13 @@ from typing import Final
 import msgspec
 
 from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.bounds import FOREVER
 from vitals.contacts import Channel, Contact, Duty, recipients
 
 NOT_NOTIFIED: Final = "not-notified"
 ROTA_EMPTY: Final = "rota-empty"
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; failing to tell of them raises no further one."""
-FOREVER: Final = 2**53
 LAST_EVERY: Final = 5
 """Of the handovers of a high alarm that come round to the last contact, every so many calls: each ten minutes."""
 

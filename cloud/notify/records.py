@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -10,18 +10,21 @@ from cloud.log.port import Record
 from cloud.notify.delivery import Delivered
 from cloud.notify.plan import Told
 from vitals import topics
-from vitals.alarms import AlarmEvent, decode
+from vitals.alarms import AlarmEvent
+from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
 from vitals.status import Status
 
 logger = logging.getLogger(__name__)
 NOTIFIER: Final = "notifier"
+T = TypeVar("T")
 
 
 def own_ids(past: Iterable[Record]) -> tuple[str, ...]:
     """Returns the ids of the notifier's own alarms that stood when it last gave a sign of life."""
-    mine = [r.value for r in past if r.topic == topics.STATUS and r.key == NOTIFIER.encode() and r.value]
-    return msgspec.json.decode(mine[-1], type=Status).alarms if mine else ()
+    mine = [r for r in past if r.topic == topics.STATUS and r.key == NOTIFIER.encode() and r.value]
+    status = read(mine[-1], Status) if mine else None
+    return status.alarms if status and status.kind == NOTIFIER else ()
 
 
 def told(event: AlarmEvent, contact: str) -> Told:
@@ -67,10 +70,16 @@ def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Noti
     )
 
 
-def alarm_event(record: Record) -> AlarmEvent | None:
-    """Reads an alarm; None for a tombstone, and for bytes that are none, which are logged and stop nobody."""
+def read(record: Record, kind: type[T]) -> T | None:
+    """Reads a record; None for a tombstone, and for bytes that are none, which are logged and stop nobody."""
     try:
-        return decode(record.value) if record.value else None
-    except msgspec.DecodeError as error:
-        logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+        return decoded(record.value, kind) if record.value else None
+    except BoundError as error:
+        # The alarm engine writes into `vitals.rejected` what it cannot read of these topics.
+        logger.error("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
         return None
+
+
+def alarm_event(record: Record) -> AlarmEvent | None:
+    """Reads an alarm; see `read`."""
+    return read(record, AlarmEvent)

@@ -3,17 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from cloud.log.port import Place, Record
 from vitals import topics
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
+from vitals.bounds import decoded
 from vitals.patients import Admission
 from vitals.records import MAX_READINGS, Scored, decode_scored
 from vitals.status import Rejected, Status
 
-_KINDS = {topics.ACTIONS: Action, topics.STATUS: Status, topics.PATIENTS: Admission, topics.ALARMS: AlarmEvent}
+_KINDS: dict[str, type[Action | Status | Admission | AlarmEvent]] = {
+    topics.ACTIONS: Action,
+    topics.STATUS: Status,
+    topics.PATIENTS: Admission,
+    topics.ALARMS: AlarmEvent,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def decode(record: Record) -> tuple[Entry, str | None]:
             if len(scored.readings) > MAX_READINGS:
                 return Entry(record, None), f"{len(scored.readings)} readings are over {MAX_READINGS}"
             return Entry(record, scored), None
-        return Entry(record, msgspec.json.decode(record.value, type=_KINDS[record.topic])), None
+        return Entry(record, decoded(record.value, _KINDS[record.topic])), None
     except ValueError as error:
         return Entry(record, None), str(error)
 

@@ -157,6 +157,6 @@ class Loop:
 def _event(record: Record) -> AlarmEvent | None:
     try:
         return decode(record.value or b"")
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         logger.warning("alarms[%s]@%s cannot be read: %s", record.partition, record.offset, error)
         return None

@@ -89,7 +89,7 @@ class Shard:
         for name, slice_ in self.slices.items():
             wanted = [entry for entry in entries if slice_.wants(entry.record)]
             ready = wanted if self._live else _ready(wanted, self._early[name], slice_.clock)
-            outcome.events += slice_.apply(ready, self.beds)
+            self._apply(slice_, ready, outcome)
         return outcome
 
     def live(self) -> Outcome:
@@ -97,7 +97,7 @@ class Shard:
         self._live = True
         outcome = Outcome()
         for name, slice_ in self.slices.items():
-            outcome.events += slice_.apply(self._early[name].due(FOREVER), self.beds)
+            self._apply(slice_, self._early[name].due(FOREVER), outcome)
         return outcome
 
     def clocks(self) -> dict[int, int]:
@@ -116,6 +116,11 @@ class Shard:
         """Returns a snapshot of a slice; `alarms` are the offsets from which its events are read back."""
         own = alarms if name == EQUIPMENT else {int(name[1:]): alarms.get(int(name[1:]), 0)}
         return self.slices[name].save(own.items())
+
+    def _apply(self, slice_: Slice, entries: Sequence[Entry], outcome: Outcome) -> None:
+        outcome.events += slice_.apply(entries, self.beds)
+        outcome.rejected += [rejected(record, reason) for record, reason in slice_.unusable]
+        slice_.unusable.clear()
 
     def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[Entry]:
         entries = []

@@ -7,6 +7,7 @@ timers ahead. State is a function of the slice's records alone; moving slices be
 """
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,6 +31,7 @@ from vitals.readings import Readings, concat, empty
 from vitals.records import Scored
 from vitals.status import Health, Status
 
+logger = logging.getLogger("watch")
 EQUIPMENT: Final = "equipment"
 SPAN_MS: Final = 5000
 """Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
@@ -74,6 +76,7 @@ class Slice:
         readings: Readings applied since the start.
         repeats: Records dropped because they had been applied before.
         misplaced: Readings left out since the start, as they name a patient whose they cannot be.
+        unusable: Records that could be read and not be applied, and why; whoever applies takes them out.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Slice:
     readings: int = 0
     repeats: int = 0
     misplaced: int = 0
+    unusable: list[tuple[Record, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = engine.empty(self.terms.handover_s)
@@ -121,7 +125,7 @@ class Slice:
                 begun = begun if batch else t
                 batch.append(self._fresh(entry, beds))
             else:
-                events += self._control(entry.value)
+                events += self._applied(entry)
         if batch:
             events += self._advance(batch)
         if self.clock_only is not None:
@@ -188,6 +192,16 @@ class Slice:
             return scored.readings
         self.misplaced += int(wrong.sum())
         return scored.readings.take(~wrong)
+
+    def _applied(self, entry: Entry) -> list[AlarmEvent]:
+        """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too."""
+        try:
+            return self._control(entry.value)
+        except Exception as error:
+            record = entry.record
+            logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
+            self.unusable.append((record, f"cannot be applied: {type(error).__name__}: {error}"))
+            return []
 
     def _control(self, value: object) -> list[AlarmEvent]:
         events: Iterable[AlarmEvent] = ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vitals import topics
-from vitals.readings import MAX_TEXT
+from vitals.bounds import MAX_ID
 
 GATEWAY: Final = "gateway"
 DEVICE: Final = "device"
@@ -49,8 +49,8 @@ class Member:
             raise ValueError(f"kind {self.kind!r} is neither {GATEWAY} nor {DEVICE}")
         for field in ("name", "ward"):
             value = getattr(self, field)
-            if not NAME.fullmatch(value) or len(value) > MAX_TEXT:
-                raise ValueError(f"{field} {value!r} must be 1 to {MAX_TEXT} letters, digits, - _ or :")
+            if not NAME.fullmatch(value) or len(value) > MAX_ID:
+                raise ValueError(f"{field} {value!r} must be 1 to {MAX_ID} letters, digits, - _ or :")
         for field in ("bed", "gateway", "serial", "firmware"):
             if not VALUE.fullmatch(getattr(self, field)):
                 raise ValueError(f"{field} {getattr(self, field)!r} has characters that AWS IoT refuses")

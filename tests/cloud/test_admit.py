@@ -31,7 +31,7 @@ def test_a_good_row_becomes_an_admission_from_now() -> None:
     [
         (GOOD.replace("1958-03-21", "21.03.1958"), "line 3: born '21.03.1958' is not a date such as 1958-03-21"),
         (GOOD.replace("1958-03-21", "2058-03-21"), "line 3: born '2058-03-21' makes an age that nobody has"),
-        (GOOD.replace("icu-01,gw", "icu/01,gw"), "line 3: admission: bed 'icu/01' must be"),
+        (GOOD.replace("icu-01,gw", "icu/01,gw"), "line 3: bed 'icu/01' must be"),
         (GOOD.replace("+44 1632 960123", "none"), "line 3: phone 'none' is no phone number"),
         (GOOD.replace("Ada Brandt", " "), "line 3: name must not be empty"),
         (GOOD + ",extra", "line 3: more cells than the header has"),

@@ -47,15 +47,15 @@ def one(draw: st.DrawFn) -> tuple:
     values = dict(WELL) if draw(st.integers(0, 3)) else {}
     codes = {}
     for name in draw(st.lists(st.sampled_from(list(POINTS)), max_size=3)):
-        what = draw(st.integers(0, 9))
+        what = draw(st.integers(0, 10))
         if what < 6:
             values[name] = draw(st.sampled_from(POINTS[name]))
         elif what == 6:
             values.pop(name, None)
         else:
-            code = (Suspect.DROPOUT, Suspect.SENSOR_OFF, Suspect.SPIKE)[what - 7]
+            code = (Suspect.DROPOUT, Suspect.SENSOR_OFF, Suspect.SPIKE, Suspect.IMPLAUSIBLE)[what - 7]
             codes[name] = code
-            if code is Suspect.SPIKE:
+            if code in {Suspect.SPIKE, Suspect.IMPLAUSIBLE}:
                 values[name] = draw(st.sampled_from(POINTS[name]))
             else:
                 values.pop(name, None)
@@ -71,7 +71,8 @@ def one(draw: st.DrawFn) -> tuple:
     return "reading", patient, device, values, codes, shift, again, limits, flush
 
 
-CODES = (Suspect.DROPOUT, Suspect.SENSOR_OFF, Suspect.SPIKE, Suspect.CLOCK)
+CODES = (Suspect.DROPOUT, Suspect.SENSOR_OFF, Suspect.SPIKE, Suspect.CLOCK, Suspect.IMPLAUSIBLE)
+KEEPS = (Suspect.SPIKE, Suspect.CLOCK, Suspect.IMPLAUSIBLE)
 STEP = st.one_of(
     one(),
     one(),
@@ -150,7 +151,7 @@ def _ongoing(patient: str, signs: Mapping[str, float | Suspect | None], t: int, 
     codes = {name: value for name, value in signs.items() if isinstance(value, Suspect)}
     values = {name: value for name, value in signs.items() if value is not None and name not in codes}
     # A code that leaves its value in place comes with one that is beyond every limit.
-    values |= {name: POINTS[name][0] for name, code in codes.items() if code in (Suspect.SPIKE, Suspect.CLOCK)}
+    values |= {name: POINTS[name][0] for name, code in codes.items() if code in KEEPS}
     return One(t, values, codes, patient, f"d1-{patient}", seq)
 
 

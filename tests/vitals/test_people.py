@@ -37,7 +37,7 @@ def admission(**changes: object) -> patients.Admission:
         ({"patient": ""}, "patient"),
         ({"bed": "a/b"}, "bed"),
         ({"gateway": "g#"}, "gateway"),
-        ({"devices": ("d1", "+")}, r"devices\[1\]"),
+        ({"devices": ("d1", "+")}, "device '\\+' must be"),
         ({"ward": "w" * 200}, "ward"),
         ({"cadence_s": 0.0}, "cadence"),
         ({"cuff_s": -1.0}, "cuff"),

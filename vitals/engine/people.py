@@ -8,6 +8,7 @@ from typing import Any
 from vitals.actions import Act, Action
 from vitals.alarms import Inactivation, Phase
 from vitals.alarms import State as AlarmState
+from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
 from vitals.engine.apply import Words, judge_news2
 from vitals.engine.bedside import Bedside
 from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
@@ -45,7 +46,8 @@ def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
             # What was sent before the discharge stays without effect.
             state.times[row, NEWEST] = state.times[row, SEEN] = returned
         cadences[p.patient] = max(p.cadence_s, cadences.get(p.patient, 0.0))
-        state.pace[row, CADENCE], state.pace[row, CUFF] = round(cadences[p.patient] * 1000), round(p.cuff_s * 1000)
+        state.pace[row, CADENCE] = round(min(cadences[p.patient], MAX_CADENCE_S) * 1000)
+        state.pace[row, CUFF] = round(min(p.cuff_s, MAX_CUFF_S) * 1000)
         # One object per ward, however many placements name it.
         state.wards[row] = sys.intern(p.ward)
         marks = state.marks[row]

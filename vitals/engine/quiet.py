@@ -24,7 +24,7 @@ from vitals.engine.rules import (
     SENSOR_OFF,
     SPO2,
 )
-from vitals.engine.state import BUSY, CADENCE, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, SINCE_2020_S, State
+from vitals.engine.state import BUSY, CADENCE, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, State, all_seconds
 from vitals.limits import HIGH, LOW
 from vitals.news2 import NOT_SCORED
 from vitals.readings import Readings
@@ -102,6 +102,11 @@ class Round:
         coded = bool(suspect.any())
         if coded:
             codes = ((suspect[:, None] >> _SHIFTS) & ((1 << SUSPECT_BITS) - 1)).astype(np.int8)
+            impossible = codes == Suspect.IMPLAUSIBLE
+            if impossible.any():
+                # No measurement, whatever number says so: a loss, as the monitor's zero is.
+                codes[impossible] = Suspect.DROPOUT
+                present &= ~impossible
             says = present | (codes == Suspect.DROPOUT) | (codes == Suspect.SENSOR_OFF)
         else:
             codes, says = np.zeros((1, COUNT), dtype=np.int8), present
@@ -178,7 +183,7 @@ def _bring_up(r: Round) -> None:
     if r.coded:
         trusted = np.where((r.codes == 0) | (r.codes == Suspect.CLOCK), r.values, np.nan)
     parts = news2.digits(trusted)
-    t, at = r.t[:, None], r.t // 1000 - SINCE_2020_S
+    t, at = r.t[:, None], all_seconds(r.t)
     scored = parts != NOT_SCORED
     _write(r.times[:, NEWEST], t, r.says)
     _write(r.marks[:, PARTS], parts, scored)

@@ -34,6 +34,9 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
     suspect = int(readings.suspect[i])
     codes = [(suspect >> shift) & _MASK for shift in _SHIFTS] if suspect else [0] * COUNT
     values = [v if math.isfinite(v) else math.nan for v in readings.values[i].tolist()]
+    if suspect and Suspect.IMPLAUSIBLE in codes:
+        values = [math.nan if c == Suspect.IMPLAUSIBLE else v for v, c in zip(values, codes, strict=True)]
+        codes = [int(Suspect.DROPOUT) if c == Suspect.IMPLAUSIBLE else c for c in codes]
     if raw - scribe.now > AHEAD_MS:
         t = max(scribe.now, words.seen + 1)
         if late.repeated(scribe, row, str(readings.device[i]), raw):

@@ -48,11 +48,21 @@ RESTLESS: Final = -1
 DEFAULT_CADENCE_MS: Final = 30_000
 UNTIMED: Final = 2**62
 SINCE_2020_S: Final = 1_577_836_800
+MOST_S: Final = 2**31 - 1
 
 
 def seconds(t: int) -> int:
-    """Returns a time in whole seconds since 2020, 32 bits until 2088; the ages of NEWS2 inputs need no more."""
-    return t // 1000 - SINCE_2020_S
+    """Returns a time in whole seconds since 2020, 32 bits until 2088; the ages of NEWS2 inputs need no more.
+
+    No door takes a later time; a record of before there were bounds counts as of then.
+    """
+    return max(-MOST_S, min(t // 1000 - SINCE_2020_S, MOST_S))
+
+
+def all_seconds(t: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns `seconds` of many times."""
+    at: NDArray[np.int64] = np.clip(t // 1000 - SINCE_2020_S, -MOST_S, MOST_S)
+    return at
 
 
 class Run(msgspec.Struct, array_like=True):

@@ -15,7 +15,7 @@ from vitals import news2
 from vitals.engine import early
 from vitals.engine.quiet import Bools, any_of
 from vitals.engine.rules import AHEAD_MS, CONTINUOUS
-from vitals.engine.state import BUSY, HAD, NEWEST, PARTS, SCORED, SEEN, SINCE_2020_S, State
+from vitals.engine.state import BUSY, HAD, NEWEST, PARTS, SCORED, SEEN, State, all_seconds
 from vitals.limits import HIGH, LOW
 from vitals.news2 import NOT_SCORED
 from vitals.readings import Readings
@@ -106,7 +106,7 @@ def _keep(
     last = by.most(np.where(parts != NOT_SCORED, place[:, None], -1))[plain]
     known = last >= 0
     marks[:, PARTS] = np.where(known, parts[last, np.arange(parts.shape[1])], marks[:, PARTS])
-    at = t // 1000 - SINCE_2020_S
+    at = all_seconds(t)
     for k, column in enumerate(early.SOURCE_COLUMNS):
         pace[:, SCORED.start + k] = np.where(known[:, column], at[last[:, column]], pace[:, SCORED.start + k])
     state.times[rows], state.marks[rows], state.pace[rows] = times, marks, pace

@@ -22,6 +22,7 @@ import msgspec
 
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
+from vitals.bounds import MAX_T, digits
 from vitals.engine.rules import CONDITIONS, SENSOR_OFF
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
@@ -195,9 +196,10 @@ def _own(status: Status) -> list[Fault]:
     for alarm in status.alarms:
         subject, _, rest = alarm.rpartition(f"{status.id}.")
         condition, _, start = rest.partition(".")
-        if not subject and condition in OWN and start.isdigit():
+        since = digits(start, MAX_T)
+        if not subject and condition in OWN and since is not None:
             text = f"gateway {status.id} {OWN[condition][1]}"
-            found.append(Fault(status.id, condition, text, gateway=status.id, since=int(start)))
+            found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
     return found
 
 

@@ -111,7 +111,10 @@ class Oracle(Teller):
         judge_news2(self, patient, Reading(action.t, {}, {}, {}, live=True, about=about), charted=True)
 
     def advance(self, readings: Readings, now: int) -> list[AlarmEvent]:
-        """Readings are judged one by one in arrival order. Those of nobody, and of who has left, concern nobody."""
+        """Readings are judged one by one in arrival order. Those of nobody, and of who has left, concern nobody.
+
+        A value that no patient can have (-999, 255) is no measurement but a loss, as the monitor's zero is.
+        """
         self.tick(now)
         codes = readings.suspect_digits()
         limit_sets = (*PROFILES, *reversed(readings.limit_sets))
@@ -125,11 +128,14 @@ class Oracle(Teller):
             about |= {"boot": int(readings.boot[i]), "seq": int(readings.seq[i])}
             if not known:
                 patient.ward = about["ward"]
+            said = dict(zip(FIELDS, codes[i].tolist(), strict=True))
+            impossible = [f for f in FIELDS if said[f] == Suspect.IMPLAUSIBLE]
             finite = {f: float(v) for f, v in zip(FIELDS, readings.values[i], strict=True) if math.isfinite(v)}
+            finite = {f: v for f, v in finite.items() if f not in impossible}
             reading = Reading(
                 t=int(readings.t[i]),
                 values=finite,
-                codes=dict(zip(FIELDS, codes[i].tolist(), strict=True)),
+                codes=said | dict.fromkeys(impossible, Suspect.DROPOUT),
                 limits=dict(zip(FIELDS, limit_sets[int(readings.limits[i])].limits, strict=True)),
                 live=False,
                 about=about,
