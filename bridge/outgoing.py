@@ -1,5 +1,7 @@
 """The records that the bridge writes: where each goes, under which key. Pure."""
 
+from typing import Final
+
 import msgspec
 
 from bridge.coalesce import Load
@@ -14,6 +16,8 @@ from vitals.status import Rejected, Status
 
 _encode = msgspec.json.Encoder().encode
 _NO_READINGS = encode_vitals(empty())
+PUT_ASIDE_BYTES: Final = 16 * 1024
+"""Kept of a record that the log refuses for good: the whole of it, in base64, would be refused for its size again."""
 
 
 def vitals(lane: int, value: bytes, partitions: int) -> Record:
@@ -48,7 +52,7 @@ def refused(record: Record, why: str, t: int) -> Record:
     """What stands in the log for a record that it refuses for good: its beginning, with the reason."""
     reason = f"{len(record.value)} bytes were refused for good: {why}"
     place = f"{record.topic}[{record.partition}]"
-    payload = record.value[:MAX_PAYLOAD_BYTES]
+    payload = record.value[:PUT_ASIDE_BYTES]
     return Record(topics.REJECTED, 0, record.key, _encode(Rejected(topic=place, reason=reason, t=t, payload=payload)))
 
 

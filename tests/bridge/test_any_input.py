@@ -99,8 +99,8 @@ def test_an_admission_that_breaks_a_bound_leaves_the_patient_as_they_were() -> N
 
 def test_a_record_that_the_log_never_takes_is_put_aside_and_the_others_go_on(batch: MakeBatch) -> None:
     rig = Rig()
-    rig.log._most_bytes = 200_000
-    many = tuple(DeviceStatus(device=f"d-{k}", health=Health.UP, t=T) for k in range(4_096))
+    rig.log._most_bytes = 40_000
+    many = tuple(DeviceStatus(device=f"d-{k}", health=Health.UP, t=T) for k in range(1_000))
     large = Status(id="gw-1", kind="gateway", health=Health.UP, t=T, devices=many)
     rig.arrive("gw-1", msgspec.json.encode(large), "status")
     rig.arrive("gw-2", batch("gw-2", 1))
