@@ -304,7 +304,9 @@ def differences(calm: list[AlarmEvent], stormy: list[AlarmEvent]) -> Counter[str
             over.add(event.id)
     ended = {e.id for e in calm if e.state is State.INACTIVE}
     open_ = {_place(e) for e in calm if e.id not in ended}
-    found["never ended"] = len({e.id for e in stormy if e.id not in over and _place(e) not in open_})
+    # A latched alarm waits for its nurse, who by the calm life's log answers the ids of that life.
+    left = [e for e in {e.id: e for e in stormy if e.id not in over}.values() if _place(e) not in open_]
+    found["never ended"] = sum(e.state is State.ACTIVE or e.id in ended for e in left)
     alike = _as_calm(calm, stormy)
     begun, should = ({e.id for e in events if e.phase is Phase.START} for events in (alike, calm))
     should -= {e.id for e in calm if e.id not in begun and _brief(e, calm)}

@@ -205,6 +205,19 @@ def test_an_escalation_within_the_batch_that_catches_up_is_told(life: Life) -> N
     assert [(e.n, e.phase, e.priority) for e in again if e.id == alarm] == [(2, Phase.ESCALATE, Priority.HIGH)]
 
 
+def test_an_acknowledgement_that_only_the_replay_has_met_silences_no_escalation(life: Life) -> None:
+    life.live(*[88] * 29)
+    life.kept = engine.snapshot(life.state)
+    alarm, seen = spo2(life).id, life.now
+    life.live(86)
+    life.crash(30)
+    assert life.act(Act.ACKNOWLEDGE, alarm, t=seen) == []
+    # A marked value does not decide as it did: the replay does not come to the last step, and passes it.
+    again = life.live(87, *[78] * 20, coarse=True) + life.live(78)
+    mine = [(e.n, e.phase, e.inactivation) for e in again if e.id == alarm]
+    assert mine == [(2, Phase.ESCALATE, Inactivation.NONE)]
+
+
 def test_a_snapshot_taken_while_the_log_is_caught_up_goes_on_where_it_was(life: Life) -> None:
     life.live(*[88] * 29)
     life.kept = engine.snapshot(life.state)

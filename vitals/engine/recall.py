@@ -50,8 +50,11 @@ def adopt(scribe: Scribe, passed: int) -> None:
             if c is not None:
                 _drop(state, c)
         elif c is not None:
+            acknowledged = c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
             _align(scribe, c, last)
-            scribe.acknowledge(c, unseen(told, held))
+            # Whoever acknowledged had not seen what is told only now.
+            if acknowledged and c.alarm is last:
+                scribe.acknowledge(c, unseen(told, held))
         elif held and held[-1].state is AlarmState.INACTIVE:
             scribe.renumber(held[-1], last.n + 1)
         else:

@@ -88,7 +88,8 @@ class Scribe:
         if c.alarm is not None:
             c.alarm = told[-1]
             self.arm(c, c.alarm, at)
-            self.acknowledge(c, unseen(told, held))
+            if event.inactivation is Inactivation.ACKNOWLEDGED:
+                self.acknowledge(c, unseen(told, held))
 
     def acknowledge(self, c: Condition, act: AlarmEvent | None) -> None:
         """Tells of an acknowledgement that a replay has met, if there is one, and that was not told before."""
