@@ -77,6 +77,7 @@ class Downward:
             elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
                 self._said(decoded(record.value, Status), t)
         except ValueError as error:
+            self._meters.unreadable.labels(record.topic).inc()
             where = (record.topic, record.partition, record.offset)
             logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)
 

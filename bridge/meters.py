@@ -23,6 +23,12 @@ class Meters:
         self.records_out = Counter("bridge_records_out", "Records that Kafka holds", ["topic"], registry=registry)
         self.batches_confirmed = Counter("bridge_batches_confirmed", "Batches confirmed", registry=registry)
         self.rejected = Counter("bridge_rejected", "Refusals, by kind", ["reason"], registry=registry)
+        self.unreadable = Counter(
+            "bridge_records_unreadable",
+            "Records of the log that cannot be used, by topic",
+            ["topic"],
+            registry=registry,
+        )
         self.shed = Counter(
             "bridge_shed", "Messages left to be sent again: their gateway had too many waiting", registry=registry
         )

@@ -18,6 +18,7 @@ MAX_FRAME_BYTES: Final = 4096
 NO_VALUE: Final = 0.0
 """A monitor's word that it has no value; the filter makes it a dropout."""
 _IDENTITY: Final = {"boot": MAX_BOOT, "seq": MAX_SEQ, "t": MAX_CALENDAR}
+_NOTHING: Final[frozenset[str]] = frozenset()
 _NAMED: Final = 5
 """So many unknown names are told in a reason."""
 
@@ -68,8 +69,8 @@ def decode(payload: bytes) -> Frame:
     except (ValueError, RecursionError):
         return _sign_by_sign(payload)
     boot, seq, t, *values, off = msgspec.structs.astuple(frame)
-    known = frozenset(off).intersection(FIELDS)
-    if not known and all(value is None for value in values):
+    known = frozenset(off).intersection(FIELDS) if off else _NOTHING
+    if not known and values.count(None) == len(values):
         # Rare, and perhaps no reading at all: looked at closely.
         return _sign_by_sign(payload)
     return Frame(boot, seq, t, tuple(values), known)

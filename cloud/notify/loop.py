@@ -34,7 +34,7 @@ from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
 from vitals.engine.tree import PIPELINE
 from vitals.patients import Admission
 from vitals.signs import INDEX
-from vitals.status import Health, Status
+from vitals.status import Health, Rejected, Status
 
 logger = logging.getLogger(__name__)
 LEARNT: Final[Mapping[str, type[Duty | Admission | Notification]]] = {
@@ -164,7 +164,8 @@ class Notifier:
 
     def _learn(self, record: Record) -> None:
         kind = LEARNT.get(record.topic)
-        value = read(record, kind) if kind else None
+        # The alarm engine puts aside what it cannot read of the others; the rotas are read here alone.
+        value = read(record, kind, self._put_aside if kind is Duty else None) if kind else None
         if isinstance(value, Duty):
             self.rotas.set(value)
             for contact in {c.contact: c for c in value.contacts}.values():
@@ -175,6 +176,9 @@ class Notifier:
             # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
             reached = value.sns is not None or value.contact == NOBODY
             (self.told if reached else self.failed).add(Told(value.alarm, value.n, value.contact, value.handover))
+
+    def _put_aside(self, refused: Rejected) -> None:
+        self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
 
     def _take(self, record: Record, over: frozenset[str]) -> None:
         now = self.clock()

@@ -1,22 +1,27 @@
 """The notifier's records, to and from the log. Pure."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 import msgspec
+import prometheus_client
 
 from cloud.log.port import Record
 from cloud.notify.delivery import Delivered
 from cloud.notify.plan import Told
+from cloud.watch.entries import rejected
 from vitals import topics
 from vitals.alarms import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
-from vitals.status import Status
+from vitals.status import Rejected, Status
 
 logger = logging.getLogger(__name__)
 NOTIFIER: Final = "notifier"
+UNREADABLE: Final = prometheus_client.Counter(
+    "wardwatch_notify_unreadable_records", "records of the log that the notifier cannot read", ["topic"]
+)
 T = TypeVar("T")
 
 
@@ -70,13 +75,21 @@ def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Noti
     )
 
 
-def read(record: Record, kind: type[T]) -> T | None:
-    """Reads a record; None for a tombstone, and for bytes that are none, which are logged and stop nobody."""
+def read(record: Record, kind: type[T], put_aside: Callable[[Rejected], None] | None = None) -> T | None:
+    """Reads a record; None for a tombstone, and for bytes that are none, which are counted, logged and stop nobody.
+
+    Args:
+        record: The record.
+        kind: What it is to be.
+        put_aside: Is given what cannot be read of a topic that no other part reads.
+    """
     try:
         return decoded(record.value, kind) if record.value else None
     except BoundError as error:
-        # The alarm engine writes into `vitals.rejected` what it cannot read of these topics.
+        UNREADABLE.labels(record.topic).inc()
         logger.error("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+        if put_aside is not None:
+            put_aside(rejected(record, str(error)))
         return None
 
 

@@ -110,6 +110,9 @@ def test_any_bytes_in_the_log_stop_no_notifier(
     station.alarm(event())
     station.settle(notifier)
     assert [name for name, _ in station.phones.got] == ["nurse"]
+    # What the alarm engine reads too, it puts aside; of each of the three rotas this is the only reader.
+    put_aside = station.log.records(topics.REJECTED)
+    assert len(put_aside) == (3 if topic == topics.CONTACTS else 0)
 
 
 @pytest.mark.parametrize("alarm", ["x", "icu.rota-empty.²", "icu.rota-empty.99999999999999999999", ".rota-empty.5", ""])

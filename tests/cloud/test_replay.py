@@ -197,7 +197,7 @@ def test_a_delay_is_to_the_first_alarm_about_the_event_and_none_is_a_miss() -> N
         ("[profile.adult.hr]\ndelay_s = 'none'", "delay_s = 'none': must be a number"),
         ("[profile.adult.hr]\nlow = 130", "must ascend; change the other bound too"),
         ("[profile.adult]\nhr = 3", "profile.adult.hr = 3: must be a table"),
-        ("[patient.p1.hr]\ndelay_s = -1", "must not be negative"),
+        ("[patient.p1.hr]\ndelay_s = -1", "lasts 0 to 3600 s"),
     ],
 )
 def test_a_trial_that_makes_no_sense_is_refused_with_its_place(text: str, say: str) -> None:

@@ -61,8 +61,11 @@ def seconds(t: int) -> int:
 
 def all_seconds(t: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns `seconds` of many times."""
-    at: NDArray[np.int64] = np.clip(t // 1000 - SINCE_2020_S, -MOST_S, MOST_S)
-    return at
+    at: NDArray[np.int64] = t // 1000
+    at -= SINCE_2020_S
+    # `np.clip` costs several times as much for the few readings of one round.
+    np.minimum(at, MOST_S, out=at)
+    return np.maximum(at, -MOST_S, out=at)
 
 
 class Run(msgspec.Struct, array_like=True):
