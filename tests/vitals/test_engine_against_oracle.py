@@ -322,6 +322,74 @@ def test_a_shard_that_recovers_from_snapshot_and_log_tells_nothing_twice_and_los
     assert engine.active(back.state) == engine.active(whole.state)
 
 
+def coarser(steps: list[tuple], most: int) -> Iterator[tuple]:
+    """Judges what came in so many calls at one stroke, as catching up does."""
+    rows: list[One] = []
+    held = now = 0
+    for step in steps:
+        if step[0] == "advance" and held < most and (not held or step[2] - now < 60_000):
+            rows, now, held = [*rows, *step[1]], step[2], held + 1
+            continue
+        if held:
+            yield "advance", rows, now
+        rows, now, held = (list(step[1]), step[2], 1) if step[0] == "advance" else ([], 0, 0)
+        if step[0] != "advance":
+            yield step
+    if held:
+        yield "advance", rows, now
+
+
+@PROPERTY
+@given(
+    st.lists(STEP, min_size=10, max_size=60), st.integers(0, 20), st.integers(0, 30), st.integers(1, 8), st.booleans()
+)
+def test_a_coarser_replay_that_may_forget_what_people_did_opens_doubles_and_leaves_nothing(
+    steps: list[tuple], kept: int, lost: int, most: int, forgets: bool
+) -> None:
+    recover(list(play(steps)), kept, lost, most, forgets=forgets)
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_bouts_that_a_coarser_replay_meets_are_opened_doubled_and_left_by_none(forgets: bool) -> None:
+    for seed in range(6):
+        happened = list(play(bouts(seed, 1)))
+        for kept in range(50, 1200, 150):
+            recover(happened[: kept + 300], kept, 60 + seed * 20, 1 + 9 * seed, forgets=forgets)
+
+
+def recover(happened: list[tuple], kept: int, lost: int, most: int, *, forgets: bool) -> None:
+    """Crashes after `kept + lost` calls, goes on from the snapshot after `kept`, and in the end discharges all."""
+    whole, told = Engine(), list[AlarmEvent]()
+    data = engine.snapshot(whole.state)
+    past: list[list[AlarmEvent]] = []
+    for k, step in enumerate(happened[: kept + lost]):
+        past.append(list(told))
+        told += do(whole, step, told)
+        if k + 1 == kept:
+            data = engine.snapshot(whole.state)
+    back = Engine()
+    back.state = engine.resume(engine.restore(data), told)
+    again = [step for step in happened[kept : kept + lost] if not (forgets and step[0] == "act")]
+    for step in coarser(again, most):
+        told += do(back, step, past[-1])
+        if most % 2:
+            back.state = engine.restore(engine.snapshot(back.state))
+    for step in happened[kept + lost :]:
+        told += do(back, step, told)
+    end = max([T0, *(step[-1] for step in happened)])
+    told += back.advance(columns([]), end + 1_000)
+    for patient in PATIENTS:
+        told += back.discharge(patient, end + 2_000)
+    told += back.advance(columns([]), end + 3_000)
+    over: set[str] = set()
+    for event in told:
+        assert event.id not in over, event
+        over.update({event.id} if event.phase is Phase.END else ())
+    assert len({(e.id, e.n) for e in told}) == len(told)
+    assert {e.id for e in told} == over
+    assert engine.active(back.state) == ()
+
+
 def do(model: Engine | Oracle, step: tuple, told: list[AlarmEvent]) -> list[AlarmEvent]:
     if step[0] == "advance":
         return model.advance(columns(step[1], LIMIT_SETS), step[2])
