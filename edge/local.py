@@ -81,9 +81,9 @@ class LocalAlarms:
     """Whether something happened since the last snapshot that the readings themselves do not tell again."""
 
     @classmethod
-    def begin(cls, book: Book, snapshot: bytes | None, now: int) -> "LocalAlarms":
-        """Takes up where a snapshot stands, or begins anew; every bed's signal is then to be shown."""
-        alarms = cls(engine.restore(snapshot) if snapshot else engine.empty(), set(), {}, book)
+    def begin(cls, book: Book, state: engine.State, now: int) -> "LocalAlarms":
+        """Takes up where an engine's state stands; every bed's signal is then to be shown."""
+        alarms = cls(state, set(), {}, book)
         alarms.place(book, now)
         alarms._changed = book.beds()
         return alarms

@@ -1,6 +1,7 @@
 """The gateway's loop, with a real outbox and engine, and devices and uplink in memory."""
 
 import sqlite3
+import zlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from edge import health, show
 from edge.driver import Presence, Pressed
+from edge.recall import ENGINE
 from vitals.readings import concat
 from vitals.status import Health
 
@@ -181,6 +183,22 @@ def test_a_desaturation_lights_the_bed_with_the_uplink_cut_and_still_does_after_
     assert lit["audible"]
     assert "spo2" in [alarm["condition"] for alarm in lit["alarms"]]
     assert gw.sent() == []
+    again = rig(now=gw.clock.now + 1000)
+    assert [a["id"] for a in again.bedside.shown["W-1"]["alarms"]] == [a["id"] for a in lit["alarms"]]
+
+
+@pytest.mark.parametrize("damage", [b"no snapshot", zlib.compress(b"\x81"), zlib.compress(b"")])
+def test_a_gateway_whose_snapshot_cannot_be_read_judges_again_what_its_outbox_holds(
+    rig: Rig, make: SimpleNamespace, damage: bytes
+) -> None:
+    gw = rig(roster=make.roster(make.placement()))
+    gw.link(up=False)
+    for seq in range(40):
+        gw.device(seq, hr=72, spo2=97 if seq < 10 else 82)
+        gw.turn(1)
+    lit = gw.bedside.shown["W-1"]
+    with gw.outbox.transaction():
+        gw.outbox.save(ENGINE, damage)
     again = rig(now=gw.clock.now + 1000)
     assert [a["id"] for a in again.bedside.shown["W-1"]["alarms"]] == [a["id"] for a in lit["alarms"]]
 
