@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from vitals.bounds import is_name
 from vitals.kafka import KafkaAccess
 from vitals.settings import setting
 from vitals.topics import LANES, SLOTS
@@ -41,7 +42,7 @@ class Settings(KafkaAccess):
 
     def __post_init__(self) -> None:
         KafkaAccess.__post_init__(self)
-        _check(0 < len(self.bridge) <= 128 and not set(self.bridge) & set("/#+\0"), "BRIDGE is no MQTT client id")  # noqa: PLR2004 - MAX_TEXT
+        _check(is_name(self.bridge), "BRIDGE is no name: letters, digits and - _ . :")
         _check(
             len(self.bridge_slots) > 0 and all(0 <= s < SLOTS for s in self.bridge_slots),
             f"BRIDGE_SLOTS must be some of 0..{SLOTS - 1}, e.g. 0,1,2,3",

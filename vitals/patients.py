@@ -20,6 +20,7 @@ from vitals.bounds import (
     Id,
     Line,
     Time,
+    TimeOrNone,
     is_name,
     name,
 )
@@ -122,7 +123,7 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     patient: Id
     ward: Id
     bed: Id
-    since: Time
+    since: TimeOrNone
     cadence_s: Cadence
     cuff_s: Cuff = 0.0
     profile: Line = "adult"

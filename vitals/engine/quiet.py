@@ -101,12 +101,7 @@ class Round:
         present = np.isfinite(values)
         coded = bool(suspect.any())
         if coded:
-            codes = ((suspect[:, None] >> _SHIFTS) & ((1 << SUSPECT_BITS) - 1)).astype(np.int8)
-            impossible = codes == Suspect.IMPLAUSIBLE
-            if impossible.any():
-                # No measurement, whatever number says so: a loss, as the monitor's zero is.
-                codes[impossible] = Suspect.DROPOUT
-                present &= ~impossible
+            codes, present = _unpacked(suspect, present)
             says = present | (codes == Suspect.DROPOUT) | (codes == Suspect.SENSOR_OFF)
         else:
             codes, says = np.zeros((1, COUNT), dtype=np.int8), present
@@ -136,6 +131,16 @@ class Round:
     def digits(self, chosen: NDArray[np.intp]) -> NDArray[np.int8]:
         """Returns the breach digits of some readings."""
         return breach(self.values[chosen], self.table[self.limits[chosen]])
+
+
+def _unpacked(suspect: NDArray[np.int64], present: Bools) -> tuple[NDArray[np.int8], Bools]:
+    """Returns (n, signs) codes, and which values are there; one that no patient can have is a loss, as a zero is."""
+    codes = ((suspect[:, None] >> _SHIFTS) & ((1 << SUSPECT_BITS) - 1)).astype(np.int8)
+    impossible = codes == Suspect.IMPLAUSIBLE
+    if impossible.any():
+        codes[impossible] = Suspect.DROPOUT
+        present = present & ~impossible
+    return codes, present
 
 
 def any_of(flags: Bools) -> Bools:

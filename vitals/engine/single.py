@@ -32,11 +32,7 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
     words = Words(state, row)
     raw = int(readings.t[i])
     suspect = int(readings.suspect[i])
-    codes = [(suspect >> shift) & _MASK for shift in _SHIFTS] if suspect else [0] * COUNT
-    values = [v if math.isfinite(v) else math.nan for v in readings.values[i].tolist()]
-    if suspect and Suspect.IMPLAUSIBLE in codes:
-        values = [math.nan if c == Suspect.IMPLAUSIBLE else v for v, c in zip(values, codes, strict=True)]
-        codes = [int(Suspect.DROPOUT) if c == Suspect.IMPLAUSIBLE else c for c in codes]
+    values, codes = _unpacked(readings, i, suspect)
     if raw - scribe.now > AHEAD_MS:
         t = max(scribe.now, words.seen + 1)
         if late.repeated(scribe, row, str(readings.device[i]), raw):
@@ -63,6 +59,18 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
         source=(readings, i),
     )
     apply(scribe, row, reading, words)
+
+
+def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], list[int]]:
+    """Returns values and codes by sign; a value that no patient can have is a loss, as the monitor's zero is."""
+    values = [v if math.isfinite(v) else math.nan for v in readings.values[i].tolist()]
+    if not suspect:
+        return values, [0] * COUNT
+    codes = [(suspect >> shift) & _MASK for shift in _SHIFTS]
+    if Suspect.IMPLAUSIBLE in codes:
+        values = [math.nan if c == Suspect.IMPLAUSIBLE else v for v, c in zip(values, codes, strict=True)]
+        codes = [int(Suspect.DROPOUT) if c == Suspect.IMPLAUSIBLE else c for c in codes]
+    return values, codes
 
 
 def _too_late(words: Words, t: int, values: list[float], codes: list[int]) -> bool:
