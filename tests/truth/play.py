@@ -175,8 +175,11 @@ class Product:
         return Batch(rows, t[rows], cleaned, suspect, fields)
 
     def advance(self, batch: Batch, now: int) -> None:
-        """Judges readings that have come up to `now`, UTC epoch ms; people act, and messages go out."""
+        """Judges readings that have come up to `now`, UTC epoch ms; then people act, and messages go out."""
         self.now = now
+        self._state, events = engine.advance(self._state, self._readings(batch), now)
+        self._write(events)
+        self._report(batch, now)
         for act in self._people.due(now):
             event = act.event
             action = Action(
@@ -185,9 +188,6 @@ class Product:
             )  # fmt: skip
             self._state, events = engine.act(self._state, action, now)
             self._write(events)
-        self._state, events = engine.advance(self._state, self._readings(batch), now)
-        self._write(events)
-        self._report(batch, now)
         # The first step hands messages over, the second records their acceptance.
         self._notifier.step(0)
         self._notifier.step(0)
