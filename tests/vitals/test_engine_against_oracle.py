@@ -265,6 +265,19 @@ def test_bouts_that_come_back_turn_and_grow_worse_are_told_as_the_oracle_tells_t
     assert again > 0
 
 
+@pytest.mark.usefixtures("few")
+def test_a_step_that_was_reached_before_and_lasts_only_now_calls_again() -> None:
+    # The worst value is no news any more, and yet it is a step beyond what was acknowledged.
+    steps: list[tuple] = [("place", "p1", 1.0, 0.0, "adult", False)]
+    for spo2, seconds in ((81, 60), (77, 5), (78, 150), (77, 15)):
+        steps += [("set", "p1", "spo2", spo2), *[("run", 1, 1000)] * seconds]
+        if spo2 == 81:
+            steps.append(("act", Act.ACKNOWLEDGE, 0, "A", False))
+    told = run(Engine(), steps)
+    assert told == run(Oracle(), steps)
+    assert [e.phase for e in told if e.condition == "spo2"][-1] is Phase.ESCALATE
+
+
 @PROPERTY
 @given(st.lists(STEP, min_size=5, max_size=60), st.integers(0, 40))
 def test_batch_splits_snapshots_and_restores_change_nothing(steps: list[tuple], reopen: int) -> None:

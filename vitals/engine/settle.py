@@ -81,7 +81,8 @@ def _while_tracked(state: State, c: Condition, digit: int) -> int:
 def _half_precision(bound: float) -> np.float16:
     """Returns the largest number of half precision that is not above the bound; whole numbers stay as they are."""
     near = np.float16(bound)
-    return near if near <= bound else np.nextafter(near, np.float16(-np.inf))
+    # As a float: NumPy would round the bound to half precision before it compares.
+    return near if float(near) <= bound else np.nextafter(near, np.float16(-np.inf))
 
 
 def bits(flags: list[int]) -> int:
