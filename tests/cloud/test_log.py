@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,7 +122,11 @@ def test_a_record_that_is_too_large_is_put_aside_with_its_reason_and_those_aroun
     for value in (b"a", bytes(topics.MAX_RECORD_BYTES), fits, b"b"):
         writer.write((topic, 0), b"key", value)
     writer.flush()
-    assert [r.value for r in read_to_end(reader, {(topic, 0): 0})] == [b"a", fits, b"b"]
+    # A transaction is seen once its marker has reached the partition, which is a moment after the commit.
+    until = time.monotonic() + 30
+    while not (written := read_to_end(reader, {(topic, 0): 0})) and time.monotonic() < until:
+        pass
+    assert [r.value for r in written] == [b"a", fits, b"b"]
     (aside,) = read_to_end(reader, before)
     refused = msgspec.json.decode(aside.value or b"", type=Rejected)
     assert (refused.topic, refused.payload) == (topic, bytes(128 << 10))

@@ -145,7 +145,7 @@ def an_admission(raw: bytes) -> None:
     an_admitted(admission)
     rosters.apply(admission.patient, raw)
     for due in rosters.due():
-        LocalAlarms.begin(updated(nobody(due.gateway), encoded(due)), None, T0).snapshot()
+        LocalAlarms.begin(updated(nobody(due.gateway), encoded(due)), engine.empty(), T0).snapshot()
 
 
 def an_admitted(admission: Admission) -> None:
@@ -197,7 +197,7 @@ def a_roster(raw: bytes) -> None:
     except ValueError as error:
         told(error)
         return
-    local = LocalAlarms.begin(book, None, T0)
+    local = LocalAlarms.begin(book, engine.empty(), T0)
     local.snapshot()
     kept(local.state)
 
