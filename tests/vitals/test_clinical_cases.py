@@ -148,6 +148,14 @@ def test_two_consecutive_suspect_values_beyond_an_extreme_bound_count() -> None:
     assert starts(ward.live(5, {"hr": 29}, {"hr": Suspect.RATE_OF_CHANGE})) == ["hr"]
 
 
+def test_a_doubtful_extreme_value_confirms_a_trusted_one() -> None:
+    ward = Ward(cadence_s=30)
+    ward.live(120, {"rr": 33})
+    ward.live(30, {"rr": 36})
+    (high,) = [e for e in ward.live(30, {"rr": 60}, {"rr": Suspect.RATE_OF_CHANGE}) if e.condition == "rr"]
+    assert (high.phase, high.priority) == (Phase.ESCALATE, Priority.HIGH)
+
+
 def test_fever_with_tachycardia_gives_one_alarm_per_sign_and_one_for_the_score() -> None:
     ward = Ward()
     ward.act(Act.CHART, consciousness="A", oxygen=False)

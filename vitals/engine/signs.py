@@ -64,7 +64,9 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
     extreme = digit in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     side = 0 if digit == WITHIN else -1 if digit <= BREACH_LOW else 1
     trusted = r.codes[s] in TRUSTED
-    second = side != 0 and c.doubt == side
+    # A doubtful extreme value is believed after another one, doubtful or not.
+    pending = extreme and c.peak != 0 and side == c.side
+    second = side != 0 and (c.doubt == side or pending)
     c.doubt = side if (extreme or cuff) and not trusted else 0
     if not trusted and not second:
         if c.on:

@@ -62,6 +62,10 @@ class Condition:
         """After a gap nothing that was pending is."""
         self.pending_since, self.extreme_since, self.doubt, self.extremes = None, None, 0, []
 
+    def extreme_pending(self, side: int, *, extreme: bool) -> bool:
+        """Tells whether an extreme value follows another one on this side that is not yet high."""
+        return extreme and self.extreme_since is not None and side == self.side
+
     def doubted(self, side: int, t: int) -> None:
         """A suspect value ends nothing, but within its limits it may be the first of a minute without the breach."""
         if self.holds:

@@ -35,7 +35,7 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     if gap > max(3 * interval, limit.delay_s * 1000):
         c.forget_pending()
     trusted = r.trusted(sign.field)
-    second = side != 0 and c.doubt == side
+    second = side != 0 and (c.doubt == side or c.extreme_pending(side, extreme=extreme))
     c.doubt = side if (extreme or cuff) and not trusted else 0
     if not trusted and not second:
         c.doubted(side, r.t)
