@@ -53,7 +53,7 @@ def refused(record: Record, why: str, t: int) -> Record:
     reason = f"{len(record.value)} bytes were refused for good: {why}"
     place = f"{record.topic}[{record.partition}]"
     payload = record.value[:PUT_ASIDE_BYTES]
-    return Record(topics.REJECTED, 0, record.key, _encode(Rejected(topic=place, reason=reason, t=t, payload=payload)))
+    return put_aside(record.key, Rejected(topic=place, reason=reason, t=t, payload=payload))
 
 
 def action(done: Action, lanes: int, partitions: int) -> Record:
