@@ -274,6 +274,7 @@ class Gateway:
         self._metrics.backlog.set(status.backlog)
         self._metrics.backlog_bytes.set(status.backlog_bytes)
         self._metrics.uplink.set(self._up)
+        self._metrics.passed_over.set(self._local.passed_over)
         self._metrics.alarms.set(len(alarms))
 
     def _send(self, uplink: Up, clock_s: float) -> None:
