@@ -301,4 +301,4 @@ class Gateway:
 
 def down(gateway: str, now: int) -> Signal:
     """Returns what the gateway's own light shows while the gateway is gone: its last will, and its goodbye."""
-    return signal(gateway, [health.technical(gateway, health.GATEWAY_DOWN, now)], now)
+    return signal(gateway, [health.own(gateway, health.GATEWAY_DOWN, now)], now)
