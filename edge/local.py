@@ -96,7 +96,7 @@ class LocalAlarms:
         # A bed that is left goes dark, even when its last alarm was acknowledged by nobody.
         self._changed |= self.book.beds() | book.beds()
         self.book = book
-        self.state, events = engine.place(self.state, book.roster.placements, now)
+        self.state, events = engine.place(self.state, book.roster.placements, now, book.roster.gateway)
         self._note(events)
         for patient in sorted(gone):
             self.state, events = engine.discharge(self.state, patient, now)

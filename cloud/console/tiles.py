@@ -10,7 +10,8 @@ from cloud.console.sight import Sight
 from cloud.watch.answers import PatientNow
 from cloud.watch.beside import HEARD
 from vitals.alarms import AlarmEvent, Kind
-from vitals.engine.tree import BRIDGE_DOWN, DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.rules import DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.tree import BRIDGE_DOWN
 from vitals.patients import Admission
 from vitals.signs import INDEX
 

@@ -90,7 +90,9 @@ class Judge:
             elif what.discharged is not None:
                 self.states[k], events = engine.discharge(state, what.patient, self._clock)
             else:
-                self.states[k], events = engine.place(state, roster(what.gateway, [what]).placements, self._clock)
+                self.states[k], events = engine.place(
+                    state, roster(what.gateway, [what]).placements, self._clock, what.gateway
+                )
             self._tell(k, events)
 
     def _stretch(self, piece: Piece, first: int, last: int) -> None:

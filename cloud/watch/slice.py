@@ -28,7 +28,8 @@ from vitals import engine, topics, trend
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Phase
 from vitals.engine.rules import CONDITIONS, HANDOVER_MS
-from vitals.engine.tree import NOT_JUDGED, PIPELINE_STALLED, TREE
+from vitals.engine.tree import PIPELINE_STALLED, TREE
+from vitals.engine.watched import WATCH
 from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission, roster
 from vitals.readings import Readings, concat, empty
@@ -37,7 +38,7 @@ from vitals.status import Health, Status
 
 logger = logging.getLogger("watch")
 EQUIPMENT: Final = "equipment"
-_OWN: Final = frozenset((*CONDITIONS, *TREE, NOT_JUDGED))
+_OWN: Final = frozenset((*CONDITIONS, *TREE, *WATCH))
 SPAN_MS: Final = 5000
 """Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
 act in their turn all the same."""
@@ -336,20 +337,20 @@ class Slice:
             events = (*events, *trend.discharge(self.trends, value.patient, self.clock))
         elif isinstance(value, Admission):
             placements = roster(value.gateway, [value]).placements
-            self.state, events = engine.place(self.state, placements, self.clock)
+            self.state, events = engine.place(self.state, placements, self.clock, value.gateway)
         return self._own(events)
 
     def _concerned(self, status: Status) -> bool:
         """Whether a status is to be reported here.
 
-        A partition's engine needs it only to end *sensor off* when the device itself falls silent.
+        A partition's engine needs it of what is not up: that covers *not judged*, and ends *sensor off*.
         """
         if status.kind not in {"gateway", "bridge"}:
             return False
-        if self.clock_only is not None:
+        if self.clock_only is not None or status.kind == "bridge":
             return True
         was_uneasy = status.id in self.uneasy
-        if any(
+        if status.health is not Health.UP or any(
             d.health is not Health.UP and d.patient and f"p{self.layout.partition(d.patient)}" == self.name
             for d in status.devices
         ):

@@ -28,6 +28,7 @@ from vitals.status import DeviceStatus, Health, Status
 T0 = 1_763_812_800_000
 LAYOUT = Layout(lanes=4, partitions=1)
 PATIENTS = ("p-1", "p-2", "p-3")
+CONSOLE_OFF_MS = 20_000
 LEVELS = {"hr": (72, 72, 125, 145, 35), "rr": (16, 16, 26, 7), "spo2": (97, 97, 91, 88, 84, 78)}
 WELL = {"hr": 72.0, "rr": 16.0, "spo2": 97.0}
 SECONDS, TAIL = 480, 260
@@ -279,17 +280,22 @@ def _as_calm(calm: list[AlarmEvent], stormy: list[AlarmEvent]) -> list[AlarmEven
         near = [
             e.id
             for e in began.values()
-            if e.id not in again and _place(e) == _place(mine) and abs(e.start - mine.start) <= SPAN_MS + 1000
+            if e.id not in again and _place(e) == _place(mine) and abs(e.start - mine.start) <= _apart(mine)
         ]
         if near:
             names[alarm] = near[0]
     return [msgspec.structs.replace(e, id=names.get(e.id, e.id)) for e in stormy]
 
 
+def _apart(alarm: AlarmEvent) -> int:
+    """How far apart, ms, one alarm may begin; a patient is waited for from an admission, by a console's clock, on."""
+    return (CONSOLE_OFF_MS if alarm.condition == "not-judged" else 1000) + SPAN_MS
+
+
 def _brief(alarm: AlarmEvent, calm: list[AlarmEvent]) -> bool:
     """Whether it is of readings that were late for hardly longer than it takes, and in larger batches not so long."""
     own = [e.log_t for e in calm if e.id == alarm.id]
-    return alarm.condition == "readings-late" and max(own) - min(own) <= SPAN_MS
+    return alarm.condition == "not-judged" and max(own) - min(own) <= SPAN_MS
 
 
 def differences(calm: list[AlarmEvent], stormy: list[AlarmEvent]) -> Counter[str]:

@@ -18,7 +18,7 @@ _GROUPS: Final = {
     "map": "pressure",
 }
 _WHOLE: Final = {"vital-signs-lost": "circulation", "news2-risk": "score"}
-_NOT_MONITORED: Final = frozenset({"device-silent", "gateway-down", "bridge-down", "pipeline-stalled", "readings-late"})
+_NOT_MONITORED: Final = frozenset({"device-silent", "gateway-down", "bridge-down", "pipeline-stalled", "not-judged"})
 
 
 def problem(event: AlarmEvent) -> str | None:

@@ -6,6 +6,7 @@ from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Phase
+from vitals.engine.watched import WATCH
 from vitals.limits import PROFILE_INDEX
 from vitals.signs import Suspect
 
@@ -18,6 +19,8 @@ class Ward:
         self.t = T0
         self.seq = 0
         self.told: list[AlarmEvent] = []
+        # Stories of signs leave out that nobody is judged while they wait; those of silence ask for it.
+        self.watched = False
         self.profile = PROFILE_INDEX[str(changes.get("profile", "adult"))]
         self.cadence_ms = round(float(changes.get("cadence_s", 1.0)) * 1000)
         self.admit(**changes)
@@ -28,7 +31,7 @@ class Ward:
     def _keep(self, outcome: engine.Outcome) -> list[AlarmEvent]:
         self.state, events = outcome
         self.told += events
-        return list(events)
+        return [event for event in events if self.watched or event.condition not in WATCH]
 
     def send(
         self,

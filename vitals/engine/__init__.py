@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
-from vitals.engine import people, tree, unjudged
+from vitals.engine import people, tree, unjudged, watched
 from vitals.engine.attempt import Attempt, describe
 from vitals.engine.clock import tick
 from vitals.engine.early import Standing, standing
@@ -39,15 +39,22 @@ def empty(handover_s: float = HANDOVER_MS / 1000) -> State:
     return State(round(handover_s * 1000))
 
 
-def place(state: State, placements: Iterable[Placement], now: int) -> Outcome:
-    """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device."""
+def place(state: State, placements: Iterable[Placement], now: int, gateway: str = "") -> Outcome:
+    """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device.
+
+    Args:
+        state: The state.
+        placements: They.
+        now: Log time, ms.
+        gateway: Gateway of their devices: while it is down, its alarm covers that they are not judged.
+    """
     scribe = tick(state, now)
     of: dict[str, list[Placement]] = {}
     for placement in placements:
         of.setdefault(placement.patient, []).append(placement)
     for patient, own in of.items():
         with Attempt(scribe, patient, (patient,)):
-            people.place(scribe, own)
+            people.place(scribe, own, gateway)
     return state, tell(scribe)
 
 
@@ -71,6 +78,7 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
     scribe = tick(state, now)
     if len(readings):
         judge_all(scribe, readings, skip)
+    watched.look(scribe)
     return state, tell(scribe)
 
 

@@ -1,6 +1,6 @@
 """One reading, step by step: signs, then vital signs lost, NEWS2 and sensors, then what of it must be remembered."""
 
-from vitals.engine import early, lost, signs, worse
+from vitals.engine import early, lost, signs, watched, worse
 from vitals.engine.bedside import Bedside
 from vitals.engine.rules import (
     CONTINUOUS,
@@ -41,6 +41,7 @@ class Words:
         """Writes them back."""
         self.times[NEWEST], self.times[SEEN] = self.newest, self.seen
         self.marks[HAD], self.marks[GONE], self.marks[OFF] = self.had, self.gone, self.off
+        watched.note(state, row, [a or b for a, b in zip(self.gone, self.off, strict=True)], self.seen)
         state.times[row] = self.times
         state.pace[row] = self.pace
         state.marks[row] = mark(state, row, self.marks)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from copy import copy
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -35,10 +35,11 @@ class RowBefore:
     What was recalled of an earlier life is not kept: a reading that raises now raised then.
     """
 
-    __slots__ = ("_ahead", "_arrays", "_behind", "_conditions", "_latched", "_row", "_tracks", "_unjudged", "_ward")
+    __slots__ = ("_about", "_arrays", "_conditions", "_latched", "_placed", "_row", "_sparse", "_tracks")
 
     def __init__(self, state: State, row: int) -> None:
-        self._row, self._ward = row, state.wards[row]
+        self._row, self._placed = row, bool(state.placed[row])
+        self._about = state.wards[row], state.patients[row], state.gateways[row]
         self._arrays = state.times[row].copy(), state.marks[row].copy(), state.pace[row].copy(), state.told[row].copy()
         conditions = state.watched.get(row)
         self._conditions = None if conditions is None else [c and copy(c) for c in conditions]
@@ -50,14 +51,13 @@ class RowBefore:
         if state.tracks:
             tracks = ((problem, state.tracks.get((row, problem))) for problem in MEMBERS)
             self._tracks = {problem: _copy_track(track) for problem, track in tracks if track is not None}
-        ahead = state.ahead.get(row)
-        self._ahead = None if ahead is None else dict(ahead)
-        self._behind, self._unjudged = state.behind.get(row), state.unjudged.get(row)
+        self._sparse = [_copied(table.get(row)) for table in _sparse(state)]
 
     def put_back(self, state: State) -> None:
         """Brings the patient's row back to what it was."""
         row = self._row
-        state.wards[row] = self._ward
+        state.placed[row] = self._placed
+        state.wards[row], state.patients[row], state.gateways[row] = self._about
         state.times[row], state.marks[row], state.pace[row], state.told[row] = self._arrays
         _put(state.watched, row, self._conditions)
         for index in range(len(CONDITIONS)):
@@ -65,9 +65,8 @@ class RowBefore:
         state.latched |= {(row, c.index): c for c in self._latched}
         for problem in MEMBERS:
             _put(state.tracks, (row, problem), self._tracks.get(problem))
-        _put(state.ahead, row, self._ahead)
-        _put(state.behind, row, self._behind)
-        _put(state.unjudged, row, self._unjudged)
+        for table, value in zip(_sparse(state), self._sparse, strict=True):
+            _put(table, row, value)
         kept = [*self._latched, *(c for c in self._conditions or () if c is not None)]
         _relink(state, lambda c: c.row == row, kept)
 
@@ -137,6 +136,15 @@ class Attempt:
             state.free.remove(row)
             state.index[patient] = row
         self._before[patient].put_back(state)
+
+
+def _sparse(state: State) -> tuple[dict[int, Any], ...]:
+    """Returns what only few patients have an entry in."""
+    return state.ahead, state.behind, state.unjudged, state.awaited, state.covered, state.lapses
+
+
+def _copied(value: Any) -> Any:  # noqa: ANN401 - a number, or a table of numbers
+    return dict(value) if isinstance(value, dict) else value
 
 
 def _put(table: dict[K, V], key: K, value: V | None) -> None:

@@ -2,11 +2,11 @@
 
 import heapq
 
-from vitals.alarms import Inactivation, Phase
+from vitals.alarms import Inactivation, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.engine.attempt import Attempt
 from vitals.engine.recall import adopt
-from vitals.engine.rules import FORGET_MS, STALL_MS
+from vitals.engine.rules import FORGET_MS, STALL_MS, UNMONITORED
 from vitals.engine.scribe import Scribe
 from vitals.engine.state import UNTIMED, Condition, State
 
@@ -32,6 +32,8 @@ def tick(state: State, now: int) -> Scribe:
 
 
 def _freeze(state: State, jump: int) -> None:
+    # Nobody was silent while the log stood still.
+    state.resumed = state.now
     for c in state.alarms.values():
         c.due += jump if c.due else 0
         c.paused_until += jump if c.paused_until else 0
@@ -60,9 +62,12 @@ def _run(scribe: Scribe) -> None:
 def _act(scribe: Scribe, c: Condition, when: int) -> None:
     if c.paused_until:
         scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
+    elif c.alarm is not None and c.alarm.condition in UNMONITORED and c.alarm.priority is Priority.MEDIUM:
+        c.level, c.due = Priority.HIGH, 0
+        scribe.step(c, Phase.ESCALATE, t=when, at=when, priority=Priority.HIGH)
     elif c.alarm is not None:
         # One that is long overdue, as no jump leaves it, has waited no longer than the longest step of log time.
-        c.due = max(when, scribe.now - STALL_MS) + scribe.state.handover_after_ms(c.alarm.priority)
+        c.due = max(when, scribe.now - STALL_MS) + scribe.state.calls_again_after_ms(c.alarm)
         scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
 
 

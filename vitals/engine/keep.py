@@ -13,7 +13,7 @@ from vitals.engine.state import Condition, State, Track
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -39,7 +39,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     behind: dict[int, int]
     statuses: dict[str, Status]
     arrays: dict[str, bytes]
-    unjudged: dict[int, int] = {}
+    unjudged: dict[int, int]
+    gateways: list[str | None]
+    awaited: dict[int, int]
+    covered: dict[int, int]
+    lapses: dict[int, dict[int, int]]
+    placed: bytes
+    looks: tuple[int, int]
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -74,6 +80,12 @@ def snapshot(state: State) -> bytes:
             statuses=state.statuses,
             arrays={name: getattr(state, name)[:rows].tobytes() for name in _ARRAYS},
             unjudged=state.unjudged,
+            gateways=state.gateways,
+            awaited=state.awaited,
+            covered=state.covered,
+            lapses=state.lapses,
+            placed=state.placed[:rows].tobytes(),
+            looks=(state.next_look, state.resumed),
         )
     )
 
@@ -106,7 +118,14 @@ def _state(kept: Snapshot) -> State:
         array[: len(kept.wards)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
     state.known, state.recalled, state.left = kept.known, Recalled(kept.recalled, kept.held), kept.left
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
-    state.unjudged = kept.unjudged
+    state.unjudged, state.awaited, state.lapses = kept.unjudged, kept.awaited, kept.lapses
+    state.gateways = [None if gateway is None else sys.intern(gateway) for gateway in kept.gateways]
+    state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
+    state.next_look, state.resumed = kept.looks
+    state.covered = kept.covered
+    state.patients = [None] * len(kept.wards)
+    for patient, row in kept.index.items():
+        state.patients[row] = patient if state.placed[row] else None
     for c in kept.watched:
         state.conditions(c.row)[c.index] = c
     state.tracks = {(row, problem): track for row, problem, track in kept.tracks}

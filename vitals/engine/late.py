@@ -1,49 +1,22 @@
-"""Readings that come too late, and clocks that run ahead. The rules are told in `vitals.oracle.judge_lateness`."""
+"""Readings that come too late, and clocks that run ahead. The rules are told in `vitals.oracle.in_order`."""
 
-from typing import Any
-
-from vitals.alarms import Kind, Phase, Priority
-from vitals.alarms import State as AlarmState
-from vitals.engine.rules import BEHIND_MS, CONDITIONS, LATE
+from vitals.engine.rules import SENSOR_OFF
 from vitals.engine.scribe import Scribe
-from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
+from vitals.engine.state import BUSY, CALM, RESTLESS
 
 
-def note(scribe: Scribe, row: int, about: dict[str, Any]) -> None:
-    """Notes a reading of which every value is late; when only such come for long, the patient is not watched."""
+def note(scribe: Scribe, row: int) -> None:
+    """Notes a reading of which every value is late; while only such come, the patient is not judged."""
     state = scribe.state
-    since = state.behind.get(row)
-    if since is None:
+    if row not in state.behind:
         state.behind[row] = scribe.now
         state.marks[row, BUSY] = 1
-        state.marks[row, CALM.start + LATE] = RESTLESS
-        return
-    conditions = state.conditions(row)
-    if conditions[LATE] is not None or scribe.now - since < BEHIND_MS:
-        return
-    c = conditions[LATE] = Condition(row, LATE, on=True, since=since, level=Priority.MEDIUM)
-    scribe.start(
-        c,
-        subject=str(about["patient"]),
-        condition=CONDITIONS[LATE],
-        kind=Kind.TECHNICAL,
-        t=scribe.now,
-        text="readings come too late to be judged: check the gateway's clock and backlog",
-        **about,
-    )
+        state.marks[row, CALM.start + SENSOR_OFF] = RESTLESS
 
 
-def caught_up(scribe: Scribe, row: int, t: int) -> None:
-    """A live reading was applied: the patient is watched again."""
-    state = scribe.state
-    state.behind.pop(row, None)
-    conditions = state.watched.get(row)
-    c = conditions[LATE] if conditions else None
-    if conditions is None or c is None:
-        return
-    if c.alarm is not None:
-        scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text="readings arrive in time again")
-    conditions[LATE] = None
+def caught_up(scribe: Scribe, row: int) -> None:
+    """A live reading was applied: the patient is judged again."""
+    scribe.state.behind.pop(row, None)
 
 
 def repeated(scribe: Scribe, row: int, device: str, raw: int) -> bool:

@@ -9,7 +9,7 @@ from vitals.actions import Act, Action
 from vitals.alarms import Inactivation, Phase
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
-from vitals.engine import unjudged
+from vitals.engine import watched
 from vitals.engine.apply import Words, judge_news2
 from vitals.engine.bedside import Bedside
 from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
@@ -36,7 +36,7 @@ from vitals.patients import Placement
 from vitals.scoring import ABSENT
 
 
-def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
+def place(scribe: Scribe, placements: Iterable[Placement], gateway: str = "") -> None:
     """Takes in patients, or changes of them; of several devices the slowest gives the cadence."""
     state = scribe.state
     cadences: dict[str, float] = {}
@@ -51,6 +51,7 @@ def place(scribe: Scribe, placements: Iterable[Placement]) -> None:
         state.pace[row, CUFF] = round(min(p.cuff_s, MAX_CUFF_S) * 1000)
         # One object per ward, however many placements name it.
         state.wards[row] = sys.intern(p.ward)
+        watched.place(state, row, p.patient, sys.intern(gateway))
         marks = state.marks[row]
         if marks[PLACED_OXYGEN] != p.oxygen:
             # What was charted since holds until the admission itself is changed.
@@ -73,7 +74,7 @@ def discharge(scribe: Scribe, patient: str) -> None:
     for c in (*aside, *state.watched.get(row, [])):
         if c is not None:
             _end(scribe, c, "the patient has left")
-    unjudged.end(scribe, patient, scribe.now, "the patient has left")
+    watched.end(scribe, patient, "the patient has left")
     state.release(patient)
     state.left[patient] = scribe.now
 

@@ -18,7 +18,6 @@ from vitals.engine.rules import (
     COUNT,
     CUFF,
     INTERVALS,
-    LATE,
     LOST,
     PULSE,
     SENSOR_OFF,
@@ -229,7 +228,7 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
         fine &= ~dropout | (gone & ~off & ((mine == 0) | loud[:, None]))
         fine &= ~sensor_off | (off & (calm[:, SENSOR_OFF] == 1)[:, None])
     fine &= ~(present & (gone | off))
-    steady = ~any_of(~fine) & (calm[:, [LOST, SENSOR_OFF, LATE]] >= 0).all(axis=1)
+    steady = ~any_of(~fine) & (calm[:, [LOST, SENSOR_OFF]] >= 0).all(axis=1)
     alive = np.zeros(len(chosen), dtype=np.bool_)
     pulse_gone = np.zeros(len(chosen), dtype=np.bool_)
     for s in PULSE:

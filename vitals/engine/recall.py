@@ -11,11 +11,12 @@ from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase
 from vitals.alarms import State as AlarmState
 from vitals.engine.attempt import Attempt
 from vitals.engine.recalled import unseen
-from vitals.engine.rules import CONDITIONS, COUNT, LATE, PROBLEM
+from vitals.engine.rules import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State, Track
-from vitals.engine.tree import NOT_JUDGED, OWN
+from vitals.engine.tree import OWN
+from vitals.engine.watched import WATCH
 
 
 def resume(state: State, events: Iterable[AlarmEvent]) -> State:
@@ -86,8 +87,6 @@ def _drop(state: State, c: Condition) -> None:
         del state.latched[c.row, c.index]
     _off(c)
     c.due = c.paused_until = 0
-    if c.index == LATE:
-        state.behind.pop(c.row, None)
     settle(state, c.row)
 
 
@@ -111,6 +110,9 @@ def _align(scribe: Scribe, c: Condition, told: AlarmEvent) -> None:
     elif mine.priority > told.priority:
         about |= {"inactivation": Inactivation.NONE, "handover": 0}
         scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
+    elif told.condition in UNMONITORED and mine.priority < told.priority:
+        # A timer raised it, and the replay's comes later by as much as its batches are larger.
+        c.level = told.priority
     elif mine.priority < told.priority:
         scribe.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
     if c.row >= 0:
@@ -132,9 +134,9 @@ def _stand(scribe: Scribe, c: Condition, told: AlarmEvent, *, fresh: bool) -> No
         if fresh and 0 <= c.index < COUNT and (track := state.tracks.get((c.row, PROBLEM[c.index]))) is not None:
             track.acknowledge(told.log_t)
     elif told.phase in (Phase.START, Phase.ESCALATE):
-        c.due = told.log_t + state.handover_after_ms(told.priority)
+        c.due = told.log_t + state.calls_again_after_ms(told)
     elif told.phase is Phase.CONTINUE:
-        c.due = told.t + state.handover_after_ms(told.priority)
+        c.due = told.t + state.calls_again_after_ms(told)
     # An event of an earlier version does not say how long: it is over then, and the alarm calls again.
     paused = told.inactivation is Inactivation.AUDIO_PAUSED
     c.paused_until = (told.paused_until or scribe.now) if paused else 0
@@ -152,13 +154,14 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
         key = event.id if event.condition in OWN else f"{event.subject}.{event.condition}"
         if _renamed(scribe, state.faults.get(key), event):
             return
-        if event.condition == NOT_JUDGED:
+        if event.condition in WATCH:
             if patient is None or patient in state.left:
                 _close(scribe, c, "the patient has left")
                 return
-            row = state.row(patient)
-            state.unjudged[row] = event.log_t
-            settle(state, row)
+            if event.condition == NOT_JUDGED:
+                row = state.row(patient)
+                state.unjudged[row] = event.log_t
+                settle(state, row)
         state.faults[key] = c
     elif patient is None or patient in state.left:
         _close(scribe, c, "the patient has left")

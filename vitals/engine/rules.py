@@ -5,9 +5,9 @@ from typing import Final
 from vitals.signs import FIELDS, INDEX, SIGNS, Sign, Suspect
 
 COUNT: Final = len(SIGNS)
-LOST, NEWS2, SENSOR_OFF, LATE = range(COUNT, COUNT + 4)
+LOST, NEWS2, SENSOR_OFF = range(COUNT, COUNT + 3)
 """Places of the conditions that are not one sign's, after the signs'."""
-CONDITIONS: Final = (*FIELDS, "vital-signs-lost", "news2-risk", "sensor-off", "readings-late")
+CONDITIONS: Final = (*FIELDS, "vital-signs-lost", "news2-risk", "sensor-off")
 
 LIVE_MS: Final = 120_000
 """An older reading (event time against log time) is history: it pages nobody. Four times the usual 30 s batch."""
@@ -43,8 +43,17 @@ MEDIUM_HANDOVERS: Final = 5
 """A medium one waits so many times as long."""
 STALL_MS: Final = 60_000
 """Log time that jumps further than this stood still; timers do not run in a jump."""
-BEHIND_MS: Final = 120_000
-"""A patient of whom only late readings arrive for this long is not watched: *readings-late*."""
+LOOK_MS: Final = 5_000
+"""How often everybody is asked for."""
+UNHEARD_LEAST_MS: Final = 30_000
+"""Of a patient at a short cadence so much may be missing before they are not judged."""
+ON_THE_WAY_MS: Final = 40_000
+"""A gateway sends what is calm within 30 s; ten seconds more are the rest of the way."""
+NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
+UNMONITORED: Final = frozenset((NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN))
+"""Technical conditions of which each says that somebody is not monitored."""
+UNANSWERED_MS: Final = 120_000
+"""A patient who is not monitored and to whom nobody comes for so long is high (R10)."""
 FORGET_MS: Final = 48 * 3_600_000
 """How long a discharged patient's stray readings are recognised, and an ended alarm's counter is kept."""
 FRESH_MS: Final = 600_000

@@ -132,7 +132,7 @@ class Scribe:
         """Sets the timers of an alarm after an event, counted from log time `at`."""
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = 0
-        after = self.state.handover_after_ms(event.priority)
+        after = self.state.calls_again_after_ms(event)
         if not after or event.state is not AlarmState.ACTIVE or event.inactivation is not Inactivation.NONE:
             c.due = 0
         elif not c.due or event.phase in (Phase.START, Phase.ESCALATE):

@@ -8,7 +8,6 @@ from vitals.engine.rules import (
     CONDITIONS,
     COUNT,
     HAIR,
-    LATE,
     MEMBERS,
     NEWS2,
     PROBLEM,
@@ -55,7 +54,8 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
             calm[index] = RESTLESS
     restless = row in state.behind or row in state.ahead or row in state.unjudged
     if restless:
-        calm[LATE] = RESTLESS
+        # Of these every reading is looked at.
+        calm[SENSOR_OFF] = RESTLESS
     marks[CALM] = calm
     marks[BUSY] = int(watched or restless or any(marks[GONE]) or any(marks[OFF]))
     if conditions is not None and not watched:

@@ -4,7 +4,7 @@ import math
 
 from vitals.engine import late, unjudged
 from vitals.engine.apply import Words, apply
-from vitals.engine.bedside import Bedside, about, breach
+from vitals.engine.bedside import Bedside, breach
 from vitals.engine.rules import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
 from vitals.engine.scribe import Scribe
 from vitals.limits import Limit
@@ -40,12 +40,12 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
     else:
         t = raw
         if _too_late(words, t, values, codes):
-            late.note(scribe, row, about(readings, i))
+            late.note(scribe, row)
             return
         late.set_right(scribe, row)
     live = scribe.now - t <= LIVE_MS
     if live:
-        late.caught_up(scribe, row, t)
+        late.caught_up(scribe, row)
     trusted = [v if code in TRUSTED else math.nan for v, code in zip(values, codes, strict=True)] if suspect else values
     reading = Bedside(
         t=t,

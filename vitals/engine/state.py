@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitals.alarms import AlarmEvent, Priority
 from vitals.engine.recalled import Recalled
-from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS
+from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS, UNANSWERED_MS, UNMONITORED
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 
@@ -203,6 +203,16 @@ class State:
         self.left: dict[str, int] = {}
         self.ahead: dict[int, dict[str, int]] = {}
         self.behind: dict[int, int] = {}
+        # Of whoever is admitted: id, gateway, and the log time of the admission until there was a usable value.
+        self.patients: list[str | None] = []
+        self.gateways: list[str | None] = []
+        self.awaited: dict[int, int] = {}
+        # Log time at which a patient's silence was last covered by what is down.
+        self.covered: dict[int, int] = {}
+        # Per patient, event time since which each sign that was had has no value.
+        self.lapses: dict[int, dict[int, int]] = {}
+        # Log time of the next look at who is judged, and of the last time that it had stood still.
+        self.next_look = self.resumed = 0
         # Log time of the last reading of a patient that was passed over, until readings have been judged again.
         self.unjudged: dict[int, int] = {}
         self.passed_over: list[PassedOver] = []
@@ -213,6 +223,7 @@ class State:
         self.pace: NDArray[np.int32] = np.zeros((capacity, PACE), dtype=np.int32)
         self.told: NDArray[np.float16] = np.zeros((capacity, COUNT), dtype=np.float16)
         self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
+        self.placed: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
 
     def row(self, patient: str) -> int:
         """Returns the patient's row, made when there is none yet."""
@@ -221,10 +232,11 @@ class State:
             return row
         if self.free:
             row = self.free.pop()
-            self.wards[row] = None
+            self.wards[row] = self.patients[row] = self.gateways[row] = None
         else:
             row = len(self.wards)
-            self.wards.append(None)
+            for column in (self.wards, self.patients, self.gateways):
+                column.append(None)
             if row == len(self.times):
                 self._grow(max(64, row + row // 8))
         self.index[patient] = row
@@ -238,6 +250,7 @@ class State:
         self.pace[row] = 0
         self.pace[row, CADENCE] = DEFAULT_CADENCE_MS
         self.told[row] = math.nan
+        self.placed[row] = False
 
     def _grow(self, capacity: int) -> None:
         self.times = _enlarge(self.times, capacity)
@@ -245,6 +258,9 @@ class State:
         self.pace = _enlarge(self.pace, capacity)
         self.told = _enlarge(self.told, capacity)
         self.last = np.zeros(capacity, dtype=np.int32)
+        placed = np.zeros(capacity, dtype=np.bool_)
+        placed[: len(self.placed)] = self.placed
+        self.placed = placed
 
     def reserve(self, patients: int) -> None:
         """Makes room for this many patients at once."""
@@ -258,6 +274,10 @@ class State:
         self.ahead.pop(row, None)
         self.behind.pop(row, None)
         self.unjudged.pop(row, None)
+        self.awaited.pop(row, None)
+        self.covered.pop(row, None)
+        self.lapses.pop(row, None)
+        self.placed[row] = False
         for problem in MEMBERS:
             self.tracks.pop((row, problem), None)
         self.free.append(row)
@@ -269,10 +289,13 @@ class State:
             conditions = self.watched[row] = [None] * len(CONDITIONS)
         return conditions
 
-    def handover_after_ms(self, priority: Priority) -> int:
-        """Returns after how long an alarm that nobody acknowledges passes to the next contact, ms; 0 for never."""
+    def calls_again_after_ms(self, event: AlarmEvent) -> int:
+        """Returns after how long an alarm that nobody acknowledges calls again, ms; 0 for never."""
+        priority = event.priority
         if priority is Priority.HIGH:
             return self.handover_ms
+        if priority is Priority.MEDIUM and event.condition in UNMONITORED:
+            return UNANSWERED_MS
         return MEDIUM_HANDOVERS * self.handover_ms if priority is Priority.MEDIUM else 0
 
     def told_of(self, alarm: str, t: int) -> bool:

@@ -24,13 +24,13 @@ import msgspec
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_T, digits
-from vitals.engine.rules import CONDITIONS, SENSOR_OFF
+from vitals.engine.rules import CONDITIONS, DEVICE_SILENT, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
 from vitals.status import DeviceStatus, Health, Status
 
-DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN = "device-silent", "gateway-down", "bridge-down"
+BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
@@ -54,9 +54,7 @@ OWN: Final = {
     "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-NOT_JUDGED: Final = "not-judged"
-"""Of a patient, beside the tree as well: see `vitals.engine.unjudged`."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, NOT_JUDGED))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES))
 TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN, *DISPUTES))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
@@ -175,7 +173,8 @@ def _bridge_faults(state: State, status: Status) -> list[Fault]:
     return [Fault(status.id, BRIDGE_DOWN, f"bridge {status.id} is {status.health.value}: its gateways are not heard")]
 
 
-def _covered_by_bridge(state: State, gateway: str) -> bool:
+def covered_by_bridge(state: State, gateway: str) -> bool:
+    """Whether the bridge that speaks for a gateway is down."""
     bridges = [s for s in state.statuses.values() if s.kind == "bridge"]
     for bridge in bridges:
         mine = {d.device for d in bridge.devices}
@@ -188,11 +187,11 @@ def _covered_by_bridge(state: State, gateway: str) -> bool:
 def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     state = scribe.state
     scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
-    heard = status.health is Health.UP and not _stalled(state) and not _covered_by_bridge(state, status.id)
+    heard = status.health is Health.UP and not _stalled(state) and not covered_by_bridge(state, status.id)
     mine = {k: c for k, c in state.faults.items() if _says(c, status.id)}
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[Fault] = []
-    if not _stalled(state) and not _covered_by_bridge(state, status.id):
+    if not _stalled(state) and not covered_by_bridge(state, status.id):
         if status.health is not Health.UP:
             text = f"gateway {status.id} is {status.health.value}: {_beds(status)} without remote monitoring"
             faults = [Fault(status.id, GATEWAY_DOWN, text, gateway=status.id)]
@@ -204,12 +203,12 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
 
 def _says(c: Condition, gateway: str) -> bool:
     """Whether it is the gateway's to say that it is over."""
-    return c.alarm is not None and c.alarm.gateway == gateway and c.alarm.condition != NOT_JUDGED
+    return c.alarm is not None and c.alarm.gateway == gateway and c.alarm.condition in TREE
 
 
 def _is_beside(c: Condition) -> bool:
     """Whether no failure of equipment covers it."""
-    return c.alarm is not None and c.alarm.condition in _BESIDE
+    return c.alarm is not None and (c.alarm.condition in _BESIDE or c.alarm.condition not in TREE)
 
 
 def _own(status: Status) -> list[Fault]:

@@ -8,11 +8,10 @@ from typing import Any
 
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
-from vitals.engine.rules import LATE, WITHIN_MS
+from vitals.engine.rules import NOT_JUDGED, SENSOR_OFF, WITHIN_MS
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
-from vitals.engine.tree import NOT_JUDGED
 
 
 def key(patient: str) -> str:
@@ -32,7 +31,7 @@ def note(scribe: Scribe, row: int, about: dict[str, Any], t: int) -> None:
     state = scribe.state
     state.unjudged[row] = max(min(t, scribe.now), state.unjudged.get(row, 0))
     state.marks[row, BUSY] = 1
-    state.marks[row, CALM.start + LATE] = RESTLESS
+    state.marks[row, CALM.start + SENSOR_OFF] = RESTLESS
     patient = str(about["patient"])
     if key(patient) in state.faults:
         return

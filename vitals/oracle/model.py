@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, State
+from vitals.alarms import AlarmEvent, Inactivation, Phase, State
 from vitals.engine import rules
 from vitals.limits import PROFILES
-from vitals.oracle.patient import MEDIUM, Condition, Patient, Reading
+from vitals.oracle.patient import Condition, Patient, Reading
 from vitals.oracle.signs import judge_sign
 from vitals.oracle.telling import Teller
 from vitals.oracle.whole import judge_lost, judge_news2, judge_sensors
@@ -150,9 +150,8 @@ class Oracle(Teller):
         A word on a sign (a value, a loss, a sensor off) that is not newer than the newest word on that sign is *late*,
         or a duplicate: it has no effect. A reading without any word counts only when it is the patient's newest.
 
-        When for two minutes of log time only late readings come, the patient is not watched: *readings-late*, which
-        ends with the first live reading in order. A clock more than a minute ahead of the log is wrong: the log's time
-        is taken, and of that device only readings that are newer by its own clock, until the log has come so far.
+        A clock more than a minute ahead of the log is wrong: the log's time is taken, and of that device only readings
+        that are newer by its own clock, until the log has come so far.
         """
         raw, device = r.t, str(r.about["device"])
         if raw - self.now > rules.AHEAD_MS:
@@ -167,26 +166,11 @@ class Oracle(Teller):
                 r.values.pop(f, None)
                 r.codes[f] = Suspect.NONE
             if (said and said == late) or (not said and r.t <= patient.seen):
-                self.judge_lateness(patient, r)
                 return False
             if patient.ahead and max(patient.ahead.values()) <= self.now:
                 patient.ahead.clear()
         r.live = self.now - r.t <= rules.LIVE_MS
-        if r.live:
-            patient.late_since = None
-            c = patient.conditions.pop("readings-late", None)
-            if c is not None:
-                self.tell(c, Phase.END, t=r.t, state=State.INACTIVE)
         return True
-
-    def judge_lateness(self, patient: Patient, r: Reading) -> None:
-        """Notes a late reading; see `in_order`."""
-        if patient.late_since is None:
-            patient.late_since = self.now
-        elif self.now - patient.late_since >= rules.BEHIND_MS and "readings-late" not in patient.conditions:
-            c = patient.condition("readings-late")
-            c.holds, c.since, c.level = True, patient.late_since, MEDIUM
-            self.start(c, r, Kind.TECHNICAL, t=self.now)
 
     def judge(self, patient: Patient, r: Reading) -> None:
         """Signs in their order, then what is worse than acknowledged, vital signs lost, NEWS2, sensors.

@@ -125,7 +125,6 @@ class Patient:
     conditions: dict[str, Condition] = field(default_factory=dict)
     latched: dict[str, Condition] = field(default_factory=dict)
     tracks: dict[str, Track] = field(default_factory=dict)
-    late_since: int | None = None
     ahead: dict[str, int] = field(default_factory=dict)
 
     def interval(self, sign: str) -> int:
