@@ -7,7 +7,7 @@ from cloud.log.port import Place, Record
 from vitals import topics
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
-from vitals.bounds import decoded
+from vitals.bounds import MAX_ASIDE, decoded
 from vitals.patients import Admission
 from vitals.records import MAX_READINGS, Scored, decode_scored
 from vitals.status import Rejected, Status
@@ -65,7 +65,7 @@ def decode(record: Record) -> tuple[Entry, str | None]:
 def rejected(record: Record, reason: str) -> Rejected:
     """Returns what goes into `vitals.rejected`."""
     source = f"{record.topic}[{record.partition}]@{record.offset}"
-    return Rejected(topic=source, reason=reason, t=record.t, payload=(record.value or b"")[: 128 << 10])
+    return Rejected(topic=source, reason=reason, t=record.t, payload=(record.value or b"")[:MAX_ASIDE])
 
 
 def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
