@@ -2,7 +2,7 @@
 
 20,000 requests to the ward page, 20,000 rows of files and 960,000 messages by MQTT and Kafka, wrong in up to three
 places each (`tests/doors/hostile.py`), within some 40 minutes: monitors to the gateways of the neighbours, a gateway to
-the bridge, and records into each topic that a part reads. Files are loaded 500 rows at a time, as a process for each of
+the bridge, and records into each topic that a part reads. Files are loaded 200 rows at a time, as a process for each of
 20,000 rows would take hours. Then three things are counted: parts that ended, neighbours of whom somebody was not told
 or told falsely, by the judge (`tests/truth/judge.py`), and inputs of which nobody says what became of them
 (`tests/faults/doors/reckoning.py` has how that is reckoned).

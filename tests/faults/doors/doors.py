@@ -39,7 +39,7 @@ GATEWAY: Final = "gw-1"
 IN_FLIGHT: Final = 200
 WAIT_S: Final = 60.0
 PASSWORD: Final = "the ward is quiet"  # noqa: S105 - of nobody
-FILE_ROWS: Final = 500
+FILE_ROWS: Final = 200
 TICK_S: Final = 0.02
 SAY_S: Final = 30.0
 LARGE: Final = (200_000, 1_000_000, 3_900_000)
@@ -309,7 +309,7 @@ def files(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
         number = next(made)
         rows = min(FILE_ROWS, count - number * FILE_ROWS)
         word, columns, good = "duty", duty.REQUIRED | duty.OPTIONAL, ""
-        if number % 4:
+        if number % 4 != 1:
             word, columns, good = "admit", admit.REQUIRED | admit.OPTIONAL, "row"
         path = folder / f"{number}.csv"
         with path.open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
