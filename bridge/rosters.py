@@ -69,9 +69,11 @@ class Rosters:
         """Returns the rosters to publish: those whose beds are not as the broker has them."""
         found = []
         for gateway in sorted(self._changed):
+            if topics.slot(gateway) not in self._slots:
+                continue
             told = self._told.get(gateway)
             roster = self._fitting(patients.roster(gateway, self._by_gateway.get(gateway, {}).values()))
-            if topics.slot(gateway) not in self._slots or (told and told.placements == roster.placements):
+            if told and told.placements == roster.placements:
                 continue
             if told:
                 roster = msgspec.structs.replace(roster, version=max(roster.version, told.version + 1))
