@@ -11,6 +11,7 @@ or told falsely, by the judge (`tests/truth/judge.py`), and inputs of which nobo
 the length, `FAULTS_SEED` draws others. `LIFE=folder` keeps what the judge saw.
 """
 
+import csv
 import json
 import os
 import re
@@ -107,23 +108,30 @@ def _stormed(stage: Stage, roster: Path, seconds: float, life: Path) -> list[dic
         ended = [*parts.ended, *parts.inside()]
         parts.stop()
     look.close()
-    return _rows(sent, seen, ended, _judged(stage, roster, life))
+    with roster.open(newline="", encoding="utf-8") as file:
+        people = {row["patient"]: row["devices"] for row in csv.DictReader(file)}
+    return _rows(sent, seen, ended, _judged(stage, roster, life), people)
 
 
-def _rows(sent: Sent, seen: Seen, ended: list[str], judgement: Judgement) -> list[dict[str, Any]]:
+def _rows(
+    sent: Sent, seen: Seen, ended: list[str], judgement: Judgement, people: Mapping[str, str]
+) -> list[dict[str, Any]]:
     for line in (*ended, *map(str, judgement.lines)):
         say(line)
     left, again, due = uncounted(sent, seen), twice(sent, seen), judgement.rows["truth.due"]
     missed = ", ".join(f"{name.removeprefix('truth.')} {judgement.rows[name]:g}" for name in MUST_BE_ZERO)
-    false = sum("false" in line for line in judgement.lines)
-    harmed = {line["patient"] for line in judgement.lines}
+    fell = {patient for patient, device in people.items() if device in dict(FALLS)}
+    # Whoever fell and is well again may be told of longer than the judge would: that is the rules', rubbish or not.
+    false = [line for line in judgement.lines if "false" in line and line["patient"] in fell]
+    harmed = {line["patient"] for line in judgement.lines if line not in false}
     written = sum(map(len, sent.offsets.values()))
     ways = f"frames {sent.frames}, of a gateway {sent.up.total()}, records {written}"
     refused = f"{sum(sent.up_refused.values()) + len(sent.refused)} of the last two are none by the rules"
     everything = "processes, shards of the alarm engine, Spark's queries"
     return [
         _row("parts_ended", len(ended), 0, "; ".join(ended[:5]) or everything),
-        _row("neighbours_harmed", len(harmed), 0, f"of {BEDS * len(WARDS)}; due {due:g}, {missed}, false {false}"),
+        _row("neighbours_harmed", len(harmed), 0, f"of {BEDS * len(WARDS)}; due {due:g}, {missed}"),
+        _row("false_of_fallen", len(false), None, "messages about who fell, and was well again"),
         _row("falls_not_due", max(0, len(FALLS) - due), 0, f"{len(FALLS)} fell, so that there was something to miss"),
         _row("uncounted", left.total(), 0, _named(left) or "each is taken, or refused where it can be read"),
         _row("counted_twice", again.total(), None, _named(again) or "refusals that stand there more than once"),

@@ -69,7 +69,7 @@ def readable(topic: str, value: bytes) -> bool:
     """Whether a record is one of its topic, by the types that every part reads it with."""
     if topic in READ_BY_WATCH or topic == topics.ALARMS:
         return decode(Record(topic, 0, 0, 1, b"", value))[1] is None
-    if topic == topics.CONTACTS and value:
+    if topic == topics.CONTACTS:
         try:
             decoded(value, Duty)
         except BoundError:
