@@ -1,7 +1,5 @@
 """The records that the bridge writes: where each goes, under which key. Pure."""
 
-from typing import Final
-
 import msgspec
 
 from bridge.coalesce import Load
@@ -9,15 +7,13 @@ from bridge.intake import Refusal
 from bridge.log import Record
 from vitals import topics
 from vitals.actions import Action
-from vitals.batches import MAX_PAYLOAD_BYTES
+from vitals.bounds import MAX_ASIDE, MAX_REFUSED
 from vitals.readings import empty
 from vitals.records import encode_vitals
 from vitals.status import Rejected, Status
 
 _encode = msgspec.json.Encoder().encode
 _NO_READINGS = encode_vitals(empty())
-PUT_ASIDE_BYTES: Final = 16 * 1024
-"""Kept of a record that the log refuses for good: the whole of it, in base64, would be refused for its size again."""
 
 
 def vitals(lane: int, value: bytes, partitions: int) -> Record:
@@ -37,7 +33,7 @@ def load(carried: Load, partitions: int) -> Record:
 
 def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
     """What cannot be used, kept with its reason; one partition, by gateway."""
-    payload = refusal.payload[:MAX_PAYLOAD_BYTES]
+    payload = refusal.payload[:MAX_ASIDE]
     return put_aside(
         gateway.encode(), Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
     )
@@ -52,7 +48,7 @@ def refused(record: Record, why: str, t: int) -> Record:
     """What stands in the log for a record that it refuses for good: its beginning, with the reason."""
     reason = f"{len(record.value)} bytes were refused for good: {why}"
     place = f"{record.topic}[{record.partition}]"
-    payload = record.value[:PUT_ASIDE_BYTES]
+    payload = record.value[:MAX_REFUSED]
     return put_aside(record.key, Rejected(topic=place, reason=reason, t=t, payload=payload))
 
 

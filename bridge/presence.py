@@ -1,13 +1,9 @@
 """Which gateways are up, judged from the bridge's own clock. Pure."""
 
-from typing import Final
-
 import msgspec
 
+from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
-
-LISTED: Final = 4000
-"""Gateways in a bridge's own status at most: with names of 64 characters half of what a record may hold."""
 
 
 class Presence:
@@ -29,7 +25,7 @@ class Presence:
     def __len__(self) -> int:
         return len(self._heard)
 
-    def gateways(self, most: int = LISTED) -> tuple[DeviceStatus, ...]:
+    def gateways(self, most: int = MAX_DEVICES) -> tuple[DeviceStatus, ...]:
         """Returns the gateways that this bridge speaks for, as its own status lists them.
 
         When the bridge is down, these are the gateways that are down with it, whatever other bridges there are. Of

@@ -1,11 +1,18 @@
 """What goes down to gateways: rosters drawn from admissions, and the way of an action to its gateway. Pure."""
 
+import logging
+from typing import Final
+
 import msgspec
 
 from vitals import patients, topics
 from vitals.actions import Action
-from vitals.bounds import BoundError, decoded
+from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, BoundError, decoded
 from vitals.patients import Admission, Roster
+
+logger = logging.getLogger(__name__)
+ROOM: Final = 64
+"""Bytes that a roster's version may still grow by."""
 
 
 class Rosters:
@@ -25,6 +32,7 @@ class Rosters:
         self._by_device: dict[str, str] = {}
         self._told: dict[str, Roster] = {}
         self._changed: set[str] = set()
+        self._cut: set[str] = set()
 
     def apply(self, patient: str, value: bytes | None) -> None:
         """Takes a record of topic `patients`; a tombstone removes the patient.
@@ -61,9 +69,11 @@ class Rosters:
         """Returns the rosters to publish: those whose beds are not as the broker has them."""
         found = []
         for gateway in sorted(self._changed):
+            if topics.slot(gateway) not in self._slots:
+                continue
             told = self._told.get(gateway)
-            roster = patients.roster(gateway, self._by_gateway.get(gateway, {}).values())
-            if topics.slot(gateway) not in self._slots or (told and told.placements == roster.placements):
+            roster = self._fitting(patients.roster(gateway, self._by_gateway.get(gateway, {}).values()))
+            if told and told.placements == roster.placements:
                 continue
             if told:
                 roster = msgspec.structs.replace(roster, version=max(roster.version, told.version + 1))
@@ -71,6 +81,28 @@ class Rosters:
             found.append(roster)
         self._changed.clear()
         return found
+
+    def _fitting(self, roster: Roster) -> Roster:
+        """Leaves out whom no message holds, those who came last: a broker ends the connection for a longer one.
+
+        Their devices stay unassigned, and the alarm engine tells that nobody hears of them.
+        """
+        whole = msgspec.json.encode(roster)
+        if len(whole) <= MAX_MESSAGE - ROOM and len(roster.placements) <= MAX_DEVICES:
+            self._cut.discard(roster.gateway)
+            return roster
+        left = MAX_MESSAGE - ROOM - len(msgspec.json.encode(msgspec.structs.replace(roster, placements=())))
+        kept = set()
+        for placement in sorted(roster.placements, key=lambda p: (p.since, p.device))[:MAX_DEVICES]:
+            left -= len(msgspec.json.encode(placement)) + 1
+            if left < 0:
+                break
+            kept.add(placement.device)
+        if roster.gateway not in self._cut:
+            self._cut.add(roster.gateway)
+            text = "gateway %s gets %d of its %d devices: more are longer than a message. Admit the others elsewhere"
+            logger.error(text, roster.gateway, len(kept), len(roster.placements))
+        return msgspec.structs.replace(roster, placements=tuple(p for p in roster.placements if p.device in kept))
 
     def expected(self) -> list[str]:
         """Returns the gateways in these slots that have beds with patients."""

@@ -270,7 +270,7 @@ class Gateway:
         self._local.report(status, now)
         self._reporter.write(status, uplink=self._up, roster=self._down.book.roster.version, alarms=alarms)
         if self._up:
-            uplink.publish("status", msgspec.json.encode(status))
+            uplink.publish("status", self._reporter.told(status))
         self._metrics.backlog.set(status.backlog)
         self._metrics.backlog_bytes.set(status.backlog_bytes)
         self._metrics.uplink.set(self._up)

@@ -3,8 +3,9 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,12 +16,14 @@ from edge.intake import kind_of
 from edge.metrics import Metrics
 from edge.roster import Book
 from edge.settings import Settings
+from vitals.bounds import MAX_DEVICES, MAX_MESSAGE
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
 from vitals.status import Health, Rejected, Status
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 STATE: Final = "state.json"
 STATE_EVERY_MS: Final = 15_000
 VERSION: Final = "0.1.0"
@@ -71,6 +74,7 @@ class Reporter:
         self.last_heartbeat: int | None = None
         self._awaits_heartbeat_since = now
         self._written: tuple[object, ...] = ()
+        self._whole = True
         self._written_at = 0
 
     def heard(self, readings: Readings) -> None:
@@ -143,6 +147,19 @@ class Reporter:
             alarms=tuple(sorted(alarms)),
         )
 
+    def told(self, status: Status) -> bytes:
+        """Returns a status as a message; when it begins to be told in part, and when it ends, is in the log."""
+        found = told(status)
+        whole = found == msgspec.json.encode(status)
+        if whole != self._whole:
+            self._whole = whole
+            log.warning(
+                "the status of %d devices and %d alarms is told %s",
+                *(len(status.devices), len(status.alarms)),
+                "as a whole again" if whole else "in part: it is longer than a message",
+            )
+        return found
+
     def write(self, status: Status, *, uplink: bool, roster: int, alarms: dict[str, str]) -> None:
         """Replaces the state file, when there is news or it grows old: the card is written with each."""
         news = (uplink, roster, status.backlog > 0, tuple(alarms), self.rejected.total())
@@ -168,6 +185,44 @@ class Reporter:
         except OSError as error:
             # A full card: the gateway's own light tells of it, and a view of the state is nothing to die for.
             log.warning("the state that `status` shows cannot be written: %s", error)
+
+
+def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
+    """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
+
+    What is left out is no news: devices on nobody, then those that are up. The gateway's own alarms come first.
+
+    Args:
+        status: The status.
+        most: Bytes of a message.
+    """
+    whole = msgspec.json.encode(status)
+    if len(whole) <= most and max(len(status.devices), len(status.alarms)) <= MAX_DEVICES:
+        return whole
+    bare = msgspec.structs.replace(status, devices=(), alarms=())
+    left = most - len(msgspec.json.encode(bare)) - len(b',"devices":[],"alarms":[]')
+    own = f"{status.id}."
+    alarms = _fitting(sorted(status.alarms, key=lambda a: (not a.startswith(own), a)), left // 4)
+    devices = _fitting(
+        sorted(status.devices, key=lambda d: (d.patient is None, d.health is Health.UP, d.device)),
+        left - sum(len(msgspec.json.encode(alarm)) + 1 for alarm in alarms),
+    )
+    return msgspec.json.encode(
+        msgspec.structs.replace(
+            bare, devices=tuple(sorted(devices, key=lambda d: d.device)), alarms=tuple(sorted(alarms))
+        )
+    )
+
+
+def _fitting(entries: Iterable[T], left: int) -> list[T]:
+    """Returns the first of some entries of a list that so many bytes hold."""
+    found = []
+    for entry in islice(entries, MAX_DEVICES):
+        left -= len(msgspec.json.encode(entry)) + 1
+        if left < 0:
+            break
+        found.append(entry)
+    return found
 
 
 def read_state(directory: Path) -> State | None:

@@ -21,6 +21,8 @@ REFUSALS: Final = 20
 REFUSALS_EVERY_S: Final = 5.0
 REFUSED_BYTES: Final = 1_024
 """What is told of each; the card has more."""
+TOPIC, REASON = 256, 512
+"""Characters told of what it came by and of its reason: an MQTT topic may be longer than a whole message up."""
 
 
 class Tidings:
@@ -58,6 +60,11 @@ class Tidings:
                 yield "pressed", payload
         if self._refused and clock_s >= self._refused_at + REFUSALS_EVERY_S:
             self._refused_at = clock_s
-            told = [msgspec.structs.replace(r, payload=r.payload[:REFUSED_BYTES]) for r in self._refused]
+            told = [
+                msgspec.structs.replace(
+                    r, topic=r.topic[:TOPIC], reason=r.reason[:REASON], payload=r.payload[:REFUSED_BYTES]
+                )
+                for r in self._refused
+            ]
             self._refused.clear()
             yield "rejected", msgspec.json.encode(told)

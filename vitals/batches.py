@@ -13,12 +13,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from vitals.bounds import MAX_BATCH, MAX_ID, MAX_RANGES, BatchNumber, Name, shown
+from vitals.bounds import MAX_BATCH, MAX_ID, MAX_MESSAGE, MAX_RANGES, BatchNumber, Name, shown
 from vitals.readings import Readings
 from vitals.records import MAX_READINGS, WireError, batch_columns, from_columns, to_columns
 
-MAX_PAYLOAD_BYTES: Final = 128 * 1024
-"""The largest publish of AWS IoT Core."""
+MAX_PAYLOAD_BYTES: Final = MAX_MESSAGE
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 """More than 1000 readings need; a bomb is cut here."""
 DICTIONARY: Final = (

@@ -41,10 +41,15 @@ MAX_PROSE: Final = 65_536
 """A reason, an error, what an alarm says: whatever they quote, its writer must be read."""
 MAX_SIGNS: Final = 64
 """Entries of a list with one for each sign."""
+MAX_MESSAGE: Final = 128 * 1024
+"""Bytes of a message between gateway and bridge: AWS IoT Core's largest, beyond which it ends the connection."""
+MAX_ASIDE: Final = 128 * 1024
+"""Bytes that are kept of what cannot be read."""
+MAX_REFUSED: Final = 16 * 1024
+"""Bytes that are kept of a record that Kafka refuses for good: for its size most likely, and so it would this."""
 MAX_DEVICES: Final = 4096
-"""Devices of one gateway, alarms of one, placements of a roster: more than a gateway's 128 kB message can name."""
-MAX_GATEWAYS: Final = 16_384
-"""Gateways that a bridge names in its status: its record stays below a megabyte."""
+"""Devices of one gateway, alarms of one, placements of a roster: more than a message can name. Gateways that a bridge
+names in its status: with names of 64 characters half a megabyte, and with the longest no more than a record takes."""
 MAX_CONTACTS: Final = 1000
 MAX_SLOTS: Final = 256
 MAX_RECENT: Final = 64

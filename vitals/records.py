@@ -11,13 +11,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.bounds import MAX_BATCH, MAX_CALENDAR, MAX_INT, TimeOrNone
+from vitals.bounds import MAX_BATCH, MAX_CALENDAR, MAX_ID, MAX_INT, TimeOrNone
 from vitals.limits import from_wire
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings, text
 from vitals.signs import FIELDS, SIGNS
 
 MAX_READINGS: Final = 1000
 """The most readings one record holds: a consumer's memory per record stays bounded."""
+
+
+NameOrNone = Annotated[str, msgspec.Meta(max_length=MAX_ID)] | None
+"""A name in a column; whoever writes the first record of a reading checks `Id`."""
 
 
 class WireError(ValueError):
@@ -38,7 +42,8 @@ _SCORES: Final[list[tuple[str, Any] | tuple[str, Any, Any]]] = [
     ("timestamp", TimeOrNone, 0),
 ]
 _Vitals = msgspec.defstruct("_Vitals", _COLUMNS, kw_only=True)
-_Scored = msgspec.defstruct("_Scored", [*_COLUMNS, *_SCORES], kw_only=True)
+_BOUNDED: Final[list[tuple[str, Any]]] = [(name, list[NameOrNone]) for name in TEXT_COLUMNS]
+_Scored = msgspec.defstruct("_Scored", [*_BOUNDED, *_COLUMNS[len(_BOUNDED) :], *_SCORES], kw_only=True)
 batch_columns: Final = msgspec.defstruct(
     "batch_columns",
     [("gateway", list[str], msgspec.field(default_factory=list)), *(c for c in _COLUMNS if c[0] != "gateway")],

@@ -8,7 +8,6 @@ from msgspec import Meta
 
 from vitals.bounds import (
     MAX_DEVICES,
-    MAX_GATEWAYS,
     MAX_SIGNS,
     MAX_SLOTS,
     AlarmName,
@@ -86,7 +85,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     accepted: Count = 0
     rejected: Count = 0
     clock_synchronised: bool = True
-    devices: Annotated[tuple[DeviceStatus, ...], Meta(max_length=MAX_GATEWAYS)] = ()
+    devices: Annotated[tuple[DeviceStatus, ...], Meta(max_length=MAX_DEVICES)] = ()
     alarms: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     slots: Annotated[tuple[Slot, ...], Meta(max_length=MAX_SLOTS)] = ()
 

@@ -15,7 +15,7 @@ from cloud.lake.tables import VITALS
 from vitals.bounds import MAX_CALENDAR
 from vitals.limits import PROFILES, from_wire
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS
-from vitals.records import WireError
+from vitals.records import NameOrNone, WireError
 from vitals.signs import FIELDS
 
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -27,7 +27,7 @@ _KINDS: Final[dict[str, Any]] = dict.fromkeys(_COLUMNS, list[_Int]) | dict.fromk
 _Record = msgspec.defstruct(
     "_Record",
     [
-        *((name, list[str | None] if name in TEXT_COLUMNS else _KINDS[name]) for name in _COLUMNS),
+        *((name, list[NameOrNone] if name in TEXT_COLUMNS else _KINDS[name]) for name in _COLUMNS),
         *((name, list[float | None] | None, None) for name in FIELDS),
         ("limit_sets", list[msgspec.Raw], msgspec.field(default_factory=list)),
         # Of the record that was scored: the engine's clock. A scorer of before it was written has none.

@@ -132,8 +132,8 @@ def from_warehouse(warehouse: Warehouse, connection: Any, patient: str) -> Itera
 def _unmerge(cursor: Any, table: Table, patient: str) -> None:  # noqa: ANN401 - see above
     """Takes the patient's alarms out of the lists of what was merged into other patients' messages."""
     begins = msgspec.json.encode(f"{patient}.").decode()[:-1]
-    # LIKE only finds candidates: in a pattern, an id's own % and _ stand for anything.
-    cursor.execute(f"SELECT DISTINCT merged FROM {table.name} WHERE merged LIKE {literal('%' + begins + '%')}")  # noqa: S608 - quoted
+    # This only finds candidates. In a pattern an id's own % and _ would stand for anything, a backslash for nothing.
+    cursor.execute(f"SELECT DISTINCT merged FROM {table.name} WHERE strpos(merged, {literal(begins)}) > 0")  # noqa: S608 - quoted
     for (text,) in cursor.fetchall():
         left = [alarm for alarm in msgspec.json.decode(text) if not str(alarm).startswith(f"{patient}.")]
         kept = literal(msgspec.json.encode(left).decode())

@@ -20,6 +20,7 @@ from confluent_kafka import (
 from cloud.log.port import LogError, Place, Record
 from cloud.settings import Kafka
 from vitals import topics
+from vitals.bounds import MAX_REFUSED
 from vitals.daemon import now_ms
 from vitals.status import Rejected
 
@@ -29,7 +30,6 @@ NEW_TOPIC_S: Final = 5.0
 MAX_POLL_RECORDS: Final = 2000
 LARGEST: Final = topics.MAX_RECORD_BYTES - (4 << 10)
 """What no topic would take is refused here, with room for a batch's head, before it can spoil a transaction."""
-ASIDE_BYTES: Final = 128 << 10
 
 
 def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class KafkaWriter:
                 raise LogError(f"record for {topic}[{partition}] was not taken: {error}") from error
             logger.error("a record of %s bytes for %s[%s] is put aside: %s", len(value), topic, partition, error)
             reason = f"{len(value)} bytes for {topic}[{partition}] are too large for a record"
-            refused = Rejected(topic=topic, reason=reason, t=now_ms(), payload=value[:ASIDE_BYTES])
+            refused = Rejected(topic=topic, reason=reason, t=now_ms(), payload=value[:MAX_REFUSED])
             self.write((topics.REJECTED, 0), key, msgspec.json.encode(refused))
         self._producer.poll(0)
 

@@ -84,7 +84,7 @@ def read(record: Record, kind: type[T], put_aside: Callable[[Rejected], None] | 
         put_aside: Is given what cannot be read of a topic that no other part reads.
     """
     try:
-        return decoded(record.value, kind) if record.value else None
+        return decoded(record.value, kind) if record.value is not None else None
     except BoundError as error:
         UNREADABLE.labels(record.topic).inc()
         logger.error("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)

@@ -11,8 +11,10 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from cloud.score.steps import BREACH_BITS, UNWATCHED, contribution, packed, tree, usual
+from vitals.bounds import MAX_ASIDE
 from vitals.limits import EXTREME_HIGH, EXTREME_LOW, HIGH, LOW, PROFILES, LimitSet
 from vitals.news2 import BANDS
+from vitals.records import MAX_READINGS
 from vitals.scoring import (
     BREACH_EXTREME_HIGH,
     BREACH_EXTREME_LOW,
@@ -24,10 +26,10 @@ from vitals.scoring import (
 from vitals.signs import FIELDS, INDEX
 from vitals.topics import MAX_RECORD_BYTES, REJECTED, SCORED, VITALS
 
-MAX_PAYLOAD: Final = 131_072
-"""Bytes of a refused record that are kept."""
 MAX_VALUE: Final = MAX_RECORD_BYTES - (256 << 10)
 """Bytes of a record that can be scored: with its scores it must fit what topic and producer take."""
+MAX_KEY: Final = 1024
+"""Bytes of a key that are kept: a record's size counts it too, and nobody reads more than a name or a lane of it."""
 _CORRUPT: Final = "_corrupt"
 _OPTIONS: Final = (
     f"map('columnNameOfCorruptRecord', '{_CORRUPT}', 'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false')"
@@ -108,6 +110,8 @@ def reason_sql() -> str:
         ("NOT is_valid_utf8(text)", "not UTF-8"),
         (f"r IS NULL OR r.{_CORRUPT} IS NOT NULL OR NOT endswith(text, '}}')", "not a record of readings"),
         ("r.limits IS NULL", "no limits column"),
+        # Each grows by its scores: of more than a record may have, the result is one that Kafka never takes.
+        (f"size(r.limits) > {MAX_READINGS}", "too many readings"),
         (f"coalesce({sizes}, false)", "columns differ in length"),
         ("array_min(packed) < 0", "limits refer to a profile or limit set that is not there"),
     )
@@ -124,7 +128,7 @@ def _scored_sql() -> str:
 
 def _rejected_sql() -> str:
     # Spark breaks base64 into lines, which strict readers refuse.
-    payload = f"translate(base64(coalesce(substring(value, 1, {MAX_PAYLOAD}), X'')), decode(X'0D0A', 'UTF-8'), '')"
+    payload = f"translate(base64(coalesce(substring(value, 1, {MAX_ASIDE}), X'')), decode(X'0D0A', 'UTF-8'), '')"
     return f"""to_json(named_struct('topic', concat('{VITALS}/', partition, '/', offset), 'reason', reason,
         't', unix_millis(timestamp), 'payload', {payload}))"""
 
@@ -148,8 +152,8 @@ def score(records: DataFrame) -> DataFrame:
         .selectExpr("*", f"{reason_sql()} AS reason")
         .selectExpr(
             # Refused records go by gateway, as the bridge's do, where they are well enough to name one.
-            "IF(reason IS NULL OR r.limits IS NULL, key, "
-            "coalesce(CAST(get_json_object(text, '$.gateway[0]') AS BINARY), key)) AS key",
+            "substring(IF(reason IS NULL OR r.limits IS NULL, key, "
+            f"coalesce(CAST(get_json_object(text, '$.gateway[0]') AS BINARY), key)), 1, {MAX_KEY}) AS key",
             f"CASE WHEN reason IS NULL THEN {_scored_sql()} ELSE {_rejected_sql()} END AS value",
             f"IF(reason IS NULL, '{SCORED}', '{REJECTED}') AS topic",
             "IF(reason IS NULL, partition, NULL) AS partition",

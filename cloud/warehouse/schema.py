@@ -127,8 +127,14 @@ def digest(dialect: str) -> str:
 
 
 def literal(value: str | int) -> str:
-    """Returns an SQL literal: the two drivers agree on no placeholder."""
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+    """Returns an SQL literal: the two drivers agree on no placeholder.
+
+    Redshift takes a backslash before a quote for its escape, PostgreSQL for itself: neither gets one within quotes.
+    """
+    if isinstance(value, int):
+        return str(value)
+    first, *others = ("'" + part.replace("'", "''") + "'" for part in value.split("\\"))
+    return f"({' || CHR(92) || '.join((first, *others))})" if others else first
 
 
 def columns(names: Iterable[str]) -> str:

@@ -56,6 +56,9 @@ def decode(record: Record) -> tuple[Entry, ValueError | None]:
             scored = decode_scored(record.value)
             if len(scored.readings) > MAX_READINGS:
                 return Entry(record, None), ValueError(f"{len(scored.readings)} readings are over {MAX_READINGS}")
+            if scored.partition != record.partition:
+                reason = f"readings of partition {scored.partition} in partition {record.partition}"
+                return Entry(record, None), ValueError(reason)
             return Entry(record, scored), None
         return Entry(record, decoded(record.value, _KINDS[record.topic])), None
     except ValueError as error:

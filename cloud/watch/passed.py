@@ -8,7 +8,7 @@ import msgspec
 
 from cloud.log.port import Place, Record
 from cloud.watch.entries import Entry
-from vitals.bounds import MAX_PROSE
+from vitals.bounds import MAX_ASIDE, MAX_PROSE
 from vitals.engine import PassedOver, describe
 from vitals.readings import Readings
 from vitals.records import encode_vitals
@@ -18,7 +18,6 @@ from vitals.status import Rejected
 Row = int | None
 Source = tuple[str, int, int]
 """Topic, partition and offset."""
-PAYLOAD_BYTES: Final = 128 << 10
 TWICE: Final = 2
 """A record at which a process ended by its own exception so many times is passed over."""
 
@@ -57,7 +56,7 @@ def put_aside(
         topic=where or failed.subject,
         reason=f"cannot be applied: {failed.reason}"[:MAX_PROSE],
         t=t,
-        payload=payload[:PAYLOAD_BYTES] if readings is None else encode_vitals(readings),
+        payload=payload[:MAX_ASIDE] if readings is None else encode_vitals(readings),
         readings=0 if readings is None else len(readings),
     )
     if source is None:

@@ -9,10 +9,11 @@ import pytest
 
 from bridge import columns, intake
 from bridge.intake import Refusal
-from bridge.presence import LISTED, Presence
+from bridge.presence import Presence
 from bridge.rosters import Rosters
 from tests.bridge.test_upward import Rig
 from vitals import topics
+from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
 
 MakeBatch = Callable[..., bytes]
@@ -133,6 +134,6 @@ def test_the_bridges_own_status_stays_below_a_record_however_many_gateways_it_ha
         gateway = f"gateway-of-a-large-hospital-{k:05d}"
         presence.heard(Status(id=gateway, kind="gateway", health=Health.UP, t=T), 0.0, T)
     own = Status(id="b1", kind="bridge", health=Health.UP, t=T, devices=presence.gateways())
-    assert len(own.devices) == LISTED
+    assert len(own.devices) == MAX_DEVICES
     assert len(msgspec.json.encode(own)) < 1_000_000
     assert msgspec.json.decode(msgspec.json.encode(own), type=Status) == own

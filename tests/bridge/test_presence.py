@@ -1,5 +1,6 @@
 from bridge import outgoing
-from bridge.presence import LISTED, Presence
+from bridge.presence import Presence
+from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
 
 
@@ -77,7 +78,7 @@ def test_a_bridges_own_status_fits_a_record_however_many_gateways_it_has_and_nam
     down = Status(id=f"gw-19999-{'x' * 50}", kind="gateway", health=Health.OFFLINE, t=1)
     presence.heard(down, 1.0, 1)
     listed = presence.gateways()
-    assert len(listed) == LISTED
+    assert len(listed) == MAX_DEVICES
     assert [d.device for d in listed if d.health is not Health.UP] == [down.id]
     assert [d.device for d in listed] == sorted(d.device for d in listed)
     own = Status(id="bridge-1", kind="bridge", health=Health.UP, t=1_763_812_800_000, devices=listed)

@@ -122,3 +122,22 @@ def test_a_gateway_is_expected_while_it_has_a_patient() -> None:
     rosters = Rosters(ALL)
     apply(rosters, admission("p1"), admission("p2", gateway="gw-2", discharged=9))
     assert rosters.expected() == ["gw-1"]
+
+
+def test_a_roster_of_more_devices_than_a_message_holds_keeps_those_who_came_first(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rosters = Rosters(ALL)
+    many = [admission(f"p{k:04d}", device=f"d{k:04d}", version=k + 1) for k in range(3_000)]
+    (roster,) = apply(rosters, *many)
+    # The broker ends the connection for a longer one, and with it that of all the bridge's gateways.
+    assert len(msgspec.json.encode(roster)) <= 128 * 1024
+    kept = [p.patient for p in roster.placements]
+    assert kept == [a.patient for a in many[: len(kept)]]
+    assert len(kept) > 500
+    assert f"{len(kept)} of its 3000 devices" in caplog.text
+    # A place that becomes free is the next one's.
+    (after,) = apply(rosters, admission("p0000", device="d0000", version=4_000, discharged=1))
+    assert [p.patient for p in after.placements] == [a.patient for a in many[1 : len(kept) + 1]]
+    # Of the others nothing changes for the gateway.
+    assert apply(rosters, admission("p2999", device="d2999", version=5_000)) == []

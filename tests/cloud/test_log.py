@@ -129,7 +129,7 @@ def test_a_record_that_is_too_large_is_put_aside_with_its_reason_and_those_aroun
     assert [r.value for r in written] == [b"a", fits, b"b"]
     (aside,) = read_to_end(reader, before)
     refused = msgspec.json.decode(aside.value or b"", type=Rejected)
-    assert (refused.topic, refused.payload) == (topic, bytes(128 << 10))
+    assert (refused.topic, refused.payload) == (topic, bytes(16 << 10))
     assert f"{topics.MAX_RECORD_BYTES} bytes for {topic}[0] are too large" in refused.reason
     reader.close()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
+from prometheus_client import REGISTRY
 
 from cloud.links import verify
 from cloud.log.memory import MemoryReader
@@ -289,3 +290,22 @@ def test_those_on_the_ward_where_a_moved_patient_is_now_are_told(
     station.alarm(event("p-1", phase=Phase.ESCALATE, n=1))
     station.settle(notifier)
     assert [name for name, _ in station.phones.got] == ["med-nurse"]
+
+
+def test_an_empty_alarm_is_counted_as_unreadable_and_the_next_is_told(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    def unreadable() -> float:
+        return REGISTRY.get_sample_value("wardwatch_notify_unreadable_records_total", {"topic": topics.ALARMS}) or 0.0
+
+    station.duty(contact("nurse"))
+    notifier = station.start()
+    alarm = event()
+    place, before = (topics.ALARMS, station.layout.of(alarm)), unreadable()
+    station.log.append(place, b"", b"")
+    station.log.append(place, b"", None)
+    station.alarm(alarm)
+    station.settle(notifier)
+    # A tombstone says that there is nothing; an empty record says nothing.
+    assert unreadable() == before + 1
+    assert [name for name, _ in station.phones.got] == ["nurse"]

@@ -14,13 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cloud.score.columns import score
+from cloud.score.columns import MAX_VALUE, score
 from cloud.score.steps import contribution, packed
 from vitals import news2, records, scoring
 from vitals.limits import ADULT, PROFILES, Limit, LimitSet, with_overrides
 from vitals.news2 import BANDS
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings, text
 from vitals.signs import FIELDS, INDEX, SIGNS
+from vitals.topics import MAX_RECORD_BYTES
 
 LOGGED = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OVERRIDES = (
@@ -45,11 +46,11 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
-def scored(spark: SparkSession, values: Sequence[bytes | None]) -> list[Any]:
+def scored(spark: SparkSession, values: Sequence[bytes | None], key: bytes = b"3") -> list[Any]:
     """Scores record values as partition 3 would hold them, offsets from 0."""
     # By Arrow: rows of Python objects make Spark start Python workers.
     columns = {
-        "key": pa.array([b"3"] * len(values), pa.binary()),
+        "key": pa.array([key] * len(values), pa.binary()),
         "value": pa.array(values, pa.binary()),
         "partition": pa.array([3] * len(values), pa.int32()),
         "offset": pa.array(range(len(values)), pa.int64()),
@@ -120,7 +121,9 @@ def exact(source: Readings) -> bytes:
 
 
 def test_every_edge_of_every_profile_and_override_scores_as_in_numpy(spark: SparkSession) -> None:
-    sources = [edge_readings(k) for k in range(-len(OVERRIDES), len(PROFILES))]
+    whole = [edge_readings(k) for k in range(-len(OVERRIDES), len(PROFILES))]
+    most = range(0, max(map(len, whole)), records.MAX_READINGS)
+    sources = [s.take(np.arange(k, min(k + records.MAX_READINGS, len(s)))) for s in whole for k in most if k < len(s)]
     for source, row in zip(sources, scored(spark, [exact(s) for s in sources]), strict=True):
         value = json.loads(row.value)
         breach, digits = expected(source)
@@ -178,6 +181,7 @@ REFUSED = {
     "no limits": (b'{"hr":[70]}', "no limits column"),
     "more values than limits": (b'{"hr":[70,71],"limits":[0]}', "columns differ in length"),
     "fewer values than limits": (b'{"hr":[70],"limits":[0,0]}', "columns differ in length"),
+    "1,001 readings": (b'{"limits":[' + b"0," * 1_000 + b"0]}", "too many readings"),
     "unknown profile": (b'{"hr":[70],"limits":[999]}', "limits refer to a profile or limit set that is not there"),
     "unknown limit set": (b'{"hr":[70],"limits":[-1]}', "limits refer to a profile or limit set that is not there"),
     "a number of 2,000 digits": (b'{"hr":[' + b"7" * 2000 + b'],"limits":[0]}', "not a record of readings"),
@@ -209,6 +213,11 @@ def test_a_refused_record_goes_by_its_gateway_where_it_names_one(spark: SparkSes
 def test_a_refused_record_fits_kafka_whatever_its_size(spark: SparkSession) -> None:
     (row,) = scored(spark, [b"x" * 900_000])
     assert len(b64decode(json.loads(row.value)["payload"], validate=True)) == 131_072
+    name = b"g" * (MAX_VALUE - 100)
+    rows = scored(spark, [b'{"hr":[70],"limits":[0]}', b"junk", b'{"gateway":["' + name + b'"],"limits":[999]}'], name)
+    assert [row.topic for row in rows] == ["vitals.scored", "vitals.rejected", "vitals.rejected"]
+    assert max(len(row.key) + len(row.value) for row in rows) < MAX_RECORD_BYTES // 2
+    assert {row.key[:3] for row in rows} == {b"ggg"}
 
 
 @pytest.mark.parametrize("field", FIELDS)

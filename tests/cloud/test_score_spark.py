@@ -3,11 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,8 +21,10 @@ from confluent_kafka import Producer
 
 from cloud.commands.topics import ensure
 from cloud.log.kafka import KafkaReader
-from cloud.log.port import read_to_end
+from cloud.log.layout import Layout
+from cloud.log.port import Record, read_to_end
 from cloud.settings import Kafka, Topics
+from cloud.watch.shard import Shard
 from infra.local.jars import connector_mismatch, spark_jars
 from infra.local.process import base_env
 from vitals import topics
@@ -29,6 +34,97 @@ PARTITIONS = 2
 GOOD = b'{"hr":[170],"limits":[0]}'
 HUGE = b'{"hr":[170],"limits":[0],"ward":["' + b"w" * topics.MAX_RECORD_BYTES + b'"]}'
 START_S = 240.0
+READING = {
+    "patient": ["p1"], "device": ["d1"], "gateway": ["gw-1"], "ward": ["w1"], "bed": ["b1"], "boot": [1], "seq": [0],
+    "t": [1_763_812_800_000], "t_gw": [1_763_812_800_000], "roster": [1], "suspect": [0], "limits": [0], "hr": [170],
+}  # fmt: skip
+
+
+def changed(**columns: object) -> bytes:
+    """A good record of one reading with other columns."""
+    return json.dumps(READING | columns).encode()
+
+
+def mended(value: bytes, before: bytes, after: bytes) -> bytes:
+    """What `json.dumps` would not write."""
+    assert value.count(before) == 1
+    return value.replace(before, after)
+
+
+WHOLE = changed()
+ANY = {
+    "a good record": WHOLE,
+    "nothing": b"",
+    "a tombstone": None,
+    "zeros": b"\x00" * 1000,
+    "damaged zlib": zlib.compress(WHOLE)[:-7],
+    "zlib": zlib.compress(WHOLE),
+    "msgpack": msgspec.msgpack.encode(READING),
+    "damaged msgpack": msgspec.msgpack.encode(READING)[:40],
+    "cut short": WHOLE[:-20],
+    "a byte order mark": b"\xef\xbb\xbf" + WHOLE,
+    "UTF-16": WHOLE.decode().encode("utf-16"),
+    "half a character": mended(WHOLE, b'"w1"', b'"w\xe2\x82"'),
+    "half a surrogate": mended(WHOLE, b'"w1"', b'"\\ud800"'),
+    "a NUL in a name": changed(ward=["w\x00"]),
+    "two objects": WHOLE + WHOLE,
+    "an array of records": b"[" + WHOLE + b"]",
+    "a null": b"null",
+    "a number": b"170",
+    "the key twice": mended(WHOLE, b'"hr"', b'"hr": [7], "hr"'),
+    "scores of its own": changed(breach=[7], news2=[7], partition=0, offset=2**62, timestamp=1),
+    "a null column": changed(hr=None),
+    "a null value": changed(hr=[None]),
+    "null limits": changed(limits=[None]),
+    "null limit sets": changed(limits=[-1], limit_sets=[None]),
+    "a limit set of nulls": changed(limits=[-1], limit_sets=[{"profile": None, "hr": None}]),
+    "a limit set cut short": changed(limits=[-1], limit_sets=[{"profile": "adult", "hr": [40]}]),
+    "limits of texts": changed(limits=[-1], limit_sets=[{"profile": "adult", "hr": ["a", "b", "c", "d", "e"]}]),
+    "the least limits": changed(limits=[-(2**31)]),
+    "the most limits": changed(limits=[2**31 - 1]),
+    "limits beyond": changed(limits=[2**31]),
+    "a text for a value": changed(hr=["170"]),
+    "an object for a value": changed(hr=[{"a": 1}]),
+    "an object for a column": changed(hr={"a": 1}),
+    "a time of texts": changed(t=["now"]),
+    "no time": json.dumps({k: v for k, v in READING.items() if k != "t"}).encode(),
+    "a negative time": changed(t=[-1]),
+    "a time beyond": changed(t=[2**64]),
+    "a name of numbers": changed(patient=[7]),
+    "no name": changed(patient=[None], ward=[None], bed=[None]),
+    "names that lack": changed(patient=[]),
+    "values that lack": changed(hr=[]),
+    "values too many": changed(hr=[170] * 1_000_000),
+    "a million readings": changed(hr=[170] * 400_000, limits=[0] * 400_000),
+    "readings over the most": changed(**{name: column * 1_001 for name, column in READING.items()}),
+    "infinite": mended(WHOLE, b"170", b"1e999"),
+    "not a number": mended(WHOLE, b"170", b"NaN"),
+    "a number of 3,000 digits": mended(WHOLE, b"170", b"1" + b"0" * 3_000),
+    "a number of 2 MB": mended(WHOLE, b"170", b"1" + b"0" * 2_000_000),
+    "a name of 2 MB": changed(ward=["w" * 2_000_000]),
+    "a key of 200,000": changed(**{"k" * 200_000: 1}),
+    "deep": changed(deep=0).replace(b'"deep": 0', b'"deep": ' + b"[" * 900 + b"]" * 900),
+    "very deep": changed(deep=0).replace(b'"deep": 0', b'"deep": ' + b"[" * 200_000 + b"]" * 200_000),
+    "deep where a value is": mended(WHOLE, b"170", b"[" * 5_000 + b"]" * 5_000),
+    "objects that never end": b'{"hr":' * 100_000,
+    "4 MB": HUGE,
+    "spaces behind": WHOLE + b" \n\r\t ",
+    "spaces that JSON has not": WHOLE + "\u2003".encode(),
+    "a bracket of another": WHOLE[:-1] + b"]}",
+    "the last good one": WHOLE,
+}  # fmt: skip
+
+JUDGED = {
+    "a good record", "the key twice", "scores of its own", "a null column", "a null value", "no name", "deep",
+    "a limit set of nulls", "a NUL in a name", "the last good one", "a long key",
+}  # fmt: skip
+"""The rest is put aside, by scoring or, where only a whole reading shows that it is none, by the alarm tier."""
+
+
+def source(record: Record) -> tuple[int, int]:
+    """Partition and offset that a scored record came from, which are the last that it says."""
+    (*_, partition, offset) = re.findall(rb'"(?:partition|offset)":(\d+)', record.value or b"")
+    return int(partition), int(offset)
 
 
 class Scorer:
@@ -98,16 +194,20 @@ class Stage:
         self._started.append(Scorer(self.kafka, self._log, **settings))
         return self._started[-1]
 
-    def produce(self, *values: bytes) -> None:
+    def produce(self, *values: bytes | None, key: bytes | None = None) -> None:
         for value in values:
             for partition in range(PARTITIONS):
-                self._producer.produce(topics.VITALS, value, partition=partition)
+                self._producer.produce(topics.VITALS, value, key, partition=partition)
         assert self._producer.flush(30) == 0
+
+    def records(self) -> list[Record]:
+        """What is in `vitals.scored`."""
+        places = {place: offset for place, offset in self._before.items() if place[0] == topics.SCORED}
+        return read_to_end(self._reader, places)
 
     def scored(self) -> list[tuple[int, int]]:
         """Partition and source offset of every record in `vitals.scored`."""
-        places = {place: offset for place, offset in self._before.items() if place[0] == topics.SCORED}
-        records = read_to_end(self._reader, places)
+        records = self.records()
         values = [json.loads(r.value or b"") for r in records]
         assert [v["partition"] for v in values] == [r.partition for r in records]
         return sorted((v["partition"], v["offset"]) for v in values)
@@ -175,4 +275,36 @@ def test_on_a_cluster_the_death_of_an_executor_loses_and_repeats_nothing(stage: 
     scorer.until(lambda: len(stage.scored()) >= 8, "scoring goes on with another executor")
     first = min(offset for _, offset in stage.scored())
     assert stage.scored() == places(*range(first, first + 4))
+    assert scorer.end() == 0, scorer.tail()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_whatever_a_record_holds_scoring_goes_on_and_it_is_scored_or_put_aside_once(stage: Stage) -> None:
+    stage.make_topics()
+    stage.goes_on()
+    begins = len(stage.refused())
+    scorer = stage.start()
+    stage.produce(*ANY.values())
+    # A key counts as well for what Kafka takes.
+    stage.produce(WHOLE, b"junk", key=b"k" * (topics.MAX_RECORD_BYTES - 2_000))
+    stage.produce(GOOD)
+    everything = (len(ANY) + 3) * PARTITIONS
+    scorer.until(
+        lambda: len(stage.records()) + len(stage.refused()) - begins >= everything, "every record is dealt with"
+    )
+    assert scorer.tail().count("scoring failed") == 0
+    records, refused = stage.records(), stage.refused()[begins:]
+    assert len(records) + len(refused) == everything
+    shard = Shard(Layout(lanes=PARTITIONS, partitions=PARTITIONS), range(PARTITIONS), equipment=True)
+    aside = shard.apply(records).rejected
+    assert all(one.reason for one in (*refused, *aside))
+    # What was put aside by both, or twice by one, would be two patients' to whoever counts.
+    assert max(Counter(one.topic for one in (*refused, *aside)).values()) == 1
+    unread = {one.topic for one in aside}
+    read = {source(r) for r in records if f"{r.topic}[{r.partition}]@{r.offset}" not in unread}
+    first = min(offset for _, offset in map(source, records))
+    names = [*ANY, "a long key", "junk with a long key", "behind it"]
+    assert {names[offset - first] for _, offset in read} == JUDGED
+    assert len(read) == len(JUDGED) * PARTITIONS
     assert scorer.end() == 0, scorer.tail()

@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import cloud.warehouse
@@ -158,3 +159,17 @@ def test_a_warehouse_that_is_none_is_refused_with_what_to_do(url: str, say: str)
 
 def test_a_quote_in_a_literal_is_doubled() -> None:
     assert (literal("o'brien"), literal(7)) == ("'o''brien'", "7")
+
+
+# Redshift reads a literal as PostgreSQL did before it followed the standard.
+@pytest.mark.parametrize("standard", ["on", "off"])
+@pytest.mark.parametrize(
+    "patient", ["x\\' OR 1=1 --", "\\", "\\\\'", "a\\b", "'", "''; DROP TABLE vitals; --", "%_$$E'\\x27", "\\\n"]
+)
+def test_a_literal_is_what_was_meant_wherever_backslashes_escape_and_where_they_do_not(
+    url: str, patient: str, standard: str
+) -> None:
+    options = f"-c standard_conforming_strings={standard} -c escape_string_warning=off"
+    with psycopg.connect(url, options=options) as connection:
+        ask = f"SELECT {literal(patient)}, 'other' = {literal(patient)}"
+        assert connection.execute(ask).fetchall() == [(patient, False)]  # type: ignore[call-overload] # psycopg wants a literal

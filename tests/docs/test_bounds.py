@@ -23,7 +23,17 @@ TYPES = {
     for meta in getattr(getattr(bounds, name), "__metadata__", ())
     if isinstance(meta, Meta)
 }
-LISTS = ("MAX_SIGNS", "MAX_DEVICES", "MAX_GATEWAYS", "MAX_CONTACTS", "MAX_SLOTS", "MAX_RECENT", "MAX_RANGES")
+LISTS = (
+    "MAX_SIGNS",
+    "MAX_MESSAGE",
+    "MAX_ASIDE",
+    "MAX_REFUSED",
+    "MAX_DEVICES",
+    "MAX_CONTACTS",
+    "MAX_SLOTS",
+    "MAX_RECENT",
+    "MAX_RANGES",
+)
 
 
 def test_the_table_has_every_bound_and_no_other() -> None:

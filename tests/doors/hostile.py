@@ -1,6 +1,7 @@
 """Well-formed messages with one thing wrong in them, as text, so that numbers are as long as somebody writes them."""
 
 import json
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,3 +77,33 @@ def messages(draw: st.DrawFn, good: object) -> bytes:
     if draw(st.integers(0, 15)) == 0:
         raw = raw[: draw(st.integers(0, len(raw)))]
     return raw
+
+
+def wrong(good: object, chance: random.Random) -> bytes:
+    """As `messages`, for a storm of a million: drawn by a generator of one's own, and now and then no text at all."""
+    made = good
+    for _ in range(chance.randint(1, 3)):
+        try:
+            made = put(made, chance.choice(places(good)), Raw(_token(chance)))
+        except (TypeError, KeyError, IndexError, ValueError):
+            continue
+    written = text(made)
+    if isinstance(good, dict) and chance.random() < 0.1:
+        written = written[:-1] + f",{json.dumps(chance.choice(list(good)))}:{_token(chance)}" + "}"
+    raw = written.encode(errors="surrogatepass")
+    kind = chance.random()
+    if kind < 0.05:
+        return raw[: chance.randint(0, len(raw))]
+    if kind < 0.1:
+        flipped = bytearray(raw)
+        for _ in range(chance.randint(1, 8)):
+            flipped[chance.randrange(len(flipped))] = chance.randrange(256)
+        return bytes(flipped)
+    return chance.randbytes(chance.randint(1, 300)) if kind < 0.12 else raw
+
+
+def _token(chance: random.Random) -> str:
+    if chance.random() < 0.7:
+        return chance.choice(WORDS)
+    sign = chance.choice(("", "-"))
+    return str(chance.choice(EDGES)) if chance.random() < 0.5 else f"{sign}1{'0' * chance.randint(0, 400)}"

@@ -25,6 +25,7 @@ from edge.driver import Delivery
 from edge.ledger import Ledger
 from edge.local import LocalAlarms
 from edge.roster import nobody, updated
+from tests.doors.good import at
 from tests.doors.held import T0, archived, judged, kept, known
 from tests.doors.hostile import messages
 from vitals import batches, engine, topics
@@ -37,35 +38,7 @@ from vitals.records import decode_vitals
 from vitals.signs import FIELDS
 from vitals.status import Status
 
-FRAME = {"boot": 7, "seq": 1, "t": T0, "hr": 72, "spo2": 97, "temp": 36.8, "sbp": 120, "dbp": 70, "off": ["rr"]}
-COLUMNS = {
-    "patient": ["p1"], "device": ["d1"], "ward": ["w1"], "bed": ["b1"], "boot": [1], "seq": [0], "t": [T0],
-    "t_gw": [T0], "roster": [1], "suspect": [0], "limits": [-1], "hr": [72], "spo2": [97.5],
-    "limit_sets": [{"profile": "adult", "hr": [40, 50, None, 140, 10], "spo2": [85, 90, None, None, 15]}],
-}  # fmt: skip
-BATCH = {"gateway": "gw-1", "outbox": "o", "n": 1, "readings": COLUMNS}
-STATUS = {
-    "id": "gw-1", "kind": "gateway", "health": "up", "t": T0, "version": "1", "outbox": "o", "backlog": 1,
-    "backlog_bytes": 1, "backlog_since": T0, "accepted": 1, "rejected": 1, "slots": [1],
-    "devices": [{"device": "d1", "health": "silent", "t": T0, "offset_ms": 5, "off": ["hr"], "patient": "p1"}],
-    "alarms": [f"gw-1.outbox-trimmed.{T0}", "gw-1.outbox-trimmed.²", "gw-1.outbox-filling.99999999999999999999"],
-}  # fmt: skip
-REJECTED = [{"topic": "devices/d1/vitals", "reason": "not a frame", "t": T0, "payload": "AA==", "readings": 1}]
-ACTION = {
-    "id": "a", "act": "acknowledge", "patient": "p1", "t": T0, "by": "bela", "alarm": f"p1.hr.{T0}", "pause_s": 60,
-    "oxygen": True, "consciousness": "V",
-}  # fmt: skip
-CHART = ACTION | {"act": "chart"}
-LIMITS = {"extreme_low": 80, "low": 85, "high": 100, "extreme_high": 110, "delay_s": 15}
-ADMISSION = {
-    "patient": "p1", "version": 1, "name": "Ada Brandt", "born": "1958-03-21", "phone": "+44 1632 960123",
-    "address": "1 Elm Road", "ward": "w1", "bed": "b1", "gateway": "gw-1", "devices": ["d1"], "since": T0,
-    "cadence_s": 1.0, "cuff_s": 60.0, "profile": "adult", "overrides": {"spo2": LIMITS}, "discharged": None,
-}  # fmt: skip
-PLACEMENT = {key: ADMISSION[key] for key in ("patient", "ward", "bed", "since", "cadence_s", "cuff_s", "overrides")}
-ROSTER = {"gateway": "gw-1", "version": 1, "placements": [PLACEMENT | {"device": "d1"}]}
-CONTACT = {"contact": "nurse", "name": "B. Holt", "start": T0, "end": T0 + 1, "phone": "+441632960001", "step": 0}
-ROTA = {"ward": "icu", "version": 1, "contacts": [CONTACT | {"email": "b@example.org", "priority": 1}]}
+GOOD = at(T0)
 
 
 def told(refused: ValueError) -> None:
@@ -236,17 +209,17 @@ def a_limit_set(raw: bytes) -> None:
 
 
 DOORS: list[tuple[object, Callable[[bytes], None]]] = [
-    (FRAME, a_frame),
-    (BATCH, a_batch),
-    (STATUS, a_status),
-    (REJECTED, a_rejected),
-    (ACTION, an_action),
-    (CHART, an_action),
-    (ADMISSION, an_admission),
-    (ADMISSION | {"overrides": "spo2=80:85::", "devices": "d1;d2", "since": "2026-11-22T07:00Z"}, a_row),
-    (ROSTER, a_roster),
-    (ROTA, a_rota),
-    (COLUMNS["limit_sets"][0], a_limit_set),
+    (GOOD["frame"], a_frame),
+    (GOOD["batch"], a_batch),
+    (GOOD["status"], a_status),
+    (GOOD["rejected"], a_rejected),
+    (GOOD["action"], an_action),
+    (GOOD["chart"], an_action),
+    (GOOD["admission"], an_admission),
+    (GOOD["row"], a_row),
+    (GOOD["roster"], a_roster),
+    (GOOD["rota"], a_rota),
+    (GOOD["limit_set"], a_limit_set),
 ]
 IDS = [f"{door.__name__}{n}" for n, (_, door) in enumerate(DOORS)]
 

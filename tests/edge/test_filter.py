@@ -8,6 +8,7 @@ import pytest
 
 from edge import filter as artefacts
 from edge.slots import grown, rounds
+from vitals.limits import PROFILE_INDEX
 from vitals.signs import INDEX, SIGNS, Suspect
 
 START = 1_763_812_800_000
@@ -59,9 +60,30 @@ def test_a_value_at_its_inclusive_bound_is_believed(field: str, value: float) ->
     assert Monitor().read(**{field: value}) == {field: (value, Suspect.NONE)}
 
 
-def test_an_infant_may_breathe_faster_than_an_adult() -> None:
-    assert Monitor(profile=artefacts.INFANT).read(rr=90)["rr"][1] is Suspect.NONE
-    assert Monitor(profile=artefacts.INFANT).read(rr=120)["rr"][1] is Suspect.IMPLAUSIBLE
+@pytest.mark.parametrize(
+    ("profile", "field", "value"),
+    [
+        # A newborn in respiratory distress; bronchiolitis in the second year; asthma at school age.
+        ("infant", "rr", 120), ("toddler", "rr", 72), ("toddler", "rr", 96), ("child", "rr", 80),
+        ("adolescent", "rr", 75),
+        # Supraventricular tachycardia: 220 to 320 in infants, 180 to 280 later on.
+        ("infant", "hr", 320), ("infant", "pr", 320), ("toddler", "hr", 280), ("child", "hr", 250),
+        # An adult's: gasping in acidosis; atrial fibrillation over an accessory pathway.
+        ("adult", "rr", 60), ("adult", "hr", 290),
+    ],
+)  # fmt: skip
+def test_the_extremes_of_every_age_are_believed(profile: str, field: str, value: float) -> None:
+    assert Monitor(profile=PROFILE_INDEX[profile]).read(**{field: value})[field][1] is Suspect.NONE
+
+
+@pytest.mark.parametrize("profile", ["adult", "infant", "toddler", "child", "adolescent"])
+def test_a_monitors_255_is_a_breath_count_of_nobody(profile: str) -> None:
+    assert Monitor(profile=PROFILE_INDEX[profile]).read(rr=255)["rr"][1] is Suspect.IMPLAUSIBLE
+
+
+def test_of_a_patient_who_is_not_known_a_childs_rates_are_believed_and_of_an_adult_they_are_not() -> None:
+    assert Monitor(profile=-1).read(rr=110)["rr"][1] is Suspect.NONE
+    assert Monitor(profile=PROFILE_INDEX["adult"]).read(rr=110)["rr"][1] is Suspect.IMPLAUSIBLE
 
 
 def test_a_monitors_zero_is_absent_and_says_why_while_the_other_signs_go_on() -> None:

@@ -359,3 +359,32 @@ def test_no_name_and_no_value_of_a_patient_is_logged(
     assert any("local alarm" in line for line in written)
     assert any("refused" in line for line in written)
     assert not [line for line in written if "31.7" in line or "Lovelace" in line]
+
+
+def test_a_status_of_more_devices_than_a_message_holds_names_the_patients_and_the_gateways_own_alarms(
+    rig: Callable[..., Any], make: SimpleNamespace
+) -> None:
+    gw = rig(roster=make.roster(make.placement(), make.placement(device="dev-2", patient="p-2", bed="W-2")))
+    strangers = [f"mon-{k:04d}-" + "ü" * 90 for k in range(3_000)]
+    for k, device in enumerate(strangers):
+        gw.device(k, device=device, hr=72)
+    gw.turn()
+    gw.turn(10)
+    payloads = [payload for name, payload in gw.above.published if name == "status"]
+    # AWS IoT Core and a site's broker end the connection of who sends more; then no reading goes up either.
+    assert max(map(len, payloads)) <= 128 * 1024
+    status = gw.statuses()[-1]
+    assert {d.patient for d in status.devices} >= {"p-1", "p-2"}
+    assert len(status.devices) > 200
+    assert gw.readings().device.tolist()
+
+
+def test_refusals_with_the_longest_topic_there_is_fit_a_message(rig: Callable[..., Any], make: SimpleNamespace) -> None:
+    gw = rig()
+    for k in range(30):
+        gw.raw(b"no frame" * 500, device=f"{k}" + "ß" * 32_000)
+    gw.turn()
+    gw.turn(10)
+    told = [payload for name, payload in gw.above.published if name == "rejected"]
+    assert told
+    assert max(map(len, told)) <= 128 * 1024
