@@ -8,6 +8,7 @@ from typing import Final
 
 import prometheus_client
 
+from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError
 from cloud.notify import canary
@@ -45,7 +46,8 @@ def run(environ: Mapping[str, str]) -> int:
 def _start(settings: Notify, stop: threading.Event) -> int:
     try:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
-    except ValueError as error:
+        partitions.check(settings)
+    except (ValueError, LogError) as error:
         logger.error("cannot start: %s", error)
         return 2
     reader = KafkaReader(settings, "notify", group="notify")

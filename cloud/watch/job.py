@@ -14,6 +14,7 @@ from typing import Final
 import prometheus_client
 
 from cloud.log.fenced import fence
+from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, read_to_end
 from cloud.settings import Watch
@@ -53,6 +54,7 @@ def run(environ: Mapping[str, str]) -> int:
 def _start(settings: Watch, _: threading.Event) -> int:
     try:
         open_snapshots(settings.watch_snapshots)
+        partitions.check(settings)
         stall = StallWatch(round(settings.watch_stall_s * 1000), round(settings.watch_start_grace_s * 1000))
         unsaved = SnapshotWatch()
         place = (topics.ALARMS, settings.layout.partition(PIPELINE))
