@@ -2,7 +2,7 @@
 
 Each of scoring, alarm tier, bridge and notifier 0, 90 and 300 s behind the others, on an empty stack; patients fall ill
 throughout (`tests/faults/late_start.py`). Everybody who is ill must be on a nurse's phone within 30 s of the moment when
-the last tier was ready, or of their fall when that came later.
+the last tier was ready (it serves, and Spark scores), or of their fall when that came later.
 
 `STARTS_TIERS=watch,score` plays some tiers alone (`topics`: whoever makes the topics comes late), `STARTS_S=90` some
 delays: `STARTS_S=90 make faults ONLY=starts` takes some 12 minutes. What was seen is kept in `var/faults-starts.json`,
@@ -62,7 +62,7 @@ def rows() -> list[dict[str, Any]]:
 
 def _page(one: Start) -> dict[str, Any]:
     stalled = f"; pipeline-stalled: {' '.join(one.stalled)}" if one.stalled else ""
-    note = f"slowest of {len(one.paged_s)} pages; ready {one.ready_s:g} s after it came{stalled}"
+    note = f"slowest of {len(one.paged_s)} pages; ready {one.ready_s:g} s after it came{stalled}; load {one.load:g}"
     return _row(f"{one.late}_{one.gap_s:g}_s", one.worst_s, "s", GOAL_S, note)
 
 

@@ -6,6 +6,7 @@ come. Whoever is ill when the last tier is ready, or falls ill soon after it, mu
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from infra.demo.supervisor import Supervisor
-from infra.local.observer import PARTITIONS, Observer
+from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import Ports
 from infra.local.process import PartError, Spec, base_env
 from infra.local.sns import part as sns
@@ -60,14 +61,17 @@ class Seen:
         notifications: Every record of a message.
         stalled: Steps of the watchdog's alarm.
         events: How many events each alarm has.
+        beats: Which partitions scoring scores.
     """
 
     notifications: list[Notification] = field(default_factory=list)
     stalled: list[AlarmEvent] = field(default_factory=list)
     events: dict[str, int] = field(default_factory=dict)
+    beats: Beats = field(default_factory=Beats)
 
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
         """Looks at one record."""
+        self.beats.take(topic, partition, value, stamped)
         if topic == topics.NOTIFICATIONS:
             self.notifications.append(_notification.decode(value))
         elif topic == topics.ALARMS:
@@ -84,14 +88,15 @@ class Start:
     Attributes:
         late: Tier that came late.
         gap_s: By how much.
-        ready_s: From the late tier's start until the last tier was ready.
+        ready_s: From the late tier's start until the last tier was ready: all serve, and Spark scores every partition.
         paged_s: Of each patient who was to be told of, from the later of fall and readiness to the nurse's phone.
         unpaged: Patients of whom nobody was told in time and beyond.
         messages: Messages on phones and in mailboxes.
         twice: Messages that were there twice.
         stalled: Phases of the watchdog's alarm, in order.
         most_events: Events of the alarm that has most of them.
-        died: How often a process ended and was started again.
+        died: How often a process found what it needs not there yet, and was started again.
+        load: Load average of the machine at the end: on a busy one, times are the machine's.
     """
 
     late: str
@@ -104,6 +109,7 @@ class Start:
     stalled: tuple[str, ...]
     most_events: int
     died: int
+    load: float
 
     @property
     def worst_s(self) -> float:
@@ -190,13 +196,16 @@ class _Play:
             if late == TOPICS:
                 self._prepare()
                 began = self._devices()
+            self.seen = parts.enter_context(Observer(self.stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS, Seen()))
             self.say(f"{late} comes now")
             came = time.monotonic()
             parts.enter_context(Supervisor(self.stack.processes, list(late_ones.values()), {}, self.say))
-            _until(lambda: all(spec.ready() for spec in chosen.values()), READY_S, "all tiers to be ready")
+            _until(lambda: all(spec.ready() for spec in chosen.values()), READY_S, "all tiers to serve")
+            self.say(f"all serve after {time.monotonic() - came:.1f} s")
+            # Spark listens before it has made the plan of its first batch, and until then it scores nothing.
+            _until(lambda: self.seen.asked(lambda seen: seen.beats.fresh()), READY_S, "Spark to score")
             ready, ready_s = now_ms(), time.monotonic() - came
             self.say(f"all ready after {ready_s:.1f} s")
-            self.seen = parts.enter_context(Observer(self.stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS, Seen()))
             wanted = due(falls(began, self.patients), ready)
             ends = ready + round((FOLLOWED_S + goal_s + LOST_S) * 1000)
             while now_ms() < ends and not wanted.keys() <= self._paged().keys():
@@ -267,6 +276,7 @@ class _Play:
             stalled=tuple(event.phase.value for event in stalled),
             most_events=max(events.values(), default=0),
             died=died,
+            load=round(os.getloadavg()[0], 1),
         )
 
 
@@ -275,9 +285,7 @@ def _ends(log: str) -> int:
     return log.count('"cannot start') + log.count('"ends: ')
 
 
-def _until(
-    met: Callable[[], bool], within_s: float, what: str, or_else: Callable[[str], None] | None = None
-) -> None:
+def _until(met: Callable[[], bool], within_s: float, what: str, or_else: Callable[[str], None] | None = None) -> None:
     ends = time.monotonic() + within_s
     while not met():
         if time.monotonic() > ends:
