@@ -1,8 +1,8 @@
 """The number of partitions: decided when a deployment's topics are made, and fixed for its life as its lanes are.
 
-A patient's admission and open alarms lie on the partition that the number gives. Were it to change, the patient would be
-unknown on the new partition, and their alarm would stand for ever on the old one. So nothing grows topics, and nothing
-works on topics of another number than it was told.
+A patient's admission and open alarms lie on the partition that the number gives. Were it to change, the patient would
+be unknown on the new partition, and their alarm would stand for ever on the old one. So nothing grows topics, and
+nothing works on topics of another number than it was told.
 """
 
 from collections.abc import Mapping

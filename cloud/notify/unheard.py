@@ -1,7 +1,7 @@
 """Alarms that met nobody on duty: as long as they stand, the first who comes on duty is told of them.
 
-So a notifier that was there before the rota, or a gap between two shifts, delays a page and loses none. It is memory: an
-alarm that stood before a restart calls again with its next handover.
+So a notifier that was there before the rota, or a gap between two shifts, delays a page and loses none. It is memory:
+an alarm that stood before a restart calls again with its next handover.
 """
 
 from collections.abc import Callable

@@ -13,8 +13,8 @@ from typing import Final
 
 import prometheus_client
 
-from cloud.log.fenced import fence
 from cloud.log import partitions
+from cloud.log.fenced import fence
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, read_to_end
 from cloud.settings import Watch

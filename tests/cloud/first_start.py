@@ -1,8 +1,8 @@
 """A first start of the path on an in-memory log with a moved clock: its tiers come in any order, any time apart.
 
 Gateway, bridge and Spark carry readings and decide on no alarm, so they are told here by what they write: the gateway
-keeps readings until a bridge takes them, the bridge gives each lane a record a second, and scoring begins with the oldest
-record that there is. The alarm tier, its watchdog and the notifier are the product's own.
+keeps readings until a bridge takes them, the bridge gives each lane a record a second, and scoring begins with the
+oldest record that there is. The alarm tier, its watchdog and the notifier are the product's own.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Tiers that start for the first time in any order, minutes apart: whoever is ill when the last one is there is paged."""
+"""Tiers that start for the first time in any order, minutes apart: who is ill once the last one is there is paged."""
 
 from collections import Counter
 from collections.abc import Mapping

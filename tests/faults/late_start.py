@@ -1,8 +1,9 @@
 """One first start of the path on which a tier comes behind the rest, and whether people were told all the same.
 
-Everything is as on the day of an installation: an empty Kafka, nobody's snapshots, no message ever sent. Patients fall ill
-one after another from the moment when the rest begins, and stay so, while the late tier is still away and after it has
-come. Whoever is ill when the last tier is ready, or falls ill soon after it, must be on a nurse's phone within the goal.
+Everything is as on the day of an installation: an empty Kafka, nobody's snapshots, no message ever sent. Patients fall
+ill one after another from the moment when the rest begins, and stay so, while the late tier is still away and after it
+has come. Whoever is ill when the last tier is ready, or falls ill soon after it, must be on a nurse's phone within the
+goal.
 """
 
 import json
@@ -16,7 +17,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from csv import DictReader
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,30 +87,30 @@ class Start:
     """What came of one start.
 
     Attributes:
-        late: Tier that came late.
-        gap_s: By how much.
-        ready_s: From the late tier's start until the last tier was ready: all serve, and Spark scores every partition.
         paged_s: Of each patient who was to be told of, from the later of fall and readiness to the nurse's phone.
         unpaged: Patients of whom nobody was told in time and beyond.
         messages: Messages on phones and in mailboxes.
         twice: Messages that were there twice.
         stalled: Phases of the watchdog's alarm, in order.
         most_events: Events of the alarm that has most of them.
-        died: How often a process found what it needs not there yet, and was started again.
         load: Load average of the machine at the end: on a busy one, times are the machine's.
+        late: Tier that came late.
+        gap_s: By how much.
+        ready_s: From the late tier's start until the last tier was ready: all serve, and Spark scores every partition.
+        died: How often a process found what it needs not there yet, and was started again.
     """
 
-    late: str
-    gap_s: float
-    ready_s: float
     paged_s: dict[str, float]
     unpaged: tuple[str, ...]
     messages: int
     twice: int
     stalled: tuple[str, ...]
     most_events: int
-    died: int
     load: float
+    late: str = ""
+    gap_s: float = 0.0
+    ready_s: float = 0.0
+    died: int = 0
 
     @property
     def worst_s(self) -> float:
@@ -213,7 +214,9 @@ class _Play:
             found = self._paged()
             _until(self._calm, goal_s, "pipeline-stalled to end", or_else=self.say)
             logs = {name: (self.stack.processes.logs / f"{name}.log").read_text(errors="replace") for name in chosen}
-            return self._judged(late, gap_s, ready_s, wanted, found, sum(map(_ends, logs.values())))
+            judged = self._judged(wanted, found)
+            died = sum(map(_ends, logs.values()))
+            return replace(judged, late=late, gap_s=gap_s, ready_s=round(ready_s, 1), died=died)
 
     def _prepare(self) -> None:
         make_topics(self.stack)
@@ -258,24 +261,18 @@ class _Play:
     def _calm(self) -> bool:
         return self.seen.asked(lambda seen: not seen.stalled or seen.stalled[-1].phase is alarms.Phase.END)
 
-    def _judged(
-        self, late: str, gap_s: float, ready_s: float, wanted: dict[str, int], found: dict[str, int], died: int
-    ) -> Start:
+    def _judged(self, wanted: dict[str, int], found: dict[str, int]) -> Start:
         sent, stalled, events = self.seen.asked(
             lambda seen: (list(seen.notifications), list(seen.stalled), dict(seen.events))
         )
         keys = [(one.alarm, one.n, one.contact, one.handover) for one in sent if one.sns]
         return Start(
-            late=late,
-            gap_s=gap_s,
-            ready_s=round(ready_s, 1),
             paged_s={p: round(max(found[p] - t, 0) / 1000, 1) for p, t in wanted.items() if p in found},
             unpaged=tuple(sorted(wanted.keys() - found.keys())),
             messages=len(self._reached()),
             twice=len(keys) - len(set(keys)),
             stalled=tuple(event.phase.value for event in stalled),
             most_events=max(events.values(), default=0),
-            died=died,
             load=round(os.getloadavg()[0], 1),
         )
 
