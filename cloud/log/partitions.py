@@ -5,10 +5,10 @@ be unknown on the new partition, and their alarm would stand for ever on the old
 nothing works on topics of another number than it was told.
 """
 
+import threading
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from cloud.log.kafka import logger, retry
@@ -18,6 +18,7 @@ from vitals.topics import TOPICS, Topic
 
 ANSWER_S: Final = 30.0
 LIST_S: Final = 5.0
+LOOK_EVERY_S: Final = 2.0
 
 
 def wanted(topic: Topic, settings: Kafka) -> int:
@@ -25,11 +26,11 @@ def wanted(topic: Topic, settings: Kafka) -> int:
     return settings.partitions if topic.by_lane else 1
 
 
-def found(settings: Kafka) -> dict[str, int]:
+def found(settings: Kafka, within_s: float = ANSWER_S) -> dict[str, int]:
     """Asks Kafka how many partitions each topic has.
 
     Raises:
-        LogError: Kafka does not answer.
+        LogError: Kafka does not answer, however often it is asked in that time.
     """
     admin = AdminClient({**settings.client()}, logger=logger)
     counts: dict[str, int] = {}
@@ -38,7 +39,7 @@ def found(settings: Kafka) -> dict[str, int]:
         listed = admin.list_topics(timeout=LIST_S).topics
         counts.update({name: len(topic.partitions) for name, topic in listed.items()})
 
-    retry(ask, what="listing topics", deadline_s=ANSWER_S)
+    retry(ask, what="listing topics", deadline_s=within_s)
     return counts
 
 
@@ -68,7 +69,28 @@ def check(settings: Kafka) -> None:
     Raises:
         LogError: They differ, or Kafka does not answer.
     """
-    try:
-        agree(found(settings), settings)
-    except KafkaException as error:
-        raise LogError(f"listing topics failed: {error}") from error
+    agree(found(settings), settings)
+
+
+def wait(settings: Kafka, stop: threading.Event) -> bool:
+    """Waits until Kafka answers and has all topics, so that a tier may start before either.
+
+    Returns:
+        False when it was stopped before.
+
+    Raises:
+        LogError: The topics have another number of partitions than the settings, which no waiting mends.
+    """
+    while not stop.is_set():
+        try:
+            counts = found(settings, within_s=0)
+        except LogError as error:
+            logger.warning("waiting for Kafka: %s", error)
+        else:
+            agree(counts, settings)
+            missing = [topic.name for topic in TOPICS if not counts.get(topic.name)]
+            if not missing:
+                return True
+            logger.warning("waiting for topics %s: run python -m cloud topics", ", ".join(missing))
+        stop.wait(LOOK_EVERY_S)
+    return False

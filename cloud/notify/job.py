@@ -46,7 +46,8 @@ def run(environ: Mapping[str, str]) -> int:
 def _start(settings: Notify, stop: threading.Event) -> int:
     try:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
-        partitions.check(settings)
+        if not partitions.wait(settings, stop):
+            return 0
     except (ValueError, LogError) as error:
         logger.error("cannot start: %s", error)
         return 2

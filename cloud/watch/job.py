@@ -51,10 +51,11 @@ def run(environ: Mapping[str, str]) -> int:
     return run_daemon("watch", Watch, _start, environ)
 
 
-def _start(settings: Watch, _: threading.Event) -> int:
+def _start(settings: Watch, early: threading.Event) -> int:
     try:
         open_snapshots(settings.watch_snapshots)
-        partitions.check(settings)
+        if not partitions.wait(settings, early):
+            return 0
         stall = StallWatch(round(settings.watch_stall_s * 1000), round(settings.watch_start_grace_s * 1000))
         unsaved = SnapshotWatch()
         place = (topics.ALARMS, settings.layout.partition(PIPELINE))

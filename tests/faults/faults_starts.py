@@ -1,8 +1,8 @@
 """First starts with one tier behind the rest: `make faults ONLY=starts`, some 40 minutes.
 
 Each of scoring, alarm tier, bridge and notifier 0, 90 and 300 s behind the others, on an empty stack; patients fall ill
-throughout (`tests/faults/late_start.py`). Everybody who is ill must be on a nurse's phone within 30 s of the moment when
-the last tier was ready (it serves, and Spark scores), or of their fall when that came later.
+throughout (`tests/faults/late_start.py`). Everybody who is ill must be on a nurse's phone within 30 s of the moment
+when the last tier was ready (it serves, and Spark scores), or of their fall when that came later.
 
 `STARTS_TIERS=watch,score` plays some tiers alone (`topics`: whoever makes the topics comes late), `STARTS_S=90` some
 delays: `STARTS_S=90 make faults ONLY=starts` takes some 12 minutes. What was seen is kept in `var/faults-starts.json`,
