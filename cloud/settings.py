@@ -14,7 +14,7 @@ class Kafka(KafkaAccess):
     """How every job reaches Kafka."""
 
     lanes: int = setting("lanes of the deployment; never changes during its life", LANES)
-    partitions: int = setting("partitions of every topic placed by lane", LANES)
+    partitions: int = setting("partitions of every topic placed by lane; fixed when they are made", LANES)
 
     @property
     def layout(self) -> Layout:
