@@ -50,7 +50,7 @@ def rows() -> list[dict[str, Any]]:
     open_stalls = [one for one in found if one.stalled and one.stalled[-1] != "end"]
     again = [one for one in found if one.stalled.count("start") > 1]
     return [
-        *(_page(one) for one in found),
+        *(page(one) for one in found),
         _row("unpaged", sum(len(one.unpaged) for one in found), "patients", 0, f"of {_looked(found)} in all starts"),
         _row("told_twice", sum(one.twice for one in found), "records", 0, "of one message that are there again"),
         _row("stalls_left", len(open_stalls), "starts", 0, "in which pipeline-stalled did not end by itself"),
@@ -60,7 +60,8 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-def _page(one: Start) -> dict[str, Any]:
+def page(one: Start) -> dict[str, Any]:
+    """Returns the row of one start."""
     stalled = f"; pipeline-stalled: {' '.join(one.stalled)}" if one.stalled else ""
     note = f"slowest of {len(one.paged_s)} pages; ready {one.ready_s:g} s after it came{stalled}; load {one.load:g}"
     return _row(f"{one.late}_{one.gap_s:g}_s", one.worst_s, "s", GOAL_S, note)
