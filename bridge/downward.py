@@ -14,6 +14,7 @@ from bridge.uplink import Uplink
 from vitals import topics
 from vitals.actions import Action
 from vitals.bounds import BoundError, decoded
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Roster
 from vitals.status import Health, Heartbeat, Status
 
@@ -76,7 +77,11 @@ class Downward:
                 self._actions.append((decoded(record.value, Action), record.value))
             elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
                 self._said(decoded(record.value, Status), t)
-        except ValueError as error:
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            if not isinstance(error, ValueError):
+                logger.exception("a record ends in an error")
             self._meters.unreadable.labels(record.topic).inc()
             where = (record.topic, record.partition, record.offset)
             logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)

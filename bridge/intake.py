@@ -35,6 +35,8 @@ class Why(StrEnum):
     GATEWAY = "by-gateway"
     """Refused by the gateway already, and passed on."""
     PRESSED = "pressed"
+    RAISED = "raised"
+    """Reading it raised an exception that nobody foresaw."""
 
 
 @dataclass(frozen=True, slots=True)

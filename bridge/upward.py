@@ -4,6 +4,7 @@ One thread owns an `Upward` and gives it what happens (`arrived`, `reported`, `w
 in seconds, for intervals; `t` is UTC epoch ms, for what is written.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -22,8 +23,10 @@ from bridge.voice import Voice
 from vitals import topics
 from vitals.actions import Action
 from vitals.batches import Confirmed, ranges
+from vitals.faults import NOT_ITS_OWN
 from vitals.status import Status
 
+logger = logging.getLogger("bridge.upward")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -137,7 +140,7 @@ class Upward:
             self._voice.speak(at, t, len(self._line))
         while not self._shipping.full:
             while not self._enough and (entry := self._turns.take()) is not None:
-                self._read(entry, at, t)
+                self._take(entry, at, t)
             if self._linger.wait_s(self._load, at) > 0:
                 break
             self._write(at)
@@ -157,10 +160,25 @@ class Upward:
     def _load(self) -> int:
         return len(self._gathered) + len(self._refused)
 
-    def _read(self, entry: _Open, at: float, t: int) -> None:
-        source, message, entry.message = entry.source, entry.message, None
+    def _take(self, entry: _Open, at: float, t: int) -> None:
+        """Reads a message; one that nobody foresaw is refused, as it would end the next process, too."""
+        message, entry.message = entry.message, None
         if message is None:
             return
+        try:
+            self._read(entry, message, at, t)
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            logger.exception("a message on %s ends in an error, and is refused", message.topic)
+            if entry.source is not None and entry.source.name == "vitals" and entry.number is None:
+                # Confirmed like any that is refused: its gateway would send it for ever.
+                entry.number = intake.head(message.payload)
+            reason = f"cannot be read: {type(error).__name__}: {error}"
+            self._refuse(entry, (intake.Refusal(intake.Why.RAISED, reason, message.payload),), message.topic, t)
+
+    def _read(self, entry: _Open, message: Message, at: float, t: int) -> None:
+        source = entry.source
         if source is None or source.name not in topics.UP:
             refusal = intake.Refusal(intake.Why.TOPIC, "not the topic of a gateway in its slot", message.payload)
             self._refuse(entry, (refusal,), message.topic, t)

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "canary": ("cloud.commands.canary", "admits gateways' canaries, which prove each minute that the path works"),
     "duty": ("cloud.commands.duty", "ROTA.csv -> contacts"),
     "act": ("cloud.commands.act", "acknowledge, audio-pause or chart"),
+    "skipped": ("cloud.commands.skipped", "what the alarm tier has passed over; `replay` has it judged by mended code"),
     "erase": ("cloud.erase.job", "a patient leaves lake, warehouse, snapshots and topics"),
     "retain": ("cloud.erase.retain", "what is too old leaves lake and warehouse"),
     "replay": ("cloud.replay.job", "archived readings through the engine under other limits"),

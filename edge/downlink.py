@@ -14,6 +14,7 @@ from edge.uplink import Down
 from vitals.actions import Action
 from vitals.batches import Confirmed
 from vitals.bounds import decoded
+from vitals.faults import NOT_ITS_OWN
 from vitals.status import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,11 @@ class Downlink:
             return self._handlers[item.name](item.payload, now)
         except StaleRosterError as error:
             log.warning("%s", error)
-        except (ValueError, KeyError) as error:
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            if not isinstance(error, ValueError | KeyError):
+                log.exception("a message from above ends in an error")
             self._metrics.down_invalid.labels(item.name if item.name in self._handlers else "unknown").inc()
             log.error("a message from above cannot be used: %s", error, extra={"data": {"name": item.name}})
         return ToKeep()

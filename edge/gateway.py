@@ -274,6 +274,7 @@ class Gateway:
         self._metrics.backlog.set(status.backlog)
         self._metrics.backlog_bytes.set(status.backlog_bytes)
         self._metrics.uplink.set(self._up)
+        self._metrics.passed_over.set(self._local.passed_over)
         self._metrics.alarms.set(len(alarms))
 
     def _send(self, uplink: Up, clock_s: float) -> None:
@@ -300,4 +301,4 @@ class Gateway:
 
 def down(gateway: str, now: int) -> Signal:
     """Returns what the gateway's own light shows while the gateway is gone: its last will, and its goodbye."""
-    return signal(gateway, [health.technical(gateway, health.GATEWAY_DOWN, now)], now)
+    return signal(gateway, [health.own(gateway, health.GATEWAY_DOWN, now)], now)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from edge.roster import Book
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.alarms import AlarmEvent, Priority, technical
 from vitals.status import DeviceStatus, Health
 
 SILENT_AFTER_CADENCES: Final = 3
@@ -35,24 +35,10 @@ LASTING: Final = frozenset({TRIMMED, REPLACED})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
 
 
-def technical(gateway: str, condition: str, now: int) -> AlarmEvent:
+def own(gateway: str, condition: str, now: int) -> AlarmEvent:
     """Returns the start of a technical alarm of the gateway itself."""
     priority, text = CONDITIONS[condition]
-    return AlarmEvent(
-        id=alarm_id(gateway, condition, now),
-        n=0,
-        subject=gateway,
-        condition=condition,
-        kind=Kind.TECHNICAL,
-        priority=priority,
-        phase=Phase.START,
-        state=State.ACTIVE,
-        start=now,
-        t=now,
-        log_t=now,
-        text=text,
-        gateway=gateway,
-    )
+    return technical(gateway, condition, priority, start=now, now=now, text=text, gateway=gateway)
 
 
 class OwnAlarms:
@@ -68,7 +54,7 @@ class OwnAlarms:
         if present == (condition in self._active) or (condition in LASTING and not present):
             return False
         if present:
-            self._active[condition] = technical(self._gateway, condition, now)
+            self._active[condition] = own(self._gateway, condition, now)
         else:
             del self._active[condition]
         self.changed = True

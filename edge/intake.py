@@ -1,5 +1,6 @@
 """From what devices sent to readings: decode, drop what came twice, correct the time, filter, name the patient."""
 
+import logging
 import math
 import zlib
 from collections.abc import Sequence
@@ -18,12 +19,16 @@ from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
+from vitals.faults import NOT_ITS_OWN
 from vitals.frames import Frame
 from vitals.readings import Readings, text
 from vitals.records import WireError
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 from vitals.status import Rejected
 
+log = logging.getLogger(__name__)
+RAISED: Final = "cannot be "
+"""How the reason begins of what raised an exception that nobody foresaw."""
 REASONS: Final = {
     "frame of": "oversized",
     "not a frame": "not-a-frame",
@@ -32,6 +37,7 @@ REASONS: Final = {
     "t ": "out-of-range",
     "no known sign": "unknown-sign",
     "device": "bad-device-id",
+    RAISED: "raised",
 }
 """What counts as one kind of refusal, by the beginning of its reason: metrics need few labels."""
 
@@ -113,7 +119,31 @@ class Intake:
                 found.append((delivery, frame))
             else:
                 duplicates += 1
-        return Taken(self._readings(found, book) if found else columns.empty(), tuple(rejected), duplicates)
+        taken, failed = self._whole(found, book)
+        return Taken(taken, (*rejected, *failed), duplicates)
+
+    def _whole(self, found: list[tuple[Delivery, Frame]], book: Book) -> tuple[Readings, list[Rejected]]:
+        """Makes readings of frames; one that raises is refused, and is as if it had never come to the others."""
+        if not found:
+            return columns.empty(), []
+        slots = self._room([delivery.device for delivery, _ in found])
+        before = self._clock[slots], self._history[:, slots]
+        try:
+            return self._readings(found, book), []
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            self._clock[slots], self._history[:, slots] = before
+            if len(found) == 1:
+                delivery, _ = found[0]
+                log.exception("a reading of device %s ends in an error, and is refused", delivery.device)
+                reason = f"cannot be taken: {type(error).__name__}: {error}"
+                topic = topics.device_vitals(delivery.device)
+                return columns.empty(), [
+                    Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload)
+                ]
+        parts = [self._whole([one], book) for one in found]
+        return columns.concat([part for part, _ in parts]), [one for _, failed in parts for one in failed]
 
     def replay(self, readings: Readings, book: Book) -> None:
         """Shows the filter readings that were accepted after its memory was kept."""
@@ -121,8 +151,13 @@ class Intake:
         slots = self._room(devices)
         profile = book.profiles(devices)
         off = readings.suspect_digits() == Suspect.SENSOR_OFF
-        for i in rounds(slots):
-            self._filter(slots[i], readings.t[i], readings.values[i], off[i], profile[i])
+        try:
+            for i in rounds(slots):
+                self._filter(slots[i], readings.t[i], readings.values[i], off[i], profile[i])
+        except NOT_ITS_OWN:
+            raise
+        except Exception:
+            log.exception("%d kept readings cannot be shown to the filter, which goes on without them", len(readings))
 
     def offsets(self) -> dict[str, int]:
         """Returns each device's clock minus the gateway's, ms."""

@@ -77,6 +77,8 @@ class LocalAlarms:
     _changed: set[str]
     _by_bed: dict[str, list[AlarmEvent]]
     book: Book
+    passed_over: int = 0
+    """What the engine could not apply since the start."""
     dirty: bool = False
     """Whether something happened since the last snapshot that the readings themselves do not tell again."""
 
@@ -99,16 +101,19 @@ class LocalAlarms:
         for patient in sorted(gone):
             self.state, events = engine.discharge(self.state, patient, now)
             self._note(events)
+        self._passed_over()
         self.dirty = True
 
     def advance(self, readings: Readings, now: int) -> None:
         """Applies readings; none lets time pass."""
         self.state, events = engine.advance(self.state, readings, now)
         self._note(events)
+        self._passed_over()
 
     def act(self, action: Action, now: int) -> bool:
         """Applies what a person did; returns whether it changed anything here."""
         self.state, events = engine.act(self.state, action, now)
+        self._passed_over()
         self.dirty |= bool(events)
         self._note(events)
         return bool(events)
@@ -117,6 +122,18 @@ class LocalAlarms:
         """Applies what the gateway knows of its devices."""
         self.state, events = engine.report(self.state, status, now)
         self._note(events)
+        self._passed_over()
+
+    def pass_over(self, device: str, t: int, now: int) -> None:
+        """Tells, at the bed, that a reading of a device could not be taken."""
+        placement = self.book.by_device.get(device)
+        if placement is not None:
+            self.state, events = engine.pass_over(self.state, placement.patient, placement.ward, t, now)
+            self._note(events)
+
+    def _passed_over(self) -> None:
+        """Counts what the engine could not apply; it has told of it, and the cloud is sent it all the same."""
+        self.passed_over += len(engine.take_passed_over(self.state))
 
     def pending(self, patients: Iterable[str]) -> bool:
         """Returns whether any of them has a pending or active condition."""
@@ -182,4 +199,6 @@ class LocalAlarms:
         if event.bed is not None:
             return event.bed
         placement = self.book.by_device.get(event.device or event.subject)
+        if placement is None and event.patient is not None:
+            placement = next((p for p in self.book.roster.placements if p.patient == event.patient), None)
         return placement.bed if placement else None

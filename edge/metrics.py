@@ -29,6 +29,9 @@ class Metrics:
         )
         self.backlog = Gauge("edge_backlog_batches", "Batches not confirmed", registry=registry)
         self.backlog_bytes = Gauge("edge_backlog_bytes", "Their size", registry=registry)
+        self.passed_over = Gauge(
+            "edge_passed_over", "Readings and messages that the bedside engine could not apply", registry=registry
+        )
         self.uplink = Gauge("edge_uplink_up", "Whether the uplink is connected", registry=registry)
         self.alarms = Gauge(
             "edge_local_alarms", "Alarms active at the bedside and of the gateway itself", registry=registry

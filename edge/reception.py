@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from edge.acceptance import Acceptance
-from edge.intake import Heard, Intake
+from edge.intake import RAISED, Heard, Intake
 from edge.local import LocalAlarms
 from edge.report import Reporter
 from edge.roster import Book
@@ -62,6 +62,10 @@ class Reception:
             # The bytes stay in the database: they may hold a patient's values.
             data = {"topic": taken.rejected[0].topic, "reason": taken.rejected[0].reason}
             log.warning("%d messages refused, the first of them:", len(taken.rejected), extra={"data": data})
+        for refused in taken.rejected:
+            if refused.reason.startswith(RAISED):
+                device = refused.topic.split("/")[1]
+                self._local.pass_over(device, refused.t, now)
         if len(taken.readings):
             self._local.advance(taken.readings, now)
             self._acceptance.urgent |= self._is_urgent(taken.readings)

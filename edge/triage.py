@@ -4,14 +4,17 @@ Asked in the driver's thread, for each reading as it comes, so it only looks: th
 on what has gathered. A quiet reading waits up to a second for others; a reading that hurries wakes the gateway's loop.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Final
 
 from edge.driver import Delivery
 from edge.intake import Heard, hear
 from edge.roster import Book
+from vitals.faults import NOT_ITS_OWN
 from vitals.limits import HIGH, LOW
 
+log = logging.getLogger(__name__)
 _OPEN: Final = float("inf")
 
 
@@ -38,7 +41,13 @@ class Triage:
 
     def hear(self, delivery: Delivery) -> tuple[Heard, bool]:
         """Decodes a message; returns it, and whether it hurries."""
-        heard = hear(delivery)
+        try:
+            heard = hear(delivery)
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            log.exception("a message of device %a ends in an error, and is refused", delivery.device)
+            return Heard(delivery, None, f"cannot be read: {type(error).__name__}: {error}"), False
         limits = self._limits.get(delivery.device)
         if limits is None or heard.frame is None:
             return heard, False

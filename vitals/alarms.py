@@ -133,6 +133,56 @@ def alarm_id(subject: str, condition: str, start: int) -> str:
     return f"{subject}.{condition}.{start}"
 
 
+def technical(
+    subject: str,
+    condition: str,
+    priority: Priority,
+    *,
+    start: int,
+    now: int,
+    text: str,
+    ward: str | None = None,
+    gateway: str | None = None,
+    value: float | None = None,
+) -> AlarmEvent:
+    """Returns the start of a technical alarm that no engine judges.
+
+    Args:
+        subject: Device, gateway, bridge, contact, ward or "pipeline".
+        condition: Name of the condition.
+        priority: Its priority.
+        start: When it began, UTC epoch ms.
+        now: When it is told, UTC epoch ms.
+        text: What is wrong, and what to do.
+        ward: Ward that is told; None: technicians alone.
+        gateway: Gateway that it concerns.
+        value: How many there are, where it counts something.
+    """
+    return AlarmEvent(
+        id=alarm_id(subject, condition, start),
+        n=0,
+        subject=subject,
+        condition=condition,
+        kind=Kind.TECHNICAL,
+        priority=priority,
+        phase=Phase.START,
+        state=State.ACTIVE,
+        start=start,
+        t=now,
+        log_t=now,
+        text=text,
+        ward=ward,
+        gateway=gateway,
+        value=value,
+    )
+
+
+def over(alarm: AlarmEvent, now: int, text: str) -> AlarmEvent:
+    """Returns the end of such an alarm, at `now`, UTC epoch ms."""
+    changes = {"n": alarm.n + 1, "phase": Phase.END, "state": State.INACTIVE, "t": now, "log_t": now, "text": text}
+    return msgspec.structs.replace(alarm, **changes)
+
+
 def pages(event: AlarmEvent) -> bool:
     """Tells whether an event calls a person: an alarm starts, calls again for being worse, or is handed over.
 

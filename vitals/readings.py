@@ -73,6 +73,14 @@ class Readings:
         """Returns the readings at `index`; the limit sets stay as they are."""
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "limit_sets"})
 
+    def alone(self, i: int) -> "Readings":
+        """Returns reading `i` with its own limits alone."""
+        limits = int(self.limits[i])
+        one = self.take(slice(i, i + 1))
+        if limits >= 0:
+            return replace(one, limit_sets=())
+        return replace(one, limits=np.array([-1], dtype=np.int64), limit_sets=(self.limit_sets[-1 - limits],))
+
     def bounds(self) -> NDArray[np.float64]:
         """Returns (n, signs, 5): the limits in force for each reading, as `LimitSet.array()`."""
         return in_force(self.limit_sets, self.limits)

@@ -93,6 +93,7 @@ class Topic:
 VITALS: Final = "vitals"
 SCORED: Final = "vitals.scored"
 REJECTED: Final = "vitals.rejected"
+SKIPPED: Final = "skipped"
 STATUS: Final = "status"
 ALARMS: Final = "alarms"
 ACTIONS: Final = "actions"
@@ -104,6 +105,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(VITALS, 7 * DAY_MS),
     Topic(SCORED, 7 * DAY_MS),
     Topic(REJECTED, 30 * DAY_MS, by_lane=False),
+    Topic(SKIPPED, 30 * DAY_MS),
     Topic(STATUS, None, by_lane=False),
     Topic(ALARMS, 30 * DAY_MS),
     Topic(ACTIONS, 30 * DAY_MS),

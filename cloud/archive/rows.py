@@ -1,5 +1,6 @@
 """Kafka records into rows of the lake's tables: pure. What cannot be read is a rejection with its reason."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,12 +25,14 @@ from cloud.lake.tables import (
 )
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
-from vitals.bounds import MAX_CALENDAR
+from vitals.bounds import MAX_CALENDAR, MAX_PROSE
 from vitals.contacts import Notification
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
 from vitals.records import WireError
 from vitals.status import Rejected
 
+logger = logging.getLogger(__name__)
 PAYLOAD_BYTES: Final = 128 * 1024
 """The most of a rejected record that is kept."""
 
@@ -80,10 +83,12 @@ class Pile:
             return
         try:
             decoded = self._decode(record, record.value)
-        except (ValueError, RecursionError, OverflowError) as error:
-            where = f"{self.topic}[{self.partition}]@{record.offset}"
-            payload = record.value[:PAYLOAD_BYTES]
-            self.rejected.append(Rejected(topic=where, reason=str(error), t=record.log_t, payload=payload))
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            if not isinstance(error, ValueError):
+                logger.exception("a record of %s ends in an error, and is rejected", self.topic)
+            self._reject(record, str(error))
             return
         count = 1
         if self.topic == VITALS.topic:
@@ -98,11 +103,36 @@ class Pile:
             self.rows += count
 
     def table(self) -> pa.Table:
-        """Returns the rows, in the order in which they were added."""
+        """Returns the rows, in the order in which they were added; a record whose rows no table holds is rejected."""
+        try:
+            return self._table(self._decoded)
+        except NOT_ITS_OWN:
+            raise
+        except Exception:
+            logger.exception("%d records of %s make no table: each is tried by itself", len(self._decoded), self.topic)
+        kept = [one for one in self._decoded if self._is_held(one)]
+        return self._table(kept)
+
+    def _is_held(self, one: tuple[Record, Any]) -> bool:
+        try:
+            self._table([one])
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            logger.exception("a record of %s makes no row, and is rejected", self.topic)
+            self._reject(one[0], f"{type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _table(self, decoded: list[tuple[Record, Any]]) -> pa.Table:
         if self.topic == VITALS.topic:
-            return scored.table([(record.log_t, decoded) for record, decoded in self._decoded])
-        schema = TABLES[self.topic].schema()
-        return pa.Table.from_pylist([row for _, row in self._decoded], schema=schema)
+            return scored.table([(record.log_t, found) for record, found in decoded])
+        return pa.Table.from_pylist([row for _, row in decoded], schema=TABLES[self.topic].schema())
+
+    def _reject(self, record: Record, reason: str) -> None:
+        where = f"{self.topic}[{self.partition}]@{record.offset}"
+        payload = (record.value or b"")[:PAYLOAD_BYTES]
+        self.rejected.append(Rejected(topic=where, reason=reason[:MAX_PROSE], t=record.log_t, payload=payload))
 
     def _decode(self, record: Record, value: bytes) -> Any:  # noqa: ANN401 - a struct made at import, or a row
         if self.topic == VITALS.topic:

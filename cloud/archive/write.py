@@ -124,14 +124,14 @@ class _Run:
         pile, name = self.pile, self._name("parquet")
         content, rejections = b"", None
         written: Object | None = None
-        if pile.rows:
-            table = TABLES[pile.topic]
-            rows = ordered(pile.table(), table)
+        table = TABLES[pile.topic]
+        rows = ordered(pile.table(), table) if pile.rows else None
+        if rows is not None and rows.num_rows:
             content = to_parquet(rows, table)
             store.put(name, content)
             written = Object(
                 name=name,
-                rows=pile.rows,
+                rows=rows.num_rows,
                 partition=pile.partition,
                 first=self._first.offset,
                 last=self._last.offset,

@@ -6,7 +6,7 @@ nothing works on topics of another number than it was told.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from confluent_kafka.admin import AdminClient
@@ -16,6 +16,7 @@ from cloud.log.port import LogError
 from cloud.settings import Kafka
 from vitals.topics import TOPICS, Topic
 
+NAMES: Final = tuple(topic.name for topic in TOPICS)
 ANSWER_S: Final = 30.0
 LIST_S: Final = 5.0
 LOOK_EVERY_S: Final = 2.0
@@ -72,8 +73,8 @@ def check(settings: Kafka) -> None:
     agree(found(settings), settings)
 
 
-def wait(settings: Kafka, stop: threading.Event) -> bool:
-    """Waits until Kafka answers and has all topics, so that a tier may start before either.
+def wait(settings: Kafka, stop: threading.Event, needs: Collection[str] = NAMES) -> bool:
+    """Waits until Kafka answers and has the topics that a tier needs, so that it may start before either.
 
     Returns:
         False when it was stopped before.
@@ -88,7 +89,7 @@ def wait(settings: Kafka, stop: threading.Event) -> bool:
             logger.warning("waiting for Kafka: %s", error)
         else:
             agree(counts, settings)
-            missing = [topic.name for topic in TOPICS if not counts.get(topic.name)]
+            missing = [name for name in needs if not counts.get(name)]
             if not missing:
                 return True
             logger.warning("waiting for topics %s: run python -m cloud topics", ", ".join(missing))

@@ -19,12 +19,22 @@ from cloud.notify.queue import Queue
 from cloud.notify.sns import SnsSender
 from cloud.notify.texts import Links
 from cloud.settings import Notify
+from vitals import topics
 from vitals.daemon import notify as tell_systemd
 from vitals.daemon import now_ms, serve_metrics
 from vitals.daemon import run as run_daemon
 
 logger = logging.getLogger("notify")
 POLL_S: Final = 0.02
+NEEDS: Final = (
+    topics.ALARMS,
+    topics.PATIENTS,
+    topics.CONTACTS,
+    topics.NOTIFICATIONS,
+    topics.STATUS,
+    topics.REJECTED,
+)
+"""Topics without which nobody can be told; one that a newer version adds for others holds up no page."""
 WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
 UNDER_WAY: Final = prometheus_client.Gauge("wardwatch_notify_under_way", "messages not yet accepted by SNS")
 
@@ -46,7 +56,7 @@ def run(environ: Mapping[str, str]) -> int:
 def _start(settings: Notify, stop: threading.Event) -> int:
     try:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
-        if not partitions.wait(settings, stop):
+        if not partitions.wait(settings, stop, NEEDS):
             return 0
     except (ValueError, LogError) as error:
         logger.error("cannot start: %s", error)

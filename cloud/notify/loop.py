@@ -18,21 +18,23 @@ import msgspec
 
 from cloud.links import number
 from cloud.log.layout import Layout
-from cloud.log.port import CommittingReader, Place, Record, Writer, read_to_end
+from cloud.log.port import CommittingReader, LogError, Place, Record, Writer, read_to_end
 from cloud.notify.again import Again, merged
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.own import OwnAlarms
 from cloud.notify.plan import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, rota_empty
 from cloud.notify.queue import Item, Message, Queue
-from cloud.notify.records import NOTIFIER, alarm_event, notifications, own_ids, read, told, unsent
-from cloud.notify.texts import Links, compose
+from cloud.notify.records import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
+from cloud.notify.texts import Links, compose, plain
 from cloud.notify.undone import Undone
 from cloud.notify.unheard import Unheard
+from cloud.watch.passed import unreadable
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, encode, pages
 from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
 from vitals.engine.tree import PIPELINE
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
 from vitals.signs import INDEX
 from vitals.status import Health, Rejected, Status
@@ -115,7 +117,7 @@ class Notifier:
         self.own.restore(own_ids(past))
         starts = dict.fromkeys(known, 0)
         for record in past:
-            self._learn(record)
+            self._attempt(record, self._learn)
             if record.place in starts:
                 starts[record.place] = record.offset + 1
         self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
@@ -123,7 +125,7 @@ class Notifier:
         over = ended(event for record in backlog if (event := alarm_event(record)) is not None)
         self._read = dict(self._committed)
         for record in backlog:
-            self._take(record, over)
+            self._attempt(record, lambda r: self._take(r, over))
         self.reader.assign(starts | self._read)
         logger.info("notifier is up", extra={"data": {"told": len(self.told), "backlog": len(backlog)}})
 
@@ -135,10 +137,7 @@ class Notifier:
         """
         # Alarms come last, so that they meet the newest rota and admissions.
         for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
-            if record.topic == topics.ALARMS:
-                self._take(record, frozenset())
-            else:
-                self._learn(record)
+            self._attempt(record, self._take_live if record.topic == topics.ALARMS else self._learn)
         now = self.clock()
         for message in self.queue.due(now):
             self._begin(message, now)
@@ -181,6 +180,26 @@ class Notifier:
             # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
             reached = value.sns is not None or value.contact == NOBODY
             (self.told if reached else self.failed).add(Told(value.alarm, value.n, value.contact, value.handover))
+
+    def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
+        """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too.
+
+        Where nobody can be told of an alarm by that, those of its ward are told that it is so.
+        """
+        try:
+            apply(record)
+        except (*NOT_ITS_OWN, LogError):
+            raise
+        except Exception as error:
+            logger.exception("%s[%s]@%s ends in an error, and is put aside", *record.place, record.offset)
+            UNREADABLE.labels(record.topic).inc()
+            self._put_aside(unreadable(record, error).rejected)
+            event = alarm_event(record) if record.topic == topics.ALARMS else None
+            if event is not None and pages(event):
+                self._raise(not_notified(event, NOBODY, f"{type(error).__name__}: {error}", self.clock()))
+
+    def _take_live(self, record: Record) -> None:
+        self._take(record, frozenset())
 
     def _put_aside(self, refused: Rejected) -> None:
         self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
@@ -230,7 +249,14 @@ class Notifier:
         return item
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
-        texts = compose(message, self.patients, self.terms.links, now)
+        try:
+            texts = compose(message, self.patients, self.terms.links, now)
+        except NOT_ITS_OWN:
+            raise
+        except Exception:
+            # A page without its particulars still has somebody look.
+            logger.exception("a message to %s cannot be composed as usual", message.contact.contact)
+            texts = plain(message)
         self.delivery.begin(message, texts, now, again=again)
 
     def _repeat(self, now: int) -> None:

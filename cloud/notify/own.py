@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.notify.plan import NOT_NOTIFIED, ROTA_EMPTY, Rotas
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State
+from vitals.alarms import AlarmEvent, Priority, over, technical
 from vitals.bounds import MAX_T, digits
 
 logger = logging.getLogger(__name__)
@@ -36,20 +36,9 @@ class OwnAlarms:
             if not subject or start is None:
                 logger.error("an alarm of an earlier run cannot be taken up: its id %a is none", alarm)
                 continue
-            self._open[condition, subject] = AlarmEvent(
-                id=alarm,
-                n=0,
-                subject=subject,
-                condition=condition,
-                kind=Kind.TECHNICAL,
-                priority=Priority.MEDIUM,
-                phase=Phase.START,
-                state=State.ACTIVE,
-                start=start,
-                t=start,
-                log_t=start,
-                text="",
-            )
+            begun = technical(subject, condition, Priority.MEDIUM, start=start, now=start, text="")
+            # An id of an earlier form stays as it was told.
+            self._open[condition, subject] = msgspec.structs.replace(begun, id=alarm)
 
     def begin(self, event: AlarmEvent) -> AlarmEvent | None:
         """Returns the event that is to be told, None when its alarm stands already."""
@@ -74,7 +63,4 @@ class OwnAlarms:
 
     def _end(self, key: tuple[str, str], now: int, text: str) -> AlarmEvent | None:
         event = self._open.pop(key, None)
-        if event is None:
-            return None
-        over = {"phase": Phase.END, "state": State.INACTIVE, "t": now, "log_t": now, "text": text}
-        return msgspec.structs.replace(event, n=event.n + 1, **over)
+        return None if event is None else over(event, now, text)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.alarms import AlarmEvent, Phase, Priority, technical
 from vitals.bounds import FOREVER
 from vitals.contacts import Channel, Contact, Duty, recipients
 
@@ -120,21 +120,8 @@ def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> Alarm
 
 def _technical(subject: str, condition: str, times: tuple[int, int], text: str, cause: AlarmEvent) -> AlarmEvent:
     start, now = times
-    return AlarmEvent(
-        id=alarm_id(subject, condition, start),
-        n=0,
-        subject=subject,
-        condition=condition,
-        kind=Kind.TECHNICAL,
-        priority=max(cause.priority, Priority.MEDIUM),
-        phase=Phase.START,
-        state=State.ACTIVE,
-        start=start,
-        t=now,
-        log_t=now,
-        text=text,
-        ward=cause.ward,
-    )
+    priority = max(cause.priority, Priority.MEDIUM)
+    return technical(subject, condition, priority, start=start, now=now, text=text, ward=cause.ward)
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import prometheus_client
 from cloud.log.port import Record
 from cloud.notify.delivery import Delivered
 from cloud.notify.plan import Told
-from cloud.watch.entries import rejected
+from cloud.watch.passed import unreadable
 from vitals import topics
 from vitals.alarms import AlarmEvent
 from vitals.bounds import BoundError, decoded
@@ -89,7 +89,7 @@ def read(record: Record, kind: type[T], put_aside: Callable[[Rejected], None] | 
         UNREADABLE.labels(record.topic).inc()
         logger.error("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
         if put_aside is not None:
-            put_aside(rejected(record, str(error)))
+            put_aside(unreadable(record, error).rejected)
         return None
 
 

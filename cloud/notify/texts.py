@@ -73,6 +73,15 @@ def compose(message: Message, patients: Mapping[str, Admission], links: Links, n
     return Texts(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
 
 
+def plain(message: Message) -> Texts:
+    """Returns a message with no more than its alarm's number: for one that cannot be composed as it should be."""
+    numbers = ", ".join(number(item.event.id) for item in message.items)
+    text = f"{message.priority.label.upper()} alarm {numbers}: see the ward page"
+    outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": text[:MAX_SMS_BYTES]}
+    by = channels(message.contact, message.priority)
+    return Texts(text[:MAX_SUBJECT], text[:MAX_SMS_BYTES], text, msgspec.json.encode(outbox).decode(), by)
+
+
 def sms(events: Sequence[AlarmEvent], url: str) -> str:
     """Returns the text of an SMS, at most 140 bytes.
 

@@ -38,6 +38,8 @@ class Health:
         emitted: Alarm events written since its start.
         rejects: Records that could not be read since its start.
         disputed: Beds and devices that two admissions claim; shard 0 knows.
+        passed_over: What was passed over since its start, by topic and exception.
+        unseen: Readings judged since its start that those who look do not see, as that raised.
         snapshots_failing: Slices whose last snapshot could not be made, written or read.
         snapshots_saved: Slices that have had a snapshot written since its start.
         lines: Log lines since the last call.
@@ -55,6 +57,8 @@ class Health:
     emitted: int
     rejects: int
     disputed: int
+    passed_over: dict[tuple[str, str], int]
+    unseen: int
     snapshots_failing: int
     snapshots_saved: int
     lines: tuple[str, ...]
@@ -157,6 +161,8 @@ class ShardActor:
             emitted=self._loop.emitted,
             rejects=self._loop.rejects,
             disputed=len(self._shard.beds.disputes),
+            passed_over=dict(self._loop.passed_over),
+            unseen=sum(s.unseen for s in slices),
             snapshots_failing=self._keeper.failing + len(self._loop.unsaved),
             snapshots_saved=self._keeper.saved,
             lines=self._lines.take(),

@@ -10,7 +10,7 @@ from vitals.alarms import AlarmEvent
 from vitals.bounds import decoded
 from vitals.patients import Admission
 from vitals.records import MAX_READINGS, Scored, decode_scored
-from vitals.status import Rejected, Status
+from vitals.status import Status
 
 _KINDS: dict[str, type[Action | Status | Admission | AlarmEvent]] = {
     topics.ACTIONS: Action,
@@ -43,7 +43,7 @@ class Entry:
         return (self.value.timestamp or self.record.t) if isinstance(self.value, Scored) else 0
 
 
-def decode(record: Record) -> tuple[Entry, str | None]:
+def decode(record: Record) -> tuple[Entry, ValueError | None]:
     """Reads a record.
 
     Returns:
@@ -55,17 +55,11 @@ def decode(record: Record) -> tuple[Entry, str | None]:
         if record.topic == topics.SCORED:
             scored = decode_scored(record.value)
             if len(scored.readings) > MAX_READINGS:
-                return Entry(record, None), f"{len(scored.readings)} readings are over {MAX_READINGS}"
+                return Entry(record, None), ValueError(f"{len(scored.readings)} readings are over {MAX_READINGS}")
             return Entry(record, scored), None
         return Entry(record, decoded(record.value, _KINDS[record.topic])), None
     except ValueError as error:
-        return Entry(record, None), str(error)
-
-
-def rejected(record: Record, reason: str) -> Rejected:
-    """Returns what goes into `vitals.rejected`."""
-    source = f"{record.topic}[{record.partition}]@{record.offset}"
-    return Rejected(topic=source, reason=reason, t=record.t, payload=(record.value or b"")[: 128 << 10])
+        return Entry(record, None), error
 
 
 def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:

@@ -16,16 +16,17 @@ import prometheus_client
 from cloud.log import partitions
 from cloud.log.fenced import fence
 from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import LogError, read_to_end
+from cloud.log.port import LogError, Record, read_to_end
 from cloud.settings import Watch
 from cloud.watch import cluster
 from cloud.watch.actors import Progress, Shards
+from cloud.watch.passing import PASSED_OVER, PassedOverWatch
 from cloud.watch.snapshots import SnapshotError, open_snapshots
 from cloud.watch.stall import StallWatch
 from cloud.watch.unsaved import SnapshotWatch
 from cloud.watch.word import Word
 from vitals import topics
-from vitals.alarms import decode
+from vitals.alarms import AlarmEvent, decode
 from vitals.daemon import notify, now_ms, serve_metrics, stop_on_signals
 from vitals.daemon import run as run_daemon
 from vitals.engine.tree import PIPELINE
@@ -38,6 +39,7 @@ COUNTS: Final = {
     "misplaced": "readings left out since the shard's start, as they name a patient whose they cannot be",
     "emitted": "alarm events written since the shard's start",
     "rejects": "records that could not be read since the shard's start",
+    "unseen": "readings judged that those who look do not see, as that raised",
     "disputed": "beds and devices that two admissions claim",
     "snapshots_failing": "slices whose last snapshot could not be written or read",
 }
@@ -57,13 +59,14 @@ def _start(settings: Watch, early: threading.Event) -> int:
         if not partitions.wait(settings, early):
             return 0
         stall = StallWatch(round(settings.watch_stall_s * 1000), round(settings.watch_start_grace_s * 1000))
-        unsaved = SnapshotWatch()
+        unsaved, passing = SnapshotWatch(), PassedOverWatch()
         place = (topics.ALARMS, settings.layout.partition(PIPELINE))
         reader = KafkaReader(settings, "watchdog")
         records = read_to_end(reader, {place: 0})
-        told = [decode(r.value) for r in records if r.value and r.key == PIPELINE.encode()]
+        told = [event for r in records if r.value and (event := _own(r)) is not None]
         stall.resume(told)
         unsaved.resume(told)
+        passing.resume(told, now_ms())
         reader.close()
     except (LogError, SnapshotError) as error:
         logger.error("cannot start: %s", error)
@@ -89,21 +92,31 @@ def _start(settings: Watch, early: threading.Event) -> int:
         for number in range(settings.watch_shards):
             shards.start(number)
         word = Word(place, lambda: KafkaWriter(settings, "watchdog", aside=True))
-        return _watch(settings, shards, (stall, unsaved), word, stop)
+        return _watch(settings, shards, (stall, unsaved, passing), word, stop)
     finally:
         notify("STOPPING=1")
         shards.stop(10.0)
         ray.shutdown()
 
 
+def _own(record: Record) -> AlarmEvent | None:
+    """Reads an alarm that a watchdog has told; None for any other record."""
+    try:
+        event = decode(record.value or b"")
+    except ValueError as error:
+        logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
+        return None
+    return event if event.subject == PIPELINE or event.condition == PASSED_OVER else None
+
+
 def _watch(
     settings: Watch,
     shards: Shards,
-    watchdogs: tuple[StallWatch, SnapshotWatch],
+    watchdogs: tuple[StallWatch, SnapshotWatch, PassedOverWatch],
     word: Word,
     stop: threading.Event,
 ) -> int:
-    stall, unsaved = watchdogs
+    stall, unsaved, passing = watchdogs
     ready = False
     progress = Progress(settings.watch_stuck_s)
     while not stop.wait(LOOK_EVERY_S):
@@ -118,7 +131,13 @@ def _watch(
             for name, gauge in _GAUGES.items():
                 gauge.labels(str(shard.shard)).set(getattr(shard, name))
         sys.stderr.flush()
-        for event in (stall.judge(clocks, settings.partitions, now_ms()), unsaved.judge(health, now_ms())):
+        now = now_ms()
+        events = (
+            stall.judge(clocks, settings.partitions, now),
+            unsaved.judge(health, now),
+            *passing.judge(health, now),
+        )
+        for event in events:
             if event is not None:
                 logger.warning("%s: %s", event.phase.value, event.text)
             word.tell(event)

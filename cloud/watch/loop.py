@@ -5,21 +5,27 @@ reads its own `alarms` back and goes on as if nothing had been.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from cloud.log.port import Reader, Record, Writer, read_to_end
 from cloud.watch.anew import Ascent, of_this_log
+from cloud.watch.passed import TWICE, PutAside, SpoiledError, suspects
 from cloud.watch.shard import Outcome, Shard
 from cloud.watch.slice import EQUIPMENT
 from cloud.watch.snapshots import Snapshots
 from vitals import topics
-from vitals.alarms import AlarmEvent, decode, encode
+from vitals.alarms import AlarmEvent, encode
+from vitals.bounds import decoded
+from vitals.faults import NOT_ITS_OWN
+from vitals.skipped import Skipped
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 CONTROLS: Final = (topics.PATIENTS, topics.ACTIONS, topics.STATUS, topics.ALARMS)
 
 
@@ -33,7 +39,8 @@ class Loop:
         writer: Writes alarms.
         snapshots: Keeps snapshots.
         emitted: Alarm events written since the start.
-        rejects: Records that could not be read since the start.
+        rejects: What could not be read, judged or applied since the start.
+        passed_over: The same by topic and exception.
         unsaved: Slices of which no snapshot could be made the last time.
     """
 
@@ -43,6 +50,7 @@ class Loop:
     snapshots: Snapshots
     emitted: int = 0
     rejects: int = 0
+    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
     unsaved: set[str] = field(default_factory=set)
     _alarms: dict[int, int] = field(default_factory=dict)
     _until: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -55,6 +63,7 @@ class Loop:
             LogError: The log cannot be read.
         """
         since = self._restore()
+        self.shard.passed.recall(self._skipped())
         starts = self.shard.places()
         held = read_to_end(self.reader, {p: o for p, o in starts.items() if p[0] in CONTROLS})
         self._publish(self.shard.hold(held))
@@ -79,12 +88,34 @@ class Loop:
         # A refused alarm must not wait for the next one to be noticed.
         self.writer.check()
         if records:
-            self._publish(self.shard.apply(records))
+            self._publish(self._whole(lambda: self.shard.apply(records)))
         if self._until and all(self.reader.position(place) >= end for place, end in self._until.items()):
             self._until = {}
-            self._publish(self.shard.live())
+            self._publish(self._whole(self.shard.live))
             logger.info("shard is live", extra={"data": {"slices": list(self.shard.slices)}})
         return bool(records)
+
+    def _whole(self, apply: Callable[[], Outcome]) -> Outcome:
+        """Applies records. An exception that no slice has caught ends the process; the next has them one by one.
+
+        A kill, a lack of memory or a log that fails is no record's fault, and is noted of none.
+        """
+        try:
+            return apply()
+        except SpoiledError as spoiled:
+            records, error = spoiled.records, spoiled.error
+            for skipped in suspects(records, error):
+                self._skip(skipped)
+            if len(records) == 1 and self.shard.passed.alone(records[0]) + 1 >= TWICE:
+                self._put_aside(self.shard.give_up(records[0], error))
+            self.writer.flush()
+            raise
+
+    def _skipped(self) -> list[Skipped]:
+        """Reads back what earlier lives, of this shard or another, have passed over."""
+        places = {(topics.SKIPPED, partition): 0 for partition in range(self.shard.layout.partitions)}
+        found = (_read(record, Skipped) for record in read_to_end(self.reader, places))
+        return [skipped for skipped in found if skipped is not None]
 
     def save(self, names: Iterable[str] | None = None) -> None:
         """Writes snapshots of some slices, by default of all, once every alarm up to here is acknowledged.
@@ -122,6 +153,10 @@ class Loop:
                 since[name] = self.shard.slices[name].load(data)
             except ValueError as error:
                 logger.warning("%s: %s; its state is rebuilt from the log", name, error)
+            except NOT_ITS_OWN:
+                raise
+            except Exception:
+                logger.exception("%s: its snapshot cannot be read; its state is rebuilt from the log", name)
         return since
 
     def _read_back(self, since: Mapping[str, Mapping[int, int]]) -> None:
@@ -137,26 +172,36 @@ class Loop:
         for record in records:
             self._alarms[record.partition] = record.offset + 1
         for name, offsets in since.items():
-            events = [_event(r) for r in records if r.value and r.offset >= offsets.get(r.partition, 0)]
+            events = [_read(r, AlarmEvent) for r in records if r.value and r.offset >= offsets.get(r.partition, 0)]
             self.shard.slices[name].resume([event for event in events if event is not None])
 
     def _publish(self, outcome: Outcome) -> None:
         for event in outcome.events:
             place = (topics.ALARMS, self.shard.layout.of(event))
             self.writer.write(place, (event.patient or event.subject).encode(), encode(event))
-        for refused in outcome.rejected:
-            logger.warning("%s cannot be used: %s", refused.topic, refused.reason)
-            self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
-        if outcome.events or outcome.rejected:
+        self._put_aside(outcome.put_aside)
+        if outcome.events or outcome.put_aside:
             # Before anything is judged upon it: a writer that has been replaced must learn so here.
             self.writer.flush()
         self.emitted += len(outcome.events)
-        self.rejects += len(outcome.rejected)
+
+    def _put_aside(self, found: Iterable[PutAside]) -> None:
+        for rejected, skipped in found:
+            logger.warning("%s is passed over: %s", rejected.topic, rejected.reason)
+            self.writer.write((topics.REJECTED, 0), rejected.topic.encode(), msgspec.json.encode(rejected))
+            self.rejects += 1
+            if skipped is not None:
+                self._skip(skipped)
+                self.passed_over[skipped.topic, skipped.kind] += 1
+
+    def _skip(self, skipped: Skipped) -> None:
+        place = topics.SKIPPED, skipped.partition % self.shard.layout.partitions
+        self.writer.write(place, skipped.key.encode(), msgspec.json.encode(skipped))
 
 
-def _event(record: Record) -> AlarmEvent | None:
+def _read(record: Record, kind: type[T]) -> T | None:
     try:
-        return decode(record.value or b"")
+        return decoded(record.value or b"", kind)
     except ValueError as error:
-        logger.warning("alarms[%s]@%s cannot be read: %s", record.partition, record.offset, error)
+        logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
         return None

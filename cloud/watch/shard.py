@@ -1,6 +1,7 @@
 """One shard: the slices that one actor holds. Without Ray and without Kafka: records in, alarm events out."""
 
 import itertools
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,13 +9,18 @@ from cloud.log.layout import Layout
 from cloud.log.port import Place, Record
 from cloud.watch.beds import FOREVER, Beds
 from cloud.watch.early import Early
-from cloud.watch.entries import Entry, decode, rejected
+from cloud.watch.entries import Entry, decode
+from cloud.watch.passed import Passed, PutAside, SpoiledError, put_aside, unreadable
 from cloud.watch.slice import EQUIPMENT, Slice, Terms
 from vitals import topics
 from vitals.alarms import AlarmEvent
+from vitals.engine import describe
 from vitals.engine.tree import PIPELINE
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
-from vitals.status import Rejected
+from vitals.records import Scored
+
+logger = logging.getLogger("watch")
 
 
 @dataclass(slots=True)
@@ -23,11 +29,11 @@ class Outcome:
 
     Attributes:
         events: Alarm events, in order within each slice.
-        rejected: Records that could not be read.
+        put_aside: What could not be read, judged or applied.
     """
 
     events: list[AlarmEvent] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
+    put_aside: list[PutAside] = field(default_factory=list)
 
 
 def share(layout: Layout, shard: int, shards: int) -> tuple[int, ...]:
@@ -52,12 +58,15 @@ class Shard:
         self.layout = layout
         self.beds = Beds(follows_devices=equipment)
         revisions = itertools.count(1)
-        self.slices = {f"p{p}": Slice(f"p{p}", _places(p), layout, terms, revisions=revisions) for p in partitions}
+        self.passed = passed = Passed()
+        self.slices = {
+            f"p{p}": Slice(f"p{p}", _places(p), layout, terms, revisions=revisions, passed=passed) for p in partitions
+        }
         if equipment:
             places = layout.places(topics.ACTIONS) | layout.places(topics.PATIENTS)
             places |= {(topics.STATUS, 0), (topics.ALARMS, layout.partition(PIPELINE))}
             clock = (topics.SCORED, partitions[0])
-            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, terms, clock_only=clock)
+            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, terms, clock_only=clock, passed=passed)
         self._early = {name: Early() for name in self.slices}
         self._live = False
 
@@ -117,19 +126,47 @@ class Shard:
         own = alarms if name == EQUIPMENT else {int(name[1:]): alarms.get(int(name[1:]), 0)}
         return self.slices[name].save(own.items())
 
+    def give_up(self, record: Record, error: Exception) -> list[PutAside]:
+        """Returns what passes over a record at which processes ended: with all of its readings, in every slice."""
+        entry, _ = decode(record)
+        failed = describe(-1, "", error)
+        if not isinstance(entry.value, Scored):
+            return [put_aside(failed, (*record.place, record.offset), record.t, payload=record.value or b"")]
+        source = topics.VITALS, entry.value.partition, entry.value.offset
+        return [
+            put_aside(failed, source, entry.t, slice_=slice_.name, readings=entry.value.readings)
+            for slice_ in self.slices.values()
+            if record.place in slice_.places
+        ]
+
     def _apply(self, slice_: Slice, entries: Sequence[Entry], outcome: Outcome) -> None:
-        outcome.events += slice_.apply(entries, self.beds)
-        outcome.rejected += [rejected(record, reason) for record, reason in slice_.unusable]
-        slice_.unusable.clear()
+        for together in self.passed.apart(entries):
+            try:
+                outcome.events += slice_.apply(together, self.beds)
+            except NOT_ITS_OWN:
+                raise
+            except Exception as error:
+                raise SpoiledError([entry.record for entry in together], error) from error
+        outcome.put_aside += slice_.put_aside
+        slice_.put_aside.clear()
 
     def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[Entry]:
         entries = []
         for record in records:
-            entry, reason = decode(record)
-            if reason is not None:
-                outcome.rejected.append(rejected(record, reason))
-            if isinstance(entry.value, Admission):
-                self.beds.admit(entry.value)
+            entry: Entry = Entry(record, None)
+            error: Exception | None = None
+            try:
+                if not self.passed.unreadable(record):
+                    entry, error = decode(record)
+                if isinstance(entry.value, Admission):
+                    self.beds.admit(entry.value)
+            except NOT_ITS_OWN:
+                raise
+            except Exception as raised:
+                logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
+                entry, error = Entry(record, None), raised
+            if error is not None:
+                outcome.put_aside.append(unreadable(record, error))
             entries.append(entry)
         return entries
 

@@ -8,11 +8,13 @@ timers ahead. State is a function of the slice's records alone; moving slices be
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from cloud.log.layout import Layout
 from cloud.log.port import Place, Record
@@ -20,12 +22,14 @@ from cloud.watch.beds import Beds
 from cloud.watch.beside import HEARD, Disputes, Heard
 from cloud.watch.entries import Entry, by_time
 from cloud.watch.latest import Latest
+from cloud.watch.passed import Passed, PutAside, put_aside
 from cloud.watch.saved import Saved, decode, encode
 from vitals import engine, topics, trend
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Phase
 from vitals.engine.rules import CONDITIONS, HANDOVER_MS
-from vitals.engine.tree import PIPELINE_STALLED, TREE
+from vitals.engine.tree import NOT_JUDGED, PIPELINE_STALLED, TREE
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission, roster
 from vitals.readings import Readings, concat, empty
 from vitals.records import Scored
@@ -33,6 +37,7 @@ from vitals.status import Health, Status
 
 logger = logging.getLogger("watch")
 EQUIPMENT: Final = "equipment"
+_OWN: Final = frozenset((*CONDITIONS, *TREE, NOT_JUDGED))
 SPAN_MS: Final = 5000
 """Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
 act in their turn all the same."""
@@ -51,6 +56,29 @@ class Terms:
     handover_s: float = HANDOVER_MS / 1000
     advisories: bool = False
     points: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Readings of one record that are judged here.
+
+    Attributes:
+        readings: They.
+        scored: Their record; None where there are none.
+        rows: Places of them in it; None for all.
+        skip: Places in it that an earlier life passed over.
+    """
+
+    readings: Readings
+    scored: Scored | None = None
+    rows: NDArray[np.intp] | None = None
+    skip: Collection[int | None] = ()
+
+    def skipped(self) -> Iterator[int]:
+        """Yields the places among the readings that are to be passed over again."""
+        if self.skip:
+            places = range(len(self.readings)) if self.rows is None else self.rows.tolist()
+            yield from (i for i, row in enumerate(places) if row in self.skip)
 
 
 @dataclass(slots=True)
@@ -76,7 +104,9 @@ class Slice:
         readings: Readings applied since the start.
         repeats: Records dropped because they had been applied before.
         misplaced: Readings left out since the start, as they name a patient whose they cannot be.
-        unusable: Records that could be read and not be applied, and why; whoever applies takes them out.
+        passed: What earlier lives passed over; slices of one shard share it.
+        unseen: Readings that were judged and that those who look do not see, as that raised.
+        put_aside: What could be read and not be applied; whoever applies takes it out.
     """
 
     name: str
@@ -97,7 +127,9 @@ class Slice:
     readings: int = 0
     repeats: int = 0
     misplaced: int = 0
-    unusable: list[tuple[Record, str]] = field(default_factory=list)
+    passed: Passed = field(default_factory=Passed)
+    unseen: int = 0
+    put_aside: list[PutAside] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = engine.empty(self.terms.handover_s)
@@ -112,7 +144,7 @@ class Slice:
     def apply(self, entries: Sequence[Entry], beds: Beds) -> list[AlarmEvent]:
         """Applies entries that it wants, by their timestamps; within a partition their order stands."""
         events: list[AlarmEvent] = []
-        batch: list[Readings] = []
+        batch: list[_Part] = []
         begun = 0
         for t, entry in by_time(entries):
             scored = entry.record.topic == topics.SCORED
@@ -124,6 +156,9 @@ class Slice:
                 self.clock = max(self.clock, t)
                 begun = begun if batch else t
                 batch.append(self._fresh(entry, beds))
+                if None in batch[-1].skip:
+                    events += self._advance(batch[:-1]) + self._left_out(batch.pop())
+                    batch = []
             else:
                 events += self._applied(entry)
         if batch:
@@ -139,19 +174,75 @@ class Slice:
         self.state, events = engine.disputed(self.state, found, self.clock)
         return self._own(events)
 
-    def _advance(self, batch: list[Readings]) -> list[AlarmEvent]:
-        readings = concat([part for part in batch if len(part)])
+    def _advance(self, batch: list[_Part]) -> list[AlarmEvent]:
+        parts = [part for part in batch if len(part.readings)]
+        readings = concat([part.readings for part in parts])
         self.readings += len(readings)
-        self.state, events = engine.advance(self.state, readings, self.clock)
+        events = self._judged(readings, parts)
         if self.clock_only is not None:
             return self._own(events)
         # Before the readings are among the past, it is what went before an alarm's value.
         told = [self._with_recent(event) for event in self._own(events)]
         if len(readings):
-            self.latest.update(readings, engine.rows(self.state, readings))
-            self.trends, advised = trend.advance(self.trends, readings, self.clock, advisories=self.terms.advisories)
-            told += map(self._with_recent, advised)
+            told += self._seen(readings)
         return told
+
+    def _left_out(self, part: _Part) -> list[AlarmEvent]:
+        """Tells of each patient of a record that an earlier life could not get past as a whole."""
+        told: list[AlarmEvent] = []
+        first = {patient: i for i, patient in reversed(list(enumerate(part.readings.patient.tolist())))}
+        for patient, i in first.items():
+            if patient is not None:
+                ward, t = part.readings.ward[i], int(part.readings.t[i])
+                self.state, events = engine.pass_over(self.state, patient, ward, t, self.clock)
+                told += self._own(events)
+        return told
+
+    def _judged(self, readings: Readings, parts: list[_Part]) -> Iterable[AlarmEvent]:
+        starts = itertools.accumulate((len(part.readings) for part in parts), initial=0)
+        skip = {start + i for start, part in zip(starts, parts, strict=False) for i in part.skipped()}
+        self.state, events = engine.advance(self.state, readings, self.clock, skip)
+        for failed in engine.take_passed_over(self.state):
+            self.put_aside.append(self._row_aside(parts, failed))
+        return events
+
+    def _seen(self, readings: Readings) -> list[AlarmEvent]:
+        """Brings what people look at up to date; a reading that raises there has been judged, and is not shown."""
+        try:
+            return self._look(readings)
+        except NOT_ITS_OWN:
+            raise
+        except Exception:
+            logger.exception("%d readings cannot be shown at once: each is shown by itself", len(readings))
+        told = []
+        for i in range(len(readings)):
+            try:
+                told += self._look(readings.alone(i))
+            except NOT_ITS_OWN:
+                raise
+            except Exception:
+                logger.exception("a reading of %s was judged, and cannot be shown", readings.patient[i])
+                self.unseen += 1
+        return told
+
+    def _look(self, readings: Readings) -> list[AlarmEvent]:
+        self.latest.update(readings, engine.rows(self.state, readings))
+        self.trends, advised = trend.advance(self.trends, readings, self.clock, advisories=self.terms.advisories)
+        return [self._with_recent(event) for event in advised]
+
+    def _row_aside(self, parts: list[_Part], failed: engine.PassedOver) -> PutAside:
+        """Returns what is kept of a reading that raised: its place in its record of `vitals`."""
+        place = failed.place
+        for part in parts if place >= 0 else ():
+            if part.scored is not None and place < len(part.readings):
+                row = place if part.rows is None else int(part.rows[place])
+                source = topics.VITALS, part.scored.partition, part.scored.offset
+                return put_aside(
+                    failed, source, self.clock, row=row, slice_=self.name, readings=part.readings.alone(place)
+                )
+            place -= len(part.readings)
+        # A timer's: no record is at fault.
+        return put_aside(failed, None, self.clock, slice_=self.name)
 
     def _with_recent(self, event: AlarmEvent) -> AlarmEvent:
         """Adds the sign's last values to what people are told of."""
@@ -174,34 +265,54 @@ class Slice:
         """Takes in what it told after its snapshot."""
         own = [e for e in self._own(events) if self.clock_only is not None or f"p{self.layout.of(e)}" == self.name]
         own = [msgspec.structs.replace(e, recent=()) if e.recent else e for e in own]
-        self.state = engine.resume(self.state, (e for e in own if e.condition in CONDITIONS or e.condition in TREE))
+        self.state = engine.resume(self.state, (e for e in own if e.condition in _OWN))
         if self.clock_only is None:
             trend.resume(self.trends, own)
 
-    def _fresh(self, entry: Entry, beds: Beds) -> Readings:
+    def _fresh(self, entry: Entry, beds: Beds) -> _Part:
+        """Returns the readings of a scored record that are to be judged."""
         scored = entry.value
         if entry.record.place == self.clock_only or not isinstance(scored, Scored):
-            return empty()
+            return _Part(empty())
         if scored.offset <= self.marks.get(scored.partition, -1):
             self.repeats += 1
-            return empty()
+            return _Part(empty())
         self.marks[scored.partition] = scored.offset
+        skip = self.passed.rows(self.name, topics.VITALS, scored.partition, scored.offset)
         wrong = beds.misplaced(scored.readings)
         # What is nobody's is archived all the same: the archive reads the topic for itself.
         if not wrong.any():
-            return scored.readings
+            return _Part(scored.readings, scored, skip=skip)
         self.misplaced += int(wrong.sum())
-        return scored.readings.take(~wrong)
+        rows = np.flatnonzero(~wrong)
+        return _Part(scored.readings.take(rows), scored, rows, skip)
 
     def _applied(self, entry: Entry) -> list[AlarmEvent]:
         """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too."""
+        record, value = entry.record, entry.value
+        source = *record.place, record.offset
+        skip = None in self.passed.rows(self.name, *source)
+        events: Iterable[AlarmEvent] = ()
+        failed: list[engine.PassedOver] = []
         try:
-            return self._control(entry.value)
+            # What was passed over moves time, as it did when it came.
+            if skip:
+                self.state, events = engine.advance(self.state, empty(), self.clock)
+            else:
+                events = self._control(value)
+            failed = engine.take_passed_over(self.state)
+        except NOT_ITS_OWN:
+            raise
         except Exception as error:
-            record = entry.record
             logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
-            self.unusable.append((record, f"cannot be applied: {type(error).__name__}: {error}"))
-            return []
+            failed = [engine.describe(-1, "", error)]
+        if failed and not skip:
+            self.put_aside.append(put_aside(failed[0], source, record.t, slice_=self.name, payload=record.value or b""))
+        if (failed or skip) and isinstance(value, Action | Admission):
+            ward = value.ward if isinstance(value, Admission) else None
+            self.state, told = engine.pass_over(self.state, value.patient, ward, record.t, self.clock)
+            events = (*events, *told)
+        return self._own(events)
 
     def _control(self, value: object) -> list[AlarmEvent]:
         events: Iterable[AlarmEvent] = ()

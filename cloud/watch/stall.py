@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
 from vitals.engine.tree import PIPELINE
 from vitals.engine.tree import PIPELINE_STALLED as CONDITION
 
@@ -57,37 +57,12 @@ class StallWatch:
     def _raise(self, stalled: list[int], now: int) -> AlarmEvent:
         start = min(self._seen[partition][1] for partition in stalled)
         what = "all partitions" if len(stalled) == len(self._seen) else f"partitions {', '.join(map(str, stalled))}"
-        self._alarm = AlarmEvent(
-            id=alarm_id(PIPELINE, CONDITION, start),
-            n=0,
-            subject=PIPELINE,
-            condition=CONDITION,
-            kind=Kind.TECHNICAL,
-            # No alarm of any patient behind it can come: nothing is more urgent.
-            priority=Priority.HIGH,
-            phase=Phase.START,
-            state=State.ACTIVE,
-            start=start,
-            t=now,
-            log_t=now,
-            text=f"No readings reach the alarm engine ({what}). Watch patients at the bedside.",
-        )
+        # No alarm of any patient behind it can come: nothing is more urgent.
+        text = f"No readings reach the alarm engine ({what}). Watch patients at the bedside."
+        self._alarm = technical(PIPELINE, CONDITION, Priority.HIGH, start=start, now=now, text=text)
         return self._alarm
 
     def _end(self, now: int) -> AlarmEvent:
         assert self._alarm is not None  # noqa: S101 - the caller has looked
         alarm, self._alarm = self._alarm, None
-        return AlarmEvent(
-            id=alarm.id,
-            n=alarm.n + 1,
-            subject=PIPELINE,
-            condition=CONDITION,
-            kind=Kind.TECHNICAL,
-            priority=alarm.priority,
-            phase=Phase.END,
-            state=State.INACTIVE,
-            start=alarm.start,
-            t=now,
-            log_t=now,
-            text="Readings reach the alarm engine again.",
-        )
+        return over(alarm, now, "Readings reach the alarm engine again.")

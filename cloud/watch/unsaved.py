@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import msgspec
-
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
 from vitals.engine.tree import PIPELINE
 
 SNAPSHOTS_FAILING: Final = "snapshots-failing"
@@ -65,27 +63,10 @@ class SnapshotWatch:
         return self._begin(now) if self._alarm is None and now - self._since >= GRACE_MS else None
 
     def _begin(self, now: int) -> AlarmEvent:
-        self._alarm = AlarmEvent(
-            id=alarm_id(PIPELINE, SNAPSHOTS_FAILING, self._since),
-            n=0,
-            subject=PIPELINE,
-            condition=SNAPSHOTS_FAILING,
-            kind=Kind.TECHNICAL,
-            priority=Priority.MEDIUM,
-            phase=Phase.START,
-            state=State.ACTIVE,
-            start=self._since,
-            t=now,
-            log_t=now,
-            text="Alarms go on, but snapshots fail, and a restart would take long: check WATCH_SNAPSHOTS.",
-        )
+        text = "Alarms go on, but snapshots fail, and a restart would take long: check WATCH_SNAPSHOTS."
+        self._alarm = technical(PIPELINE, SNAPSHOTS_FAILING, Priority.MEDIUM, start=self._since, now=now, text=text)
         return self._alarm
 
     def _end(self, now: int) -> AlarmEvent | None:
         alarm, self._alarm = self._alarm, None
-        if alarm is None:
-            return None
-        over = {"phase": Phase.END, "state": State.INACTIVE, "t": now, "log_t": now}
-        return msgspec.structs.replace(
-            alarm, n=alarm.n + 1, text="Snapshots of the alarm engine are kept again.", **over
-        )
+        return None if alarm is None else over(alarm, now, "Snapshots of the alarm engine are kept again.")

@@ -83,7 +83,7 @@ class Ward:
             self.act(Action(id=f"a{due}{event.id}", act=Act.ACKNOWLEDGE, **done))
 
     def _hear(self, outcome: Outcome) -> None:
-        assert not outcome.rejected
+        assert not outcome.put_aside
         for event in outcome.events:
             self.told.append(event)
             self.put(topics.ALARMS, self.layout.of(event), msgspec.json.encode(event))

@@ -7,11 +7,14 @@ import json
 import msgspec
 import pytest
 
+from cloud import links
 from cloud.commands import act, admit, duty, tail
 from cloud.commands.rows import moment, number
 from cloud.console.people import People
 from cloud.log.port import Record
+from cloud.notify import texts
 from cloud.notify.own import OwnAlarms
+from cloud.notify.plan import Rotas
 from cloud.notify.records import own_ids
 from cloud.watch import slice as slices
 from tests.cloud.conftest import MakeEvent
@@ -20,6 +23,7 @@ from tests.cloud.test_notify_outage import MakeContact
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
 from vitals import topics
 from vitals.actions import Act, Action
+from vitals.alarms import AlarmEvent, decode
 from vitals.patients import Admission
 from vitals.status import Health, Rejected, Status
 
@@ -113,6 +117,47 @@ def test_any_bytes_in_the_log_stop_no_notifier(
     # What the alarm engine reads too, it puts aside; of each of the three rotas this is the only reader.
     put_aside = station.log.records(topics.REJECTED)
     assert len(put_aside) == (3 if topic == topics.CONTACTS else 0)
+
+
+def test_an_alarm_at_which_the_notifier_raises_is_told_of_as_not_notified(
+    station: Station, event: MakeEvent, contact: MakeContact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Rotas.resolve
+
+    def raises(self: Rotas, alarm: AlarmEvent, now: int) -> object:
+        if alarm.patient == "p-9":
+            raise ZeroDivisionError("nobody thought of it")
+        return real(self, alarm, now)
+
+    monkeypatch.setattr(Rotas, "resolve", raises)
+    station.duty(contact("nurse"))
+    notifier = station.start()
+    station.alarm(event(id="p-9.spo2.1", subject="p-9", patient="p-9"))
+    station.alarm(event())
+    station.settle(notifier)
+    for _ in range(2):
+        station.settle(notifier)
+    assert [name for name, _ in station.phones.got] == ["nurse", "nurse"]
+    (refused,) = station.log.records(topics.REJECTED)
+    assert b"ZeroDivisionError" in (refused.value or b"")
+    told = [decode(r.value or b"") for r in station.log.records(topics.ALARMS)]
+    assert [(e.condition, e.ward) for e in told if e.condition == "not-notified"] == [("not-notified", "icu")]
+
+
+def test_a_message_that_cannot_be_composed_is_sent_with_its_number(
+    station: Station, event: MakeEvent, contact: MakeContact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(*_: object) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr(texts, "email", raises)
+    station.duty(contact("nurse"))
+    notifier = station.start()
+    station.alarm(event())
+    station.settle(notifier)
+    ((name, sms),) = station.phones.got
+    assert name == "nurse"
+    assert links.number(event().id) in sms
 
 
 @pytest.mark.parametrize("alarm", ["x", "icu.rota-empty.²", "icu.rota-empty.99999999999999999999", ".rota-empty.5", ""])

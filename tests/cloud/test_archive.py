@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud.archive import scored as archived
 from cloud.archive.commit import NOTHING, goes_on, resume
 from cloud.archive.job import MAX_FAILURES, Archive, Settings, batch_of, begin, repeat
 from cloud.archive.rows import Record
@@ -279,6 +281,23 @@ def test_a_record_that_cannot_be_read_is_kept_with_its_reason_and_stops_nobody(
     (kept,) = [msgspec.json.decode(line, type=Rejected) for line in store.get(manifest.rejections[0]).splitlines()]
     assert (manifest.rejected, kept.topic, kept.payload) == (1, "vitals.scored[0]@1", value[: 128 * 1024])
     assert reason in kept.reason
+
+
+def test_a_record_of_which_no_table_can_be_made_costs_itself_alone(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = archived.table
+
+    def raises(found: list[tuple[int, Any]]) -> pa.Table:
+        if any(one.offset == 5 for _, one in found):
+            raise ZeroDivisionError("nobody thought of it")
+        return real(found)
+
+    monkeypatch.setattr(archived, "table", raises)
+    archive(lake, [vital(0, 0), vital(1, 5), vital(2, 6)])
+    assert identities(lake) == Counter([0, 1, 12, 13])
+    store = open_lake(lake)
+    manifest = read_manifest(store, manifest_names(store, SCORED)[0])
+    (kept,) = [msgspec.json.decode(line, type=Rejected) for line in store.get(manifest.rejections[0]).splitlines()]
+    assert (kept.topic, kept.reason) == ("vitals.scored[0]@1", "ZeroDivisionError: nobody thought of it")
 
 
 def test_an_event_of_an_impossible_time_is_rejected_with_its_reason(lake: str) -> None:

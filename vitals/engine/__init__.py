@@ -6,7 +6,7 @@ clock. Call `advance` at least every 30 s of it, without readings too: timers ac
 is taken for a log that stood still. The rules are told, one by one, in :mod:`vitals.oracle`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import repeat
 
 import numpy as np
@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
-from vitals.engine import people, tree
+from vitals.engine import people, tree, unjudged
+from vitals.engine.attempt import Attempt, describe
 from vitals.engine.clock import tick
 from vitals.engine.early import Standing, standing
 from vitals.engine.flow import judge_all
 from vitals.engine.keep import restore, snapshot
 from vitals.engine.recall import resume, tell
 from vitals.engine.rules import HANDOVER_MS, LOST
-from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, State
+from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, State
 from vitals.patients import Placement
 from vitals.readings import Readings
-from vitals.status import Status
+from vitals.status import Health, Status
 
 Outcome = tuple[State, tuple[AlarmEvent, ...]]
 
@@ -41,29 +42,43 @@ def empty(handover_s: float = HANDOVER_MS / 1000) -> State:
 def place(state: State, placements: Iterable[Placement], now: int) -> Outcome:
     """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device."""
     scribe = tick(state, now)
-    people.place(scribe, placements)
+    of: dict[str, list[Placement]] = {}
+    for placement in placements:
+        of.setdefault(placement.patient, []).append(placement)
+    for patient, own in of.items():
+        with Attempt(scribe, patient, (patient,)):
+            people.place(scribe, own)
     return state, tell(scribe)
 
 
 def discharge(state: State, patient: str, now: int) -> Outcome:
     """Ends a patient's alarms and forgets the patient; their readings concern nobody until they are placed again."""
     scribe = tick(state, now)
-    people.discharge(scribe, patient)
+    with Attempt(scribe, patient, (patient,), faults=lambda c: c.alarm is not None and c.alarm.patient == patient):
+        people.discharge(scribe, patient)
     return state, tell(scribe)
 
 
-def advance(state: State, readings: Readings, now: int) -> Outcome:
-    """Judges readings in arrival order; without any, time passes and timers act. Unassigned ones are passed over."""
+def advance(state: State, readings: Readings, now: int, skip: Collection[int] = ()) -> Outcome:
+    """Judges readings in arrival order; without any, time passes and timers act. Unassigned ones are passed over.
+
+    Args:
+        state: The state.
+        readings: They.
+        now: Log time, ms.
+        skip: Places of readings that raised when they first came: they are passed over again.
+    """
     scribe = tick(state, now)
     if len(readings):
-        judge_all(scribe, readings)
+        judge_all(scribe, readings, skip)
     return state, tell(scribe)
 
 
 def act(state: State, action: Action, now: int) -> Outcome:
     """Does what a person did; an unknown or ended alarm, or another patient's, changes nothing and gives no event."""
     scribe = tick(state, now)
-    people.act(scribe, action)
+    with Attempt(scribe, action.patient, (action.patient,), faults=lambda c: True):
+        people.act(scribe, action)
     return state, tell(scribe)
 
 
@@ -77,14 +92,17 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
         own: Whether to tell what a gateway alarms of itself; only where one engine sees all gateways.
     """
     scribe = tick(state, now)
-    tree.report(scribe, status, own=own)
+    patients = [d.patient for d in status.devices if d.patient and d.health is not Health.UP]
+    with Attempt(scribe, status.id, patients, faults=tree.concerned(status), status=tree.key(status)):
+        tree.report(scribe, status, own=own)
     return state, tell(scribe)
 
 
 def disputed(state: State, faults: Iterable[tree.Fault], now: int) -> Outcome:
     """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
     scribe = tick(state, now)
-    tree.disputed(scribe, list(faults))
+    with Attempt(scribe, "beds", faults=lambda c: True):
+        tree.disputed(scribe, list(faults))
     return state, tell(scribe)
 
 
@@ -94,8 +112,33 @@ def stalled(state: State, since: int | None, now: int) -> Outcome:
     Log time stands still meanwhile, so `now` is the last log time; at the end, the first new one.
     """
     scribe = tick(state, now)
-    tree.stalled(scribe, since)
+    with Attempt(scribe, tree.PIPELINE, faults=lambda c: True):
+        tree.stalled(scribe, since)
     return state, tell(scribe)
+
+
+def pass_over(state: State, patient: str, ward: str | None, t: int, now: int) -> Outcome:
+    """Tells that something of a patient was passed over, so that they are not judged as they should be.
+
+    Args:
+        state: The state.
+        patient: Whose it was.
+        ward: Their ward, where it says so.
+        t: When it was written, UTC epoch ms.
+        now: Log time, ms.
+    """
+    scribe = tick(state, now)
+    if patient not in state.left:
+        row = state.row(patient)
+        state.wards[row] = ward or state.wards[row]
+        unjudged.note(scribe, row, {"patient": patient, "ward": state.wards[row]}, t)
+    return state, tell(scribe)
+
+
+def take_passed_over(state: State) -> list[PassedOver]:
+    """Returns, and forgets, what could not be applied since the last call."""
+    found, state.passed_over = state.passed_over, []
+    return found
 
 
 def active(state: State) -> tuple[AlarmEvent, ...]:
@@ -137,14 +180,17 @@ def pending(state: State, patient: str) -> bool:
 
 __all__ = [
     "Outcome",
+    "PassedOver",
     "Standing",
     "State",
     "act",
     "active",
     "advance",
     "charted",
+    "describe",
     "discharge",
     "empty",
+    "pass_over",
     "pending",
     "place",
     "report",
@@ -154,4 +200,5 @@ __all__ = [
     "score",
     "snapshot",
     "stalled",
+    "take_passed_over",
 ]

@@ -4,6 +4,7 @@ import heapq
 
 from vitals.alarms import Inactivation, Phase
 from vitals.alarms import State as AlarmState
+from vitals.engine.attempt import Attempt
 from vitals.engine.recall import adopt
 from vitals.engine.rules import FORGET_MS, STALL_MS
 from vitals.engine.scribe import Scribe
@@ -45,15 +46,24 @@ def _run(scribe: Scribe) -> None:
     while pending and pending[0][0] <= scribe.now:
         when, key = heapq.heappop(pending)
         c = state.alarms[key]
-        if c.paused_until:
-            scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
-        elif c.alarm is not None:
-            # One that is long overdue, as no jump leaves it, has waited no longer than the longest step of log time.
-            c.due = max(when, scribe.now - STALL_MS) + state.handover_after_ms(c.alarm.priority)
-            scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+        failed = len(state.passed_over)
+        with Attempt(scribe, key):
+            _act(scribe, c, when)
+        if len(state.passed_over) > failed:
+            # An alarm that cannot be handed over stands all the same, and no other's timer waits for it.
+            c.due = c.paused_until = 0
         if _next(c) < UNTIMED:
             heapq.heappush(pending, (_next(c), key))
     state.next_due = pending[0][0] if pending else UNTIMED
+
+
+def _act(scribe: Scribe, c: Condition, when: int) -> None:
+    if c.paused_until:
+        scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
+    elif c.alarm is not None:
+        # One that is long overdue, as no jump leaves it, has waited no longer than the longest step of log time.
+        c.due = max(when, scribe.now - STALL_MS) + scribe.state.handover_after_ms(c.alarm.priority)
+        scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
 
 
 def _next(c: Condition) -> int:

@@ -39,6 +39,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     behind: dict[int, int]
     statuses: dict[str, Status]
     arrays: dict[str, bytes]
+    unjudged: dict[int, int] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -72,6 +73,7 @@ def snapshot(state: State) -> bytes:
             behind=state.behind,
             statuses=state.statuses,
             arrays={name: getattr(state, name)[:rows].tobytes() for name in _ARRAYS},
+            unjudged=state.unjudged,
         )
     )
 
@@ -104,6 +106,7 @@ def _state(kept: Snapshot) -> State:
         array[: len(kept.wards)] = np.frombuffer(kept.arrays[name], dtype=array.dtype).reshape(-1, array.shape[1])
     state.known, state.recalled, state.left = kept.known, Recalled(kept.recalled, kept.held), kept.left
     state.ahead, state.behind, state.statuses, state.faults = kept.ahead, kept.behind, kept.statuses, kept.faults
+    state.unjudged = kept.unjudged
     for c in kept.watched:
         state.conditions(c.row)[c.index] = c
     state.tracks = {(row, problem): track for row, problem, track in kept.tracks}

@@ -9,6 +9,7 @@ from vitals.actions import Act, Action
 from vitals.alarms import Inactivation, Phase
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
+from vitals.engine import unjudged
 from vitals.engine.apply import Words, judge_news2
 from vitals.engine.bedside import Bedside
 from vitals.engine.rules import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
@@ -72,6 +73,7 @@ def discharge(scribe: Scribe, patient: str) -> None:
     for c in (*aside, *state.watched.get(row, [])):
         if c is not None:
             _end(scribe, c, "the patient has left")
+    unjudged.end(scribe, patient, scribe.now, "the patient has left")
     state.release(patient)
     state.left[patient] = scribe.now
 

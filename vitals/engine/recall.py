@@ -9,12 +9,13 @@ from typing import Any
 
 from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase
 from vitals.alarms import State as AlarmState
+from vitals.engine.attempt import Attempt
 from vitals.engine.recalled import unseen
 from vitals.engine.rules import CONDITIONS, COUNT, LATE, PROBLEM
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State, Track
-from vitals.engine.tree import OWN
+from vitals.engine.tree import NOT_JUDGED, OWN
 
 
 def resume(state: State, events: Iterable[AlarmEvent]) -> State:
@@ -45,25 +46,31 @@ def adopt(scribe: Scribe, passed: int) -> None:
     state = scribe.state
     for alarm in state.recalled.passed(passed):
         told, held = state.recalled.done(alarm)
-        last, c = told[-1], state.alarms.get(alarm)
-        if last.state is AlarmState.INACTIVE:
-            if c is not None:
-                _drop(state, c)
-        elif c is not None:
-            acknowledged = c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
-            _align(scribe, c, last)
-            # Whoever acknowledged had not seen what is told only now.
-            if acknowledged and c.alarm is last:
-                scribe.acknowledge(c, unseen(told, held))
-        elif held and held[-1].state is AlarmState.INACTIVE:
-            scribe.renumber(held[-1], last.n + 1)
-        else:
-            _take_over(scribe, last)
+        with Attempt(scribe, alarm):
+            _adopt(scribe, told, held)
     for held, newest in state.recalled.freed():
         # What began and ended before the last word on its place is that word's alarm under another id.
         if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
             for event in held:
                 scribe.renumber(event, event.n)
+
+
+def _adopt(scribe: Scribe, told: list[AlarmEvent], held: list[AlarmEvent]) -> None:
+    state = scribe.state
+    last, c = told[-1], state.alarms.get(told[-1].id)
+    if last.state is AlarmState.INACTIVE:
+        if c is not None:
+            _drop(state, c)
+    elif c is not None:
+        acknowledged = c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
+        _align(scribe, c, last)
+        # Whoever acknowledged had not seen what is told only now.
+        if acknowledged and c.alarm is last:
+            scribe.acknowledge(c, unseen(told, held))
+    elif held and held[-1].state is AlarmState.INACTIVE:
+        scribe.renumber(held[-1], last.n + 1)
+    else:
+        _take_over(scribe, last)
 
 
 def _drop(state: State, c: Condition) -> None:
@@ -145,6 +152,13 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
         key = event.id if event.condition in OWN else f"{event.subject}.{event.condition}"
         if _renamed(scribe, state.faults.get(key), event):
             return
+        if event.condition == NOT_JUDGED:
+            if patient is None or patient in state.left:
+                _close(scribe, c, "the patient has left")
+                return
+            row = state.row(patient)
+            state.unjudged[row] = event.log_t
+            settle(state, row)
         state.faults[key] = c
     elif patient is None or patient in state.left:
         _close(scribe, c, "the patient has left")

@@ -18,17 +18,27 @@ class Scribe:
         state: The engine's state.
         now: Log time, ms.
         place: Place in the batch of the reading that is being judged; rounds do not change the order of events.
+        offset: Place in the whole batch of what is judged as a batch of its own.
     """
 
     def __init__(self, state: State, now: int) -> None:
         self.state = state
         self.now = now
         self.place = -1
+        self.offset = 0
         self._events: list[tuple[int, AlarmEvent]] = []
 
     def events(self) -> tuple[AlarmEvent, ...]:
         """Returns what is to be told, in the order of the readings that decided."""
         return tuple(event for _, event in sorted(self._events, key=itemgetter(0)))
+
+    def told(self) -> int:
+        """Returns how many events there are, for `take_back`."""
+        return len(self._events)
+
+    def take_back(self, told: int) -> None:
+        """Forgets all events but the first `told`."""
+        del self._events[told:]
 
     def start(self, c: Condition, *, subject: str, condition: str, kind: Kind, t: int, text: str, **about: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent, which checks them
         """Tells that an alarm begins; `about` holds the further fields of the event."""
@@ -80,7 +90,9 @@ class Scribe:
     def renumber(self, event: AlarmEvent, n: int) -> None:
         """Tells an event under a number, unless that was told before a crash."""
         if n > self.state.known.get(event.id, (-1, 0, 0))[0]:
-            self._events.append((self.place, event if event.n == n else msgspec.structs.replace(event, n=n)))
+            self._events.append(
+                (self.place + self.offset, event if event.n == n else msgspec.structs.replace(event, n=n))
+            )
 
     def _go_on(self, c: Condition, event: AlarmEvent, at: int) -> None:
         """Goes on from the last that was told of an alarm, now that the replay has come to it."""

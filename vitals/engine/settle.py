@@ -53,7 +53,7 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
         if index == SENSOR_OFF and c.on and bits(marks[OFF]) & ~c.target:
             # History brought a further sensor, which is to be told with the first live reading.
             calm[index] = RESTLESS
-    restless = row in state.behind or row in state.ahead
+    restless = row in state.behind or row in state.ahead or row in state.unjudged
     if restless:
         calm[LATE] = RESTLESS
     marks[CALM] = calm

@@ -2,7 +2,7 @@
 
 import math
 
-from vitals.engine import late
+from vitals.engine import late, unjudged
 from vitals.engine.apply import Words, apply
 from vitals.engine.bedside import Bedside, about, breach
 from vitals.engine.rules import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
@@ -59,6 +59,9 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
         source=(readings, i),
     )
     apply(scribe, row, reading, words)
+    # Last, as nothing is put back of it.
+    if live and row in state.unjudged:
+        unjudged.judged(scribe, row, str(readings.patient[i]), t)
 
 
 def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], list[int]]:

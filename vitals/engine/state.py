@@ -5,7 +5,7 @@ Only a patient with something pending, active, latched, lost or off has a list o
 """
 
 import math
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -164,6 +164,24 @@ class Condition(msgspec.Struct, array_like=True):
         self.calm = self.sunk = 0
 
 
+class PassedOver(NamedTuple):
+    """What could not be applied.
+
+    Attributes:
+        place: Place of the reading in its batch; -1 for what is no reading.
+        subject: Patient or equipment that it concerns, "" when that cannot be told.
+        kind: Name of the exception.
+        reason: Exception with its message.
+        trace: Its traceback.
+    """
+
+    place: int
+    subject: str
+    kind: str
+    reason: str
+    trace: str
+
+
 class State:
     """All that the engine knows; made by `vitals.engine.empty`, changed in place by the engine alone."""
 
@@ -185,6 +203,9 @@ class State:
         self.left: dict[str, int] = {}
         self.ahead: dict[int, dict[str, int]] = {}
         self.behind: dict[int, int] = {}
+        # Log time of the last reading of a patient that was passed over, until readings have been judged again.
+        self.unjudged: dict[int, int] = {}
+        self.passed_over: list[PassedOver] = []
         self.statuses: dict[str, Status] = {}
         self.faults: dict[str, Condition] = {}
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
@@ -236,6 +257,7 @@ class State:
         self.watched.pop(row, None)
         self.ahead.pop(row, None)
         self.behind.pop(row, None)
+        self.unjudged.pop(row, None)
         for problem in MEMBERS:
             self.tracks.pop((row, problem), None)
         self.free.append(row)

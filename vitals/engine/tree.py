@@ -15,6 +15,7 @@ Beds and devices that two admissions claim stand beside the tree: no failure of 
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +54,9 @@ OWN: Final = {
     "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
+NOT_JUDGED: Final = "not-judged"
+"""Of a patient, beside the tree as well: see `vitals.engine.unjudged`."""
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, NOT_JUDGED))
 TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN, *DISPUTES))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
@@ -88,6 +92,19 @@ class Fault:
         return f"{name}.{self.since}" if self.condition in OWN else name
 
 
+def key(status: Status) -> str:
+    """Returns under which key the newest status of its sender is kept."""
+    return f"{status.kind}/{status.id}"
+
+
+def concerned(status: Status) -> Callable[[Condition], bool]:
+    """Returns which technical alarms a status may change: all for a bridge, else its gateway's and its devices'."""
+    if status.kind == "bridge":
+        return lambda c: True
+    mine = {status.id, *(d.device for d in status.devices)}
+    return lambda c: c.alarm is None or c.alarm.gateway == status.id or c.alarm.subject in mine
+
+
 def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
     """Takes in a status; one older than the newest of its sender is passed over.
 
@@ -97,8 +114,7 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         own: Whether to tell what gateways alarm of themselves; not on a gateway, which does so without this.
     """
     state = scribe.state
-    key = f"{status.kind}/{status.id}"
-    known = state.statuses.get(key)
+    known = state.statuses.get(key(status))
     if known is not None and status.t < known.t:
         return
     if status.kind == "gateway" and status.health is not Health.UP and known is not None and not status.devices:
@@ -108,7 +124,7 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         devices = status.devices
     if not own and status.alarms:
         status = msgspec.structs.replace(status, alarms=())
-    state.statuses[key] = status if devices is status.devices else _with_devices(status, devices)
+    state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
     covered = [status] if status.kind == "gateway" else _gateways(state)
     if status.kind == "bridge":
         _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, status.t)
@@ -173,7 +189,7 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     state = scribe.state
     scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
     heard = status.health is Health.UP and not _stalled(state) and not _covered_by_bridge(state, status.id)
-    mine = {k: c for k, c in state.faults.items() if c.alarm is not None and c.alarm.gateway == status.id}
+    mine = {k: c for k, c in state.faults.items() if _says(c, status.id)}
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[Fault] = []
     if not _stalled(state) and not _covered_by_bridge(state, status.id):
@@ -186,9 +202,14 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     _reconcile(scribe, faults, scope, t)
 
 
+def _says(c: Condition, gateway: str) -> bool:
+    """Whether it is the gateway's to say that it is over."""
+    return c.alarm is not None and c.alarm.gateway == gateway and c.alarm.condition != NOT_JUDGED
+
+
 def _is_beside(c: Condition) -> bool:
     """Whether no failure of equipment covers it."""
-    return c.alarm is not None and (c.alarm.condition in OWN or c.alarm.condition in DISPUTES)
+    return c.alarm is not None and c.alarm.condition in _BESIDE
 
 
 def _own(status: Status) -> list[Fault]:
