@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.faults.late_start import LATE, Start, play
+from tests.faults.late_start import LATE, TOPICS, Start, play
 
 TIERS: Final = tuple(filter(None, os.environ.get("STARTS_TIERS", ",".join(LATE)).split(",")))
 DELAYS_S: Final = tuple(map(float, filter(None, os.environ.get("STARTS_S", "0,90,300").split(","))))
@@ -31,7 +31,13 @@ def say(line: str) -> None:
 
 
 def measure() -> list[Start]:
-    """Plays every start."""
+    """Plays every start.
+
+    Raises:
+        ValueError: STARTS_TIERS names what is none.
+    """
+    if unknown := set(TIERS) - {*LATE, TOPICS}:
+        raise ValueError(f"STARTS_TIERS names {', '.join(sorted(unknown))}; there are {', '.join((*LATE, TOPICS))}")
     found: list[Start] = []
     KEPT.parent.mkdir(exist_ok=True)
     for tier in TIERS:
