@@ -9,13 +9,14 @@ goal.
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from csv import DictReader
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ import msgspec
 
 from infra.demo.supervisor import Supervisor
 from infra.local.observer import PARTITIONS, Beats, Observer
-from infra.local.ports import Ports
+from infra.local.ports import HOST, Ports
 from infra.local.process import PartError, Spec, base_env
 from infra.local.sns import part as sns
 from infra.local.sns.server import Options
@@ -193,7 +194,8 @@ class _Play:
             parts.enter_context(Supervisor(self.stack.processes, list(rest.values()), {}, self.say))
             if late != TOPICS:
                 began = self._devices()
-            threading.Event().wait(max(0.0, begun + gap_s - time.monotonic()))
+            with _held(late_ones.values()):
+                threading.Event().wait(max(0.0, begun + gap_s - time.monotonic()))
             if late == TOPICS:
                 self._prepare()
                 began = self._devices()
@@ -275,6 +277,21 @@ class _Play:
             most_events=max(events.values(), default=0),
             load=round(os.getloadavg()[0], 1),
         )
+
+
+@contextmanager
+def _held(specs: Iterable[Spec]) -> Iterator[None]:
+    """Keeps the ports of what comes later from other stacks on this machine, which would find them free."""
+    with ExitStack() as parts:
+        for port in {
+            int(spec.env[name]) for spec in specs for name in ("METRICS_PORT", "RAY_PORT") if name in spec.env
+        }:
+            listener = parts.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, port))
+            # A port that is bound and not listened on counts as free to whoever may reuse addresses.
+            listener.listen()
+        yield
 
 
 def _ends(log: str) -> int:
