@@ -68,9 +68,14 @@ def rows() -> list[dict[str, Any]]:
 
 def page(one: Start) -> dict[str, Any]:
     """Returns the row of one start."""
-    stalled = f"; pipeline-stalled: {' '.join(one.stalled)}" if one.stalled else ""
-    note = f"slowest of {len(one.paged_s)} pages; ready {one.ready_s:g} s after it came{stalled}; load {one.load:g}"
-    return _row(f"{one.late}_{one.gap_s:g}_s", one.worst_s, "s", GOAL_S, note)
+    said = [
+        f"slowest of {len(one.paged_s)} pages",
+        f"its alarm after {max(one.alarmed_s.values(), default=0.0):g} s at most",
+        f"ready {one.ready_s:g} s after it came",
+        *([f"pipeline-stalled: {' '.join(one.stalled)}"] if one.stalled else []),
+        f"load {one.load:g}",
+    ]
+    return _row(f"{one.late}_{one.gap_s:g}_s", one.worst_s, "s", GOAL_S, "; ".join(said))
 
 
 def _looked(found: list[Start]) -> int:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from csv import DictReader
 from dataclasses import dataclass, field, replace
@@ -52,6 +52,8 @@ LOST_S: Final = 60.0
 """Beyond the goal: then nobody is waited for any more."""
 PAGED: Final = frozenset(("sms", "email"))
 STALLED: Final = "pipeline-stalled"
+SIGNS: Final = frozenset(("hr", "pr", "news2", "news2-risk"))
+"""What a heart that beats 28 times a minute can be told as."""
 _notification: Final = msgspec.json.Decoder(Notification)
 
 
@@ -63,12 +65,14 @@ class Seen:
         notifications: Every record of a message.
         stalled: Steps of the watchdog's alarm.
         events: How many events each alarm has.
+        alarmed: When each patient's first alarm was in the log, UTC epoch ms.
         beats: Which partitions scoring scores.
     """
 
     notifications: list[Notification] = field(default_factory=list)
     stalled: list[AlarmEvent] = field(default_factory=list)
     events: dict[str, int] = field(default_factory=dict)
+    alarmed: dict[str, int] = field(default_factory=dict)
     beats: Beats = field(default_factory=Beats)
 
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
@@ -79,6 +83,8 @@ class Seen:
         elif topic == topics.ALARMS:
             event = alarms.decode(value)
             self.events[event.id] = self.events.get(event.id, 0) + 1
+            if event.patient is not None and event.condition in SIGNS:
+                self.alarmed.setdefault(event.patient, stamped)
             if event.condition == STALLED:
                 self.stalled.append(event)
 
@@ -89,6 +95,7 @@ class Start:
 
     Attributes:
         paged_s: Of each patient who was to be told of, from the later of fall and readiness to the nurse's phone.
+        alarmed_s: The same, to the alarm in the log: the rest is the notifier's, with its limit of messages to a person.
         unpaged: Patients of whom nobody was told in time and beyond.
         messages: Messages on phones and in mailboxes.
         twice: Messages that were there twice.
@@ -102,6 +109,7 @@ class Start:
     """
 
     paged_s: dict[str, float]
+    alarmed_s: dict[str, float]
     unpaged: tuple[str, ...]
     messages: int
     twice: int
@@ -141,7 +149,7 @@ def paged(notifications: list[Notification], reached: dict[str, int]) -> dict[st
         condition = one.alarm.rpartition(".")[0].rpartition(".")[2]
         t = reached.get(one.sns or "")
         # Told of a device or a gateway, nobody has heard of a patient who is ill.
-        if t is not None and condition in {"hr", "pr", "news2", "news2-risk"}:
+        if t is not None and condition in SIGNS:
             found[one.patient] = min(t, found.get(one.patient, t))
     return found
 
@@ -264,12 +272,13 @@ class _Play:
         return self.seen.asked(lambda seen: not seen.stalled or seen.stalled[-1].phase is alarms.Phase.END)
 
     def _judged(self, wanted: dict[str, int], found: dict[str, int]) -> Start:
-        sent, stalled, events = self.seen.asked(
-            lambda seen: (list(seen.notifications), list(seen.stalled), dict(seen.events))
+        sent, stalled, events, alarmed = self.seen.asked(
+            lambda seen: (list(seen.notifications), list(seen.stalled), dict(seen.events), dict(seen.alarmed))
         )
         keys = [(one.alarm, one.n, one.contact, one.handover) for one in sent if one.sns]
         return Start(
-            paged_s={p: round(max(found[p] - t, 0) / 1000, 1) for p, t in wanted.items() if p in found},
+            paged_s=_since(wanted, found),
+            alarmed_s=_since(wanted, alarmed),
             unpaged=tuple(sorted(wanted.keys() - found.keys())),
             messages=len(self._reached()),
             twice=len(keys) - len(set(keys)),
@@ -292,6 +301,10 @@ def _held(specs: Iterable[Spec]) -> Iterator[None]:
             # A port that is bound and not listened on counts as free to whoever may reuse addresses.
             listener.listen()
         yield
+
+
+def _since(wanted: Mapping[str, int], came: Mapping[str, int]) -> dict[str, float]:
+    return {p: round(max(came[p] - t, 0) / 1000, 1) for p, t in wanted.items() if p in came}
 
 
 def _ends(log: str) -> int:

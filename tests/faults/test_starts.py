@@ -18,7 +18,15 @@ def told(patient: str, condition: str, sns: str | None, subject: str | None = No
 
 
 def start(**changes: object) -> Start:
-    whole = {"paged_s": {"p-1": 3.0}, "unpaged": (), "messages": 1, "twice": 0, "stalled": (), "most_events": 1}
+    whole = {
+        "paged_s": {"p-1": 3.0},
+        "alarmed_s": {"p-1": 2.0},
+        "unpaged": (),
+        "messages": 1,
+        "twice": 0,
+        "stalled": (),
+        "most_events": 1,
+    }
     return Start(**(whole | {"load": 1.0} | changes))  # type: ignore[arg-type] # values as the test has them
 
 
