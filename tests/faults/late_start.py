@@ -95,7 +95,7 @@ class Start:
 
     Attributes:
         paged_s: Of each patient who was to be told of, from the later of fall and readiness to the nurse's phone.
-        alarmed_s: The same, to the alarm in the log: the rest is the notifier's, with its limit of messages to a person.
+        alarmed_s: The same, to the alarm in the log: the rest is the notifier's, its limit of messages included.
         unpaged: Patients of whom nobody was told in time and beyond.
         messages: Messages on phones and in mailboxes.
         twice: Messages that were there twice.
