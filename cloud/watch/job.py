@@ -133,7 +133,7 @@ def _watch(
         sys.stderr.flush()
         now = now_ms()
         events = (
-            stall.judge(clocks, settings.partitions, now),
+            stall.judge(clocks, settings.partitions, now, starting=not ready),
             unsaved.judge(health, now),
             *passing.judge(health, now),
         )
