@@ -42,12 +42,12 @@ LATE: Final = ("score", "watch", "bridge", "notify")
 TOPICS: Final = "topics"
 """Not a process: who made the topics was late, and every tier was there before them."""
 GATEWAY, WARD = "gw-w0", "w0"
-BEDS: Final = 30
+BEDS: Final = 40
 FALL_EVERY_S: Final = 15.0
 """Between two patients who fall ill: there is always one whose alarm has just begun."""
 FOLLOWED_S: Final = 20.0
 """Whoever falls ill so soon after the last tier was ready is looked for, too."""
-READY_S: Final = 240.0
+READY_S: Final = 480.0
 LOST_S: Final = 60.0
 """Beyond the goal: then nobody is waited for any more."""
 PAGED: Final = frozenset(("sms", "email"))
