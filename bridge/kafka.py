@@ -199,7 +199,7 @@ def _received(message: Message) -> Received:
 
 
 def missing_topics(config: Mapping[str, str], wanted: Mapping[str, int], timeout_s: float) -> list[str]:
-    """Returns which topics are not there with at least so many partitions.
+    """Returns which topics are not there with so many partitions: with another number patients lie on other ones.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -207,7 +207,14 @@ def missing_topics(config: Mapping[str, str], wanted: Mapping[str, int], timeout
     found = (
         Producer({**config, "logger": logging.getLogger("bridge.kafka.client")}).list_topics(timeout=timeout_s).topics
     )
-    return sorted(name for name, count in wanted.items() if name not in found or len(found[name].partitions) < count)
+    counts = {name: len(topic.partitions) for name, topic in found.items()}
+    absent = [name for name in wanted if not counts.get(name)]
+    other = [
+        f"{name} with PARTITIONS={count} (it was made with {counts[name]}, and keeps them)"
+        for name, count in wanted.items()
+        if counts.get(name, 0) not in {0, count}
+    ]
+    return sorted((*absent, *other))
 
 
 def topics_or_wait(check: Callable[[], Iterable[str]], wait: Callable[[float], bool], every_s: float = 2.0) -> bool:

@@ -14,7 +14,7 @@ class Kafka(KafkaAccess):
     """How every job reaches Kafka."""
 
     lanes: int = setting("lanes of the deployment; never changes during its life", LANES)
-    partitions: int = setting("partitions of every topic placed by lane", LANES)
+    partitions: int = setting("partitions of every topic placed by lane; fixed when they are made", LANES)
 
     @property
     def layout(self) -> Layout:
@@ -47,7 +47,9 @@ class Watch(Kafka):
     watch_snapshots: str = setting("where snapshots go: file:///… or s3://bucket/prefix?endpoint_override=…")
     watch_snapshot_s: float = setting("seconds between two snapshots of a partition's state", 30.0)
     watch_stall_s: float = setting("seconds without a record in a partition until the alarm pipeline-stalled", 10.0)
-    watch_start_grace_s: float = setting("the same, for a partition from which nothing has come since the start", 60.0)
+    watch_start_grace_s: float = setting(
+        "the same, where nothing has come since the start, and while a start catches up", 60.0
+    )
     watch_stuck_s: float = setting("seconds without a turn of work until a shard is killed and begins again", 30.0)
     watch_handover_s: float = setting("seconds until an unacknowledged high alarm passes to the next contact", 120.0)
     watch_advisories: bool = setting("1: tell, at low priority, of limits expected to be crossed within 30 min", False)

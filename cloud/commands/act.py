@@ -5,6 +5,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 
+from cloud.log import partitions
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
@@ -83,6 +84,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         settings = load(Kafka, environ)
         made = action(arguments, now_ms())
+        partitions.check(settings)
         publish(KafkaWriter(settings, "act"), made, settings)
     except (SettingsError, LogError, ValueError) as error:
         sys.stderr.write(f"act: {error}\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cloud.commands.rows import Table, flag, moment, number, read
+from cloud.log import partitions
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
@@ -161,6 +162,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         if table.errors and not arguments.skip_bad:
             sys.stderr.write(f"{arguments.roster}: nothing was loaded; correct it, or use --skip-bad\n")
             return 1
+        partitions.check(settings)
         publish(KafkaWriter(settings, "admit"), [admission for _, admission in table.rows], settings)
     except (SettingsError, LogError, OSError, ValueError) as error:
         sys.stderr.write(f"admit: {error}\n")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cloud.commands.admit import publish
+from cloud.log import partitions
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError
 from cloud.settings import Kafka
@@ -64,6 +65,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         settings = load(Kafka, environ)
         now = now_ms()
         admissions = [admission(gateway, arguments.every, now) for gateway in arguments.gateways]
+        partitions.check(settings)
         publish(KafkaWriter(settings, "canary"), admissions, settings)
     except (SettingsError, LogError, ValueError) as error:
         sys.stderr.write(f"canary: {error}\n")

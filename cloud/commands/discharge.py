@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cloud.commands.admit import publish
+from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, Reader, read_to_end
 from cloud.settings import Kafka
@@ -41,6 +42,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log_json("discharge")
     try:
         settings = load(Kafka, environ)
+        partitions.check(settings)
         reader = KafkaReader(settings, "discharge")
         admission = find(reader, patient, settings)
         reader.close()

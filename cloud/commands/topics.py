@@ -1,4 +1,7 @@
-"""`python -m cloud topics`: creates the topics, or brings the settings of existing ones up to date."""
+"""`python -m cloud topics`: creates the topics, or brings the settings of existing ones up to date.
+
+It never changes how many partitions a topic has: see `cloud.log.partitions`.
+"""
 
 import argparse
 import logging
@@ -11,12 +14,11 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    NewPartitions,
     NewTopic,
     ResourceType,
 )
 
-from cloud.log.kafka import retry
+from cloud.log.partitions import agree, found, wanted
 from cloud.log.port import LogError
 from cloud.settings import Topics
 from vitals.daemon import log_json
@@ -44,11 +46,6 @@ def config(topic: Topic, replication: int) -> dict[str, str]:
     return {**kept, **durable, "max.message.bytes": str(MAX_RECORD_BYTES), **topic.config}
 
 
-def partitions(topic: Topic, settings: Topics) -> int:
-    """Returns how many partitions the topic has."""
-    return settings.partitions if topic.by_lane else 1
-
-
 def ensure(settings: Topics) -> list[str]:
     """Makes the topics as they should be.
 
@@ -56,30 +53,24 @@ def ensure(settings: Topics) -> list[str]:
         One line for each thing that was changed; none when all was well.
 
     Raises:
-        LogError: Kafka is not there, refuses, or a topic has more partitions than it should.
+        LogError: Kafka is not there, refuses, or has topics of another number of partitions; then nothing was changed.
     """
+    existing = found(settings)
+    agree(existing, settings)
     admin = AdminClient({**settings.client()}, logger=logger)
-    existing: dict[str, int] = {}
-
-    def list_topics() -> None:
-        found = admin.list_topics(timeout=5).topics
-        existing.update({name: len(topic.partitions) for name, topic in found.items()})
-
-    retry(list_topics, what="listing topics", deadline_s=TIMEOUT_S)
     done = []
     for topic in TOPICS:
-        if topic.name not in existing:
-            done += _create(admin, topic, settings)
-        else:
-            done += _grow(admin, topic, existing[topic.name], settings)
+        if topic.name in existing:
             _configure(admin, topic, settings)
+        else:
+            done += _create(admin, topic, settings)
     return done
 
 
 def _create(admin: AdminClient, topic: Topic, settings: Topics) -> list[str]:
     new = NewTopic(
         topic.name,
-        num_partitions=partitions(topic, settings),
+        num_partitions=wanted(topic, settings),
         replication_factor=settings.replication_factor,
         config=config(topic, settings.replication_factor),
     )
@@ -89,20 +80,7 @@ def _create(admin: AdminClient, topic: Topic, settings: Topics) -> list[str]:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise LogError(f"topic {topic.name} could not be created: {error}") from error
         return []
-    return [f"created {topic.name} with {partitions(topic, settings)} partitions"]
-
-
-def _grow(admin: AdminClient, topic: Topic, count: int, settings: Topics) -> list[str]:
-    wanted = partitions(topic, settings)
-    if count == wanted:
-        return []
-    if count > wanted:
-        raise LogError(f"topic {topic.name} has {count} partitions, not {wanted}: set PARTITIONS={count}")
-    try:
-        admin.create_partitions([NewPartitions(topic.name, wanted)])[topic.name].result(TIMEOUT_S)
-    except KafkaException as error:
-        raise LogError(f"topic {topic.name} could not grow to {wanted} partitions: {error}") from error
-    return [f"{topic.name} grew from {count} to {wanted} partitions"]
+    return [f"created {topic.name} with {wanted(topic, settings)} partitions"]
 
 
 def _configure(admin: AdminClient, topic: Topic, settings: Topics) -> None:

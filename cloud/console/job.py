@@ -22,6 +22,7 @@ from cloud.console.people import Follower, People
 from cloud.console.ray_state import RayState
 from cloud.console.settings import Console
 from cloud.console.web import create_app
+from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from vitals.daemon import notify, now_ms, serve_metrics
 from vitals.daemon import run as run_daemon
@@ -60,7 +61,7 @@ def _start(settings: Console, stop: threading.Event) -> int:
         accounts=accounts,
         audit=Audit(settings.console_data / "audit.sqlite"),
         people=people,
-        desk=Desk(people, partial(KafkaWriter, settings, "console"), settings),
+        desk=Desk(people, partial(_writer, settings), settings),
         hub=hub,
         history=history,
     )
@@ -81,6 +82,12 @@ def _start(settings: Console, stop: threading.Event) -> int:
     for thread in threads:
         thread.join(10)
     return int(died.is_set())
+
+
+def _writer(settings: Console) -> KafkaWriter:
+    # What a person does is not to lie where nobody looks for it; reading shows no more than is there.
+    partitions.check(settings)
+    return KafkaWriter(settings, "console")
 
 
 def _work(work: Callable[[], None], stop: threading.Event, died: threading.Event) -> None:

@@ -13,6 +13,7 @@ from cloud.erase import audit, places
 from cloud.erase.audit import Erasure
 from cloud.erase.places import StillHereError
 from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
+from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.layout import Layout
 from cloud.log.port import LogError, Place, Reader, Writer
@@ -171,6 +172,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log_json("erase")
     try:
         settings = load(Erase, environ)
+        partitions.check(settings)
         where = Everywhere(
             open_lake(settings.lake),
             open_lake(settings.watch_snapshots),

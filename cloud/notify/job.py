@@ -8,6 +8,7 @@ from typing import Final
 
 import prometheus_client
 
+from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError
 from cloud.notify import canary
@@ -18,12 +19,22 @@ from cloud.notify.queue import Queue
 from cloud.notify.sns import SnsSender
 from cloud.notify.texts import Links
 from cloud.settings import Notify
+from vitals import topics
 from vitals.daemon import notify as tell_systemd
 from vitals.daemon import now_ms, serve_metrics
 from vitals.daemon import run as run_daemon
 
 logger = logging.getLogger("notify")
 POLL_S: Final = 0.02
+NEEDS: Final = (
+    topics.ALARMS,
+    topics.PATIENTS,
+    topics.CONTACTS,
+    topics.NOTIFICATIONS,
+    topics.STATUS,
+    topics.REJECTED,
+)
+"""Topics without which nobody can be told; one that a newer version adds for others holds up no page."""
 WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
 UNDER_WAY: Final = prometheus_client.Gauge("wardwatch_notify_under_way", "messages not yet accepted by SNS")
 
@@ -45,7 +56,9 @@ def run(environ: Mapping[str, str]) -> int:
 def _start(settings: Notify, stop: threading.Event) -> int:
     try:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
-    except ValueError as error:
+        if not partitions.wait(settings, stop, NEEDS):
+            return 0
+    except (ValueError, LogError) as error:
         logger.error("cannot start: %s", error)
         return 2
     reader = KafkaReader(settings, "notify", group="notify")

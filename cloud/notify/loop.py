@@ -28,6 +28,7 @@ from cloud.notify.queue import Item, Message, Queue
 from cloud.notify.records import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.texts import Links, compose, plain
 from cloud.notify.undone import Undone
+from cloud.notify.unheard import Unheard
 from cloud.watch.passed import unreadable
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, encode, pages
@@ -79,6 +80,7 @@ class Notifier:
         own: The notifier's own technical alarms.
         undone: What somebody is still to be told of.
         again: What no channel took.
+        unheard: What met nobody on duty.
         told: What has been told to whom, or is under way to them.
         failed: What is on record as not sent.
         patients: Newest admission of each patient.
@@ -95,6 +97,7 @@ class Notifier:
     own: OwnAlarms = field(default_factory=OwnAlarms)
     undone: Undone = field(default_factory=Undone)
     again: Again = field(default_factory=Again)
+    unheard: Unheard = field(default_factory=Unheard)
     told: set[Told] = field(default_factory=set)
     failed: set[Told] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
@@ -146,6 +149,8 @@ class Notifier:
         if beat:
             for event in self.own.review(self.rotas, now):
                 self._tell(event)
+            for late, place, offset in self.unheard.heard(lambda event: bool(self.rotas.resolve(event, now).contacts)):
+                self._address(late, place, offset, now)
             self._live(now)
         if done or beat:
             self.writer.flush()
@@ -203,8 +208,10 @@ class Notifier:
         now = self.clock()
         event = alarm_event(record)
         self._read[record.place] = record.offset + 1
-        if event is not None and event.phase is Phase.END:
-            self.undone.ended(event.id)
+        if event is not None:
+            self.unheard.follow(event)
+            if event.phase is Phase.END:
+                self.undone.ended(event.id)
         if event is None or not pages(event):
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
@@ -230,6 +237,7 @@ class Notifier:
             self._raise(rota_empty(event, event.ward or self.rotas.technical_ward, now))
         if not found.contacts and found.rota_empty:
             self._unreachable(event, now)
+            self.unheard.add(event, place, offset)
         for contact in found.contacts:
             if told(event, contact.contact) not in self.told:
                 self.queue.add(self._await(event, contact, place, offset), now)

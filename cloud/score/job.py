@@ -211,7 +211,8 @@ def begin(settings: Score) -> dict[int, int] | None:
     finally:
         reader.close()
     remedy = (
-        "Its consumers take its readings for repeats: delete vitals.scored too and make it by python -m cloud topics"
+        "Its consumers take its readings for repeats: delete vitals.scored and skipped too, make them by "
+        "python -m cloud topics, empty WATCH_SNAPSHOTS and start watch again"
     )
     offsets, lost = within(topics.VITALS, known, marks[topics.VITALS], remedy)
     for span in lost:

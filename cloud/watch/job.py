@@ -13,6 +13,7 @@ from typing import Final
 
 import prometheus_client
 
+from cloud.log import partitions
 from cloud.log.fenced import fence
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, Record, read_to_end
@@ -52,9 +53,11 @@ def run(environ: Mapping[str, str]) -> int:
     return run_daemon("watch", Watch, _start, environ)
 
 
-def _start(settings: Watch, _: threading.Event) -> int:
+def _start(settings: Watch, early: threading.Event) -> int:
     try:
         open_snapshots(settings.watch_snapshots)
+        if not partitions.wait(settings, early):
+            return 0
         stall = StallWatch(round(settings.watch_stall_s * 1000), round(settings.watch_start_grace_s * 1000))
         unsaved, passing = SnapshotWatch(), PassedOverWatch()
         place = (topics.ALARMS, settings.layout.partition(PIPELINE))
@@ -130,7 +133,7 @@ def _watch(
         sys.stderr.flush()
         now = now_ms()
         events = (
-            stall.judge(clocks, settings.partitions, now),
+            stall.judge(clocks, settings.partitions, now, starting=not ready),
             unsaved.judge(health, now),
             *passing.judge(health, now),
         )

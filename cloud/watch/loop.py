@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from cloud.log.port import Reader, Record, Writer, read_to_end
+from cloud.watch.anew import Ascent, of_this_log
 from cloud.watch.passed import TWICE, PutAside, SpoiledError, suspects
 from cloud.watch.shard import Outcome, Shard
 from cloud.watch.slice import EQUIPMENT
@@ -53,6 +54,7 @@ class Loop:
     unsaved: set[str] = field(default_factory=set)
     _alarms: dict[int, int] = field(default_factory=dict)
     _until: dict[tuple[str, int], int] = field(default_factory=dict)
+    _ascent: Ascent = field(default_factory=Ascent)
 
     def start(self) -> None:
         """Recovers: snapshots, own alarms since, then everything that waits for its readings' time.
@@ -82,6 +84,7 @@ class Loop:
             LogError: The log cannot be read or written.
         """
         records = self.reader.read(timeout_s)
+        self._ascent.watch(records)
         # A refused alarm must not wait for the next one to be noticed.
         self.writer.check()
         if records:
@@ -143,12 +146,9 @@ class Loop:
         return bool(self._until)
 
     def _restore(self) -> dict[str, Mapping[int, int]]:
-        since: dict[str, Mapping[int, int]] = {}
-        for name in self.shard.slices:
-            since[name] = {}
-            data = self.snapshots.get(name)
-            if data is None:
-                continue
+        since: dict[str, Mapping[int, int]] = {name: {} for name in self.shard.slices}
+        kept = {name: data for name in since if (data := self.snapshots.get(name)) is not None}
+        for name, data in of_this_log(kept, self.shard.layout, self.reader).items():
             try:
                 since[name] = self.shard.slices[name].load(data)
             except ValueError as error:

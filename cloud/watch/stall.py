@@ -14,13 +14,14 @@ class StallWatch:
 
     Attributes:
         stall_ms: How long a partition may stand still.
-        grace_ms: The same, while nothing has come from it yet.
+        grace_ms: The same, while nothing has come from it yet, and while a start is still reading what it missed.
     """
 
     stall_ms: int
     grace_ms: int
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     _alarm: AlarmEvent | None = None
+    _starting: bool = False
 
     def resume(self, events: Iterable[AlarmEvent]) -> None:
         """Takes up an alarm that an earlier run raised and did not end."""
@@ -28,13 +29,16 @@ class StallWatch:
             if event.condition == CONDITION:
                 self._alarm = None if event.phase is Phase.END else event
 
-    def judge(self, clocks: Mapping[int, int], partitions: int, now: int) -> AlarmEvent | None:
+    def judge(
+        self, clocks: Mapping[int, int], partitions: int, now: int, *, starting: bool = False
+    ) -> AlarmEvent | None:
         """Judges progress.
 
         Args:
             clocks: Log time of each partition, as far as shards answered; 0 where nothing has come.
             partitions: How many partitions there should be.
             now: Wall clock, UTC epoch ms.
+            starting: Whether shards are still reading what they missed, one partition's backlog after another's.
 
         Returns:
             An alarm's start or end, None when nothing has changed.
@@ -43,10 +47,14 @@ class StallWatch:
             clock, _ = self._seen.setdefault(partition, (0, now))
             if clocks.get(partition, 0) > clock:
                 self._seen[partition] = (clocks[partition], now)
+        if self._starting and not starting:
+            # What a partition waited for the others' backlog is no time in which it stood still.
+            self._seen = {partition: (clock, now) for partition, (clock, _) in self._seen.items()}
+        self._starting = starting
         stalled = [
             partition
             for partition, (clock, since) in sorted(self._seen.items())
-            if now - since >= (self.stall_ms if clock else self.grace_ms)
+            if now - since >= (self.stall_ms if clock and not starting else self.grace_ms)
         ]
         if stalled and self._alarm is None:
             return self._raise(stalled, now)

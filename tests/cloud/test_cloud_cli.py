@@ -1,15 +1,18 @@
 """The command line, tail, topics and settings."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cloud import __main__ as cli
 from cloud.commands import tail
 from cloud.commands import topics as topics_job
-from cloud.log.port import Record
+from cloud.log import partitions
+from cloud.log.port import LogError, Record
 from cloud.settings import Kafka, Notify, Topics, Watch
 from vitals import topics
 from vitals.alarms import AlarmEvent, encode
@@ -70,6 +73,47 @@ def test_creating_topics_twice_changes_nothing(kafka: str) -> None:
     settings = Topics(kafka_bootstrap=kafka)
     topics_job.ensure(settings)
     assert topics_job.ensure(settings) == []
+
+
+def test_topics_of_another_number_of_partitions_are_refused_and_none_is_changed(kafka: str) -> None:
+    topics_job.ensure(Topics(kafka_bootstrap=kafka))
+    before = partitions.found(Kafka(kafka_bootstrap=kafka))
+    wrong = Topics(kafka_bootstrap=kafka, lanes=32, partitions=32)
+    with pytest.raises(LogError, match=r"PARTITIONS=32, but vitals has 16, .*set PARTITIONS=16.*docs/deploy\.md"):
+        topics_job.ensure(wrong)
+    assert partitions.found(wrong) == before
+
+
+def test_topics_that_disagree_with_each_other_are_told_without_a_number_that_would_be_wrong() -> None:
+    settings = Kafka(kafka_bootstrap="k:1", lanes=32, partitions=32)
+    partitions.agree({}, settings)
+    partitions.agree({topics.VITALS: 32, topics.CONTACTS: 1, "somebody-elses": 7}, settings)
+    with pytest.raises(LogError, match="vitals has 16, alarms has 8") as told:
+        partitions.agree({topics.VITALS: 16, topics.ALARMS: 8}, settings)
+    assert "set PARTITIONS" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("watch",),
+        ("notify",),
+        ("discharge", "p-1"),
+        ("act", "chart", "--patient", "p-1", "--by", "nurse", "--oxygen", "yes"),
+        ("canary", "gw-icu"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_nothing_works_on_topics_of_another_number_of_partitions(
+    kafka: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    topics_job.ensure(Topics(kafka_bootstrap=kafka))
+    mine = {"KAFKA_BOOTSTRAP": kafka, "LANES": "8", "PARTITIONS": "8", "WATCH_SNAPSHOTS": tmp_path.as_uri()}
+    argv = [sys.executable, "-m", "cloud", *words]
+    done = subprocess.run(argv, env=os.environ | mine, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own words
+    assert done.returncode != 0
+    assert "PARTITIONS=8, but vitals has 16" in done.stderr
+    assert "set PARTITIONS=16" in done.stderr
 
 
 @pytest.mark.parametrize(

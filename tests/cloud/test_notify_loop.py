@@ -3,14 +3,16 @@
 from collections.abc import Callable
 
 import msgspec
+import pytest
 from prometheus_client import REGISTRY
 
 from cloud.links import verify
 from cloud.log.memory import MemoryReader
+from cloud.notify.loop import Notifier
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Station
 from vitals import topics
-from vitals.alarms import Phase, State
+from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
 from vitals.contacts import Channel, Contact
 from vitals.patients import Admission
 from vitals.status import Status
@@ -128,6 +130,67 @@ def test_an_alarm_that_reaches_nobody_at_all_is_on_record(station: Station, even
     lost = [n for n in station.notifications() if n.contact == "nobody"]
     assert lost
     assert all("NOTIFY_DEFAULTS" in (n.error or "") for n in lost)
+
+
+def nobody_yet(station: Station, *events: AlarmEvent) -> Notifier:
+    """A notifier that has found nobody for these alarms, and has heard its own of the empty rota."""
+    notifier = station.start()
+    for event in events:
+        station.alarm(event)
+    for _ in range(2):
+        station.settle(notifier)
+        station.now += 1000
+    assert station.phones.got == []
+    return notifier
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+def test_an_alarm_that_met_nobody_is_told_once_to_the_first_who_comes_on_duty(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact], priority: Priority
+) -> None:
+    alarm = event(priority=priority)
+    notifier = nobody_yet(station, alarm, msgspec.structs.replace(alarm, n=1, phase=Phase.CONTINUE, handover=1))
+    station.duty(contact("nurse"), contact("consultant", step=1))
+    comes = station.now
+    for _ in range(4):
+        station.now += 5_000
+        station.settle(notifier)
+    (told,) = [n for n in station.notifications() if n.sns]
+    assert (told.contact, told.alarm, told.n) == ("nurse", alarm.id, 0)
+    # Low priority is collected for a minute.
+    assert told.accepted - comes <= 30_000 + (60_000 if priority is Priority.LOW else 0)
+
+
+def test_an_alarm_that_met_nobody_waits_for_the_shift_that_begins_by_the_clock(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact]
+) -> None:
+    station.duty(contact("nurse", start=T0 + 300_000))
+    notifier = nobody_yet(station, event(priority=Priority.MEDIUM))
+    station.now = T0 + 300_000
+    notifier.step(0)
+    station.settle(notifier)
+    assert [name for name, _ in station.phones.got] == ["nurse"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phase": Phase.END},
+        {"phase": Phase.UPDATE, "inactivation": Inactivation.ACKNOWLEDGED},
+        {"phase": Phase.UPDATE, "inactivation": Inactivation.AUDIO_PAUSED},
+    ],
+    ids=["over", "acknowledged", "paused"],
+)
+def test_what_met_nobody_and_was_seen_to_meanwhile_calls_nobody_later(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact], change: dict[str, object]
+) -> None:
+    alarm = event()
+    notifier = nobody_yet(station, alarm, msgspec.structs.replace(alarm, n=1, **change))
+    station.duty(contact("nurse"))
+    for _ in range(2):
+        station.now += 5_000
+        station.settle(notifier)
+    assert station.phones.got == []
 
 
 def test_a_canary_goes_as_far_as_sns_pages_nobody_and_is_on_record(

@@ -40,6 +40,20 @@ def test_before_anything_has_come_there_is_a_longer_grace(watch: StallWatch) -> 
     assert judge(watch, 0, 60_000) is not None
 
 
+def test_a_start_that_reads_one_partitions_backlog_after_anothers_is_no_stall_and_one_that_hangs_is(
+    watch: StallWatch,
+) -> None:
+    for now in range(0, 50_000, 1000):
+        assert watch.judge({0: 1 + now, 1: 1}, 2, now, starting=True) is None
+    # All have caught up: from here on each has the usual time.
+    for now in range(50_000, 60_000, 1000):
+        assert watch.judge({0: 1 + now, 1: 1}, 2, now) is None
+    assert watch.judge({0: 99_999, 1: 1}, 2, 60_000) is not None
+    hangs = StallWatch(stall_ms=10_000, grace_ms=60_000)
+    assert [hangs.judge({0: 1}, 1, now, starting=True) for now in (0, 59_999)] == [None, None]
+    assert hangs.judge({0: 1}, 1, 60_000, starting=True) is not None
+
+
 def test_a_difference_between_clocks_is_no_stall(watch: StallWatch) -> None:
     # The log's clock runs an hour behind the wall's, and moves.
     for now in range(3_600_000, 3_700_000, 1000):

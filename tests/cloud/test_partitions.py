@@ -1,0 +1,49 @@
+"""Tiers that are there before Kafka or before the topics wait for them, and end where waiting mends nothing."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cloud.commands import topics as topics_job
+from cloud.log import partitions
+from cloud.log.port import LogError
+from cloud.settings import Kafka, Topics
+from infra.local.ports import HOST, Ports
+
+WITHIN_S = 60.0
+
+
+def until(met: Callable[[], bool]) -> None:
+    ends, pause = time.monotonic() + WITHIN_S, threading.Event()
+    while not met():
+        assert time.monotonic() < ends
+        pause.wait(0.05)
+
+
+def test_who_is_there_before_the_topics_waits_until_all_are_made_with_its_number(
+    own_kafka: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, stop = Kafka(kafka_bootstrap=own_kafka), threading.Event()
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(partitions.wait, settings, stop)
+        until(lambda: "waiting for topics vitals, " in caplog.text or waiting.done())
+        assert "run python -m cloud topics" in caplog.text
+        assert not waiting.done()
+        topics_job.ensure(Topics(kafka_bootstrap=own_kafka))
+        assert waiting.result(WITHIN_S)
+    with pytest.raises(LogError, match="PARTITIONS=4, but vitals has 16"):
+        partitions.wait(Kafka(kafka_bootstrap=own_kafka, lanes=4, partitions=4), stop)
+
+
+def test_who_is_there_before_kafka_waits_until_told_to_stop(caplog: pytest.LogCaptureFixture) -> None:
+    nowhere, stop = Kafka(kafka_bootstrap=f"{HOST}:{Ports.ephemeral().kafka}"), threading.Event()
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(partitions.wait, nowhere, stop)
+        until(lambda: "waiting for Kafka: " in caplog.text or waiting.done())
+        assert not waiting.done()
+        stop.set()
+        assert not waiting.result(WITHIN_S)
