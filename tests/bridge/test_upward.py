@@ -321,7 +321,8 @@ def test_statuses_go_on_by_gateway_and_silence_is_told_once() -> None:
     up = Status(id="gw-1", kind="gateway", health=Health.UP, t=5, backlog=3)
     rig.arrive("gw-1", msgspec.json.encode(up), "status")
     rig.turn()
-    assert up in rig.statuses()
+    told = next(s for s in rig.statuses() if s.id == "gw-1")
+    assert (told.health, told.backlog, told.t) == (Health.UP, 3, T + int(rig.at * 1000))
     assert rig.broker.acked == [1]
     for _ in range(30):
         rig.turn(0.5)

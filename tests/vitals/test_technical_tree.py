@@ -1,8 +1,11 @@
 """Equipment: one alarm for one cause, and nobody left unwatched in silence."""
 
+import pytest
+
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.bounds import MAX_T
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
 
@@ -98,11 +101,35 @@ def test_a_stalled_pipeline_covers_everything_and_its_end_brings_back_what_still
     ]
 
 
-def test_an_old_status_changes_nothing() -> None:
+@pytest.mark.parametrize("ahead_ms", [-3_600_000, -2_000, 0, 2_000, 3_600_000])
+def test_a_gateway_whose_clock_is_off_is_missed_at_once_when_it_dies_and_found_when_it_is_back(ahead_ms: int) -> None:
     state = engine.empty()
-    tell(state, gateway(T0 + 10, Health.SILENT))
-    assert tell(state, gateway(T0 + 5)) == []
-    assert [event.condition for event in engine.active(state)] == ["gateway-down"]
+    tell(state, gateway(T0 + ahead_ms))
+    assert brief(tell(state, gateway(T0 + 1000, Health.OFFLINE))) == [("gateway-down", Phase.START)]
+    assert brief(tell(state, gateway(T0 + 2000 + ahead_ms))) == [("gateway-down", Phase.END)]
+
+
+def test_a_gateway_that_once_said_it_is_the_year_2087_is_missed_all_the_same() -> None:
+    state = engine.empty()
+    tell(state, gateway(MAX_T - 1))
+    assert brief(tell(state, gateway(T0, Health.SILENT))) == [("gateway-down", Phase.START)]
+
+
+def listing(t: int, health: Health, since: int) -> Status:
+    gone = DeviceStatus(device="g1", health=health, t=since)
+    return Status(id="b1", kind="bridge", health=Health.UP, t=t, devices=(gone,))
+
+
+def test_a_word_that_was_lost_is_said_again_by_the_bridge_and_counts_once() -> None:
+    state = engine.empty()
+    tell(state, gateway(T0), bridge(T0 + 1, gateways=("g1",)))
+    lost = tell(state, listing(T0 + 4000, Health.SILENT, T0 + 3000))
+    assert brief(lost) == [("gateway-down", Phase.START)]
+    assert "40 patients" in lost[0].text
+    assert tell(state, listing(T0 + 6000, Health.SILENT, T0 + 3000)) == []
+    assert brief(tell(state, gateway(T0 + 7000))) == [("gateway-down", Phase.END)]
+    # What the bridge said before that is not said again by it: the gateway was heard of since.
+    assert tell(state, listing(T0 + 8000, Health.SILENT, T0 + 3000)) == []
 
 
 def test_a_sensor_off_alarm_ends_when_its_device_falls_silent() -> None:

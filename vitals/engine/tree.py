@@ -5,7 +5,11 @@ ends, what still fails begins anew. So forty silent devices behind one dead gate
 still silent when its gateway is back is one alarm again. A sensor-off alarm ends when its device falls silent.
 
 The bridge judges its gateways, so a bridge that is down is the parent of the gateways that it last spoke for: those its
-status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known.
+status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known. With each of its
+own statuses a bridge says again which of them are down, so that a word that was lost is not lost for ever.
+
+Statuses count in the order in which they come, as the log has them: a clock that was ahead once must not outrank, for
+as long as it was ahead, the word that its gateway is gone.
 
 What a gateway alarms of itself (its outbox, its clock) it names in its status. In the cloud these are alarms with the
 gateway's own ids, so that who acknowledges one here ends it there. They end by the gateway's word alone: while it is
@@ -104,7 +108,7 @@ def concerned(status: Status) -> Callable[[Condition], bool]:
 
 
 def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
-    """Takes in a status; one older than the newest of its sender is passed over.
+    """Takes in a status, whatever its sender's clock says.
 
     Args:
         scribe: Where events go.
@@ -113,8 +117,6 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
     """
     state = scribe.state
     known = state.statuses.get(key(status))
-    if known is not None and status.t < known.t:
-        return
     if status.kind == "gateway" and status.health is not Health.UP and known is not None and not status.devices:
         # A last will knows nothing of the devices.
         devices = known.devices
@@ -123,11 +125,21 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
     if not own and status.alarms:
         status = msgspec.structs.replace(status, alarms=())
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
+    if status.kind == "bridge":
+        _hear_again(state, status)
     covered = [status] if status.kind == "gateway" else _gateways(state)
     if status.kind == "bridge":
         _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, status.t)
     for gateway in covered:
         _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
+
+
+def _hear_again(state: State, bridge: Status) -> None:
+    """Takes in which gateways a bridge says are down, unless somebody has heard of them since."""
+    for listed in bridge.devices:
+        known = state.statuses.get(f"gateway/{listed.device}") if listed.health is not Health.UP else None
+        if known is not None and known.health is Health.UP and known.t <= listed.t:
+            state.statuses[key(known)] = msgspec.structs.replace(known, health=listed.health, t=listed.t)
 
 
 def disputed(scribe: Scribe, faults: list[Fault]) -> None:
