@@ -227,7 +227,7 @@ class Slice:
         return told
 
     def _look(self, readings: Readings) -> list[AlarmEvent]:
-        self.latest.update(readings, engine.rows(self.state, readings))
+        self.latest.update(readings, engine.rows(self.state, readings), self.clock)
         self.trends, advised = trend.advance(self.trends, readings, self.clock, advisories=self.terms.advisories)
         return [self._with_recent(event) for event in advised]
 
