@@ -73,6 +73,7 @@ class Upward:
         self._written: list[_Open] = []
         self._refused: list[Record] = []
         self._confirm: dict[str, dict[str, list[int]]] = {}
+        self._now = 0.0, 0
 
     @property
     def stalled(self) -> bool:
@@ -128,12 +129,15 @@ class Upward:
         for status in statuses:
             self._voice.peers.heard(status, at)
 
-    def reported(self, reports: Iterable[Report], at: float) -> None:
+    def reported(self, reports: Sequence[Report], at: float) -> None:
         """Takes the log's reports: what is stored is acknowledged and confirmed."""
+        was_at, t = self._now
+        self._voice.stored(reports, t + round(1000 * (at - was_at)))
         self._done(self._shipping.reported(reports, at), at)
 
     def work(self, at: float, t: int) -> float:
         """Does all there is to do now; returns how long the next thing can wait, s, unless something happens."""
+        self._now = at, t
         self._shipping.push(at)
         self._voice.listening(not self._shipping.full, at)
         if not self._shipping.full:

@@ -1,14 +1,16 @@
 """What the bridge says of its own accord: heartbeats into every lane, its own state, and who has fallen silent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from bridge import outgoing
-from bridge.log import Record
+from bridge.log import Record, Report
+from bridge.logclock import LogClock
 from bridge.peers import Peers
 from bridge.presence import Presence
 from bridge.settings import Settings
-from vitals.status import Health, Status
+from vitals.alarms import alarm_id
+from vitals.status import BRIDGE_CLOCK, Health, Status
 
 HEARTBEAT_S: Final = 1.0
 
@@ -35,7 +37,9 @@ class Voice:
         self._settings, self._ship = settings, ship
         self.presence = Presence(settings.status_timeout_s)
         self.peers = Peers(settings.bridge, settings.status_timeout_s)
+        self.clock = LogClock()
         self._heartbeats: dict[int, int] = {}
+        self._beaten: dict[int, int] = {}
         self._heartbeat_at = self._status_at = -float("inf")
         self._connected = False
         self._deaf_since: float | None = None
@@ -48,6 +52,12 @@ class Voice:
         """Takes note of whether gateways can be heard: with a full log nothing is taken from the broker."""
         self.presence.listening(self._connected and has_room, at)
 
+    def stored(self, reports: Sequence[Report], t: int) -> None:
+        """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands."""
+        self.clock.stored(self._beaten, reports, t)
+        for report in reports:
+            self._beaten.pop(report.number, None)
+
     def wait_s(self, at: float) -> float:
         """Returns when to speak again, s from now."""
         return max(0.0, min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at)
@@ -56,18 +66,19 @@ class Voice:
         """Writes what is due; `waiting` is how many messages are not done with."""
         if at >= self._heartbeat_at + HEARTBEAT_S:
             self._heartbeat_at = at
-            self._beat(at)
+            self._beat(at, t)
         self._tell((*self.presence.silent(at, t), *self.peers.lost(at, t)), at)
         if at >= self._status_at + self._settings.status_every_s:
             self._status_at = at
             self._tell((self._own(self._judge(at), t, waiting),), at)
 
-    def _beat(self, at: float) -> None:
+    def _beat(self, at: float, t: int) -> None:
         for lane in range(self._settings.lanes):
             # One at a time: heartbeats that queue behind a slow log would tell of times long past.
             if not self._ship.holds(self._heartbeats.get(lane, 0)):
                 beat = outgoing.heartbeat(lane, self._settings.partitions)
-                (self._heartbeats[lane],) = self._ship.ship((beat,), (), at)
+                (number,) = self._ship.ship((beat,), (), at)
+                self._heartbeats[lane], self._beaten[number] = number, t
 
     def _tell(self, statuses: Iterable[Status], at: float) -> None:
         for status in statuses:
@@ -83,4 +94,15 @@ class Voice:
 
     def _own(self, health: Health, t: int, waiting: int) -> Status:
         name, mine, slots = self._settings.bridge, self.presence.gateways(), self._settings.bridge_slots
-        return Status(id=name, kind="bridge", health=health, t=t, backlog=waiting, devices=mine, slots=slots)
+        off = self.clock.off_since
+        return Status(
+            id=name,
+            kind="bridge",
+            health=health,
+            t=t,
+            backlog=waiting,
+            devices=mine,
+            alarms=(alarm_id(name, BRIDGE_CLOCK, off),) if off else (),
+            slots=slots,
+            offset_ms=self.clock.offset_ms,
+        )

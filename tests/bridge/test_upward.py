@@ -45,7 +45,9 @@ class Rig:
     """A bridge's way up on a log in memory, with a hand on the clock."""
 
     def __init__(self, capacity: int = 10_000, **settings: object) -> None:
-        self.log = MemoryLog({"vitals": 16, "vitals.rejected": 1, "status": 1, "actions": 16}, capacity)
+        self.ahead_ms = 0
+        partitions = {"vitals": 16, "vitals.rejected": 1, "status": 1, "actions": 16}
+        self.log = MemoryLog(partitions, capacity, clock=lambda: T + int(self.at * 1000))
         self.broker = FakeBroker()
         self.meters = Meters(CollectorRegistry())
         of = {"p1": "gw-1", "p2": "gw-2"}.get
@@ -61,10 +63,10 @@ class Rig:
 
     def turn(self, after_s: float = 0.1, *, report: bool = True) -> None:
         self.at += after_s
-        self.up.work(self.at, T + int(self.at * 1000))
+        self.up.work(self.at, T + int(self.at * 1000) + self.ahead_ms)
         if report:
             self.up.reported(self.log.poll(0.0), self.at)
-            self.up.work(self.at, T + int(self.at * 1000))
+            self.up.work(self.at, T + int(self.at * 1000) + self.ahead_ms)
 
     def stored(self) -> list[tuple[str, int, int]]:
         records = [r.value for r in self.log.records("vitals") if r.value]
@@ -388,3 +390,20 @@ def test_a_gateway_acts_on_its_own_patients_alarms_alone(action: object) -> None
     assert rig.log.records("actions") == []
     assert len(rig.rejected()) == 1
     assert rig.broker.acked == [1]
+
+
+def test_a_bridge_whose_clock_leaves_the_logs_says_so_until_it_is_set_right() -> None:
+    rig = Rig()
+    for _ in range(4):
+        rig.turn(1.0)
+    rig.ahead_ms = 5000
+    for _ in range(4):
+        rig.turn(1.0)
+    began = next(s for s in rig.statuses() if s.alarms)
+    assert began.alarms == (f"b1.bridge-clock.{T + 105_000 + 5000}",)
+    assert began.offset_ms == -5000
+    assert rig.statuses()[-1].alarms == began.alarms
+    rig.ahead_ms = 0
+    for _ in range(4):
+        rig.turn(1.0)
+    assert (rig.statuses()[-1].alarms, rig.statuses()[-1].offset_ms) == ((), 0)

@@ -1,5 +1,6 @@
 """Equipment: one alarm for one cause, and nobody left unwatched in silence."""
 
+import msgspec
 import pytest
 
 from tests.vitals.build import T0, WELL, One, columns, placement
@@ -190,3 +191,18 @@ def test_a_gateways_own_alarm_outlives_a_stalled_pipeline_and_a_recovered_engine
 
 def test_a_gateways_engine_does_not_repeat_what_the_gateway_alarms_of_itself() -> None:
     assert tell(engine.empty(), own(T0, f"g1.outbox-trimmed.{T0}")) == []
+
+
+def test_a_bridge_whose_clock_is_off_is_told_once_with_its_offset_and_ends_by_its_word_alone() -> None:
+    state, off = engine.empty(), (f"b1.bridge-clock.{T0}",)
+    said = msgspec.structs.replace(bridge(T0 + 5), alarms=off, offset_ms=-5_200)
+    (event,) = tell_own(state, said)
+    assert (event.id, event.priority, event.ward) == (*off, Priority.MEDIUM, None)
+    assert "5.2 s ahead of Kafka's" in event.text
+    assert tell_own(state, msgspec.structs.replace(said, t=T0 + 10)) == []
+    assert brief(tell_own(state, bridge(T0 + 20, Health.SILENT))) == [("bridge-down", Phase.START)]
+    assert brief(tell_own(state, bridge(T0 + 30))) == [("bridge-clock", Phase.END), ("bridge-down", Phase.END)]
+    foreign = msgspec.structs.replace(
+        said, t=T0 + 40, alarms=(f"b2.bridge-clock.{T0}", "b1.bridge-clock.x", "b1.spo2.5")
+    )
+    assert tell_own(state, foreign) == []

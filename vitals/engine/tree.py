@@ -32,7 +32,7 @@ from vitals.engine.rules import CONDITIONS, DEVICE_SILENT, GATEWAY_DOWN, SENSOR_
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
-from vitals.status import DeviceStatus, Health, Status
+from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
 
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
@@ -43,6 +43,7 @@ PRIORITIES: Final = {
     DEVICE_SILENT: Priority.MEDIUM,
     GATEWAY_DOWN: Priority.MEDIUM,
     BRIDGE_DOWN: Priority.HIGH,
+    BRIDGE_CLOCK: Priority.MEDIUM,
     PIPELINE_STALLED: Priority.HIGH,
     # Of two patients one is not watched, or under the other's name.
     BED_DISPUTED: Priority.HIGH,
@@ -58,8 +59,8 @@ OWN: Final = {
     "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES))
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN, *DISPUTES))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK))
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, *OWN, *DISPUTES))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
@@ -129,7 +130,7 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         _hear_again(state, status)
     covered = [status] if status.kind == "gateway" else _gateways(state)
     if status.kind == "bridge":
-        _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, status.t)
+        _judge_bridge(scribe, status, status.t)
     for gateway in covered:
         _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
 
@@ -162,7 +163,7 @@ def stalled(scribe: Scribe, since: int | None) -> None:
     _end(scribe, [fault.key] if fault.key in state.faults else [], scribe.now, "readings are judged again")
     for status in list(state.statuses.values()):
         if status.kind == "bridge":
-            _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, scribe.now)
+            _judge_bridge(scribe, status, scribe.now)
     for status in _gateways(state):
         _judge_gateway(scribe, status, scribe.now)
 
@@ -179,10 +180,35 @@ def _stalled(state: State) -> bool:
     return f"{PIPELINE}.{PIPELINE_STALLED}" in state.faults
 
 
-def _bridge_faults(state: State, status: Status) -> list[Fault]:
-    if status.health is Health.UP or _stalled(state):
-        return []
-    return [Fault(status.id, BRIDGE_DOWN, f"bridge {status.id} is {status.health.value}: its gateways are not heard")]
+def _judge_bridge(scribe: Scribe, status: Status, t: int) -> None:
+    scope, faults = {f"{status.id}.{BRIDGE_DOWN}"}, []
+    if status.health is Health.UP:
+        scope.add(f"{status.id}.{BRIDGE_CLOCK}")
+        faults = [f for alarm in status.alarms if (f := _clock_of_a_bridge(status, alarm)) is not None]
+    elif not _stalled(scribe.state):
+        text = f"bridge {status.id} is {status.health.value}: its gateways are not heard"
+        faults = [Fault(status.id, BRIDGE_DOWN, text)]
+    _reconcile(scribe, faults, scope, t)
+
+
+def _clock_of_a_bridge(status: Status, alarm: str) -> Fault | None:
+    condition, since = _named(status, alarm)
+    if condition != BRIDGE_CLOCK or since is None:
+        return None
+    text = f"the clock of bridge {status.id} is {off_by(status.offset_ms or 0)} Kafka's: set it"
+    return Fault(status.id, BRIDGE_CLOCK, text, since=since)
+
+
+def _named(status: Status, alarm: str) -> tuple[str, int | None]:
+    """Returns condition and begin of an alarm that its sender has of itself; of another's there is no begin."""
+    subject, _, rest = alarm.rpartition(f"{status.id}.")
+    condition, _, start = rest.partition(".")
+    return condition, None if subject else digits(start, MAX_T)
+
+
+def off_by(offset_ms: int) -> str:
+    """Returns in words how a clock stands to which so much is to be added."""
+    return f"{abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'}"
 
 
 def covered_by_bridge(state: State, gateway: str) -> bool:
@@ -226,10 +252,8 @@ def _is_beside(c: Condition) -> bool:
 def _own(status: Status) -> list[Fault]:
     found = []
     for alarm in status.alarms:
-        subject, _, rest = alarm.rpartition(f"{status.id}.")
-        condition, _, start = rest.partition(".")
-        since = digits(start, MAX_T)
-        if not subject and condition in OWN and since is not None:
+        condition, since = _named(status, alarm)
+        if condition in OWN and since is not None:
             text = f"gateway {status.id} {OWN[condition][1]}"
             found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
     return found
