@@ -132,7 +132,9 @@ class Upward:
     def reported(self, reports: Sequence[Report], at: float) -> None:
         """Takes the log's reports: what is stored is acknowledged and confirmed."""
         was_at, t = self._now
-        self._voice.stored(reports, t + round(1000 * (at - was_at)))
+        for gateway, offset in self._voice.stored(reports, t + round(1000 * (at - was_at))).items():
+            # QoS 0: one that is lost comes again within a minute, and an old one would only be less true.
+            self._uplink.publish(topics.gateway_topic(gateway, "clock"), _encode(offset))
         self._done(self._shipping.reported(reports, at), at)
 
     def work(self, at: float, t: int) -> float:
@@ -193,7 +195,7 @@ class Upward:
             if isinstance(status, intake.Refusal):
                 self._refuse(entry, (status,), message.topic, t)
             else:
-                self._pass_on(entry, self._voice.presence.heard(status, at, t), at)
+                self._pass_on(entry, self._voice.heard(status, at, t), at)
         elif source.name == "pressed":
             self._read_pressed(entry, source.gateway, message, at, t)
         else:

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from bridge import outgoing
 from bridge.log import Record, Report
 from bridge.logclock import LogClock
+from bridge.offsets import Offsets
 from bridge.peers import Peers
 from bridge.presence import Presence
 from bridge.settings import Settings
 from vitals.alarms import alarm_id
-from vitals.status import BRIDGE_CLOCK, Health, Status
+from vitals.status import BRIDGE_CLOCK, ClockOffset, Health, Status
 
 HEARTBEAT_S: Final = 1.0
 
@@ -38,6 +41,8 @@ class Voice:
         self.presence = Presence(settings.status_timeout_s)
         self.peers = Peers(settings.bridge, settings.status_timeout_s)
         self.clock = LogClock()
+        self._offsets = Offsets()
+        self._answers: dict[str, ClockOffset] = {}
         self._heartbeats: dict[int, int] = {}
         self._beaten: dict[int, int] = {}
         self._heartbeat_at = self._status_at = -float("inf")
@@ -52,11 +57,31 @@ class Voice:
         """Takes note of whether gateways can be heard: with a full log nothing is taken from the broker."""
         self.presence.listening(self._connected and has_room, at)
 
-    def stored(self, reports: Sequence[Report], t: int) -> None:
-        """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands."""
+    def heard(self, status: Status, at: float, t: int) -> Status:
+        """Takes a gateway's status; returns it as it is to be told: with the bridge's time, and its clock's offset."""
+        if status.health is Health.UP and not self.clock.off_since:
+            answer = self._offsets.heard(status.id, status.sent, at, t)
+            if answer is not None:
+                self._answers[status.id] = answer
+        return self.presence.heard(msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id)), at, t)
+
+    def stored(self, reports: Sequence[Report], t: int) -> dict[str, ClockOffset]:
+        """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
+
+        Returns:
+            What gateways are to be told of their clocks: what was measured before a heartbeat that shows that the
+            bridge's own is right.
+        """
         self.clock.stored(self._beaten, reports, t)
-        for report in reports:
-            self._beaten.pop(report.number, None)
+        beaten = [begun for report in reports if (begun := self._beaten.pop(report.number, 0)) and report.error is None]
+        if self.clock.off_since:
+            self._answers.clear()
+            self._offsets.begin_anew()
+        proven = max(beaten, default=0)
+        due = {gateway: answer for gateway, answer in self._answers.items() if answer.t <= proven}
+        for gateway in due:
+            del self._answers[gateway]
+        return due
 
     def wait_s(self, at: float) -> float:
         """Returns when to speak again, s from now."""

@@ -14,7 +14,7 @@ from vitals import topics
 from vitals.actions import Act, Action
 from vitals.batches import Confirmed
 from vitals.records import decode_vitals
-from vitals.status import Health, Rejected, Status
+from vitals.status import ClockOffset, Health, Rejected, Status
 
 MakeBatch = Callable[..., bytes]
 T = 1_763_812_800_000
@@ -407,3 +407,31 @@ def test_a_bridge_whose_clock_leaves_the_logs_says_so_until_it_is_set_right() ->
     for _ in range(4):
         rig.turn(1.0)
     assert (rig.statuses()[-1].alarms, rig.statuses()[-1].offset_ms) == ((), 0)
+
+
+def test_a_gateways_clock_is_measured_told_to_it_and_passed_on_but_not_by_a_clock_that_is_off() -> None:
+    rig = Rig()
+
+    def says(behind_ms: int, times: int) -> None:
+        for _ in range(times):
+            sent = T + int(rig.at * 1000) - behind_ms
+            up = Status(id="gw-1", kind="gateway", health=Health.UP, t=sent, sent=sent)
+            rig.arrive("gw-1", msgspec.json.encode(up), "status")
+            for _ in range(3):
+                rig.turn(1.0)
+
+    def told() -> list[int]:
+        payloads = [p for t, p in rig.broker.published if t == topics.gateway_topic("gw-1", "clock")]
+        return [msgspec.json.decode(p, type=ClockOffset).offset_ms for p in payloads]
+
+    passed_on = lambda: [s for s in rig.statuses() if s.id == "gw-1"][-1].offset_ms  # noqa: E731
+    says(7_000, 5)
+    # It came with the next turn, a second later.
+    assert (told(), passed_on()) == ([8_000], 8_000)
+    rig.ahead_ms = 60_000
+    says(7_000, 10)
+    assert (told(), passed_on()) == ([8_000], 8_000)
+    rig.ahead_ms = 0
+    says(7_000, 1)
+    says(-5_000, 10)
+    assert (told()[-1], passed_on()) == (-4_000, -4_000)

@@ -28,11 +28,12 @@ import msgspec
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_T, digits
-from vitals.engine.rules import CONDITIONS, DEVICE_SILENT, GATEWAY_DOWN, SENSOR_OFF
+from vitals.engine.rules import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
 from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
+from vitals.topics import canary
 
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
@@ -44,6 +45,7 @@ PRIORITIES: Final = {
     GATEWAY_DOWN: Priority.MEDIUM,
     BRIDGE_DOWN: Priority.HIGH,
     BRIDGE_CLOCK: Priority.MEDIUM,
+    GATEWAY_CLOCK: Priority.MEDIUM,
     PIPELINE_STALLED: Priority.HIGH,
     # Of two patients one is not watched, or under the other's name.
     BED_DISPUTED: Priority.HIGH,
@@ -51,6 +53,9 @@ PRIORITIES: Final = {
 }
 
 
+OFF_MS: Final = 5000
+"""A gateway's clock that is further off from its bridge's is told of, until it is within half of it."""
+RIGHT_MS: Final = 2500
 OWN: Final = {
     "outbox-write-failing": (Priority.HIGH, "cannot write its outbox, and accepts no readings: check its disk"),
     "outbox-trimmed": (Priority.HIGH, "had a full outbox and dropped the oldest readings: restore its uplink"),
@@ -59,8 +64,8 @@ OWN: Final = {
     "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK))
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, *OWN, *DISPUTES))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK))
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, GATEWAY_CLOCK, *OWN, *DISPUTES))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
@@ -90,9 +95,16 @@ class Fault:
 
     @property
     def key(self) -> str:
-        """Names the fault, however often it comes; one that the gateway itself has numbered is told once for each."""
-        name = f"{self.subject}.{self.condition}"
-        return f"{name}.{self.since}" if self.condition in OWN else name
+        """Names the fault, however often it comes."""
+        return fault_key(self.subject, self.condition, self.since, self.ward)
+
+
+def fault_key(subject: str, condition: str, since: int, ward: str | None) -> str:
+    """Names a fault: what a gateway has numbered itself is told once for each, some things once for each ward."""
+    name = f"{subject}.{condition}"
+    if condition in OWN:
+        return f"{name}.{since}"
+    return f"{name}.{ward}" if ward and condition in BY_WARD else name
 
 
 def key(status: Status) -> str:
@@ -123,8 +135,8 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         devices = known.devices
     else:
         devices = status.devices
-    if not own and status.alarms:
-        status = msgspec.structs.replace(status, alarms=())
+    if not own:
+        status = msgspec.structs.replace(status, alarms=(), offset_ms=None)
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
     if status.kind == "bridge":
         _hear_again(state, status)
@@ -224,19 +236,59 @@ def covered_by_bridge(state: State, gateway: str) -> bool:
 
 def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     state = scribe.state
-    scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
-    heard = status.health is Health.UP and not _stalled(state) and not covered_by_bridge(state, status.id)
+    covered = _stalled(state) or covered_by_bridge(state, status.id)
+    heard = status.health is Health.UP and not covered
+    clocks = {fault_key(status.id, GATEWAY_CLOCK, 0, w) for w in _standing(state, status.id, GATEWAY_CLOCK)}
     mine = {k: c for k, c in state.faults.items() if _says(c, status.id)}
+    scope = {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[Fault] = []
-    if not _stalled(state) and not covered_by_bridge(state, status.id):
-        if status.health is not Health.UP:
-            text = f"gateway {status.id} is {status.health.value}: {_beds(status)} without remote monitoring"
-            faults = [Fault(status.id, GATEWAY_DOWN, text, gateway=status.id)]
-        else:
-            faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
-            faults += _own(status)
+    if heard:
+        faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+        faults += _own(status)
+        if status.offset_ms is None:
+            # Its bridge has not measured it yet: what was told stands.
+            scope -= clocks
+        elif abs(status.offset_ms) > (RIGHT_MS if clocks else OFF_MS):
+            text = f"the clock of gateway {status.id} is {off_by(status.offset_ms)} its bridge's: set it"
+            faults += _for_wards(state, status, GATEWAY_CLOCK, t, lambda _: text)
+    elif not covered:
+        down = f"gateway {status.id} is {status.health.value}: "
+        text_of = lambda count: f"{down}{_patients(count)} without remote monitoring"  # noqa: E731 - one of two words
+        faults = _for_wards(state, status, GATEWAY_DOWN, t, text_of)
     _reconcile(scribe, faults, scope, t)
+
+
+def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
+    """Returns in which wards something stands that each ward is told of; gives each the key of its ward."""
+    found: set[str | None] = set()
+    for key, c in list(state.faults.items()):
+        if c.alarm is not None and (c.alarm.gateway, c.alarm.condition) == (gateway, condition):
+            found.add(c.alarm.ward)
+            # A snapshot of an earlier version has one alarm for all wards.
+            own = fault_key(gateway, condition, 0, c.alarm.ward)
+            if own != key:
+                state.faults[own] = state.faults.pop(key)
+    return found
+
+
+def _for_wards(state: State, status: Status, condition: str, t: int, text_of: Callable[[int], str]) -> list[Fault]:
+    """Returns a fault for each ward that has patients on a gateway; its canary is nobody's."""
+    standing = _standing(state, status.id, condition)
+    patients = {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
+    rows = [state.index[patient] for patient in patients if patient in state.index]
+    # A gateway that is gone does not say who has moved away from it.
+    here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
+    wards = Counter(ward for row in here if (ward := state.wards[row]) is not None)
+    if not wards:
+        # Who lies there is not known yet, or nobody does: technicians are told, and whoever was told before.
+        text = text_of(len(patients))
+        return [Fault(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}]
+    return [
+        # An alarm's id has no ward in it, so each begins in a millisecond of its own.
+        Fault(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
+        for k, ward in enumerate(sorted(wards))
+    ]
 
 
 def _says(c: Condition, gateway: str) -> bool:
@@ -259,8 +311,7 @@ def _own(status: Status) -> list[Fault]:
     return found
 
 
-def _beds(status: Status) -> str:
-    count = len({d.patient for d in status.devices if d.patient})
+def _patients(count: int) -> str:
     return "1 patient" if count == 1 else f"{count} patients"
 
 
@@ -311,7 +362,7 @@ def _ward(state: State, fault: Fault) -> str | None:
         patients = [fault.patient]
     else:
         status = state.statuses.get(f"gateway/{fault.gateway}")
-        patients = [d.patient for d in status.devices if d.patient] if status else []
+        patients = [d.patient for d in status.devices if d.patient and d.patient != canary(status.id)] if status else []
     rows = [state.index[patient] for patient in patients if patient in state.index]
     wards = Counter(ward for row in rows if (ward := state.wards[row]) is not None)
     return wards.most_common(1)[0][0] if wards else None
