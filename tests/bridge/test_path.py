@@ -124,6 +124,33 @@ def test_rosters_actions_and_the_notifiers_heartbeat_reach_their_gateway(site: S
     assert emptied.version > roster.version
 
 
+def test_a_roster_that_the_site_broker_lost_is_said_again(site: Site) -> None:
+    site.start_bridge("bridge-lost")
+    gateway, patient = site.gateway("gw-lost"), f"p-{time.time_ns()}"
+    admission = Admission(
+        patient=patient,
+        version=5,
+        name="n",
+        born="1950-01-01",
+        phone="",
+        address="",
+        ward="icu",
+        bed="1",
+        gateway=gateway.name,
+        devices=("d1",),
+        since=1,
+    )
+    site.write(topics.PATIENTS, topics.lane(patient), patient, admission)
+    wait_until(lambda: bool(gateway.heard["roster"]), "the roster")
+    # Killed before it has saved what it retains, which it does once a minute.
+    site.stack.processes.kill("site-broker")
+    wait_until(lambda: site.health().get("uplink") is False, "the bridge's report that the broker is away")
+    site.stack.up((SITE_BROKER,))
+    wait_until(lambda: len(gateway.heard["roster"]) > 1, "the roster, again")
+    assert gateway.heard["roster"][1] == gateway.heard["roster"][0]
+    site.write(topics.PATIENTS, topics.lane(patient), patient, None)
+
+
 def test_a_gateways_clock_is_measured_told_to_it_and_to_kafka(site: Site) -> None:
     site.start_bridge("bridge-clocks", STATUS_EVERY_S="0.5")
     gateway = site.gateway("gw-clocks")
