@@ -245,10 +245,13 @@ class Upward:
         else:
             self._done((entry,), at)
 
-    def _pass_on(self, entry: _Open, status: Status, at: float) -> None:
+    def _pass_on(self, entry: _Open, status: Status | None, at: float) -> None:
         self._meters.statuses_in.inc()
         self._meters.gateways.set(len(self._voice.presence))
-        self._shipping.ship([outgoing.status(status)], (entry,), at)
+        if status is None:
+            self._done((entry,), at)
+        else:
+            self._shipping.ship([outgoing.status(status)], (entry,), at)
 
     def _refuse(self, entry: _Open, refusals: Iterable[intake.Refusal], topic: str, t: int) -> None:
         gateway = entry.source.gateway if entry.source else ""

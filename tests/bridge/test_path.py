@@ -179,3 +179,21 @@ def test_silence_and_a_last_will_are_told_to_kafka(site: Site) -> None:
     wait_until(lambda: told() == [Health.UP, Health.SILENT], "silence")
     gateway.send(msgspec.json.encode(Status(id=gateway.name, kind="gateway", health=Health.OFFLINE, t=1)), "status")
     wait_until(lambda: told()[2:] == [Health.OFFLINE], "the last will")
+
+
+def test_a_gateway_that_restarts_in_time_is_never_told_as_gone(site: Site) -> None:
+    site.start_bridge("bridge-restart", STATUS_TIMEOUT_S="3", STATUS_EVERY_S="0.5")
+    gateway = site.gateway("gw-restart")
+
+    def says(health: Health) -> None:
+        gateway.send(msgspec.json.encode(Status(id=gateway.name, kind="gateway", health=health, t=1)), "status")
+
+    told = lambda: [status.health for status in site.statuses(gateway.name)]  # noqa: E731
+    says(Health.UP)
+    says(Health.OFFLINE)
+    says(Health.UP)
+    wait_until(lambda: len(told()) > 1, "its return")
+    assert told() == [Health.UP, Health.UP]
+    says(Health.OFFLINE)
+    wait_until(lambda: len(told()) > 2, "its end")
+    assert told()[2:] == [Health.OFFLINE]
