@@ -9,6 +9,7 @@ import msgspec
 from bridge.frames import Message
 from bridge.log import Received
 from bridge.meters import Meters
+from bridge.peers import Retired
 from bridge.rosters import Rosters
 from bridge.uplink import Uplink
 from vitals import topics
@@ -45,7 +46,7 @@ class Downward:
         self._has_found = False
         self._seen: set[str] = set()
         self._actions: deque[tuple[Action, bytes]] = deque()
-        self._bridges: list[Status] = []
+        self._bridges: list[Status | Retired] = []
         self._publish: deque[tuple[str, str, bytes, bool]] = deque()
 
     def seen(self, gateway: str) -> None:
@@ -89,7 +90,8 @@ class Downward:
             if record.topic == topics.PATIENTS:
                 self._rosters.apply(record.key.decode(), record.value)
             elif record.value is None:
-                return
+                if record.topic == topics.STATUS:
+                    self._bridges.append(Retired(record.key.decode()))
             elif record.topic == topics.ACTIONS:
                 self._actions.append((decoded(record.value, Action), record.value))
             elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
@@ -109,8 +111,8 @@ class Downward:
         else:
             self._beat(status, t)
 
-    def bridges(self) -> list[Status]:
-        """Returns what bridges have said since the last call."""
+    def bridges(self) -> list[Status | Retired]:
+        """Returns what bridges have said since the last call, and who is gone for good."""
         said, self._bridges = self._bridges, []
         return said
 

@@ -58,6 +58,12 @@ class Presence:
         told = self._last[status.id] = msgspec.structs.replace(status, t=t)
         return told
 
+    def forget(self, gateway: str) -> None:
+        """Forgets a gateway that is gone for good."""
+        self._heard.pop(gateway, None)
+        self._last.pop(gateway, None)
+        self._gone.discard(gateway)
+
     def listening(self, listens: bool, at: float) -> None:
         """Notes whether the bridge hears its gateways."""
         if not listens:

@@ -20,6 +20,7 @@ from bridge.health import serve
 from bridge.kafka import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
 from bridge.log import Feed, Log, Report
 from bridge.meters import Meters
+from bridge.peers import Retired
 from bridge.settings import Settings
 from bridge.uplink import MqttUplink
 from bridge.upward import Upward
@@ -32,7 +33,7 @@ EVENTS: Final = 256
 STUCK_S: Final = 10.0
 KNOWN: Final = 1 << 17
 T = TypeVar("T")
-Event = list[Message] | bool | list[Report] | list[str] | list[Status]
+Event = list[Message] | bool | list[Report] | list[str] | list[Status | Retired]
 logger = logging.getLogger("bridge")
 
 
@@ -109,7 +110,7 @@ class Service:
         else:
             self._upward.reported([e for e in event if isinstance(e, Report)], at)
             self._upward.expect([e for e in event if isinstance(e, str)], at)
-            self._upward.peers([e for e in event if isinstance(e, Status)], at)
+            self._upward.peers([e for e in event if isinstance(e, Status | Retired)], at)
 
     # --- on the network thread
 

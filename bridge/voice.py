@@ -83,6 +83,13 @@ class Voice:
             del self._answers[gateway]
         return due
 
+    def forget(self, name: str) -> None:
+        """Forgets a gateway or bridge that is gone for good."""
+        self.presence.forget(name)
+        self.peers.forget(name)
+        self._offsets.forget(name)
+        self._answers.pop(name, None)
+
     def wait_s(self, at: float) -> float:
         """Returns when to speak again, s from now."""
         return max(0.0, min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at)
