@@ -363,6 +363,16 @@ def test_what_gateways_refused_themselves_is_put_aside_under_their_name() -> Non
     assert rig.broker.acked == [1, 2, 3]
 
 
+def test_a_gateways_own_alarm_is_its_own_to_acknowledge() -> None:
+    rig = Rig()
+    pressed = Action(id="a", act=Act.ACKNOWLEDGE, patient="gw-1", t=T, by="bed", alarm="gw-1.outbox-filling.1")
+    rig.arrive("gw-1", msgspec.json.encode(pressed), "pressed")
+    rig.arrive("gw-2", msgspec.json.encode(pressed), "pressed")
+    rig.turn()
+    assert len(rig.log.records("actions")) == 1
+    assert "who is not at gateway gw-2" in rig.rejected()[0].reason
+
+
 def test_an_acknowledgement_at_the_bed_goes_to_actions_in_its_patients_lane() -> None:
     rig = Rig()
     pressed = Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=T, by="bed", alarm="p1.hr.1")
@@ -378,6 +388,7 @@ def test_an_acknowledgement_at_the_bed_goes_to_actions_in_its_patients_lane() ->
     "action",
     [
         Action(id="a", act=Act.ACKNOWLEDGE, patient="p2", t=T, by="bed", alarm="p2.hr.1"),
+        Action(id="a", act=Act.ACKNOWLEDGE, patient="nobody-knows", t=T, by="bed", alarm="nobody-knows.hr.1"),
         Action(id="a", act=Act.CHART, patient="p1", t=T, by="bed", oxygen=True),
         Action(id="", act=Act.ACKNOWLEDGE, patient="p1", t=T, by="bed", alarm="p1.hr.1"),
         Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=0, by="bed", alarm="p1.hr.1"),
