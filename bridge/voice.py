@@ -63,7 +63,8 @@ class Voice:
             answer = self._offsets.heard(status.id, status.sent, at, t)
             if answer is not None:
                 self._answers[status.id] = answer
-        return self.presence.heard(msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id)), at, t)
+        measured = msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id))
+        return self.presence.heard(measured, at, self.clock.true(t))
 
     def stored(self, reports: Sequence[Report], t: int) -> dict[str, ClockOffset]:
         """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
@@ -99,10 +100,11 @@ class Voice:
         if at >= self._heartbeat_at + HEARTBEAT_S:
             self._heartbeat_at = at
             self._beat(at, t)
-        self._tell((*self.presence.silent(at, t), *self.peers.lost(at, t)), at)
+        true = self.clock.true(t)
+        self._tell((*self.presence.silent(at, true), *self.peers.lost(at, true)), at)
         if at >= self._status_at + self._settings.status_every_s:
             self._status_at = at
-            self._tell((self._own(self._judge(at), t, waiting),), at)
+            self._tell((self._own(self._judge(at), true, waiting),), at)
 
     def _beat(self, at: float, t: int) -> None:
         for lane in range(self._settings.lanes):
