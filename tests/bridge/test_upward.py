@@ -464,3 +464,40 @@ def test_a_retired_gateway_is_forgotten_by_a_bridge_that_told_of_it() -> None:
         rig.turn(1.0)
     assert rig.statuses()[-1].devices == ()
     assert [s.health for s in rig.statuses() if s.id == "gw-1"] == [Health.UP, Health.SILENT]
+
+
+def says_its_clock(rig: Rig, behind_ms: int = 0) -> None:
+    sent = T + int(rig.at * 1000) - behind_ms
+    up = Status(id="gw-1", kind="gateway", health=Health.UP, t=sent, sent=sent)
+    rig.arrive("gw-1", msgspec.json.encode(up), "status")
+
+
+def test_what_is_measured_after_the_bridges_clock_was_set_waits_for_a_heartbeat_that_was_sent_after_it() -> None:
+    rig = Rig()
+    rig.turn(1.0)
+    rig.turn(1.0, report=False)
+    rig.ahead_ms = 60_000
+    says_its_clock(rig)
+    rig.turn(0.1, report=False)
+    # A heartbeat from before says nothing of the clock as it is now.
+    rig.up.reported(rig.log.poll(0.0), rig.at)
+    told = lambda: [t for t, _ in rig.broker.published if t == topics.gateway_topic("gw-1", "clock")]  # noqa: E731
+    assert told() == []
+    for _ in range(3):
+        rig.turn(1.0)
+    assert told() == []
+
+
+def test_a_bridge_whose_clock_is_off_measures_nobody_also_while_the_log_is_away() -> None:
+    rig = Rig()
+    for _ in range(4):
+        says_its_clock(rig)
+        rig.turn(3.0)
+    rig.ahead_ms = 60_000
+    for _ in range(2):
+        rig.turn(1.0)
+    for _ in range(10):
+        says_its_clock(rig)
+        rig.turn(3.0, report=False)
+    rig.turn(1.0)
+    assert {s.offset_ms for s in rig.statuses() if s.id == "gw-1"} == {None, 3_000}
