@@ -1,7 +1,7 @@
 """A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from cloud.console.sight import Sight
 from cloud.watch.answers import PatientNow
 from cloud.watch.beside import HEARD
 from vitals.alarms import AlarmEvent, Kind
-from vitals.engine.rules import DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.rules import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.engine.tree import BRIDGE_DOWN
 from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
@@ -54,7 +54,7 @@ def concerns(event: AlarmEvent, admission: Admission) -> bool:
     if event.kind is Kind.PHYSIOLOGICAL or event.patient is not None:
         return event.patient == admission.patient
     if event.condition == GATEWAY_DOWN:
-        return event.subject == admission.gateway
+        return event.subject == admission.gateway and event.ward in {None, admission.ward}
     return event.device in admission.devices or event.subject in admission.devices
 
 
@@ -117,6 +117,11 @@ def _shown(
         return tile(admission, None, alarms, pauses, now)
 
 
+def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:
+    """Tells of one of a ward's gateways, unless each ward is told of that by an alarm of its own."""
+    return event.subject in gateways and event.condition not in BY_WARD
+
+
 def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mapping[str, int]) -> list[dict[str, Any]]:
     """Returns the alarms of equipment that stand above single beds: everybody's, and those of the ward's gateways."""
     own = set(gateways)
@@ -126,7 +131,7 @@ def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mappin
         if event.patient is None
         and event.kind is Kind.TECHNICAL
         and event.condition != DEVICE_SILENT
-        and (event.condition == BRIDGE_DOWN or event.subject in own or event.ward in {None, ward})
+        and (event.condition == BRIDGE_DOWN or event.ward in {None, ward} or _is_whole(event, own))
         and (event.device is None)
     ]
     return [alarm(event, pauses) for event in sorted(shown, key=lambda e: (-e.priority, e.start))]
