@@ -71,6 +71,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         devices: Its devices.
         alarms: Ids of alarms active locally.
         slots: Slots that a bridge serves.
+        sent: The gateway's own clock when it published this, UTC epoch ms, before the correction that `ClockOffset`
+            asks for; 0 where it does not say.
     """
 
     id: Name
@@ -88,6 +90,19 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     devices: Annotated[tuple[DeviceStatus, ...], Meta(max_length=MAX_DEVICES)] = ()
     alarms: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     slots: Annotated[tuple[Slot, ...], Meta(max_length=MAX_SLOTS)] = ()
+    sent: TimeOrNone = 0
+
+
+class ClockOffset(msgspec.Struct, frozen=True):
+    """How far a gateway's clock is off, sent down to it: what it sent, and when that came.
+
+    Attributes:
+        offset_ms: The bridge's clock minus `Status.sent`, ms; what the way took is in it.
+        t: When the bridge saw that, by its own clock, UTC epoch ms.
+    """
+
+    offset_ms: Int
+    t: Time
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -54,7 +54,7 @@ def bed_ack(bed: str) -> str:
 
 # --- MQTT, gateway to site broker
 UP: Final = ("vitals", "status", "rejected", "pressed")
-DOWN: Final = ("roster", "actions", "confirmed", "heartbeat")
+DOWN: Final = ("roster", "actions", "confirmed", "heartbeat", "clock")
 
 
 def gateway_topic(gateway: str, name: str) -> str:
