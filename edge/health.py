@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from edge.roster import Book
-from vitals.alarms import AlarmEvent, Priority, technical
+from vitals.alarms import AlarmEvent, technical
+from vitals.conditions import priority_of
 from vitals.status import DeviceStatus, Health
 
 SILENT_AFTER_CADENCES: Final = 3
@@ -22,14 +23,14 @@ WRITE_FAILING: Final = "outbox-write-failing"
 CLOCK_UNSET: Final = "clock-unset"
 GATEWAY_DOWN: Final = "gateway-down"
 
-CONDITIONS: Final[dict[str, tuple[Priority, str]]] = {
-    REMOTE_LOST: (Priority.MEDIUM, "Remote monitoring lost: nobody is paged; watch the bedside"),
-    FILLING: (Priority.MEDIUM, "Gateway's outbox is half full: restore its uplink"),
-    TRIMMED: (Priority.HIGH, "Gateway's outbox was full: the oldest readings were dropped"),
-    REPLACED: (Priority.MEDIUM, "Gateway's outbox was damaged and set aside: recover it from the data directory"),
-    WRITE_FAILING: (Priority.HIGH, "Gateway cannot write its outbox: check its disk"),
-    CLOCK_UNSET: (Priority.LOW, "Gateway's clock is not set: times are wrong until it is"),
-    GATEWAY_DOWN: (Priority.HIGH, "Gateway down: no alarm at the bed, nobody is paged; watch the bedside"),
+TEXTS: Final[dict[str, str]] = {
+    REMOTE_LOST: "Remote monitoring lost: nobody is paged; watch the bedside",
+    FILLING: "Gateway's outbox is half full: restore its uplink",
+    TRIMMED: "Gateway's outbox was full: the oldest readings were dropped",
+    REPLACED: "Gateway's outbox was damaged and set aside: recover it from the data directory",
+    WRITE_FAILING: "Gateway cannot write its outbox: check its disk",
+    CLOCK_UNSET: "Gateway's clock is not set: times are wrong until it is",
+    GATEWAY_DOWN: "Gateway down: no alarm at the bed, nobody is paged; watch the bedside",
 }
 LASTING: Final = frozenset({TRIMMED, REPLACED})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
@@ -37,8 +38,8 @@ LASTING: Final = frozenset({TRIMMED, REPLACED})
 
 def own(gateway: str, condition: str, now: int) -> AlarmEvent:
     """Returns the start of a technical alarm of the gateway itself."""
-    priority, text = CONDITIONS[condition]
-    return technical(gateway, condition, priority, start=now, now=now, text=text, gateway=gateway)
+    text = TEXTS[condition]
+    return technical(gateway, condition, priority_of(condition), start=now, now=now, text=text, gateway=gateway)
 
 
 class OwnAlarms:

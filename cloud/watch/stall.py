@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
+from vitals.alarms import AlarmEvent, Phase, over, technical
+from vitals.conditions import priority_of
 from vitals.engine.rules import HANDOVER_MS
 from vitals.engine.tree import PIPELINE
 from vitals.engine.tree import PIPELINE_STALLED as CONDITION
@@ -74,7 +75,7 @@ class StallWatch:
         what = "all partitions" if len(stalled) == len(self._seen) else f"partitions {', '.join(map(str, stalled))}"
         # No alarm of any patient behind it can come: nothing is more urgent.
         text = f"No readings reach the alarm engine ({what}). Watch patients at the bedside."
-        self._alarm = technical(PIPELINE, CONDITION, Priority.HIGH, start=start, now=now, text=text)
+        self._alarm = technical(PIPELINE, CONDITION, priority_of(CONDITION), start=start, now=now, text=text)
         return self._alarm
 
     def _call_again(self, now: int) -> AlarmEvent | None:

@@ -22,7 +22,7 @@ def test_a_log_that_stands_still_is_one_alarm_until_it_moves(watch: StallWatch) 
     start = judge(watch, 1, 10_000)
     assert start is not None
     assert (start.phase, start.start, start.condition) == (Phase.START, 0, "pipeline-stalled")
-    assert [judge(watch, 1, now) for now in (11_000, 60_000, 3_600_000)] == [None] * 3
+    assert [judge(watch, 1, now) for now in (11_000, 60_000, 129_000)] == [None] * 3
     end = judge(watch, 2, 3_601_000)
     assert end is not None
     assert (end.id, end.n, end.phase) == (start.id, 1, Phase.END)
