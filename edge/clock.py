@@ -25,7 +25,7 @@ DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
 SET_MS: Final = 1_735_689_600_000
-"""1 January 2025. A gateway's clock before it was never set: times then count from its start."""
+"""1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
 
 BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT = range(7)
 """Columns of a device's row: its boot, correction [ms], newest seq and its device time, window of `t_gw - t`."""
@@ -75,10 +75,11 @@ def rebased(rows: Rows, jump_ms: int) -> Rows:
     return after
 
 
-def rebase(readings: Readings, jump_ms: int) -> Readings:
-    """Returns readings with the times that were stamped before the gateway's clock was set moved by its jump."""
-    shift = np.where(readings.t_gw < SET_MS, jump_ms, 0)
-    return replace(readings, t=readings.t + shift, t_gw=readings.t_gw + shift) if shift.any() else readings
+def moved(readings: Readings, by_ms: int) -> Readings:
+    """Returns readings with their times moved; no time is before 1970."""
+    if not by_ms:
+        return readings
+    return replace(readings, t=np.maximum(readings.t + by_ms, 1), t_gw=np.maximum(readings.t_gw + by_ms, 1))
 
 
 def _first_guess(rows: Rows, error: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

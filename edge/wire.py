@@ -40,6 +40,12 @@ class BulkClient(Client):
         )
         self._take = take
 
+    def _messages_reconnect_reset_out(self) -> None:
+        """Forgets what the last connection did not acknowledge: sent again after newer words it would be the last."""
+        with self._out_message_mutex:
+            self._out_messages.clear()
+            self._inflight_messages = 0
+
     def _create_socket_connection(self) -> Any:  # noqa: ANN401 - paho wants a socket, and this is one to it
         return BulkSocket(super()._create_socket_connection(), self._take)
 

@@ -34,6 +34,7 @@ topic write gateways/+/+/roster
 topic write gateways/+/+/actions
 topic write gateways/+/+/confirmed
 topic write gateways/+/+/heartbeat
+topic write gateways/+/+/clock
 
 user load
 topic write gateways/+/+/vitals
@@ -47,6 +48,7 @@ pattern read gateways/+/%u/roster
 pattern read gateways/+/%u/actions
 pattern read gateways/+/%u/confirmed
 pattern read gateways/+/%u/heartbeat
+pattern read gateways/+/%u/clock
 """
 
 
