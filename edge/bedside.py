@@ -139,8 +139,11 @@ class MqttBedside:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
         log.warning("disconnected from the device broker: %s", reason, extra={"data": {"broker": self._url}})
 
-    def _take(self, topic: bytes, payload: bytes, mid: int) -> bool:
-        """Takes a reading as it comes off the socket; everything else is paho's."""
+    def _take(self, topic: bytes, payload: bytes, mid: int | None) -> bool:
+        """Takes a reading as it comes off the socket; everything else is paho's.
+
+        One at QoS 0 has no packet id and is acknowledged by nobody: what is lost with the gateway is lost.
+        """
         if not (topic.startswith(b"devices/") and topic.endswith(b"/vitals")):
             return False
         try:
@@ -163,9 +166,11 @@ class MqttBedside:
         elif kind == "status":
             self._deliver(Presence(name, message.payload == b"online"))
 
-    def _acknowledge(self, receipts: list[tuple[object, int]]) -> None:
+    def _acknowledge(self, receipts: list[tuple[object, int | None]]) -> None:
         # After a reconnection the broker sends again what was not acknowledged; the number may mean another message.
-        self._client.acknowledge([mid for connection, mid in receipts if connection is self._connection])
+        self._client.acknowledge(
+            [mid for connection, mid in receipts if connection is self._connection and mid is not None]
+        )
 
 
 def _nobody(_item: Delivery | Presence | Pressed) -> None:

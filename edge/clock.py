@@ -15,8 +15,11 @@ from vitals.readings import Readings
 
 JUMP_MS: Final = 5_000
 """A clock whose error changes by more than this is not believed for that reading."""
-NO_CLOCK_MS: Final = 86_400_000
-"""A device more than a day behind has no clock: no device keeps readings for so long."""
+FAR_MS: Final = 86_400_000
+"""A date further back than this is that of readings that were kept, or of a clock that was set wrong."""
+FAR_STEADY: Final = 3
+"""So many readings in a row that are as far back as each other are live: kept ones come faster than they were taken."""
+FAR_SPREAD_MS: Final = 250
 STEADY: Final = 8
 """So many readings in a row with the same delay are no burst."""
 SPREAD_MS: Final = 2_000
@@ -52,7 +55,7 @@ def correct(
     """
     error = (t_gw - t).astype(np.float64)
     fresh = rows[:, BOOT] != boot
-    guess, unbelievable = _first_guess(rows, error)
+    guess, unbelievable = _first_guess(rows, t, error)
     offset = np.where(fresh, guess, rows[:, OFFSET])
     newer = fresh | (seq > rows[:, SEQ])
     went_back = ~fresh & newer & (t < rows[:, T])
@@ -82,14 +85,21 @@ def moved(readings: Readings, by_ms: int) -> Readings:
     return replace(readings, t=np.maximum(readings.t + by_ms, 1), t_gw=np.maximum(readings.t_gw + by_ms, 1))
 
 
-def _first_guess(rows: Rows, error: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What to believe at a device's first reading after a start: its clock, unless that cannot be."""
+def _first_guess(
+    rows: Rows, t: NDArray[np.int64], error: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What to believe at a device's first reading after a start: its clock, unless that cannot be.
+
+    A device without a clock counts from each start anew, so no earlier start says anything of this one, and the
+    arrival is the time. A date that can be is believed, however far back: a monitor delivers what it kept.
+    """
     known = rows[:, BOOT] != UNKNOWN
-    as_before = known & (error >= rows[:, OFFSET] - DELAY_MS) & (error <= rows[:, OFFSET] + 60 * DELAY_MS)
-    no_clock = error > NO_CLOCK_MS
+    no_clock = t < SET_MS
+    as_before = ~no_clock & known & (error >= rows[:, OFFSET] - DELAY_MS) & (error <= rows[:, OFFSET] + 60 * DELAY_MS)
     guess = np.where(no_clock, error, np.minimum(error, 0.0))
     guess = np.where(as_before, np.minimum(rows[:, OFFSET], error), guess)
-    return guess, ~as_before & (no_clock | (error < -JUMP_MS))
+    never_had_one = no_clock & known & (rows[:, T] < SET_MS)
+    return guess, ~as_before & ~never_had_one & (no_clock | (error < -JUMP_MS))
 
 
 def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,7 +115,8 @@ def _watch_window(
     high = np.where(empty, error, np.maximum(after[:, HIGH], error))
     count = np.where(empty, 1, after[:, COUNT] + 1)
     full = newer & (count >= STEADY)
-    steady = full & (high - low <= SPREAD_MS)
+    far = newer & (low > FAR_MS) & (count >= FAR_STEADY) & (high - low <= FAR_SPREAD_MS)
+    steady = far | (full & (high - low <= SPREAD_MS))
     after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
     for column, value in ((LOW, low), (HIGH, high), (COUNT, np.where(full, 0, count))):
         after[:, column] = np.where(newer, value, after[:, column])

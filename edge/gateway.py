@@ -292,7 +292,7 @@ class Gateway:
             log.error("the outbox was full", extra={"data": data})
 
     def _show(self, now: int, clock_s: float) -> None:
-        for lit in self._local.signals(now, paged=self._reporter.paged(clock_s)):
+        for lit in self._local.signals(now, paged=self._reporter.paged(clock_s), twice=self._reporter.twice):
             self._acceptance.pressing = True
             self._lights.show(lit.bed, msgspec.json.encode(lit))
         if self._reporter.own.changed:

@@ -1,6 +1,6 @@
 """How the gateway and its devices are: the status it sends, and the technical alarms it raises about itself."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ TRIMMED: Final = "outbox-trimmed"
 REPLACED: Final = "outbox-replaced"
 WRITE_FAILING: Final = "outbox-write-failing"
 CLOCK_UNSET: Final = "clock-unset"
+TWO_VOICES: Final = "device-two-voices"
 GATEWAY_DOWN: Final = "gateway-down"
 
 CONDITIONS: Final[dict[str, tuple[Priority, str]]] = {
@@ -31,15 +32,17 @@ CONDITIONS: Final[dict[str, tuple[Priority, str]]] = {
     REPLACED: (Priority.MEDIUM, "Gateway's outbox was damaged and set aside: recover it from the data directory"),
     WRITE_FAILING: (Priority.HIGH, "Gateway cannot write its outbox: check its disk"),
     CLOCK_UNSET: (Priority.LOW, "Gateway's clock is not set: times may be wrong until it is"),
+    TWO_VOICES: (Priority.MEDIUM, "Two devices speak under one name, and hide each other: take one of them off"),
     GATEWAY_DOWN: (Priority.HIGH, "Gateway down: no alarm at the bed, nobody is paged; watch the bedside"),
 }
 LASTING: Final = frozenset({TRIMMED, REPLACED})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
 
 
-def own(gateway: str, condition: str, now: int) -> AlarmEvent:
-    """Returns the start of a technical alarm of the gateway itself."""
+def own(gateway: str, condition: str, now: int, about: str = "") -> AlarmEvent:
+    """Returns the start of a technical alarm of the gateway itself; `about` names what it is about."""
     priority, text = CONDITIONS[condition]
+    text = f"{text}: {about}" if about else text
     return technical(gateway, condition, priority, start=now, now=now, text=text, gateway=gateway)
 
 
@@ -51,12 +54,15 @@ class OwnAlarms:
         self._active: dict[str, AlarmEvent] = {}
         self.changed = True
 
-    def judge(self, condition: str, present: bool, now: int) -> bool:
-        """Notes whether a condition is there; returns whether that is news."""
-        if present == (condition in self._active) or (condition in LASTING and not present):
+    def judge(self, condition: str, present: bool, now: int, about: str = "") -> bool:
+        """Notes whether a condition is there, and what it is about; returns whether that is news."""
+        active = self._active.get(condition)
+        event = own(self._gateway, condition, active.start if active else now, about) if present else None
+        same = present == (active is not None) and (event is None or active is None or event.text == active.text)
+        if same or (condition in LASTING and not present):
             return False
-        if present:
-            self._active[condition] = own(self._gateway, condition, now)
+        if event is not None:
+            self._active[condition] = event
         else:
             del self._active[condition]
         self.changed = True
@@ -142,8 +148,17 @@ class Devices:
         else:
             self._gone.add(device)
 
-    def status(self, book: Book, offset_ms: Mapping[str, int], now: int) -> tuple[DeviceStatus, ...]:
-        """Returns every device of the roster, and every other one that was heard of."""
+    def status(
+        self, book: Book, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
+    ) -> tuple[DeviceStatus, ...]:
+        """Returns every device of the roster, and every other one that was heard of.
+
+        Args:
+            book: The roster in force.
+            offset_ms: Clock offset by device, ms.
+            now: UTC epoch ms.
+            twice: Names under which two devices speak.
+        """
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
             self._excused.pop(device, None)
@@ -156,6 +171,7 @@ class Devices:
                 offset_ms=offset_ms.get(device, 0),
                 off=self._off.get(device, ()),
                 patient=placement.patient if (placement := book.by_device.get(device)) else None,
+                twice=device in twice,
             )
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from vitals.readings import Readings
 from vitals.status import Status
 
 log = logging.getLogger(__name__)
+KEPT_MS: Final = 900_000
+"""A reading that its device kept for longer than this says nothing of how the patient is, and lights nothing."""
 
 
 class Signalled(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -87,7 +90,7 @@ class LocalAlarms:
     book: Book
     _shown: dict[str, dict[str, Priority]] = field(default_factory=dict)
     """What each light shows: its alarms, and the priority of each."""
-    _paged: bool = False
+    _around: tuple[bool, frozenset[str]] = False, frozenset()
     passed_over: int = 0
     """What the engine could not apply since the start."""
     dirty: bool = False
@@ -116,7 +119,9 @@ class LocalAlarms:
         self.dirty = True
 
     def advance(self, readings: Readings, now: int) -> None:
-        """Applies readings; none lets time pass."""
+        """Applies readings, but not what a device kept for long; none lets time pass."""
+        live = readings.t_gw - readings.t <= KEPT_MS
+        readings = readings if live.all() else readings.take(live)
         self.state, events = engine.advance(self.state, readings, now)
         self._note(events)
         self._passed_over()
@@ -187,15 +192,16 @@ class LocalAlarms:
                 done.append(action)
         return done
 
-    def signals(self, now: int, *, paged: bool) -> list[Signal]:
+    def signals(self, now: int, *, paged: bool, twice: frozenset[str] = frozenset()) -> list[Signal]:
         """Returns the signals that changed since the last call.
 
         Args:
             now: UTC epoch ms.
             paged: Whether the notifier is heard, so that somebody is paged.
+            twice: Names under which two devices speak: whose readings those are nobody knows.
         """
-        if paged != self._paged:
-            self._paged = paged
+        if (paged, twice) != self._around:
+            self._around = paged, twice
             self._changed |= self.book.lights()
         if not self._changed:
             return []
@@ -205,7 +211,7 @@ class LocalAlarms:
             if light in by_light:
                 by_light[light].append(alarm)
         self._changed = set()
-        watched = self.book.watched()
+        watched = self.book.watched(twice)
         found = []
         for light, alarms in sorted(by_light.items()):
             monitored = light in watched and not any(a.condition in UNMONITORED for a in alarms)

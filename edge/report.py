@@ -17,6 +17,7 @@ from edge.intake import kind_of
 from edge.metrics import Metrics
 from edge.roster import Book
 from edge.settings import Settings
+from edge.voices import Voices
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
@@ -28,6 +29,8 @@ T = TypeVar("T")
 STATE: Final = "state.json"
 STATE_EVERY_MS: Final = 15_000
 VERSION: Final = "0.1.0"
+NAMED: Final = 10
+"""So many devices are named by one alarm."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +77,16 @@ class Reporter:
         self.last_confirmed: int | None = None
         self.last_heartbeat: int | None = None
         self._alive = Alive(clock_s)
+        self._voices = Voices()
+        self.twice: frozenset[str] = frozenset()
+        """Names under which two devices speak."""
         self._written: tuple[object, ...] = ()
         self._whole = True
         self._written_at = 0
 
-    def heard(self, readings: Readings) -> None:
+    def heard(self, readings: Readings, clock_s: float) -> None:
         """Notes who sent readings."""
+        self._voices.heard(readings.device.tolist(), readings.boot.tolist(), readings.t.tolist(), clock_s)
         off = readings.suspect_digits() == Suspect.SENSOR_OFF
         some = off.any(axis=1).tolist()
         for reason, count in suspects(readings).items():
@@ -109,6 +116,7 @@ class Reporter:
     def rebase(self, jump_ms: int) -> None:
         """The gateway's own time was set."""
         self.devices.rebase(jump_ms)
+        self._voices.rebase(jump_ms)
         self._written_at += jump_ms
         self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
@@ -130,6 +138,8 @@ class Reporter:
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
         self.own.judge(health.REMOTE_LOST, self._alive.lost(clock_s), now)
         self.own.judge(health.CLOCK_UNSET, not known, now)
+        self.twice = self._voices.doubled(clock_s)
+        self.own.judge(health.TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
     def status(
         self,
@@ -166,7 +176,7 @@ class Reporter:
             accepted=acceptance.count,
             rejected=self.rejected.total(),
             clock_synchronised=settled,
-            devices=self.devices.status(book, offsets, now),
+            devices=self.devices.status(book, offsets, now, self.twice),
             alarms=tuple(sorted(alarms)),
             sent=sent if 0 < sent <= MAX_T else 0,
         )

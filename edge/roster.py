@@ -1,6 +1,6 @@
 """Which device is on whom: the roster as the gateway uses it, reading by reading."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,9 +68,9 @@ class Book:
         """Returns the name of a bed's light and button: the bed's, and the ward's with it where two have such a bed."""
         return f"{placement.ward}.{placement.bed}" if placement.bed in self._twice else placement.bed
 
-    def watched(self) -> set[str]:
-        """Returns the lights of beds in which somebody lies."""
-        return {self.light(p) for p in self.by_device.values()}
+    def watched(self, twice: Collection[str] = ()) -> set[str]:
+        """Returns the lights of beds in which somebody lies, but not by devices under whose name two speak."""
+        return {self.light(p) for p in self.by_device.values() if p.device not in twice}
 
     def lights(self) -> set[str]:
         """Returns all lights; one whose name two wards share is among them, and shows that nobody is watched there."""

@@ -1,6 +1,8 @@
 """What the gateway's tests share: frames as devices write them, readings, fakes for its ports."""
 
 import json
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,8 @@ from edge.outbox import open_outbox
 from edge.settings import Settings
 from edge.unset import Boot
 from edge.uplink import Down, Link
+from infra.local.machine import find_program
+from infra.local.ports import HOST, Ports
 from vitals import batches
 from vitals.readings import Readings, concat
 from vitals.status import Status
@@ -218,3 +222,35 @@ def make() -> SimpleNamespace:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(gateway="gw-1", edge_data=tmp_path, uplink="mqtt://127.0.0.1:1", commit_linger_ms=0)
+
+
+class Broker:
+    """A gateway's own broker that can hang and be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = Ports.ephemeral(1).devices[0]
+        self._conf = folder / "lights.conf"
+        self._conf.write_text(f"listener {self.port} {HOST}\nallow_anonymous true\n")
+        self.running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = [str(find_program("mosquitto")), "-c", str(self._conf)]
+        self.running = subprocess.Popen(argv, stderr=subprocess.DEVNULL)  # noqa: S603 - own words
+
+    def hang(self) -> None:
+        assert self.running is not None
+        self.running.send_signal(signal.SIGSTOP)
+
+    def kill(self) -> None:
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait(10)
+            self.running = None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    found = Broker(tmp_path)
+    found.start()
+    yield found
+    found.kill()

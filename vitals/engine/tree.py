@@ -33,6 +33,7 @@ from vitals.status import DeviceStatus, Health, Status
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
+TWO_VOICES: Final = "device-two-voices"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 PRIORITIES: Final = {
@@ -51,6 +52,7 @@ OWN: Final = {
     "outbox-trimmed": (Priority.HIGH, "had a full outbox and dropped the oldest readings: restore its uplink"),
     "outbox-replaced": (Priority.HIGH, "set a damaged outbox aside: recover it from its data folder"),
     "outbox-filling": (Priority.MEDIUM, "has a half-full outbox: restore its uplink"),
+    TWO_VOICES: (Priority.MEDIUM, "hears two devices under one name, which hide each other: take one of them off"),
     "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
@@ -219,6 +221,8 @@ def _own(status: Status) -> list[Fault]:
         since = digits(start, MAX_T)
         if not subject and condition in OWN and since is not None:
             text = f"gateway {status.id} {OWN[condition][1]}"
+            if condition == TWO_VOICES and (twice := [d.device for d in status.devices if d.twice]):
+                text = f"{text}: {', '.join(twice)}"
             found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
     return found
 
