@@ -39,6 +39,7 @@ from vitals.topics import canary
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
+TWO_VOICES: Final = "device-two-voices"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -49,6 +50,7 @@ OWN: Final = {
     "outbox-trimmed": "had a full outbox and dropped the oldest readings: restore its uplink",
     "outbox-replaced": "set a damaged outbox aside: recover it from its data folder",
     "outbox-filling": "has a half-full outbox: restore its uplink",
+    TWO_VOICES: "hears two devices under one name, which hide each other: take one of them off",
     "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
@@ -308,6 +310,8 @@ def _own(status: Status) -> list[Fault]:
         condition, since = _named(status, alarm)
         if condition in OWN and since is not None:
             text = f"gateway {status.id} {OWN[condition]}"
+            if condition == TWO_VOICES and (twice := [d.device for d in status.devices if d.twice]):
+                text = f"{text}: {', '.join(twice)}"
             found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
     return found
 
