@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -24,6 +25,7 @@ from edge.outbox import open_outbox
 from edge.report import offline
 from edge.settings import Settings, StoreSettings
 from edge.storage import condemned
+from edge.unset import this_boot
 from edge.uplink import Uplink
 from vitals import daemon
 from vitals.settings import SettingsError, load
@@ -71,7 +73,15 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
             settings.device_password,
             will=msgspec.json.encode(down(settings.gateway, now)),
         )
-        gateway = Gateway(settings, outbox, [bedside], bedside, metrics=metrics, now_ms=daemon.now_ms)
+        gateway = Gateway(
+            settings,
+            outbox,
+            [bedside],
+            bedside,
+            metrics=metrics,
+            now_ms=daemon.now_ms,
+            boot=partial(this_boot, runtime=settings.runtime_directory),
+        )
         will = msgspec.json.encode(offline(settings.gateway, now))
         with _canary(settings):
             gateway.run(Uplink(settings, will, gateway.receive), stop)

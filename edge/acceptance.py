@@ -4,6 +4,9 @@ Readings come as segments; each becomes a row of the journal with the next commi
 readings shares. A batch of them may be published before that: its number is never used again, and until the commit the
 sender still has the readings. What the cloud confirms soon is never written as a batch. Every `HOUSEKEEPING_S` one
 transaction keeps what is not confirmed, drops what is done with, and keeps ledger, engine and the devices' memory.
+
+While the gateway does not know the time nothing new is sealed. What is committed then lies on the shelf: in the journal
+and not in memory, however long that takes. Once the time is known the shelf is read, moved and sealed piece by piece.
 """
 
 import sqlite3
@@ -13,15 +16,16 @@ from typing import Final
 
 import msgspec
 
-from edge.clock import SET_MS, rebase
+from edge.clock import moved
 from edge.driver import Delivery, acknowledge
 from edge.ledger import Ledger
 from edge.local import LocalAlarms
 from edge.metrics import Metrics
 from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
 from edge.recall import ROSTER, keep
+from edge.resume import Times
 from edge.settings import Settings
-from edge.unset import BOOT, Boot, righted
+from edge.unset import BOOT, MOVES, Boot, Move, righted
 from edge.waiting import Waiting
 from vitals import readings as columns
 from vitals.readings import Readings
@@ -31,6 +35,11 @@ from vitals.status import Rejected
 HOUSEKEEPING_S: Final = 60.0
 MANY: Final = 500
 """So many messages are committed at once: a broker hands over no more than it may have unacknowledged."""
+HELD_SHARE: Final = 0.5
+"""Share of the outbox's bound that the journal may take while nothing is sealed."""
+PIECE: Final = 4 * MAX_READINGS
+"""So many readings of the shelf are sealed at once."""
+PIECE_EVERY_S: Final = 0.25
 UNSENT_FLUSHES: Final = 10
 """Without an uplink nobody waits for a batch: it may grow this many times older, and so fuller."""
 
@@ -62,8 +71,8 @@ class Acceptance:
         local: The local alarms, whose state is kept beside the readings that it has seen.
         memory: Returns what is to be kept of the devices.
         metrics: What is counted.
-        boot: The machine's boot.
-        now: UTC epoch ms.
+        boot: Returns the machine's boot by the gateway's own time.
+        times: What is known of the times in the journal.
     """
 
     def __init__(
@@ -72,23 +81,21 @@ class Acceptance:
         outbox: Outbox,
         ledger: Ledger,
         local: LocalAlarms,
-        memory: Callable[[], bytes],
+        memory: Callable[[], dict[str, bytes]],
         *,
         metrics: Metrics,
-        boot: Boot,
-        now: int,
+        boot: Callable[[], Boot],
+        times: Times,
     ) -> None:
         self._settings, self._outbox, self._ledger = settings, outbox, ledger
         self._local, self._memory, self._metrics = local, memory, metrics
-        kept = outbox.journal()
-        self._open = [part for _, part in kept]
-        self._boot = boot if now < SET_MS else None
-        if self._boot is None:
-            before = outbox.load(BOOT)
-            unset = msgspec.json.decode(before, type=Boot) if before else None
-            self._open = [righted(part, unset, boot) for part in self._open]
-        self._open_row = kept[0][0] if kept else outbox.row + 1
+        self._open: list[Readings] = []
+        self._open_row = outbox.row + 1
         self._open_since: float | None = None
+        self._boot, self._times = boot, times
+        # Rows that are committed, not sealed and not in memory: from the first on up to and with the last.
+        self._shelf = outbox.first_row, outbox.row
+        self._piece_at = -float("inf")
         self.waiting = Waiting(outbox, settings.outbox_max_bytes)
         self._segments: list[Segment] = []
         self._rejected: list[Rejected] = []
@@ -99,6 +106,8 @@ class Acceptance:
         """Whether what is open must go up at once."""
         self.pressing = False
         """Whether the next commit must not linger: a light at a bed shows what it holds."""
+        self.held = False
+        """Whether nothing new is sealed, as the gateway does not know the time."""
         self.failing = False
         """Whether the last commit failed."""
 
@@ -122,6 +131,21 @@ class Acceptance:
             self._open.append(readings)
             self._open_since = clock_s if self._open_since is None else self._open_since
 
+    @property
+    def shelf_bytes(self) -> int:
+        """Size of what is committed and waits for its times, bytes."""
+        return self._outbox.journal_bytes if self.held else 0
+
+    @property
+    def shelved(self) -> bool:
+        """Whether rows lie on the shelf that can be sealed."""
+        return self._shelf[0] <= self._sealable
+
+    @property
+    def _sealable(self) -> int:
+        """The last row on the shelf whose times are known."""
+        return min(self._shelf[1], self._times.unset - 1) if self.held else self._shelf[1]
+
     def hurry(self) -> None:
         """Has what is open go up at once."""
         self.urgent = bool(self._open)
@@ -139,29 +163,46 @@ class Acceptance:
             up: Whether the uplink is connected.
             force: Whether it is due whatever its age.
         """
+        sealed = self._from_shelf(now, clock_s)
         count = sum(map(len, self._open))
         # Times of a clock that was never set are not sent; `rebase` rights them once it is.
-        if not count or now < SET_MS:
-            return []
+        if not count or self.held:
+            return sealed
         self._open_since = clock_s if self._open_since is None else self._open_since
         flush_s = self._settings.uplink_flush_s * (1 if up else UNSENT_FLUSHES)
         due = count >= MAX_READINGS or clock_s - self._open_since >= flush_s
         if not (force or due or (up and (self.urgent or self.failing))):
-            return []
-        sealed = self._outbox.seal(
-            self._settings.gateway,
-            columns.concat(self._open),
-            row=self._open_row,
-            now=now,
-            clock_s=clock_s,
-            urgent=self.urgent,
-        )
-        numbers = tuple(s.n for s in sealed)
+            return sealed
+        fresh = self._seal(self._open, self._open_row, now, clock_s, urgent=self.urgent)
+        numbers = tuple(s.n for s in fresh)
         for segment in self._segments:
             segment.batches = segment.batches or numbers
-        self.waiting.add(sealed)
         self._open, self._open_since, self.urgent = [], None, False
         self._open_row = self._segments[-1].row + 1 if self._segments else self._outbox.row + 1
+        return sealed + fresh
+
+    def _from_shelf(self, now: int, clock_s: float) -> list[Sealed]:
+        """Seals the next piece of what was committed while the time was not known, or before a restart."""
+        if not self.shelved or clock_s - self._piece_at < PIECE_EVERY_S:
+            return []
+        self._piece_at = clock_s
+        first, last = self._shelf
+        until, parts, count = self._sealable, [], 0
+        for row, part in self._outbox.journal(first - 1):
+            if row > until:
+                break
+            parts.append(righted(row, part, self._times.moves))
+            count += len(part)
+            if count >= PIECE:
+                until = row
+                break
+        self._shelf = until + 1, last
+        return self._seal(parts, first, now, clock_s, urgent=False) if parts else []
+
+    def _seal(self, parts: list[Readings], row: int, now: int, clock_s: float, *, urgent: bool) -> list[Sealed]:
+        gateway = self._settings.gateway
+        sealed = self._outbox.seal(gateway, columns.concat(parts), row=row, now=now, clock_s=clock_s, urgent=urgent)
+        self.waiting.add(sealed)
         self._metrics.sealed.inc(len(sealed))
         return sealed
 
@@ -201,17 +242,49 @@ class Acceptance:
             raise
         self.failing, self._committed_at = False, clock_s
         self._settle()
+        if self.held:
+            self._put_on_shelf()
         if tidy:
             self._ledger.stored()
             self.waiting.tidied(kept)
             self._kept_at, self._was_up = clock_s, up
 
+    def hold(self, *, held: bool) -> None:
+        """Begins or ends that nothing new is sealed, as the times may be wrong.
+
+        A card that the journal fills holds nothing back: readings whose times are wrong are worth more than none.
+        """
+        held = held and self._outbox.journal_bytes < self._settings.outbox_max_bytes * HELD_SHARE
+        if held and not self.held:
+            self._times.unset = self._times.unset or self._open_row
+            self._put_on_shelf()
+        elif self.held and not held:
+            self._times.unset = 0
+            self._local.dirty = True
+            self.hurry()
+        self.held = held
+
     def rebase(self, jump_ms: int) -> None:
-        """Rights the times of what was accepted before the gateway's clock was set, and has it sent."""
-        self._open = [rebase(part, jump_ms) for part in self._open]
+        """Moves the times of what is not sealed yet with the gateway's own time, which was set."""
+        self._open = [moved(part, jump_ms) for part in self._open]
         for segment in self._segments:
-            segment.readings = [rebase(part, jump_ms) for part in segment.readings]
-        self.hurry()
+            segment.readings = [moved(part, jump_ms) for part in segment.readings]
+        # The rows of before a start whose clock is not known have their right times.
+        first = max(self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row, self._times.unset)
+        if first <= self._outbox.row:
+            self._times.moves.append(Move(first, self._outbox.row, jump_ms))
+        self.waiting.rebase(jump_ms)
+        # Kept with the next commit, in one transaction with all that is moved.
+        self._local.dirty = True
+
+    def _put_on_shelf(self) -> None:
+        """Forgets what is open and committed: it stays in the journal until its times are known."""
+        if self._segments:
+            return
+        first, last = self._shelf
+        if self._open:
+            self._shelf = (first if first <= last else self._open_row), self._outbox.row
+        self._open, self._open_since, self._open_row = [], None, self._outbox.row + 1
 
     def _segment(self) -> Segment:
         if not self._segments or self._segments[-1].batches:
@@ -233,16 +306,18 @@ class Acceptance:
             self._outbox.reject(self._rejected)
         if self._roster is not None:
             self._outbox.save(ROSTER, self._roster)
-        if self._boot is not None:
-            # With the first readings that need it: a restart must be able to tell when they were taken.
-            self._outbox.save(BOOT, msgspec.json.encode(self._boot))
 
     def _tidy(self, clock_s: float, *, up: bool) -> list[Sealed]:
         outbox = self._outbox
         kept, row = self.waiting.tidy(clock_s, up=up)
         newest = self._segments[-1].row if self._segments else outbox.row
-        outbox.settle(self._open_row if row is None else min(row, self._open_row), self._ledger)
+        first, last = self._shelf
+        needed = [self._open_row, *([] if row is None else [row]), *([first] if first <= last else [])]
+        outbox.settle(min(needed), self._ledger)
         outbox.save(ROW, str(newest).encode())
+        self._times.moves = [move for move in self._times.moves if move.last >= min(needed)]
+        outbox.save(MOVES, msgspec.json.encode(self._times.moves))
+        outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
         keep(outbox, self._local, self._memory(), newest)
         return kept
 
@@ -251,7 +326,7 @@ class Acceptance:
         if self._segments:
             self._outbox.row = self._segments[-1].row
         owed = [delivery for segment in self._segments for delivery in segment.owed]
-        self._segments, self._rejected, self._roster, self._boot = [], [], None, None
+        self._segments, self._rejected, self._roster = [], [], None
         self.pressing = False
         acknowledge(owed)
 
@@ -264,9 +339,9 @@ class Acceptance:
 
 
 def accepted_so_far(outbox: Outbox) -> Ledger:
-    """Returns the ledger: the stored runs, and what stands in the journal."""
+    """Returns the ledger: the stored runs, and what the journal has had since."""
     ledger = Ledger(outbox.accepted(), count=int(outbox.load("count") or b"0"))
-    for _, part in outbox.journal():
+    for _, part in outbox.journal(outbox.position):
         for identity in part.identities():
             ledger.add(*identity)
     return ledger

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+from collections import deque
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.driver import Deliver, Delivery, Presence, Pressed
+from edge.lamps import Lamps
 from edge.wire import BulkClient
 from vitals import topics
 from vitals.daemon import now_ms
@@ -44,7 +47,9 @@ class MqttBedside:
         self._address = parts.hostname or "localhost", parts.port or 1883
         self._connection = object()
         self._lock = threading.Lock()
-        self._lights: dict[str, bytes] = {}
+        self._lamps = Lamps()
+        # paho acknowledges while it holds a lock that publishing asks for.
+        self._acknowledged: deque[int] = deque()
         self._deliver: Deliver = _nobody
         self._client = BulkClient(gateway, self._take)
         self._client.username_pw_set(user, password)
@@ -55,6 +60,7 @@ class MqttBedside:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
 
     def start(self, deliver: Deliver) -> None:
         """Connects, and connects again whenever the broker is gone."""
@@ -73,11 +79,22 @@ class MqttBedside:
         self._client.loop_stop()
 
     def show(self, bed: str, signal: bytes) -> None:
-        """Publishes a bed's signal, retained."""
+        """Publishes a bed's signal, retained, until the broker has it or there is a newer one."""
         with self._lock:
-            self._lights[bed] = signal
-        if self._client.is_connected():
-            self._client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+            self._lamps.show(bed, signal, time.monotonic())
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Publishes what is due of the lights."""
+        with self._lock:
+            clock_s = time.monotonic()
+            while self._acknowledged:
+                self._lamps.acknowledged(self._acknowledged.popleft(), clock_s)
+            if not self._client.is_connected():
+                return
+            for bed, signal in self._lamps.due(clock_s):
+                sent = self._client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+                self._lamps.told(bed, sent.mid, clock_s)
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
         if reason.is_failure:
@@ -87,11 +104,21 @@ class MqttBedside:
         options = SubscribeOptions(qos=1)
         filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
         client.subscribe([(name, options) for name in filters])
-        with self._lock:
-            lights = dict(self._lights)
         # A broker that was started anew may have forgotten what it retained.
-        for bed, signal in lights.items():
-            client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+        with self._lock:
+            self._acknowledged.clear()
+            self._lamps.connected(time.monotonic())
+        self.repeat()
+
+    def _on_publish(
+        self,
+        _client: Client,
+        _data: Any,  # noqa: ANN401 - paho's
+        mid: int,
+        _reason: ReasonCode,
+        _properties: Any,  # noqa: ANN401 - paho's
+    ) -> None:
+        self._acknowledged.append(mid)
 
     def _on_subscribe(
         self,
@@ -112,8 +139,11 @@ class MqttBedside:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
         log.warning("disconnected from the device broker: %s", reason, extra={"data": {"broker": self._url}})
 
-    def _take(self, topic: bytes, payload: bytes, mid: int) -> bool:
-        """Takes a reading as it comes off the socket; everything else is paho's."""
+    def _take(self, topic: bytes, payload: bytes, mid: int | None) -> bool:
+        """Takes a reading as it comes off the socket; everything else is paho's.
+
+        One at QoS 0 has no packet id and is acknowledged by nobody: what is lost with the gateway is lost.
+        """
         if not (topic.startswith(b"devices/") and topic.endswith(b"/vitals")):
             return False
         try:
@@ -136,9 +166,11 @@ class MqttBedside:
         elif kind == "status":
             self._deliver(Presence(name, message.payload == b"online"))
 
-    def _acknowledge(self, receipts: list[tuple[object, int]]) -> None:
+    def _acknowledge(self, receipts: list[tuple[object, int | None]]) -> None:
         # After a reconnection the broker sends again what was not acknowledged; the number may mean another message.
-        self._client.acknowledge([mid for connection, mid in receipts if connection is self._connection])
+        self._client.acknowledge(
+            [mid for connection, mid in receipts if connection is self._connection and mid is not None]
+        )
 
 
 def _nobody(_item: Delivery | Presence | Pressed) -> None:

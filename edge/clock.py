@@ -15,8 +15,11 @@ from vitals.readings import Readings
 
 JUMP_MS: Final = 5_000
 """A clock whose error changes by more than this is not believed for that reading."""
-NO_CLOCK_MS: Final = 86_400_000
-"""A device more than a day behind has no clock: no device keeps readings for so long."""
+FAR_MS: Final = 86_400_000
+"""A date further back than this is that of readings that were kept, or of a clock that was set wrong."""
+FAR_STEADY: Final = 3
+"""So many readings in a row that are as far back as each other are live: kept ones come faster than they were taken."""
+FAR_SPREAD_MS: Final = 250
 STEADY: Final = 8
 """So many readings in a row with the same delay are no burst."""
 SPREAD_MS: Final = 2_000
@@ -25,7 +28,7 @@ DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
 SET_MS: Final = 1_735_689_600_000
-"""1 January 2025. A gateway's clock before it was never set: times then count from its start."""
+"""1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
 
 BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT = range(7)
 """Columns of a device's row: its boot, correction [ms], newest seq and its device time, window of `t_gw - t`."""
@@ -52,7 +55,7 @@ def correct(
     """
     error = (t_gw - t).astype(np.float64)
     fresh = rows[:, BOOT] != boot
-    guess, unbelievable = _first_guess(rows, error)
+    guess, unbelievable = _first_guess(rows, t, error)
     offset = np.where(fresh, guess, rows[:, OFFSET])
     newer = fresh | (seq > rows[:, SEQ])
     went_back = ~fresh & newer & (t < rows[:, T])
@@ -75,20 +78,28 @@ def rebased(rows: Rows, jump_ms: int) -> Rows:
     return after
 
 
-def rebase(readings: Readings, jump_ms: int) -> Readings:
-    """Returns readings with the times that were stamped before the gateway's clock was set moved by its jump."""
-    shift = np.where(readings.t_gw < SET_MS, jump_ms, 0)
-    return replace(readings, t=readings.t + shift, t_gw=readings.t_gw + shift) if shift.any() else readings
+def moved(readings: Readings, by_ms: int) -> Readings:
+    """Returns readings with their times moved; no time is before 1970."""
+    if not by_ms:
+        return readings
+    return replace(readings, t=np.maximum(readings.t + by_ms, 1), t_gw=np.maximum(readings.t_gw + by_ms, 1))
 
 
-def _first_guess(rows: Rows, error: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What to believe at a device's first reading after a start: its clock, unless that cannot be."""
+def _first_guess(
+    rows: Rows, t: NDArray[np.int64], error: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What to believe at a device's first reading after a start: its clock, unless that cannot be.
+
+    A device without a clock counts from each start anew, so no earlier start says anything of this one, and the
+    arrival is the time. A date that can be is believed, however far back: a monitor delivers what it kept.
+    """
     known = rows[:, BOOT] != UNKNOWN
-    as_before = known & (error >= rows[:, OFFSET] - DELAY_MS) & (error <= rows[:, OFFSET] + 60 * DELAY_MS)
-    no_clock = error > NO_CLOCK_MS
+    no_clock = t < SET_MS
+    as_before = ~no_clock & known & (error >= rows[:, OFFSET] - DELAY_MS) & (error <= rows[:, OFFSET] + 60 * DELAY_MS)
     guess = np.where(no_clock, error, np.minimum(error, 0.0))
     guess = np.where(as_before, np.minimum(rows[:, OFFSET], error), guess)
-    return guess, ~as_before & (no_clock | (error < -JUMP_MS))
+    never_had_one = no_clock & known & (rows[:, T] < SET_MS)
+    return guess, ~as_before & ~never_had_one & (no_clock | (error < -JUMP_MS))
 
 
 def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -104,7 +115,8 @@ def _watch_window(
     high = np.where(empty, error, np.maximum(after[:, HIGH], error))
     count = np.where(empty, 1, after[:, COUNT] + 1)
     full = newer & (count >= STEADY)
-    steady = full & (high - low <= SPREAD_MS)
+    far = newer & (low > FAR_MS) & (count >= FAR_STEADY) & (high - low <= FAR_SPREAD_MS)
+    steady = far | (full & (high - low <= SPREAD_MS))
     after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
     for column, value in ((LOW, low), (HIGH, high), (COUNT, np.where(full, 0, count))):
         after[:, column] = np.where(newer, value, after[:, column])

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+from edge.local import LocalAlarms
 from edge.metrics import Metrics
 from edge.outbox import Outbox
-from edge.recall import ROSTER, resumed
+from edge.recall import ROSTER
 from edge.report import Reporter
 from edge.roster import Book, StaleRosterError, nobody, updated
 from edge.tidings import Tidings
@@ -31,31 +32,35 @@ class Downlink:
     """Applies messages from above.
 
     Args:
-        gateway: Gateway id.
-        outbox: Where roster and engine were kept.
+        outbox: The outbox, for its id.
+        local: The local alarms, with the roster in force.
         reporter: Told of heartbeats and confirmations.
         tidings: Told of our own actions that the log holds.
         metrics: What is counted.
-        now: UTC epoch ms.
     """
 
     def __init__(
-        self, gateway: str, outbox: Outbox, reporter: Reporter, tidings: Tidings, *, metrics: Metrics, now: int
+        self, outbox: Outbox, local: LocalAlarms, reporter: Reporter, tidings: Tidings, *, metrics: Metrics
     ) -> None:
         self._outbox, self._reporter, self._tidings, self._metrics = outbox, reporter, tidings, metrics
-        self.book = _kept_roster(gateway, outbox)
-        self.local = resumed(outbox, self.book, now)
-        self._handlers: dict[str, Callable[[bytes, int], ToKeep]] = {
+        self.local, self.book = local, local.book
+        self._handlers: dict[str, Callable[[bytes, int, float], ToKeep]] = {
             "roster": self._roster,
             "actions": self._action,
             "confirmed": self._confirmed,
             "heartbeat": self._heartbeat,
         }
 
-    def take(self, item: Down, now: int) -> ToKeep:
-        """Applies one message; what cannot be used is counted and logged."""
+    def take(self, item: Down, now: int, clock_s: float) -> ToKeep:
+        """Applies one message; what cannot be used is counted and logged.
+
+        Args:
+            item: The message.
+            now: UTC epoch ms.
+            clock_s: Monotonic clock, s.
+        """
         try:
-            return self._handlers[item.name](item.payload, now)
+            return self._handlers[item.name](item.payload, now, clock_s)
         except StaleRosterError as error:
             log.warning("%s", error)
         except NOT_ITS_OWN:
@@ -67,7 +72,7 @@ class Downlink:
             log.error("a message from above cannot be used: %s", error, extra={"data": {"name": item.name}})
         return ToKeep()
 
-    def _roster(self, payload: bytes, now: int) -> ToKeep:
+    def _roster(self, payload: bytes, now: int, _clock_s: float) -> ToKeep:
         book = updated(self.book, payload)
         if book.roster == self.book.roster:
             return ToKeep()
@@ -76,7 +81,7 @@ class Downlink:
         log.info("roster in force", extra={"data": {"version": book.roster.version, "devices": len(book.by_device)}})
         return ToKeep(roster=payload)
 
-    def _action(self, payload: bytes, now: int) -> ToKeep:
+    def _action(self, payload: bytes, now: int, _clock_s: float) -> ToKeep:
         action = decoded(payload, Action)
         if self._tidings.known(action.id):
             return ToKeep()
@@ -84,7 +89,7 @@ class Downlink:
             self.local.act(action, now)
         return ToKeep()
 
-    def _confirmed(self, payload: bytes, now: int) -> ToKeep:
+    def _confirmed(self, payload: bytes, now: int, _clock_s: float) -> ToKeep:
         confirmed = decoded(payload, Confirmed)
         if confirmed.outbox != self._outbox.id:
             log.warning("confirmation is for another outbox", extra={"data": {"outbox": confirmed.outbox}})
@@ -92,12 +97,13 @@ class Downlink:
         self._reporter.last_confirmed = now
         return ToKeep(confirmed=confirmed.ranges)
 
-    def _heartbeat(self, payload: bytes, now: int) -> ToKeep:
-        self._reporter.heartbeat(decoded(payload, Heartbeat).t, now)
+    def _heartbeat(self, payload: bytes, now: int, clock_s: float) -> ToKeep:
+        self._reporter.heartbeat(decoded(payload, Heartbeat).t, now, clock_s)
         return ToKeep()
 
 
-def _kept_roster(gateway: str, outbox: Outbox) -> Book:
+def kept_roster(gateway: str, outbox: Outbox) -> Book:
+    """Returns the roster that was in force; nobody is on it when it cannot be used."""
     payload = outbox.load(ROSTER)
     try:
         return updated(nobody(gateway), payload) if payload else nobody(gateway)

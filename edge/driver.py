@@ -31,7 +31,7 @@ class Presence(NamedTuple):
 
 
 class Pressed(NamedTuple):
-    """Somebody pressed the acknowledge button at a bed."""
+    """Somebody pressed the acknowledge button of a light."""
 
     bed: str
     payload: bytes
@@ -56,6 +56,9 @@ class Lights(Protocol):
 
     def show(self, bed: str, signal: bytes) -> None:
         """Shows a bed's signal until the next one; kept across a restart of whatever shows it."""
+
+    def repeat(self) -> None:
+        """Tells again what was not heard, or is not new any more; called each second."""
 
 
 def acknowledge(deliveries: Iterable[Delivery]) -> None:

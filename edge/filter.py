@@ -81,6 +81,14 @@ _NEAR: Final = _block(SPIKE_SHARE * _STEP)
 _VARYING: Final = _block(_VARIES)
 
 
+def rebased(history: Values, jump_ms: int) -> Values:
+    """Returns what is remembered, by column, device and sign, after the clock that gives event times was set."""
+    after = history.copy()
+    after[[TIME, SINCE]] += jump_ms
+    after[BOUT, :, [_HR, _PR]] += jump_ms
+    return after
+
+
 def clean(
     rows: Values, t: NDArray[np.int64], values: Values, off: Flags, profile: NDArray[np.int64]
 ) -> tuple[Values, Codes, Values]:

@@ -14,27 +14,33 @@ from typing import Final
 
 import msgspec
 
-from edge import clock, health
-from edge.acceptance import Acceptance, accepted_so_far
-from edge.downlink import Downlink
+from edge import health
+from edge.acceptance import PIECE_EVERY_S, Acceptance, accepted_so_far
+from edge.downlink import Downlink, kept_roster
 from edge.driver import Delivery, Driver, Lights, Presence, Pressed
 from edge.inbox import Inbox
 from edge.intake import Heard, Intake
+from edge.keeper import synchronised
 from edge.local import Signal, signal
 from edge.metrics import Metrics
 from edge.outbox import Outbox
-from edge.recall import MEMORY, unseen
+from edge.recall import HEARD, MEMORY, kept_state, resumed
 from edge.reception import Reception
+from edge.reference import Reference
 from edge.report import Reporter, offline
+from edge.resume import take_up
 from edge.sender import Sender
 from edge.settings import Settings
 from edge.tidings import Tidings
 from edge.triage import Triage
-from edge.unset import Boot, this_boot
+from edge.unset import Boot, righted, this_boot
 from edge.uplink import Down, Link, Up
 from edge.waiting import TRIMMED
-from vitals import daemon
+from vitals import daemon, engine
 from vitals import readings as columns
+from vitals.bounds import BoundError, decoded
+from vitals.readings import Readings
+from vitals.status import ClockOffset
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +48,11 @@ ENOUGH: Final = 1_000
 """So many messages do not wait for more."""
 SECOND_S: Final = 1.0
 DRAIN_TICK_S: Final = 0.02
+CLOCK: Final = "clock"
+PATIENT: Final = frozenset(("confirmed", "heartbeat", CLOCK))
+"""Messages from above that make nothing go sooner."""
 RETRY_S: Final = 1.0
 """Pause after a commit that failed."""
-STEP_MS: Final = 1_000
-"""A wall clock that moves this far against the monotonic one was set."""
 
 Item = Heard | Presence | Pressed | Link | Down
 
@@ -59,8 +66,10 @@ class Gateway:
         drivers: Where readings come from.
         lights: Where alarms are shown.
         metrics: What is counted.
-        now_ms: Wall clock, UTC epoch ms.
-        boot: Tells the machine's boot, given the wall clock.
+        now_ms: The machine's clock, UTC epoch ms.
+        boot: Tells the machine's boot, given that clock.
+        settled: Tells whether that clock is set, by the word of its keeper.
+        monotonic: Monotonic clock, s.
     """
 
     def __init__(
@@ -73,32 +82,53 @@ class Gateway:
         metrics: Metrics,
         now_ms: Callable[[], int],
         boot: Callable[[int], Boot] = this_boot,
+        settled: Callable[[], bool] = synchronised,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        now = now_ms()
+        machine, clock_s = now_ms(), monotonic()
         self._settings, self._outbox, self._drivers, self._lights = settings, outbox, drivers, lights
-        self._metrics, self._now_ms = metrics, now_ms
+        self._metrics, self._now_ms, self._monotonic = metrics, now_ms, monotonic
+        self._boot, self._keeper = boot, settled
+        state, is_set = kept_state(outbox), settled()
+        start = take_up(outbox, state, machine, boot(machine), settled=is_set)
+        now = start.own
+        self._reference = Reference(now, machine, clock_s, settled=is_set)
         self._triage = Triage()
         self._linger_s = settings.commit_linger_ms / 1000
         self.inbox: Inbox[Item] = Inbox(ENOUGH)
         ledger = accepted_so_far(outbox)
         self._intake = Intake(settings.gateway, ledger, outbox.load(MEMORY))
+        self._intake.rebase(start.by_ms)
         self._tidings = Tidings()
-        self._reporter = Reporter(settings, metrics, now)
+        self._reporter = Reporter(settings, metrics, clock_s)
+        devices = self._reporter.devices
+        devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
         self._reporter.trimmed = int(outbox.load(TRIMMED) or b"0")
-        self._down = Downlink(settings.gateway, outbox, self._reporter, self._tidings, metrics=metrics, now=now)
-        self._local = self._down.local
-        for readings in unseen(outbox):
-            self._intake.replay(readings, self._down.book)
+        ended = 0
+        if state is not None:
+            state = engine.rebase(state, start.by_ms)
+            ended = state.now
+
+        def present(row: int, readings: Readings) -> Readings:
+            return righted(row, readings, start.times.moves)
+
+        self._local = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
+        self._down = Downlink(outbox, self._local, self._reporter, self._tidings, metrics=metrics)
+        for row, readings in outbox.journal(outbox.position):
+            right = present(row, readings)
+            self._intake.replay(right, self._down.book)
+            devices.replay(right)
+        devices.excuse(now, ended)
         self._acceptance = Acceptance(
-            settings, outbox, ledger, self._local, self._intake.memory, metrics=metrics, boot=boot(now), now=now
+            settings, outbox, ledger, self._local, self._memory, metrics=metrics, boot=self._own_boot, times=start.times
         )
+        self._acceptance.hold(held=not self._reference.stands)
         self._sender = Sender(settings.backlog_per_s, self._acceptance.waiting.after)
         self._reception = Reception(
             self._intake, self._triage, self._local, self._acceptance, self._reporter, self._tidings
         )
         self._reception.place(self._down.book)
         self._up = False
-        self._clock = now, time.monotonic()
         self._second_at = self._status_at = self._retry_at = 0.0
         if outbox.set_aside is not None:
             self._reporter.own.judge(health.REPLACED, True, now)
@@ -109,8 +139,7 @@ class Gateway:
             heard, hurries = self._triage.hear(item)
             self.inbox.put(heard, hurries=hurries or not self._linger_s)
         else:
-            # A confirmation or a heartbeat makes nothing go sooner.
-            self.inbox.put(item, hurries=not (isinstance(item, Down) and item.name in {"confirmed", "heartbeat"}))
+            self.inbox.put(item, hurries=not (isinstance(item, Down) and item.name in PATIENT))
 
     def run(self, uplink: Up, stop: Event) -> None:
         """Runs until the event is set, then drains.
@@ -128,18 +157,18 @@ class Gateway:
             daemon.notify("STOPPING=1")
             self._drain(uplink)
         finally:
-            goodbye = offline(self._settings.gateway, self._now_ms())
+            goodbye = offline(self._settings.gateway, self._reference.now)
             uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
         log.info("gateway down", extra={"data": {"backlog": len(self._acceptance.waiting)}})
 
     def _loop(self, uplink: Up, stop: Event) -> None:
         try:
             while not stop.is_set():
-                self.inbox.wait(self._wait_s(time.monotonic()))
-                self.cycle(uplink, time.monotonic())
+                self.inbox.wait(self._wait_s(self._monotonic()))
+                self.cycle(uplink, self._monotonic())
         finally:
             gateway = self._settings.gateway
-            self._lights.show(gateway, msgspec.json.encode(down(gateway, self._now_ms())))
+            self._lights.show(gateway, msgspec.json.encode(down(gateway, self._reference.now)))
             for driver in self._drivers:
                 driver.stop()
 
@@ -152,16 +181,16 @@ class Gateway:
             seal: Whether open readings become a batch now, whatever their age, and everything is written.
         """
         items = self.inbox.drain()
-        now = self._now_ms()
-        self._mind_the_clock(now, clock_s)
+        self._mind_the_clock([item for item in items if isinstance(item, Down) and item.name == CLOCK], clock_s)
+        now = self._reference.now
         self._take(items, now, clock_s)
         if clock_s - self._second_at >= SECOND_S:
             self._second_at = clock_s
-            self._each_second(now)
+            self._each_second(now, clock_s)
         if clock_s - self._status_at >= self._settings.status_s:
             self._status_at = clock_s
-            self._report(uplink, now)
-        self._show(now)
+            self._report(uplink, now, clock_s)
+        self._show(now, clock_s)
         self._sender.sealed(self._acceptance.seal(now, clock_s, up=self._up, force=seal))
         self._send(uplink, clock_s)
         self._commit(now, clock_s, force=seal)
@@ -173,22 +202,36 @@ class Gateway:
             due.append(self._retry_at - clock_s if self._retry_at > clock_s else RETRY_S)
         elif self._linger_s:
             due.append(self._acceptance.wait_s(clock_s) or self._linger_s)
+        if self._acceptance.shelved:
+            due.append(PIECE_EVERY_S)
         return max(0.0, min(due))
 
-    def _mind_the_clock(self, now: int, clock_s: float) -> None:
-        before, at = self._clock
-        self._clock = now, clock_s
-        jump_ms = now - before - int(1000 * (clock_s - at))
-        if abs(jump_ms) < STEP_MS:
-            return
-        log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
-        # The devices' clocks stayed where they were: their offsets are measured against ours.
-        self._intake.rebase(jump_ms)
-        if before < clock.SET_MS <= now:
+    def _mind_the_clock(self, answers: list[Down], clock_s: float) -> None:
+        machine = self._now_ms()
+        for answer in answers:
+            try:
+                self._reference.told(decoded(answer.payload, ClockOffset), machine, clock_s)
+            except BoundError as error:
+                self._metrics.down_invalid.labels(CLOCK).inc()
+                log.error("the bridge's time cannot be read: %s", error)
+        settled = self._reference.settled or (clock_s - self._second_at >= SECOND_S and self._keeper())
+        jump_ms = self._reference.turn(machine, clock_s, settled=settled)
+        if jump_ms:
+            log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
+            # The devices' clocks stayed where they were: their offsets are measured against ours.
+            self._intake.rebase(jump_ms)
+            self._local.rebase(jump_ms)
+            self._reporter.rebase(jump_ms)
             self._acceptance.rebase(jump_ms)
+        self._acceptance.hold(held=not self._reference.stands)
 
     def _take(self, items: list[Item], now: int, clock_s: float) -> None:
-        heard = [item for item in items if isinstance(item, Heard)]
+        arrived = self._reference.arrived
+        heard = [
+            item._replace(delivery=item.delivery._replace(t_gw=arrived(item.delivery.t_gw)))
+            for item in items
+            if isinstance(item, Heard)
+        ]
         for item in items:
             if isinstance(item, Presence):
                 self._reporter.devices.present(item.device, item.online)
@@ -196,12 +239,15 @@ class Gateway:
                 self._pressed(item, now, clock_s)
             elif isinstance(item, Link):
                 self._up = item.up
+                self._reference.link(up=item.up, clock_s=clock_s)
                 (self._sender.connected if item.up else self._sender.disconnected)()
                 if item.up:
+                    # The bridge is told at once that the gateway is there, and answers with its time.
+                    self._status_at = -self._settings.status_s
                     self._acceptance.hurry()
                     self._tidings.reconnected()
-            elif isinstance(item, Down):
-                self._from_above(item, now)
+            elif isinstance(item, Down) and item.name != CLOCK:
+                self._from_above(item, now, clock_s)
         if heard:
             self._reception.take(heard, self._down.book, now, clock_s)
 
@@ -211,8 +257,8 @@ class Gateway:
         else:
             self._tidings.pressed(self._local.pressed(press.bed, secrets.token_hex(8), now), clock_s)
 
-    def _from_above(self, item: Down, now: int) -> None:
-        kept = self._down.take(item, now)
+    def _from_above(self, item: Down, now: int, clock_s: float) -> None:
+        kept = self._down.take(item, now, clock_s)
         if kept.confirmed:
             self._metrics.confirmed.inc(self._acceptance.waiting.confirmed(kept.confirmed))
             self._sender.confirmed(kept.confirmed)
@@ -220,15 +266,24 @@ class Gateway:
             self._acceptance.put_in_force(kept.roster)
             self._reception.place(self._down.book)
 
-    def _each_second(self, now: int) -> None:
+    def _each_second(self, now: int, clock_s: float) -> None:
         daemon.notify("WATCHDOG=1")
+        self._lights.repeat()
         self._local.advance(columns.empty(), now)
-        self._reporter.judge(self._acceptance, now)
+        self._reporter.judge(self._acceptance, now, clock_s, known=self._reference.known)
 
-    def _trim(self, now: int) -> None:
+    def _memory(self) -> dict[str, bytes]:
+        return {MEMORY: self._intake.memory(), HEARD: self._reporter.devices.memory()}
+
+    def _own_boot(self) -> Boot:
+        machine = self._now_ms()
+        boot = self._boot(machine)
+        return Boot(boot.id, boot.began + self._reference.now - machine)
+
+    def _trim(self, now: int, clock_s: float) -> None:
         settings = self._settings
         oldest = now - int(1000 * settings.outbox_max_age_s)
-        trimmed = self._acceptance.waiting.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest)
+        trimmed = self._acceptance.waiting.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest, clock_s=clock_s)
         if trimmed.batches:
             self._reporter.trimmed += trimmed.readings
             self._metrics.trimmed.inc(trimmed.readings)
@@ -236,20 +291,21 @@ class Gateway:
             data = {"batches": trimmed.batches, "readings": trimmed.readings}
             log.error("the outbox was full", extra={"data": data})
 
-    def _show(self, now: int) -> None:
-        for lit in self._local.signals(now):
+    def _show(self, now: int, clock_s: float) -> None:
+        for lit in self._local.signals(now, paged=self._reporter.paged(clock_s), twice=self._reporter.twice):
             self._acceptance.pressing = True
             self._lights.show(lit.bed, msgspec.json.encode(lit))
         if self._reporter.own.changed:
             self._reporter.own.changed = False
             gateway = self._settings.gateway
-            self._lights.show(gateway, msgspec.json.encode(signal(gateway, self._reporter.own.active(), now)))
+            told = signal(gateway, self._reporter.own.active(), now, paged=self._reporter.paged(clock_s))
+            self._lights.show(gateway, msgspec.json.encode(told))
 
     def _commit(self, now: int, clock_s: float, *, force: bool) -> None:
         if clock_s < self._retry_at and not force:
             return
         try:
-            self._trim(now)
+            self._trim(now, clock_s)
             self._acceptance.commit(clock_s, up=self._up, force=force)
         except sqlite3.OperationalError as error:
             self._retry_at = clock_s + RETRY_S
@@ -258,7 +314,8 @@ class Gateway:
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
 
-    def _report(self, uplink: Up, now: int) -> None:
+    def _report(self, uplink: Up, now: int, clock_s: float) -> None:
+        machine = self._now_ms()
         alarms = {a.id: a.text for a in (*self._local.active(), *self._reporter.own.active())}
         status = self._reporter.status(
             self._acceptance,
@@ -266,10 +323,13 @@ class Gateway:
             offsets=self._intake.offsets(),
             alarms=alarms,
             now=now,
+            sent=machine,
+            settled=self._reference.settled,
         )
         self._local.report(status, now)
         self._reporter.write(status, uplink=self._up, roster=self._down.book.roster.version, alarms=alarms)
         if self._up:
+            self._reference.sent(machine, clock_s)
             uplink.publish("status", self._reporter.told(status))
         self._metrics.backlog.set(status.backlog)
         self._metrics.backlog_bytes.set(status.backlog_bytes)
@@ -286,17 +346,19 @@ class Gateway:
             if payload is None:
                 self._sender.gone(n)
             else:
+                self._acceptance.waiting.offered(n, clock_s)
                 uplink.publish("vitals", payload)
                 self._metrics.published.inc()
 
     def _drain(self, uplink: Up) -> None:
         """Seals what is open and waits, not for long, until all is confirmed; the rest is sent after the next start."""
-        deadline = time.monotonic() + self._settings.drain_s
-        self.cycle(uplink, time.monotonic(), seal=True)
-        while self._up and len(self._acceptance.waiting) and time.monotonic() < deadline:
+        deadline = self._monotonic() + self._settings.drain_s
+        self.cycle(uplink, self._monotonic(), seal=True)
+        waits = self._acceptance
+        while self._up and (len(waits.waiting) or waits.shelved) and self._monotonic() < deadline:
             self.inbox.wait(DRAIN_TICK_S)
-            self.cycle(uplink, time.monotonic())
-        self.cycle(uplink, time.monotonic(), seal=True)
+            self.cycle(uplink, self._monotonic())
+        self.cycle(uplink, self._monotonic(), seal=True)
 
 
 def down(gateway: str, now: int) -> Signal:

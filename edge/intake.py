@@ -167,6 +167,7 @@ class Intake:
     def rebase(self, jump_ms: int) -> None:
         """The gateway's clock was set, by `jump_ms`."""
         self._clock = clock.rebased(self._clock, jump_ms)
+        self._history = artefacts.rebased(self._history, jump_ms)
 
     def memory(self) -> bytes:
         """Returns what a restart must know of the devices."""
@@ -226,7 +227,7 @@ class Intake:
             t[i], unbelieved = np.where(astray, t_gw[i], event), unbelieved | astray
             values[i], judged = self._filter(rows, t[i], values[i], off[i], profile[i])
             codes[i] = _with_clock(judged, unbelieved, values[i])
-        placed = book.place(devices, t)
+        placed = book.place(devices, t, t_gw)
         return Readings(
             patient=placed.patient,
             device=text(devices),

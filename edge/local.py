@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -10,10 +11,13 @@ from edge.roster import Book
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority
+from vitals.engine.rules import UNMONITORED
 from vitals.readings import Readings
 from vitals.status import Status
 
 log = logging.getLogger(__name__)
+KEPT_MS: Final = 900_000
+"""A reading that its device kept for longer than this says nothing of how the patient is, and lights nothing."""
 
 
 class Signalled(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -31,12 +35,16 @@ class Signalled(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """What a bed's light and buzzer do; retained JSON on `beds/{bed}/alarm`.
 
+    It comes again each minute. A light that has heard nothing for two shows that it is out: it may be wrong.
+
     Attributes:
         bed: Bed, or the gateway's id for its own light.
         t: When it changed, UTC epoch ms.
         priority: The highest among the alarms; None when there is none.
         audible: Whether any alarm is neither acknowledged nor audio-paused.
         alarms: Every alarm that has not ended, most urgent first.
+        monitored: Whether somebody in it is watched: not while their device is silent or nothing of theirs is judged.
+        paged: Whether somebody elsewhere is paged; False while the notifier is not heard.
     """
 
     bed: str
@@ -44,9 +52,11 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     priority: str | None
     audible: bool
     alarms: tuple[Signalled, ...]
+    monitored: bool = True
+    paged: bool = True
 
 
-def signal(bed: str, alarms: Iterable[AlarmEvent], now: int) -> Signal:
+def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool = True, paged: bool = True) -> Signal:
     """Returns what a bed's light shows for its alarms."""
     ordered = sorted(alarms, key=lambda a: (-a.priority, a.start, a.id))
     return Signal(
@@ -54,6 +64,8 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int) -> Signal:
         t=now,
         priority=ordered[0].priority.label if ordered else None,
         audible=any(a.inactivation is Inactivation.NONE for a in ordered),
+        monitored=monitored,
+        paged=paged,
         alarms=tuple(
             Signalled(
                 id=a.id,
@@ -71,12 +83,14 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int) -> Signal:
 
 @dataclass(slots=True)
 class LocalAlarms:
-    """The engine's state, and which beds' signals it has changed since they were last shown."""
+    """The engine's state, and which lights it has changed since they were last shown."""
 
     state: engine.State
     _changed: set[str]
-    _by_bed: dict[str, list[AlarmEvent]]
     book: Book
+    _shown: dict[str, dict[str, Priority]] = field(default_factory=dict)
+    """What each light shows: its alarms, and the priority of each."""
+    _around: tuple[bool, frozenset[str]] = False, frozenset()
     passed_over: int = 0
     """What the engine could not apply since the start."""
     dirty: bool = False
@@ -85,16 +99,16 @@ class LocalAlarms:
     @classmethod
     def begin(cls, book: Book, state: engine.State, now: int) -> "LocalAlarms":
         """Takes up where an engine's state stands; every bed's signal is then to be shown."""
-        alarms = cls(state, set(), {}, book)
+        alarms = cls(state, set(), book)
         alarms.place(book, now)
-        alarms._changed = book.beds()
+        alarms._changed = book.lights()
         return alarms
 
     def place(self, book: Book, now: int) -> None:
         """Puts a roster in force: new and changed patients are placed, those no longer on it discharged."""
         gone = self.book.patients() - book.patients()
         # A bed that is left goes dark, even when its last alarm was acknowledged by nobody.
-        self._changed |= self.book.beds() | book.beds()
+        self._changed |= self.book.lights() | book.lights()
         self.book = book
         self.state, events = engine.place(self.state, book.roster.placements, now, book.roster.gateway)
         self._note(events)
@@ -105,10 +119,18 @@ class LocalAlarms:
         self.dirty = True
 
     def advance(self, readings: Readings, now: int) -> None:
-        """Applies readings; none lets time pass."""
+        """Applies readings, but not what a device kept for long; none lets time pass."""
+        live = readings.t_gw - readings.t <= KEPT_MS
+        readings = readings if live.all() else readings.take(live)
         self.state, events = engine.advance(self.state, readings, now)
         self._note(events)
         self._passed_over()
+
+    def rebase(self, jump_ms: int) -> None:
+        """The gateway's own time was set, by `jump_ms`: nothing begins, ends or waits for it."""
+        self.state = engine.rebase(self.state, jump_ms)
+        self._changed |= self.book.lights()
+        self.dirty = True
 
     def act(self, action: Action, now: int) -> bool:
         """Applies what a person did; returns whether it changed anything here."""
@@ -148,15 +170,16 @@ class LocalAlarms:
         """Returns every alarm that has not ended."""
         return engine.active(self.state)
 
-    def at_bed(self, bed: str) -> list[AlarmEvent]:
-        """Returns the alarms signalled at a bed."""
-        return [a for a in self.active() if self._bed(a) == bed]
-
     def pressed(self, bed: str, action_id: str, now: int) -> list[Action]:
-        """Acknowledges what the bed signals at this moment, each alarm by itself; returns what was done."""
+        """Acknowledges what the light shows, each alarm by itself; returns what was done.
+
+        What has begun or become more urgent since is not shown yet, and nobody has seen it.
+        """
         done = []
-        for i, alarm in enumerate(self.at_bed(bed)):
-            if alarm.inactivation is not Inactivation.ACKNOWLEDGED:
+        shown = self._shown.get(bed, {})
+        for i, alarm in enumerate(self.active()):
+            seen = alarm.id in shown and alarm.priority <= shown[alarm.id] and self._light(alarm) == bed
+            if seen and alarm.inactivation is not Inactivation.ACKNOWLEDGED:
                 action = Action(
                     id=f"{action_id}.{i}",
                     act=Act.ACKNOWLEDGE,
@@ -169,17 +192,34 @@ class LocalAlarms:
                 done.append(action)
         return done
 
-    def signals(self, now: int) -> list[Signal]:
-        """Returns the signals that changed since the last call."""
+    def signals(self, now: int, *, paged: bool, twice: frozenset[str] = frozenset()) -> list[Signal]:
+        """Returns the signals that changed since the last call.
+
+        Args:
+            now: UTC epoch ms.
+            paged: Whether the notifier is heard, so that somebody is paged.
+            twice: Names under which two devices speak: whose readings those are nobody knows.
+        """
+        if (paged, twice) != self._around:
+            self._around = paged, twice
+            self._changed |= self.book.lights()
         if not self._changed:
             return []
-        by_bed: dict[str, list[AlarmEvent]] = {bed: [] for bed in self._changed}
+        by_light: dict[str, list[AlarmEvent]] = {light: [] for light in self._changed}
         for alarm in self.active():
-            bed = self._bed(alarm)
-            if bed in by_bed:
-                by_bed[bed].append(alarm)
+            light = self._light(alarm)
+            if light in by_light:
+                by_light[light].append(alarm)
         self._changed = set()
-        return [signal(bed, by_bed[bed], now) for bed in sorted(by_bed)]
+        watched = self.book.watched(twice)
+        found = []
+        for light, alarms in sorted(by_light.items()):
+            monitored = light in watched and not any(a.condition in UNMONITORED for a in alarms)
+            found.append(signal(light, alarms, now, monitored=monitored, paged=paged))
+            self._shown[light] = {a.id: a.priority for a in alarms}
+            if not alarms:
+                del self._shown[light]
+        return found
 
     def snapshot(self) -> bytes:
         """Returns the engine's state for the outbox."""
@@ -188,17 +228,16 @@ class LocalAlarms:
 
     def _note(self, events: tuple[AlarmEvent, ...]) -> None:
         for event in events:
-            bed = self._bed(event)
-            if bed is not None:
-                self._changed.add(bed)
+            light = self._light(event)
+            if light is not None:
+                self._changed.add(light)
             if event.phase in {Phase.START, Phase.ESCALATE, Phase.END}:
                 data = {"alarm": event.id, "priority": event.priority.label, "phase": event.phase.value}
                 log.info("local alarm", extra={"data": data})
 
-    def _bed(self, event: AlarmEvent) -> str | None:
-        if event.bed is not None:
-            return event.bed
-        placement = self.book.by_device.get(event.device or event.subject)
-        if placement is None and event.patient is not None:
-            placement = next((p for p in self.book.roster.placements if p.patient == event.patient), None)
-        return placement.bed if placement else None
+    def _light(self, event: AlarmEvent) -> str | None:
+        """Returns the light of an alarm: where its patient lies now, wherever that was when it began."""
+        placement = self.book.of_patient(event.patient) if event.patient is not None else None
+        if placement is None and event.patient is None:
+            placement = self.book.by_device.get(event.device or event.subject)
+        return self.book.light(placement) if placement else None

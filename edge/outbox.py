@@ -10,7 +10,7 @@ import logging
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ NUMBERS_PER_START: Final = 2**32
 """Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
 STARTS: Final = "starts"
 ROW: Final = "row"
+POSITION: Final = "position"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What went because the outbox was full or too old."""
+    """What went because the outbox was full, or too old and never confirmed."""
 
     batches: int
     readings: int
@@ -89,6 +90,7 @@ class Outbox:
         backlog_bytes: Their size, bytes.
         number: The newest batch number given.
         row: The newest row of the journal ever written.
+        journal_bytes: Size of the journal's rows, bytes.
     """
 
     def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
@@ -103,6 +105,7 @@ class Outbox:
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
         self.row = max(int(newest), int(self.load(ROW) or b"0"))
         self.backlog, self.backlog_bytes = self._measure("1 = 1")
+        self.journal_bytes = self._journal_bytes()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -112,13 +115,14 @@ class Outbox:
             sqlite3.OperationalError: Nothing was written: the disk is full or failing.
             sqlite3.DatabaseError: The database is damaged (`condemned`).
         """
-        before = self.__dict__.get("backlog", 0), self.__dict__.get("backlog_bytes", 0)
+        sizes = "backlog", "backlog_bytes", "journal_bytes"
+        before = {name: self.__dict__.get(name, 0) for name in sizes}
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            self.backlog, self.backlog_bytes = before
+            self.__dict__.update(before)
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
@@ -127,10 +131,12 @@ class Outbox:
         """Accepts readings as a row of the journal; rows ascend."""
         columns = zlib.compress(records.encode_vitals(readings), 6)
         self._db.execute("INSERT INTO journal (id, columns) VALUES (?, ?)", (row, columns))
+        self.journal_bytes += len(columns)
 
     def settle(self, row: int, ledger: Ledger) -> None:
         """Drops the rows of the journal before `row`, and brings `accepted` up to date."""
-        self._db.execute("DELETE FROM journal WHERE id < ?", (row,))
+        if self._db.execute("DELETE FROM journal WHERE id < ?", (row,)).rowcount:
+            self.journal_bytes = self._journal_bytes()
         changes = list(ledger.changes())
         self._db.executemany(
             "DELETE FROM accepted WHERE device = ? AND boot = ? AND first = ?",
@@ -176,25 +182,36 @@ class Outbox:
                 self.backlog -= count
                 self.backlog_bytes -= size
 
-    def trim(self, *, max_bytes: int, oldest: int) -> Trimmed:
+    def trim(self, *, max_bytes: int, oldest: int, offered: Container[int] = ()) -> Trimmed:
         """Makes room in a stated order.
 
-        Batches sealed before `oldest` [UTC epoch ms] go. While the rest is over `max_bytes`, the oldest quiet batches
-        go, and only when none of those is left the oldest urgent ones: what an alarm rests on is kept longest.
+        Batches sealed before `oldest` go, if they were offered in vain. While the rest is over `max_bytes`, the oldest
+        quiet batches go, and only when none of those is left the oldest urgent ones: what an alarm rests on is kept
+        longest.
+
+        Args:
+            max_bytes: Most bytes of what stays.
+            oldest: UTC epoch ms.
+            offered: Numbers of the batches that were offered in vain.
         """
-        excess = self.backlog_bytes - max_bytes
-        gone: list[tuple[int, int, int]] = []
-        for n, t, size, readings in self._db.execute(
-            "SELECT n, t, length(payload), readings FROM batch ORDER BY t >= ?, urgent, n", (oldest,)
-        ):
-            if t >= oldest and excess <= 0:
+        rows = self._db.execute("SELECT n, length(payload), readings FROM batch WHERE t < ? ORDER BY n", (oldest,))
+        gone = [row for row in rows if row[0] in offered]
+        excess = self.backlog_bytes - max_bytes - sum(size for _, size, _ in gone)
+        stale = {n for n, _, _ in gone}
+        for row in self._db.execute("SELECT n, length(payload), readings FROM batch ORDER BY urgent, n"):
+            if excess <= 0:
                 break
-            gone.append((n, size, readings))
-            excess -= size
+            if row[0] not in stale:
+                gone.append(row)
+                excess -= row[1]
         self._db.executemany("DELETE FROM batch WHERE n = ?", [(n,) for n, _, _ in gone])
         self.backlog -= len(gone)
         self.backlog_bytes -= sum(size for _, size, _ in gone)
         return Trimmed(len(gone), sum(readings for _, _, readings in gone))
+
+    def rebase(self, by_ms: int) -> None:
+        """Moves when the kept batches were sealed; their payloads stay as they are."""
+        self._db.execute("UPDATE batch SET t = max(1, t + ?)", (by_ms,))
 
     def payload(self, n: int) -> bytes | None:
         """Returns the MQTT payload of a kept batch, None when there is none."""
@@ -220,10 +237,30 @@ class Outbox:
         row = self._db.execute("SELECT t FROM batch ORDER BY n LIMIT 1").fetchone()
         return int(row[0]) if row else None
 
-    def journal(self, after: int = 0) -> list[tuple[int, Readings]]:
-        """Returns the accepted readings of rows above `after`, by row, in order."""
-        rows = self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,))
-        return [(row, salvage.readings(columns)) for row, columns in rows]
+    def journal(self, after: int = 0) -> Iterator[tuple[int, Readings]]:
+        """Yields the accepted readings of rows above `after`, by row, in order: there may be days of them.
+
+        Raises:
+            sqlite3.DatabaseError: A row is damaged.
+        """
+        for row, columns in self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)):
+            try:
+                yield row, salvage.readings(columns)
+            except WireError as error:
+                damage = sqlite3.DatabaseError(f"row {row} of the journal: {error}")
+                damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise damage from error
+
+    @property
+    def position(self) -> int:
+        """Up to which row what was kept of engine, devices and ledger has seen the journal."""
+        return int(self.load(POSITION) or b"0")
+
+    @property
+    def first_row(self) -> int:
+        """The oldest row of the journal; one above the newest when there is none."""
+        (first,) = self._db.execute("SELECT min(id) FROM journal").fetchone()
+        return self.row + 1 if first is None else int(first)
 
     def accepted(self) -> Iterator[Range]:
         """Yields the stored runs of accepted identities; readings of the journal need not be among them."""
@@ -248,6 +285,10 @@ class Outbox:
         """Closes the database."""
         self._db.close()
 
+    def _journal_bytes(self) -> int:
+        (size,) = self._db.execute("SELECT coalesce(sum(length(columns)), 0) FROM journal").fetchone()
+        return int(size)
+
     def _measure(self, where: str, *arguments: int) -> tuple[int, int]:
         text = f"SELECT count(*), coalesce(sum(length(payload)), 0) FROM batch WHERE {where}"  # noqa: S608 - own text
         count, size = self._db.execute(text, arguments).fetchone()
@@ -268,7 +309,7 @@ def open_outbox(directory: Path, now: int) -> Outbox:
     if not marker.exists():
         try:
             return _opened(path, None)
-        except (sqlite3.DatabaseError, WireError) as error:
+        except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             log.error("the outbox is damaged and set aside", extra={"data": {"path": str(path), "error": str(error)}})
@@ -286,7 +327,8 @@ def _opened(path: Path, set_aside: Path | None) -> Outbox:
     db = connect(path)
     try:
         outbox = Outbox(db, set_aside)
-        outbox.journal()
+        for _ in outbox.journal(outbox.position):
+            pass
     except BaseException:
         db.close()
         raise

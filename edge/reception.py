@@ -70,7 +70,7 @@ class Reception:
             self._local.advance(taken.readings, now)
             self._acceptance.urgent |= self._is_urgent(taken.readings)
             self._triage.watch(self._local.watched())
-            self._reporter.heard(taken.readings)
+            self._reporter.heard(taken.readings, clock_s)
 
     def _is_urgent(self, readings: Readings) -> bool:
         """Whether somebody may have to be paged: a value beyond a limit, or a condition pending or active."""

@@ -10,13 +10,15 @@ from typing import Final, TypeVar
 import msgspec
 import numpy as np
 
-from edge import clock, health
+from edge import health
 from edge.acceptance import Acceptance
+from edge.alive import Alive
 from edge.intake import kind_of
 from edge.metrics import Metrics
 from edge.roster import Book
 from edge.settings import Settings
-from vitals.bounds import MAX_DEVICES, MAX_MESSAGE
+from edge.voices import Voices
+from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
 from vitals.status import Health, Rejected, Status
@@ -27,6 +29,8 @@ T = TypeVar("T")
 STATE: Final = "state.json"
 STATE_EVERY_MS: Final = 15_000
 VERSION: Final = "0.1.0"
+NAMED: Final = 10
+"""So many devices are named by one alarm."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,10 +65,10 @@ class Reporter:
     Args:
         settings: The gateway's settings.
         metrics: What is counted.
-        now: Start, UTC epoch ms.
+        clock_s: Start, monotonic clock, s.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, now: int) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, clock_s: float) -> None:
         self._settings, self._metrics = settings, metrics
         self.own = health.OwnAlarms(settings.gateway)
         self.devices = health.Devices()
@@ -72,13 +76,17 @@ class Reporter:
         self.duplicates = self.trimmed = 0
         self.last_confirmed: int | None = None
         self.last_heartbeat: int | None = None
-        self._awaits_heartbeat_since = now
+        self._alive = Alive(clock_s)
+        self._voices = Voices()
+        self.twice: frozenset[str] = frozenset()
+        """Names under which two devices speak."""
         self._written: tuple[object, ...] = ()
         self._whole = True
         self._written_at = 0
 
-    def heard(self, readings: Readings) -> None:
+    def heard(self, readings: Readings, clock_s: float) -> None:
         """Notes who sent readings."""
+        self._voices.heard(readings.device.tolist(), readings.boot.tolist(), readings.t.tolist(), clock_s)
         off = readings.suspect_digits() == Suspect.SENSOR_OFF
         some = off.any(axis=1).tolist()
         for reason, count in suspects(readings).items():
@@ -96,21 +104,42 @@ class Reporter:
             self.rejected[kind] += 1
             self._metrics.rejected.labels(kind).inc()
 
-    def heartbeat(self, t: int, now: int) -> None:
+    def heartbeat(self, t: int, now: int, clock_s: float) -> None:
         """Notes the notifier's sign of life; one that was kept for us while we were away is none."""
-        if abs(now - t) <= 1000 * health.REMOTE_LOST_S:
-            self.last_heartbeat = self._awaits_heartbeat_since = now
+        if self._alive.heard(t, clock_s):
+            self.last_heartbeat = now
 
-    def judge(self, acceptance: Acceptance, now: int) -> None:
-        """Judges what can be wrong with the gateway itself."""
+    def paged(self, clock_s: float) -> bool:
+        """Returns whether the notifier is heard, so that somebody is paged."""
+        return self.last_heartbeat is not None and not self._alive.lost(clock_s)
+
+    def rebase(self, jump_ms: int) -> None:
+        """The gateway's own time was set."""
+        self.devices.rebase(jump_ms)
+        self._voices.rebase(jump_ms)
+        self._written_at += jump_ms
+        self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
+        self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
+
+    def judge(self, acceptance: Acceptance, now: int, clock_s: float, *, known: bool) -> None:
+        """Judges what can be wrong with the gateway itself.
+
+        Args:
+            acceptance: What was accepted and waits.
+            now: UTC epoch ms.
+            clock_s: Monotonic clock, s.
+            known: Whether the time is known.
+        """
         age_ms = now - (acceptance.waiting.oldest() or now)
         filling = max(
-            acceptance.waiting.nbytes / self._settings.outbox_max_bytes,
+            (acceptance.waiting.nbytes + acceptance.shelf_bytes) / self._settings.outbox_max_bytes,
             age_ms / (1000 * self._settings.outbox_max_age_s),
         )
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
-        self.own.judge(health.REMOTE_LOST, now - self._awaits_heartbeat_since > 1000 * health.REMOTE_LOST_S, now)
-        self.own.judge(health.CLOCK_UNSET, now < clock.SET_MS, now)
+        self.own.judge(health.REMOTE_LOST, self._alive.lost(clock_s), now)
+        self.own.judge(health.CLOCK_UNSET, not known, now)
+        self.twice = self._voices.doubled(clock_s)
+        self.own.judge(health.TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
     def status(
         self,
@@ -120,6 +149,8 @@ class Reporter:
         offsets: Mapping[str, int],
         alarms: Mapping[str, str],
         now: int,
+        sent: int,
+        settled: bool,
     ) -> Status:
         """Returns the status message.
 
@@ -129,6 +160,8 @@ class Reporter:
             offsets: Clock offset by device, ms.
             alarms: Text by id of every active alarm.
             now: UTC epoch ms.
+            sent: The machine's clock, UTC epoch ms.
+            settled: Whether that was set, by the word of its keeper.
         """
         return Status(
             id=self._settings.gateway,
@@ -142,9 +175,10 @@ class Reporter:
             backlog_since=acceptance.waiting.oldest(),
             accepted=acceptance.count,
             rejected=self.rejected.total(),
-            clock_synchronised=now >= clock.SET_MS,
-            devices=self.devices.status(book, offsets, now),
+            clock_synchronised=settled,
+            devices=self.devices.status(book, offsets, now, self.twice),
             alarms=tuple(sorted(alarms)),
+            sent=sent if 0 < sent <= MAX_T else 0,
         )
 
     def told(self, status: Status) -> bytes:

@@ -1,13 +1,12 @@
 """Which device is on whom: the roster as the gateway uses it, reading by reading."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import clock
 from vitals.bounds import BoundError, decoded
 from vitals.limits import PROFILE_INDEX, LimitSet
 from vitals.patients import Placement, Roster
@@ -38,6 +37,8 @@ class Book:
 
     roster: Roster
     by_device: dict[str, Placement] = field(init=False)
+    _of_patient: dict[str, Placement] = field(init=False)
+    _twice: frozenset[str] = field(init=False)
     _profile: dict[str, int] = field(init=False)
     _limits: dict[str, int | LimitSet] = field(init=False)
 
@@ -46,6 +47,11 @@ class Book:
             placement.limits()  # raises on an unknown profile or sign
         placements = {p.device: p for p in self.roster.placements}
         object.__setattr__(self, "by_device", placements)
+        object.__setattr__(self, "_of_patient", {p.patient: p for p in placements.values()})
+        wards: dict[str, set[str]] = {}
+        for placement in placements.values():
+            wards.setdefault(placement.bed, set()).add(placement.ward)
+        object.__setattr__(self, "_twice", frozenset(bed for bed, of in wards.items() if len(of) > 1))
         object.__setattr__(self, "_profile", {d: PROFILE_INDEX[p.profile] for d, p in placements.items()})
         limits = {d: p.limits() if p.overrides else PROFILE_INDEX[p.profile] for d, p in placements.items()}
         object.__setattr__(self, "_limits", limits)
@@ -54,9 +60,21 @@ class Book:
         """Returns the patients on it."""
         return {p.patient for p in self.roster.placements}
 
-    def beds(self) -> set[str]:
-        """Returns the beds on it."""
-        return {p.bed for p in self.roster.placements}
+    def of_patient(self, patient: str) -> Placement | None:
+        """Returns where a patient lies."""
+        return self._of_patient.get(patient)
+
+    def light(self, placement: Placement) -> str:
+        """Returns the name of a bed's light and button: the bed's, and the ward's with it where two have such a bed."""
+        return f"{placement.ward}.{placement.bed}" if placement.bed in self._twice else placement.bed
+
+    def watched(self, twice: Collection[str] = ()) -> set[str]:
+        """Returns the lights of beds in which somebody lies, but not by devices under whose name two speak."""
+        return {self.light(p) for p in self.by_device.values() if p.device not in twice}
+
+    def lights(self) -> set[str]:
+        """Returns all lights; one whose name two wards share is among them, and shows that nobody is watched there."""
+        return self.watched() | self._twice
 
     def cadence_s(self, device: str) -> float:
         """Returns the seconds between two readings of a device."""
@@ -67,7 +85,7 @@ class Book:
         """Returns (n,) profile indices, -1 for a device on nobody."""
         return np.array([self._profile.get(d, -1) for d in devices], dtype=np.int64)
 
-    def place(self, devices: Sequence[str], t: NDArray[np.int64]) -> Placed:
+    def place(self, devices: Sequence[str], t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> Placed:
         """Names the patients of n readings.
 
         A device on nobody is carried unassigned; so is a reading from before the bed became this patient's: it is
@@ -76,12 +94,14 @@ class Book:
         Args:
             devices: Devices of the readings.
             t: (n,) event times, UTC epoch ms.
+            t_gw: (n,) arrival times, UTC epoch ms.
         """
         found: list[Placement | None] = []
-        for device, when in zip(devices, t.tolist(), strict=True):
+        for device, when, come in zip(devices, t.tolist(), t_gw.tolist(), strict=True):
             placement = self.by_device.get(device)
-            # Before the gateway's clock is set, times say nothing, and the alarm at the bed must not wait for it.
-            here = placement is not None and (when >= placement.since or when < clock.SET_MS)
+            # A stay that is in force cannot begin later: the gateway's clock, or who wrote its begin, is wrong, and the
+            # alarm at the bed must not wait for either.
+            here = placement is not None and (when >= placement.since or come < placement.since)
             found.append(placement if here else None)
         sets: dict[LimitSet, int] = {}
         limits = []

@@ -43,6 +43,10 @@ class Settings(StoreSettings):
     status_s: float = setting("time between two status messages, s; the bridge gives up after 10 s", 3.0)
     drain_s: float = setting("longest wait at shutdown for the uplink to confirm what is left, s", 5.0)
     canary_s: float = setting("period of the canary's alarm, s: 60 proves the path each minute, 0 is no canary", 0.0)
+    runtime_directory: Path | None = setting(
+        "directory that lasts as long as the machine's boot, from systemd; tells it where the kernel's id is hidden",
+        None,
+    )
     metrics_port: int = setting("port of Prometheus metrics on loopback; 0 serves none", 0)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """What waits for the cloud: live batches, in memory while their confirmation is near, and those in the outbox."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from edge.outbox import Outbox, Sealed, Stored, Trimmed
@@ -8,6 +9,8 @@ from edge.outbox import Outbox, Sealed, Stored, Trimmed
 KEEP_AFTER_S: Final = 10.0
 """A batch not confirmed for so long is kept on the card at the next housekeeping, or when `LIVE` are waiting."""
 LIVE: Final = 64
+IN_VAIN_S: Final = 3_600.0
+"""A batch that was offered for so long and not confirmed is offered in vain: who takes others does not take it."""
 DONE: Final = 256
 """So many confirmed batches are deleted at once."""
 TRIMMED: Final = "trimmed"
@@ -25,6 +28,10 @@ class Waiting:
     def __init__(self, outbox: Outbox, max_bytes: int) -> None:
         self._outbox, self._max_bytes = outbox, max_bytes
         self._live: dict[int, Sealed] = {}
+        # When each was first offered to a connected uplink, monotonic, s.
+        self._offered: dict[int, float] = {}
+        # By how much the times of the kept ones are to be moved.
+        self._by_ms = 0
         self._done: set[int] = set()
 
     def __len__(self) -> int:
@@ -38,8 +45,18 @@ class Waiting:
     def oldest(self) -> int | None:
         """Returns when the oldest was sealed, UTC epoch ms."""
         if self._outbox.backlog > len(self._done):
-            return self._outbox.oldest()
+            kept = self._outbox.oldest()
+            return None if kept is None else kept + self._by_ms
         return min((sealed.t for sealed in self._live.values()), default=None)
+
+    def offered(self, n: int, clock_s: float) -> None:
+        """A batch goes to the connected uplink."""
+        self._offered.setdefault(n, clock_s)
+
+    def rebase(self, by_ms: int) -> None:
+        """The gateway's time was set: when batches were sealed moves with it, and nothing of them else."""
+        self._live = {n: replace(sealed, t=max(1, sealed.t + by_ms)) for n, sealed in self._live.items()}
+        self._by_ms += by_ms
 
     def add(self, sealed: Iterable[Sealed]) -> None:
         """Takes new batches."""
@@ -49,6 +66,8 @@ class Waiting:
         """The cloud holds these batches; returns how many of them waited."""
         count = 0
         for first, last in ranges:
+            for n in [n for n in self._offered if first <= n <= last]:
+                del self._offered[n]
             live = [n for n in self._live if first <= n <= last]
             for n in live:
                 del self._live[n]
@@ -86,6 +105,8 @@ class Waiting:
         Returns:
             The batches kept, for `tidied`; the oldest row of the journal that a live batch still needs.
         """
+        if self._by_ms:
+            self._outbox.rebase(self._by_ms)
         kept = self._unconfirmed(clock_s, up=up)
         self._outbox.keep(kept)
         self._outbox.delete([(n, n) for n in sorted(self._done)])
@@ -96,16 +117,26 @@ class Waiting:
     def tidied(self, kept: Iterable[Sealed]) -> None:
         """The transaction of `tidy` has committed."""
         self._done.clear()
+        self._by_ms = 0
         for sealed in kept:
             del self._live[sealed.n]
 
-    def trim(self, *, max_bytes: int, oldest: int) -> Trimmed:
-        """Makes room when what is kept is over `max_bytes` or in part older than `oldest`; see `Outbox.trim`."""
-        if self._outbox.backlog_bytes <= max_bytes and (self._outbox.oldest() or oldest) >= oldest:
+    def trim(self, *, max_bytes: int, oldest: int, clock_s: float) -> Trimmed:
+        """Makes room when what is kept is over `max_bytes`, or was sealed before `oldest` and long offered in vain.
+
+        Args:
+            max_bytes: Most bytes of what is kept.
+            oldest: UTC epoch ms.
+            clock_s: Monotonic clock, s.
+        """
+        oldest -= self._by_ms
+        old = (self._outbox.oldest() or oldest) < oldest
+        vain = {n for n, at in self._offered.items() if clock_s - at >= IN_VAIN_S} if old else set()
+        if self._outbox.backlog_bytes <= max_bytes and not vain:
             return Trimmed(0, 0)
         with self._outbox.transaction():
             self._outbox.delete([(n, n) for n in sorted(self._done)])
-            trimmed = self._outbox.trim(max_bytes=max_bytes, oldest=oldest)
+            trimmed = self._outbox.trim(max_bytes=max_bytes, oldest=oldest, offered=vain)
             count = int(self._outbox.load(TRIMMED) or b"0") + trimmed.readings
             self._outbox.save(TRIMMED, str(count).encode())
         self._done.clear()

@@ -16,14 +16,15 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 READ_EVERY_S: Final = 0.1
 """Shortest time between two reads: a lone reading is read at once, a ward's are read together."""
 CHUNK: Final = 65_536
+PUBLISH_QOS_0: Final = 0x30
 PUBLISH_QOS_1: Final = 0x32
 DUP_RETAIN: Final = 0x09
 PUBACK: Final = 0x40
 _MORE: Final = 0x80
 _LENGTH_BYTES: Final = 4
 
-Take = Callable[[bytes, bytes, int], bool]
-"""Given topic, payload and packet id of a PUBLISH, takes it and returns True, or leaves it to paho."""
+Take = Callable[[bytes, bytes, int | None], bool]
+"""Given topic, payload and packet id of a PUBLISH (None at QoS 0), takes it and returns True, or leaves it to paho."""
 
 
 class BulkClient(Client):
@@ -39,6 +40,12 @@ class BulkClient(Client):
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
         )
         self._take = take
+
+    def _messages_reconnect_reset_out(self) -> None:
+        """Forgets what the last connection did not acknowledge: sent again after newer words it would be the last."""
+        with self._out_message_mutex:
+            self._out_messages.clear()
+            self._inflight_messages = 0
 
     def _create_socket_connection(self) -> Any:  # noqa: ANN401 - paho wants a socket, and this is one to it
         return BulkSocket(super()._create_socket_connection(), self._take)
@@ -98,20 +105,23 @@ class BulkSocket:
         raw, at = self._raw, 0
         while (span := _span(raw, at)) is not None:
             start, end = span
-            if raw[at] & ~DUP_RETAIN != PUBLISH_QOS_1 or not self._publish(raw, start, end):
+            kind = raw[at] & ~DUP_RETAIN
+            if kind not in {PUBLISH_QOS_0, PUBLISH_QOS_1} or not self._publish(
+                raw, start, end, numbered=kind == PUBLISH_QOS_1
+            ):
                 self._others += raw[at:end]
             at = end
         del raw[:at]
 
-    def _publish(self, raw: bytearray, start: int, end: int) -> bool:
+    def _publish(self, raw: bytearray, start: int, end: int, *, numbered: bool) -> bool:
         topic_end = start + 2 + int.from_bytes(raw[start : start + 2], "big")
-        body = topic_end + 2
+        body = topic_end + 2 * numbered
         if body >= end:
             return False
         properties, width = _number(raw, body, end)
         if properties is None or body + width + properties > end:
             return False
-        mid = int.from_bytes(raw[topic_end:body], "big")
+        mid = int.from_bytes(raw[topic_end:body], "big") if numbered else None
         return self._take(bytes(raw[start + 2 : topic_end]), bytes(raw[body + width + properties : end]), mid)
 
 

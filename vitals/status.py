@@ -45,6 +45,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         offset_ms: Device clock minus gateway clock, ms.
         off: Fields of signs whose sensor is off.
         patient: Patient it is on, None when unassigned.
+        twice: Whether two devices speak under its name.
     """
 
     device: Name
@@ -53,6 +54,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     offset_ms: Int = 0
     off: Annotated[tuple[Line, ...], Meta(max_length=MAX_SIGNS)] = ()
     patient: Name | None = None
+    twice: bool = False
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,5 +1,6 @@
 """A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,13 +13,20 @@ from cloud.watch.beside import HEARD
 from vitals.alarms import AlarmEvent, Kind
 from vitals.engine.rules import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.engine.tree import BRIDGE_DOWN
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
 from vitals.signs import INDEX
 
+logger = logging.getLogger("console")
 
-def age_years(born: str, now: int) -> int:
-    """Returns a person's age at `now`, UTC epoch ms."""
-    day, birth = datetime.fromtimestamp(now / 1000, UTC).date(), date.fromisoformat(born)
+
+def age_years(born: str, now: int) -> int | None:
+    """Returns a person's age at `now`, UTC epoch ms; None where the log holds no date of birth."""
+    try:
+        birth = date.fromisoformat(born)
+    except ValueError:
+        return None
+    day = datetime.fromtimestamp(now / 1000, UTC).date()
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
@@ -91,9 +99,22 @@ def ward_tiles(
         elif event.patient in by_patient:
             by_patient[event.patient].append(event)
     return {
-        a.patient: tile(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
+        a.patient: _shown(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
         for a in admissions
     }
+
+
+def _shown(
+    admission: Admission, seen: PatientNow | None, alarms: Sequence[AlarmEvent], pauses: Mapping[str, int], now: int
+) -> dict[str, Any]:
+    """Returns a bed; one whose values cannot be shown stands there without any, and with its alarms."""
+    try:
+        return tile(admission, seen, alarms, pauses, now)
+    except NOT_ITS_OWN:
+        raise
+    except Exception:
+        logger.exception("bed %s of ward %s cannot be shown as it is", admission.bed, admission.ward)
+        return tile(admission, None, alarms, pauses, now)
 
 
 def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
+from vitals.conditions import priority_of
 
 PASSED_OVER: Final = "records-passed-over"
 FOREIGN: Final = "foreign-readings"
@@ -92,7 +93,8 @@ class CountWatch:
             standing.count, standing.newest = standing.count + more, now
             return []
         text = self.text(subject, more)
-        begun = technical(subject, self.condition, Priority.MEDIUM, start=now, now=now, text=text, value=float(more))
+        level, value = priority_of(self.condition), float(more)
+        begun = technical(subject, self.condition, level, start=now, now=now, text=text, value=value)
         self._standing[subject] = _Standing(begun, more, now, now)
         return [begun]
 

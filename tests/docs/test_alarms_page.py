@@ -5,12 +5,18 @@ import json
 from pathlib import Path
 from typing import Final
 
+from cloud.watch.beside import HEARD
+from edge.health import TEXTS
+from vitals.conditions import CATALOGUE
 from vitals.engine import rules
+from vitals.engine.tree import TREE
+from vitals.engine.watched import WATCH
 from vitals.limits import PROFILES, Limit
-from vitals.signs import SIGNS
+from vitals.signs import FIELDS, SIGNS
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "alarms.md"
 LIMITS: Final = "<!-- limits: a test holds this table against the code -->", "<!-- end of limits -->"
+NAMES: Final = "<!-- conditions: a test holds this table against the code -->", "<!-- end of conditions -->"
 TIMES: Final = "<!-- times: a test holds this table against the code -->", "<!-- end of times -->"
 FROZEN: Final = {
     "adult": "87c9ed32e199f733",
@@ -48,6 +54,14 @@ def times_table() -> str:
     return "\n".join(lines)
 
 
+def conditions_table() -> str:
+    """Returns the table as the page must have it."""
+    lines = ["| Condition | Kind | Priority | Meaning |", "|---|---|---|---|"]
+    for name, one in CATALOGUE.items():
+        lines.append(f"| {name} | {one.kind.value} | {one.priority.label} | {one.meaning} |")
+    return "\n".join(lines)
+
+
 def between(marks: tuple[str, str]) -> str:
     return PAGE.read_text().partition(marks[0])[2].partition(marks[1])[0].strip()
 
@@ -58,6 +72,15 @@ def test_the_limits_on_the_page_are_those_in_force() -> None:
 
 def test_the_times_on_the_page_are_those_in_force() -> None:
     assert between(TIMES) == times_table()
+
+
+def test_the_conditions_on_the_page_are_those_of_the_catalogue() -> None:
+    assert between(NAMES) == conditions_table()
+
+
+def test_whatever_the_code_tells_of_is_in_the_catalogue() -> None:
+    told = {*rules.CONDITIONS, *TREE, *WATCH, *HEARD, *TEXTS} - set(FIELDS)
+    assert told == set(CATALOGUE)
 
 
 def digest(limits: tuple[Limit, ...]) -> str:

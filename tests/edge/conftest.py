@@ -1,7 +1,8 @@
 """What the gateway's tests share: frames as devices write them, readings, fakes for its ports."""
 
 import json
-import time
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from edge.gateway import Gateway
 from edge.metrics import Metrics
 from edge.outbox import open_outbox
 from edge.settings import Settings
-from edge.unset import Boot, this_boot
+from edge.unset import Boot
 from edge.uplink import Down, Link
+from infra.local.machine import find_program
+from infra.local.ports import HOST, Ports
 from vitals import batches
 from vitals.readings import Readings, concat
 from vitals.status import Status
@@ -41,6 +44,9 @@ class Bedside:
 
     def show(self, bed: str, signal: bytes) -> None:
         self.shown[bed] = json.loads(signal)
+
+    def repeat(self) -> None:
+        """Nothing that is in memory gets lost."""
 
 
 class Above:
@@ -115,8 +121,15 @@ class Make:
 class Running:
     """A gateway under test, its clock in our hand."""
 
-    def __init__(self, settings: Settings, now: int, boot: Callable[[int], Boot]) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        now: int,
+        boot: Callable[[int], Boot] | None = None,
+        settled: Callable[[], bool] = lambda: True,
+        mono: float = 1_000.0,
+    ) -> None:
+        self.settings, self.mono = settings, mono
         self.clock, self.bedside, self.above = Clock(now), Bedside(), Above()
         self.registry = CollectorRegistry()
         self.outbox = open_outbox(settings.edge_data, now)
@@ -127,10 +140,14 @@ class Running:
             self.bedside,
             metrics=Metrics(self.registry),
             now_ms=self.clock,
-            boot=boot,
+            boot=boot or self._boot,
+            settled=settled,
+            monotonic=lambda: self.mono,
         )
         self.acked: list[int] = []
-        self.mono = time.monotonic()
+
+    def _boot(self, machine: int) -> Boot:
+        return Boot("boot", machine - int(1000 * self.mono))
 
     def link(self, *, up: bool = True) -> None:
         self.gateway.receive(Link(up))
@@ -172,11 +189,19 @@ def rig(settings: Settings) -> Iterator[Callable[..., Running]]:
     running: list[Running] = []
 
     def begin(
-        *, roster: bytes | None = None, now: int = NOW, boot: Callable[[int], Boot] = this_boot, **changes: object
+        *,
+        roster: bytes | None = None,
+        now: int = NOW,
+        boot: Callable[[int], Boot] | None = None,
+        settled: Callable[[], bool] = lambda: True,
+        **changes: object,
     ) -> Running:
+        mono = 1_000.0
         if running:
             running[-1].outbox.close()
-        new = Running(replace(settings, **changes), now, boot)
+            # The machine goes on meanwhile, for as long as its clock says; a clock that is back was set back.
+            mono = running[-1].mono + max(0, now - running[-1].clock.now) / 1000
+        new = Running(replace(settings, **changes), now, boot, settled, mono)
         running.append(new)
         new.link()
         if roster is not None:
@@ -197,3 +222,35 @@ def make() -> SimpleNamespace:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(gateway="gw-1", edge_data=tmp_path, uplink="mqtt://127.0.0.1:1", commit_linger_ms=0)
+
+
+class Broker:
+    """A gateway's own broker that can hang and be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = Ports.ephemeral(1).devices[0]
+        self._conf = folder / "lights.conf"
+        self._conf.write_text(f"listener {self.port} {HOST}\nallow_anonymous true\n")
+        self.running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = [str(find_program("mosquitto")), "-c", str(self._conf)]
+        self.running = subprocess.Popen(argv, stderr=subprocess.DEVNULL)  # noqa: S603 - own words
+
+    def hang(self) -> None:
+        assert self.running is not None
+        self.running.send_signal(signal.SIGSTOP)
+
+    def kill(self) -> None:
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait(10)
+            self.running = None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    found = Broker(tmp_path)
+    found.start()
+    yield found
+    found.kill()

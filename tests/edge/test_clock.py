@@ -91,6 +91,27 @@ def test_a_device_without_a_clock_gets_the_gateways_time() -> None:
     assert device.read(2_000, START + 1_000) == (START + 1_000, False)
 
 
+def test_a_device_without_a_clock_that_starts_for_each_reading_gets_the_gateways_time_each_time() -> None:
+    device = Device()
+    read = [device.read(3_000 + 7 * k, START + 10_000 * k, boot=k, seq=0) for k in range(40)]
+    assert [event for event, _ in read] == [START + 10_000 * k for k in range(40)]
+    assert [doubted for _, doubted in read] == [True] + [False] * 39
+
+
+def test_readings_that_a_device_kept_for_days_keep_their_dates() -> None:
+    device = Device()
+    day = 86_400_000
+    for k in range(40):
+        assert device.read(START - 2 * day + 1000 * k, START + 100 * k) == (START - 2 * day + 1000 * k, False)
+    assert device.read(START + 5_000, START + 5_050) == (START + 5_000, False)
+
+
+def test_a_live_device_whose_clock_is_months_behind_has_the_gateways_time_with_its_third_reading() -> None:
+    device = Device()
+    read = [device.read(START - 90 * 86_400_000 + 30_000 * k, START + 30_000 * k + 20 * (k % 3)) for k in range(12)]
+    assert [abs(event - (START + 30_000 * k)) <= 50 for k, (event, _) in enumerate(read)] == [False] * 2 + [True] * 10
+
+
 def test_a_known_offset_survives_the_devices_restart() -> None:
     device = Device()
     for k in range(20):

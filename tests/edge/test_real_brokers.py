@@ -126,6 +126,9 @@ class Bridge:
         name = topic.rpartition("/")[2]
         if name == "status":
             self.statuses.append(json.loads(payload))
+            if sent := self.statuses[-1].get("sent"):
+                now = time.time_ns() // 1_000_000
+                self.say("clock", {"offset_ms": now - sent, "t": now})
         if name in {"rejected", "pressed"}:
             self.told.append((name, json.loads(payload)))
         if name != "vitals":

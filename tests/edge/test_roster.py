@@ -10,7 +10,7 @@ from vitals.limits import PROFILE_INDEX
 
 
 def test_a_device_on_nobody_is_unassigned(make: SimpleNamespace) -> None:
-    placed = nobody("gw-1").place(["dev-1"], np.array([make.NOW]))
+    placed = nobody("gw-1").place(["dev-1"], np.array([make.NOW]), np.array([make.NOW]))
     assert placed.patient.tolist() == placed.bed.tolist() == placed.ward.tolist() == [None]
     assert placed.roster.tolist() == [0]
 
@@ -19,7 +19,7 @@ def test_a_placed_device_names_patient_bed_limits_and_version(make: SimpleNamesp
     copd = make.placement(device="dev-2", patient="p-2", bed="W-2", profile="copd")
     own = make.placement(device="dev-3", patient="p-3", bed="W-3", overrides={"spo2": {"low": 88}})
     book = updated(nobody("gw-1"), make.roster(make.placement(), copd, own, version=9))
-    placed = book.place(["dev-1", "dev-2", "dev-3", "dev-3", "dev-x"], np.full(5, make.NOW))
+    placed = book.place(["dev-1", "dev-2", "dev-3", "dev-3", "dev-x"], np.full(5, make.NOW), np.full(5, make.NOW))
     assert placed.patient.tolist() == ["p-1", "p-2", "p-3", "p-3", None]
     assert placed.bed.tolist() == ["W-1", "W-2", "W-3", "W-3", None]
     assert placed.roster.tolist() == [9, 9, 9, 9, 0]
@@ -29,7 +29,7 @@ def test_a_placed_device_names_patient_bed_limits_and_version(make: SimpleNamesp
 
 def test_a_reading_from_before_the_bed_was_this_patients_is_not_theirs(make: SimpleNamespace) -> None:
     book = updated(nobody("gw-1"), make.roster(make.placement(since=make.NOW)))
-    placed = book.place(["dev-1", "dev-1"], np.array([make.NOW - 1, make.NOW]))
+    placed = book.place(["dev-1", "dev-1"], np.array([make.NOW - 1, make.NOW]), np.full(2, make.NOW))
     assert placed.patient.tolist() == [None, "p-1"]
     assert placed.roster.tolist() == [0, 1]
 

@@ -63,12 +63,22 @@ class Ward:
         settings = Settings(gateway=bench.GATEWAY, edge_data=folder, uplink="mqtt://nobody:1", commit_linger_ms=0)
         self.metrics = CollectorRegistry()
         self.gateway = Gateway(
-            settings, self.outbox, [], self, metrics=Metrics(self.metrics), now_ms=lambda: self.now
-        )  # fmt: skip
+            settings,
+            self.outbox,
+            [],
+            self,
+            metrics=Metrics(self.metrics),
+            now_ms=lambda: self.now,
+            settled=lambda: True,
+            monotonic=lambda: self.mono,
+        )
         self.gateway.receive(Down("roster", json.dumps(bench.roster(beds, cadence_s)).encode()))
 
     def show(self, bed: str, signal: bytes) -> None:
         """Takes a bed's signal."""
+
+    def repeat(self) -> None:
+        """Loses no signal."""
 
     def start(self) -> None:
         """Connects, as an uplink."""

@@ -89,6 +89,15 @@ def test_the_gateway_is_watched_and_started_again_for_ever() -> None:
         assert f"\n{line}\n" in text
 
 
+def test_the_gateway_may_ask_for_the_clock_and_knows_a_boot_again() -> None:
+    text = (FILES / "wardwatch-edge.service").read_text(encoding="utf-8")
+    # `ProtectClock` also forbids to ask, and `ProcSubset=pid` hides the kernel's id of the boot.
+    assert "ProtectClock" not in text
+    assert text.index("\nSystemCallFilter=adjtimex clock_adjtime\n") > text.index("\nSystemCallFilter=~@privileged")
+    for line in ("RuntimeDirectory=wardwatch", "RuntimeDirectoryPreserve=yes", "CapabilityBoundingSet="):
+        assert f"\n{line}\n" in text
+
+
 def test_a_pis_broker_keeps_what_it_acknowledged_as_the_local_one_does(tmp_path: Path) -> None:
     device_broker("device-broker", tmp_path, 18_999)
     local = set((tmp_path / "mosquitto.conf").read_text().splitlines())

@@ -20,6 +20,7 @@ from vitals.engine.clock import tick
 from vitals.engine.early import Standing, standing
 from vitals.engine.flow import judge_all
 from vitals.engine.keep import restore, snapshot
+from vitals.engine.rebase import rebase
 from vitals.engine.recall import resume, tell
 from vitals.engine.rules import HANDOVER_MS, LOST
 from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, State
@@ -209,6 +210,7 @@ __all__ = [
     "pass_over",
     "pending",
     "place",
+    "rebase",
     "report",
     "restore",
     "resume",

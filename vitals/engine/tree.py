@@ -25,9 +25,10 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarms import Kind, Phase, Priority
+from vitals.alarms import Kind, Phase
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_T, digits
+from vitals.conditions import priority_of
 from vitals.engine.rules import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
@@ -38,30 +39,19 @@ from vitals.topics import canary
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
+TWO_VOICES: Final = "device-two-voices"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
-PRIORITIES: Final = {
-    DEVICE_SILENT: Priority.MEDIUM,
-    GATEWAY_DOWN: Priority.MEDIUM,
-    BRIDGE_DOWN: Priority.HIGH,
-    BRIDGE_CLOCK: Priority.MEDIUM,
-    GATEWAY_CLOCK: Priority.MEDIUM,
-    PIPELINE_STALLED: Priority.HIGH,
-    # Of two patients one is not watched, or under the other's name.
-    BED_DISPUTED: Priority.HIGH,
-    DEVICE_DISPUTED: Priority.HIGH,
-}
-
-
 OFF_MS: Final = 5000
 """A gateway's clock that is further off from its bridge's is told of, until it is within half of it."""
 RIGHT_MS: Final = 2500
 OWN: Final = {
-    "outbox-write-failing": (Priority.HIGH, "cannot write its outbox, and accepts no readings: check its disk"),
-    "outbox-trimmed": (Priority.HIGH, "had a full outbox and dropped the oldest readings: restore its uplink"),
-    "outbox-replaced": (Priority.HIGH, "set a damaged outbox aside: recover it from its data folder"),
-    "outbox-filling": (Priority.MEDIUM, "has a half-full outbox: restore its uplink"),
-    "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
+    "outbox-write-failing": "cannot write its outbox, and accepts no readings: check its disk",
+    "outbox-trimmed": "had a full outbox and dropped the oldest readings: restore its uplink",
+    "outbox-replaced": "set a damaged outbox aside: recover it from its data folder",
+    "outbox-filling": "has a half-full outbox: restore its uplink",
+    TWO_VOICES: "hears two devices under one name, which hide each other: take one of them off",
+    "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
 _BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK))
@@ -319,7 +309,9 @@ def _own(status: Status) -> list[Fault]:
     for alarm in status.alarms:
         condition, since = _named(status, alarm)
         if condition in OWN and since is not None:
-            text = f"gateway {status.id} {OWN[condition][1]}"
+            text = f"gateway {status.id} {OWN[condition]}"
+            if condition == TWO_VOICES and (twice := [d.device for d in status.devices if d.twice]):
+                text = f"{text}: {', '.join(twice)}"
             found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
     return found
 
@@ -351,7 +343,7 @@ def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> 
 def _start(scribe: Scribe, fault: Fault, t: int) -> None:
     state = scribe.state
     since = fault.since or t
-    level = PRIORITIES[fault.condition] if fault.condition in PRIORITIES else OWN[fault.condition][0]
+    level = priority_of(fault.condition)
     c = state.faults[fault.key] = Condition(-1, -1, on=True, since=since, level=level)
     scribe.start(
         c,

@@ -96,7 +96,7 @@ export class PatientScreen {
     const now = context.ward.now();
     const { admission } = this.view;
     const gone = admission.discharged !== undefined;
-    text(this.facts, [`${tile.age} years`, `ward ${admission.ward.toUpperCase()}`, tile.oxygen ? "on oxygen" : "on air", tile.consciousness ? MIND[tile.consciousness] : "consciousness not charted", `limits: ${admission.profile}`, admission.scale2 ? "SpO₂ scale 2" : "", `id ${this.patient}`].filter(Boolean).join(" · "));
+    text(this.facts, [tile.age === null ? "age unknown" : `${tile.age} years`, `ward ${admission.ward.toUpperCase()}`, tile.oxygen ? "on oxygen" : "on air", tile.consciousness ? MIND[tile.consciousness] : "consciousness not charted", `limits: ${admission.profile}`, admission.scale2 ? "SpO₂ scale 2" : "", `id ${this.patient}`].filter(Boolean).join(" · "));
     const stale = !gone && isStale(tile, now);
     this.age.classList.toggle("is-stale", stale || gone);
     text(this.age, gone ? `Left on ${day(admission.discharged)}. Not monitored any more.` : howOld(tile, now) ? `${howOld(tile, now)}${tile.t ? ": what is shown is old" : ""}` : `Last reading ${ago(now - tile.t)}`);

@@ -72,7 +72,7 @@ export class Tile {
     this.tile = tile;
     const { signs, doubts } = this.context;
     text(this.bed, tile.bed);
-    text(this.name, `${tile.name} · ${tile.age}`);
+    text(this.name, `${tile.name} · ${tile.age ?? "age unknown"}`);
     const pulse = tile.signs.hr ? "hr" : "pr";
     text(this.hr.title, pulse === "hr" ? "HR" : tile.signs.pr ? "Pulse" : "HR");
     show(this.hr, signs.get(pulse), tile.signs[pulse], tile, now, doubts);

@@ -1,0 +1,401 @@
+"""A gateway whose machine's clock is wrong, unset, or set while patients are watched."""
+
+import json
+import random
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge import health, keeper
+from edge.alive import Alive
+from edge.reference import Reference
+from edge.unset import Boot, this_boot
+from vitals.signs import Suspect
+from vitals.status import ClockOffset, Health
+
+Rig = Callable[..., Any]
+HOUR_MS = 3_600_000
+WELL = {"hr": 72, "spo2": 98}
+ILL = {"hr": 150, "spo2": 80}
+
+
+def lit(gw: Any, bed: str = "W-1") -> set[str]:  # noqa: ANN401 - the rig's gateway
+    return {a["condition"] for a in gw.bedside.shown.get(bed, {"alarms": []})["alarms"]}
+
+
+class Life:
+    """One patient's monitor, whose clock is right, at a gateway whose machine's clock is off by `off` ms."""
+
+    def __init__(self, gw: Any, seq: int = 0, off: int = 0) -> None:  # noqa: ANN401 - the rig's gateway
+        self.gw, self.seq, self.off = gw, seq, off
+
+    def live(self, seconds: int, **signs: float) -> None:
+        for _ in range(seconds):
+            self.gw.device(self.seq, t=self.gw.clock.now - self.off, **signs)
+            self.seq += 1
+            self.gw.turn(1)
+
+    def set_by(self, ms: int) -> None:
+        self.gw.clock.now += ms
+        self.off += ms
+
+    def until_lit(self, conditions: set[str], most: int = 30) -> int:
+        """Lives, ill, until all of these are lit; returns how many seconds that took."""
+        for second in range(1, most + 1):
+            self.live(1, **ILL)
+            if conditions <= lit(self.gw):
+                return second
+        raise AssertionError(f"not lit within {most} s: {lit(self.gw)}")
+
+
+@pytest.mark.parametrize("ahead_ms", [HOUR_MS, 90_000, -HOUR_MS, 40 * 24 * HOUR_MS])
+def test_a_clock_that_is_set_wrong_and_right_again_keeps_no_light_dark(
+    rig: Rig, make: SimpleNamespace, ahead_ms: int
+) -> None:
+    gw = rig(roster=make.roster(make.placement(since=make.NOW - HOUR_MS)))
+    life = Life(gw)
+    life.live(20, **WELL)
+    life.set_by(ahead_ms)
+    life.live(45, **WELL)
+    assert lit(gw) == set(), "no alarm begins for it"
+    life.set_by(-ahead_ms)
+    life.live(30, **WELL)
+    assert lit(gw) == set()
+    assert life.until_lit({"hr", "spo2"}) <= 20
+    alarms = {a["id"] for a in gw.bedside.shown["W-1"]["alarms"]}
+    life.set_by(ahead_ms)
+    life.live(20, **ILL)
+    assert alarms <= {a["id"] for a in gw.bedside.shown["W-1"]["alarms"]}, "no alarm ends for it"
+
+
+def test_a_machine_that_boots_with_an_old_clock_lights_the_bed_at_once_and_sends_when_it_knows_the_time(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    roster = make.roster(make.placement(since=make.NOW - HOUR_MS))
+    before = rig(roster=roster)
+    before.link(up=False)
+    Life(before).live(70, **WELL)
+    true, behind = make.NOW + 120_000, 1_800_000
+    is_set = False
+    gw = rig(now=true - behind, boot=lambda now: Boot("another", now - 9_000), settled=lambda: is_set)
+    gw.link(up=False)
+    life = Life(gw, 100, -behind)
+    assert life.until_lit({"hr", "spo2"}) <= 20
+    assert health.CLOCK_UNSET in lit(gw, "gw-1")
+    alarms = {a["id"] for a in gw.bedside.shown["W-1"]["alarms"]}
+    gw.down(
+        "roster",
+        make.roster(
+            make.placement(since=true), make.placement(device="d2", patient="p2", bed="W-2", since=true), version=2
+        ),
+    )
+    for seq in range(20):
+        gw.device(seq, device="d2", t=gw.clock.now + behind, **ILL)
+        life.live(1, **ILL)
+    assert lit(gw, "W-2") >= {"hr", "spo2"}, "a patient admitted after the old time is judged"
+    assert not json.loads((gw.settings.edge_data / "state.json").read_bytes())["status"]["clock_synchronised"]
+    count = life.seq
+    is_set = True
+    life.set_by(behind)
+    life.live(30, **ILL)
+    assert alarms <= {a["id"] for a in gw.bedside.shown["W-1"]["alarms"]}
+    assert health.CLOCK_UNSET not in lit(gw, "gw-1")
+    gw.link()
+    life.live(40, **ILL)
+    found = gw.readings()
+    own = found.take(found.boot == 7)
+    rows = dict(
+        zip(
+            zip(own.device.tolist(), own.seq.tolist(), strict=True),
+            zip(own.t.tolist(), own.t_gw.tolist(), strict=True),
+            strict=True,
+        )
+    )
+    assert set(range(70)) <= {seq for device, seq in rows if device == "dev-1"}, (
+        "the hour before the power cut is there"
+    )
+    assert all(rows["dev-1", k][1] == make.NOW + 1000 * k for k in range(70)), "and keeps its right times"
+    assert set(range(100, count)) <= {seq for device, seq in rows if device == "dev-1"}
+    for k in range(100, count):
+        t, t_gw = rows["dev-1", k]
+        assert abs(t_gw - (true + 1000 * (k - 100))) <= 2_000
+        assert abs(t - (true + 1000 * (k - 100))) <= 2_000
+    assert gw.statuses()[-1].clock_synchronised
+
+
+@pytest.mark.parametrize("jump_s", [120, -120])
+def test_no_monitor_is_silent_because_the_clock_was_set_and_none_is_heard_for_it(
+    rig: Rig, make: SimpleNamespace, jump_s: int
+) -> None:
+    wards = [make.placement(device=f"d{k}", patient=f"p{k}", bed=f"B{k}", cadence_s=30.0) for k in range(64)]
+    gw = rig(roster=make.roster(*wards))
+    rng = random.Random(1)  # noqa: S311 - a ward's phases
+    phase = [rng.randrange(30) for _ in wards]
+
+    def live(seconds: int) -> None:
+        for _ in range(seconds):
+            second = int(gw.mono)
+            for k in range(63):
+                if second % 30 == phase[k]:
+                    gw.device(second, device=f"d{k}", **WELL)
+            gw.turn(1)
+
+    live(150)
+    gw.clock.now += 1000 * jump_s
+    live(40)
+    silent = {d.device for d in gw.statuses()[-1].devices if d.health is Health.SILENT}
+    assert silent == {"d63"}, "the one that never spoke"
+    assert [bed for bed in gw.bedside.shown if "device-silent" in lit(gw, bed)] == ["B63"]
+
+
+@pytest.mark.parametrize("days", [8, -8])
+def test_setting_the_clock_drops_nothing_that_was_accepted(rig: Rig, make: SimpleNamespace, days: int) -> None:
+    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=1.0)
+    gw.link(up=False)
+    Life(gw).live(100, **WELL)
+    gw.turn(61)
+    gw.clock.now += days * 24 * HOUR_MS
+    gw.turn(1)
+    gw.link()
+    for _ in range(6):
+        gw.turn(5)
+    assert sorted(set(gw.readings().seq.tolist())) == list(range(100))
+    assert gw.metric("edge_trimmed_readings_total") == 0
+    assert health.TRIMMED not in lit(gw, "gw-1")
+
+
+def test_what_lies_on_the_card_for_long_is_offered_before_it_goes(rig: Rig, make: SimpleNamespace) -> None:
+    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=1.0, outbox_max_age_s=600.0)
+    gw.link(up=False)
+    Life(gw).live(30, **WELL)
+    for _ in range(40):
+        gw.turn(30)
+    assert gw.metric("edge_trimmed_readings_total") == 0
+    gw.link()
+    for _ in range(10):
+        gw.turn(1)
+    assert len(set(gw.readings().identities())) == 30
+    for _ in range(130):
+        gw.turn(30)
+    assert gw.metric("edge_trimmed_readings_total") == 30, "an hour on offer, and nobody took it"
+
+
+def test_a_clock_that_is_not_set_for_long_costs_the_card_and_not_the_memory(rig: Rig, make: SimpleNamespace) -> None:
+    wards = [make.placement(device=f"d{k}", patient=f"p{k}", bed=f"B{k}") for k in range(20)]
+    is_set = False
+    gw = rig(roster=make.roster(*wards), settled=lambda: is_set)
+    gw.link(up=False)
+    start = gw.clock.now
+
+    def live(first: int, seconds: int) -> None:
+        for seq in range(first, first + seconds):
+            for k in range(20):
+                gw.device(seq, device=f"d{k}", t=start + 1000 * seq, **WELL)
+            gw.turn(1)
+
+    live(0, 70)
+    gw.acked.clear()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    live(70, 200)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(gw.acked) == 4_000, "all of it is accepted"
+    assert after - before < 400_000
+    gw.clock.now += HOUR_MS
+    is_set = True
+    gw.link()
+    for _ in range(20):
+        gw.turn(1)
+    found = gw.readings()
+    assert len(set(found.identities())) == 20 * 270
+    offsets = found.t_gw - (start + HOUR_MS + 1000 * found.seq)
+    assert abs(offsets).max() <= 1_000
+
+
+def test_two_boots_without_a_clock_and_then_a_time_server_leave_no_reading_in_the_future(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    roster = make.roster(make.placement())
+    is_set = False
+    first = rig(roster=roster, boot=lambda now: Boot("one", now - 5_000), settled=lambda: is_set)
+    first.link(up=False)
+    Life(first).live(300, **WELL)
+    # The power goes; the saved clock is as it was at the start.
+    second = rig(now=make.NOW, boot=lambda now: Boot("two", now - 5_000), settled=lambda: is_set)
+    second.link(up=False)
+    life = Life(second, 1_000)
+    life.live(60, **WELL)
+    life.set_by(10 * HOUR_MS)
+    is_set = True
+    life.live(2, **WELL)
+    second.link()
+    for _ in range(10):
+        second.turn(1)
+    found = second.readings()
+    assert set(found.seq.tolist()) == {*range(300), *range(1_000, 1_062)}
+    assert found.t_gw.max() <= second.clock.now
+    began = make.NOW + 10 * HOUR_MS
+    old = found.take(found.seq < 1_000)
+    assert old.t_gw.max() <= began
+    assert (old.suspect_digits()[:, 0] == Suspect.CLOCK).all(), "nobody knows how long the machine was off"
+    new = found.take(found.seq >= 1_000)
+    assert abs(new.t_gw - (began + 1000 * (new.seq - 1_000))).max() <= 2_000
+
+
+def test_a_card_that_fills_up_holds_back_nothing_for_a_clock(rig: Rig, make: SimpleNamespace) -> None:
+    gw = rig(roster=make.roster(make.placement()), settled=lambda: False, outbox_max_bytes=40_000)
+    gw.link(up=False)
+    Life(gw).live(400, **WELL)
+    gw.turn(5)
+    assert json.loads((gw.settings.edge_data / "state.json").read_bytes())["status"]["backlog"] > 0
+
+
+def test_the_bridges_clock_rights_new_readings_and_leaves_sealed_ones_alone(rig: Rig, make: SimpleNamespace) -> None:
+    behind = 180_000
+    gw = rig(roster=make.roster(make.placement()), now=make.NOW - behind, uplink_flush_s=2.0)
+    life = Life(gw, off=-behind)
+    life.live(6, **WELL)
+    sealed = [payload for name, payload in gw.above.published if name == "vitals"]
+    status = gw.statuses()[-1]
+    assert status.sent == gw.clock.now - (gw.clock.now - status.t), "its own clock, uncorrected"
+    true = status.sent + behind + 40
+    gw.down("clock", {"offset_ms": true - status.sent, "t": true})
+    life.live(6, **WELL)
+    assert [payload for name, payload in gw.above.published if name == "vitals"][: len(sealed)] == sealed
+    fresh = gw.readings()
+    fresh = fresh.take(fresh.seq >= 8)
+    assert abs(fresh.t_gw - (make.NOW + 1000 * fresh.seq)).max() <= 1_100
+    assert abs(fresh.t - (make.NOW + 1000 * fresh.seq)).max() <= 1_100
+    assert not (fresh.suspect_digits() == Suspect.CLOCK).any()
+    assert lit(gw) == set()
+    # The machine's clock is put right by hand: own time is right already, and stays.
+    life.set_by(behind)
+    life.live(6, **WELL)
+    found = gw.readings()
+    last = int(found.seq.max())
+    assert last >= 12
+    assert abs(int(found.t_gw[found.seq.tolist().index(last)]) - (make.NOW + 1000 * last)) <= 1_500
+    assert life.until_lit({"hr", "spo2"}) <= 20
+
+
+def test_without_a_clock_the_bridge_is_asked_and_readings_wait_for_its_word_for_seconds_only(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    gw = rig(roster=make.roster(make.placement()), settled=lambda: False, uplink_flush_s=1.0)
+    assert len(gw.statuses()) == 1, "at once, and not with the next status"
+    life = Life(gw)
+    life.live(3, **ILL)
+    assert gw.sent() == []
+    status = gw.statuses()[-1]
+    gw.down("clock", {"offset_ms": 500_000, "t": status.sent + 500_000})
+    life.live(3, **ILL)
+    found = gw.readings()
+    assert set(range(3)) <= set(found.seq.tolist())
+    assert abs(found.t_gw - (make.NOW + 500_000 + 1000 * found.seq)).max() <= 2_000
+    assert not gw.statuses()[-1].clock_synchronised
+    silent = rig(settled=lambda: False, uplink_flush_s=1.0, now=gw.clock.now)
+    life = Life(silent, 50)
+    life.live(8, **ILL)
+    assert 50 in silent.readings().seq.tolist(), "a bridge that does not answer holds nothing back"
+
+
+def test_a_time_that_cannot_be_read_changes_nothing(rig: Rig) -> None:
+    gw = rig(uplink_flush_s=0.5)
+    for payload in (
+        b"{",
+        b'{"offset_ms":1e99,"t":1}',
+        b'{"offset_ms":0,"t":-5}',
+        b'{"offset_ms":9007199254740991,"t":1}',
+    ):
+        gw.down("clock", payload)
+    gw.device(0, hr=72)
+    gw.turn(1)
+    gw.turn(1)
+    assert abs(int(gw.readings().t_gw[0]) - gw.clock.now) <= 3_000
+    assert gw.metric("edge_invalid_downlinks_total", name="clock") == 3
+
+
+def test_the_gateways_wrong_clock_makes_no_heartbeat_old(rig: Rig) -> None:
+    gw = rig(now=1_763_812_800_000)
+    for _ in range(12):
+        gw.down("heartbeat", {"t": gw.clock.now + 600_000})
+        gw.turn(10)
+    assert health.REMOTE_LOST not in lit(gw, "gw-1")
+    gw.clock.now -= HOUR_MS
+    for _ in range(4):
+        gw.down("heartbeat", {"t": gw.clock.now + HOUR_MS + 600_000})
+        gw.turn(10)
+    assert health.REMOTE_LOST not in lit(gw, "gw-1")
+    # It is lost all the same though the clock stands back.
+    for _ in range(8):
+        gw.turn(10)
+    assert health.REMOTE_LOST in lit(gw, "gw-1")
+
+
+def test_heartbeats_that_a_broker_kept_are_no_sign_of_life_and_a_notifier_whose_clock_was_set_is() -> None:
+    alive = Alive(0.0)
+    assert alive.heard(1_000_000, 10.0)
+    # Away for ten minutes; what was sent in the first five comes at once.
+    assert not any(alive.heard(1_000_000 + 10_000 * k, 611.0) for k in range(1, 30))
+    assert alive.lost(611.0)
+    assert not alive.heard(400_000, 620.0), "the notifier's clock was set back"
+    assert alive.heard(410_000, 630.0)
+    assert not alive.lost(631.0)
+
+
+def test_own_time_runs_evenly_and_takes_up_small_differences_slowly() -> None:
+    own = Reference(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=True)
+    machine, last = 1_800_000_000_000, own.now
+    for second in range(1, 400):
+        machine += 1_000 + (900 if second == 5 else 0)
+        assert own.turn(machine, float(second), settled=True) == 0
+        assert 990 <= own.now - last <= 1_010
+        last = own.now
+    assert abs(own.now - machine) <= 5
+
+
+def test_of_the_bridges_answers_the_one_that_was_quickest_counts() -> None:
+    own = Reference(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
+    own.turn(1_800_000_000_000, 0.0, settled=False)
+    moved = []
+    for k, late in enumerate([30, 9_000, 20, 8_000, 7_000, 40]):
+        clock_s, machine = 3.0 * (k + 1), 1_800_000_000_000 + 3_000 * (k + 1)
+        own.sent(machine, clock_s)
+        own.told(ClockOffset(60_000 + late, machine + 60_000 + late), machine, clock_s)
+        moved.append(own.turn(machine, clock_s, settled=False))
+    assert moved[0] == 60_030
+    assert all(jump == 0 for jump in moved[1:])
+    assert own.known
+    assert not own.settled
+
+
+def test_an_answer_to_a_status_that_was_sent_before_the_clock_was_set_is_understood() -> None:
+    own = Reference(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
+    own.turn(1_800_000_000_000, 0.0, settled=False)
+    own.sent(1_800_000_000_000, 0.0)
+    own.turn(1_800_000_000_000 + HOUR_MS + 1_000, 1.0, settled=False)
+    assert own.now == 1_800_000_000_000 + HOUR_MS + 1_000
+    own.told(ClockOffset(HOUR_MS + 50, 1_800_000_000_000 + HOUR_MS + 50), 1_800_000_000_000 + HOUR_MS + 2_000, 2.0)
+    assert own.turn(1_800_000_000_000 + HOUR_MS + 2_000, 2.0, settled=False) == 0, "both say the same"
+
+
+def test_a_boot_is_known_again_where_the_kernels_id_is_hidden(tmp_path: Path) -> None:
+    hidden = tmp_path / "boot_id"
+    first = this_boot(1_800_000_000_000, tmp_path, hidden)
+    assert this_boot(1_800_000_000_000, tmp_path, hidden).id == first.id
+    (tmp_path / "boot").unlink()
+    assert this_boot(1_800_000_000_000, tmp_path, hidden).id != first.id, "the runtime directory is gone with the boot"
+    assert this_boot(1, None, hidden).id != this_boot(1, None, hidden).id
+
+
+def test_the_clocks_keeper_is_asked_and_not_the_date(tmp_path: Path) -> None:
+    heard = tmp_path / "synchronized"
+    by_kernel = keeper.synchronised(heard)
+    heard.touch()
+    assert keeper.synchronised(heard)
+    assert by_kernel in {True, False}
