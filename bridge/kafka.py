@@ -6,7 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from bridge.log import Received, Record, Report
 
@@ -67,8 +76,10 @@ class KafkaLog:
     def send(self, number: int, record: Record) -> bool:
         """See `Log.send`."""
 
-        def stored(error: KafkaError | None, _message: Message) -> None:
-            self._reports.append(_report(number, error))
+        def stored(error: KafkaError | None, message: Message) -> None:
+            kind, t = message.timestamp()
+            dated = error is None and kind == TIMESTAMP_LOG_APPEND_TIME
+            self._reports.append(Report(number, t=t) if dated else _report(number, error))
 
         with self._swap:
             try:

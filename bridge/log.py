@@ -5,7 +5,7 @@ Kafka's adapter is `bridge.kafka`. One contract suite (`tests/bridge/test_log.py
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,7 @@ class Report:
 
     Attributes:
         number: The number it was sent with.
+        t: When the log appended it, by the log's clock, UTC epoch ms; 0 when it is not stored, or not dated by the log.
         error: Why it was not stored; None when it is, durably.
         final: Whether the log says no to the record, or to those sent together with it, however often they are sent.
     """
@@ -40,6 +41,7 @@ class Report:
     number: int
     error: str | None = None
     final: bool = False
+    t: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,17 @@ class MemoryLog:
         partitions: Number of partitions by topic.
         capacity: Records taken and not yet stored, at most.
         most_bytes: Size of a value beyond which it is refused for good.
+        clock: UTC epoch ms, of which records have their time; without it they have their offset, and are not dated.
     """
 
-    def __init__(self, partitions: Mapping[str, int], capacity: int = 10_000, most_bytes: int = 4 << 20) -> None:
+    def __init__(
+        self,
+        partitions: Mapping[str, int],
+        capacity: int = 10_000,
+        most_bytes: int = 4 << 20,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._clock = clock
         self._stored: dict[tuple[str, int], list[Received]] = {
             (topic, p): [] for topic, count in partitions.items() for p in range(count)
         }
@@ -129,10 +139,11 @@ class MemoryLog:
             return Report(number, f"no partition {record.partition} of {record.topic}: create the topic")
         if len(record.value) > self._most_bytes:
             return Report(number, f"{len(record.value)} bytes are over {self._most_bytes}", final=True)
+        t = self._clock() if self._clock else 0
         partition.append(
-            Received(record.topic, record.partition, len(partition), record.key, record.value, len(partition))
+            Received(record.topic, record.partition, len(partition), record.key, record.value, t or len(partition))
         )
-        return Report(number)
+        return Report(number, t=t)
 
     def append(self, topic: str, partition: int, key: bytes, value: bytes | None, t: int = 0) -> None:
         """Stores a record of somebody else's."""

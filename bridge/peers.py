@@ -26,14 +26,12 @@ class Peers:
         self._hearing_since: float | None = None
 
     def heard(self, status: Status, at: float) -> None:
-        """Notes a status of a bridge, this one's included, read at monotonic time `at`."""
+        """Notes a status of a bridge, this one's included, read at monotonic time `at`, in the order of the log."""
         if status.kind != "bridge":
             return
-        known = self._last.get(status.id)
-        if status.health is Health.UP and (known is None or known.t < status.t):
+        if status.health is Health.UP:
             self._heard[status.id] = at
-        if known is None or known.t <= status.t:
-            self._last[status.id] = status
+        self._last[status.id] = status
 
     def lost(self, at: float, t: int) -> list[Status]:
         """Returns the statuses of bridges that have fallen silent since the last call; `t` is UTC epoch ms."""

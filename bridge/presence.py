@@ -42,11 +42,11 @@ class Presence:
     def heard(self, status: Status, at: float, t: int) -> Status:
         """Notes a status of a gateway at monotonic time `at`; returns it as it is to be told.
 
-        A last will was written when the gateway connected; it became true now, at `t`, UTC epoch ms.
+        It is told with the time at which it came, `t`, UTC epoch ms by the bridge's clock: so all that is told of
+        gateways has one clock. A last will was written when the gateway connected; it became true now.
         """
         self._heard[status.id] = at
-        told = status if status.health is Health.UP else msgspec.structs.replace(status, t=t)
-        self._last[status.id] = told
+        told = self._last[status.id] = msgspec.structs.replace(status, t=t)
         return told
 
     def listening(self, listens: bool, at: float) -> None:

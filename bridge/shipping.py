@@ -42,6 +42,7 @@ class Shipping(Generic[T]):
         self._unsent: deque[tuple[int, Record]] = deque()
         self._again_at = -float("inf")
         self._numbers = 0
+        self._statuses: dict[bytes, int] = {}
 
     @property
     def full(self) -> bool:
@@ -68,6 +69,7 @@ class Shipping(Generic[T]):
         self._tracker.carry(numbers, messages)
         numbered = list(zip(numbers, records, strict=True))
         self._sent.update(numbered)
+        self._statuses.update((record.key, number) for number, record in numbered if record.topic == topics.STATUS)
         self._unsent.extend(numbered)
         self.push(at)
         return numbers
@@ -105,6 +107,9 @@ class Shipping(Generic[T]):
             if report.error is None:
                 self._meters.records_out.labels(record.topic).inc()
                 done += self._stored(report.number)
+            elif self._is_outdated(report.number, record):
+                self._meters.failed.inc()
+                done += self._stored(report.number)
             elif report.final and report.number in self._alone:
                 done += self._put_aside(report.number, record, report.error)
             else:
@@ -117,6 +122,10 @@ class Shipping(Generic[T]):
             self._line_up(again)
             self._again_at = at + RETRY_S
         return done
+
+    def _is_outdated(self, number: int, record: Record) -> bool:
+        """Tells of a status that a newer one of its sender follows: sent again, it would seem to be the newer."""
+        return record.topic == topics.STATUS and self._statuses[record.key] > number
 
     def _stored(self, number: int) -> Sequence[T]:
         del self._sent[number]

@@ -73,6 +73,7 @@ class Upward:
         self._written: list[_Open] = []
         self._refused: list[Record] = []
         self._confirm: dict[str, dict[str, list[int]]] = {}
+        self._now = 0.0, 0
 
     @property
     def stalled(self) -> bool:
@@ -128,12 +129,17 @@ class Upward:
         for status in statuses:
             self._voice.peers.heard(status, at)
 
-    def reported(self, reports: Iterable[Report], at: float) -> None:
+    def reported(self, reports: Sequence[Report], at: float) -> None:
         """Takes the log's reports: what is stored is acknowledged and confirmed."""
+        was_at, t = self._now
+        for gateway, offset in self._voice.stored(reports, t + round(1000 * (at - was_at))).items():
+            # QoS 0: one that is lost comes again within a minute, and an old one would only be less true.
+            self._uplink.publish(topics.gateway_topic(gateway, "clock"), _encode(offset))
         self._done(self._shipping.reported(reports, at), at)
 
     def work(self, at: float, t: int) -> float:
         """Does all there is to do now; returns how long the next thing can wait, s, unless something happens."""
+        self._now = at, t
         self._shipping.push(at)
         self._voice.listening(not self._shipping.full, at)
         if not self._shipping.full:
@@ -189,7 +195,7 @@ class Upward:
             if isinstance(status, intake.Refusal):
                 self._refuse(entry, (status,), message.topic, t)
             else:
-                self._pass_on(entry, self._voice.presence.heard(status, at, t), at)
+                self._pass_on(entry, self._voice.heard(status, at, t), at)
         elif source.name == "pressed":
             self._read_pressed(entry, source.gateway, message, at, t)
         else:

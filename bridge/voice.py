@@ -1,14 +1,19 @@
 """What the bridge says of its own accord: heartbeats into every lane, its own state, and who has fallen silent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from bridge import outgoing
-from bridge.log import Record
+from bridge.log import Record, Report
+from bridge.logclock import LogClock
+from bridge.offsets import Offsets
 from bridge.peers import Peers
 from bridge.presence import Presence
 from bridge.settings import Settings
-from vitals.status import Health, Status
+from vitals.alarms import alarm_id
+from vitals.status import BRIDGE_CLOCK, ClockOffset, Health, Status
 
 HEARTBEAT_S: Final = 1.0
 
@@ -35,7 +40,11 @@ class Voice:
         self._settings, self._ship = settings, ship
         self.presence = Presence(settings.status_timeout_s)
         self.peers = Peers(settings.bridge, settings.status_timeout_s)
+        self.clock = LogClock()
+        self._offsets = Offsets()
+        self._answers: dict[str, ClockOffset] = {}
         self._heartbeats: dict[int, int] = {}
+        self._beaten: dict[int, int] = {}
         self._heartbeat_at = self._status_at = -float("inf")
         self._connected = False
         self._deaf_since: float | None = None
@@ -48,6 +57,32 @@ class Voice:
         """Takes note of whether gateways can be heard: with a full log nothing is taken from the broker."""
         self.presence.listening(self._connected and has_room, at)
 
+    def heard(self, status: Status, at: float, t: int) -> Status:
+        """Takes a gateway's status; returns it as it is to be told: with the bridge's time, and its clock's offset."""
+        if status.health is Health.UP and not self.clock.off_since:
+            answer = self._offsets.heard(status.id, status.sent, at, t)
+            if answer is not None:
+                self._answers[status.id] = answer
+        return self.presence.heard(msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id)), at, t)
+
+    def stored(self, reports: Sequence[Report], t: int) -> dict[str, ClockOffset]:
+        """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
+
+        Returns:
+            What gateways are to be told of their clocks: what was measured before a heartbeat that shows that the
+            bridge's own is right.
+        """
+        self.clock.stored(self._beaten, reports, t)
+        beaten = [begun for report in reports if (begun := self._beaten.pop(report.number, 0)) and report.error is None]
+        if self.clock.off_since:
+            self._answers.clear()
+            self._offsets.begin_anew()
+        proven = max(beaten, default=0)
+        due = {gateway: answer for gateway, answer in self._answers.items() if answer.t <= proven}
+        for gateway in due:
+            del self._answers[gateway]
+        return due
+
     def wait_s(self, at: float) -> float:
         """Returns when to speak again, s from now."""
         return max(0.0, min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at)
@@ -56,18 +91,19 @@ class Voice:
         """Writes what is due; `waiting` is how many messages are not done with."""
         if at >= self._heartbeat_at + HEARTBEAT_S:
             self._heartbeat_at = at
-            self._beat(at)
+            self._beat(at, t)
         self._tell((*self.presence.silent(at, t), *self.peers.lost(at, t)), at)
         if at >= self._status_at + self._settings.status_every_s:
             self._status_at = at
             self._tell((self._own(self._judge(at), t, waiting),), at)
 
-    def _beat(self, at: float) -> None:
+    def _beat(self, at: float, t: int) -> None:
         for lane in range(self._settings.lanes):
             # One at a time: heartbeats that queue behind a slow log would tell of times long past.
             if not self._ship.holds(self._heartbeats.get(lane, 0)):
                 beat = outgoing.heartbeat(lane, self._settings.partitions)
-                (self._heartbeats[lane],) = self._ship.ship((beat,), (), at)
+                (number,) = self._ship.ship((beat,), (), at)
+                self._heartbeats[lane], self._beaten[number] = number, t
 
     def _tell(self, statuses: Iterable[Status], at: float) -> None:
         for status in statuses:
@@ -83,4 +119,15 @@ class Voice:
 
     def _own(self, health: Health, t: int, waiting: int) -> Status:
         name, mine, slots = self._settings.bridge, self.presence.gateways(), self._settings.bridge_slots
-        return Status(id=name, kind="bridge", health=health, t=t, backlog=waiting, devices=mine, slots=slots)
+        off = self.clock.off_since
+        return Status(
+            id=name,
+            kind="bridge",
+            health=health,
+            t=t,
+            backlog=waiting,
+            devices=mine,
+            alarms=(alarm_id(name, BRIDGE_CLOCK, off),) if off else (),
+            slots=slots,
+            offset_ms=self.clock.offset_ms,
+        )

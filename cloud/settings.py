@@ -46,7 +46,7 @@ class Watch(Kafka):
     watch_shards: int = setting("Ray actors; more than there are cores gains nothing", 2)
     watch_snapshots: str = setting("where snapshots go: file:///… or s3://bucket/prefix?endpoint_override=…")
     watch_snapshot_s: float = setting("seconds between two snapshots of a partition's state", 30.0)
-    watch_stall_s: float = setting("seconds without a record in a partition until the alarm pipeline-stalled", 10.0)
+    watch_stall_s: float = setting("seconds without a record in a partition until the alarm pipeline-stalled", 15.0)
     watch_start_grace_s: float = setting(
         "the same, where nothing has come since the start, and while a start catches up", 60.0
     )

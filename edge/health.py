@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 
 from edge.roster import Book
-from vitals.alarms import AlarmEvent, Priority, technical
+from vitals.alarms import AlarmEvent, technical
+from vitals.conditions import priority_of
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
 
@@ -25,15 +26,15 @@ CLOCK_UNSET: Final = "clock-unset"
 TWO_VOICES: Final = "device-two-voices"
 GATEWAY_DOWN: Final = "gateway-down"
 
-CONDITIONS: Final[dict[str, tuple[Priority, str]]] = {
-    REMOTE_LOST: (Priority.MEDIUM, "Remote monitoring lost: nobody is paged; watch the bedside"),
-    FILLING: (Priority.MEDIUM, "Gateway's outbox is half full: restore its uplink"),
-    TRIMMED: (Priority.HIGH, "Gateway's outbox was full: the oldest readings were dropped"),
-    REPLACED: (Priority.MEDIUM, "Gateway's outbox was damaged and set aside: recover it from the data directory"),
-    WRITE_FAILING: (Priority.HIGH, "Gateway cannot write its outbox: check its disk"),
-    CLOCK_UNSET: (Priority.LOW, "Gateway's clock is not set: times may be wrong until it is"),
-    TWO_VOICES: (Priority.MEDIUM, "Two devices speak under one name, and hide each other: take one of them off"),
-    GATEWAY_DOWN: (Priority.HIGH, "Gateway down: no alarm at the bed, nobody is paged; watch the bedside"),
+TEXTS: Final[dict[str, str]] = {
+    REMOTE_LOST: "Remote monitoring lost: nobody is paged; watch the bedside",
+    FILLING: "Gateway's outbox is half full: restore its uplink",
+    TRIMMED: "Gateway's outbox was full: the oldest readings were dropped",
+    REPLACED: "Gateway's outbox was damaged and set aside: recover it from the data directory",
+    WRITE_FAILING: "Gateway cannot write its outbox: check its disk",
+    CLOCK_UNSET: "Gateway's clock is not set: times may be wrong until it is",
+    TWO_VOICES: "Two devices speak under one name, and hide each other: take one of them off",
+    GATEWAY_DOWN: "Gateway down: no alarm at the bed, nobody is paged; watch the bedside",
 }
 LASTING: Final = frozenset({TRIMMED, REPLACED})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
@@ -41,9 +42,8 @@ LASTING: Final = frozenset({TRIMMED, REPLACED})
 
 def own(gateway: str, condition: str, now: int, about: str = "") -> AlarmEvent:
     """Returns the start of a technical alarm of the gateway itself; `about` names what it is about."""
-    priority, text = CONDITIONS[condition]
-    text = f"{text}: {about}" if about else text
-    return technical(gateway, condition, priority, start=now, now=now, text=text, gateway=gateway)
+    text = f"{TEXTS[condition]}: {about}" if about else TEXTS[condition]
+    return technical(gateway, condition, priority_of(condition), start=now, now=now, text=text, gateway=gateway)
 
 
 class OwnAlarms:

@@ -180,6 +180,7 @@ def _paediatric(
 
 
 PROFILES: Final[tuple[LimitSet, ...]] = (
+    # Append only: readings name a profile by its place here, and are read years later (docs/alarms.md).
     ADULT,
     # Chronic hypercapnic failure: NEWS2 scale 2 aims at 88-92 %.
     with_overrides(LimitSet("copd", ADULT.limits), {"spo2": Limit(80, 85, None, None, 15)}),

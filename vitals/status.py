@@ -1,7 +1,7 @@
 """Who is up: devices as their gateway judges them, gateways as the bridge judges them (topic `status`)."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,9 @@ from vitals.bounds import (
     TimeOrNone,
     Words,
 )
+
+BRIDGE_CLOCK: Final = "bridge-clock"
+"""What a bridge alarms of itself: its clock is off against Kafka's."""
 
 
 class Health(StrEnum):
@@ -75,6 +78,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         slots: Slots that a bridge serves.
         sent: The gateway's own clock when it published this, UTC epoch ms, before the correction that `ClockOffset`
             asks for; 0 where it does not say.
+        offset_ms: What is to be added to its clock, ms: a gateway's as its bridge has measured it against its own, a
+            bridge's against Kafka's; None when that was not measured.
     """
 
     id: Name
@@ -93,6 +98,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     alarms: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     slots: Annotated[tuple[Slot, ...], Meta(max_length=MAX_SLOTS)] = ()
     sent: TimeOrNone = 0
+    offset_ms: Int | None = None
 
 
 class ClockOffset(msgspec.Struct, frozen=True):

@@ -101,15 +101,19 @@ PATIENTS: Final = "patients"
 CONTACTS: Final = "contacts"
 NOTIFICATIONS: Final = "notifications"
 
+_DATED: Final = {"message.timestamp.type": "LogAppendTime"}
+"""Kafka dates records itself. Log time is made of them: by their producers' clocks, one that is ahead would make all
+other readings history, and Kafka refuses for good what is an hour ahead of it."""
+
 TOPICS: Final[tuple[Topic, ...]] = (
-    Topic(VITALS, 7 * DAY_MS),
+    Topic(VITALS, 7 * DAY_MS, config=_DATED),
     Topic(SCORED, 7 * DAY_MS),
-    Topic(REJECTED, 30 * DAY_MS, by_lane=False),
+    Topic(REJECTED, 30 * DAY_MS, by_lane=False, config=_DATED),
     Topic(SKIPPED, 30 * DAY_MS),
-    Topic(STATUS, None, by_lane=False),
+    Topic(STATUS, None, by_lane=False, config=_DATED),
     Topic(ALARMS, 30 * DAY_MS),
-    Topic(ACTIONS, 30 * DAY_MS),
-    Topic(PATIENTS, None),
+    Topic(ACTIONS, 30 * DAY_MS, config=_DATED),
+    Topic(PATIENTS, None, config=_DATED),
     Topic(CONTACTS, None, by_lane=False),
     Topic(NOTIFICATIONS, 30 * DAY_MS),
 )

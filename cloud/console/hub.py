@@ -17,6 +17,7 @@ from cloud.console import tiles
 from cloud.console.people import People
 from cloud.console.sight import NOTHING, Sight, State, StateDownError
 from cloud.watch.answers import PatientNow
+from vitals.faults import NOT_ITS_OWN
 from vitals.signs import FIELDS
 
 logger = logging.getLogger("console")
@@ -143,7 +144,13 @@ class Hub:
             for ward in self._sent.keys() - self._feeds.keys():
                 del self._sent[ward], self._above[ward]
             for ward in self._feeds:
-                self._tell(partial(self._spread, ward, self._difference(ward, now)))
+                try:
+                    self._tell(partial(self._spread, ward, self._difference(ward, now)))
+                except NOT_ITS_OWN:
+                    raise
+                except Exception:
+                    # The other wards' pages go on, and this one's say that it stands still.
+                    logger.exception("ward %s cannot be shown", ward)
 
     def open(self, ward: str) -> Feed:
         """Returns a new page's feed; its first frame has everything. To be called in the server's loop."""

@@ -17,6 +17,7 @@ from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent
 from vitals.bounds import decoded
 from vitals.contacts import Duty, Notification
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
 
 logger = logging.getLogger("console")
@@ -69,6 +70,12 @@ class People:
                 self.did(decoded(record.value, Action))
         except ValueError as error:
             return str(error)
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            # One record that nobody foresaw must not end what follows the log for every page.
+            logger.exception("%s[%s]@%s ends in an error", record.topic, record.partition, record.offset)
+            return f"{type(error).__name__}: {error}"
         return None
 
     def admit(self, admission: Admission) -> None:

@@ -1,6 +1,7 @@
 """A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,15 +11,22 @@ from cloud.console.sight import Sight
 from cloud.watch.answers import PatientNow
 from cloud.watch.beside import HEARD
 from vitals.alarms import AlarmEvent, Kind
-from vitals.engine.rules import DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.rules import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.engine.tree import BRIDGE_DOWN
+from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
 from vitals.signs import INDEX
 
+logger = logging.getLogger("console")
 
-def age_years(born: str, now: int) -> int:
-    """Returns a person's age at `now`, UTC epoch ms."""
-    day, birth = datetime.fromtimestamp(now / 1000, UTC).date(), date.fromisoformat(born)
+
+def age_years(born: str, now: int) -> int | None:
+    """Returns a person's age at `now`, UTC epoch ms; None where the log holds no date of birth."""
+    try:
+        birth = date.fromisoformat(born)
+    except ValueError:
+        return None
+    day = datetime.fromtimestamp(now / 1000, UTC).date()
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
@@ -46,7 +54,7 @@ def concerns(event: AlarmEvent, admission: Admission) -> bool:
     if event.kind is Kind.PHYSIOLOGICAL or event.patient is not None:
         return event.patient == admission.patient
     if event.condition == GATEWAY_DOWN:
-        return event.subject == admission.gateway
+        return event.subject == admission.gateway and event.ward in {None, admission.ward}
     return event.device in admission.devices or event.subject in admission.devices
 
 
@@ -91,9 +99,27 @@ def ward_tiles(
         elif event.patient in by_patient:
             by_patient[event.patient].append(event)
     return {
-        a.patient: tile(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
+        a.patient: _shown(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
         for a in admissions
     }
+
+
+def _shown(
+    admission: Admission, seen: PatientNow | None, alarms: Sequence[AlarmEvent], pauses: Mapping[str, int], now: int
+) -> dict[str, Any]:
+    """Returns a bed; one whose values cannot be shown stands there without any, and with its alarms."""
+    try:
+        return tile(admission, seen, alarms, pauses, now)
+    except NOT_ITS_OWN:
+        raise
+    except Exception:
+        logger.exception("bed %s of ward %s cannot be shown as it is", admission.bed, admission.ward)
+        return tile(admission, None, alarms, pauses, now)
+
+
+def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:
+    """Tells of one of a ward's gateways, unless each ward is told of that by an alarm of its own."""
+    return event.subject in gateways and event.condition not in BY_WARD
 
 
 def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -105,7 +131,7 @@ def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mappin
         if event.patient is None
         and event.kind is Kind.TECHNICAL
         and event.condition != DEVICE_SILENT
-        and (event.condition == BRIDGE_DOWN or event.subject in own or event.ward in {None, ward})
+        and (event.condition == BRIDGE_DOWN or event.ward in {None, ward} or _is_whole(event, own))
         and (event.device is None)
     ]
     return [alarm(event, pauses) for event in sorted(shown, key=lambda e: (-e.priority, e.start))]

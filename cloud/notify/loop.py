@@ -33,7 +33,7 @@ from cloud.watch.passed import unreadable
 from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, encode, pages
 from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
-from vitals.engine.tree import PIPELINE
+from vitals.engine.tree import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Admission
 from vitals.signs import INDEX
@@ -45,6 +45,8 @@ LEARNT: Final[Mapping[str, type[Duty | Admission | Notification]]] = {
     topics.PATIENTS: Admission,
     topics.NOTIFICATIONS: Notification,
 }
+EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
+"""Conditions that every ward with patients is told of, not technicians alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Notifier:
         told: What has been told to whom, or is under way to them.
         failed: What is on record as not sent.
         patients: Newest admission of each patient.
+        stalled: Alarms that the pipeline stands still, while they have not ended.
     """
 
     terms: Terms
@@ -101,6 +104,7 @@ class Notifier:
     told: set[Told] = field(default_factory=set)
     failed: set[Told] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
+    stalled: set[str] = field(default_factory=set)
     _read: dict[Place, int] = field(default_factory=dict)
     _committed: dict[Place, int] = field(default_factory=dict)
     _beat: int = 0
@@ -163,7 +167,9 @@ class Notifier:
 
     def _live(self, now: int) -> None:
         self._beat = now
-        status = Status(id=NOTIFIER, kind=NOTIFIER, health=Health.UP, t=now, alarms=self.own.ids)
+        # Gateways are told only of one that pages: while nothing is judged, nobody is.
+        health = Health.SILENT if self.stalled else Health.UP
+        status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.own.ids)
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _learn(self, record: Record) -> None:
@@ -209,6 +215,7 @@ class Notifier:
         event = alarm_event(record)
         self._read[record.place] = record.offset + 1
         if event is not None:
+            self._mind_the_pipeline(event)
             self.unheard.follow(event)
             if event.phase is Phase.END:
                 self.undone.ended(event.id)
@@ -230,6 +237,15 @@ class Notifier:
             # The patient has been moved since: those who are with them now are told, of the bed they are in now.
             event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
         self._address(event, record.place, record.offset, now)
+        if event.condition in EVERYBODYS and event.ward is None:
+            # Whoever has patients must look after them by themselves meanwhile.
+            for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
+                self._address(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
+
+    def _mind_the_pipeline(self, event: AlarmEvent) -> None:
+        """Notes whether the pipeline stands: no sign of life goes down then, and every bed's light says so."""
+        if event.condition == PIPELINE_STALLED:
+            (self.stalled.discard if event.phase is Phase.END else self.stalled.add)(event.id)
 
     def _address(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
         found = self.rotas.resolve(event, now)

@@ -12,6 +12,7 @@ import msgspec
 from cloud.notify.plan import NOT_NOTIFIED, ROTA_EMPTY, Rotas
 from vitals.alarms import AlarmEvent, Priority, over, technical
 from vitals.bounds import MAX_T, digits
+from vitals.conditions import CATALOGUE
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class OwnAlarms:
             if not subject or start is None:
                 logger.error("an alarm of an earlier run cannot be taken up: its id %a is none", alarm)
                 continue
-            begun = technical(subject, condition, Priority.MEDIUM, start=start, now=start, text="")
+            level = CATALOGUE[condition].priority if condition in CATALOGUE else Priority.MEDIUM
+            begun = technical(subject, condition, level, start=start, now=start, text="")
             # An id of an earlier form stays as it was told.
             self._open[condition, subject] = msgspec.structs.replace(begun, id=alarm)
 

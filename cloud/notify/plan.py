@@ -8,6 +8,7 @@ import msgspec
 
 from vitals.alarms import AlarmEvent, Phase, Priority, technical
 from vitals.bounds import FOREVER
+from vitals.conditions import priority_of
 from vitals.contacts import Channel, Contact, Duty, recipients
 
 NOT_NOTIFIED: Final = "not-notified"
@@ -120,7 +121,7 @@ def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> Alarm
 
 def _technical(subject: str, condition: str, times: tuple[int, int], text: str, cause: AlarmEvent) -> AlarmEvent:
     start, now = times
-    priority = max(cause.priority, Priority.MEDIUM)
+    priority = max(cause.priority, priority_of(condition))
     return technical(subject, condition, priority, start=start, now=now, text=text, ward=cause.ward)
 
 

@@ -39,6 +39,7 @@ class Health:
         rejects: Records that could not be read since its start.
         disputed: Beds and devices that two admissions claim; shard 0 knows.
         passed_over: What was passed over since its start, by topic and exception.
+        foreign: Readings since its start of gateways about patients that they do not have, by gateway.
         unseen: Readings judged since its start that those who look do not see, as that raised.
         snapshots_failing: Slices whose last snapshot could not be made, written or read.
         snapshots_saved: Slices that have had a snapshot written since its start.
@@ -57,7 +58,8 @@ class Health:
     emitted: int
     rejects: int
     disputed: int
-    passed_over: dict[tuple[str, str], int]
+    passed_over: dict[str, int]
+    foreign: dict[str, int]
     unseen: int
     snapshots_failing: int
     snapshots_saved: int
@@ -162,6 +164,7 @@ class ShardActor:
             rejects=self._loop.rejects,
             disputed=len(self._shard.beds.disputes),
             passed_over=dict(self._loop.passed_over),
+            foreign=dict(sum((s.foreign for s in slices), collections.Counter[str]())),
             unseen=sum(s.unseen for s in slices),
             snapshots_failing=self._keeper.failing + len(self._loop.unsaved),
             snapshots_saved=self._keeper.saved,

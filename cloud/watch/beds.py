@@ -21,6 +21,8 @@ from vitals.patients import Admission
 from vitals.readings import Readings
 
 FOREVER: Final = 2**62
+HANDING_OVER_MS: Final = 60_000
+"""While a patient passes from one gateway to another, both may speak for them for so long."""
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class Stay:
         until: Until when; None: still there.
         ward: Ward.
         devices: Devices on the patient, where these are followed.
+        gateways: Gateways that speak for the patient, each with the time from which on, UTC epoch ms.
     """
 
     patient: str
@@ -44,11 +47,20 @@ class Stay:
     until: int | None = None
     ward: str = ""
     devices: tuple[str, ...] = ()
+    gateways: tuple[tuple[int, str], ...] = ()
 
     @property
     def rank(self) -> tuple[int, int, str]:
         """Orders those who claim the same: the last one holds it."""
         return self.since, self.version, self.patient
+
+    def speaks(self, gateway: str, t: int) -> bool:
+        """Whether a gateway speaks for the patient at `t`, give or take the grace of a change."""
+        ends = [*(at for at, _ in self.gateways[1:]), FOREVER]
+        return not self.gateways or any(
+            name == gateway and at - HANDING_OVER_MS <= t < end + HANDING_OVER_MS
+            for (at, name), end in zip(self.gateways, ends, strict=True)
+        )
 
     def covers(self, t: int) -> bool:
         """Whether the patient was there at `t`."""
@@ -69,7 +81,7 @@ class Beds:
     _by_bed: dict[str, list[Stay]] = field(default_factory=dict)
     _by_patient: dict[str, list[Stay]] = field(default_factory=dict)
     _by_device: dict[str, tuple[Stay, ...]] = field(default_factory=dict)
-    _sure: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    _sure: dict[tuple[str, str | None, str], int] = field(default_factory=dict)
 
     def admit(self, admission: Admission) -> None:
         """Takes in an admission or its change; records of one patient come in order."""
@@ -80,8 +92,14 @@ class Beds:
             if current is not None and current.until is None:
                 current.until = max(admission.since, current.since)
             current = Stay(admission.patient, admission.bed, admission.since)
+            current.gateways = ((0, admission.gateway),)
+            if former is not None and former.until == admission.since:
+                # The gateway of the former bed still speaks for a moment.
+                current.gateways = (*former.gateways[-1:], (admission.since, admission.gateway))
             stays.append(current)
             self._by_bed.setdefault(admission.bed, []).append(current)
+        if current.gateways[-1][1] != admission.gateway:
+            current.gateways = (*current.gateways, (max(admission.version, admission.since), admission.gateway))
         current.version, current.until = admission.version, admission.discharged
         current.ward = sys.intern(admission.ward)
         # Read in whatever order, from whatever partition, those of one bed stand in one order.
@@ -114,34 +132,48 @@ class Beds:
         else:
             self.disputes.pop((condition, name), None)
 
-    def belongs(self, patient: str, bed: str | None, t: int) -> bool:
-        """Whether a reading that names `patient` in `bed` at `t` can be theirs.
+    def belongs(self, patient: str, bed: str | None, t: int, gateway: str | None = None) -> bool:
+        """Whether a reading that names `patient` in `bed` at `t` can be theirs, from `gateway`.
 
-        An unknown bed or patient is believed: to miss an alarm is worse than to look at one.
+        An unknown bed or patient is believed: to miss an alarm is worse than to look at one. A gateway is believed of
+        its own patients alone: a stolen one could hide a dying patient of another ward behind healthy values.
         """
         in_bed = next((s for s in reversed(self._by_bed.get(bed or "", ())) if s.since <= t), None)
         if in_bed is not None and in_bed.covers(t) and in_bed.patient != patient:
             return False
         own = next((s for s in reversed(self._by_patient.get(patient, ())) if s.since <= t), None)
-        return own is None or (own.covers(t) and (bed is None or own.bed == bed))
+        if own is None:
+            return True
+        return own.covers(t) and (bed is None or own.bed == bed) and (gateway is None or own.speaks(gateway, t))
 
-    def _look(self, patient: str, bed: str | None, t: int) -> bool:
+    def is_foreign(self, patient: str, gateway: str, t: int) -> bool:
+        """Whether a gateway speaks of another's patient."""
+        own = next((s for s in reversed(self._by_patient.get(patient, ())) if s.since <= t), None)
+        return own is not None and own.covers(t) and not own.speaks(gateway, t)
+
+    def _look(self, patient: str, bed: str | None, t: int, gateway: str) -> bool:
         """Returns `belongs`, and remembers from when on it is so, where nothing known ends it."""
         own, there = self._by_patient.get(patient), self._by_bed.get(bed or "")
         if own is None and there is None:
-            self._sure[patient, bed] = 0
-        elif own and there and own[-1] is there[-1] and own[-1].until is None:
-            self._sure[patient, bed] = own[-1].since
-        return self.belongs(patient, bed, t)
+            self._sure[patient, bed, gateway] = 0
+        elif own and there and own[-1] is there[-1] and own[-1].until is None and own[-1].gateways[-1][1] == gateway:
+            self._sure[patient, bed, gateway] = max(own[-1].since, own[-1].gateways[-1][0])
+        return self.belongs(patient, bed, t, gateway)
 
     def misplaced(self, readings: Readings) -> NDArray[np.bool_]:
         """Returns (n,) whether each reading names a patient whose it cannot be."""
         sure = self._sure
         return np.fromiter(
             (
-                patient is not None and t < sure.get((patient, bed), FOREVER) and not self._look(patient, bed, t)
-                for patient, bed, t in zip(
-                    readings.patient.tolist(), readings.bed.tolist(), readings.t.tolist(), strict=True
+                patient is not None
+                and t < sure.get((patient, bed, gateway), FOREVER)
+                and not self._look(patient, bed, t, gateway)
+                for patient, bed, t, gateway in zip(
+                    readings.patient.tolist(),
+                    readings.bed.tolist(),
+                    readings.t.tolist(),
+                    readings.gateway.tolist(),
+                    strict=True,
                 )
             ),
             dtype=np.bool_,

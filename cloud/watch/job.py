@@ -20,7 +20,7 @@ from cloud.log.port import LogError, Record, read_to_end
 from cloud.settings import Watch
 from cloud.watch import cluster
 from cloud.watch.actors import Progress, Shards
-from cloud.watch.passing import PASSED_OVER, PassedOverWatch
+from cloud.watch.counted import FOREIGN, PASSED_OVER, CountWatch, foreign, passed_over
 from cloud.watch.snapshots import SnapshotError, open_snapshots
 from cloud.watch.stall import StallWatch
 from cloud.watch.unsaved import SnapshotWatch
@@ -59,14 +59,15 @@ def _start(settings: Watch, early: threading.Event) -> int:
         if not partitions.wait(settings, early):
             return 0
         stall = StallWatch(round(settings.watch_stall_s * 1000), round(settings.watch_start_grace_s * 1000))
-        unsaved, passing = SnapshotWatch(), PassedOverWatch()
+        unsaved, counted = SnapshotWatch(), (passed_over(), foreign())
         place = (topics.ALARMS, settings.layout.partition(PIPELINE))
         reader = KafkaReader(settings, "watchdog")
         records = read_to_end(reader, {place: 0})
         told = [event for r in records if r.value and (event := _own(r)) is not None]
         stall.resume(told)
         unsaved.resume(told)
-        passing.resume(told, now_ms())
+        for watch in counted:
+            watch.resume(told, now_ms())
         reader.close()
     except (LogError, SnapshotError) as error:
         logger.error("cannot start: %s", error)
@@ -92,7 +93,7 @@ def _start(settings: Watch, early: threading.Event) -> int:
         for number in range(settings.watch_shards):
             shards.start(number)
         word = Word(place, lambda: KafkaWriter(settings, "watchdog", aside=True))
-        return _watch(settings, shards, (stall, unsaved, passing), word, stop)
+        return _watch(settings, shards, (stall, unsaved, counted), word, stop)
     finally:
         notify("STOPPING=1")
         shards.stop(10.0)
@@ -106,17 +107,17 @@ def _own(record: Record) -> AlarmEvent | None:
     except ValueError as error:
         logger.warning("%s[%s]@%s cannot be read: %s", *record.place, record.offset, error)
         return None
-    return event if event.subject == PIPELINE or event.condition == PASSED_OVER else None
+    return event if event.subject == PIPELINE or event.condition in {PASSED_OVER, FOREIGN} else None
 
 
 def _watch(
     settings: Watch,
     shards: Shards,
-    watchdogs: tuple[StallWatch, SnapshotWatch, PassedOverWatch],
+    watchdogs: tuple[StallWatch, SnapshotWatch, tuple[CountWatch, CountWatch]],
     word: Word,
     stop: threading.Event,
 ) -> int:
-    stall, unsaved, passing = watchdogs
+    stall, unsaved, (passing, foreigners) = watchdogs
     ready = False
     progress = Progress(settings.watch_stuck_s)
     while not stop.wait(LOOK_EVERY_S):
@@ -135,7 +136,8 @@ def _watch(
         events = (
             stall.judge(clocks, settings.partitions, now, starting=not ready),
             unsaved.judge(health, now),
-            *passing.judge(health, now),
+            *passing.judge({s.shard: s.passed_over for s in health}, now),
+            *foreigners.judge({s.shard: s.foreign for s in health}, now),
         )
         for event in events:
             if event is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.watch.answers import Past
+from vitals.engine.rules import AHEAD_MS
 from vitals.engine.state import SINCE_2020_S
 from vitals.limits import PROFILES, LimitSet
 from vitals.readings import Readings
@@ -47,19 +48,23 @@ class Latest:
         # Half precision shows every sign as its monitor does: 0.03 at 40 degrees, 0.25 at 300 per minute.
         self._past: NDArray[np.float16] = np.full((ROOM, points, len(SIGNS)), np.nan, dtype=np.float16)
 
-    def update(self, readings: Readings, rows: NDArray[np.int64]) -> None:
+    def update(self, readings: Readings, rows: NDArray[np.int64], now: int) -> None:
         """Takes in readings; an absent sign keeps its former value, an older reading changes nothing.
+
+        A reading of a clock that is ahead counts as of now, as it does for the engine: what comes after it is newer.
 
         Args:
             readings: n readings in arrival order.
             rows: (n,) the engine's rows of their patients, -1 for nobody.
+            now: Log time, UTC epoch ms.
         """
         mine = np.flatnonzero(rows >= 0)
         if not len(mine):
             return
         self._make_room(int(rows.max()) + 1)
-        mine = mine[readings.t[mine] >= self.seen[rows[mine]]]
-        at, t, values = rows[mine], readings.t[mine], readings.values[mine]
+        event = np.where(readings.t - now > AHEAD_MS, now, readings.t)
+        mine = mine[event[mine] >= self.seen[rows[mine]]]
+        at, t, values = rows[mine], event[mine], readings.values[mine]
         codes = readings.suspect_digits()[mine]
         present = ~np.isnan(values)
         # Where a patient comes repeatedly the last assignment stays, and that is the newest that arrived.

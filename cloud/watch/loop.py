@@ -40,7 +40,7 @@ class Loop:
         snapshots: Keeps snapshots.
         emitted: Alarm events written since the start.
         rejects: What could not be read, judged or applied since the start.
-        passed_over: The same by topic and exception.
+        passed_over: The same by topic and exception, joined by a dot.
         unsaved: Slices of which no snapshot could be made the last time.
     """
 
@@ -50,7 +50,7 @@ class Loop:
     snapshots: Snapshots
     emitted: int = 0
     rejects: int = 0
-    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
     unsaved: set[str] = field(default_factory=set)
     _alarms: dict[int, int] = field(default_factory=dict)
     _until: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -192,7 +192,7 @@ class Loop:
             self.rejects += 1
             if skipped is not None:
                 self._skip(skipped)
-                self.passed_over[skipped.topic, skipped.kind] += 1
+                self.passed_over[f"{skipped.topic}.{skipped.kind}"] += 1
 
     def _skip(self, skipped: Skipped) -> None:
         place = topics.SKIPPED, skipped.partition % self.shard.layout.partitions

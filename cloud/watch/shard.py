@@ -139,6 +139,10 @@ class Shard:
             if record.place in slice_.places
         ]
 
+    def _is_mine(self, record: Record) -> bool:
+        """Whether it is this shard that puts a record aside: others read it too, and one word is enough."""
+        return record.topic == topics.ALARMS or f"p{record.partition}" in self.slices
+
     def _apply(self, slice_: Slice, entries: Sequence[Entry], outcome: Outcome) -> None:
         for together in self.passed.apart(entries):
             try:
@@ -165,7 +169,7 @@ class Shard:
             except Exception as raised:
                 logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
                 entry, error = Entry(record, None), raised
-            if error is not None:
+            if error is not None and self._is_mine(record):
                 outcome.put_aside.append(unreadable(record, error))
             entries.append(entry)
         return entries

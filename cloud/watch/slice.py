@@ -8,6 +8,7 @@ timers ahead. State is a function of the slice's records alone; moving slices be
 
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -106,6 +107,7 @@ class Slice:
         repeats: Records dropped because they had been applied before.
         misplaced: Readings left out since the start, as they name a patient whose they cannot be.
         passed: What earlier lives passed over; slices of one shard share it.
+        foreign: Readings left out as their gateway does not have the patient, by gateway.
         unseen: Readings that were judged and that those who look do not see, as that raised.
         put_aside: What could be read and not be applied; whoever applies takes it out.
     """
@@ -129,6 +131,7 @@ class Slice:
     repeats: int = 0
     misplaced: int = 0
     passed: Passed = field(default_factory=Passed)
+    foreign: Counter[str] = field(default_factory=Counter)
     unseen: int = 0
     put_aside: list[PutAside] = field(default_factory=list)
 
@@ -161,7 +164,7 @@ class Slice:
                     events += self._advance(batch[:-1]) + self._left_out(batch.pop())
                     batch = []
             else:
-                events += self._applied(entry)
+                events += self._applied(entry, beds)
         if batch:
             events += self._advance(batch)
         if self.clock_only is not None:
@@ -227,7 +230,7 @@ class Slice:
         return told
 
     def _look(self, readings: Readings) -> list[AlarmEvent]:
-        self.latest.update(readings, engine.rows(self.state, readings))
+        self.latest.update(readings, engine.rows(self.state, readings), self.clock)
         self.trends, advised = trend.advance(self.trends, readings, self.clock, advisories=self.terms.advisories)
         return [self._with_recent(event) for event in advised]
 
@@ -285,10 +288,17 @@ class Slice:
         if not wrong.any():
             return _Part(scored.readings, scored, skip=skip)
         self.misplaced += int(wrong.sum())
+        self._count_foreign(scored.readings, wrong, beds)
         rows = np.flatnonzero(~wrong)
         return _Part(scored.readings.take(rows), scored, rows, skip)
 
-    def _applied(self, entry: Entry) -> list[AlarmEvent]:
+    def _count_foreign(self, readings: Readings, wrong: NDArray[np.bool_], beds: Beds) -> None:
+        for i in np.flatnonzero(wrong).tolist():
+            gateway = readings.gateway[i]
+            if beds.is_foreign(readings.patient[i], gateway, int(readings.t[i])):
+                self.foreign[gateway] += 1
+
+    def _applied(self, entry: Entry, beds: Beds) -> list[AlarmEvent]:
         """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too."""
         record, value = entry.record, entry.value
         source = *record.place, record.offset
@@ -300,7 +310,7 @@ class Slice:
             if skip:
                 self.state, events = engine.advance(self.state, empty(), self.clock)
             else:
-                events = self._control(value)
+                events = self._control(self._own_words(value, beds) if isinstance(value, Status) else value)
             failed = engine.take_passed_over(self.state)
         except NOT_ITS_OWN:
             raise
@@ -339,6 +349,15 @@ class Slice:
             placements = roster(value.gateway, [value]).placements
             self.state, events = engine.place(self.state, placements, self.clock, value.gateway)
         return self._own(events)
+
+    def _own_words(self, status: Status, beds: Beds) -> Status:
+        """Leaves out of a gateway's status whose patients it does not have: it would begin or end their alarms."""
+        wrong = [d for d in status.devices if d.patient and beds.is_foreign(d.patient, status.id, max(d.t, status.t))]
+        if status.kind != "gateway" or not wrong:
+            return status
+        if self.clock_only is not None:
+            self.foreign[status.id] += len(wrong)
+        return msgspec.structs.replace(status, devices=tuple(d for d in status.devices if d not in wrong))
 
     def _concerned(self, status: Status) -> bool:
         """Whether a status is to be reported here.

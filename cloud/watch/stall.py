@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
+import msgspec
+
+from vitals.alarms import AlarmEvent, Phase, over, technical
+from vitals.conditions import priority_of
+from vitals.engine.rules import HANDOVER_MS
 from vitals.engine.tree import PIPELINE
 from vitals.engine.tree import PIPELINE_STALLED as CONDITION
 
@@ -15,11 +19,13 @@ class StallWatch:
     Attributes:
         stall_ms: How long a partition may stand still.
         grace_ms: The same, while nothing has come from it yet, and while a start is still reading what it missed.
+        again_ms: After how long it calls the next contact: no engine hands it over, and nobody can acknowledge it.
     """
 
     stall_ms: int
     grace_ms: int
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
+    again_ms: int = HANDOVER_MS
     _alarm: AlarmEvent | None = None
     _starting: bool = False
 
@@ -60,6 +66,8 @@ class StallWatch:
             return self._raise(stalled, now)
         if not stalled and self._alarm is not None and all(clock for clock, _ in self._seen.values()):
             return self._end(now)
+        if self._alarm is not None and now - self._alarm.t >= self.again_ms:
+            return self._call_again(now)
         return None
 
     def _raise(self, stalled: list[int], now: int) -> AlarmEvent:
@@ -67,7 +75,15 @@ class StallWatch:
         what = "all partitions" if len(stalled) == len(self._seen) else f"partitions {', '.join(map(str, stalled))}"
         # No alarm of any patient behind it can come: nothing is more urgent.
         text = f"No readings reach the alarm engine ({what}). Watch patients at the bedside."
-        self._alarm = technical(PIPELINE, CONDITION, Priority.HIGH, start=start, now=now, text=text)
+        self._alarm = technical(PIPELINE, CONDITION, priority_of(CONDITION), start=start, now=now, text=text)
+        return self._alarm
+
+    def _call_again(self, now: int) -> AlarmEvent | None:
+        if self._alarm is None:
+            return None
+        last = self._alarm
+        changes = {"n": last.n + 1, "phase": Phase.CONTINUE, "handover": last.handover + 1, "t": now, "log_t": now}
+        self._alarm = msgspec.structs.replace(last, **changes)
         return self._alarm
 
     def _end(self, now: int) -> AlarmEvent:

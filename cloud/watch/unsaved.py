@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
+from vitals.alarms import AlarmEvent, Phase, over, technical
+from vitals.conditions import priority_of
 from vitals.engine.tree import PIPELINE
 
 SNAPSHOTS_FAILING: Final = "snapshots-failing"
@@ -64,7 +65,8 @@ class SnapshotWatch:
 
     def _begin(self, now: int) -> AlarmEvent:
         text = "Alarms go on, but snapshots fail, and a restart would take long: check WATCH_SNAPSHOTS."
-        self._alarm = technical(PIPELINE, SNAPSHOTS_FAILING, Priority.MEDIUM, start=self._since, now=now, text=text)
+        level = priority_of(SNAPSHOTS_FAILING)
+        self._alarm = technical(PIPELINE, SNAPSHOTS_FAILING, level, start=self._since, now=now, text=text)
         return self._alarm
 
     def _end(self, now: int) -> AlarmEvent | None:

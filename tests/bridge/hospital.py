@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bridge.kafka import KafkaFeed
+from bridge.log import Received
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
@@ -106,12 +107,22 @@ class Site:
         self._bridges: dict[str, int] = {}
         admin = AdminClient(self.kafka)
         there = admin.list_topics(timeout=DEADLINE_S).topics
-        wanted = [NewTopic(t.name, 16 if t.by_lane else 1, 1) for t in topics.TOPICS if t.name not in there]
+        wanted = [
+            NewTopic(t.name, 16 if t.by_lane else 1, 1, config=dict(t.config))
+            for t in topics.TOPICS
+            if t.name not in there
+        ]
         for made in admin.create_topics(wanted).values() if wanted else ():
             made.result(DEADLINE_S)
 
-    def start_bridge(self, bridge: str, **settings: str) -> None:
-        """Starts a bridge, with a port of its own, and waits until it is connected."""
+    def start_bridge(self, bridge: str, *, clock: Path | None = None, **settings: str) -> None:
+        """Starts a bridge, with a port of its own, and waits until it is connected.
+
+        Args:
+            bridge: Its name.
+            clock: File that says by how many seconds its clock is off (`infra.proof.moved_clock`).
+            settings: Further settings.
+        """
         identity, port = self.stack.identity("bridge"), self.stack.ports.metrics[-1 - len(self._bridges)]
         certificate = {
             "UPLINK_CA": str(identity.ca),
@@ -123,7 +134,8 @@ class Site:
         env["PYTHONPATH"] = str(ROOT)
         python = ROOT / ".venv" / "bin" / "python"
         ready = lambda: bool(self.health(bridge).get("uplink"))  # noqa: E731 - a condition of one line
-        spec = Spec(bridge, (str(python), "-m", "bridge"), env, ready=ready)
+        moved = ("-m", "infra.proof.moved_clock", str(clock)) if clock else ("-m",)
+        spec = Spec(bridge, (str(python), *moved, "bridge"), env, ready=ready)
         self.stack.processes.start(spec)
         self.stack.processes.wait_ready(spec)
 
@@ -165,15 +177,19 @@ class Site:
         self.gateways.append(Gateway(self, f"{name}-{next(numbers)}"))
         return self.gateways[-1]
 
-    def read(self, topic: str) -> list[tuple[bytes, bytes]]:
+    def records(self, topic: str) -> list[Received]:
         """All that Kafka holds of a topic."""
         feed = KafkaFeed(self.kafka, {topic: None})
         found = []
         ends = time.monotonic() + DEADLINE_S
         while not feed.caught_up() and time.monotonic() < ends:
-            found += [(r.key, r.value or b"") for r in feed.poll(0.2)]
+            found += feed.poll(0.2)
         feed.close()
         return found
+
+    def read(self, topic: str) -> list[tuple[bytes, bytes]]:
+        """Keys and values of all that Kafka holds of a topic."""
+        return [(r.key, r.value or b"") for r in self.records(topic)]
 
     def identities(self, gateway: Gateway) -> list[tuple[str, int, int]]:
         """The readings of a gateway that Kafka holds, doubles included."""

@@ -1,6 +1,10 @@
 """Several bridges, floods, and a Kafka that stands still: real processes, real servers."""
 
+import time
+from pathlib import Path
+
 import msgspec
+import pytest
 
 from infra.local.stack import KAFKA
 from tests.bridge.hospital import Gateway, MakeBatch, Site, flow, wait_until
@@ -47,6 +51,27 @@ def test_a_bridge_that_stops_in_order_says_nothing_and_is_told_by_another_only_a
     *own, told = site.statuses("told-a")
     assert {status.health for status in own} == {Health.UP}
     assert told.t - own[-1].t >= 2000
+
+
+def test_a_bridge_that_is_an_hour_ahead_moves_no_log_time_says_so_and_is_heard(
+    site: Site, batch: MakeBatch, tmp_path: Path
+) -> None:
+    clock = tmp_path / "ahead"
+    clock.write_text("4000")
+    site.start_bridge("ahead", clock=clock, STATUS_EVERY_S="0.2")
+    gateway = site.gateway("gw-ahead")
+    accepted = flow(gateway, batch, 1, 5)
+    # What a producer dates an hour ahead Kafka refuses for good, unless it dates records itself.
+    wait_until(lambda: not gateway.kept, "confirmation")
+    assert set(site.identities(gateway)) == accepted
+    newest = max(r.t for r in site.records(topics.VITALS))
+    assert newest <= time.time_ns() // 1_000_000 + 1000
+    wait_until(lambda: bool(site.statuses("ahead")[-1].alarms), "the bridge's word that its clock is off")
+    told = site.statuses("ahead")[-1]
+    assert told.alarms[0].startswith("ahead.bridge-clock.")
+    assert told.offset_ms == pytest.approx(-4_000_000, abs=1000)
+    clock.write_text("0")
+    wait_until(lambda: not site.statuses("ahead")[-1].alarms, "the end of it")
 
 
 def test_while_kafka_stands_still_memory_is_bounded_and_nothing_is_lost(site: Site, batch: MakeBatch) -> None:

@@ -30,12 +30,13 @@ class Case:
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     topic = f"bridge-log-{time.time_ns()}"
     if request.param == MEMORY:
-        log = MemoryLog({topic: 2})
+        log = MemoryLog({topic: 2}, clock=lambda: time.time_ns() // 1_000_000)
         yield Case(log, lambda: log.feed([topic]), topic)
         return
     config = {"bootstrap.servers": request.getfixturevalue("kafka"), "client.id": "bridge-test"}
     admin = AdminClient(config)  # kept: without a name it is destroyed before it answers
-    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(DEADLINE_S)
+    dated = {"message.timestamp.type": "LogAppendTime"}
+    admin.create_topics([NewTopic(topic, 2, 1, config=dated)])[topic].result(DEADLINE_S)
     kafka_log = KafkaLog(config, "lz4", 8)
     feeds: list[KafkaFeed] = []
 
@@ -93,7 +94,7 @@ def test_a_record_that_is_too_large_is_reported_as_refused_for_good_and_the_next
     found = {r.number: r for r in reports(case.log, 2)}
     assert found[1].error
     assert found[1].final
-    assert found[2] == Report(2)
+    assert found[2] == Report(2, t=found[2].t)
     assert [r.value for r in read(case.feed())] == [b"v"]
 
 
@@ -107,6 +108,14 @@ def test_a_record_that_only_its_topic_finds_too_large_is_refused_for_good_too(ka
     (report,) = reports(log, 1)
     log.close(DEADLINE_S)
     assert report.final
+
+
+def test_a_log_that_dates_records_itself_reports_the_time_that_its_readers_see(case: Case) -> None:
+    before = time.time_ns() // 1_000_000
+    assert case.log.send(1, Record(case.topic, 0, b"k", b"v"))
+    (report,) = reports(case.log, 1)
+    assert before - 1000 <= report.t <= time.time_ns() // 1_000_000 + 1000
+    assert [r.t for r in read(case.feed())] == [report.t]
 
 
 def test_an_empty_topic_is_caught_up_with_at_once(case: Case) -> None:

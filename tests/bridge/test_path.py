@@ -5,13 +5,14 @@ import zlib
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from infra.local.stack import KAFKA, SITE_BROKER
 from tests.bridge.hospital import Site, flow, wait_until
 from vitals import topics
 from vitals.actions import Act, Action
 from vitals.patients import Admission, Roster
-from vitals.status import Health, Heartbeat, Status
+from vitals.status import ClockOffset, Health, Heartbeat, Status
 
 MakeBatch = Callable[..., bytes]
 
@@ -121,6 +122,23 @@ def test_rosters_actions_and_the_notifiers_heartbeat_reach_their_gateway(site: S
     emptied = msgspec.json.decode(gateway.heard["roster"][-1], type=Roster)
     assert emptied.placements == ()
     assert emptied.version > roster.version
+
+
+def test_a_gateways_clock_is_measured_told_to_it_and_to_kafka(site: Site) -> None:
+    site.start_bridge("bridge-clocks", STATUS_EVERY_S="0.5")
+    gateway = site.gateway("gw-clocks")
+
+    def says() -> bool:
+        now = time.time_ns() // 1_000_000
+        status = Status(id=gateway.name, kind="gateway", health=Health.UP, t=now, sent=now - 7_000)
+        gateway.send(msgspec.json.encode(status), "status")
+        newest = site.statuses(gateway.name)
+        return bool(newest) and newest[-1].offset_ms is not None
+
+    wait_until(says, "the measured offset in Kafka")
+    assert site.statuses(gateway.name)[-1].offset_ms == pytest.approx(7_000, abs=1000)
+    told = msgspec.json.decode(gateway.heard["clock"][0], type=ClockOffset)
+    assert told.offset_ms == pytest.approx(7_000, abs=1000)
 
 
 def test_silence_and_a_last_will_are_told_to_kafka(site: Site) -> None:

@@ -59,6 +59,15 @@ def test_a_bridge_that_comes_back_can_be_lost_again() -> None:
     assert peers.lost(73.5, 73_500)
 
 
+def test_a_bridge_whose_clock_steps_back_is_not_lost() -> None:
+    peers = talking("other", until=52.0)
+    for second in range(52, 70):
+        says(peers, second, "me", 0)
+        back = Status(id="other", kind="bridge", health=Health.UP, t=second * 1000 - 40_000, slots=(1,))
+        peers.heard(back, second)
+        assert peers.lost(second, second * 1000) == []
+
+
 def test_gateways_are_no_peers() -> None:
     peers = Peers("me", 10.0)
     peers.heard(Status(id="gw", kind="gateway", health=Health.UP, t=1), 1.0)

@@ -40,6 +40,13 @@ def test_a_last_will_is_offline_from_now_on_and_does_not_become_silent() -> None
     assert presence.silent(100.0, 100_000) == []
 
 
+def test_whatever_a_gateways_clock_says_what_is_told_of_it_has_the_bridges() -> None:
+    presence = listening()
+    told = [presence.heard(up("gw-1", t), at, round(at * 1000)).t for t, at in ((99_000, 1.0), (3, 2.0))]
+    assert told == [1000, 2000]
+    assert [d.t for d in presence.gateways()] == [2000]
+
+
 def test_a_gateway_with_patients_that_was_never_heard_is_silent_after_the_same_time() -> None:
     presence = listening()
     presence.expect("gw-1", 3.0)

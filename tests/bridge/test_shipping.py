@@ -90,6 +90,23 @@ def test_a_refusal_that_is_itself_refused_for_good_stops_nobody(caplog: pytest.L
     assert "a refusal was itself refused for good" in caplog.text
 
 
+def test_a_status_that_is_refused_is_not_sent_again_behind_a_newer_one_of_its_sender() -> None:
+    memory = MemoryLog({topics.STATUS: 1})
+    shipping: Shipping[str] = Shipping(memory, Meters(CollectorRegistry()), lambda: NOW)
+    up, gone, other = (
+        Record(topics.STATUS, 0, key, value) for key, value in ((b"g", b"up"), (b"g", b"gone"), (b"h", b"up"))
+    )
+    for name, status in (("up", up), ("gone", gone), ("other", other)):
+        shipping.ship([status], [name], 0.0)
+    # Kafka may refuse what was sent first and store what was sent behind it.
+    assert shipping.reported([Report(1, "the leader has changed"), Report(3, "the leader has changed")], 0.0) == ["up"]
+    memory.poll(0.0)
+    assert shipping.reported([Report(2)], 0.0) == ["gone"]
+    shipping.push(RETRY_S)
+    assert shipping.reported(memory.poll(0.0), RETRY_S) == ["other"]
+    assert [(r.key, r.value) for r in memory.records(topics.STATUS)][-2:] == [(b"h", b"up"), (b"h", b"up")]
+
+
 def test_what_may_heal_is_sent_again_and_never_put_aside() -> None:
     memory, _, _ = made()
 

@@ -14,7 +14,7 @@ from vitals import topics
 from vitals.actions import Act, Action
 from vitals.batches import Confirmed
 from vitals.records import decode_vitals
-from vitals.status import Health, Rejected, Status
+from vitals.status import ClockOffset, Health, Rejected, Status
 
 MakeBatch = Callable[..., bytes]
 T = 1_763_812_800_000
@@ -45,7 +45,9 @@ class Rig:
     """A bridge's way up on a log in memory, with a hand on the clock."""
 
     def __init__(self, capacity: int = 10_000, **settings: object) -> None:
-        self.log = MemoryLog({"vitals": 16, "vitals.rejected": 1, "status": 1, "actions": 16}, capacity)
+        self.ahead_ms = 0
+        partitions = {"vitals": 16, "vitals.rejected": 1, "status": 1, "actions": 16}
+        self.log = MemoryLog(partitions, capacity, clock=lambda: T + int(self.at * 1000))
         self.broker = FakeBroker()
         self.meters = Meters(CollectorRegistry())
         of = {"p1": "gw-1", "p2": "gw-2"}.get
@@ -61,10 +63,10 @@ class Rig:
 
     def turn(self, after_s: float = 0.1, *, report: bool = True) -> None:
         self.at += after_s
-        self.up.work(self.at, T + int(self.at * 1000))
+        self.up.work(self.at, T + int(self.at * 1000) + self.ahead_ms)
         if report:
             self.up.reported(self.log.poll(0.0), self.at)
-            self.up.work(self.at, T + int(self.at * 1000))
+            self.up.work(self.at, T + int(self.at * 1000) + self.ahead_ms)
 
     def stored(self) -> list[tuple[str, int, int]]:
         records = [r.value for r in self.log.records("vitals") if r.value]
@@ -321,7 +323,8 @@ def test_statuses_go_on_by_gateway_and_silence_is_told_once() -> None:
     up = Status(id="gw-1", kind="gateway", health=Health.UP, t=5, backlog=3)
     rig.arrive("gw-1", msgspec.json.encode(up), "status")
     rig.turn()
-    assert up in rig.statuses()
+    told = next(s for s in rig.statuses() if s.id == "gw-1")
+    assert (told.health, told.backlog, told.t) == (Health.UP, 3, T + int(rig.at * 1000))
     assert rig.broker.acked == [1]
     for _ in range(30):
         rig.turn(0.5)
@@ -387,3 +390,48 @@ def test_a_gateway_acts_on_its_own_patients_alarms_alone(action: object) -> None
     assert rig.log.records("actions") == []
     assert len(rig.rejected()) == 1
     assert rig.broker.acked == [1]
+
+
+def test_a_bridge_whose_clock_leaves_the_logs_says_so_until_it_is_set_right() -> None:
+    rig = Rig()
+    for _ in range(4):
+        rig.turn(1.0)
+    rig.ahead_ms = 5000
+    for _ in range(4):
+        rig.turn(1.0)
+    began = next(s for s in rig.statuses() if s.alarms)
+    assert began.alarms == (f"b1.bridge-clock.{T + 105_000 + 5000}",)
+    assert began.offset_ms == -5000
+    assert rig.statuses()[-1].alarms == began.alarms
+    rig.ahead_ms = 0
+    for _ in range(4):
+        rig.turn(1.0)
+    assert (rig.statuses()[-1].alarms, rig.statuses()[-1].offset_ms) == ((), 0)
+
+
+def test_a_gateways_clock_is_measured_told_to_it_and_passed_on_but_not_by_a_clock_that_is_off() -> None:
+    rig = Rig()
+
+    def says(behind_ms: int, times: int) -> None:
+        for _ in range(times):
+            sent = T + int(rig.at * 1000) - behind_ms
+            up = Status(id="gw-1", kind="gateway", health=Health.UP, t=sent, sent=sent)
+            rig.arrive("gw-1", msgspec.json.encode(up), "status")
+            for _ in range(3):
+                rig.turn(1.0)
+
+    def told() -> list[int]:
+        payloads = [p for t, p in rig.broker.published if t == topics.gateway_topic("gw-1", "clock")]
+        return [msgspec.json.decode(p, type=ClockOffset).offset_ms for p in payloads]
+
+    passed_on = lambda: [s for s in rig.statuses() if s.id == "gw-1"][-1].offset_ms  # noqa: E731
+    says(7_000, 5)
+    # It came with the next turn, a second later.
+    assert (told(), passed_on()) == ([8_000], 8_000)
+    rig.ahead_ms = 60_000
+    says(7_000, 10)
+    assert (told(), passed_on()) == ([8_000], 8_000)
+    rig.ahead_ms = 0
+    says(7_000, 1)
+    says(-5_000, 10)
+    assert (told()[-1], passed_on()) == (-4_000, -4_000)

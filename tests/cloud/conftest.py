@@ -84,7 +84,9 @@ def make_contact(contact: str = "nurse", **changes: object) -> Contact:
     return Contact(**(values | changes))
 
 
-def make_reading(patient: str | None, t: int, spo2: float = 97, *, bed: str = "icu-01", seq: int = 0) -> Readings:
+def make_reading(
+    patient: str | None, t: int, spo2: float = 97, *, bed: str = "icu-01", seq: int = 0, gateway: str = "gw-icu"
+) -> Readings:
     """One reading of a healthy patient but for SpO2."""
 
     def one(value: int) -> NDArray[np.int64]:
@@ -94,7 +96,7 @@ def make_reading(patient: str | None, t: int, spo2: float = 97, *, bed: str = "i
     return Readings(
         text([patient]),
         text([f"mon-{bed}"]),
-        text(["gw-icu"]),
+        text([gateway]),
         text(["icu"]),
         text([bed]),
         one(7),

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from cloud import __main__ as cli
 from cloud.commands import tail
@@ -67,6 +70,31 @@ def test_compacted_topics_are_compacted_and_the_others_kept_as_long_as_they_shou
     assert by_name["patients"]["cleanup.policy"] == "compact"
     assert by_name["alarms"]["retention.ms"] == str(30 * 86_400_000)
     assert all(config["min.insync.replicas"] == "2" for config in by_name.values())
+
+
+def test_what_log_time_is_made_of_is_dated_by_kafka_also_in_topics_that_were_made_before(own_kafka: str) -> None:
+    settings = Topics(kafka_bootstrap=own_kafka)
+    admin = AdminClient(settings.client())
+    made = [NewTopic(topic.name, 16 if topic.by_lane else 1, 1) for topic in topics.TOPICS]
+    for done in admin.create_topics(made).values():
+        done.result(30.0)
+    topics_job.ensure(settings)
+    producer, now = Producer(settings.client()), time.time_ns() // 1_000_000
+
+    def stored(topic: str) -> int:
+        """Writes with a clock that is a day ahead: of a topic that believes it Kafka refuses that for good."""
+        found: list[int] = []
+        note = lambda error, message: found.append(0 if error else message.timestamp()[1])  # noqa: E731
+        producer.produce(topic, b"{}", b"k", partition=0, timestamp=now + 86_400_000, on_delivery=note)
+        producer.flush(30.0)
+        return found[0]
+
+    ends = now + 30_000
+    for topic in (topics.VITALS, topics.STATUS, topics.ACTIONS, topics.PATIENTS, topics.REJECTED):
+        # Settings act a moment after Kafka has taken them.
+        while not (t := stored(topic)):
+            assert time.time_ns() // 1_000_000 < ends, topic
+        assert abs(t - now) < 60_000
 
 
 def test_creating_topics_twice_changes_nothing(kafka: str) -> None:

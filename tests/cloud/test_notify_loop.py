@@ -12,10 +12,10 @@ from cloud.notify.loop import Notifier
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Station
 from vitals import topics
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State
 from vitals.contacts import Channel, Contact
 from vitals.patients import Admission
-from vitals.status import Status
+from vitals.status import Health, Status
 
 
 def test_everybody_on_duty_is_told_once_and_it_is_recorded(
@@ -372,3 +372,26 @@ def test_an_empty_alarm_is_counted_as_unreadable_and_the_next_is_told(
     # A tombstone says that there is nothing; an empty record says nothing.
     assert unreadable() == before + 1
     assert [name for name, _ in station.phones.got] == ["nurse"]
+
+
+def test_every_ward_with_patients_is_told_that_the_pipeline_stands_and_beds_lights_are_not_told_that_all_is_well(
+    station: Station, event: MakeEvent, contact: Callable[..., Contact], admission: Callable[..., Admission]
+) -> None:
+    for ward, name in (("icu", "ida"), ("med", "mel"), ("technical", "tom"), ("empty", "eva")):
+        station.duty(contact(name), ward=ward)
+    here = [admission("p-1", "icu-01", ward="icu"), admission("p-2", "med-01", ward="med")]
+    for one in (*here, admission("p-3", "empty-01", ward="empty", discharged=T0)):
+        place = (topics.PATIENTS, station.layout.partition(one.patient))
+        station.log.append(place, one.patient.encode(), msgspec.json.encode(one))
+    notifier = station.start()
+    stalled = event(None, "pipeline-stalled", subject="pipeline", kind=Kind.TECHNICAL, ward=None)
+    station.alarm(stalled)
+    station.settle(notifier)
+    assert sorted(name for name, _ in station.phones.got) == ["ida", "mel", "tom"]
+    beats = [msgspec.json.decode(r.value or b"", type=Status) for r in station.log.records(topics.STATUS)]
+    assert beats[-1].health is Health.SILENT
+    station.alarm(msgspec.structs.replace(stalled, n=1, phase=Phase.END, state=State.INACTIVE))
+    station.now += 10_000
+    station.settle(notifier)
+    beats = [msgspec.json.decode(r.value or b"", type=Status) for r in station.log.records(topics.STATUS)]
+    assert beats[-1].health is Health.UP

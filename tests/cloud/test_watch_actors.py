@@ -14,7 +14,8 @@ def progress() -> Progress:
 def shard(number: int, turns: int, cpu_s: float = 1.0) -> Health:
     return Health(
         shard=number, pid=1, clocks={}, catching_up=False, turns=turns, cpu_s=cpu_s, readings=0, repeats=0,
-        misplaced=0, emitted=0, rejects=0, disputed=0, snapshots_failing=0, snapshots_saved=1, lines=(),
+        misplaced=0, emitted=0, rejects=0, disputed=0, passed_over={}, foreign={},
+        unseen=0, snapshots_failing=0, snapshots_saved=1, lines=(),
     )  # fmt: skip
 
 

@@ -58,3 +58,28 @@ def test_a_device_that_an_admission_names_twice_is_disputed_by_nobody(admission:
     assert [stay.patient for stay in beds.disputes["device-disputed", "mon-1"]] == ["p-1", "p-2"]
     beds.admit(admission("p-2", "icu-02", since=2000, discharged=3000, devices=("mon-1",)))
     assert beds.disputes == {}
+
+
+def test_a_gateway_is_believed_of_its_own_patients_alone(admission: Admit) -> None:
+    beds = Beds()
+    beds.admit(admission("p-1", "icu-01", since=1000, gateway="gw-icu"))
+    assert beds.belongs("p-1", "icu-01", 200_000, "gw-icu")
+    for bed in ("icu-01", None):
+        assert not beds.belongs("p-1", bed, 200_000, "gw-med")
+    assert beds.is_foreign("p-1", "gw-med", 200_000)
+    assert not beds.is_foreign("p-9", "gw-med", 200_000)
+
+
+def test_while_a_patient_changes_gateways_both_are_believed_for_a_minute(admission: Admit) -> None:
+    move = 1_000_000
+    for beds, bed in ((Beds(), "icu-02"), (Beds(), "icu-01")):
+        beds.admit(admission("p-1", "icu-01", since=1000, gateway="gw-1", version=1))
+        since = move if bed == "icu-02" else 1000
+        beds.admit(admission("p-1", bed, since=since, gateway="gw-2", version=move))
+        spoken = {
+            (gateway, after): beds.belongs("p-1", None, move + 1000 * after, gateway)
+            for gateway in ("gw-1", "gw-2")
+            for after in (30, 59, 61, 600)
+        }
+        assert [spoken["gw-1", after] for after in (30, 59, 61, 600)] == [True, True, False, False]
+        assert all(spoken["gw-2", after] for after in (30, 59, 61, 600))

@@ -135,6 +135,27 @@ def test_a_reading_from_a_bed_that_changed_hands_neither_raises_nor_ends_an_alar
     assert ("p-2", "spo2") in starts(ward.alarms())
 
 
+def test_a_stolen_gateway_hides_no_patient_and_is_counted(ward: Ward) -> None:
+    """Each second it sends healthy values of another's dying patient, from almost a minute ahead."""
+    ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", gateway="gw-icu"))
+    loop = ward.shard()
+    for _ in range(90):
+        ward.now += 1000
+        ward.beat()
+        forged = ward.reading("p-1", ward.now + 58_000, 97, bed="icu-01", gateway="gw-med")
+        ward._scored(ward.layout.partition("p-1"), forged)
+        ward.read("p-1", 70)
+        loop.step(0)
+    assert ("p-1", "spo2") in starts(ward.alarms())
+    (slice_,) = [s for s in loop.shard.slices.values() if s.foreign]
+    assert slice_.foreign == {"gw-med": 90}
+    silent = DeviceStatus(device="mon-1", health=Health.SILENT, t=ward.now, patient="p-1")
+    status = Status(id="gw-med", kind="gateway", health=Health.UP, t=ward.now, devices=(silent,))
+    ward.write(topics.STATUS, "gw-med", status)
+    loop.step(0)
+    assert "device-silent" not in {e.condition for e in ward.alarms()}
+
+
 def test_acknowledging_one_alarm_acts_at_once_and_on_it_alone(ward: Ward) -> None:
     loop = ward.shard()
     for patient in ("p-1", "p-2"):

@@ -20,6 +20,7 @@ from vitals.alarms import Phase, decode
 from vitals.limits import Limit
 from vitals.patients import Admission
 from vitals.readings import Readings, concat
+from vitals.signs import INDEX
 from vitals.status import DeviceStatus, Health, Status
 
 T0 = 1_763_812_800_000
@@ -170,9 +171,20 @@ def test_a_backlog_of_one_patient_leaves_the_newest_value_and_its_past(reading: 
     latest, state = Latest(), engine.empty()
     backlog = concat([reading("p-1", T0 + 1000 * s, 90 + s / 100) for s in range(600)])
     state, _ = engine.advance(state, backlog, T0 + 600_000)
-    latest.update(backlog, engine.rows(state, backlog))
+    latest.update(backlog, engine.rows(state, backlog), T0 + 600_000)
     assert latest.recent(0, "spo2")[-1] == (T0 + 599_000, 96.0)
     assert len(latest.past(0, "p-1").t) == 20
+
+
+def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: Build) -> None:
+    latest, state = Latest(), engine.empty()
+    for s, (ahead, spo2) in enumerate([(0, 97)] * 10 + [(3_600_000, 97)] * 3 + [(0, 80)] * 10):
+        now = T0 + 1000 * s
+        one = reading("p-1", now + ahead, spo2)
+        state, _ = engine.advance(state, one, now)
+        latest.update(one, engine.rows(state, one), now)
+    assert latest.values[0, INDEX["spo2"]] == 80
+    assert latest.seen[0] == T0 + 22_000
 
 
 def test_memory_per_patient_is_what_the_docs_say() -> None:

@@ -1,5 +1,7 @@
 """The wall-clock watchdog."""
 
+from itertools import pairwise
+
 import pytest
 
 from cloud.watch.stall import StallWatch
@@ -20,7 +22,7 @@ def test_a_log_that_stands_still_is_one_alarm_until_it_moves(watch: StallWatch) 
     start = judge(watch, 1, 10_000)
     assert start is not None
     assert (start.phase, start.start, start.condition) == (Phase.START, 0, "pipeline-stalled")
-    assert [judge(watch, 1, now) for now in (11_000, 60_000, 3_600_000)] == [None] * 3
+    assert [judge(watch, 1, now) for now in (11_000, 60_000, 129_000)] == [None] * 3
     end = judge(watch, 2, 3_601_000)
     assert end is not None
     assert (end.id, end.n, end.phase) == (start.id, 1, Phase.END)
@@ -75,3 +77,18 @@ def test_an_alarm_of_an_earlier_run_is_ended_rather_than_raised_again(watch: Sta
     end = judge(watch, 5, 21_000)
     assert end is not None
     assert (end.id, end.phase) == (start.id, Phase.END)
+
+
+def test_a_stall_that_goes_on_calls_the_next_contact_every_two_minutes() -> None:
+    watch = StallWatch(10_000, 60_000)
+    told = [e for s in range(0, 600) if (e := watch.judge({0: 1 + (s < 1)}, 1, 1_000_000 + 1000 * s)) is not None]
+    assert [(e.phase, e.handover) for e in told[:4]] == [
+        (Phase.START, 0),
+        (Phase.CONTINUE, 1),
+        (Phase.CONTINUE, 2),
+        (Phase.CONTINUE, 3),
+    ]
+    assert [b.t - a.t for a, b in pairwise(told)] == [120_000] * (len(told) - 1)
+    end = watch.judge({0: 9}, 1, 1_700_000)
+    assert end is not None
+    assert (end.phase, end.n) == (Phase.END, told[-1].n + 1)

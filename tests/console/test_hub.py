@@ -5,14 +5,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
 
+from cloud.console import tiles
 from cloud.console.hub import Hub
 from cloud.console.people import People
 from cloud.console.sight import NOTHING, Sight
 from cloud.log.port import Record
 from tests.console.stage import HOUR, Stage, admission
 from vitals import topics
+from vitals.patients import Admission
 
 NOW = 1_763_812_800_000
 
@@ -89,3 +92,39 @@ def test_a_ward_knows_who_is_in_its_beds_after_transfers_and_discharge() -> None
     assert (people.on_ward("icu"), people.wards(), people.here("p-00002")) == ([], ["med"], False)
     people.take(Record(topics.PATIENTS, 0, 1, later, b"p-00001", None))
     assert (people.present(), people.wards()) == ([], [])
+
+
+def test_an_admission_that_says_no_date_of_birth_costs_its_age_and_no_bed(stage: Stage) -> None:
+    broken = msgspec.structs.replace(stage.person("p-00002"), born="the day before yesterday")
+    stage.admit(broken)
+    found = stage.parts.hub.ward("icu")
+    assert found["p-00002"]["age"] is None
+    assert isinstance(found["p-00001"]["age"], int)
+
+
+def test_a_bed_that_cannot_be_shown_stands_there_without_values(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tiles.tile
+
+    def raises(admission: Admission, seen: object, *rest: object) -> object:
+        if admission.patient == "p-00002" and seen is not None:
+            raise ZeroDivisionError("nobody thought of it")
+        return real(admission, seen, *rest)  # type: ignore[arg-type] # as it came
+
+    monkeypatch.setattr(tiles, "tile", raises)
+    for patient in ("p-00001", "p-00002"):
+        stage.read(patient)
+    stage.parts.hub.tick()
+    found = stage.parts.hub.ward("icu")
+    assert (found["p-00002"]["t"], found["p-00002"]["signs"]) == (0, {})
+    assert found["p-00001"]["signs"]
+
+
+def test_a_record_at_which_following_raises_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = People()
+
+    def raises(*_: object) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr(People, "admit", raises)
+    value = msgspec.json.encode(admission(1, "icu", NOW))
+    assert people.take(Record(topics.PATIENTS, 0, 0, NOW, b"p", value)) == "ZeroDivisionError: nobody thought of it"

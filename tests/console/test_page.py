@@ -178,6 +178,27 @@ def test_a_bed_without_data_is_visibly_stale_and_a_reading_makes_it_fresh(page: 
     expect(tile.locator(".age")).to_have_text(re.compile("just now|ago"))
 
 
+def test_a_bed_that_is_not_judged_is_struck_out_as_a_whole_its_score_included(page: Page, served: Stage) -> None:
+    served.read("p-00001")
+    tile = page.locator(FIRST)
+    expect(tile).to_have_class("tile")
+    told = event(served.person("p-00001"), "not-judged", served.now(), "no reading in time", kind=Kind.TECHNICAL)
+    alarm = served.alarm(told)
+    expect(tile).to_have_class("tile stale")
+    expect(tile.locator(".age")).to_have_text("Not judged")
+    for what in (".big .digits", ".news .total"):
+        expect(tile.locator(what).first).to_have_css("text-decoration-line", "line-through")
+    served.change(alarm, phase=Phase.END, state=State.INACTIVE)
+    expect(tile).to_have_class("tile")
+
+
+def test_a_time_ahead_of_now_is_never_just_now(page: Page, served: Stage) -> None:
+    served.read("p-00001", served.now() + 3_600_000)
+    tile = page.locator(FIRST)
+    expect(tile).to_have_class("tile stale")
+    expect(tile.locator(".age")).to_have_text("Time unknown: a clock is ahead")
+
+
 def test_a_technical_alarm_is_told_apart_from_a_patients(page: Page, served: Stage) -> None:
     person = served.person("p-00001")
     served.alarm(

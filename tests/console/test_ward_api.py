@@ -67,12 +67,25 @@ def test_equipment_alarms_reach_the_beds_that_they_concern_and_the_wards_above_t
     stage.alarm(
         event(person, "pipeline-stalled", stage.now(), "no readings", subject="pipeline", **technical | {"ward": None})
     )
+    # Of a gateway that serves two wards each is told by an alarm of its own.
+    of_med = technical | {"ward": "med"}
+    stage.alarm(
+        event(
+            person,
+            "gateway-down",
+            stage.now() + 1,
+            "gateway gw-icu is down",
+            subject="gw-icu",
+            gateway="gw-icu",
+            **of_med,
+        )
+    )
     stage.parts.hub.tick()
     hub = stage.parts.hub
     beds = {b["bed"]: [a["condition"] for a in b["alarms"]] for b in hub.ward("icu").values()}
     assert beds == {"icu-01": ["device-silent", "gateway-down"], "icu-02": ["gateway-down"], "icu-03": ["gateway-down"]}
     above = {ward: [a["condition"] for a in hub._above_beds(ward)] for ward in ("icu", "med")}
-    assert above == {"icu": ["gateway-down", "pipeline-stalled"], "med": ["pipeline-stalled"]}
+    assert above == {"icu": ["gateway-down", "pipeline-stalled"], "med": ["pipeline-stalled", "gateway-down"]}
     # A stalled pipeline ends when it moves: a button to acknowledge it does nothing.
     assert [alarm["answerable"] for alarm in hub._above_beds("icu")] == [True, False]
     # A stalled pipeline is everybody's: whoever is a nurse somewhere may acknowledge it.

@@ -1,8 +1,12 @@
 """Equipment: one alarm for one cause, and nobody left unwatched in silence."""
 
+import msgspec
+import pytest
+
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.bounds import MAX_T
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
 
@@ -98,11 +102,35 @@ def test_a_stalled_pipeline_covers_everything_and_its_end_brings_back_what_still
     ]
 
 
-def test_an_old_status_changes_nothing() -> None:
+@pytest.mark.parametrize("ahead_ms", [-3_600_000, -2_000, 0, 2_000, 3_600_000])
+def test_a_gateway_whose_clock_is_off_is_missed_at_once_when_it_dies_and_found_when_it_is_back(ahead_ms: int) -> None:
     state = engine.empty()
-    tell(state, gateway(T0 + 10, Health.SILENT))
-    assert tell(state, gateway(T0 + 5)) == []
-    assert [event.condition for event in engine.active(state)] == ["gateway-down"]
+    tell(state, gateway(T0 + ahead_ms))
+    assert brief(tell(state, gateway(T0 + 1000, Health.OFFLINE))) == [("gateway-down", Phase.START)]
+    assert brief(tell(state, gateway(T0 + 2000 + ahead_ms))) == [("gateway-down", Phase.END)]
+
+
+def test_a_gateway_that_once_said_it_is_the_year_2087_is_missed_all_the_same() -> None:
+    state = engine.empty()
+    tell(state, gateway(MAX_T - 1))
+    assert brief(tell(state, gateway(T0, Health.SILENT))) == [("gateway-down", Phase.START)]
+
+
+def listing(t: int, health: Health, since: int) -> Status:
+    gone = DeviceStatus(device="g1", health=health, t=since)
+    return Status(id="b1", kind="bridge", health=Health.UP, t=t, devices=(gone,))
+
+
+def test_a_word_that_was_lost_is_said_again_by_the_bridge_and_counts_once() -> None:
+    state = engine.empty()
+    tell(state, gateway(T0), bridge(T0 + 1, gateways=("g1",)))
+    lost = tell(state, listing(T0 + 4000, Health.SILENT, T0 + 3000))
+    assert brief(lost) == [("gateway-down", Phase.START)]
+    assert "40 patients" in lost[0].text
+    assert tell(state, listing(T0 + 6000, Health.SILENT, T0 + 3000)) == []
+    assert brief(tell(state, gateway(T0 + 7000))) == [("gateway-down", Phase.END)]
+    # What the bridge said before that is not said again by it: the gateway was heard of since.
+    assert tell(state, listing(T0 + 8000, Health.SILENT, T0 + 3000)) == []
 
 
 def test_a_sensor_off_alarm_ends_when_its_device_falls_silent() -> None:
@@ -163,3 +191,113 @@ def test_a_gateways_own_alarm_outlives_a_stalled_pipeline_and_a_recovered_engine
 
 def test_a_gateways_engine_does_not_repeat_what_the_gateway_alarms_of_itself() -> None:
     assert tell(engine.empty(), own(T0, f"g1.outbox-trimmed.{T0}")) == []
+
+
+def test_a_bridge_whose_clock_is_off_is_told_once_with_its_offset_and_ends_by_its_word_alone() -> None:
+    state, off = engine.empty(), (f"b1.bridge-clock.{T0}",)
+    said = msgspec.structs.replace(bridge(T0 + 5), alarms=off, offset_ms=-5_200)
+    (event,) = tell_own(state, said)
+    assert (event.id, event.priority, event.ward) == (*off, Priority.MEDIUM, None)
+    assert "5.2 s ahead of Kafka's" in event.text
+    assert tell_own(state, msgspec.structs.replace(said, t=T0 + 10)) == []
+    assert brief(tell_own(state, bridge(T0 + 20, Health.SILENT))) == [("bridge-down", Phase.START)]
+    assert brief(tell_own(state, bridge(T0 + 30))) == [("bridge-clock", Phase.END), ("bridge-down", Phase.END)]
+    foreign = msgspec.structs.replace(
+        said, t=T0 + 40, alarms=(f"b2.bridge-clock.{T0}", "b1.bridge-clock.x", "b1.spo2.5")
+    )
+    assert tell_own(state, foreign) == []
+
+
+def measured(t: int, offset_ms: int | None) -> Status:
+    return msgspec.structs.replace(gateway(t), offset_ms=offset_ms)
+
+
+def test_a_gateway_whose_clock_is_off_is_told_to_its_ward_with_the_offset_until_it_is_clearly_right() -> None:
+    state = engine.empty()
+    engine.place(state, [placement("g1-p0")], T0, "g1")
+    assert tell_own(state, measured(T0 + 1, 5_000)) == []
+    (event,) = tell_own(state, measured(T0 + 2, -7_300))
+    assert (event.condition, event.priority, event.gateway, event.ward) == (
+        "gateway-clock",
+        Priority.MEDIUM,
+        "g1",
+        "w1",
+    )
+    assert "7.3 s ahead of its bridge's" in event.text
+    assert tell_own(state, measured(T0 + 3, -4_900)) == []
+    # A bridge that has just started has not measured it; and a gateway that is gone has not set its clock.
+    assert tell_own(state, measured(T0 + 4, None)) == []
+    assert brief(tell_own(state, gateway(T0 + 5, Health.OFFLINE))) == [("gateway-down", Phase.START)]
+    assert brief(tell_own(state, measured(T0 + 6, None))) == [("gateway-down", Phase.END)]
+    assert brief(tell_own(state, measured(T0 + 7, -2_400))) == [("gateway-clock", Phase.END)]
+
+
+def test_a_gateways_clock_is_told_of_by_the_equipments_engine_alone() -> None:
+    assert tell(engine.empty(), measured(T0, 60_000)) == []
+
+
+def shared(t: int, health: Health = Health.UP) -> Status:
+    """A gateway with two patients of ward w1, one of w2, and its canary."""
+    devices = tuple(
+        DeviceStatus(device=f"d-{p}", health=Health.UP, t=t, patient=p) for p in ("p1", "p2", "p3", "canary-g1")
+    )
+    return Status(id="g1", kind="gateway", health=health, t=t, devices=devices)
+
+
+def two_wards() -> engine.State:
+    state = engine.empty()
+    for patient, ward in (("p1", "w1"), ("p2", "w1"), ("p3", "w2"), ("canary-g1", "canary")):
+        engine.place(state, [msgspec.structs.replace(placement(patient), ward=ward)], T0, "g1")
+    tell(state, shared(T0 + 1))
+    return state
+
+
+def told_wards(events: list[AlarmEvent]) -> list[tuple[str, str | None, Phase]]:
+    return [(e.condition, e.ward, e.phase) for e in events]
+
+
+def test_each_ward_of_a_gateway_is_told_for_itself_and_its_canary_counts_nowhere() -> None:
+    state = two_wards()
+    first, second = tell(state, shared(T0 + 2, Health.SILENT))
+    assert (first.ward, second.ward) == ("w1", "w2")
+    assert "2 patients" in first.text
+    assert "1 patient " in second.text
+    assert first.id != second.id
+    ends = tell(state, shared(T0 + 3))
+    assert {(e.id, e.phase) for e in ends} == {(first.id, Phase.END), (second.id, Phase.END)}
+
+
+def test_a_gateway_with_a_canary_alone_is_told_to_technicians() -> None:
+    state = engine.empty()
+    engine.place(state, [msgspec.structs.replace(placement("canary-g1"), ward="canary")], T0, "g1")
+    alone = msgspec.structs.replace(shared(T0 + 1, Health.OFFLINE), devices=shared(T0).devices[-1:])
+    (event,) = tell(state, alone)
+    assert (event.ward, "0 patients" in event.text) == (None, True)
+
+
+def test_whoever_has_moved_to_another_gateway_takes_no_alarm_of_the_old_one_along() -> None:
+    state = two_wards()
+    tell(state, shared(T0 + 2, Health.OFFLINE))
+    for patient, ward in (("p1", "w9"), ("p2", "w9"), ("p3", "w9")):
+        engine.place(state, [msgspec.structs.replace(placement(patient), ward=ward)], T0 + 3, "g2")
+    assert tell(state, bridge(T0 + 4, gateways=("g1",))) == []
+
+
+def test_alarms_of_two_wards_are_taken_up_by_a_recovered_engine_and_end_once_each() -> None:
+    state = two_wards()
+    told = tell(state, shared(T0 + 2, Health.SILENT))
+    back = engine.resume(two_wards(), told)
+    assert tell(back, shared(T0 + 2, Health.SILENT)) == []
+    engine.advance(back, columns([]), T0 + 5_000)
+    ends = tell(back, shared(T0 + 6_000))
+    assert sorted((e.id, e.n, e.phase) for e in ends) == sorted((e.id, 1, Phase.END) for e in told)
+
+
+def test_the_one_alarm_that_an_earlier_version_told_for_all_wards_goes_on_as_that_of_its_ward() -> None:
+    state = two_wards()
+    first, second = tell(state, shared(T0 + 2, Health.SILENT))
+    # As the earlier version kept it.
+    state.faults["g1.gateway-down"] = state.faults.pop("g1.gateway-down.w1")
+    tell(state, shared(T0 + 3, Health.SILENT))
+    ends = tell(state, shared(T0 + 4))
+    assert {e.id for e in ends if e.phase is Phase.END} == {first.id, second.id}

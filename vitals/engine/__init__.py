@@ -92,7 +92,7 @@ def act(state: State, action: Action, now: int) -> Outcome:
 
 
 def report(state: State, status: Status, now: int, *, own: bool = False) -> Outcome:
-    """Takes in how a gateway (with its devices) or a bridge is; one older than the newest known changes nothing.
+    """Takes in how a gateway (with its devices) or a bridge is; what comes last counts, whatever its time says.
 
     Args:
         state: The state.

@@ -15,7 +15,7 @@ from vitals.engine.rules import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITO
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State, Track
-from vitals.engine.tree import OWN
+from vitals.engine.tree import fault_key
 from vitals.engine.watched import WATCH
 
 
@@ -151,7 +151,7 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
     on = event.state is AlarmState.ACTIVE
     c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)
     if index < 0:
-        key = event.id if event.condition in OWN else f"{event.subject}.{event.condition}"
+        key = fault_key(event.subject, event.condition, event.start, event.ward)
         if _renamed(scribe, state.faults.get(key), event):
             return
         if event.condition in WATCH:

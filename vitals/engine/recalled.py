@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from vitals.alarms import AlarmEvent, Inactivation, Phase
+from vitals.engine.rules import BY_WARD
 
 Key = tuple[str, str]
 
 
 def place_of(event: AlarmEvent) -> Key:
     """Returns what an alarm is of: of one patient (or device, gateway, …) and condition one alarm holds at a time."""
-    return event.patient or event.subject, event.condition
+    subject = f"{event.subject} {event.ward}" if event.condition in BY_WARD else event.subject
+    return event.patient or subject, event.condition
 
 
 def same(a: AlarmEvent, b: AlarmEvent) -> bool:

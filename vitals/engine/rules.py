@@ -50,6 +50,9 @@ UNHEARD_LEAST_MS: Final = 30_000
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends what is calm within 30 s; ten seconds more are the rest of the way."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
+GATEWAY_CLOCK: Final = "gateway-clock"
+BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK))
+"""What each ward is told of for itself, by an alarm of its own: a gateway may serve several."""
 UNMONITORED: Final = frozenset((NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN))
 """Technical conditions of which each says that somebody is not monitored."""
 UNANSWERED_MS: Final = 120_000

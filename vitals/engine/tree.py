@@ -5,7 +5,11 @@ ends, what still fails begins anew. So forty silent devices behind one dead gate
 still silent when its gateway is back is one alarm again. A sensor-off alarm ends when its device falls silent.
 
 The bridge judges its gateways, so a bridge that is down is the parent of the gateways that it last spoke for: those its
-status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known.
+status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known. With each of its
+own statuses a bridge says again which of them are down, so that a word that was lost is not lost for ever.
+
+Statuses count in the order in which they come, as the log has them: a clock that was ahead once must not outrank, for
+as long as it was ahead, the word that its gateway is gone.
 
 What a gateway alarms of itself (its outbox, its clock) it names in its status. In the cloud these are alarms with the
 gateway's own ids, so that who acknowledges one here ends it there. They end by the gateway's word alone: while it is
@@ -21,14 +25,16 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarms import Kind, Phase, Priority
+from vitals.alarms import Kind, Phase
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_T, digits
-from vitals.engine.rules import CONDITIONS, DEVICE_SILENT, GATEWAY_DOWN, SENSOR_OFF
+from vitals.conditions import priority_of
+from vitals.engine.rules import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
-from vitals.status import DeviceStatus, Health, Status
+from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
+from vitals.topics import canary
 
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
@@ -36,28 +42,20 @@ PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
-PRIORITIES: Final = {
-    DEVICE_SILENT: Priority.MEDIUM,
-    GATEWAY_DOWN: Priority.MEDIUM,
-    BRIDGE_DOWN: Priority.HIGH,
-    PIPELINE_STALLED: Priority.HIGH,
-    # Of two patients one is not watched, or under the other's name.
-    BED_DISPUTED: Priority.HIGH,
-    DEVICE_DISPUTED: Priority.HIGH,
-}
-
-
+OFF_MS: Final = 5000
+"""A gateway's clock that is further off from its bridge's is told of, until it is within half of it."""
+RIGHT_MS: Final = 2500
 OWN: Final = {
-    "outbox-write-failing": (Priority.HIGH, "cannot write its outbox, and accepts no readings: check its disk"),
-    "outbox-trimmed": (Priority.HIGH, "had a full outbox and dropped the oldest readings: restore its uplink"),
-    "outbox-replaced": (Priority.HIGH, "set a damaged outbox aside: recover it from its data folder"),
-    "outbox-filling": (Priority.MEDIUM, "has a half-full outbox: restore its uplink"),
-    TWO_VOICES: (Priority.MEDIUM, "hears two devices under one name, which hide each other: take one of them off"),
-    "clock-unset": (Priority.LOW, "has no clock: its times are wrong until it is set"),
+    "outbox-write-failing": "cannot write its outbox, and accepts no readings: check its disk",
+    "outbox-trimmed": "had a full outbox and dropped the oldest readings: restore its uplink",
+    "outbox-replaced": "set a damaged outbox aside: recover it from its data folder",
+    "outbox-filling": "has a half-full outbox: restore its uplink",
+    TWO_VOICES: "hears two devices under one name, which hide each other: take one of them off",
+    "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES))
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *OWN, *DISPUTES))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK))
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, GATEWAY_CLOCK, *OWN, *DISPUTES))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
@@ -87,9 +85,16 @@ class Fault:
 
     @property
     def key(self) -> str:
-        """Names the fault, however often it comes; one that the gateway itself has numbered is told once for each."""
-        name = f"{self.subject}.{self.condition}"
-        return f"{name}.{self.since}" if self.condition in OWN else name
+        """Names the fault, however often it comes."""
+        return fault_key(self.subject, self.condition, self.since, self.ward)
+
+
+def fault_key(subject: str, condition: str, since: int, ward: str | None) -> str:
+    """Names a fault: what a gateway has numbered itself is told once for each, some things once for each ward."""
+    name = f"{subject}.{condition}"
+    if condition in OWN:
+        return f"{name}.{since}"
+    return f"{name}.{ward}" if ward and condition in BY_WARD else name
 
 
 def key(status: Status) -> str:
@@ -106,7 +111,7 @@ def concerned(status: Status) -> Callable[[Condition], bool]:
 
 
 def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
-    """Takes in a status; one older than the newest of its sender is passed over.
+    """Takes in a status, whatever its sender's clock says.
 
     Args:
         scribe: Where events go.
@@ -115,21 +120,29 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
     """
     state = scribe.state
     known = state.statuses.get(key(status))
-    if known is not None and status.t < known.t:
-        return
     if status.kind == "gateway" and status.health is not Health.UP and known is not None and not status.devices:
         # A last will knows nothing of the devices.
         devices = known.devices
     else:
         devices = status.devices
-    if not own and status.alarms:
-        status = msgspec.structs.replace(status, alarms=())
+    if not own:
+        status = msgspec.structs.replace(status, alarms=(), offset_ms=None)
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
+    if status.kind == "bridge":
+        _hear_again(state, status)
     covered = [status] if status.kind == "gateway" else _gateways(state)
     if status.kind == "bridge":
-        _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, status.t)
+        _judge_bridge(scribe, status, status.t)
     for gateway in covered:
         _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
+
+
+def _hear_again(state: State, bridge: Status) -> None:
+    """Takes in which gateways a bridge says are down, unless somebody has heard of them since."""
+    for listed in bridge.devices:
+        known = state.statuses.get(f"gateway/{listed.device}") if listed.health is not Health.UP else None
+        if known is not None and known.health is Health.UP and known.t <= listed.t:
+            state.statuses[key(known)] = msgspec.structs.replace(known, health=listed.health, t=listed.t)
 
 
 def disputed(scribe: Scribe, faults: list[Fault]) -> None:
@@ -152,7 +165,7 @@ def stalled(scribe: Scribe, since: int | None) -> None:
     _end(scribe, [fault.key] if fault.key in state.faults else [], scribe.now, "readings are judged again")
     for status in list(state.statuses.values()):
         if status.kind == "bridge":
-            _reconcile(scribe, _bridge_faults(state, status), {f"{status.id}.{BRIDGE_DOWN}"}, scribe.now)
+            _judge_bridge(scribe, status, scribe.now)
     for status in _gateways(state):
         _judge_gateway(scribe, status, scribe.now)
 
@@ -169,10 +182,35 @@ def _stalled(state: State) -> bool:
     return f"{PIPELINE}.{PIPELINE_STALLED}" in state.faults
 
 
-def _bridge_faults(state: State, status: Status) -> list[Fault]:
-    if status.health is Health.UP or _stalled(state):
-        return []
-    return [Fault(status.id, BRIDGE_DOWN, f"bridge {status.id} is {status.health.value}: its gateways are not heard")]
+def _judge_bridge(scribe: Scribe, status: Status, t: int) -> None:
+    scope, faults = {f"{status.id}.{BRIDGE_DOWN}"}, []
+    if status.health is Health.UP:
+        scope.add(f"{status.id}.{BRIDGE_CLOCK}")
+        faults = [f for alarm in status.alarms if (f := _clock_of_a_bridge(status, alarm)) is not None]
+    elif not _stalled(scribe.state):
+        text = f"bridge {status.id} is {status.health.value}: its gateways are not heard"
+        faults = [Fault(status.id, BRIDGE_DOWN, text)]
+    _reconcile(scribe, faults, scope, t)
+
+
+def _clock_of_a_bridge(status: Status, alarm: str) -> Fault | None:
+    condition, since = _named(status, alarm)
+    if condition != BRIDGE_CLOCK or since is None:
+        return None
+    text = f"the clock of bridge {status.id} is {off_by(status.offset_ms or 0)} Kafka's: set it"
+    return Fault(status.id, BRIDGE_CLOCK, text, since=since)
+
+
+def _named(status: Status, alarm: str) -> tuple[str, int | None]:
+    """Returns condition and begin of an alarm that its sender has of itself; of another's there is no begin."""
+    subject, _, rest = alarm.rpartition(f"{status.id}.")
+    condition, _, start = rest.partition(".")
+    return condition, None if subject else digits(start, MAX_T)
+
+
+def off_by(offset_ms: int) -> str:
+    """Returns in words how a clock stands to which so much is to be added."""
+    return f"{abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'}"
 
 
 def covered_by_bridge(state: State, gateway: str) -> bool:
@@ -188,19 +226,59 @@ def covered_by_bridge(state: State, gateway: str) -> bool:
 
 def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     state = scribe.state
-    scope = {f"{status.id}.{GATEWAY_DOWN}"} | {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
-    heard = status.health is Health.UP and not _stalled(state) and not covered_by_bridge(state, status.id)
+    covered = _stalled(state) or covered_by_bridge(state, status.id)
+    heard = status.health is Health.UP and not covered
+    clocks = {fault_key(status.id, GATEWAY_CLOCK, 0, w) for w in _standing(state, status.id, GATEWAY_CLOCK)}
     mine = {k: c for k, c in state.faults.items() if _says(c, status.id)}
+    scope = {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[Fault] = []
-    if not _stalled(state) and not covered_by_bridge(state, status.id):
-        if status.health is not Health.UP:
-            text = f"gateway {status.id} is {status.health.value}: {_beds(status)} without remote monitoring"
-            faults = [Fault(status.id, GATEWAY_DOWN, text, gateway=status.id)]
-        else:
-            faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
-            faults += _own(status)
+    if heard:
+        faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+        faults += _own(status)
+        if status.offset_ms is None:
+            # Its bridge has not measured it yet: what was told stands.
+            scope -= clocks
+        elif abs(status.offset_ms) > (RIGHT_MS if clocks else OFF_MS):
+            text = f"the clock of gateway {status.id} is {off_by(status.offset_ms)} its bridge's: set it"
+            faults += _for_wards(state, status, GATEWAY_CLOCK, t, lambda _: text)
+    elif not covered:
+        down = f"gateway {status.id} is {status.health.value}: "
+        text_of = lambda count: f"{down}{_patients(count)} without remote monitoring"  # noqa: E731 - one of two words
+        faults = _for_wards(state, status, GATEWAY_DOWN, t, text_of)
     _reconcile(scribe, faults, scope, t)
+
+
+def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
+    """Returns in which wards something stands that each ward is told of; gives each the key of its ward."""
+    found: set[str | None] = set()
+    for key, c in list(state.faults.items()):
+        if c.alarm is not None and (c.alarm.gateway, c.alarm.condition) == (gateway, condition):
+            found.add(c.alarm.ward)
+            # A snapshot of an earlier version has one alarm for all wards.
+            own = fault_key(gateway, condition, 0, c.alarm.ward)
+            if own != key:
+                state.faults[own] = state.faults.pop(key)
+    return found
+
+
+def _for_wards(state: State, status: Status, condition: str, t: int, text_of: Callable[[int], str]) -> list[Fault]:
+    """Returns a fault for each ward that has patients on a gateway; its canary is nobody's."""
+    standing = _standing(state, status.id, condition)
+    patients = {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
+    rows = [state.index[patient] for patient in patients if patient in state.index]
+    # A gateway that is gone does not say who has moved away from it.
+    here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
+    wards = Counter(ward for row in here if (ward := state.wards[row]) is not None)
+    if not wards:
+        # Who lies there is not known yet, or nobody does: technicians are told, and whoever was told before.
+        text = text_of(len(patients))
+        return [Fault(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}]
+    return [
+        # An alarm's id has no ward in it, so each begins in a millisecond of its own.
+        Fault(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
+        for k, ward in enumerate(sorted(wards))
+    ]
 
 
 def _says(c: Condition, gateway: str) -> bool:
@@ -216,19 +294,16 @@ def _is_beside(c: Condition) -> bool:
 def _own(status: Status) -> list[Fault]:
     found = []
     for alarm in status.alarms:
-        subject, _, rest = alarm.rpartition(f"{status.id}.")
-        condition, _, start = rest.partition(".")
-        since = digits(start, MAX_T)
-        if not subject and condition in OWN and since is not None:
-            text = f"gateway {status.id} {OWN[condition][1]}"
+        condition, since = _named(status, alarm)
+        if condition in OWN and since is not None:
+            text = f"gateway {status.id} {OWN[condition]}"
             if condition == TWO_VOICES and (twice := [d.device for d in status.devices if d.twice]):
                 text = f"{text}: {', '.join(twice)}"
             found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
     return found
 
 
-def _beds(status: Status) -> str:
-    count = len({d.patient for d in status.devices if d.patient})
+def _patients(count: int) -> str:
     return "1 patient" if count == 1 else f"{count} patients"
 
 
@@ -255,7 +330,7 @@ def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> 
 def _start(scribe: Scribe, fault: Fault, t: int) -> None:
     state = scribe.state
     since = fault.since or t
-    level = PRIORITIES[fault.condition] if fault.condition in PRIORITIES else OWN[fault.condition][0]
+    level = priority_of(fault.condition)
     c = state.faults[fault.key] = Condition(-1, -1, on=True, since=since, level=level)
     scribe.start(
         c,
@@ -279,7 +354,7 @@ def _ward(state: State, fault: Fault) -> str | None:
         patients = [fault.patient]
     else:
         status = state.statuses.get(f"gateway/{fault.gateway}")
-        patients = [d.patient for d in status.devices if d.patient] if status else []
+        patients = [d.patient for d in status.devices if d.patient and d.patient != canary(status.id)] if status else []
     rows = [state.index[patient] for patient in patients if patient in state.index]
     wards = Counter(ward for row in rows if (ward := state.wards[row]) is not None)
     return wards.most_common(1)[0][0] if wards else None

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.alarms import Kind, Phase, Priority
+from vitals.alarms import Kind, Phase
 from vitals.alarms import State as AlarmState
+from vitals.conditions import priority_of
 from vitals.engine import tree
 from vitals.engine.rules import (
     COUNT,
@@ -159,7 +160,7 @@ def _tell_of(scribe: Scribe, row: int, since: int) -> None:
 def _start(scribe: Scribe, row: int, condition: str, since: int, text: str) -> None:
     state = scribe.state
     patient = state.patients[row] or ""
-    c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=Priority.MEDIUM)
+    c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=priority_of(condition))
     scribe.start(
         c,
         subject=patient,

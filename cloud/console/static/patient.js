@@ -4,7 +4,7 @@ import { el, text } from "./dom.js";
 import { chart as drawChart, groups } from "./trends.js";
 import { chart, discharge, limits, transfer } from "./forms.js";
 import { call } from "./net.js";
-import { isOld, isStale } from "./rank.js";
+import { howOld, isOld, isStale } from "./rank.js";
 import { alarmRow, MIND } from "./tile.js";
 import { age, ago, BANGS, day, label, number, PRIORITY, short, unit } from "./words.js";
 
@@ -96,10 +96,10 @@ export class PatientScreen {
     const now = context.ward.now();
     const { admission } = this.view;
     const gone = admission.discharged !== undefined;
-    text(this.facts, [`${tile.age} years`, `ward ${admission.ward.toUpperCase()}`, tile.oxygen ? "on oxygen" : "on air", tile.consciousness ? MIND[tile.consciousness] : "consciousness not charted", `limits: ${admission.profile}`, admission.scale2 ? "SpO₂ scale 2" : "", `id ${this.patient}`].filter(Boolean).join(" · "));
+    text(this.facts, [tile.age === null ? "age unknown" : `${tile.age} years`, `ward ${admission.ward.toUpperCase()}`, tile.oxygen ? "on oxygen" : "on air", tile.consciousness ? MIND[tile.consciousness] : "consciousness not charted", `limits: ${admission.profile}`, admission.scale2 ? "SpO₂ scale 2" : "", `id ${this.patient}`].filter(Boolean).join(" · "));
     const stale = !gone && isStale(tile, now);
     this.age.classList.toggle("is-stale", stale || gone);
-    text(this.age, gone ? `Left on ${day(admission.discharged)}. Not monitored any more.` : !tile.t ? "No data yet" : stale ? `No data for ${age(now - tile.t)}: what is shown is old` : `Last reading ${ago(now - tile.t)}`);
+    text(this.age, gone ? `Left on ${day(admission.discharged)}. Not monitored any more.` : howOld(tile, now) ? `${howOld(tile, now)}${tile.t ? ": what is shown is old" : ""}` : `Last reading ${ago(now - tile.t)}`);
     this.main.classList.toggle("stale-patient", stale);
     this.showAlarms(tile, now);
     this.showValues(tile, now);

@@ -1,5 +1,7 @@
 // How bad a bed is, and how old what it shows: pure functions of a tile and the server's time.
 
+import { age } from "./words.js";
+
 export const FRESH_CADENCES = 3;
 export const LEAST_MS = 5000;
 
@@ -8,8 +10,27 @@ export function staleAfter(tile) {
   return Math.max(LEAST_MS, FRESH_CADENCES * tile.cadence_s * 1000);
 }
 
+// A time ahead of now is no time: nobody knows how old what it stands by is.
+export const AHEAD_MS = 5000;
+
+export function isAhead(tile, now) {
+  return tile.t - now > AHEAD_MS;
+}
+
+export function isUnjudged(tile) {
+  return tile.alarms.some((alarm) => alarm.condition === "not-judged");
+}
+
 export function isStale(tile, now) {
-  return now - tile.t > staleAfter(tile);
+  return now - tile.t > staleAfter(tile) || isAhead(tile, now) || isUnjudged(tile);
+}
+
+// What stands by a bed in place of the age of its newest reading, when that is not all that there is to say.
+export function howOld(tile, now) {
+  if (!tile.t) return "No data yet";
+  if (isAhead(tile, now)) return "Time unknown: a clock is ahead";
+  if (now - tile.t > staleAfter(tile)) return `No data for ${age(now - tile.t)}`;
+  return isUnjudged(tile) ? "Not judged" : "";
 }
 
 // Pressures by a cuff and temperatures come seldom: each sign has its own age, and grows pale after ten minutes.

@@ -1,7 +1,7 @@
 // One bed on the ward screen. Made once, then only what differs is touched.
 
 import { attribute, className, el, text } from "./dom.js";
-import { isCalling, isOld, isStale, worst } from "./rank.js";
+import { howOld, isCalling, isOld, isStale, worst } from "./rank.js";
 import { draw } from "./spark.js";
 import { age, ago, BANGS, countdown, label, number, PRIORITY, unit } from "./words.js";
 
@@ -72,7 +72,7 @@ export class Tile {
     this.tile = tile;
     const { signs, doubts } = this.context;
     text(this.bed, tile.bed);
-    text(this.name, `${tile.name} · ${tile.age}`);
+    text(this.name, `${tile.name} · ${tile.age ?? "age unknown"}`);
     const pulse = tile.signs.hr ? "hr" : "pr";
     text(this.hr.title, pulse === "hr" ? "HR" : tile.signs.pr ? "Pulse" : "HR");
     show(this.hr, signs.get(pulse), tile.signs[pulse], tile, now, doubts);
@@ -140,7 +140,7 @@ export class Tile {
     const { tile } = this;
     this.touched = now;
     const stale = isStale(tile, now);
-    text(this.age, tile.t ? (stale ? `No data for ${age(now - tile.t)}` : ago(now - tile.t)) : "No data yet");
+    text(this.age, howOld(tile, now) || ago(now - tile.t));
     className(this.node, stale ? "tile stale" : "tile");
     for (const row of this.buttons.values()) row.tick(now);
   }
