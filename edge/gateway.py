@@ -92,7 +92,7 @@ class Gateway:
         state, is_set = kept_state(outbox), settled()
         start = take_up(outbox, state, machine, boot(machine), settled=is_set)
         now = start.own
-        self._reference = Reference(now, machine, clock_s, settled=is_set)
+        self._reference = Reference(now, machine, clock_s, settled=is_set, bridge=start.bridge)
         self._triage = Triage()
         self._linger_s = settings.commit_linger_ms / 1000
         self.inbox: Inbox[Item] = Inbox(ENOUGH)
@@ -278,7 +278,7 @@ class Gateway:
     def _own_boot(self) -> Boot:
         machine = self._now_ms()
         boot = self._boot(machine)
-        return Boot(boot.id, boot.began + self._reference.now - machine)
+        return Boot(boot.id, boot.began + self._reference.now - machine, bridge=self._reference.bridge)
 
     def _trim(self, now: int, clock_s: float) -> None:
         settings = self._settings

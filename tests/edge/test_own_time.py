@@ -304,6 +304,23 @@ def test_without_a_clock_the_bridge_is_asked_and_readings_wait_for_its_word_for_
     assert 50 in silent.readings().seq.tolist(), "a bridge that does not answer holds nothing back"
 
 
+def test_a_restart_keeps_what_the_bridge_has_told_and_waits_for_nobody(rig: Rig, make: SimpleNamespace) -> None:
+    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=1.0)
+    life = Life(gw)
+    status = gw.statuses()[-1]
+    gw.down("clock", {"offset_ms": 180_000, "t": status.sent + 180_000})
+    life.live(70, **WELL)
+    # The machine's clock is said to be set and is wrong all the same; the bridge has no reason to tell its time again.
+    again = rig(uplink_flush_s=1.0, now=gw.clock.now + 20_000)
+    life = Life(again, 100)
+    start = again.clock.now
+    life.live(4, **WELL)
+    found = again.readings()
+    found = found.take(found.seq >= 100)
+    assert len(found)
+    assert abs(found.t_gw - (start + 180_000 + 1000 * (found.seq - 100))).max() <= 1_500
+
+
 def test_a_time_that_cannot_be_read_changes_nothing(rig: Rig) -> None:
     gw = rig(uplink_flush_s=0.5)
     for payload in (
