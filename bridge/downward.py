@@ -9,6 +9,7 @@ import msgspec
 from bridge.frames import Message
 from bridge.log import Received
 from bridge.meters import Meters
+from bridge.peers import Retired
 from bridge.rosters import Rosters
 from bridge.uplink import Uplink
 from vitals import topics
@@ -18,6 +19,9 @@ from vitals.faults import NOT_ITS_OWN
 from vitals.patients import Roster
 from vitals.status import Health, Heartbeat, Status
 
+RETAINED_S: Final = 1.0
+"""The broker has sent what it holds when for so long nothing more of it has come; MQTT has no word for the end."""
+RETAINED_MOST_S: Final = 10.0
 STALE_MS: Final = 60_000
 """A heartbeat older than this is not passed on: it would tell a gateway that the notifier lives now."""
 logger = logging.getLogger("bridge.downward")
@@ -38,9 +42,11 @@ class Downward:
     def __init__(self, slots: frozenset[int], uplink: Uplink, meters: Meters) -> None:
         self._slots, self._uplink, self._meters = slots, uplink, meters
         self._rosters = Rosters(slots)
+        self._connected_at = self._found_at = -float("inf")
+        self._has_found = False
         self._seen: set[str] = set()
         self._actions: deque[tuple[Action, bytes]] = deque()
-        self._bridges: list[Status] = []
+        self._bridges: list[Status | Retired] = []
         self._publish: deque[tuple[str, str, bytes, bool]] = deque()
 
     def seen(self, gateway: str) -> None:
@@ -56,8 +62,20 @@ class Downward:
         """Returns the gateway of an action's patient; None when it is not known here. Safe from any thread."""
         return self._rosters.gateway_of(action)
 
-    def found(self, message: Message) -> None:
+    def connected(self, is_connected: bool, at: float) -> None:
+        """Takes note, at monotonic time `at`, of whether the broker is connected; it then sends what it holds."""
+        self._has_found = False
+        self._connected_at = at if is_connected else float("inf")
+        if not is_connected:
+            self._rosters.lost()
+
+    def puzzled(self) -> bool:
+        """Returns whether a roster that is not this bridge's was found since the last call."""
+        return self._rosters.puzzled()
+
+    def found(self, message: Message, at: float) -> None:
         """Takes a roster that the broker holds."""
+        self._found_at = at
         try:
             roster = decoded(message.payload, Roster)
         except BoundError as error:
@@ -72,7 +90,8 @@ class Downward:
             if record.topic == topics.PATIENTS:
                 self._rosters.apply(record.key.decode(), record.value)
             elif record.value is None:
-                return
+                if record.topic == topics.STATUS:
+                    self._bridges.append(Retired(record.key.decode()))
             elif record.topic == topics.ACTIONS:
                 self._actions.append((decoded(record.value, Action), record.value))
             elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
@@ -92,8 +111,8 @@ class Downward:
         else:
             self._beat(status, t)
 
-    def bridges(self) -> list[Status]:
-        """Returns what bridges have said since the last call."""
+    def bridges(self) -> list[Status | Retired]:
+        """Returns what bridges have said since the last call, and who is gone for good."""
         said, self._bridges = self._bridges, []
         return said
 
@@ -105,8 +124,22 @@ class Downward:
             self._uplink.publish(topics.gateway_topic(gateway, "heartbeat"), payload)
         self._meters.down.labels("heartbeat").inc()
 
-    def work(self, caught_up: bool) -> None:
-        """Publishes what is due; what the uplink does not take stays for the next time."""
+    def _knows_what_is_held(self, at: float) -> bool:
+        """Waits for the rosters that the broker holds; what is missing then was forgotten, and is said again."""
+        quiet = at - max(self._connected_at, self._found_at) >= RETAINED_S
+        if not self._has_found and (quiet or at - self._connected_at >= RETAINED_MOST_S):
+            self._has_found = True
+            self._rosters.all_found()
+        return self._has_found
+
+    def work(self, caught_up: bool, at: float, is_read: bool = True) -> None:
+        """Publishes what is due; what the uplink does not take stays for the next time.
+
+        Args:
+            caught_up: Whether all of `patients` has been read, and there is a broker.
+            at: Monotonic time, s.
+            is_read: Whether what was in `patients` when a puzzling roster was found has been read.
+        """
         if not caught_up:
             return
         while self._actions:
@@ -114,7 +147,7 @@ class Downward:
             gateway = self._rosters.gateway_of(action)
             if gateway:
                 self._publish.append(("actions", gateway, value, False))
-        for roster in self._rosters.due():
+        for roster in self._rosters.due(is_read) if self._knows_what_is_held(at) else ():
             self._publish.append(("roster", roster.gateway, msgspec.json.encode(roster), True))
         while self._publish:
             name, gateway, payload, retain = self._publish[0]

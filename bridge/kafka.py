@@ -147,16 +147,23 @@ class KafkaFeed:
         )
         self._starts = starts
         self._behind: set[tuple[str, int]] | None = None
+        self._next: dict[tuple[str, int], int] = {}
+        self._marked: dict[tuple[str, int], int] = {}
+        self._asks = False
+        self._whole: frozenset[tuple[str, int]] = frozenset()
 
     def poll(self, timeout_s: float) -> list[Received]:
         """See `Feed.poll`. While Kafka cannot be asked what there is to read, there is nothing."""
         if self._behind is None and not self._assign():
             return []
+        if self._asks:
+            self._ask()
         found = []
         for message in self._consumer.consume(BATCH, timeout_s):
             error = message.error()
             if error is None:
                 found.append(_received(message))
+                self._next[found[-1].topic, found[-1].partition] = found[-1].offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own name for the end
                 self._at_end(message)
             else:
@@ -167,13 +174,36 @@ class KafkaFeed:
         """See `Feed.caught_up`."""
         return self._behind is not None and not self._behind
 
+    def mark(self) -> None:
+        """See `Feed.mark`. Kafka is asked with the next `poll`, again until it answers."""
+        self._asks = True
+
+    def at_mark(self) -> bool:
+        """See `Feed.at_mark`."""
+        return not self._asks and all(self._next.get(place, 0) >= end for place, end in self._marked.items())
+
     def close(self) -> None:
         """Ends reading."""
         self._consumer.close()
 
     def _at_end(self, message: Message) -> None:
+        place = str(message.topic()), int(message.partition() or 0)
+        # Records that only readers of transactions know of have places, too.
+        self._next[place] = max(int(message.offset() or 0), self._next.get(place, 0))
         if self._behind is not None:
-            self._behind.discard((str(message.topic()), int(message.partition() or 0)))
+            self._behind.discard(place)
+
+    def _ask(self) -> None:
+        try:
+            self._marked = {
+                (topic, partition): self._consumer.get_watermark_offsets(TopicPartition(topic, partition), METADATA_S)[
+                    1
+                ]
+                for topic, partition in self._whole
+            }
+            self._asks = False
+        except KafkaException as error:
+            logger.warning("Kafka: cannot learn what there is to read: %s", error)
 
     def _assign(self) -> bool:
         try:
@@ -194,7 +224,9 @@ class KafkaFeed:
             time.sleep(ASK_AGAIN_S)
             return False
         self._consumer.assign([p for p in partitions if self._starts[p.topic] is None] + begun)
-        self._behind = {(p.topic, p.partition) for p in partitions}
+        # What begins in the middle has no end that matters: `status` never stands still.
+        self._whole = frozenset((p.topic, p.partition) for p in partitions if self._starts[p.topic] is None)
+        self._behind = set(self._whole)
         return True
 
 

@@ -73,7 +73,13 @@ class Feed(Protocol):
         """Returns records in the order of each partition; waits at most `timeout_s` for the first."""
 
     def caught_up(self) -> bool:
-        """Returns whether all that was there at the start has been returned."""
+        """Returns whether all that was there at the start has been returned, of what is read from its beginning."""
+
+    def mark(self) -> None:
+        """Marks what is there now, of what is read from its beginning."""
+
+    def at_mark(self) -> bool:
+        """Returns whether all that was marked has been returned."""
 
 
 class MemoryLog:
@@ -169,6 +175,7 @@ class MemoryFeed:
         self._topics = topics
         self._next: dict[tuple[str, int], int] = {}
         self._start = {r for topic in topics for r in log.records(topic)}
+        self._marked: set[Received] = set()
 
     def poll(self, timeout_s: float) -> list[Received]:
         """See `Feed.poll`."""
@@ -181,8 +188,18 @@ class MemoryFeed:
         for r in found:
             self._next[r.topic, r.partition] = r.offset + 1
         self._start.difference_update(found)
+        self._marked.difference_update(found)
         return found
 
     def caught_up(self) -> bool:
         """See `Feed.caught_up`."""
         return not self._start
+
+    def mark(self) -> None:
+        """See `Feed.mark`."""
+        there = (r for topic in self._topics for r in self._log.records(topic))
+        self._marked = {r for r in there if r.offset >= self._next.get((r.topic, r.partition), 0)}
+
+    def at_mark(self) -> bool:
+        """See `Feed.at_mark`."""
+        return not self._marked

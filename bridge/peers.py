@@ -9,6 +9,12 @@ import msgspec
 from vitals.status import Health, Status
 
 
+class Retired(msgspec.Struct, frozen=True):
+    """A gateway or bridge that is gone for good, as a tombstone in topic `status` says."""
+
+    id: str
+
+
 class Peers:
     """What this bridge knows of the others, from topic `status`.
 
@@ -32,6 +38,11 @@ class Peers:
         if status.health is Health.UP:
             self._heard[status.id] = at
         self._last[status.id] = status
+
+    def forget(self, name: str) -> None:
+        """Forgets a bridge that is gone for good."""
+        self._heard.pop(name, None)
+        self._last.pop(name, None)
 
     def lost(self, at: float, t: int) -> list[Status]:
         """Returns the statuses of bridges that have fallen silent since the last call; `t` is UTC epoch ms."""

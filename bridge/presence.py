@@ -9,6 +9,8 @@ from vitals.status import DeviceStatus, Health, Status
 class Presence:
     """Judges gateways by when their last status arrived.
 
+    One that says goodbye, or whose last will comes, has the same time to be back: a restart is nothing to run for.
+
     While the bridge itself hears nothing (no uplink, or it takes nothing because the log is away) it judges nobody: it
     would call every gateway silent for its own deafness.
 
@@ -20,6 +22,7 @@ class Presence:
         self._timeout_s = timeout_s
         self._heard: dict[str, float] = {}
         self._last: dict[str, Status] = {}
+        self._gone: set[str] = set()
         self._listening_since: float | None = None
 
     def __len__(self) -> int:
@@ -39,15 +42,27 @@ class Presence:
         """Notes a gateway that ought to be there, as a patient is admitted to it."""
         self._heard.setdefault(gateway, at)
 
-    def heard(self, status: Status, at: float, t: int) -> Status:
-        """Notes a status of a gateway at monotonic time `at`; returns it as it is to be told.
+    def heard(self, status: Status, at: float, t: int) -> Status | None:
+        """Notes a status of a gateway at monotonic time `at`; returns it as it is to be told, None when it is not yet.
 
         It is told with the time at which it came, `t`, UTC epoch ms by the bridge's clock: so all that is told of
         gateways has one clock. A last will was written when the gateway connected; it became true now.
         """
         self._heard[status.id] = at
+        last = self._last.get(status.id)
+        if status.health is Health.UP:
+            self._gone.discard(status.id)
+        elif last is None or last.health is Health.UP:
+            self._gone.add(status.id)
+            return None
         told = self._last[status.id] = msgspec.structs.replace(status, t=t)
         return told
+
+    def forget(self, gateway: str) -> None:
+        """Forgets a gateway that is gone for good."""
+        self._heard.pop(gateway, None)
+        self._last.pop(gateway, None)
+        self._gone.discard(gateway)
 
     def listening(self, listens: bool, at: float) -> None:
         """Notes whether the bridge hears its gateways."""
@@ -57,7 +72,7 @@ class Presence:
             self._listening_since = at
 
     def silent(self, at: float, t: int) -> list[Status]:
-        """Returns the statuses of gateways that have fallen silent since the last call."""
+        """Returns the statuses of gateways whose time is over since the last call: they are silent, or offline."""
         if self._listening_since is None:
             return []
         found = []
@@ -65,11 +80,8 @@ class Presence:
             last = self._last.get(gateway)
             if at - max(heard, self._listening_since) < self._timeout_s or (last and last.health is not Health.UP):
                 continue
-            silent = (
-                msgspec.structs.replace(last, health=Health.SILENT, t=t)
-                if last
-                else Status(id=gateway, kind="gateway", health=Health.SILENT, t=t)
-            )
-            self._last[gateway] = silent
+            health = Health.OFFLINE if gateway in self._gone else Health.SILENT
+            last = last or Status(id=gateway, kind="gateway", health=health, t=t)
+            silent = self._last[gateway] = msgspec.structs.replace(last, health=health, t=t)
             found.append(silent)
         return found

@@ -21,6 +21,9 @@ class Rosters:
     A roster's version only grows, also when the admission with the highest version is removed and also over a restart
     of the bridge: a gateway that passes over older versions would otherwise keep a patient who has left.
 
+    While two bridges have a slot in common, one may know of an admission that the other has yet to read. So a newer
+    roster that this one cannot explain stands until the log is known to be read, and is overruled once at most.
+
     Args:
         slots: Slots that this bridge serves.
     """
@@ -31,6 +34,11 @@ class Rosters:
         self._by_gateway: dict[str, dict[str, Admission]] = {}
         self._by_device: dict[str, str] = {}
         self._told: dict[str, Roster] = {}
+        self._held: set[str] = set()
+        self._foreign: set[str] = set()
+        self._overruled: set[str] = set()
+        self._again: set[str] = set()
+        self._puzzled = False
         self._changed: set[str] = set()
         self._cut: set[str] = set()
 
@@ -51,35 +59,69 @@ class Rosters:
         before = self._admissions.pop(patient, None)
         if before:
             self._by_gateway[before.gateway].pop(patient)
-            self._changed.add(before.gateway)
         if admission:
             self._admissions[patient] = admission
             self._by_gateway.setdefault(admission.gateway, {})[patient] = admission
             self._by_device.update(dict.fromkeys(admission.devices, admission.gateway))
-            self._changed.add(admission.gateway)
+        touched = {one.gateway for one in (before, admission) if one is not None}
+        self._changed |= touched
+        self._overruled -= touched
 
     def found(self, roster: Roster) -> None:
-        """Takes a roster that the broker holds: an earlier one of this bridge, or of the one before it."""
-        told = self._told.get(roster.gateway)
-        if told is None or roster.version > told.version:
-            self._told[roster.gateway] = roster
-            self._changed.add(roster.gateway)
+        """Takes a roster that the broker holds: an earlier one of this bridge, or another bridge's."""
+        gateway, told = roster.gateway, self._told.get(roster.gateway)
+        self._held.add(gateway)
+        if roster == told:
+            return
+        if told is None or roster.version >= told.version:
+            self._told[gateway] = roster
+            self._changed.add(gateway)
+            self._foreign.add(gateway)
+            self._puzzled = True
+        else:
+            # The broker has gone back to what it had saved.
+            self._again.add(gateway)
 
-    def due(self) -> list[Roster]:
-        """Returns the rosters to publish: those whose beds are not as the broker has them."""
-        found = []
-        for gateway in sorted(self._changed):
+    def lost(self) -> None:
+        """Takes note that the connection to the broker is gone: nobody knows what it will hold when it is back."""
+        self._held.clear()
+
+    def all_found(self) -> None:
+        """Takes note that what the broker holds has been found: of the rest it has forgotten what it was told."""
+        self._again |= self._told.keys() - self._held
+
+    def puzzled(self) -> bool:
+        """Returns whether a roster that is not this bridge's was found since the last call."""
+        was, self._puzzled = self._puzzled, False
+        return was
+
+    def due(self, is_read: bool = True) -> list[Roster]:
+        """Returns the rosters to publish: those whose beds are not as the broker has them.
+
+        Args:
+            is_read: Whether the admissions are known to be read up to what was in the log when a foreign one was found.
+        """
+        found, waiting = [], set()
+        for gateway in sorted(self._changed | self._again):
             if topics.slot(gateway) not in self._slots:
                 continue
             told = self._told.get(gateway)
             roster = self._fitting(patients.roster(gateway, self._by_gateway.get(gateway, {}).values()))
             if told and told.placements == roster.placements:
-                continue
-            if told:
-                roster = msgspec.structs.replace(roster, version=max(roster.version, told.version + 1))
-            self._told[gateway] = roster
-            found.append(roster)
-        self._changed.clear()
+                if gateway in self._again:
+                    found.append(told)
+            elif told and gateway in self._foreign and told.version >= roster.version and not is_read:
+                waiting.add(gateway)
+            elif gateway in self._foreign and gateway in self._overruled:
+                logger.error("another bridge draws up the roster of gateway %s otherwise; its own stands", gateway)
+            else:
+                if told:
+                    roster = msgspec.structs.replace(roster, version=max(roster.version, told.version + 1))
+                if gateway in self._foreign:
+                    self._overruled.add(gateway)
+                self._told[gateway] = roster
+                found.append(roster)
+        self._changed, self._foreign, self._again = waiting, self._foreign & waiting, set()
         return found
 
     def _fitting(self, roster: Roster) -> Roster:

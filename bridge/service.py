@@ -20,6 +20,7 @@ from bridge.health import serve
 from bridge.kafka import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
 from bridge.log import Feed, Log, Report
 from bridge.meters import Meters
+from bridge.peers import Retired
 from bridge.settings import Settings
 from bridge.uplink import MqttUplink
 from bridge.upward import Upward
@@ -32,7 +33,7 @@ EVENTS: Final = 256
 STUCK_S: Final = 10.0
 KNOWN: Final = 1 << 17
 T = TypeVar("T")
-Event = list[Message] | bool | list[Report] | list[str] | list[Status]
+Event = list[Message] | bool | list[Report] | list[str] | list[Status | Retired]
 logger = logging.getLogger("bridge")
 
 
@@ -49,7 +50,7 @@ class Service:
     def __init__(self, settings: Settings, log: Log, feed: Feed, meters: Meters) -> None:
         self._settings, self._log, self._feed, self._meters = settings, log, feed, meters
         self._events: SimpleQueue[Event] = SimpleQueue()
-        self._rosters: SimpleQueue[Message] = SimpleQueue()
+        self._rosters: SimpleQueue[Message | bool] = SimpleQueue()
         self._gateways: SimpleQueue[str] = SimpleQueue()
         self._known: set[str] = set()
         self._put = self._taken = 0
@@ -109,7 +110,7 @@ class Service:
         else:
             self._upward.reported([e for e in event if isinstance(e, Report)], at)
             self._upward.expect([e for e in event if isinstance(e, str)], at)
-            self._upward.peers([e for e in event if isinstance(e, Status)], at)
+            self._upward.peers([e for e in event if isinstance(e, Status | Retired)], at)
 
     # --- on the network thread
 
@@ -145,6 +146,8 @@ class Service:
         if connected:
             self._meters.connections.inc()
         self._events.put(connected)
+        # In one queue, as what the broker holds may come before the word that it is connected.
+        self._rosters.put(connected)
 
     # --- on the report thread
 
@@ -162,10 +165,15 @@ class Service:
             for record in self._feed.poll(POLL_S):
                 self._downward.received(record, daemon.now_ms())
             for message in _drain(self._rosters):
-                self._downward.found(message)
+                if isinstance(message, Message):
+                    self._downward.found(message, time.monotonic())
+                else:
+                    self._downward.connected(message, time.monotonic())
+            if self._downward.puzzled():
+                self._feed.mark()
             for gateway in _drain(self._gateways):
                 self._downward.seen(gateway)
-            self._downward.work(self._feed.caught_up() and self._online)
+            self._downward.work(self._feed.caught_up() and self._online, time.monotonic(), self._feed.at_mark())
             if said := self._downward.bridges():
                 self._events.put(said)
             if (now_expected := self._downward.expected()) != expected:

@@ -14,6 +14,7 @@ from bridge.columns import Gathered
 from bridge.frames import Message, Receipt
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
+from bridge.peers import Retired
 from bridge.repeats import Repeats, Sent
 from bridge.settings import Settings
 from bridge.shipping import Shipping
@@ -124,10 +125,13 @@ class Upward:
         for gateway in gateways:
             self._voice.presence.expect(gateway, at)
 
-    def peers(self, statuses: Iterable[Status], at: float) -> None:
-        """Takes what bridges have said of themselves in the log."""
-        for status in statuses:
-            self._voice.peers.heard(status, at)
+    def peers(self, said: Iterable[Status | Retired], at: float) -> None:
+        """Takes what bridges have said of themselves in the log, and who is gone for good."""
+        for one in said:
+            if isinstance(one, Status):
+                self._voice.peers.heard(one, at)
+            else:
+                self._voice.forget(one.id)
 
     def reported(self, reports: Sequence[Report], at: float) -> None:
         """Takes the log's reports: what is stored is acknowledged and confirmed."""
@@ -245,10 +249,13 @@ class Upward:
         else:
             self._done((entry,), at)
 
-    def _pass_on(self, entry: _Open, status: Status, at: float) -> None:
+    def _pass_on(self, entry: _Open, status: Status | None, at: float) -> None:
         self._meters.statuses_in.inc()
         self._meters.gateways.set(len(self._voice.presence))
-        self._shipping.ship([outgoing.status(status)], (entry,), at)
+        if status is None:
+            self._done((entry,), at)
+        else:
+            self._shipping.ship([outgoing.status(status)], (entry,), at)
 
     def _refuse(self, entry: _Open, refusals: Iterable[intake.Refusal], topic: str, t: int) -> None:
         gateway = entry.source.gateway if entry.source else ""

@@ -57,7 +57,7 @@ class Voice:
         """Takes note of whether gateways can be heard: with a full log nothing is taken from the broker."""
         self.presence.listening(self._connected and has_room, at)
 
-    def heard(self, status: Status, at: float, t: int) -> Status:
+    def heard(self, status: Status, at: float, t: int) -> Status | None:
         """Takes a gateway's status; returns it as it is to be told: with the bridge's time, and its clock's offset."""
         if status.health is Health.UP and not self.clock.off_since:
             answer = self._offsets.heard(status.id, status.sent, at, t)
@@ -82,6 +82,13 @@ class Voice:
         for gateway in due:
             del self._answers[gateway]
         return due
+
+    def forget(self, name: str) -> None:
+        """Forgets a gateway or bridge that is gone for good."""
+        self.presence.forget(name)
+        self.peers.forget(name)
+        self._offsets.forget(name)
+        self._answers.pop(name, None)
 
     def wait_s(self, at: float) -> float:
         """Returns when to speak again, s from now."""

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "admit": ("cloud.commands.admit", "ROSTER.csv -> patients"),
     "discharge": ("cloud.commands.discharge", "PATIENT leaves"),
     "canary": ("cloud.commands.canary", "admits gateways' canaries, which prove each minute that the path works"),
+    "retire": ("cloud.commands.retire", "a gateway or bridge NAME is gone for good"),
     "duty": ("cloud.commands.duty", "ROTA.csv -> contacts"),
     "act": ("cloud.commands.act", "acknowledge, audio-pause or chart"),
     "skipped": ("cloud.commands.skipped", "what the alarm tier has passed over; `replay` has it judged by mended code"),

@@ -309,6 +309,9 @@ class Slice:
             # What was passed over moves time, as it did when it came.
             if skip:
                 self.state, events = engine.advance(self.state, empty(), self.clock)
+            elif record.topic == topics.STATUS and record.value is None:
+                self.uneasy.discard(record.key.decode())
+                self.state, events = engine.retire(self.state, record.key.decode(), self.clock)
             else:
                 events = self._control(self._own_words(value, beds) if isinstance(value, Status) else value)
             failed = engine.take_passed_over(self.state)

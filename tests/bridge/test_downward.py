@@ -69,9 +69,9 @@ def test_nothing_goes_down_before_all_patients_are_read() -> None:
     down, broker = downward()
     down.received(record(topics.ACTIONS, "p1", ACTION), NOW)
     down.received(admitted(), NOW)
-    down.work(False)
+    down.work(False, 9.0)
     assert broker.published == []
-    down.work(True)
+    down.work(True, 9.0)
     (roster,) = broker.on("gw-1", "roster")
     assert [p.patient for p in msgspec.json.decode(roster, type=Roster).placements] == ["p1"]
     assert broker.on("gw-1", "actions") == [msgspec.json.encode(ACTION)]
@@ -83,16 +83,16 @@ def test_what_the_broker_does_not_take_is_published_later() -> None:
     broker.there = False
     down.received(admitted(), NOW)
     down.received(record(topics.ACTIONS, "p1", ACTION), NOW)
-    down.work(True)
+    down.work(True, 9.0)
     broker.there = True
-    down.work(True)
+    down.work(True, 9.0)
     assert (len(broker.on("gw-1", "roster")), len(broker.on("gw-1", "actions"))) == (1, 1)
 
 
 def test_an_action_on_nobody_here_goes_nowhere() -> None:
     down, broker = downward()
     down.received(record(topics.ACTIONS, "px", msgspec.structs.replace(ACTION, patient="px")), NOW)
-    down.work(True)
+    down.work(True, 9.0)
     assert broker.published == []
 
 
@@ -118,19 +118,53 @@ def test_records_that_cannot_be_read_are_passed_over_and_the_next_patient_is_not
             down.received(record(topic, "p9", value), NOW)
     down.received(record(topics.STATUS, "x", b'"notifier" garbage'), NOW)
     down.received(admitted(), NOW)
-    down.work(True)
+    down.work(True, 9.0)
     assert len(broker.on("gw-1", "roster")) == 1
 
 
 def test_a_roster_that_the_broker_holds_for_patients_who_left_is_replaced_by_a_newer_one() -> None:
     first, broker = downward()
     first.received(admitted(), NOW)
-    first.work(True)
+    first.work(True, 9.0)
     (held,) = broker.on("gw-1", "roster")
     restarted, broker = downward()
-    restarted.found(Message(topics.gateway_topic("gw-1", "roster"), held))
-    restarted.found(Message(topics.gateway_topic("gw-1", "roster"), b"garbage"))
-    restarted.found(Message(topics.gateway_topic("gw-2", "roster"), held))
-    restarted.work(True)
+    restarted.found(Message(topics.gateway_topic("gw-1", "roster"), held), 0.0)
+    restarted.found(Message(topics.gateway_topic("gw-1", "roster"), b"garbage"), 0.0)
+    restarted.found(Message(topics.gateway_topic("gw-2", "roster"), held), 0.0)
+    restarted.work(True, 9.0)
     (roster,) = broker.on("gw-1", "roster")
     assert msgspec.json.decode(roster, type=Roster) == Roster(gateway="gw-1", version=2, placements=())
+
+
+def test_after_each_connection_the_rosters_that_the_broker_lacks_are_said_again() -> None:
+    down, broker = downward()
+    down.connected(True, 10.0)
+    down.received(admitted(), NOW)
+    down.work(True, 10.5)
+    # What it holds is still to come.
+    assert broker.published == []
+    down.work(True, 11.0)
+    (roster,) = broker.on("gw-1", "roster")
+    down.connected(False, 20.0)
+    down.work(True, 25.0)
+    down.connected(True, 30.0)
+    down.work(True, 30.5)
+    assert len(broker.on("gw-1", "roster")) == 1
+    down.work(True, 31.0)
+    assert broker.on("gw-1", "roster") == [roster, roster]
+    down.connected(False, 40.0)
+    # It may come before the word that the subscription is accepted.
+    down.found(Message(topics.gateway_topic("gw-1", "roster"), roster), 49.9)
+    down.connected(True, 50.0)
+    down.work(True, 51.0)
+    assert broker.on("gw-1", "roster") == [roster, roster]
+
+
+def test_a_broker_that_never_falls_quiet_is_not_waited_for_for_ever() -> None:
+    down, broker = downward()
+    down.received(admitted(), NOW)
+    down.connected(True, 0.0)
+    for second in range(10):
+        down.found(Message(topics.gateway_topic(f"gw-{second + 5}", "roster"), b"{}"), second + 0.5)
+        down.work(True, second + 1.0)
+    assert len(broker.on("gw-1", "roster")) == 1

@@ -118,6 +118,43 @@ def test_a_log_that_dates_records_itself_reports_the_time_that_its_readers_see(c
     assert [r.t for r in read(case.feed())] == [report.t]
 
 
+def test_what_is_read_whole_is_caught_up_with_however_much_there_is_of_the_rest(kafka: str) -> None:
+    whole, busy = (f"bridge-{name}-{time.time_ns()}" for name in ("whole", "busy"))
+    config = {"bootstrap.servers": kafka, "client.id": "bridge-test"}
+    admin = AdminClient(config)
+    for made in admin.create_topics([NewTopic(whole, 2, 1), NewTopic(busy, 1, 1)]).values():
+        made.result(DEADLINE_S)
+    producer, many = Producer(config), 5_000
+    producer.produce(whole, b"v", b"k", partition=1)
+    for _ in range(many):
+        producer.produce(busy, bytes(1000), b"k", partition=0)
+    assert producer.flush(DEADLINE_S) == 0
+    feed, found, ends = KafkaFeed(config, {whole: None, busy: 0}), [], time.monotonic() + DEADLINE_S
+    while not feed.caught_up() and time.monotonic() < ends:
+        found += feed.poll(0.2)
+    assert [r.value for r in found if r.topic == whole] == [b"v"]
+    assert len(found) <= many
+    feed.close()
+
+
+def test_a_mark_is_passed_when_all_that_was_there_has_been_read(case: Case) -> None:
+    feed = case.feed()
+    assert read(feed) == []
+    for n in range(10):
+        assert case.log.send(n, Record(case.topic, n % 2, b"k", b"v"))
+    reports(case.log, 10)
+    feed.mark()
+    assert not feed.at_mark()
+    found, ends = 0, time.monotonic() + DEADLINE_S
+    while not feed.at_mark() and time.monotonic() < ends:
+        found += len(feed.poll(0.2))
+    assert found == 10
+    # Nothing new has come since: it is passed with the next look.
+    feed.mark()
+    feed.poll(0.2)
+    assert feed.at_mark()
+
+
 def test_an_empty_topic_is_caught_up_with_at_once(case: Case) -> None:
     assert read(case.feed()) == []
 

@@ -67,6 +67,6 @@ def test_a_record_that_raises_on_the_way_down_stops_no_roster(monkeypatch: pytes
     monkeypatch.setattr(Rosters, "apply", raises)
     for patient in ("p2", "p1"):
         down.received(admitted(patient), NOW)
-    down.work(caught_up=True)
+    down.work(True, 9.0)
     (roster,) = broker.on("gw-1", "roster")
     assert [p.patient for p in msgspec.json.decode(roster, type=Roster).placements] == ["p1"]

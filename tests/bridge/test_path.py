@@ -124,6 +124,33 @@ def test_rosters_actions_and_the_notifiers_heartbeat_reach_their_gateway(site: S
     assert emptied.version > roster.version
 
 
+def test_a_roster_that_the_site_broker_lost_is_said_again(site: Site) -> None:
+    site.start_bridge("bridge-lost")
+    gateway, patient = site.gateway("gw-lost"), f"p-{time.time_ns()}"
+    admission = Admission(
+        patient=patient,
+        version=5,
+        name="n",
+        born="1950-01-01",
+        phone="",
+        address="",
+        ward="icu",
+        bed="1",
+        gateway=gateway.name,
+        devices=("d1",),
+        since=1,
+    )
+    site.write(topics.PATIENTS, topics.lane(patient), patient, admission)
+    wait_until(lambda: bool(gateway.heard["roster"]), "the roster")
+    # Killed before it has saved what it retains, which it does once a minute.
+    site.stack.processes.kill("site-broker")
+    wait_until(lambda: site.health().get("uplink") is False, "the bridge's report that the broker is away")
+    site.stack.up((SITE_BROKER,))
+    wait_until(lambda: len(gateway.heard["roster"]) > 1, "the roster, again")
+    assert gateway.heard["roster"][1] == gateway.heard["roster"][0]
+    site.write(topics.PATIENTS, topics.lane(patient), patient, None)
+
+
 def test_a_gateways_clock_is_measured_told_to_it_and_to_kafka(site: Site) -> None:
     site.start_bridge("bridge-clocks", STATUS_EVERY_S="0.5")
     gateway = site.gateway("gw-clocks")
@@ -152,3 +179,21 @@ def test_silence_and_a_last_will_are_told_to_kafka(site: Site) -> None:
     wait_until(lambda: told() == [Health.UP, Health.SILENT], "silence")
     gateway.send(msgspec.json.encode(Status(id=gateway.name, kind="gateway", health=Health.OFFLINE, t=1)), "status")
     wait_until(lambda: told()[2:] == [Health.OFFLINE], "the last will")
+
+
+def test_a_gateway_that_restarts_in_time_is_never_told_as_gone(site: Site) -> None:
+    site.start_bridge("bridge-restart", STATUS_TIMEOUT_S="3", STATUS_EVERY_S="0.5")
+    gateway = site.gateway("gw-restart")
+
+    def says(health: Health) -> None:
+        gateway.send(msgspec.json.encode(Status(id=gateway.name, kind="gateway", health=health, t=1)), "status")
+
+    told = lambda: [status.health for status in site.statuses(gateway.name)]  # noqa: E731
+    says(Health.UP)
+    says(Health.OFFLINE)
+    says(Health.UP)
+    wait_until(lambda: len(told()) > 1, "its return")
+    assert told() == [Health.UP, Health.UP]
+    says(Health.OFFLINE)
+    wait_until(lambda: len(told()) > 2, "its end")
+    assert told()[2:] == [Health.OFFLINE]

@@ -33,17 +33,44 @@ def test_a_gateway_that_speaks_again_can_fall_silent_again() -> None:
     assert presence.silent(21.0, 4)
 
 
-def test_a_last_will_is_offline_from_now_on_and_does_not_become_silent() -> None:
+def gone(gateway: str) -> Status:
+    return Status(id=gateway, kind="gateway", health=Health.OFFLINE, t=1)
+
+
+def test_a_gateway_that_is_back_in_time_after_its_goodbye_or_last_will_was_never_gone() -> None:
     presence = listening()
-    will = Status(id="gw-1", kind="gateway", health=Health.OFFLINE, t=1)
-    assert presence.heard(will, 5.0, 5000).t == 5000
+    presence.heard(up("gw-1"), 4.0, 4000)
+    assert presence.heard(gone("gw-1"), 5.0, 5000) is None
+    assert presence.silent(14.4, 14_400) == []
+    assert [d.health for d in presence.gateways()] == [Health.UP]
+    assert presence.heard(up("gw-1"), 14.5, 14_500)
+    assert presence.silent(24.4, 24_400) == []
+    # What it said before it was back counts no more.
+    assert [s.health for s in presence.silent(24.5, 24_500)] == [Health.SILENT]
+
+
+def test_a_gateway_that_stays_away_after_its_last_will_is_offline_once_with_its_devices() -> None:
+    presence = listening()
+    presence.heard(up("gw-1"), 4.0, 4000)
+    presence.heard(gone("gw-1"), 5.0, 5000)
+    (told,) = presence.silent(15.0, 15_000)
+    assert (told.health, told.t, len(told.devices)) == (Health.OFFLINE, 15_000, 1)
     assert presence.silent(100.0, 100_000) == []
+
+
+def test_a_last_will_of_a_gateway_that_is_silent_already_is_told_at_once() -> None:
+    presence = listening()
+    presence.heard(up("gw-1"), 0.0, 0)
+    assert presence.silent(10.0, 10_000)
+    told = presence.heard(gone("gw-1"), 12.0, 12_000)
+    assert told is not None
+    assert (told.health, told.t) == (Health.OFFLINE, 12_000)
 
 
 def test_whatever_a_gateways_clock_says_what_is_told_of_it_has_the_bridges() -> None:
     presence = listening()
-    told = [presence.heard(up("gw-1", t), at, round(at * 1000)).t for t, at in ((99_000, 1.0), (3, 2.0))]
-    assert told == [1000, 2000]
+    told = [presence.heard(up("gw-1", t), at, round(at * 1000)) for t, at in ((99_000, 1.0), (3, 2.0))]
+    assert [status and status.t for status in told] == [1000, 2000]
     assert [d.t for d in presence.gateways()] == [2000]
 
 
@@ -84,6 +111,9 @@ def test_a_bridges_own_status_fits_a_record_however_many_gateways_it_has_and_nam
         presence.heard(up(f"gw-{n:05d}-{'x' * 50}"), 0.0, 0)
     down = Status(id=f"gw-19999-{'x' * 50}", kind="gateway", health=Health.OFFLINE, t=1)
     presence.heard(down, 1.0, 1)
+    for n in range(19_999):
+        presence.heard(up(f"gw-{n:05d}-{'x' * 50}"), 5.0, 0)
+    assert [s.id for s in presence.silent(11.0, 1)] == [down.id]
     listed = presence.gateways()
     assert len(listed) == MAX_DEVICES
     assert [d.device for d in listed if d.health is not Health.UP] == [down.id]

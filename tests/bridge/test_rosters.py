@@ -1,3 +1,6 @@
+import itertools
+import random
+
 import msgspec
 import pytest
 
@@ -141,3 +144,88 @@ def test_a_roster_of_more_devices_than_a_message_holds_keeps_those_who_came_firs
     assert [p.patient for p in after.placements] == [a.patient for a in many[1 : len(kept) + 1]]
     # Of the others nothing changes for the gateway.
     assert apply(rosters, admission("p2999", device="d2999", version=5_000)) == []
+
+
+def test_a_roster_that_the_broker_forgot_or_went_back_on_is_said_again_and_no_other() -> None:
+    rosters = Rosters(ALL)
+    (old,) = apply(rosters, admission("p1"))
+    kept, newer = apply(rosters, admission("p2", gateway="gw-2", device="d2"), admission("p3", device="d3", version=2))[
+        ::-1
+    ]
+    lost = apply(rosters, admission("p4", gateway="gw-3", device="d4"))
+    rosters.lost()
+    # The broker was killed before it saved the newest: it has one as it was, one right and one not at all.
+    rosters.found(old)
+    rosters.found(kept)
+    rosters.all_found()
+    assert rosters.due() == [newer, *lost]
+    assert rosters.due() == []
+
+
+def test_a_newer_roster_that_is_not_explained_stands_until_the_log_is_read() -> None:
+    rosters = Rosters(ALL)
+    apply(rosters, admission("p1"))
+    other = Rosters(ALL)
+    (foreign,) = apply(other, admission("p1"), admission("p2", device="d2", version=2))
+    rosters.found(foreign)
+    assert rosters.puzzled()
+    assert not rosters.puzzled()
+    assert rosters.due(is_read=False) == []
+    assert apply(rosters, admission("p2", device="d2", version=2)) == []
+    rosters.apply("p2", None)
+    (without,) = rosters.due(is_read=False)
+    assert without.version > foreign.version
+
+
+def test_a_roster_that_the_log_does_not_explain_is_overruled_once() -> None:
+    rosters = Rosters(ALL)
+    (mine,) = apply(rosters, admission("p1"))
+    (stray,) = apply(Rosters(ALL), admission("p9", version=7))
+    rosters.found(stray)
+    (again,) = rosters.due()
+    assert (again.placements, again.version) == (mine.placements, 8)
+    rosters.found(msgspec.structs.replace(stray, version=9))
+    assert rosters.due() == []
+    # What is admitted later counts, whoever disputes it.
+    assert apply(rosters, admission("p1", version=20)) != []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_two_bridges_of_one_slot_agree_after_few_rosters_however_far_one_is_behind(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a seed, no secret
+    log: list[tuple[str, bytes | None]] = []
+    bridges, read = [Rosters(ALL), Rosters(ALL)], [0, 0]
+    published, waits = [], [0, 0]
+    versions = itertools.count(1)
+
+    def step(k: int, records: int) -> None:
+        for patient, value in log[read[k] : read[k] + records]:
+            bridges[k].apply(patient, value)
+        read[k] = min(len(log), read[k] + records)
+        if bridges[k].puzzled():
+            waits[k] = len(log)
+        for roster in bridges[k].due(is_read=read[k] >= waits[k]):
+            published.append(roster)
+            # Each hears what is published, its own word too.
+            bridges[0].found(roster)
+            bridges[1].found(roster)
+
+    for _ in range(30):
+        patient = f"p{draw.randrange(4)}"
+        value = admission(patient, device=f"d-{patient}", version=next(versions))
+        log.append((patient, msgspec.json.encode(value) if draw.random() < 0.7 else None))
+        for k in draw.sample((0, 1), 2):
+            step(k, draw.choice((0, 0, 1, 3)))
+    for _ in range(200):
+        for k in draw.sample((0, 1), 2):
+            step(k, 1)
+    count = len(published)
+    # Nothing more is said once both have read everything, and what was said last is right.
+    for _ in range(20):
+        step(0, 1)
+        step(1, 1)
+    assert len(published) == count <= 3 * len(log)
+    truth = Rosters(ALL)
+    for patient, value in log:
+        truth.apply(patient, value)
+    assert [published[-1].placements] == [r.placements for r in truth.due()]

@@ -6,10 +6,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.frames import Message, Receipt
-from bridge.log import MemoryLog
+from bridge.log import MemoryLog, Received
 from bridge.meters import Meters
 from bridge.settings import Settings
 from bridge.upward import Upward
+from tests.bridge.test_downward import downward
 from vitals import topics
 from vitals.actions import Act, Action
 from vitals.batches import Confirmed
@@ -435,3 +436,18 @@ def test_a_gateways_clock_is_measured_told_to_it_and_passed_on_but_not_by_a_cloc
     says(7_000, 1)
     says(-5_000, 10)
     assert (told()[-1], passed_on()) == (-4_000, -4_000)
+
+
+def test_a_retired_gateway_is_forgotten_by_a_bridge_that_told_of_it() -> None:
+    rig = Rig()
+    rig.arrive("gw-1", msgspec.json.encode(Status(id="gw-1", kind="gateway", health=Health.UP, t=5)), "status")
+    for _ in range(12):
+        rig.turn(1.0)
+    assert [d.device for d in rig.statuses()[-1].devices] == ["gw-1"]
+    down, _ = downward()
+    down.received(Received(topics.STATUS, 0, 0, b"gw-1", None, T), T)
+    rig.up.peers(down.bridges(), rig.at)
+    for _ in range(12):
+        rig.turn(1.0)
+    assert rig.statuses()[-1].devices == ()
+    assert [s.health for s in rig.statuses() if s.id == "gw-1"] == [Health.UP, Health.SILENT]

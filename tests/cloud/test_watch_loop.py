@@ -123,6 +123,25 @@ def test_records_that_spark_repeats_after_a_crash_tell_nothing_twice(ward: Ward)
     assert sum(s.repeats for s in loop.shard.slices.values()) > 0
 
 
+def test_a_tombstone_in_status_ends_a_retired_gateways_alarm_in_a_running_and_in_a_new_shard(ward: Ward) -> None:
+    ward.write(topics.PATIENTS, "p-1", ward.admission())
+    loop = ward.shard()
+    ward.beat()
+    loop.step(0)
+    ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=Health.OFFLINE, t=ward.now))
+    loop.step(0)
+    ward.log.append((topics.STATUS, 0), b"gw-icu", None)
+    ward.now += 1000
+    ward.beat()
+    loop.step(0)
+    told = [(e.condition, e.phase) for e in ward.alarms(watched=False)]
+    assert told == [("gateway-down", Phase.START), ("gateway-down", Phase.END)]
+    again = ward.shard()
+    again.step(0)
+    assert [(e.condition, e.phase) for e in ward.alarms(watched=False)] == told
+    assert again.shard.active() == []
+
+
 def test_a_reading_from_a_bed_that_changed_hands_neither_raises_nor_ends_an_alarm(ward: Ward) -> None:
     ward.write(topics.PATIENTS, "p-1", ward.admission("p-1", "icu-01", since=T0))
     ward.write(topics.PATIENTS, "p-2", ward.admission("p-2", "icu-01", since=T0 + 1000))

@@ -301,3 +301,26 @@ def test_the_one_alarm_that_an_earlier_version_told_for_all_wards_goes_on_as_tha
     tell(state, shared(T0 + 3, Health.SILENT))
     ends = tell(state, shared(T0 + 4))
     assert {e.id for e in ends if e.phase is Phase.END} == {first.id, second.id}
+
+
+def test_a_retired_gateways_alarms_end_and_it_comes_back_only_by_its_own_word() -> None:
+    state = engine.empty()
+    tell_own(state, own(T0, f"g1.outbox-filling.{T0}"))
+    tell(state, gateway(T0 + 1, device=Health.SILENT), bridge(T0 + 2, gateways=("g1",)))
+    tell(state, gateway(T0 + 3, Health.SILENT), gateway(T0 + 3, Health.SILENT, name="g2"))
+    _, ends = engine.retire(state, "g1", T0 + 10)
+    assert brief(list(ends)) == [("gateway-down", Phase.END)]
+    assert "gone for good" in ends[0].text
+    assert [(e.condition, e.subject) for e in engine.active(state)] == [("gateway-down", "g2")]
+    # A bridge that has not heard of it lists it still.
+    assert tell(state, listing(T0 + 20, Health.SILENT, T0 + 3)) == []
+    assert engine.retire(state, "g1", T0 + 30)[1] == ()
+    assert brief(tell(state, gateway(T0 + 40, Health.SILENT))) == [("gateway-down", Phase.START)]
+
+
+def test_a_retired_bridges_alarm_ends_and_it_covers_nobody_any_more() -> None:
+    state = engine.empty()
+    tell(state, bridge(T0, gateways=("g1",)), gateway(T0), bridge(T0 + 1, Health.SILENT, gateways=("g1",)))
+    assert tell(state, gateway(T0 + 2, Health.SILENT)) == []
+    _, events = engine.retire(state, "b1", T0 + 10)
+    assert brief(list(events)) == [("bridge-down", Phase.END), ("gateway-down", Phase.START)]

@@ -107,6 +107,14 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
     return state, tell(scribe)
 
 
+def retire(state: State, name: str, now: int) -> Outcome:
+    """Forgets a gateway or bridge that is gone for good, and ends the alarms that stand because of it."""
+    scribe = tick(state, now)
+    with Attempt(scribe, name, faults=lambda c: True):
+        tree.retire(scribe, name)
+    return state, tell(scribe)
+
+
 def disputed(state: State, faults: Iterable[tree.Fault], now: int) -> Outcome:
     """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
     scribe = tick(state, now)
@@ -206,6 +214,7 @@ __all__ = [
     "report",
     "restore",
     "resume",
+    "retire",
     "rows",
     "score",
     "snapshot",

@@ -137,6 +137,19 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
 
 
+def retire(scribe: Scribe, name: str) -> None:
+    """Forgets a gateway or bridge that is gone for good, and ends what stands because of it."""
+    state = scribe.state
+    for kind in ("gateway", "bridge"):
+        state.statuses.pop(f"{kind}/{name}", None)
+    alarms = ((key, c.alarm) for key, c in state.faults.items() if c.alarm is not None and c.alarm.condition in TREE)
+    over = [key for key, alarm in alarms if name in {alarm.gateway, alarm.subject} and alarm.condition not in DISPUTES]
+    _end(scribe, over, scribe.now, f"{name} is gone for good")
+    # What a bridge covered is its no more.
+    for status in _gateways(state):
+        _judge_gateway(scribe, status, scribe.now)
+
+
 def _hear_again(state: State, bridge: Status) -> None:
     """Takes in which gateways a bridge says are down, unless somebody has heard of them since."""
     for listed in bridge.devices:
