@@ -416,3 +416,50 @@ def test_the_clocks_keeper_is_asked_and_not_the_date(tmp_path: Path) -> None:
     heard.touch()
     assert keeper.synchronised(heard)
     assert by_kernel in {True, False}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_is_done_to_the_clock_no_light_comes_late_and_none_without_reason(
+    rig: Rig, make: SimpleNamespace, seed: int
+) -> None:
+    rng = random.Random(seed)  # noqa: S311 - clocks that are set, and power that goes
+    is_set = False
+    gw = rig(
+        roster=make.roster(make.placement()),
+        now=make.NOW + rng.choice((0, -1_800_000, -40 * 24 * HOUR_MS, HOUR_MS)),
+        settled=lambda: is_set,
+    )
+    gw.link(up=False)
+    life = Life(gw)
+    life.off = gw.clock.now - make.NOW
+
+    def live(seconds: int, *, restless: bool, **signs: float) -> int | None:
+        """Returns after how many seconds saturation was lit, None if it was not."""
+        nonlocal is_set
+        for second in range(seconds):
+            if restless and rng.random() < 0.15:
+                life.set_by(rng.choice((HOUR_MS, -HOUR_MS, 90_000, -90_000, -2_000, 1_500)))
+            if restless and rng.random() < 0.01:
+                life.set_by(-life.off)
+                is_set = True
+            life.live(1, **signs)
+            if "spo2" in lit(life.gw):
+                return second
+        return None
+
+    assert live(rng.randrange(40, 150), restless=True, **WELL) is None
+    if seed % 2:
+        # The power goes for five minutes, and the machine comes back with its last clock or an older one.
+        is_set = False
+        behind = rng.choice((300_000, 1_800_000))
+        life.gw = rig(
+            now=life.gw.clock.now + 300_000 - behind,
+            boot=lambda machine: Boot("another", machine - 9_000),
+            settled=lambda: is_set,
+        )
+        life.gw.link(up=False)
+        life.off -= behind
+        assert live(60, restless=False, **WELL) is None
+    found = live(60, restless=True, **ILL)
+    assert found is not None
+    assert found <= 25
