@@ -19,9 +19,10 @@ import msgspec
 from edge import show
 from edge.bedside import MqttBedside
 from edge.canary import Canary
+from edge.cardless import Cardless, until_there_is_one
 from edge.gateway import Gateway, down
 from edge.metrics import Metrics
-from edge.outbox import open_outbox
+from edge.outbox import Outbox, open_outbox
 from edge.report import offline
 from edge.settings import Settings, StoreSettings
 from edge.storage import condemned
@@ -35,7 +36,6 @@ log = logging.getLogger("edge")
 
 def start(settings: Settings, stop: Event) -> int:
     """Runs the gateway until the event is set; returns its exit status."""
-    settings.edge_data.mkdir(parents=True, exist_ok=True, mode=0o700)
     daemon.serve_metrics(settings.metrics_port)
     metrics = Metrics()
     try:
@@ -44,11 +44,6 @@ def start(settings: Settings, stop: Event) -> int:
                 _run_until_damaged(settings, stop, metrics)
     except BlockingIOError:
         log.error("another gateway runs on EDGE_DATA=%s: stop it, or give this one its own", settings.edge_data)
-        return 1
-    except sqlite3.OperationalError as error:
-        log.error(
-            "the outbox in EDGE_DATA=%s cannot be opened: %s; check the disk and its owner", settings.edge_data, error
-        )
         return 1
     return 0
 
@@ -63,8 +58,23 @@ def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> Non
 
 
 def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
+    try:
+        outbox = open_outbox(settings.edge_data, daemon.now_ms())
+    except (sqlite3.OperationalError, OSError) as error:
+        log.error(
+            "the outbox in EDGE_DATA=%s cannot be opened: %s; alarms go on at the beds, and nothing is kept: check the "
+            "disk and its owner",
+            settings.edge_data,
+            error,
+        )
+        with until_there_is_one(settings.edge_data, stop) as ended:
+            _run_with(settings, Cardless(settings.edge_data), ended, metrics)
+        return
+    _run_with(settings, outbox, stop, metrics)
+
+
+def _run_with(settings: Settings, outbox: Outbox, stop: Event, metrics: Metrics) -> None:
     now = daemon.now_ms()
-    outbox = open_outbox(settings.edge_data, now)
     try:
         bedside = MqttBedside(
             settings.device_broker,
@@ -108,7 +118,15 @@ def _canary(settings: Settings) -> Iterator[None]:
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Holds the directory: two gateways on one outbox would number batches twice."""
-    with (directory / "lock").open("w") as lock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (directory / "lock").open("w")
+    except OSError as error:
+        # Where nothing can be written nothing can be numbered twice.
+        log.error("EDGE_DATA=%s cannot be written: %s; check the disk and its owner", directory, error)
+        yield
+        return
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 

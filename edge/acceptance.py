@@ -37,6 +37,8 @@ MANY: Final = 500
 """So many messages are committed at once: a broker hands over no more than it may have unacknowledged."""
 HELD_SHARE: Final = 0.5
 """Share of the outbox's bound that the journal may take while nothing is sealed."""
+UNKEPT: Final = 1_500
+"""So many messages at most are not acknowledged while the card takes nothing: a broker hands over 2,000."""
 PIECE: Final = 4 * MAX_READINGS
 """So many readings of the shelf are sealed at once."""
 PIECE_EVERY_S: Final = 0.25
@@ -239,6 +241,7 @@ class Acceptance:
             self.failing = True
             if isinstance(error, sqlite3.OperationalError):
                 self._let_go()
+                self._forget()
             raise
         self.failing, self._committed_at = False, clock_s
         self._settle()
@@ -252,9 +255,10 @@ class Acceptance:
     def hold(self, *, held: bool) -> None:
         """Begins or ends that nothing new is sealed, as the times may be wrong.
 
-        A card that the journal fills holds nothing back: readings whose times are wrong are worth more than none.
+        A card that is full or fails holds nothing back: readings whose times are wrong are worth more than none.
         """
-        held = held and self._outbox.journal_bytes < self._settings.outbox_max_bytes * HELD_SHARE
+        room = self._outbox.journal_bytes < self._settings.outbox_max_bytes * HELD_SHARE
+        held = held and room and not self.failing
         if held and not self.held:
             self._times.unset = self._times.unset or self._open_row
             self._put_on_shelf()
@@ -333,6 +337,16 @@ class Acceptance:
     def _let_go(self) -> None:
         """Acknowledges, though the card takes nothing, what the cloud has confirmed: that is durable too."""
         while self._segments and (batches := self._segments[0].batches) and not self.waiting.holds(batches):
+            segment = self._segments.pop(0)
+            self._outbox.row = segment.row
+            acknowledge(segment.owed)
+
+    def _forget(self) -> None:
+        """Acknowledges the oldest of what neither card nor cloud takes: a broker whose window is full is silent.
+
+        Those readings wait in memory alone. A device that is not heard lights no bed, which is worse.
+        """
+        while len(self._segments) > 1 and sum(len(segment.owed) for segment in self._segments) > UNKEPT:
             segment = self._segments.pop(0)
             self._outbox.row = segment.row
             acknowledge(segment.owed)

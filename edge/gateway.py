@@ -23,7 +23,7 @@ from edge.intake import Heard, Intake
 from edge.keeper import synchronised
 from edge.local import Signal, signal
 from edge.metrics import Metrics
-from edge.outbox import Outbox
+from edge.outbox import Outbox, Trimmed
 from edge.recall import HEARD, MEMORY, kept_state, resumed
 from edge.reception import Reception
 from edge.reference import Reference
@@ -92,7 +92,7 @@ class Gateway:
         state, is_set = kept_state(outbox), settled()
         start = take_up(outbox, state, machine, boot(machine), settled=is_set)
         now = start.own
-        self._reference = Reference(now, machine, clock_s, settled=is_set)
+        self._reference = Reference(now, machine, clock_s, settled=is_set, bridge=start.bridge)
         self._triage = Triage()
         self._linger_s = settings.commit_linger_ms / 1000
         self.inbox: Inbox[Item] = Inbox(ENOUGH)
@@ -278,12 +278,15 @@ class Gateway:
     def _own_boot(self) -> Boot:
         machine = self._now_ms()
         boot = self._boot(machine)
-        return Boot(boot.id, boot.began + self._reference.now - machine)
+        return Boot(boot.id, boot.began + self._reference.now - machine, bridge=self._reference.bridge)
 
     def _trim(self, now: int, clock_s: float) -> None:
         settings = self._settings
         oldest = now - int(1000 * settings.outbox_max_age_s)
         trimmed = self._acceptance.waiting.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest, clock_s=clock_s)
+        self._count(trimmed, now)
+
+    def _count(self, trimmed: Trimmed, now: int) -> None:
         if trimmed.batches:
             self._reporter.trimmed += trimmed.readings
             self._metrics.trimmed.inc(trimmed.readings)
@@ -310,7 +313,8 @@ class Gateway:
         except sqlite3.OperationalError as error:
             self._retry_at = clock_s + RETRY_S
             if self._reporter.own.judge(health.WRITE_FAILING, True, now):
-                log.error("the outbox cannot be written: %s; nothing is acknowledged until it can", error)
+                log.error("the outbox cannot be written: %s; nothing is kept until it can", error)
+            self._count(self._acceptance.waiting.shed(), now)
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
 

@@ -36,12 +36,13 @@ class Reference:
         machine: The machine's clock then.
         clock_s: Monotonic clock then.
         settled: Whether the machine's clock is known to be set.
+        bridge: Own time minus the bridge's, ms, as an earlier run in this boot had it from there.
 
     Attributes:
         settled: Whether the machine's clock is known to have been set, now or earlier: from then on it only drifts.
     """
 
-    def __init__(self, own: int, machine: int, clock_s: float, *, settled: bool) -> None:
+    def __init__(self, own: int, machine: int, clock_s: float, *, settled: bool, bridge: int | None = None) -> None:
         self.settled = settled
         self._own, self._machine, self._at = float(own), machine, clock_s
         self._before = float(own)
@@ -50,6 +51,8 @@ class Reference:
         self._sent: deque[tuple[int, float]] = deque(maxlen=SENT)
         # The bridge's time minus the monotonic clock, ms, and when each was told.
         self._told: deque[tuple[float, float]] = deque(maxlen=RECENT)
+        if bridge is not None:
+            self._told.append((own - bridge - 1000 * clock_s, clock_s))
         self._up_since: float | None = None
         self._asked = False
 
@@ -67,6 +70,11 @@ class Reference:
     def stands(self) -> bool:
         """Whether readings go up as they are stamped: the time is known, or nobody who is asked tells it."""
         return self.known or (self._asked and self._own >= SET_MS)
+
+    @property
+    def bridge(self) -> int | None:
+        """Own time minus the bridge's, ms; None when that is not known."""
+        return round(self._own - min(self._told)[0] - 1000 * self._at) if self._told else None
 
     def link(self, *, up: bool, clock_s: float) -> None:
         """The uplink came or went."""

@@ -33,11 +33,13 @@ class Start:
         own: Own time, UTC epoch ms.
         by_ms: By how much what is kept of engine and devices is to be moved.
         times: What is known of the times in the journal.
+        bridge: Own time minus the bridge's, ms, where it is known.
     """
 
     own: int
     by_ms: int
     times: Times
+    bridge: int | None = None
 
 
 def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot, *, settled: bool) -> Start:
@@ -55,7 +57,7 @@ def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot
     """
     kept, moves = _kept(outbox)
     if kept is not None and kept.id == boot.id:
-        return Start(kept.began + machine - boot.began, 0, Times(moves, kept.unset))
+        return Start(kept.began + machine - boot.began, 0, Times(moves, kept.unset), kept.bridge)
     written = max((int(part.t_gw.max()) for _, part in outbox.journal(outbox.row - 1)), default=0)
     newest = max(written, state.now if state is not None else 0)
     unset = kept.unset if kept is not None else 0

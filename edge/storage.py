@@ -70,6 +70,13 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def in_memory() -> sqlite3.Connection:
+    """Returns an empty database that nothing keeps."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.executescript(_SCHEMA)
+    return db
+
+
 def put_aside(path: Path, now: int) -> Path:
     """Renames a damaged database with all that belongs to it; returns its new path."""
     target = path.with_name(f"{path.name}.damaged-{now}")

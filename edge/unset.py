@@ -35,11 +35,13 @@ class Boot(msgspec.Struct, frozen=True, omit_defaults=True):
         id: Its random id.
         began: Its beginning, ms: by the machine's clock, and where the outbox keeps it by the gateway's own time.
         unset: First row of the journal that was stamped by a clock that was not known; 0 when it is known.
+        bridge: Own time minus the bridge's, ms, where the bridge has told it.
     """
 
     id: str
     began: int
     unset: int = 0
+    bridge: int | None = None
 
 
 class Move(msgspec.Struct, frozen=True):

@@ -11,6 +11,8 @@ KEEP_AFTER_S: Final = 10.0
 LIVE: Final = 64
 IN_VAIN_S: Final = 3_600.0
 """A batch that was offered for so long and not confirmed is offered in vain: who takes others does not take it."""
+UNKEPT_BYTES: Final = 16 * 2**20
+"""So much waits in memory at most while the card takes nothing."""
 DONE: Final = 256
 """So many confirmed batches are deleted at once."""
 TRIMMED: Final = "trimmed"
@@ -120,6 +122,17 @@ class Waiting:
         self._by_ms = 0
         for sealed in kept:
             del self._live[sealed.n]
+
+    def shed(self) -> Trimmed:
+        """Drops the oldest of what only the memory holds, as the card takes nothing, when that is too much."""
+        excess, count, readings = sum(sealed.size for sealed in self._live.values()) - UNKEPT_BYTES, 0, 0
+        for n in sorted(self._live, key=lambda n: (self._live[n].urgent, n)):
+            if excess <= 0:
+                break
+            gone = self._live.pop(n)
+            self._offered.pop(n, None)
+            excess, count, readings = excess - gone.size, count + 1, readings + gone.readings
+        return Trimmed(count, readings)
 
     def trim(self, *, max_bytes: int, oldest: int, clock_s: float) -> Trimmed:
         """Makes room when what is kept is over `max_bytes`, or was sealed before `oldest` and long offered in vain.

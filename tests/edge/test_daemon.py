@@ -19,6 +19,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge import show
+from edge.outbox import open_outbox
 from infra.local.machine import find_program
 from infra.local.ports import HOST, Ports
 
@@ -129,6 +130,71 @@ def test_a_device_with_credentials_writes_under_its_own_name_alone_and_the_gatew
             edge.wait(20)
             monitor.close()
             stranger.close()
+
+
+def test_without_a_card_at_the_start_the_bed_alarms_and_the_card_is_used_once_it_is_there(
+    broker: Any,  # noqa: ANN401 - the fixture's
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "edge"
+    environ = os.environ | {
+        "GATEWAY": "gw-d",
+        "DEVICE_BROKER": f"mqtt://{HOST}:{broker.port}",
+        "UPLINK": f"mqtt://{HOST}:9",
+        "EDGE_DATA": str(data),
+        "COMMIT_LINGER_MS": "0",
+        "DRAIN_S": "0.2",
+    }
+    # The roster was kept by an earlier run.
+    outbox = open_outbox(data, 1_800_000_000_000)
+    stay = {"device": "mon-1", "patient": "p-1", "ward": "W", "bed": "W-1", "since": 1, "cadence_s": 1.0}
+    with outbox.transaction():
+        outbox.save("roster", json.dumps({"gateway": "gw-d", "version": 1, "placements": [stay]}).encode())
+    outbox.close()
+    # No file can be made: what SQLite meets on a card that is full.
+    lights: dict[str, Any] = {}
+    eye = Client(CallbackAPIVersion.VERSION2, client_id="mon-1", protocol=MQTTProtocolVersion.MQTTv5)
+    eye.on_message = lambda _c, _d, m: lights.update({m.topic: json.loads(m.payload)})
+    eye.on_connect = lambda *_: eye.subscribe("beds/#", qos=1)
+    until(lambda: _reached(eye, broker.port), "the broker")
+    eye.loop_start()
+    log, seq = tmp_path / "log", 0
+    (data / "outbox.db-wal").mkdir()
+
+    def alarms(light: str) -> set[str]:
+        return {a["condition"] for a in lights.get(f"beds/{light}/alarm", {"alarms": []})["alarms"]}
+
+    def speak() -> None:
+        nonlocal seq
+        message = {"boot": 1, "seq": seq, "t": time.time_ns() // 1_000_000, "hr": 150, "spo2": 70}
+        eye.publish("devices/mon-1/vitals", json.dumps(message).encode(), qos=1)
+        seq += 1
+
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen([sys.executable, "-m", "edge"], env=environ, stderr=sink, cwd=ROOT) as edge,
+    ):
+        try:
+            until(lambda: "listening to" in log.read_text(), "the gateway listening")
+            until(lambda: speak() or "spo2" in alarms("W-1"), "an alarm at the bed")
+            until(lambda: "outbox-write-failing" in alarms("gw-d"), "the gateway's own alarm")
+            (data / "outbox.db-wal").rmdir()
+            until(lambda: speak() or "can be opened again" in log.read_text(), "the card found")
+            until(lambda: log.read_text().count("listening to") == 2, "the gateway with its card")
+            until(lambda: speak() or list(show.accepted(data)), "readings accepted")
+        finally:
+            edge.terminate()
+            edge.wait(20)
+            eye.disconnect()
+            eye.loop_stop()
+
+
+def _reached(client: Client, port: int) -> bool:
+    try:
+        client.connect(HOST, port)
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_systemd_hears_of_start_life_and_end_and_prometheus_of_readings(tmp_path: Path) -> None:

@@ -304,6 +304,23 @@ def test_without_a_clock_the_bridge_is_asked_and_readings_wait_for_its_word_for_
     assert 50 in silent.readings().seq.tolist(), "a bridge that does not answer holds nothing back"
 
 
+def test_a_restart_keeps_what_the_bridge_has_told_and_waits_for_nobody(rig: Rig, make: SimpleNamespace) -> None:
+    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=1.0)
+    life = Life(gw)
+    status = gw.statuses()[-1]
+    gw.down("clock", {"offset_ms": 180_000, "t": status.sent + 180_000})
+    life.live(70, **WELL)
+    # The machine's clock is said to be set and is wrong all the same; the bridge has no reason to tell its time again.
+    again = rig(uplink_flush_s=1.0, now=gw.clock.now + 20_000)
+    life = Life(again, 100)
+    start = again.clock.now
+    life.live(4, **WELL)
+    found = again.readings()
+    found = found.take(found.seq >= 100)
+    assert len(found)
+    assert abs(found.t_gw - (start + 180_000 + 1000 * (found.seq - 100))).max() <= 1_500
+
+
 def test_a_time_that_cannot_be_read_changes_nothing(rig: Rig) -> None:
     gw = rig(uplink_flush_s=0.5)
     for payload in (
@@ -399,3 +416,50 @@ def test_the_clocks_keeper_is_asked_and_not_the_date(tmp_path: Path) -> None:
     heard.touch()
     assert keeper.synchronised(heard)
     assert by_kernel in {True, False}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_is_done_to_the_clock_no_light_comes_late_and_none_without_reason(
+    rig: Rig, make: SimpleNamespace, seed: int
+) -> None:
+    rng = random.Random(seed)  # noqa: S311 - clocks that are set, and power that goes
+    is_set = False
+    gw = rig(
+        roster=make.roster(make.placement()),
+        now=make.NOW + rng.choice((0, -1_800_000, -40 * 24 * HOUR_MS, HOUR_MS)),
+        settled=lambda: is_set,
+    )
+    gw.link(up=False)
+    life = Life(gw)
+    life.off = gw.clock.now - make.NOW
+
+    def live(seconds: int, *, restless: bool, **signs: float) -> int | None:
+        """Returns after how many seconds saturation was lit, None if it was not."""
+        nonlocal is_set
+        for second in range(seconds):
+            if restless and rng.random() < 0.15:
+                life.set_by(rng.choice((HOUR_MS, -HOUR_MS, 90_000, -90_000, -2_000, 1_500)))
+            if restless and rng.random() < 0.01:
+                life.set_by(-life.off)
+                is_set = True
+            life.live(1, **signs)
+            if "spo2" in lit(life.gw):
+                return second
+        return None
+
+    assert live(rng.randrange(40, 150), restless=True, **WELL) is None
+    if seed % 2:
+        # The power goes for five minutes, and the machine comes back with its last clock or an older one.
+        is_set = False
+        behind = rng.choice((300_000, 1_800_000))
+        life.gw = rig(
+            now=life.gw.clock.now + 300_000 - behind,
+            boot=lambda machine: Boot("another", machine - 9_000),
+            settled=lambda: is_set,
+        )
+        life.gw.link(up=False)
+        life.off -= behind
+        assert live(60, restless=False, **WELL) is None
+    found = live(60, restless=True, **ILL)
+    assert found is not None
+    assert found <= 25

@@ -109,6 +109,50 @@ def test_on_a_full_card_the_bed_alarms_readings_go_up_and_what_the_cloud_has_is_
     assert gw.acked == list(range(100))
 
 
+def test_with_the_card_full_and_the_uplink_cut_the_broker_is_never_out_of_messages_it_may_hand_over(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    gw = rig(roster=make.roster(make.placement()))
+    gw.link(up=False)
+    gw.turn()
+    fill(gw)
+    for second in range(60):
+        for k in range(60):
+            gw.device(60 * second + k, device=f"mon-{k}", t=gw.clock.now, hr=72)
+        gw.device(second, hr=72 if second < 40 else 150, boot=8)
+        gw.turn(1)
+    unacknowledged = 60 * 61 - len(gw.acked)
+    assert 0 < unacknowledged < 2_000, "the broker's window"
+    assert "hr" in {a["condition"] for a in gw.bedside.shown["W-1"]["alarms"]}
+    gw.outbox._db.execute("PRAGMA max_page_count = 1073741823")
+    gw.link()
+    for _ in range(10):
+        gw.turn(1.1)
+    assert len(set(gw.readings().identities())) == 60 * 61, "nothing was dropped"
+
+
+def test_what_waits_in_memory_alone_is_bounded_and_what_goes_is_told(
+    rig: Rig, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.waiting.UNKEPT_BYTES", 5_000)
+    gw = rig(roster=make.roster(make.placement()))
+    gw.link(up=False)
+    gw.turn()
+    fill(gw)
+    for second in range(120):
+        for k in range(60):
+            gw.device(60 * second + k, device=f"mon-{k}", t=gw.clock.now, hr=72)
+        gw.turn(1)
+    dropped = gw.metric("edge_trimmed_readings_total")
+    assert dropped > 0
+    assert health.TRIMMED in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
+    gw.outbox._db.execute("PRAGMA max_page_count = 1073741823")
+    gw.link()
+    for _ in range(10):
+        gw.turn(1.1)
+    assert len(set(gw.readings().identities())) == 120 * 60 - dropped
+
+
 def test_damage_found_while_running_ends_this_outbox_and_the_next_goes_on_with_roster_and_readings(
     rig: Rig, make: SimpleNamespace
 ) -> None:
