@@ -5,6 +5,7 @@ import random
 import pytest
 
 from bridge.offsets import ANSWER_EVERY_S, CHANGE_MS, Offsets
+from edge.reference import Reference
 from vitals.status import ClockOffset
 
 T = 1_763_812_800_000
@@ -79,3 +80,28 @@ def test_a_gateway_that_does_not_say_its_clock_is_not_measured() -> None:
     offsets = Offsets()
     assert [offsets.heard("gw-1", 0, 3.0 * k, T) for k in range(10)] == [None] * 10
     assert offsets.of("gw-1") is None
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "step_at_s", "step_ms"),
+    [(0, 0, 0), (-3_600_000, 0, 0), (0, 60, -1_800_000), (0, 60, 7_000), (3_000, 100, -7_000)],
+)
+def test_a_gateway_that_is_told_so_runs_on_its_bridges_time_through_steps_of_its_own(
+    off_ms: int, step_at_s: int, step_ms: int
+) -> None:
+    offsets, own = Offsets(), Reference(T + off_ms, T + off_ms, 0.0, settled=False)
+    own.link(up=True, clock_s=0.0)
+    answers = 0
+    for second in range(1, 181):
+        off_ms += step_ms if second == step_at_s else 0
+        true, at = T + 1000 * second, float(second)
+        own.turn(true + off_ms, at, settled=False)
+        if second % EVERY_S == 0:
+            own.sent(true + off_ms, at)
+            answer = offsets.heard("gw-1", true + off_ms, at + 0.04, true + 40)
+            if answer:
+                answers += 1
+                own.told(answer, true + off_ms + 80, at + 0.08)
+        if second > EVERY_S:
+            assert abs(own.now - true) <= 50
+    assert answers <= 5

@@ -297,7 +297,7 @@ def test_whatever_a_record_holds_scoring_goes_on_and_it_is_scored_or_put_aside_o
     records, refused = stage.records(), stage.refused()[begins:]
     assert len(records) + len(refused) == everything
     shard = Shard(Layout(lanes=PARTITIONS, partitions=PARTITIONS), range(PARTITIONS), equipment=True)
-    aside = shard.apply(records).rejected
+    aside = [rejected for rejected, _ in shard.apply(records).put_aside]
     assert all(one.reason for one in (*refused, *aside))
     # What was put aside by both, or twice by one, would be two patients' to whoever counts.
     assert max(Counter(one.topic for one in (*refused, *aside)).values()) == 1
