@@ -58,9 +58,9 @@ class Downward:
         """Returns the gateways that have beds with patients."""
         return self._rosters.expected()
 
-    def gateway_of(self, action: Action) -> str | None:
-        """Returns the gateway of an action's patient; None when it is not known here. Safe from any thread."""
-        return self._rosters.gateway_of(action)
+    def owner_of(self, action: Action) -> str | None:
+        """Returns the gateway of an action's patient, of whatever slot; None of nobody. Safe from any thread."""
+        return self._rosters.owner_of(action)
 
     def connected(self, is_connected: bool, at: float) -> None:
         """Takes note, at monotonic time `at`, of whether the broker is connected; it then sends what it holds."""

@@ -20,13 +20,17 @@ class LogClock:
     """What acknowledged records tell of the bridge's clock; all times are UTC epoch ms.
 
     Attributes:
-        off_since: Since when the clock is known to be off; 0 while it is not.
+        off_since: Since when, by the log's clock, this one is known to be off; 0 while it is not.
         offset_ms: By how much it lags behind the log's, negative when it is ahead; None before it was measured.
     """
 
     def __init__(self) -> None:
         self.off_since = 0
         self.offset_ms: int | None = None
+
+    def true(self, t: int) -> int:
+        """Returns what the log's clock says when this one says `t`, which is the same as long as this one is right."""
+        return t + (self.offset_ms or 0) if self.off_since else t
 
     def stored(self, sent: Mapping[int, int], reports: Iterable[Report], now: int) -> None:
         """Takes reports of records, of which `sent` has when they were sent, by number; `now` is when they came."""
@@ -37,6 +41,6 @@ class LogClock:
         ahead_at_most = min(now - t for _, t in dated)
         self.offset_ms = -(ahead_at_least + ahead_at_most) // 2
         if ahead_at_least > OFF_MS or ahead_at_most < -OFF_MS:
-            self.off_since = self.off_since or now
+            self.off_since = self.off_since or now + self.offset_ms
         elif ahead_at_most >= -RIGHT_MS and ahead_at_least <= RIGHT_MS and ahead_at_most - ahead_at_least <= RIGHT_MS:
             self.off_since = 0

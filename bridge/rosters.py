@@ -156,8 +156,13 @@ class Rosters:
 
     def gateway_of(self, action: Action) -> str | None:
         """Returns the gateway of an action's patient, device or self; None when it is not of these slots."""
+        gateway = self.owner_of(action)
+        return gateway if gateway is not None and topics.slot(gateway) in self._slots else None
+
+    def owner_of(self, action: Action) -> str | None:
+        """Returns the same of whatever slots; None when nobody of that name is known."""
         admission = self._admissions.get(action.patient)
         gateway = admission.gateway if admission else self._by_device.get(action.patient)
         if gateway is None and action.patient in self._by_gateway:
             gateway = action.patient
-        return gateway if gateway is not None and topics.slot(gateway) in self._slots else None
+        return gateway

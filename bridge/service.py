@@ -56,7 +56,7 @@ class Service:
         self._put = self._taken = 0
         self._uplink = MqttUplink(settings, self._messages, self._connected)
         self._downward = Downward(frozenset(settings.bridge_slots), self._uplink, meters)
-        self._upward = Upward(settings, log, self._uplink, meters, self._downward.gateway_of)
+        self._upward = Upward(settings, log, self._uplink, meters, self._downward.owner_of)
         self._health: Mapping[str, object] = {"ok": False, "uplink": False, "kafka": False, "waiting": 0}
         self._online = False
         self._stopping = False

@@ -51,7 +51,7 @@ class Upward:
         log: Where records go.
         uplink: Where messages come from, acknowledgements and confirmations go.
         meters: Metrics.
-        gateway_of: Tells the gateway of an action's patient, None when it knows of none; called on the owner's thread.
+        owner_of: Tells the gateway of an action's patient, None when it knows of none; called on the owner's thread.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Upward:
         log: Log,
         uplink: Uplink,
         meters: Meters,
-        gateway_of: Callable[[Action], str | None] = lambda _: None,
+        owner_of: Callable[[Action], str | None] = lambda _: None,
     ) -> None:
-        self._settings, self._uplink, self._meters, self._gateway_of = settings, uplink, meters, gateway_of
+        self._settings, self._uplink, self._meters, self._owner_of = settings, uplink, meters, owner_of
         self._slots = frozenset(settings.bridge_slots)
         self._shipping: Shipping[_Open] = Shipping(log, meters)
         self._voice = Voice(settings, self._shipping)
@@ -228,7 +228,8 @@ class Upward:
     def _read_pressed(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
         """Passes on an acknowledgement that was given at a bed; its gateway tells it until it is back from the log."""
         action = intake.take_pressed(message.payload)
-        if not isinstance(action, intake.Refusal) and (self._gateway_of(action) or gateway) != gateway:
+        # Whom nobody knows of may be admitted at this moment: it presses until the log has it.
+        if not isinstance(action, intake.Refusal) and gateway not in {action.patient, self._owner_of(action)}:
             reason = f"action on {action.patient}, who is not at gateway {gateway}"
             action = intake.Refusal(intake.Why.WRONG_NAME, reason, message.payload)
         if isinstance(action, intake.Refusal):

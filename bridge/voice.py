@@ -42,9 +42,10 @@ class Voice:
         self.peers = Peers(settings.bridge, settings.status_timeout_s)
         self.clock = LogClock()
         self._offsets = Offsets()
-        self._answers: dict[str, ClockOffset] = {}
+        self._answers: dict[str, tuple[float, ClockOffset]] = {}
         self._heartbeats: dict[int, int] = {}
         self._beaten: dict[int, int] = {}
+        self._proofs: dict[int, float] = {}
         self._heartbeat_at = self._status_at = -float("inf")
         self._connected = False
         self._deaf_since: float | None = None
@@ -62,8 +63,9 @@ class Voice:
         if status.health is Health.UP and not self.clock.off_since:
             answer = self._offsets.heard(status.id, status.sent, at, t)
             if answer is not None:
-                self._answers[status.id] = answer
-        return self.presence.heard(msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id)), at, t)
+                self._answers[status.id] = at, answer
+        measured = msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id))
+        return self.presence.heard(measured, at, self.clock.true(t))
 
     def stored(self, reports: Sequence[Report], t: int) -> dict[str, ClockOffset]:
         """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
@@ -73,12 +75,15 @@ class Voice:
             bridge's own is right.
         """
         self.clock.stored(self._beaten, reports, t)
-        beaten = [begun for report in reports if (begun := self._beaten.pop(report.number, 0)) and report.error is None]
+        never = proven = -float("inf")
+        for report in reports:
+            self._beaten.pop(report.number, None)
+            sent_at = self._proofs.pop(report.number, never)
+            proven = max(proven, never if report.error else sent_at)
         if self.clock.off_since:
             self._answers.clear()
             self._offsets.begin_anew()
-        proven = max(beaten, default=0)
-        due = {gateway: answer for gateway, answer in self._answers.items() if answer.t <= proven}
+        due = {gateway: answer for gateway, (at, answer) in self._answers.items() if at <= proven}
         for gateway in due:
             del self._answers[gateway]
         return due
@@ -99,10 +104,11 @@ class Voice:
         if at >= self._heartbeat_at + HEARTBEAT_S:
             self._heartbeat_at = at
             self._beat(at, t)
-        self._tell((*self.presence.silent(at, t), *self.peers.lost(at, t)), at)
+        true = self.clock.true(t)
+        self._tell((*self.presence.silent(at, true), *self.peers.lost(at, true)), at)
         if at >= self._status_at + self._settings.status_every_s:
             self._status_at = at
-            self._tell((self._own(self._judge(at), t, waiting),), at)
+            self._tell((self._own(self._judge(at), true, waiting),), at)
 
     def _beat(self, at: float, t: int) -> None:
         for lane in range(self._settings.lanes):
@@ -110,7 +116,7 @@ class Voice:
             if not self._ship.holds(self._heartbeats.get(lane, 0)):
                 beat = outgoing.heartbeat(lane, self._settings.partitions)
                 (number,) = self._ship.ship((beat,), (), at)
-                self._heartbeats[lane], self._beaten[number] = number, t
+                self._heartbeats[lane], self._beaten[number], self._proofs[number] = number, t, at
 
     def _tell(self, statuses: Iterable[Status], at: float) -> None:
         for status in statuses:

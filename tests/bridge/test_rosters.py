@@ -118,6 +118,10 @@ def test_an_action_finds_its_gateway_by_patient_by_device_or_by_itself(subject: 
     apply(rosters, admission("p1"))
     action = Action(id="a", act=Act.ACKNOWLEDGE, patient=subject, t=1, by="nurse", alarm="x")
     assert rosters.gateway_of(action) == "gw-1"
+    # It is that gateway's whoever serves it; what goes down is its own bridge's alone.
+    others = Rosters(ALL - {topics.slot("gw-1")})
+    apply(others, admission("p1"))
+    assert (others.owner_of(action), others.gateway_of(action)) == ("gw-1", None)
     assert rosters.gateway_of(msgspec.structs.replace(action, patient="nobody")) is None
 
 

@@ -363,6 +363,16 @@ def test_what_gateways_refused_themselves_is_put_aside_under_their_name() -> Non
     assert rig.broker.acked == [1, 2, 3]
 
 
+def test_a_gateways_own_alarm_is_its_own_to_acknowledge() -> None:
+    rig = Rig()
+    pressed = Action(id="a", act=Act.ACKNOWLEDGE, patient="gw-1", t=T, by="bed", alarm="gw-1.outbox-filling.1")
+    rig.arrive("gw-1", msgspec.json.encode(pressed), "pressed")
+    rig.arrive("gw-2", msgspec.json.encode(pressed), "pressed")
+    rig.turn()
+    assert len(rig.log.records("actions")) == 1
+    assert "who is not at gateway gw-2" in rig.rejected()[0].reason
+
+
 def test_an_acknowledgement_at_the_bed_goes_to_actions_in_its_patients_lane() -> None:
     rig = Rig()
     pressed = Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=T, by="bed", alarm="p1.hr.1")
@@ -378,6 +388,7 @@ def test_an_acknowledgement_at_the_bed_goes_to_actions_in_its_patients_lane() ->
     "action",
     [
         Action(id="a", act=Act.ACKNOWLEDGE, patient="p2", t=T, by="bed", alarm="p2.hr.1"),
+        Action(id="a", act=Act.ACKNOWLEDGE, patient="nobody-knows", t=T, by="bed", alarm="nobody-knows.hr.1"),
         Action(id="a", act=Act.CHART, patient="p1", t=T, by="bed", oxygen=True),
         Action(id="", act=Act.ACKNOWLEDGE, patient="p1", t=T, by="bed", alarm="p1.hr.1"),
         Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=0, by="bed", alarm="p1.hr.1"),
@@ -401,8 +412,10 @@ def test_a_bridge_whose_clock_leaves_the_logs_says_so_until_it_is_set_right() ->
     for _ in range(4):
         rig.turn(1.0)
     began = next(s for s in rig.statuses() if s.alarms)
-    assert began.alarms == (f"b1.bridge-clock.{T + 105_000 + 5000}",)
+    assert began.alarms == (f"b1.bridge-clock.{T + 105_000}",)
     assert began.offset_ms == -5000
+    # What it tells of others, and of itself, it dates by the log's clock meanwhile.
+    assert began.t == T + 107_000
     assert rig.statuses()[-1].alarms == began.alarms
     rig.ahead_ms = 0
     for _ in range(4):
@@ -451,3 +464,40 @@ def test_a_retired_gateway_is_forgotten_by_a_bridge_that_told_of_it() -> None:
         rig.turn(1.0)
     assert rig.statuses()[-1].devices == ()
     assert [s.health for s in rig.statuses() if s.id == "gw-1"] == [Health.UP, Health.SILENT]
+
+
+def says_its_clock(rig: Rig, behind_ms: int = 0) -> None:
+    sent = T + int(rig.at * 1000) - behind_ms
+    up = Status(id="gw-1", kind="gateway", health=Health.UP, t=sent, sent=sent)
+    rig.arrive("gw-1", msgspec.json.encode(up), "status")
+
+
+def test_what_is_measured_after_the_bridges_clock_was_set_waits_for_a_heartbeat_that_was_sent_after_it() -> None:
+    rig = Rig()
+    rig.turn(1.0)
+    rig.turn(1.0, report=False)
+    rig.ahead_ms = 60_000
+    says_its_clock(rig)
+    rig.turn(0.1, report=False)
+    # A heartbeat from before says nothing of the clock as it is now.
+    rig.up.reported(rig.log.poll(0.0), rig.at)
+    told = lambda: [t for t, _ in rig.broker.published if t == topics.gateway_topic("gw-1", "clock")]  # noqa: E731
+    assert told() == []
+    for _ in range(3):
+        rig.turn(1.0)
+    assert told() == []
+
+
+def test_a_bridge_whose_clock_is_off_measures_nobody_also_while_the_log_is_away() -> None:
+    rig = Rig()
+    for _ in range(4):
+        says_its_clock(rig)
+        rig.turn(3.0)
+    rig.ahead_ms = 60_000
+    for _ in range(2):
+        rig.turn(1.0)
+    for _ in range(10):
+        says_its_clock(rig)
+        rig.turn(3.0, report=False)
+    rig.turn(1.0)
+    assert {s.offset_ms for s in rig.statuses() if s.id == "gw-1"} == {None, 3_000}

@@ -28,9 +28,8 @@ from infra.local.stack import LocalStack
 from infra.local.tiers import Tier, tiers
 from infra.proof import breaches, kept
 from infra.proof.stage import Stage, whole_path
-from tests.truth import real
-from tests.truth.judge import MUST_BE_ZERO, Judgement, judge
-from tests.truth.judging.life import act_of, lines_of, message_of, read_life
+from tests.faults.judged import judged
+from tests.truth.judge import MUST_BE_ZERO, Judgement
 
 SEED: Final = int(os.environ.get("FAULTS_SEED", "19"))
 SECONDS: Final = float(os.environ.get("CLOCKS_S", "420"))
@@ -195,9 +194,7 @@ def _judged(stage: Stage, roster: Path, life: Path) -> Judgement:
         alone=True,
         sns=sns.endpoint(stage.stack.ports.sns),
     )
-    say(json.dumps(real.convert(life)))
-    messages = [message_of(line) for line in lines_of(life / "messages.jsonl")]
-    return judge(read_life(life / "life.npz"), messages, [act_of(line) for line in lines_of(life / "acts.jsonl")])
+    return judged(life, say)
 
 
 def _rows(plan: list[Course], wrong: dict[str, float], life: Path, judgement: Judgement) -> list[dict[str, Any]]:

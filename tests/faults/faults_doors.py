@@ -12,7 +12,6 @@ the length, `FAULTS_SEED` draws others. `LIFE=folder` keeps what the judge saw.
 """
 
 import csv
-import json
 import os
 import re
 import sys
@@ -37,9 +36,8 @@ from infra.proof.stage import Stage
 from tests.faults.doors import doors
 from tests.faults.doors.reckoning import Seen, Sent, twice, uncounted
 from tests.faults.doors.stage import BEDS, CADENCE_S, FALLS, WARDS, Parts, ledger, standing
-from tests.truth import real
-from tests.truth.judge import MUST_BE_ZERO, Judgement, judge
-from tests.truth.judging.life import act_of, lines_of, message_of, read_life
+from tests.faults.judged import judged
+from tests.truth.judge import MUST_BE_ZERO, Judgement
 from tests.truth.ledger import read as read_ledger
 from vitals import topics
 from vitals.actions import Action
@@ -162,9 +160,7 @@ def _judged(stage: Stage, roster: Path, life: Path) -> Judgement:
     )
     for name, kind in ((topics.ALARMS, AlarmEvent), (topics.NOTIFICATIONS, Notification), (topics.ACTIONS, Action)):
         _leave_out_rubbish(life / f"{name}.jsonl", kind)
-    say(json.dumps(real.convert(life)))
-    messages = [message_of(line) for line in lines_of(life / "messages.jsonl")]
-    return judge(read_life(life / "life.npz"), messages, [act_of(line) for line in lines_of(life / "acts.jsonl")])
+    return judged(life, say)
 
 
 def _leave_out_rubbish(path: Path, kind: type[Any]) -> None:

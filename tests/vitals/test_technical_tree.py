@@ -293,6 +293,13 @@ def test_alarms_of_two_wards_are_taken_up_by_a_recovered_engine_and_end_once_eac
     assert sorted((e.id, e.n, e.phase) for e in ends) == sorted((e.id, 1, Phase.END) for e in told)
 
 
+def test_a_ward_that_was_not_told_before_a_crash_is_told_after_it() -> None:
+    both = tell(two_wards(), shared(T0 + 2, Health.SILENT))
+    for known, missing in (both, both[::-1]):
+        back = engine.resume(two_wards(), [known])
+        assert [e.id for e in tell(back, shared(T0 + 2, Health.SILENT))] == [missing.id]
+
+
 def test_the_one_alarm_that_an_earlier_version_told_for_all_wards_goes_on_as_that_of_its_ward() -> None:
     state = two_wards()
     first, second = tell(state, shared(T0 + 2, Health.SILENT))
