@@ -270,7 +270,7 @@ class Gateway:
         daemon.notify("WATCHDOG=1")
         self._lights.repeat()
         self._local.advance(columns.empty(), now)
-        self._reporter.judge(self._acceptance, now, clock_s, known=self._reference.known)
+        self._reporter.judge(self._acceptance, now, clock_s, unset=self._reference.unset)
 
     def _memory(self) -> dict[str, bytes]:
         return {MEMORY: self._intake.memory(), HEARD: self._reporter.devices.memory()}

@@ -20,6 +20,8 @@ AGREES_MS: Final = 2_000
 """The machine's clock contradicts the bridge's from here on: the way takes as long on a bad day."""
 DRIFT: Final = 200e-6
 """How fast two clocks may come apart."""
+UNSET_S: Final = 60.0
+"""A start without a clock is no news until keeper and bridge have had time for a word."""
 ASK_S: Final = 5.0
 """A connected bridge that has not told its time for so long does not."""
 RECENT: Final = 3
@@ -55,6 +57,7 @@ class Reference:
             self._told.append((own - bridge - 1000 * clock_s, clock_s))
         self._up_since: float | None = None
         self._asked = False
+        self._known_at = clock_s
 
     @property
     def now(self) -> int:
@@ -65,6 +68,11 @@ class Reference:
     def known(self) -> bool:
         """Whether the time is known: by the clock's keeper, or by the bridge."""
         return (self.settled or bool(self._told)) and self._own >= SET_MS
+
+    @property
+    def unset(self) -> bool:
+        """Whether the time has not been known for so long that people are to be told."""
+        return self._at - self._known_at >= UNSET_S
 
     @property
     def stands(self) -> bool:
@@ -121,6 +129,8 @@ class Reference:
         self._asked |= self._up_since is not None and clock_s - self._up_since >= ASK_S
         self._machine, self._at = machine, clock_s
         self._before, self._own = self._own, self._own + passed
+        if self.known:
+            self._known_at = clock_s
         off = self._target(clock_s) - self._own
         if abs(off) < STEP_MS:
             self._own += max(-SLEW * passed, min(off, SLEW * passed))

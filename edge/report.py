@@ -121,14 +121,14 @@ class Reporter:
         self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
 
-    def judge(self, acceptance: Acceptance, now: int, clock_s: float, *, known: bool) -> None:
+    def judge(self, acceptance: Acceptance, now: int, clock_s: float, *, unset: bool) -> None:
         """Judges what can be wrong with the gateway itself.
 
         Args:
             acceptance: What was accepted and waits.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
-            known: Whether the time is known.
+            unset: Whether the time has not been known for long.
         """
         age_ms = now - (acceptance.waiting.oldest() or now)
         filling = max(
@@ -137,7 +137,7 @@ class Reporter:
         )
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
         self.own.judge(health.REMOTE_LOST, self._alive.lost(clock_s), now)
-        self.own.judge(health.CLOCK_UNSET, not known, now)
+        self.own.judge(health.CLOCK_UNSET, unset, now)
         self.twice = self._voices.doubled(clock_s)
         self.own.judge(health.TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
