@@ -38,7 +38,7 @@ class Offsets:
         """Takes a status that was sent at `sent` by its gateway's clock and came at `t` by the bridge's.
 
         Returns:
-            What its gateway is to be told, once a minute and whenever that has changed; None otherwise.
+            The offset that the gateway is to be told, once a minute and whenever it has changed; None otherwise.
         """
         if not sent:
             return None

@@ -24,7 +24,7 @@ from bridge.voice import Voice
 from vitals import topics
 from vitals.actions import Action
 from vitals.batches import Confirmed, ranges
-from vitals.faults import NOT_ITS_OWN
+from vitals.faults import NOT_ITS_OWN, named
 from vitals.status import Status
 
 logger = logging.getLogger("bridge.upward")
@@ -184,7 +184,7 @@ class Upward:
             if entry.source is not None and entry.source.name == "vitals" and entry.number is None:
                 # Confirmed like any that is refused: its gateway would send it for ever.
                 entry.number = intake.head(message.payload)
-            reason = f"cannot be read: {type(error).__name__}: {error}"
+            reason = f"cannot be read: {named(error)}"
             self._refuse(entry, (intake.Refusal(intake.Why.RAISED, reason, message.payload),), message.topic, t)
 
     def _read(self, entry: _Open, message: Message, at: float, t: int) -> None:

@@ -71,8 +71,8 @@ class Voice:
         """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
 
         Returns:
-            What gateways are to be told of their clocks: what was measured before a heartbeat that shows that the
-            bridge's own is right.
+            By gateway, the offset that it is to be told: measured before a heartbeat that shows that the bridge's own
+            clock is right.
         """
         self.clock.stored(self._beaten, reports, t)
         never = proven = -float("inf")

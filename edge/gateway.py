@@ -39,6 +39,7 @@ from edge.waiting import TRIMMED
 from vitals import daemon, engine
 from vitals import readings as columns
 from vitals.bounds import BoundError, decoded
+from vitals.engine.rules import GATEWAY_DOWN
 from vitals.readings import Readings
 from vitals.status import ClockOffset
 
@@ -367,4 +368,4 @@ class Gateway:
 
 def down(gateway: str, now: int) -> Signal:
     """Returns what the gateway's own light shows while the gateway is gone: its last will, and its goodbye."""
-    return signal(gateway, [health.own(gateway, health.GATEWAY_DOWN, now)], now)
+    return signal(gateway, [health.own(gateway, GATEWAY_DOWN, now)], now)

@@ -8,6 +8,8 @@ import msgspec
 from edge.roster import Book
 from vitals.alarms import AlarmEvent, technical
 from vitals.conditions import priority_of
+from vitals.engine.rules import GATEWAY_DOWN
+from vitals.engine.tree import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
 
@@ -23,8 +25,6 @@ TRIMMED: Final = "outbox-trimmed"
 REPLACED: Final = "outbox-replaced"
 WRITE_FAILING: Final = "outbox-write-failing"
 CLOCK_UNSET: Final = "clock-unset"
-TWO_VOICES: Final = "device-two-voices"
-GATEWAY_DOWN: Final = "gateway-down"
 
 TEXTS: Final[dict[str, str]] = {
     REMOTE_LOST: "Remote monitoring lost: nobody is paged; watch the bedside",

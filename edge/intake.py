@@ -19,7 +19,7 @@ from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
-from vitals.faults import NOT_ITS_OWN
+from vitals.faults import NOT_ITS_OWN, named
 from vitals.frames import Frame
 from vitals.readings import Readings, text
 from vitals.records import WireError
@@ -137,7 +137,7 @@ class Intake:
             if len(found) == 1:
                 delivery, _ = found[0]
                 log.exception("a reading of device %s ends in an error, and is refused", delivery.device)
-                reason = f"cannot be taken: {type(error).__name__}: {error}"
+                reason = f"cannot be taken: {named(error)}"
                 topic = topics.device_vitals(delivery.device)
                 return columns.empty(), [
                     Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload)

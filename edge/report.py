@@ -19,6 +19,7 @@ from edge.roster import Book
 from edge.settings import Settings
 from edge.voices import Voices
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T
+from vitals.engine.tree import TWO_VOICES
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
 from vitals.status import Health, Rejected, Status
@@ -139,7 +140,7 @@ class Reporter:
         self.own.judge(health.REMOTE_LOST, self._alive.lost(clock_s), now)
         self.own.judge(health.CLOCK_UNSET, unset, now)
         self.twice = self._voices.doubled(clock_s)
-        self.own.judge(health.TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
+        self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
     def status(
         self,

@@ -8,3 +8,8 @@ NOT_ITS_OWN: Final = (MemoryError, OSError, sqlite3.Error)
 
 A connection, a time-out and a full disk are all `OSError`.
 """
+
+
+def named(error: BaseException) -> str:
+    """Returns an exception with its name, as a reason has it."""
+    return f"{type(error).__name__}: {error}"

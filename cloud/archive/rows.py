@@ -25,16 +25,14 @@ from cloud.lake.tables import (
 )
 from vitals.actions import Action
 from vitals.alarms import AlarmEvent
-from vitals.bounds import MAX_CALENDAR, MAX_PROSE
+from vitals.bounds import MAX_ASIDE, MAX_CALENDAR, MAX_PROSE
 from vitals.contacts import Notification
-from vitals.faults import NOT_ITS_OWN
+from vitals.faults import NOT_ITS_OWN, named
 from vitals.patients import Admission
 from vitals.records import WireError
 from vitals.status import Rejected
 
 logger = logging.getLogger(__name__)
-PAYLOAD_BYTES: Final = 128 * 1024
-"""The most of a rejected record that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class Pile:
             raise
         except Exception as error:
             logger.exception("a record of %s makes no row, and is rejected", self.topic)
-            self._reject(one[0], f"{type(error).__name__}: {error}")
+            self._reject(one[0], named(error))
             return False
         return True
 
@@ -131,7 +129,7 @@ class Pile:
 
     def _reject(self, record: Record, reason: str) -> None:
         where = f"{self.topic}[{self.partition}]@{record.offset}"
-        payload = (record.value or b"")[:PAYLOAD_BYTES]
+        payload = (record.value or b"")[:MAX_ASIDE]
         self.rejected.append(Rejected(topic=where, reason=reason[:MAX_PROSE], t=record.log_t, payload=payload))
 
     def _decode(self, record: Record, value: bytes) -> Any:  # noqa: ANN401 - a struct made at import, or a row

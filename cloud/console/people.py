@@ -17,7 +17,7 @@ from vitals.actions import Act, Action
 from vitals.alarms import AlarmEvent
 from vitals.bounds import decoded
 from vitals.contacts import Duty, Notification
-from vitals.faults import NOT_ITS_OWN
+from vitals.faults import NOT_ITS_OWN, named
 from vitals.patients import Admission
 
 logger = logging.getLogger("console")
@@ -75,7 +75,7 @@ class People:
         except Exception as error:
             # One record that nobody foresaw must not end what follows the log for every page.
             logger.exception("%s[%s]@%s ends in an error", record.topic, record.partition, record.offset)
-            return f"{type(error).__name__}: {error}"
+            return named(error)
         return None
 
     def admit(self, admission: Admission) -> None:

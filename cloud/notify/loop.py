@@ -34,7 +34,7 @@ from vitals import topics
 from vitals.alarms import AlarmEvent, Phase, encode, pages
 from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
 from vitals.engine.tree import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
-from vitals.faults import NOT_ITS_OWN
+from vitals.faults import NOT_ITS_OWN, named
 from vitals.patients import Admission
 from vitals.signs import INDEX
 from vitals.status import Health, Rejected, Status
@@ -141,7 +141,7 @@ class Notifier:
         """
         # Alarms come last, so that they meet the newest rota and admissions.
         for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
-            self._attempt(record, self._take_live if record.topic == topics.ALARMS else self._learn)
+            self._attempt(record, self._take if record.topic == topics.ALARMS else self._learn)
         now = self.clock()
         for message in self.queue.due(now):
             self._begin(message, now)
@@ -202,15 +202,12 @@ class Notifier:
             self._put_aside(unreadable(record, error).rejected)
             event = alarm_event(record) if record.topic == topics.ALARMS else None
             if event is not None and pages(event):
-                self._raise(not_notified(event, NOBODY, f"{type(error).__name__}: {error}", self.clock()))
-
-    def _take_live(self, record: Record) -> None:
-        self._take(record, frozenset())
+                self._raise(not_notified(event, NOBODY, named(error), self.clock()))
 
     def _put_aside(self, refused: Rejected) -> None:
         self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
 
-    def _take(self, record: Record, over: frozenset[str]) -> None:
+    def _take(self, record: Record, over: frozenset[str] = frozenset()) -> None:
         now = self.clock()
         event = alarm_event(record)
         self._read[record.place] = record.offset + 1

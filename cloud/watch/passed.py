@@ -10,6 +10,7 @@ from cloud.log.port import Place, Record
 from cloud.watch.entries import Entry
 from vitals.bounds import MAX_ASIDE, MAX_PROSE
 from vitals.engine import PassedOver, describe
+from vitals.faults import named
 from vitals.readings import Readings
 from vitals.records import encode_vitals
 from vitals.skipped import Skipped, Why
@@ -81,10 +82,8 @@ def unreadable(record: Record, error: Exception) -> PutAside:
     """Returns what is kept of a record that nobody can read."""
     source = *record.place, record.offset
     kept = put_aside(describe(-1, "", error), source, record.t, payload=record.value or b"")
-    reason = (
-        f"{type(error).__name__}: {error}"[:MAX_PROSE] if not isinstance(error, ValueError) else str(error)[:MAX_PROSE]
-    )
-    rejected = msgspec.structs.replace(kept.rejected, reason=reason)
+    reason = str(error) if isinstance(error, ValueError) else named(error)
+    rejected = msgspec.structs.replace(kept.rejected, reason=reason[:MAX_PROSE])
     return PutAside(rejected, kept.skipped and msgspec.structs.replace(kept.skipped, why=Why.UNREADABLE))
 
 
@@ -114,19 +113,18 @@ class Passed:
         """Whether a record was found unreadable before."""
         return None in self.rows("", record.topic, record.partition, record.offset)
 
-    def suspicions(self, record: Record) -> int:
-        """Returns how many processes ended by an exception of their own while they applied this record."""
-        ranges = self._suspect.get(record.place, ())
-        return sum(first <= record.offset <= last for first, last in ranges)
+    def is_suspect(self, record: Record) -> bool:
+        """Whether a process ended by an exception of its own while it applied this record, among others or alone."""
+        return any(first <= record.offset <= last for first, last in self._suspect.get(record.place, ()))
 
     def alone(self, record: Record) -> int:
-        """Returns how many of them had it alone at hand."""
+        """Returns how many such processes had it alone at hand."""
         ranges = self._suspect.get(record.place, ())
         return sum(first == record.offset == last for first, last in ranges)
 
     def apart(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
         """Yields the entries in order: those under suspicion one by one, the others together."""
-        suspect = [i for i, entry in enumerate(entries) if self.suspicions(entry.record)] if self._suspect else []
+        suspect = [i for i, entry in enumerate(entries) if self.is_suspect(entry.record)] if self._suspect else []
         first = 0
         for i in suspect:
             if first < i:
@@ -146,7 +144,7 @@ class SpoiledError(Exception):
     """
 
     def __init__(self, records: Sequence[Record], error: Exception) -> None:
-        super().__init__(f"{type(error).__name__}: {error}, while {len(records)} records were applied")
+        super().__init__(f"{named(error)}, while {len(records)} records were applied")
         self.records, self.error = records, error
 
 
@@ -163,7 +161,7 @@ def suspects(records: Iterable[Record], error: Exception) -> list[Skipped]:
             last=of[-1].offset,
             why=Why.SUSPECT,
             kind=type(error).__name__,
-            reason=f"{type(error).__name__}: {error}",
+            reason=named(error)[:MAX_PROSE],
             t=max(1, of[-1].t),
         )
         for place, of in ranges.items()

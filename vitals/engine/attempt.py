@@ -16,7 +16,7 @@ import msgspec
 from vitals.engine.rules import CONDITIONS, MEMBERS
 from vitals.engine.scribe import Scribe
 from vitals.engine.state import Condition, PassedOver, State, Track
-from vitals.faults import NOT_ITS_OWN
+from vitals.faults import NOT_ITS_OWN, named
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -26,7 +26,7 @@ V = TypeVar("V")
 def describe(place: int, subject: str, error: BaseException) -> PassedOver:
     """Describes what an exception stopped."""
     trace = "".join(traceback.format_exception(error, limit=-8))
-    return PassedOver(place, subject, type(error).__name__, f"{type(error).__name__}: {error}", trace)
+    return PassedOver(place, subject, type(error).__name__, named(error), trace)
 
 
 class RowBefore:

@@ -12,11 +12,7 @@ from vitals.engine.rules import NOT_JUDGED, SENSOR_OFF, WITHIN_MS
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
-
-
-def key(patient: str) -> str:
-    """Returns the place of a patient's alarm among the technical ones."""
-    return f"{patient}.{NOT_JUDGED}"
+from vitals.engine.watched import key
 
 
 def note(scribe: Scribe, row: int, about: dict[str, Any], t: int) -> None:
@@ -33,9 +29,9 @@ def note(scribe: Scribe, row: int, about: dict[str, Any], t: int) -> None:
     state.marks[row, BUSY] = 1
     state.marks[row, CALM.start + SENSOR_OFF] = RESTLESS
     patient = str(about["patient"])
-    if key(patient) in state.faults:
+    if key(patient, NOT_JUDGED) in state.faults:
         return
-    c = state.faults[key(patient)] = Condition(-1, -1, on=True, since=t, level=Priority.HIGH)
+    c = state.faults[key(patient, NOT_JUDGED)] = Condition(-1, -1, on=True, since=t, level=Priority.HIGH)
     scribe.start(
         c,
         subject=patient,
@@ -59,6 +55,6 @@ def judged(scribe: Scribe, row: int, patient: str, t: int) -> None:
 
 def end(scribe: Scribe, patient: str, t: int, why: str) -> None:
     """Ends the patient's alarm, if there is one."""
-    c = scribe.state.faults.pop(key(patient), None)
+    c = scribe.state.faults.pop(key(patient, NOT_JUDGED), None)
     if c is not None and c.alarm is not None:
         scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"ended: {why}")
