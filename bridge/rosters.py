@@ -7,7 +7,7 @@ import msgspec
 
 from vitals import patients, topics
 from vitals.actions import Action
-from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, BoundError, decoded
+from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, BoundError, decoded, fitting
 from vitals.patients import Admission, Roster
 
 logger = logging.getLogger(__name__)
@@ -134,12 +134,8 @@ class Rosters:
             self._cut.discard(roster.gateway)
             return roster
         left = MAX_MESSAGE - ROOM - len(msgspec.json.encode(msgspec.structs.replace(roster, placements=())))
-        kept = set()
-        for placement in sorted(roster.placements, key=lambda p: (p.since, p.device))[:MAX_DEVICES]:
-            left -= len(msgspec.json.encode(placement)) + 1
-            if left < 0:
-                break
-            kept.add(placement.device)
+        by_age = sorted(roster.placements, key=lambda p: (p.since, p.device))
+        kept = {placement.device for placement in fitting(by_age, left)}
         if roster.gateway not in self._cut:
             self._cut.add(roster.gateway)
             text = "gateway %s gets %d of its %d devices: more are longer than a message. Admit the others elsewhere"

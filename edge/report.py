@@ -3,9 +3,8 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -18,7 +17,7 @@ from edge.metrics import Metrics
 from edge.roster import Book
 from edge.settings import Settings
 from edge.voices import Voices
-from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T
+from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
 from vitals.engine.tree import TWO_VOICES
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
@@ -26,7 +25,6 @@ from vitals.status import Health, Rejected, Status
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 STATE: Final = "state.json"
 STATE_EVERY_MS: Final = 15_000
 VERSION: Final = "0.1.0"
@@ -237,8 +235,8 @@ def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     bare = msgspec.structs.replace(status, devices=(), alarms=())
     left = most - len(msgspec.json.encode(bare)) - len(b',"devices":[],"alarms":[]')
     own = f"{status.id}."
-    alarms = _fitting(sorted(status.alarms, key=lambda a: (not a.startswith(own), a)), left // 4)
-    devices = _fitting(
+    alarms = fitting(sorted(status.alarms, key=lambda a: (not a.startswith(own), a)), left // 4)
+    devices = fitting(
         sorted(status.devices, key=lambda d: (d.patient is None, d.health is Health.UP, d.device)),
         left - sum(len(msgspec.json.encode(alarm)) + 1 for alarm in alarms),
     )
@@ -247,17 +245,6 @@ def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
             bare, devices=tuple(sorted(devices, key=lambda d: d.device)), alarms=tuple(sorted(alarms))
         )
     )
-
-
-def _fitting(entries: Iterable[T], left: int) -> list[T]:
-    """Returns the first of some entries of a list that so many bytes hold."""
-    found = []
-    for entry in islice(entries, MAX_DEVICES):
-        left -= len(msgspec.json.encode(entry)) + 1
-        if left < 0:
-            break
-        found.append(entry)
-    return found
 
 
 def read_state(directory: Path) -> State | None:

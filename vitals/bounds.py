@@ -6,7 +6,9 @@ these, so what decodes is within them; `docs/security.md` has them as a table, w
 """
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -172,6 +174,17 @@ def decoded(value: bytes, kind: type[T]) -> T:
         found: T = decoder.decode(value)
     except (ValueError, RecursionError, OverflowError) as error:
         raise BoundError(str(error) or type(error).__name__) from error
+    return found
+
+
+def fitting(entries: Iterable[T], left: int) -> list[T]:
+    """Returns the first of some entries of a list that so many bytes of a message hold, `MAX_DEVICES` at most."""
+    found = []
+    for entry in islice(entries, MAX_DEVICES):
+        left -= len(msgspec.json.encode(entry)) + 1
+        if left < 0:
+            break
+        found.append(entry)
     return found
 
 
