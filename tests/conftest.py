@@ -24,6 +24,14 @@ def no_log_handler_stays() -> Iterator[None]:
         root.removeHandler(handler)
 
 
+BRIDGES = (
+    *("bridge", "shared-a", "shared-b", "told-a", "told-b", "ahead", "still", "flooded"),
+    *("bridge-away", "bridge-bad", "bridge-broker", "bridge-clocks", "bridge-down", "bridge-kill-a", "bridge-kill-b"),
+    *("bridge-lost", "bridge-once", "bridge-restart", "bridge-secured", "bridge-silence"),
+)
+"""The bridges of all tests: the site broker lets in those that it knows, each by a certificate of its own."""
+
+
 @pytest.fixture(scope="session")
 def parts_on_demand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The session's stack, with nothing started yet; from here on the environment holds moto's credentials alone.
@@ -34,7 +42,7 @@ def parts_on_demand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalS
     with pytest.MonkeyPatch.context() as patch:
         for key, value in CREDENTIALS.items():
             patch.setenv(key, value)
-        with LocalStack(var, ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256) as stack:
+        with LocalStack(var, ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256, bridges=BRIDGES) as stack:
             yield stack
 
 

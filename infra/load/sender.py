@@ -49,7 +49,7 @@ class Sender:
         self._connections = [
             Connection(
                 broker,
-                f"{plan.name}-{number}",
+                number,
                 [topics.slot_filter(slot, "confirmed") for slot in range(number, topics.SLOTS, every)],
             )
             for number in range(every)

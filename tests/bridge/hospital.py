@@ -123,7 +123,7 @@ class Site:
             clock: File that says by how many seconds its clock is off (`infra.proof.moved_clock`).
             settings: Further settings.
         """
-        identity, port = self.stack.identity("bridge"), self.stack.ports.metrics[-1 - len(self._bridges)]
+        identity, port = self.stack.identity(bridge), self.stack.ports.metrics[-1 - len(self._bridges)]
         certificate = {
             "UPLINK_CA": str(identity.ca),
             "UPLINK_CERT": str(identity.cert),

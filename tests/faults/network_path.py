@@ -31,6 +31,7 @@ from vitals.daemon import now_ms
 from vitals.engine.rules import LIVE_MS
 
 GATEWAY: Final = "gw-icu"
+EVERY_HOST: Final = "0.0.0.0"  # noqa: S104 - in a namespace
 BEDS: Final = 6
 CADENCE_S: Final = 1.0
 OVER, HOLDS = "mon-icu-01", "mon-icu-02"
@@ -97,7 +98,7 @@ class ThreeHosts:
         """Starts everything but the devices."""
         var, ports = self._stack.var, self._stack.ports
         server = Authority(var / "pki").server("site-broker")
-        site = site_broker(var / "site-broker", ports.site, server, self._stack.identity("probe"), host="0.0.0.0")  # noqa: S104 - in a namespace
+        site = site_broker(var / "site-broker", ports.site, server, self._stack.identity("probe"), host=EVERY_HOST)
         below = device_broker("device-broker", var / "device-broker", ports.devices[0])
         self._up(
             self._on("site", replace(site, ready=lambda: _answers(SERVICE, ports.site))), self._on("gateway", below)

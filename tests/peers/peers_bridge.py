@@ -196,10 +196,9 @@ def peers(on: Stage, program: Any) -> list[Peer]:  # noqa: ANN401 - a path, or N
     stack.processes.start(spec)
     stack.processes.wait_ready(spec)
     reader = stack.identity("bridge")
-    url = f"mqtts://{HOST}:{stack.ports.moto}"
-    to = telegraf.spec(program, stack.var / "telegraf", Broker(url, reader.ca, reader.cert, reader.key), on.bootstrap)
+    to = telegraf.spec(program, stack.var / "telegraf", stack.ports.moto, reader, on.bootstrap)
     stack.processes.start(to)
-    load = dataclasses.replace(on.broker, url=url)
+    load = dataclasses.replace(on.broker, url=f"mqtts://{HOST}:{stack.ports.moto}")
 
     def start() -> None:
         stack.processes.start(to)
