@@ -1,6 +1,6 @@
 """`vitals.scored` records into rows, a whole pile of records at a time: most hold few readings, so cost is per record.
 
-It accepts what `vitals.records.decode_scored` accepts and refuses what it refuses; a test holds the two together.
+It accepts and refuses what `vitals.records.decode_scored` does; a test compares the two.
 """
 
 from collections.abc import Iterable, Sequence

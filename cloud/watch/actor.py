@@ -178,7 +178,7 @@ class ShardActor:
         epoch: str = "",
         since: int = 0,
     ) -> bytes:
-        """Returns `cloud.watch.answers.ShardNow`: signs, NEWS2, trends and alarms of wards, of patients, or of all.
+        """Returns `cloud.watch.answers.ShardNow`: signs, NEWS2, trends and alarms of wards, patients or all.
 
         Args:
             wards: Only these wards; None for all.

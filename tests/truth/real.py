@@ -1,6 +1,6 @@
 """`python -m tests.truth.real FOLDER`: life, messages and acts of a real run, as `judge.py` reads them.
 
-FOLDER is what `LIFE=FOLDER make demo DURATION=90` or `LIFE=FOLDER make faults ONLY=path` kept (`infra/proof/kept.py`).
+`LIFE=FOLDER make demo DURATION=90` and `LIFE=FOLDER make faults ONLY=path` write FOLDER (`infra/proof/kept.py`).
 It gets `life.npz`, `messages.jsonl`, `acts.jsonl`, and `notes.json`, which says what of them is not known.
 """
 

@@ -1,4 +1,4 @@
-"""Readings that come too late, and clocks that run ahead. The rules are told in `vitals.oracle.in_order`."""
+"""Readings that come too late, and clocks that run ahead."""
 
 from vitals.engine.rules import SENSOR_OFF
 from vitals.engine.scribe import Scribe

@@ -1,4 +1,4 @@
-"""Vital signs lost, and sensors off. The rules are told in `vitals.oracle.judge_lost` and `judge_sensors`."""
+"""Vital signs lost, and sensors off."""
 
 from vitals.alarms import Kind, Phase, Priority
 from vitals.alarms import State as AlarmState

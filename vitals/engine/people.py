@@ -1,4 +1,4 @@
-"""What people do: place, discharge, acknowledge, pause, chart. The rules are told in `vitals.oracle`."""
+"""Commands of people: place, discharge, acknowledge, pause, chart."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""The numbers of the alarm rules, each with its reason. The rules themselves are told in :mod:`vitals.oracle`."""
+"""The numbers of the alarm rules, each with its reason."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The condition of one sign: pending, active, latched. The rules are told in `vitals.oracle.judge_sign`."""
+"""The condition of one sign: pending, active, latched."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Worse than what was acknowledged: an alarm that calls again. The rules are told in `vitals.oracle.judge_worse`.
+"""Worse than what was acknowledged: an alarm that calls again.
 
 A systolic and a mean pressure are one problem: whoever has acknowledged one of them has seen the other.
 """

@@ -1,7 +1,7 @@
 """The alarm rules, one patient and one reading at a time, written to be read. `vitals.engine` must do exactly this.
 
 Nothing here is fast, and no code but the rules' numbers is shared with the engine: a property test runs both over the
-same readings. Texts are left out. What equipment reports about itself is told in `vitals.engine.tree`.
+same readings. Texts are left out. `vitals.engine.tree` has the rules of technical alarms.
 
 **Terms.** A *condition* is what is wrong: it can be pending, hold, or be over. An *alarm* is what people were told of
 it. They differ in two cases. History (a reading older than two minutes of log time) moves conditions and tells nobody;
