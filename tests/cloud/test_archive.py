@@ -312,7 +312,7 @@ def test_an_event_of_an_impossible_time_is_rejected_with_its_reason(lake: str) -
 
 
 def test_rows_are_what_every_other_reader_of_the_record_sees(lake: str) -> None:
-    """The reference is `vitals.records.decode_scored`; records with and without limit sets and patients mix."""
+    """The reference is `vitals.records.decode_scored`; records with and without limit sets mix."""
     other = replace(readings(4, 3), limits=np.array([0, 2, 1]), limit_sets=(), patient=text([None, "p9", None]))
     values = [scored(0, 0, readings(0)), scored(0, 1, other), scored(0, 2, readings(8, 1, t=DAY + 9))]
     archive(lake, [(SCORED, 0, Record(i, DAY + i, value)) for i, value in enumerate(values)])
