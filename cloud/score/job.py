@@ -1,8 +1,8 @@
 """The scoring job: `vitals` in, `vitals.scored` and `vitals.rejected` out, by Spark Structured Streaming.
 
 Stateless: a record in, a record out. Every start continues after the newest record of `vitals.scored`
-(`cloud.score.resume`), so Spark's checkpoint is a scratch folder made anew. Should a record be scored twice all the
-same, consumers drop what is at or below their high-water mark of source offsets.
+(`cloud.score.resume`), so Spark's checkpoint is a scratch folder made anew. If a record is scored twice all
+the same, consumers drop what is at or below their high-water mark of source offsets.
 """
 
 import json
