@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.columns import Gathered, Part
-from vitals.records import MAX_READINGS
+from vitals.wire.vitals_record import MAX_READINGS
 
 MAX_RECORD_BYTES: Final = 900_000
 """Below Kafka's default `message.max.bytes` of 1 MB, so that no record can be refused for its size."""

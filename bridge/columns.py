@@ -15,12 +15,12 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from vitals import batches
 from vitals.bounds import MAX_VALUE, BatchNumber, Boot, Count, Name, Seq, Time, Value
 from vitals.limits import PROFILES, from_wire
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings
-from vitals.records import MAX_READINGS, to_columns
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS
+from vitals.wire import uplink_batch
+from vitals.wire.vitals_record import MAX_READINGS, to_columns
 
 _WHOLE: Final = int(MAX_VALUE)
 _Value = Annotated[int, Meta(ge=-_WHOLE, le=_WHOLE)] | Value | None
@@ -81,11 +81,11 @@ class Batch(msgspec.Struct, frozen=True):
 
 def read(gateway: str, payload: bytes) -> Batch | None:
     """Reads a batch that arrived on the topic of `gateway`; None when anything is wrong with it."""
-    if len(payload) > batches.MAX_PAYLOAD_BYTES:
+    if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return None
-    inflater = batches.inflater()
+    inflater = uplink_batch.inflater()
     try:
-        text = inflater.decompress(payload, batches.MAX_JSON_BYTES)
+        text = inflater.decompress(payload, uplink_batch.MAX_JSON_BYTES)
         # A zero byte in a text can only come as this escape; a text that spells it out is left to the slow way.
         if not inflater.eof or _ESCAPED_ZERO in text:
             return None
@@ -148,7 +148,7 @@ class Gathered:
         subjects = self._columns[_PATIENT]
         if None in subjects:
             subjects = [p or d for p, d in zip(subjects, self._columns[_DEVICE], strict=True)]
-        # `vitals.topics.lane` of all at once: it is asked for every reading.
+        # `vitals.wire.topics.lane` of all at once: it is asked for every reading.
         lane = np.fromiter(map(zlib.crc32, map(str.encode, subjects)), np.int64, len(subjects)) % lanes
         order = lane.argsort(kind="stable").tolist()
         # With one place `itemgetter` returns the bare item.

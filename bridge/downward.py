@@ -12,12 +12,12 @@ from bridge.meters import Meters
 from bridge.peers import Retired
 from bridge.rosters import Rosters
 from bridge.uplink import Uplink
-from vitals import topics
 from vitals.actions import Action
+from vitals.admissions import Roster
 from vitals.bounds import BoundError, decoded
-from vitals.faults import NOT_ITS_OWN
-from vitals.patients import Roster
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.status import Health, Heartbeat, Status
+from vitals.wire import topics
 
 RETAINED_S: Final = 1.0
 """The broker has sent what it holds when for so long nothing more of it has come; MQTT has no word for the end."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.batches import MAX_PAYLOAD_BYTES
+from vitals.wire.uplink_batch import MAX_PAYLOAD_BYTES
 
 MAX_FRAME_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
 """The largest frame that the broker may send, and is told that it may send."""

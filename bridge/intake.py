@@ -14,12 +14,12 @@ import numpy as np
 
 from bridge import columns
 from bridge.columns import Batch
-from vitals import batches, topics
 from vitals.actions import Act, Action
 from vitals.bounds import MAX_BATCH, MAX_ID, BoundError, decoded, is_name
 from vitals.readings import Readings, problems
-from vitals.records import WireError, encode_vitals
 from vitals.status import Rejected, Status
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import WireError, encode_vitals
 
 TOPIC_LEVELS: Final = 4
 
@@ -117,7 +117,7 @@ def take(gateway: str, payload: bytes) -> Taken:
 def examine(gateway: str, payload: bytes) -> Taken:
     """Reads a batch slowly: finds what is usable, and says what is wrong with the rest."""
     try:
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
     except WireError as error:
         return Taken(head(payload), None, (Refusal(Why.UNDECODABLE, str(error), payload),))
     number, readings = Number(batch.outbox, batch.n), batch.readings
@@ -155,9 +155,11 @@ def head(payload: bytes) -> Number | None:
 
     Without this a batch that can never be used stays in its gateway's outbox and is sent again for ever.
     """
-    inflater = batches.inflater()
+    inflater = uplink_batch.inflater()
     try:
-        found = _head.decode(inflater.decompress(payload[: batches.MAX_PAYLOAD_BYTES], batches.MAX_JSON_BYTES))
+        found = _head.decode(
+            inflater.decompress(payload[: uplink_batch.MAX_PAYLOAD_BYTES], uplink_batch.MAX_JSON_BYTES)
+        )
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not (0 < len(found.outbox) <= MAX_ID and 1 <= found.n <= MAX_BATCH):
@@ -167,8 +169,8 @@ def head(payload: bytes) -> Number | None:
 
 def take_status(gateway: str, payload: bytes) -> Status | Refusal:
     """Reads a status that arrived on the topic of `gateway`."""
-    if len(payload) > batches.MAX_PAYLOAD_BYTES:
-        return Refusal(Why.STATUS, f"status of {len(payload)} bytes is over {batches.MAX_PAYLOAD_BYTES}", payload)
+    if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
+        return Refusal(Why.STATUS, f"status of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload)
     try:
         status = decoded(payload, Status)
     except BoundError as error:
@@ -180,8 +182,10 @@ def take_status(gateway: str, payload: bytes) -> Status | Refusal:
 
 def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
     """Reads what a gateway has refused itself: a JSON list of `Rejected`."""
-    if len(payload) > batches.MAX_PAYLOAD_BYTES:
-        return Refusal(Why.GATEWAY, f"refusals of {len(payload)} bytes are over {batches.MAX_PAYLOAD_BYTES}", payload)
+    if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
+        return Refusal(
+            Why.GATEWAY, f"refusals of {len(payload)} bytes are over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
+        )
     try:
         found = decoded(payload, list[Rejected])
     except BoundError as error:
@@ -191,8 +195,8 @@ def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
 
 def take_pressed(payload: bytes) -> Action | Refusal:
     """Reads an acknowledgement that was given at a bed; a gateway can do nothing else to an alarm."""
-    if len(payload) > batches.MAX_PAYLOAD_BYTES:
-        return Refusal(Why.PRESSED, f"action of {len(payload)} bytes is over {batches.MAX_PAYLOAD_BYTES}", payload)
+    if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
+        return Refusal(Why.PRESSED, f"action of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload)
     try:
         action = decoded(payload, Action)
     except BoundError as error:

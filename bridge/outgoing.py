@@ -5,12 +5,12 @@ import msgspec
 from bridge.coalesce import Load
 from bridge.intake import Refusal
 from bridge.log import Record
-from vitals import topics
 from vitals.actions import Action
 from vitals.bounds import MAX_ASIDE, MAX_REFUSED
 from vitals.readings import empty
-from vitals.records import encode_vitals
 from vitals.status import Rejected, Status
+from vitals.wire import topics
+from vitals.wire.vitals_record import encode_vitals
 
 _encode = msgspec.json.Encoder().encode
 _NO_READINGS = encode_vitals(empty())

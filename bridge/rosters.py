@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 
-from vitals import patients, topics
+from vitals import admissions
 from vitals.actions import Action
+from vitals.admissions import Admission, Roster
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, BoundError, decoded, fitting
-from vitals.patients import Admission, Roster
+from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
 ROOM: Final = 64
@@ -106,7 +107,7 @@ class Rosters:
             if topics.slot(gateway) not in self._slots:
                 continue
             told = self._told.get(gateway)
-            roster = self._fitting(patients.roster(gateway, self._by_gateway.get(gateway, {}).values()))
+            roster = self._fitting(admissions.roster(gateway, self._by_gateway.get(gateway, {}).values()))
             if told and told.placements == roster.placements:
                 if gateway in self._again:
                     found.append(told)

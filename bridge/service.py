@@ -24,8 +24,9 @@ from bridge.peers import Retired
 from bridge.settings import Settings
 from bridge.uplink import MqttUplink
 from bridge.upward import Upward
-from vitals import daemon, topics
+from vitals.runtime import daemon
 from vitals.status import Status
+from vitals.wire import topics
 
 POLL_S: Final = 0.2
 DRAIN_S: Final = 5.0

@@ -13,8 +13,8 @@ from bridge import outgoing
 from bridge.log import Log, Record, Report
 from bridge.meters import Meters
 from bridge.tracker import Tracker
-from vitals import topics
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 RETRY_S: Final = 1.0
 OFFER_S: Final = 0.05

@@ -21,7 +21,7 @@ from bridge import frames, wire
 from bridge.frames import Message, Receipt
 from bridge.settings import UPLINK_PORT, Settings
 from bridge.wire import Wire
-from vitals import topics
+from vitals.wire import topics
 
 KEEPALIVE_S: Final = 20
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)

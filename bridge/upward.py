@@ -21,11 +21,11 @@ from bridge.shipping import Shipping
 from bridge.tracker import InOrder, Turns
 from bridge.uplink import Uplink
 from bridge.voice import Voice
-from vitals import topics
 from vitals.actions import Action
-from vitals.batches import Confirmed, ranges
-from vitals.faults import NOT_ITS_OWN, named
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
 from vitals.status import Status
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed, ranges
 
 logger = logging.getLogger("bridge.upward")
 _encode = msgspec.json.Encoder().encode

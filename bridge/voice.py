@@ -12,7 +12,7 @@ from bridge.offsets import Offsets
 from bridge.peers import Peers
 from bridge.presence import Presence
 from bridge.settings import Settings
-from vitals.alarms import alarm_id
+from vitals.alarm_events import alarm_id
 from vitals.status import BRIDGE_CLOCK, ClockOffset, Health, Status
 
 HEARTBEAT_S: Final = 1.0

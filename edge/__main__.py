@@ -28,8 +28,8 @@ from edge.settings import Settings, StoreSettings
 from edge.storage import condemned
 from edge.unset import this_boot
 from edge.uplink import Uplink
-from vitals import daemon
-from vitals.settings import SettingsError, load
+from vitals.runtime import daemon
+from vitals.runtime.settings import SettingsError, load
 
 log = logging.getLogger("edge")
 

@@ -29,8 +29,8 @@ from edge.unset import BOOT, MOVES, Boot, Move, righted
 from edge.waiting import Waiting
 from vitals import readings as columns
 from vitals.readings import Readings
-from vitals.records import MAX_READINGS
 from vitals.status import Rejected
+from vitals.wire.vitals_record import MAX_READINGS
 
 HOUSEKEEPING_S: Final = 60.0
 MANY: Final = 500

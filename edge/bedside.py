@@ -16,8 +16,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge.driver import Deliver, Delivery, Presence, Pressed
 from edge.lamps import Lamps
 from edge.wire import BulkClient
-from vitals import topics
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 log = logging.getLogger(__name__)
 

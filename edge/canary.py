@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from vitals import topics
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 log = logging.getLogger(__name__)
 CALM, ALARMING = 37.9, 38.1

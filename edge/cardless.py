@@ -15,7 +15,7 @@ from typing import Final
 from edge.outbox import Outbox, open_outbox
 from edge.salvage import KEPT
 from edge.storage import NAME, in_memory
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 log = logging.getLogger(__name__)
 TRY_EVERY_S: Final = 10.0

@@ -13,10 +13,10 @@ from edge.roster import Book, StaleRosterError, nobody, updated
 from edge.tidings import Tidings
 from edge.uplink import Down
 from vitals.actions import Action
-from vitals.batches import Confirmed
 from vitals.bounds import decoded
-from vitals.faults import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.status import Heartbeat
+from vitals.wire.uplink_batch import Confirmed
 
 log = logging.getLogger(__name__)
 

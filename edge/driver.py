@@ -10,7 +10,7 @@ class Delivery(NamedTuple):
 
     Attributes:
         device: Device id, as the transport vouches for it; never taken from the message.
-        payload: The message, in the form of `vitals.frames`.
+        payload: The message, in the form of `vitals.wire.device_reading`.
         t_gw: Arrival, UTC epoch ms.
         ack: Called with the receipts of messages that are safe (or refused for good); until then the sender keeps them.
         receipt: What `ack` is to be given for this one.

@@ -36,11 +36,12 @@ from edge.triage import Triage
 from edge.unset import Boot, righted, this_boot
 from edge.uplink import Down, Link, Up
 from edge.waiting import TRIMMED
-from vitals import daemon, engine
+from vitals import engine
 from vitals import readings as columns
 from vitals.bounds import BoundError, decoded
-from vitals.engine.rules import GATEWAY_DOWN
+from vitals.engine.rules.constants import GATEWAY_DOWN
 from vitals.readings import Readings
+from vitals.runtime import daemon
 from vitals.status import ClockOffset
 
 log = logging.getLogger(__name__)

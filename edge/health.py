@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 from edge.roster import Book
-from vitals.alarms import AlarmEvent, technical
+from vitals.alarm_events import AlarmEvent, technical
 from vitals.conditions import priority_of
-from vitals.engine.rules import GATEWAY_DOWN
-from vitals.engine.tree import TWO_VOICES
+from vitals.engine.rules.constants import GATEWAY_DOWN
+from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
 

@@ -16,15 +16,15 @@ from edge.driver import Delivery
 from edge.ledger import Ledger
 from edge.roster import Book
 from edge.slots import Slots, grown, rounds
-from vitals import frames, topics
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
-from vitals.faults import NOT_ITS_OWN, named
-from vitals.frames import Frame
 from vitals.readings import Readings, text
-from vitals.records import WireError
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 from vitals.status import Rejected
+from vitals.wire import device_reading, topics
+from vitals.wire.device_reading import Frame
+from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
 RAISED: Final = "cannot be "
@@ -263,7 +263,7 @@ def hear(delivery: Delivery) -> Heard:
             delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
         )
     try:
-        frame = frames.decode(delivery.payload)
+        frame = device_reading.decode(delivery.payload)
     except WireError as error:
         return Heard(delivery, None, str(error))
     if frame.t <= 0 or delivery.t_gw <= 0:

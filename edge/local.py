@@ -10,8 +10,8 @@ import msgspec
 from edge.roster import Book
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority
-from vitals.engine.rules import UNMONITORED
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority
+from vitals.engine.rules.constants import UNMONITORED
 from vitals.readings import Readings
 from vitals.status import Status
 

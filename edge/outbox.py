@@ -20,10 +20,10 @@ from edge import salvage
 from edge.ledger import Ledger, Range
 from edge.sealing import payloads
 from edge.storage import CORRUPT, NAME, connect, put_aside
-from vitals import records
 from vitals.readings import Readings
-from vitals.records import WireError
 from vitals.status import Rejected
+from vitals.wire import vitals_record
+from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Outbox:
 
     def append(self, row: int, readings: Readings) -> None:
         """Accepts readings as a row of the journal; rows ascend."""
-        columns = zlib.compress(records.encode_vitals(readings), 6)
+        columns = zlib.compress(vitals_record.encode_vitals(readings), 6)
         self._db.execute("INSERT INTO journal (id, columns) VALUES (?, ?)", (row, columns))
         self.journal_bytes += len(columns)
 

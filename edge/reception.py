@@ -10,7 +10,7 @@ from edge.report import Reporter
 from edge.roster import Book
 from edge.tidings import Tidings
 from edge.triage import Triage
-from vitals import scoring
+from vitals import breach_codes
 from vitals.readings import Readings
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ class Reception:
         placed = readings.roster > 0
         if not placed.any():
             return False
-        digits = scoring.breach(readings.values, readings.bounds())
-        beyond = ((digits != scoring.WITHIN) & (digits != scoring.ABSENT)).any(axis=1)
+        digits = breach_codes.breach(readings.values, readings.bounds())
+        beyond = ((digits != breach_codes.WITHIN) & (digits != breach_codes.ABSENT)).any(axis=1)
         if bool((beyond & placed).any()):
             return True
         return self._local.pending({patient for patient in readings.patient.tolist() if patient is not None})

@@ -18,7 +18,7 @@ from edge.roster import Book
 from edge.settings import Settings
 from edge.voices import Voices
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
-from vitals.engine.tree import TWO_VOICES
+from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
 from vitals.status import Health, Rejected, Status

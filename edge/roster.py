@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.admissions import Placement, Roster
 from vitals.bounds import BoundError, decoded
 from vitals.limits import PROFILE_INDEX, LimitSet
-from vitals.patients import Placement, Roster
 from vitals.readings import Text, text
 
 UNASSIGNED_CADENCE_S = 30.0
@@ -132,7 +132,7 @@ def updated(book: Book, payload: bytes) -> Book:
 
     Args:
         book: The one in force.
-        payload: JSON of `vitals.patients.Roster`.
+        payload: JSON of `vitals.admissions.Roster`.
 
     Raises:
         ValueError: It is no roster, another gateway's, or names unknown limits.

@@ -7,9 +7,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from vitals import batches, records
 from vitals.readings import Readings
-from vitals.records import WireError
+from vitals.wire import uplink_batch, vitals_record
+from vitals.wire.vitals_record import WireError
 
 MAX_ROW_BYTES: Final = 16 * 2**20
 KEPT: Final = ("roster", "engine", "memory")
@@ -39,7 +39,7 @@ def readings(columns: bytes) -> Readings:
         plain = inflater.decompress(columns, MAX_ROW_BYTES)
     except zlib.error as error:
         raise WireError(f"row does not decompress: {error}") from error
-    return records.decode_vitals(plain)
+    return vitals_record.decode_vitals(plain)
 
 
 def rescue(damaged: Path, outbox: Target) -> int:
@@ -62,7 +62,7 @@ def rescue(damaged: Path, outbox: Target) -> int:
 
 
 def _batch(payload: bytes) -> Readings:
-    return batches.decode(payload).readings
+    return uplink_batch.decode(payload).readings
 
 
 def _rows(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from vitals.batches import MAX_PAYLOAD_BYTES, Batch, encode
 from vitals.readings import Readings
-from vitals.records import MAX_READINGS
+from vitals.wire.uplink_batch import MAX_PAYLOAD_BYTES, Batch, encode
+from vitals.wire.vitals_record import MAX_READINGS
 
 
 def payloads(gateway: str, outbox: str, n: int, readings: Readings) -> Iterator[tuple[Readings, bytes]]:

@@ -11,8 +11,8 @@ from typing import Final
 from edge.driver import Delivery
 from edge.intake import Heard, hear
 from edge.roster import Book
-from vitals.faults import NOT_ITS_OWN, named
 from vitals.limits import HIGH, LOW
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
 
 log = logging.getLogger(__name__)
 _OPEN: Final = float("inf")

@@ -13,7 +13,7 @@ from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
 
 from edge.settings import Settings
-from vitals import topics
+from vitals.wire import topics
 
 log = logging.getLogger(__name__)
 

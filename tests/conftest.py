@@ -12,7 +12,7 @@ import pytest
 from infra.local.moto import CREDENTIALS
 from infra.local.ports import Ports
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, PARTS, POSTGRES, SITE_BROKER, LocalStack
-from vitals.daemon import JsonLines
+from vitals.runtime.daemon import JsonLines
 
 
 @pytest.fixture(autouse=True)

@@ -30,8 +30,9 @@ from cloud.score.resume import scored_up_to
 from cloud.settings import Kafka
 from cloud.spark import NEEDS, builder, connector_options
 from cloud.watermarks import RETRY_S, RecreatedError, watermarks, within
-from vitals import daemon, topics
-from vitals.settings import setting
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
+from vitals.wire import topics
 
 log = logging.getLogger("score")
 REAL_TIME: Final = "real-time"

@@ -12,7 +12,7 @@ from typing import Final
 
 from cloud.settings import Watch
 from cloud.watch import cluster
-from vitals.daemon import JsonLines
+from vitals.runtime.daemon import JsonLines
 
 logger = logging.getLogger("watch")
 KEEP_LINES: Final = 1000

@@ -38,10 +38,10 @@ from firmware_sim.run import sources
 from infra.local.ports import Ports
 from infra.local.process import base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack
-from vitals import batches, topics
 from vitals.readings import Readings, text
-from vitals.records import MAX_READINGS
 from vitals.signs import SIGNS
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import MAX_READINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY = "gw-bench"
@@ -104,7 +104,7 @@ class Above:
         self._client.loop_stop()
 
     def _take(self, payload: bytes) -> None:
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
         now = time.time_ns() // 1_000_000
         self.payloads.append((len(payload), len(batch.readings)))
         self.delays_ms.append(now - int(batch.readings.t_gw.max()))
@@ -297,7 +297,7 @@ def uplink_bytes(cadence_s: float, seconds: int) -> float:
             n += 1
             part = intake.take(waiting, book).readings
             size, count, waiting = (
-                size + len(batches.encode(batches.Batch(GATEWAY, "5f1c20a9b3d4e687", n, part))),
+                size + len(uplink_batch.encode(uplink_batch.Batch(GATEWAY, "5f1c20a9b3d4e687", n, part))),
                 count + len(part),
                 [],
             )

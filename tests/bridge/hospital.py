@@ -19,10 +19,10 @@ from bridge.log import Received
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
-from vitals import topics
-from vitals.batches import Confirmed
-from vitals.records import decode_vitals
 from vitals.status import Rejected, Status
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 DEADLINE_S = 60.0

@@ -12,9 +12,9 @@ from bridge.intake import Refusal
 from bridge.presence import Presence
 from bridge.rosters import Rosters
 from tests.bridge.test_upward import Rig
-from vitals import topics
 from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
 
 MakeBatch = Callable[..., bytes]
 T = 1_763_812_800_000

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from bridge import coalesce, columns
 from bridge.coalesce import Linger
 from bridge.columns import Gathered
-from vitals import topics
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.readings import Readings, concat
-from vitals.records import MAX_READINGS, decode_vitals
+from vitals.wire import topics
+from vitals.wire.vitals_record import MAX_READINGS, decode_vitals
 
 MakeReadings = Callable[..., Readings]
 OWN = [with_overrides(ADULT, {"hr": Limit(low=low)}) for low in (41, 42, 43)]

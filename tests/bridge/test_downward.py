@@ -7,10 +7,10 @@ from bridge.downward import Downward
 from bridge.frames import Message, Receipt
 from bridge.log import Received
 from bridge.meters import Meters
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.patients import Admission, Roster
+from vitals.admissions import Admission, Roster
 from vitals.status import Health, Heartbeat, Status
+from vitals.wire import topics
 
 NOW = 1_763_812_800_000
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from bridge import columns, intake
 from bridge.intake import Number, Why
-from vitals import batches, topics
-from vitals.records import decode_vitals
 from vitals.status import Health, Status
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 
 
 def altered(payload: bytes, **changes: object) -> bytes:
     """A batch with some of its columns replaced, by hand: as a broken gateway would send it."""
-    content = json.loads(batches.inflater().decompress(payload))
+    content = json.loads(uplink_batch.inflater().decompress(payload))
     content |= {k: v for k, v in changes.items() if k in content}
     content["readings"] |= {k: v for k, v in changes.items() if k not in content}
     return zlib.compress(json.dumps(content).encode())
@@ -55,7 +55,7 @@ def test_a_batch_with_any_one_field_broken_is_taken_or_refused_but_never_raises(
 
 def test_a_zip_bomb_is_cut_off_and_refused() -> None:
     bomb = zlib.compress(b"[" + b"0," * 50_000_000, 9)
-    assert len(bomb) < batches.MAX_PAYLOAD_BYTES
+    assert len(bomb) < uplink_batch.MAX_PAYLOAD_BYTES
     taken = intake.take("gw-1", bomb)
     assert "over" in taken.refusals[0].reason
     assert taken.number is None
@@ -127,5 +127,5 @@ def test_a_status_of_another_gateway_or_of_no_gateway_is_refused() -> None:
 
 
 def test_a_status_over_the_largest_publish_is_refused() -> None:
-    refusal = intake.take_status("gw-1", b'"' + os.urandom(1) * batches.MAX_PAYLOAD_BYTES + b'"')
+    refusal = intake.take_status("gw-1", b'"' + os.urandom(1) * uplink_batch.MAX_PAYLOAD_BYTES + b'"')
     assert isinstance(refusal, intake.Refusal)

@@ -10,8 +10,8 @@ from bridge.intake import Taken
 from bridge.rosters import Rosters
 from tests.bridge.test_downward import NOW, admitted, downward
 from tests.bridge.test_upward import Rig
-from vitals import topics
-from vitals.patients import Roster
+from vitals.admissions import Roster
+from vitals.wire import topics
 
 MakeBatch = Callable[..., bytes]
 

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from bridge import intake, outgoing
-from vitals import topics
 from vitals.actions import Act, Action
+from vitals.wire import topics
 
 
 def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() -> None:

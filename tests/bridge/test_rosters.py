@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 from bridge.rosters import Rosters
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.patients import Admission, Roster
+from vitals.admissions import Admission, Roster
+from vitals.wire import topics
 
 ALL = frozenset(range(topics.SLOTS))
 

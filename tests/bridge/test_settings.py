@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from bridge.health import serve
 from bridge.meters import Meters
 from bridge.settings import Settings
-from vitals.settings import SettingsError, documented, load
+from vitals.runtime.settings import SettingsError, documented, load
 
 DOCS = Path(__file__).parents[2] / "docs" / "bridge.md"
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from bridge.log import MemoryLog, Record, Report
 from bridge.meters import Meters
 from bridge.shipping import RETRY_S, Shipping
-from vitals import topics
 from vitals.status import Rejected
+from vitals.wire import topics
 
 LARGE, MOST = b"x" * 2000, 1000
 NOW = 1_763_812_800_000

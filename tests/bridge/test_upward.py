@@ -11,11 +11,11 @@ from bridge.meters import Meters
 from bridge.settings import Settings
 from bridge.upward import Upward
 from tests.bridge.test_downward import downward
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.batches import Confirmed
-from vitals.records import decode_vitals
 from vitals.status import ClockOffset, Health, Rejected, Status
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 T = 1_763_812_800_000

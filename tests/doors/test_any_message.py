@@ -28,15 +28,16 @@ from edge.roster import nobody, updated
 from tests.doors.good import at
 from tests.doors.held import T0, archived, judged, kept, known
 from tests.doors.hostile import messages
-from vitals import batches, engine, topics
+from vitals import engine
 from vitals.actions import Action
+from vitals.admissions import Admission, roster
 from vitals.bounds import BoundError, decoded, encoded
 from vitals.contacts import Duty
 from vitals.limits import from_wire
-from vitals.patients import Admission, roster
-from vitals.records import decode_vitals
 from vitals.signs import FIELDS
 from vitals.status import Status
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import decode_vitals
 
 GOOD = at(T0)
 
@@ -51,7 +52,7 @@ def a_frame(raw: bytes) -> None:
     taken = edge.Intake("gw-1", Ledger()).take([heard], nobody("gw-1"))
     assert len(taken.readings) + len(taken.rejected) == 1
     if len(taken.readings):
-        a_batch_payload(batches.encode(batches.Batch("gw-1", "o", 1, taken.readings)), refused=False)
+        a_batch_payload(uplink_batch.encode(uplink_batch.Batch("gw-1", "o", 1, taken.readings)), refused=False)
         judged(taken.readings)
 
 

@@ -16,9 +16,10 @@ from edge.bedside import MqttBedside
 from edge.driver import Delivery
 from edge.voices import FORGET_S, Voices
 from infra.local.ports import HOST
-from vitals import engine, topics
-from vitals.engine.tree import TWO_VOICES
+from vitals import engine
+from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.status import Health
+from vitals.wire import topics
 
 Rig = Callable[..., Any]
 HOUR_MS = 3_600_000

@@ -2,7 +2,7 @@
 
 from edge.health import Devices
 from edge.roster import Book
-from vitals.patients import Placement, Roster
+from vitals.admissions import Placement, Roster
 from vitals.status import Health
 
 NOW = 1_800_000_000_000

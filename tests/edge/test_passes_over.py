@@ -9,7 +9,7 @@ import pytest
 from edge import filter as artefacts
 from edge import triage
 from tests.edge.conftest import Running
-from vitals.engine import apply as applying
+from vitals.engine import evaluate_row as applying
 from vitals.signs import INDEX
 
 POISON = 74.0

@@ -23,8 +23,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge import show
 from edge.outbox import NUMBERS_PER_START
 from infra.local.stack import LocalStack
-from vitals import batches, topics
-from vitals.batches import Batch
+from vitals.wire import topics, uplink_batch
+from vitals.wire.uplink_batch import Batch
 
 GATEWAY = "edge-it"
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ class Bridge:
             self.told.append((name, json.loads(payload)))
         if name != "vitals":
             return
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
         self.got.append(batch)
         if self.confirming:
             self.say("confirmed", {"outbox": batch.outbox, "ranges": [[batch.n, batch.n]]})

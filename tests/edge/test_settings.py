@@ -10,8 +10,8 @@ from edge.settings import Settings
 from edge.tidings import RESEND_S
 from edge.uplink import limited
 from edge.wire import READ_EVERY_S
-from vitals.batches import MAX_PAYLOAD_BYTES
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire.uplink_batch import MAX_PAYLOAD_BYTES
 
 GOOD = {"GATEWAY": "gw-1", "UPLINK": "mqtt://127.0.0.1:1883"}
 

@@ -26,9 +26,9 @@ from infra.local.process import Spec, base_env
 from infra.local.stack import KAFKA, MOTO, LocalStack
 from infra.local.tiers import make_topics, start_tiers, tiers
 from tests.faults.hosts import SERVICE, Line, Wire, inside, network
-from vitals.alarms import Kind
-from vitals.daemon import now_ms
-from vitals.engine.rules import LIVE_MS
+from vitals.alarm_events import Kind
+from vitals.engine.rules.constants import LIVE_MS
+from vitals.runtime.daemon import now_ms
 
 GATEWAY: Final = "gw-icu"
 EVERY_HOST: Final = "0.0.0.0"  # noqa: S104 - in a namespace

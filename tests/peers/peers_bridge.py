@@ -31,8 +31,8 @@ from infra.local.pki import Authority
 from infra.local.ports import HOST
 from infra.local.process import Spec
 from tests.peers import telegraf
-from vitals import topics
-from vitals.records import decode_vitals
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 SECONDS: Final = float(os.environ.get("PEERS_S", "20"))
 TURNS: Final = int(os.environ.get("PEERS_TURNS", "3"))

@@ -25,13 +25,14 @@ from edge import filter as artefacts
 from edge.health import Devices
 from edge.roster import Book
 from tests.truth.people import NURSE, People
-from vitals import engine, readings, topics
+from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, decode, encode
+from vitals.admissions import Placement, Roster
+from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Contact, Duty, Notification
-from vitals.patients import Placement, Roster
 from vitals.signs import SIGNS, SUSPECT_BITS
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 GATEWAY: Final = "gw"
 WARD: Final = "ward"

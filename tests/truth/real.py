@@ -18,7 +18,7 @@ import numpy as np
 from tests.truth import ledger as truth
 from tests.truth.messages import messages, problem
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
 
 REACHED: Final = "known: the bad SNS keeps what is on somebody's phone or in a mailbox"

@@ -29,8 +29,8 @@ from infra.proof.stage import Stage
 from tests.doors.good import at
 from tests.doors.hostile import WORDS, wrong
 from tests.faults.doors.reckoning import Sent
-from vitals import topics
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 DEVICES: Final = ("d1", "d2", "d 3", "ß", "d'1", "x" * 129, "\u04141a", "d\u200b1")
 """Client ids of monitors that send rubbish: names, and what is none."""
