@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
+from edge.ingest import artefact_filter as artefacts
 from tests.bench import wards
 from tests.bench.bench_filter import memory
 from vitals import engine, readings

@@ -26,12 +26,12 @@ import numpy as np
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import show
-from edge.driver import Delivery
-from edge.intake import Intake, hear
-from edge.ledger import Ledger
-from edge.outbox import open_outbox
-from edge.roster import nobody, updated
+from edge.devices.driver import Delivery
+from edge.ingest.decode import Intake, hear
+from edge.ingest.dedup import Ledger
+from edge.ingest.roster import nobody, updated
+from edge.status import cli
+from edge.store.outbox import open_outbox
 from firmware_sim.frames import encode
 from firmware_sim.plan import DevicePlan, Plan
 from firmware_sim.run import sources
@@ -219,7 +219,7 @@ def running_costs(stack: LocalStack, folder: Path, above: Above) -> list[dict[st
 
 def accepted_count(data: Path) -> int:
     """Readings accepted so far, from the database."""
-    lines = show.accepted(data)
+    lines = cli.accepted(data)
     return sum(last - first + 1 for line in lines for first, last in line["ranges"])
 
 

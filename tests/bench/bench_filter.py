@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
+from edge.ingest import artefact_filter as artefacts
 from firmware_sim.artefacts import Rates
 from firmware_sim.cohort import Cohort, Patient
 from firmware_sim.stories import STABLE, Course

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from cloud.watch.beside import HEARD
-from edge.health import TEXTS
+from edge.status.health import TEXTS
 from vitals.conditions import CATALOGUE
 from vitals.engine.rules import constants
 from vitals.engine.rules.not_judged import WATCH

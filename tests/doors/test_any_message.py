@@ -20,11 +20,11 @@ from cloud.log.layout import Layout
 from cloud.notify.plan import Rotas
 from cloud.watch.beds import Beds
 from cloud.watch.slice import Slice
-from edge import intake as edge
-from edge.driver import Delivery
-from edge.ledger import Ledger
-from edge.local import LocalAlarms
-from edge.roster import nobody, updated
+from edge.alarm.bedside_alarms import LocalAlarms
+from edge.devices.driver import Delivery
+from edge.ingest import decode as edge
+from edge.ingest.dedup import Ledger
+from edge.ingest.roster import nobody, updated
 from tests.doors.good import at
 from tests.doors.held import T0, archived, judged, kept, known
 from tests.doors.hostile import messages

@@ -13,13 +13,13 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.driver import Deliver, Delivery
+from edge.clock.boot_clock import Boot
+from edge.devices.driver import Deliver, Delivery
 from edge.gateway import Gateway
 from edge.metrics import Metrics
-from edge.outbox import open_outbox
 from edge.settings import Settings
-from edge.unset import Boot
-from edge.uplink import Down, Link
+from edge.store.outbox import open_outbox
+from edge.uplink.client import Down, Link
 from infra.local.machine import find_program
 from infra.local.ports import HOST, Ports
 from vitals.readings import Readings, concat

@@ -8,7 +8,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.canary import ALARMING, CALM, Canary, frame
+from edge.devices.canary import ALARMING, CALM, Canary, frame
 from infra.local.stack import LocalStack
 from vitals.limits import HIGH, PROFILES
 from vitals.signs import INDEX, SIGNS

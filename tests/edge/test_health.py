@@ -1,7 +1,7 @@
 """When a device counts as silent."""
 
-from edge.health import Devices
-from edge.roster import Book
+from edge.ingest.roster import Book
+from edge.status.health import Devices
 from vitals.admissions import Placement, Roster
 from vitals.status import Health
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.ledger import Ledger
-from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
-from edge.storage import CORRUPT, NAME, condemned
+from edge.ingest.dedup import Ledger
+from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
+from edge.store.sqlite import CORRUPT, NAME, condemned
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
 from vitals.status import Rejected

@@ -20,8 +20,8 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import show
-from edge.outbox import NUMBERS_PER_START
+from edge.status import cli
+from edge.store.outbox import NUMBERS_PER_START
 from infra.local.stack import LocalStack
 from vitals.wire import topics, uplink_batch
 from vitals.wire.uplink_batch import Batch
@@ -192,13 +192,13 @@ class Process:
     def accepted(self) -> set[tuple[str, int, int]]:
         return {
             (row["device"], row["boot"], seq)
-            for row in show.accepted(Path(self.environ["EDGE_DATA"]))
+            for row in cli.accepted(Path(self.environ["EDGE_DATA"]))
             for first, last in row["ranges"]
             for seq in range(first, last + 1)
         }
 
     def backlog(self) -> int:
-        return show.status(Path(self.environ["EDGE_DATA"]), 0)["backlog"]["batches"]
+        return cli.status(Path(self.environ["EDGE_DATA"]), 0)["backlog"]["batches"]
 
 
 class Site:

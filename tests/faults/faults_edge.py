@@ -25,14 +25,14 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from edge import show
-from edge.driver import Delivery
+from edge.devices.driver import Delivery
 from edge.gateway import Gateway
 from edge.metrics import Metrics
-from edge.outbox import open_outbox
 from edge.settings import Settings
-from edge.storage import NAME, PAGE_BYTES
-from edge.uplink import Down, Link
+from edge.status import cli
+from edge.store.outbox import open_outbox
+from edge.store.sqlite import NAME, PAGE_BYTES
+from edge.uplink.client import Down, Link
 from infra.local.stack import LocalStack
 from tests.bench import bench_edge as bench
 from vitals.readings import Readings, concat
@@ -270,7 +270,7 @@ def remembered(data: Path) -> set[Identity]:
     """What the gateway says that it accepted."""
     return {
         (line["device"], line["boot"], seq)
-        for line in show.accepted(data)
+        for line in cli.accepted(data)
         for first, last in line["ranges"]
         for seq in range(first, last + 1)
     }

@@ -21,9 +21,9 @@ from cloud.notify.plan import Rotas
 from cloud.notify.queue import Queue
 from cloud.notify.sns import Sent, Texts
 from cloud.notify.texts import Links
-from edge import filter as artefacts
-from edge.health import Devices
-from edge.roster import Book
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest.roster import Book
+from edge.status.health import Devices
 from tests.truth.people import NURSE, People
 from vitals import engine, readings
 from vitals.actions import Act, Action

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
+from edge.ingest import artefact_filter as artefacts
 from firmware_sim import replay
 from vitals.breach_codes import ABSENT, WITHIN, breach
 from vitals.limits import profile

@@ -5,10 +5,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from edge import salvage
-from edge.ledger import Ledger
-from edge.report import read_state
-from edge.storage import NAME, read_only
+from edge.ingest.dedup import Ledger
+from edge.status.report import read_state
+from edge.store import repair
+from edge.store.sqlite import NAME, read_only
 from vitals.status import Health
 
 
@@ -23,7 +23,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
         db.execute("BEGIN")
         ledger = Ledger(db.execute("SELECT device, boot, first, last FROM accepted"))
         for (columns,) in db.execute("SELECT columns FROM journal"):
-            for identity in salvage.readings(columns).identities():
+            for identity in repair.readings(columns).identities():
                 ledger.add(*identity)
     finally:
         db.close()

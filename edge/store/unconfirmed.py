@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from edge.outbox import Outbox, Sealed, Stored, Trimmed
+from edge.store.outbox import Outbox, Sealed, Stored, Trimmed
 
 KEEP_AFTER_S: Final = 10.0
 """A batch not confirmed for so long is kept on the card at the next housekeeping, or when `LIVE` are waiting."""

@@ -16,17 +16,17 @@ from typing import Final
 
 import msgspec
 
-from edge.clock import moved
-from edge.driver import Delivery, acknowledge
-from edge.ledger import Ledger
-from edge.local import LocalAlarms
+from edge.alarm.bedside_alarms import LocalAlarms
+from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, righted
+from edge.clock.restore import Times
+from edge.devices.driver import Delivery, acknowledge
+from edge.ingest.dedup import Ledger
+from edge.ingest.device_clock import moved
 from edge.metrics import Metrics
-from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
-from edge.recall import ROSTER, keep
-from edge.resume import Times
 from edge.settings import Settings
-from edge.unset import BOOT, MOVES, Boot, Move, righted
-from edge.waiting import Waiting
+from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
+from edge.store.snapshot import ROSTER, keep
+from edge.store.unconfirmed import Waiting
 from vitals import readings as columns
 from vitals.readings import Readings
 from vitals.status import Rejected

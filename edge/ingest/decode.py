@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import clock
-from edge import filter as artefacts
-from edge.driver import Delivery
-from edge.ledger import Ledger
-from edge.roster import Book
-from edge.slots import Slots, grown, rounds
+from edge.devices.driver import Delivery
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest import device_clock
+from edge.ingest.dedup import Ledger
+from edge.ingest.device_rows import Slots, grown, rounds
+from edge.ingest.roster import Book
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
 from vitals.readings import Readings, text
@@ -95,7 +95,7 @@ class Intake:
         self._gateway = gateway
         self._ledger = ledger
         self._slots = Slots()
-        self._clock = np.empty((0, clock.COLUMNS))
+        self._clock = np.empty((0, device_clock.COLUMNS))
         # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
         if memory:
@@ -161,12 +161,12 @@ class Intake:
 
     def offsets(self) -> dict[str, int]:
         """Returns each device's clock minus the gateway's, ms."""
-        known = zip(self._slots.devices(), self._clock[:, clock.OFFSET].tolist(), strict=False)
+        known = zip(self._slots.devices(), self._clock[:, device_clock.OFFSET].tolist(), strict=False)
         return {device: -int(offset) for device, offset in known}
 
     def rebase(self, jump_ms: int) -> None:
         """The gateway's clock was set, by `jump_ms`."""
-        self._clock = clock.rebased(self._clock, jump_ms)
+        self._clock = device_clock.rebased(self._clock, jump_ms)
         self._history = artefacts.rebased(self._history, jump_ms)
 
     def memory(self) -> bytes:
@@ -184,13 +184,13 @@ class Intake:
     def _recall(self, memory: bytes) -> None:
         known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory)
         count = len(self._room(known.devices))
-        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, clock.COLUMNS)
+        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, device_clock.COLUMNS)
         if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
             self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
 
     def _room(self, devices: list[str]) -> NDArray[np.intp]:
         slots = self._slots.of(devices)
-        self._clock = grown(self._clock, len(self._slots), clock.UNKNOWN)
+        self._clock = grown(self._clock, len(self._slots), device_clock.UNKNOWN)
         self._history = grown(self._history, len(self._slots), math.nan, axis=1)
         return slots
 
@@ -221,7 +221,9 @@ class Intake:
         profile = book.profiles(devices)
         for i in rounds(slots):
             rows = slots[i]
-            event, unbelieved, self._clock[rows] = clock.correct(self._clock[rows], boot[i], seq[i], t[i], t_gw[i])
+            event, unbelieved, self._clock[rows] = device_clock.correct(
+                self._clock[rows], boot[i], seq[i], t[i], t_gw[i]
+            )
             # A clock that was years ahead and is right again leads before 1970, where nobody's time is.
             astray = (event <= 0) | (event > MAX_T)
             t[i], unbelieved = np.where(astray, t_gw[i], event), unbelieved | astray

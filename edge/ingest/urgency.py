@@ -8,9 +8,9 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from edge.driver import Delivery
-from edge.intake import Heard, hear
-from edge.roster import Book
+from edge.devices.driver import Delivery
+from edge.ingest.decode import Heard, hear
+from edge.ingest.roster import Book
 from vitals.limits import HIGH, LOW
 from vitals.runtime.exceptions import NOT_ITS_OWN, named
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge import salvage
-from edge.ledger import Ledger, Range
-from edge.sealing import payloads
-from edge.storage import CORRUPT, NAME, connect, put_aside
+from edge.ingest.dedup import Ledger, Range
+from edge.store import repair
+from edge.store.batching import payloads
+from edge.store.sqlite import CORRUPT, NAME, connect, put_aside
 from vitals.readings import Readings
 from vitals.status import Rejected
 from vitals.wire import vitals_record
@@ -245,7 +245,7 @@ class Outbox:
         """
         for row, columns in self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)):
             try:
-                yield row, salvage.readings(columns)
+                yield row, repair.readings(columns)
             except WireError as error:
                 damage = sqlite3.DatabaseError(f"row {row} of the journal: {error}")
                 damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -317,7 +317,7 @@ def open_outbox(directory: Path, now: int) -> Outbox:
     outbox = _opened(path, set_aside)
     # Removed last: a start that is interrupted here sets the half-filled one aside too.
     with outbox.transaction():
-        rescued = salvage.rescue(set_aside, outbox)
+        rescued = repair.rescue(set_aside, outbox)
     marker.unlink(missing_ok=True)
     log.warning("taken over from the damaged outbox", extra={"data": {"path": str(set_aside), "readings": rescued}})
     return outbox

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edge.clock import moved
+from edge.ingest.device_clock import moved
 from vitals.readings import Readings
 from vitals.signs import SIGNS, SUSPECT_BITS, Suspect
 

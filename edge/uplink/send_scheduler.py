@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edge.outbox import Sealed, Stored
+from edge.store.outbox import Sealed, Stored
 
 RESEND_S: Final = 5.0
 RESEND_MAX_S: Final = 20.0

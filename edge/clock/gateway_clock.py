@@ -8,7 +8,7 @@ share, is told with each status; where the machine's clock contradicts it, the b
 from collections import deque
 from typing import Final
 
-from edge.clock import SET_MS
+from edge.ingest.device_clock import SET_MS
 from vitals.bounds import MAX_T
 from vitals.status import ClockOffset
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from edge.roster import Book
+from edge.ingest.roster import Book
 from vitals.alarm_events import AlarmEvent, technical
 from vitals.conditions import priority_of
 from vitals.engine.rules.constants import GATEWAY_DOWN

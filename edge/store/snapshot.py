@@ -5,9 +5,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edge.local import LocalAlarms
-from edge.outbox import POSITION, Outbox
-from edge.roster import Book
+from edge.alarm.bedside_alarms import LocalAlarms
+from edge.ingest.roster import Book
+from edge.store.outbox import POSITION, Outbox
 from vitals import engine
 from vitals.readings import Readings
 

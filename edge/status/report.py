@@ -9,14 +9,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edge import health
-from edge.acceptance import Acceptance
-from edge.alive import Alive
-from edge.intake import kind_of
+from edge.alarm.notifier_heartbeat import Alive
+from edge.ingest.decode import kind_of
+from edge.ingest.duplicate_devices import Voices
+from edge.ingest.roster import Book
 from edge.metrics import Metrics
-from edge.roster import Book
 from edge.settings import Settings
-from edge.voices import Voices
+from edge.status import health
+from edge.store.commit import Acceptance
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings

@@ -1,7 +1,7 @@
 """A gateway whose card cannot be opened: full, read-only, gone. The lights at the beds do not depend on it.
 
 Nothing is kept, so nothing is accepted: what the cloud confirms is acknowledged, and of the rest a device hears in the
-end only so that it may go on (`edge.acceptance`). Roster, engine and devices are as the card shows them, if it does.
+end only so that it may go on (`edge.store.commit`). Roster, engine and devices are as the card shows them, if it does.
 """
 
 import logging
@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from edge.outbox import Outbox, open_outbox
-from edge.salvage import KEPT
-from edge.storage import NAME, in_memory
+from edge.store.outbox import Outbox, open_outbox
+from edge.store.repair import KEPT
+from edge.store.sqlite import NAME, in_memory
 from vitals.runtime.daemon import now_ms
 
 log = logging.getLogger(__name__)

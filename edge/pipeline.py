@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Sequence
 
-from edge.acceptance import Acceptance
-from edge.intake import RAISED, Heard, Intake
-from edge.local import LocalAlarms
-from edge.report import Reporter
-from edge.roster import Book
-from edge.tidings import Tidings
-from edge.triage import Triage
+from edge.alarm.bedside_alarms import LocalAlarms
+from edge.ingest.decode import RAISED, Heard, Intake
+from edge.ingest.roster import Book
+from edge.ingest.urgency import Triage
+from edge.status.report import Reporter
+from edge.store.commit import Acceptance
+from edge.uplink.side_messages import Tidings
 from vitals import breach_codes
 from vitals.readings import Readings
 

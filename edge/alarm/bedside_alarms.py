@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from edge.roster import Book
+from edge.ingest.roster import Book
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority

@@ -13,9 +13,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.driver import Deliver, Delivery, Presence, Pressed
-from edge.lamps import Lamps
-from edge.wire import BulkClient
+from edge.alarm.alarm_indicators import Lamps
+from edge.devices.driver import Deliver, Delivery, Presence, Pressed
+from edge.devices.mqtt_bulk_reader import BulkClient
 from vitals.runtime.daemon import now_ms
 from vitals.wire import topics
 

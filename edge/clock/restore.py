@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from edge.outbox import Outbox
-from edge.unset import BOOT, MOVES, Boot, Move
+from edge.clock.boot_clock import BOOT, MOVES, Boot, Move
+from edge.store.outbox import Outbox
 from vitals import engine
 
 log = logging.getLogger(__name__)
