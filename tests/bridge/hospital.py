@@ -14,8 +14,8 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge.kafka import KafkaFeed
-from bridge.log import Received
+from bridge.kafka.client import KafkaFeed
+from bridge.kafka.port import Received
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack

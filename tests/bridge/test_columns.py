@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import coalesce, columns, intake
-from bridge.columns import Gathered
+from bridge.up import batching, columns, validate
+from bridge.up.columns import Gathered
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.readings import Readings
 from vitals.signs import FIELDS
@@ -33,7 +33,7 @@ def came_out(batch: columns.Batch) -> list[tuple[object, ...]]:
     gathered = Gathered()
     gathered.add(batch)
     found = []
-    for load in coalesce.loads(gathered, 16):
+    for load in batching.loads(gathered, 16):
         record = decode_vitals(load.value)
         bounds = record.bounds()
         found += [
@@ -61,10 +61,10 @@ def test_a_batch_with_any_value_anywhere_comes_out_as_the_slow_way_lets_it_out(
     else:
         content["readings"][name] = [None, 5, value]
     payload = zlib.compress(json.dumps(content).encode())
-    quick, slow = columns.read("gw-1", payload), intake.examine("gw-1", payload)
+    quick, slow = columns.read("gw-1", payload), validate.examine("gw-1", payload)
     if quick is not None:
         assert slow.refusals == ()
-        assert slow.number == intake.Number(quick.outbox, quick.n)
+        assert slow.number == validate.Number(quick.outbox, quick.n)
         assert slow.batch is not None
         assert came_out(quick) == came_out(slow.batch)
 
@@ -89,7 +89,7 @@ def test_a_batch_that_lies_about_its_sizes_is_left_to_the_slow_way(batch: MakeBa
     payload = zlib.compress(msgspec.json.encode(content))
     payload = {"bomb": zlib.compress(b" " * 50_000_000), "cut": payload[:-4]}.get(lie, payload)
     assert columns.read("gw-1", payload) is None
-    assert intake.examine("gw-1", payload).batch is None
+    assert validate.examine("gw-1", payload).batch is None
 
 
 def test_a_sign_that_only_some_batches_have_is_absent_elsewhere(readings: MakeReadings) -> None:
@@ -99,6 +99,6 @@ def test_a_sign_that_only_some_batches_have_is_absent_elsewhere(readings: MakeRe
         batch = columns.read(gateway, uplink_batch.encode(uplink_batch.Batch(gateway, "box", 1, part)))
         assert batch is not None
         gathered.add(batch)
-    (load,) = coalesce.loads(gathered, 1)
+    (load,) = batching.loads(gathered, 1)
     rr = decode_vitals(load.value).values[:, FIELDS.index("rr")]
     assert np.array_equal(rr, [np.nan, np.nan, 15.5, 15.5], equal_nan=True)

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from bridge.kafka import missing_topics
+from bridge.kafka.client import missing_topics
 from infra.local.kafka import kafka
 from infra.local.pki import Authority
 from infra.local.ports import Ports

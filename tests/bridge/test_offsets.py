@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bridge.offsets import ANSWER_EVERY_S, CHANGE_MS, Offsets
+from bridge.liveness.clock_offsets import ANSWER_EVERY_S, CHANGE_MS, Offsets
 from edge.clock.gateway_clock import Reference
 from vitals.status import ClockOffset
 

@@ -4,7 +4,7 @@ import random
 import msgspec
 import pytest
 
-from bridge.rosters import Rosters
+from bridge.down.rosters import Rosters
 from vitals.actions import Act, Action
 from vitals.admissions import Admission, Roster
 from vitals.wire import topics

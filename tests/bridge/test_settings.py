@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.health import serve
-from bridge.meters import Meters
+from bridge.health_server import serve
+from bridge.metrics import Meters
 from bridge.settings import Settings
 from vitals.runtime.settings import SettingsError, documented, load
 

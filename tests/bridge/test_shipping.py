@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.log import MemoryLog, Record, Report
-from bridge.meters import Meters
-from bridge.shipping import RETRY_S, Shipping
+from bridge.kafka.port import MemoryLog, Record, Report
+from bridge.metrics import Meters
+from bridge.up.in_flight import RETRY_S, Shipping
 from vitals.status import Rejected
 from vitals.wire import topics
 

@@ -5,11 +5,11 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.frames import Message, Receipt
-from bridge.log import MemoryLog, Received
-from bridge.meters import Meters
+from bridge.kafka.port import MemoryLog, Received
+from bridge.metrics import Meters
+from bridge.mqtt.packets import Message, Receipt
 from bridge.settings import Settings
-from bridge.upward import Upward
+from bridge.up.pipeline import Upward
 from tests.bridge.test_downward import downward
 from vitals.actions import Act, Action
 from vitals.status import ClockOffset, Health, Rejected, Status

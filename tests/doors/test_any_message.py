@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bridge import intake as bridge
-from bridge.intake import Refusal
-from bridge.rosters import Rosters
+from bridge.down.rosters import Rosters
+from bridge.up import validate as bridge
+from bridge.up.validate import Refusal
 from cloud.commands import admit, duty
 from cloud.log.layout import Layout
 from cloud.notify.plan import Rotas

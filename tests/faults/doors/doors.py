@@ -19,7 +19,7 @@ import httpx2
 import paho.mqtt.client as mqtt
 from confluent_kafka import Producer
 
-from bridge import intake
+from bridge.up import validate
 from cloud.commands import admit, duty
 from infra.local.observer import PARTITIONS
 from infra.local.pki import Identity
@@ -151,10 +151,10 @@ def gateway(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
 def up_refused(name: str, payload: bytes) -> int:
     """Returns how many refusals the bridge's rules make of a message."""
     if name == "vitals":
-        return len(intake.take(GATEWAY, payload).refusals)
-    take = {"status": lambda raw: intake.take_status(GATEWAY, raw), "pressed": intake.take_pressed}
-    found: object = take.get(name, intake.take_rejected)(payload)
-    return int(isinstance(found, intake.Refusal))
+        return len(validate.take(GATEWAY, payload).refusals)
+    take = {"status": lambda raw: validate.take_status(GATEWAY, raw), "pressed": validate.take_pressed}
+    found: object = take.get(name, validate.take_rejected)(payload)
+    return int(isinstance(found, validate.Refusal))
 
 
 def _up(chance: random.Random, name: str) -> bytes:

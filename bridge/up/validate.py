@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from bridge import columns
-from bridge.columns import Batch
+from bridge.up import columns
+from bridge.up.columns import Batch
 from vitals.actions import Act, Action
 from vitals.bounds import MAX_BATCH, MAX_ID, BoundError, decoded, is_name
 from vitals.readings import Readings, problems

@@ -1,6 +1,6 @@
 """The log that the bridge writes to and reads from: the port, and the log in memory that keeps its promises.
 
-Kafka's adapter is `bridge.kafka`. One contract suite (`tests/bridge/test_log.py`) holds for both.
+Kafka's adapter is `bridge.kafka.client`. One contract suite (`tests/bridge/test_log.py`) holds for both.
 """
 
 import threading

@@ -5,13 +5,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from bridge import outgoing
-from bridge.log import Record, Report
-from bridge.logclock import LogClock
-from bridge.offsets import Offsets
-from bridge.peers import Peers
-from bridge.presence import Presence
+from bridge.kafka.port import Record, Report
+from bridge.liveness.bridges import Peers
+from bridge.liveness.clock_offsets import Offsets
+from bridge.liveness.gateways import Presence
+from bridge.liveness.kafka_clock import LogClock
 from bridge.settings import Settings
+from bridge.up import kafka_records
 from vitals.alarm_events import alarm_id
 from vitals.status import BRIDGE_CLOCK, ClockOffset, Health, Status
 
@@ -114,13 +114,13 @@ class Voice:
         for lane in range(self._settings.lanes):
             # One at a time: heartbeats that queue behind a slow log would tell of times long past.
             if not self._ship.holds(self._heartbeats.get(lane, 0)):
-                beat = outgoing.heartbeat(lane, self._settings.partitions)
+                beat = kafka_records.heartbeat(lane, self._settings.partitions)
                 (number,) = self._ship.ship((beat,), (), at)
                 self._heartbeats[lane], self._beaten[number], self._proofs[number] = number, t, at
 
     def _tell(self, statuses: Iterable[Status], at: float) -> None:
         for status in statuses:
-            self._ship.ship((outgoing.status(status),), (), at)
+            self._ship.ship((kafka_records.status(status),), (), at)
 
     def _judge(self, at: float) -> Health:
         """Up while it hears its gateways; a start, or a broker that is back at once, is no silence yet."""

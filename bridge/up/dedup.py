@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.intake import Number
+from bridge.up.validate import Number
 
 REMEMBERED: Final = 1 << 17
 """Batches: two minutes of a million patients at one reading a half minute, 30 in a batch; some 40 MB when full."""

@@ -9,8 +9,8 @@ import ssl
 from pathlib import Path
 from typing import Any, Final
 
-from bridge import frames
-from bridge.frames import Message
+from bridge.mqtt import packets
+from bridge.mqtt.packets import Message
 
 READ_BYTES: Final = 64 * 1024
 READS: Final = 128
@@ -51,7 +51,7 @@ class Wire(ssl.SSLSocket):
                 found.append(data)
         except _AGAIN:
             pass
-        messages, others, self._rest = frames.split(b"".join(found), connection)
+        messages, others, self._rest = packets.split(b"".join(found), connection)
         self._pahos += others
         return messages
 

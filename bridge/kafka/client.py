@@ -17,14 +17,14 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from bridge.log import Received, Record, Report
+from bridge.kafka.port import Received, Record, Report
 
 BATCH: Final = 500
 METADATA_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.5
 FOR_GOOD: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD})
 """What no second attempt heals; a topic that is not there may be made, and a right may be given."""
-logger = logging.getLogger("bridge.kafka")
+logger = logging.getLogger("bridge.kafka.client")
 
 
 class KafkaLog:
@@ -66,7 +66,7 @@ class KafkaLog:
             "linger.ms": 0,
             "compression.type": compression,
             "error_cb": self._error,
-            "logger": logging.getLogger("bridge.kafka.client"),
+            "logger": logging.getLogger("bridge.kafka.client.client"),
         }
         self._reports: list[Report] = []
         self._fatal = False
@@ -142,7 +142,7 @@ class KafkaFeed:
                 "auto.offset.reset": "earliest",
                 "reconnect.backoff.max.ms": 2000,
                 "fetch.wait.max.ms": 100,
-                "logger": logging.getLogger("bridge.kafka.client"),
+                "logger": logging.getLogger("bridge.kafka.client.client"),
             }
         )
         self._starts = starts
@@ -248,7 +248,9 @@ def missing_topics(config: Mapping[str, str], wanted: Mapping[str, int], timeout
         KafkaException: Kafka does not answer.
     """
     found = (
-        Producer({**config, "logger": logging.getLogger("bridge.kafka.client")}).list_topics(timeout=timeout_s).topics
+        Producer({**config, "logger": logging.getLogger("bridge.kafka.client.client")})
+        .list_topics(timeout=timeout_s)
+        .topics
     )
     counts = {name: len(topic.partitions) for name, topic in found.items()}
     absent = [name for name in wanted if not counts.get(name)]

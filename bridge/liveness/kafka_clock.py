@@ -8,7 +8,7 @@ report: no delay, however long, makes a right clock look wrong.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bridge.log import Report
+from bridge.kafka.port import Report
 
 OFF_MS: Final = 2000
 """What is dated with a clock that is further off is doubted, and gateways are not measured by it."""

@@ -1,7 +1,7 @@
 """Readings as columns of plain Python values: decoded with all bounds at once, joined, sorted into lanes. Pure.
 
 The bridge changes no reading, so it builds none: what one compiled decoder has found to be within bounds goes on as
-the same objects. `bridge.intake` reads again, slowly, what that decoder refuses, and says what is wrong with which
+the same objects. `bridge.up.validate` reads again, slowly, what that decoder refuses, and says what is wrong with which
 reading. What is taken here is exactly what is taken there (`tests/bridge/test_columns.py`).
 """
 

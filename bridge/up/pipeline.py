@@ -9,25 +9,25 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from bridge import coalesce, intake, outgoing
-from bridge.columns import Gathered
-from bridge.frames import Message, Receipt
-from bridge.log import Log, Record, Report
-from bridge.meters import Meters
-from bridge.peers import Retired
-from bridge.repeats import Repeats, Sent
+from bridge.kafka.port import Log, Record, Report
+from bridge.liveness.bridges import Retired
+from bridge.liveness.reporter import Voice
+from bridge.metrics import Meters
+from bridge.mqtt.packets import Message, Receipt
+from bridge.mqtt.site_broker import Uplink
 from bridge.settings import Settings
-from bridge.shipping import Shipping
-from bridge.tracker import InOrder, Turns
-from bridge.uplink import Uplink
-from bridge.voice import Voice
+from bridge.up import batching, kafka_records, validate
+from bridge.up.acks import InOrder, Turns
+from bridge.up.columns import Gathered
+from bridge.up.dedup import Repeats, Sent
+from bridge.up.in_flight import Shipping
 from vitals.actions import Action
 from vitals.runtime.exceptions import NOT_ITS_OWN, named
 from vitals.status import Status
 from vitals.wire import topics
 from vitals.wire.uplink_batch import Confirmed, ranges
 
-logger = logging.getLogger("bridge.upward")
+logger = logging.getLogger("bridge.up.pipeline")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,9 +36,9 @@ class _Open(msgspec.Struct):
 
     message: Message | None
     at: float
-    source: intake.Source | None
+    source: validate.Source | None
     receipt: Receipt | None
-    number: intake.Number | None = None
+    number: validate.Number | None = None
     sent: Sent | None = None
     done: bool = False
 
@@ -66,7 +66,7 @@ class Upward:
         self._slots = frozenset(settings.bridge_slots)
         self._shipping: Shipping[_Open] = Shipping(log, meters)
         self._voice = Voice(settings, self._shipping)
-        self._linger = coalesce.Linger(settings.linger_ms / 1000)
+        self._linger = batching.Linger(settings.linger_ms / 1000)
         self._turns: Turns[_Open] = Turns(settings.gateway_window)
         self._line: InOrder[_Open] = InOrder()
         self._repeats = Repeats()
@@ -94,7 +94,7 @@ class Upward:
     def arrived(self, messages: Sequence[Message], at: float) -> None:
         """Takes messages from the broker. Each is read when its gateway's turn comes and the log has room."""
         for message in messages:
-            source = intake.source(message.topic)
+            source = validate.source(message.topic)
             # Only QoS 1 is held back by the broker while we do not acknowledge; QoS 0 must find room in the same bound.
             room = message.receipt is not None or len(self._line) < self._settings.receive_maximum
             entry = _Open(message, at, source, message.receipt)
@@ -164,7 +164,7 @@ class Upward:
 
     @property
     def _enough(self) -> bool:
-        return self._load >= coalesce.ENOUGH or self._shipping.full
+        return self._load >= batching.ENOUGH or self._shipping.full
 
     @property
     def _load(self) -> int:
@@ -183,20 +183,20 @@ class Upward:
             logger.exception("a message on %s ends in an error, and is refused", message.topic)
             if entry.source is not None and entry.source.name == "vitals" and entry.number is None:
                 # Confirmed like any that is refused: its gateway would send it for ever.
-                entry.number = intake.head(message.payload)
+                entry.number = validate.head(message.payload)
             reason = f"cannot be read: {named(error)}"
-            self._refuse(entry, (intake.Refusal(intake.Why.RAISED, reason, message.payload),), message.topic, t)
+            self._refuse(entry, (validate.Refusal(validate.Why.RAISED, reason, message.payload),), message.topic, t)
 
     def _read(self, entry: _Open, message: Message, at: float, t: int) -> None:
         source = entry.source
         if source is None or source.name not in topics.UP:
-            refusal = intake.Refusal(intake.Why.TOPIC, "not the topic of a gateway in its slot", message.payload)
+            refusal = validate.Refusal(validate.Why.TOPIC, "not the topic of a gateway in its slot", message.payload)
             self._refuse(entry, (refusal,), message.topic, t)
         elif source.name == "vitals":
             self._read_batch(entry, source.gateway, message, at, t)
         elif source.name == "status":
-            status = intake.take_status(source.gateway, message.payload)
-            if isinstance(status, intake.Refusal):
+            status = validate.take_status(source.gateway, message.payload)
+            if isinstance(status, validate.Refusal):
                 self._refuse(entry, (status,), message.topic, t)
             else:
                 self._pass_on(entry, self._voice.heard(status, at, t), at)
@@ -213,7 +213,7 @@ class Upward:
             self._meters.repeats.inc()
             self._done((entry,), at)
             return
-        taken = intake.take(gateway, message.payload)
+        taken = validate.take(gateway, message.payload)
         entry.number = taken.number
         if taken.batch is not None and taken.batch.size:
             if not taken.refusals:
@@ -227,25 +227,25 @@ class Upward:
 
     def _read_pressed(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
         """Passes on an acknowledgement that was given at a bed; its gateway tells it until it is back from the log."""
-        action = intake.take_pressed(message.payload)
+        action = validate.take_pressed(message.payload)
         # Whom nobody knows of may be admitted at this moment: it presses until the log has it.
-        if not isinstance(action, intake.Refusal) and gateway not in {action.patient, self._owner_of(action)}:
+        if not isinstance(action, validate.Refusal) and gateway not in {action.patient, self._owner_of(action)}:
             reason = f"action on {action.patient}, who is not at gateway {gateway}"
-            action = intake.Refusal(intake.Why.WRONG_NAME, reason, message.payload)
-        if isinstance(action, intake.Refusal):
+            action = validate.Refusal(validate.Why.WRONG_NAME, reason, message.payload)
+        if isinstance(action, validate.Refusal):
             self._refuse(entry, (action,), message.topic, t)
         else:
-            record = outgoing.action(action, self._settings.lanes, self._settings.partitions)
+            record = kafka_records.action(action, self._settings.lanes, self._settings.partitions)
             self._shipping.ship((record,), (entry,), at)
 
     def _read_rejected(self, entry: _Open, gateway: str, message: Message, at: float, t: int) -> None:
         """Passes on what a gateway has refused itself."""
-        found = intake.take_rejected(message.payload)
-        if isinstance(found, intake.Refusal):
+        found = validate.take_rejected(message.payload)
+        if isinstance(found, validate.Refusal):
             self._refuse(entry, (found,), message.topic, t)
         elif found:
-            self._meters.rejected.labels(intake.Why.GATEWAY.value).inc(len(found))
-            self._refused += [outgoing.put_aside(gateway.encode(), one) for one in found]
+            self._meters.rejected.labels(validate.Why.GATEWAY.value).inc(len(found))
+            self._refused += [kafka_records.put_aside(gateway.encode(), one) for one in found]
             self._written.append(entry)
         else:
             self._done((entry,), at)
@@ -256,13 +256,13 @@ class Upward:
         if status is None:
             self._done((entry,), at)
         else:
-            self._shipping.ship([outgoing.status(status)], (entry,), at)
+            self._shipping.ship([kafka_records.status(status)], (entry,), at)
 
-    def _refuse(self, entry: _Open, refusals: Iterable[intake.Refusal], topic: str, t: int) -> None:
+    def _refuse(self, entry: _Open, refusals: Iterable[validate.Refusal], topic: str, t: int) -> None:
         gateway = entry.source.gateway if entry.source else ""
         for refusal in refusals:
             self._meters.rejected.labels(refusal.why.value).inc(max(1, refusal.readings))
-            self._refused.append(outgoing.rejected(topic, gateway, refusal, t))
+            self._refused.append(kafka_records.rejected(topic, gateway, refusal, t))
         if not (self._written and self._written[-1] is entry):
             self._written.append(entry)
 
@@ -272,7 +272,8 @@ class Upward:
         written, self._written = self._written, []
         refused, self._refused = self._refused, []
         records = [
-            outgoing.load(load, self._settings.partitions) for load in coalesce.loads(gathered, self._settings.lanes)
+            kafka_records.load(load, self._settings.partitions)
+            for load in batching.loads(gathered, self._settings.lanes)
         ]
         self._meters.batches_in.inc(len(written))
         self._meters.readings_in.inc(len(gathered))

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from bridge.coalesce import Load
-from bridge.intake import Refusal
-from bridge.log import Record
+from bridge.kafka.port import Record
+from bridge.up.batching import Load
+from bridge.up.validate import Refusal
 from vitals.actions import Action
 from vitals.bounds import MAX_ASIDE, MAX_REFUSED
 from vitals.readings import empty

@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 
-from bridge.frames import Message
-from bridge.log import Received
-from bridge.meters import Meters
-from bridge.peers import Retired
-from bridge.rosters import Rosters
-from bridge.uplink import Uplink
+from bridge.down.rosters import Rosters
+from bridge.kafka.port import Received
+from bridge.liveness.bridges import Retired
+from bridge.metrics import Meters
+from bridge.mqtt.packets import Message
+from bridge.mqtt.site_broker import Uplink
 from vitals.actions import Action
 from vitals.admissions import Roster
 from vitals.bounds import BoundError, decoded
@@ -24,7 +24,7 @@ RETAINED_S: Final = 1.0
 RETAINED_MOST_S: Final = 10.0
 STALE_MS: Final = 60_000
 """A heartbeat older than this is not passed on: it would tell a gateway that the notifier lives now."""
-logger = logging.getLogger("bridge.downward")
+logger = logging.getLogger("bridge.down.pipeline")
 
 
 class Downward:

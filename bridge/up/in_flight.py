@@ -9,17 +9,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
-from bridge import outgoing
-from bridge.log import Log, Record, Report
-from bridge.meters import Meters
-from bridge.tracker import Tracker
+from bridge.kafka.port import Log, Record, Report
+from bridge.metrics import Meters
+from bridge.up import kafka_records
+from bridge.up.acks import Tracker
 from vitals.runtime.daemon import now_ms
 from vitals.wire import topics
 
 RETRY_S: Final = 1.0
 OFFER_S: Final = 0.05
 T = TypeVar("T")
-logger = logging.getLogger("bridge.shipping")
+logger = logging.getLogger("bridge.up.in_flight")
 
 
 class Shipping(Generic[T]):
@@ -142,7 +142,7 @@ class Shipping(Generic[T]):
         logger.error(
             "%s, partition %d, is put aside, as it was refused for good: %s", record.topic, record.partition, why
         )
-        aside = self._sent[number] = outgoing.refused(record, why, self._clock())
+        aside = self._sent[number] = kafka_records.refused(record, why, self._clock())
         self._line_up([(number, aside)])
         return ()
 

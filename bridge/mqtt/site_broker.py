@@ -17,10 +17,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from bridge import frames, wire
-from bridge.frames import Message, Receipt
+from bridge.mqtt import packets, tls_socket
+from bridge.mqtt.packets import Message, Receipt
+from bridge.mqtt.tls_socket import Wire
 from bridge.settings import UPLINK_PORT, Settings
-from bridge.wire import Wire
 from vitals.wire import topics
 
 KEEPALIVE_S: Final = 20
@@ -30,7 +30,7 @@ TURN_S: Final = 0.005
 """Turns come at most so often: one for each message would cost more than the message."""
 QUEUED: Final = 10_000
 SUBSCRIBED: Final = (*topics.UP, "roster")
-logger = logging.getLogger("bridge.uplink")
+logger = logging.getLogger("bridge.mqtt.site_broker")
 
 
 class Uplink(Protocol):
@@ -72,7 +72,7 @@ class MqttUplink:
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
         )
-        client.tls_set_context(wire.context(settings.uplink_ca, settings.uplink_cert, settings.uplink_key))
+        client.tls_set_context(tls_socket.context(settings.uplink_ca, settings.uplink_cert, settings.uplink_key))
         client.max_queued_messages = QUEUED
         client.max_inflight_messages = 100
         client.on_connect, client.on_disconnect = self._connected, self._disconnected
@@ -108,7 +108,7 @@ class MqttUplink:
     def ack(self, receipts: Sequence[Receipt]) -> None:
         """See `Uplink.ack`."""
         connection = self._connection
-        pubacks = b"".join(frames.puback(one.mid) for one in receipts if one.connection == connection)
+        pubacks = b"".join(packets.puback(one.mid) for one in receipts if one.connection == connection)
         if pubacks:
             self._outgoing.append((connection, pubacks))
             self._wake()
@@ -120,7 +120,7 @@ class MqttUplink:
         # Without a connection nothing is kept: what waited for hours would only be old.
         taken = self._subscribed
         if taken:
-            self._outgoing.append((self._connection, frames.publish(topic.encode(), payload)))
+            self._outgoing.append((self._connection, packets.publish(topic.encode(), payload)))
             self._wake()
         return taken
 
@@ -131,7 +131,7 @@ class MqttUplink:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
         # How much the broker may send ahead of our acknowledgements: the bound of what the bridge holds.
         properties.ReceiveMaximum = self._settings.receive_maximum
-        properties.MaximumPacketSize = frames.MAX_FRAME_BYTES
+        properties.MaximumPacketSize = packets.MAX_FRAME_BYTES
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         self._client.connect(
             str(url.hostname),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.columns import Gathered, Part
+from bridge.up.columns import Gathered, Part
 from vitals.wire.vitals_record import MAX_READINGS
 
 MAX_RECORD_BYTES: Final = 900_000
