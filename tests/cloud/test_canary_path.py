@@ -12,8 +12,8 @@ import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import read_to_end
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import read_to_end
 from cloud.settings import Kafka
 from infra.demo.supervisor import edge_says
 from infra.local.moto import CREDENTIALS

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.compact import Settings, compact_all
-from cloud.erase.retain import expire_lake
+from cloud.erase.retain_job import expire_lake
 from cloud.lake import Keeper, LakeError, open_lake
 from cloud.lake.compact import compact, sweep
+from cloud.lake.compact_job import Settings, compact_all
 from cloud.lake.erase import Erased, erase
 from cloud.lake.manifests import COMPACTION, Entry, Manifest, Meta, Object, manifest_names, read_manifest
-from cloud.lake.objects import object_name, to_parquet
+from cloud.lake.parquet import object_name, to_parquet
 from cloud.lake.read import current, live, objects, read, scan
-from cloud.lake.tables import NOTIFICATIONS, TABLES, VITALS, Table
+from cloud.lake.schema import NOTIFICATIONS, TABLES, VITALS, Table
 from infra.demo.relay import Relay
 from vitals.status import Rejected
 

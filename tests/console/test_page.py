@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from cloud.console.accounts import Role
+from cloud.console.auth.accounts import Role
 from infra.demo.relay import Relay
 from infra.web import AXE
 from tests.console.conftest import sign_in

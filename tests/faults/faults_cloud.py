@@ -28,7 +28,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from cloud.lake import Keeper, manifest_names, open_lake, read_manifest
 from cloud.lake.read import scan
-from cloud.lake.tables import VITALS
+from cloud.lake.schema import VITALS
 from infra.local.moto import CREDENTIALS
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, MOTO, POSTGRES, LocalStack

@@ -25,10 +25,10 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import Record
+from cloud.alarm.decoded_records import decode
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import Record
 from cloud.settings import Kafka
-from cloud.watch.entries import decode
 from infra.local.ports import HOST
 from infra.local.sns import part as sns
 from infra.proof import kept

@@ -27,9 +27,9 @@ import boto3
 import msgspec
 import numpy as np
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import LogError, read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import LogError, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec

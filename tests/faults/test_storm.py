@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.log.port import Record
+from cloud.kafka.port import Record
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Struck
 from infra.load.plan import Gateway, Plan

@@ -8,9 +8,9 @@ import pytest
 import bridge.settings
 import cloud.archive.job
 import cloud.console.settings
-import cloud.load
 import cloud.score.job
 import cloud.settings
+import cloud.warehouse.job
 import edge.settings
 from infra.local import jars
 from infra.local import tiers as declared
@@ -22,7 +22,7 @@ from vitals.runtime.settings import documented, load
 READ_BY: dict[str, type] = {
     "notify": cloud.settings.Notify,
     "console": cloud.console.settings.Console,
-    "load": cloud.load.Settings,
+    "load": cloud.warehouse.job.Settings,
     "archive": cloud.archive.job.Settings,
     "watch": cloud.settings.Watch,
     "score": cloud.score.job.Score,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from confluent_kafka import Producer
 
-from cloud.commands import topics as topics_job
+from cloud.cli import topics as topics_job
 from cloud.settings import Topics
 from infra.proof.kept import keep
 from tests.truth import real

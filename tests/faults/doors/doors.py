@@ -20,7 +20,7 @@ import paho.mqtt.client as mqtt
 from confluent_kafka import Producer
 
 from bridge.up import validate
-from cloud.commands import admit, duty
+from cloud.cli import admit, rota
 from infra.local.observer import PARTITIONS
 from infra.local.pki import Identity
 from infra.local.ports import HOST
@@ -308,7 +308,7 @@ def files(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
     def one() -> None:
         number = next(made)
         rows = min(FILE_ROWS, count - number * FILE_ROWS)
-        word, columns, good = "duty", duty.REQUIRED | duty.OPTIONAL, ""
+        word, columns, good = "duty", rota.REQUIRED | rota.OPTIONAL, ""
         if number % 4 != 1:
             word, columns, good = "admit", admit.REQUIRED | admit.OPTIONAL, "row"
         path = folder / f"{number}.csv"
