@@ -3,7 +3,7 @@
 | file | |
 |---|---|
 | `run.json` | cadence of the devices, s; whether one person alone is on duty in each ward |
-| `roster.csv`, `ledger.jsonl` | who lay where; what their devices made (`firmware_sim/ledger.py`) |
+| `roster.csv`, `ledger.jsonl` | who lay where; what their devices made (`firmware_sim/ground_truth_log.py`) |
 | `alarms.jsonl`, `notifications.jsonl`, `actions.jsonl` | the topics' values, in order of their time stamps |
 | `reached.jsonl` | what is on somebody's phone or in a mailbox; only with the bad SNS, which alone knows it |
 """

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim.physiology import DRIVES, Floats
+from firmware_sim.patient.physiology import DRIVES, Floats
 from vitals.signs import SIGNS
 
 SENSORS: Final[dict[str, tuple[str, ...]]] = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from firmware_sim.cohort import Sample
+from firmware_sim.patient.patient_group import Sample
 from vitals.signs import FIELDS
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
@@ -37,7 +37,7 @@ def read(path: Path) -> list[Row]:
     """
     if path.suffix == ".hea":
         # Only who plays such a record waits for the library, which brings all of SciPy and pandas with it.
-        from firmware_sim.wfdb_numerics import read_wfdb  # noqa: PLC0415
+        from firmware_sim.patient.wfdb_numerics import read_wfdb  # noqa: PLC0415
 
         rows = read_wfdb(path)
     else:

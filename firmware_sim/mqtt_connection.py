@@ -17,9 +17,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from firmware_sim.connector import TIMEOUT_S, Broker, Dial, Dialler, Step
 from firmware_sim.device import Device, Message
-from firmware_sim.dial import TIMEOUT_S, Broker, Dial, Dialler, Step
-from firmware_sim.ledger import Identity
+from firmware_sim.ground_truth_log import Identity
 from vitals.wire import topics
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from firmware_sim.cohort import Sample, Source
+from firmware_sim.connector import Broker, Dialler
 from firmware_sim.device import Device
-from firmware_sim.dial import Broker, Dialler
-from firmware_sim.ledger import Identity, Ledger, Summary
-from firmware_sim.link import Link
+from firmware_sim.ground_truth_log import Identity, Ledger, Summary
+from firmware_sim.mqtt_connection import Link
+from firmware_sim.patient.patient_group import Sample, Source
 
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD_S: Final = 0.05

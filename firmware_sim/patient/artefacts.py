@@ -29,7 +29,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim.physiology import Floats
+from firmware_sim.patient.physiology import Floats
 from vitals.signs import INDEX, SIGNS
 
 _HOUR_S: Final = 3600.0

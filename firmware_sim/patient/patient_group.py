@@ -14,10 +14,10 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim import physiology
-from firmware_sim.artefacts import Artefacts, Rates, names
-from firmware_sim.physiology import DRIVES, Floats
-from firmware_sim.stories import Course, Story
+from firmware_sim.patient import physiology
+from firmware_sim.patient.artefacts import Artefacts, Rates, names
+from firmware_sim.patient.physiology import DRIVES, Floats
+from firmware_sim.patient.scenarios import Course, Story
 from vitals.signs import FIELDS, SIGNS
 
 _JITTER_SHARE: Final = 0.02

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import wfdb
 
-from firmware_sim.replay import NAMES, Row, by_sign
+from firmware_sim.patient.replay import NAMES, Row, by_sign
 
 _DECIMALS: Final = 2
 """As in a frame. Gain and baseline make a zero of a stored zero only to within rounding."""

@@ -5,14 +5,14 @@ from typing import Final
 
 import numpy as np
 
-from firmware_sim import replay
-from firmware_sim.cohort import Cohort, Patient, Source
+from firmware_sim.connector import Broker, broker
 from firmware_sim.device import Device, Outbox
-from firmware_sim.dial import Broker, broker
 from firmware_sim.faults import Injector
-from firmware_sim.ledger import Ledger
+from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.patient import replay
+from firmware_sim.patient.patient_group import Cohort, Patient, Source
+from firmware_sim.patient.scenarios import Course
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.stories import Course
 
 _DAY_MS: Final = 86_400_000
 
