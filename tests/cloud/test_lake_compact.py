@@ -23,7 +23,7 @@ from cloud.lake.manifests import COMPACTION, Entry, Manifest, Meta, Object, mani
 from cloud.lake.parquet import object_name, to_parquet
 from cloud.lake.read import current, live, objects, read, scan
 from cloud.lake.schema import NOTIFICATIONS, TABLES, VITALS, Table
-from infra.demo.relay import Relay
+from infra.demo.fault_proxy import Relay
 from vitals.status import Rejected
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z

@@ -7,8 +7,8 @@ import pytest
 
 from cloud.notify.channels import sns as adapter
 from cloud.notify.channels.sns import SnsSender
-from infra.local.sns.server import Options, Sns
-from infra.local.sns.trouble import Fate, State, Trouble
+from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.trouble import Fate, State, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from vitals.contacts import Contact

@@ -21,7 +21,7 @@ from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.notify.channels.sns import SendError, SnsSender, Texts
 from cloud.settings import Kafka, Topics
-from infra.local.sns.server import Options, Sns
+from infra.local.servers.sns.server import Options, Sns
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
 from vitals.runtime.daemon import now_ms

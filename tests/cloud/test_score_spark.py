@@ -25,7 +25,7 @@ from cloud.kafka.client import KafkaReader
 from cloud.kafka.partitioning import Layout
 from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka, Topics
-from infra.local.jars import connector_mismatch, spark_jars
+from infra.local.maven_jars import connector_mismatch, spark_jars
 from infra.local.process import base_env
 from vitals.status import Rejected
 from vitals.wire import topics

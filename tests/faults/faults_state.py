@@ -33,8 +33,8 @@ from cloud.kafka.port import LogError, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec
+from infra.local.services import Tier
 from infra.local.stack import KAFKA, MOTO, LocalStack
-from infra.local.tiers import Tier
 from vitals import breach_codes, news2
 from vitals.alarm_events import Phase, decode
 from vitals.contacts import Contact, Duty, Notification

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from infra.aws import checks
-from infra.aws.embed import FOLDER, embedded
-from infra.aws.submit import JOBS, environment, request
+from infra.aws.inline_lambda_code import FOLDER, embedded
+from infra.aws.submit_emr_job import JOBS, environment, request
 from infra.aws.template import Template, imports, load, load_all
 from infra.iot.policy import document
 from infra.iot.registry import SEARCHABLE

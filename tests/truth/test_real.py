@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from cloud.cli import topics as topics_job
 from cloud.settings import Topics
-from infra.proof.kept import keep
+from tests.bench.path.run_files import keep
 from tests.truth import real
 from tests.truth.test_ledger import T0, ack, sent
 from vitals.actions import Act, Action

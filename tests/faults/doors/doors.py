@@ -21,11 +21,11 @@ from confluent_kafka import Producer
 
 from bridge.up import validate
 from cloud.cli import admit, rota
-from infra.local.observer import PARTITIONS
-from infra.local.pki import Identity
 from infra.local.ports import HOST
 from infra.local.process import PartError, base_env
-from infra.proof.stage import Stage
+from infra.local.servers.pki import Identity
+from infra.local.topic_observer import PARTITIONS
+from tests.bench.path.environment import Stage
 from tests.doors.good import at
 from tests.doors.hostile import WORDS, wrong
 from tests.faults.doors.reckoning import Sent

@@ -13,8 +13,8 @@ from cloud.kafka.client import KafkaReader
 from cloud.kafka.partitioning import Layout
 from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka
-from infra.load.plan import BREACH
 from tests.faults.path.sight import Raised, raised
+from tests.load.plan import BREACH
 from vitals import engine
 from vitals.admissions import Admission, roster
 from vitals.readings import Readings, concat
