@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from edge.ingest.roster import Book
+from edge.ingest.roster import AssignmentTable
 from vitals.alarm_events import AlarmEvent, technical
 from vitals.conditions import priority_of
 from vitals.engine.rules.constants import GATEWAY_DOWN
@@ -149,7 +149,7 @@ class Devices:
             self._gone.add(device)
 
     def status(
-        self, book: Book, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
+        self, book: AssignmentTable, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
     ) -> tuple[DeviceStatus, ...]:
         """Returns every device of the roster, and every other one that was heard of.
 
@@ -176,7 +176,7 @@ class Devices:
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )
 
-    def _health(self, device: str, book: Book, now: int) -> Health:
+    def _health(self, device: str, book: AssignmentTable, now: int) -> Health:
         # A device that was never heard of is given its three cadences from when it came on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
         if quiet_ms <= SILENT_AFTER_CADENCES * 1000 * book.cadence_s(device) and device not in self._gone:

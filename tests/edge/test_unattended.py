@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from edge.clock.boot_clock import Boot
-from edge.devices.driver import Pressed
-from edge.ingest.dedup import BOOTS, RUNS, Ledger
+from edge.devices.driver import AckButton
+from edge.ingest.dedup import BOOTS, RUNS, SeenSequences
 from edge.status import cli, health
-from edge.store.sqlite import PAGE_BYTES, condemned
+from edge.store.sqlite import PAGE_BYTES, is_corrupt
 from vitals.actions import Action
 from vitals.signs import Suspect
 from vitals.status import Rejected
@@ -171,7 +171,7 @@ def test_damage_found_while_running_ends_this_outbox_and_the_next_goes_on_with_r
     gw.device(5, hr=72)
     with pytest.raises(sqlite3.DatabaseError) as found:
         gw.turn(70)
-    assert condemned(gw.settings.edge_data, found.value)
+    assert is_corrupt(gw.settings.edge_data, found.value)
     assert gw.acked == [0, 1, 2, 3, 4]
     again = rig()
     again.device(5, hr=72)
@@ -245,7 +245,7 @@ def test_the_beds_button_goes_up_until_the_log_has_it_and_the_clouds_word_acts_h
         gw.device(seq, hr=30)
         gw.turn(1)
     gw.link(up=False)
-    gw.gateway.receive(Pressed("W-1", b""))
+    gw.gateway.receive(AckButton("W-1", b""))
     gw.turn()
     gw.link()
     gw.turn()
@@ -278,7 +278,7 @@ def test_what_a_gateway_refuses_is_told_at_a_bounded_rate_counted_by_kind_and_sh
 
 
 def test_a_device_that_restarts_for_ever_does_not_fill_the_card() -> None:
-    ledger = Ledger()
+    ledger = SeenSequences()
     for boot in range(10 * BOOTS):
         ledger.add("dev-1", boot, 0)
     for gap in range(3 * RUNS):
