@@ -1,6 +1,6 @@
 """The running bridge: four threads around `UpPipeline` and `DownPipeline`.
 
-The main thread owns `UpPipeline` and takes what happens from one queue. The network thread serves MQTT, the report thread
+The main thread owns `UpPipeline` and reads events from one queue. The network thread serves MQTT, the report thread
 waits for Kafka's delivery reports, the down thread owns `DownPipeline`. Each hands over values and shares no state.
 """
 

@@ -1,7 +1,7 @@
 """From gateways to the log: messages in, records out, acknowledged and confirmed once the log holds them.
 
-One thread owns an `UpPipeline` and gives it what happens (`arrived`, `reported`, `work`), with the time: `at` is monotonic,
-in seconds, for intervals; `t` is UTC epoch ms, for what is written.
+One thread owns an `UpPipeline` and calls it at each event (`arrived`, `reported`, `work`) with the time: `at` is
+monotonic, in seconds, for intervals; `t` is UTC epoch ms, for what is written.
 """
 
 import logging

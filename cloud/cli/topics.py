@@ -53,7 +53,8 @@ def ensure(settings: Topics) -> list[str]:
         One line for each thing that was changed; none when all was well.
 
     Raises:
-        KafkaUnavailableError: Kafka is not there, refuses, or has topics of another number of partitions; then nothing was changed.
+        KafkaUnavailableError: Kafka does not answer, refuses, or has topics with another number of partitions.
+            Nothing was changed.
     """
     existing = found(settings)
     agree(existing, settings)

@@ -62,8 +62,8 @@ class TransactionalWriter(KafkaWriter):
 
         Raises:
             FencedError: A newer writer of this name has begun.
-            KafkaUnavailableError: A record was refused or did not arrive in time; the transaction's fate is decided by the next
-                writer of this name, which therefore reads back what there is.
+            KafkaUnavailableError: Kafka refused a record, or it did not arrive in time. The next writer of this
+                name decides the transaction's fate, and therefore reads back what there is.
         """
         with self._watched():
             acked = super().flush(timeout_s)

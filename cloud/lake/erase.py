@@ -117,9 +117,9 @@ def _alarm_of(patient: str) -> str:
     return msgspec.json.encode(f"{patient}.").decode()[:-1]
 
 
-def _without(
+def _without(  # noqa: PLR0917 - one object's rewriting
     store: MutableStore, table: Table, manifest: Manifest, pair: Held, patient: str, ending: str
-) -> Held | None:  # noqa: PLR0917 - one object's rewriting
+) -> Held | None:
     """Returns the object itself when the patient is not in it, else what was written in its place, None for nothing."""
     rows = read(store, pair[0], table, manifest.columns)
     theirs = _theirs(rows, table, patient)

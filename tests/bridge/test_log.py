@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import confluent_kafka
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bridge.kafka.client import KafkaConsumer, KafkaProducer, missing_topics
@@ -124,7 +125,7 @@ def test_what_is_read_whole_is_caught_up_with_however_much_there_is_of_the_rest(
     admin = AdminClient(config)
     for made in admin.create_topics([NewTopic(whole, 2, 1), NewTopic(busy, 1, 1)]).values():
         made.result(DEADLINE_S)
-    producer, many = Producer(config), 5_000
+    producer, many = confluent_kafka.Producer(config), 5_000
     producer.produce(whole, b"v", b"k", partition=1)
     for _ in range(many):
         producer.produce(busy, bytes(1000), b"k", partition=0)
@@ -185,12 +186,12 @@ class FailsOnce:
     def __init__(self) -> None:
         self.made = 0
 
-    def __call__(self, config: dict[str, Any]) -> Producer:
+    def __call__(self, config: dict[str, Any]) -> confluent_kafka.Producer:
         self.made += 1
-        return Producer(config) if self.made > 1 else Failing(config)
+        return confluent_kafka.Producer(config) if self.made > 1 else Failing(config)
 
 
-class Failing(Producer):
+class Failing(confluent_kafka.Producer):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._tell, self._taken = config["error_cb"], 0

@@ -303,7 +303,8 @@ def build(folder: Path, *, port: int = 0, poll_s: float = 0.1) -> Stage:
     log = MemoryLog(clock)
     parts = AppState(
         settings=made, clock=clock, accounts=Accounts(folder / "accounts.sqlite", spans, cheap),
-        audit=Audit(folder / "audit.sqlite"), topics=people, commands=CommandWriter(people, lambda: MemoryWriter(log), made),
+        audit=Audit(folder / "audit.sqlite"), topics=people,
+        commands=CommandWriter(people, lambda: MemoryWriter(log), made),
         feed=LiveFeed(state, people, clock), history=history,
     )  # fmt: skip
     stage = Stage(parts, state, history, log, port)
