@@ -62,7 +62,7 @@ def test_with_nobody_there_the_state_tier_is_asked_for_the_small_curves_alone() 
     asked, now = list[float](), [float(NOW)]
 
     class Counted:
-        def look(self) -> AlarmStateSnapshot:
+        def fetch(self) -> AlarmStateSnapshot:
             asked.append(now[0] - NOW)
             return NOTHING
 

@@ -53,7 +53,7 @@ def test_calm_readings_share_one_commit_and_an_urgent_one_is_sent_without_waitin
 def test_the_gateways_loop_is_woken_by_what_is_urgent_and_by_nothing_else(rig: Rig, make: SimpleNamespace) -> None:
     rig(roster=make.roster(make.placement()))
     gw = rig(commit_linger_ms=1000)
-    awake = gw.gateway.inbox._awake
+    awake = gw.gateway.events._awake
     for payload, wakes in [
         (make.frame(0, hr=72), False),
         (make.frame(1, hr=121), True),
@@ -61,10 +61,10 @@ def test_the_gateways_loop_is_woken_by_what_is_urgent_and_by_nothing_else(rig: R
         (make.frame(3, hr=0), True),
         (b"{", False),
     ]:
-        gw.gateway.inbox.drain()
+        gw.gateway.events.drain()
         gw.raw(payload)
         assert awake.is_set() == wakes, payload
-    gw.gateway.inbox.drain()
+    gw.gateway.events.drain()
     gw.device(4, hr=125)
     gw.turn()
     gw.device(5, hr=100)
@@ -101,7 +101,7 @@ def test_on_a_full_card_the_bed_alarms_readings_go_up_and_what_the_cloud_has_is_
         confirm(gw, *(batch.n for batch in gw.sent()))
     gw.turn(1.1)
     gw.turn(1.1)
-    assert gw.gateway._acceptance.failing
+    assert gw.gateway._commits.failing
     assert gw.bedside.shown["W-1"]["priority"] == "high"
     assert health.WRITE_FAILING in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
     assert gw.gateway._wait_s(gw.mono) > 0.1, "it waits between its attempts"
@@ -298,7 +298,7 @@ def test_hours_without_an_uplink_become_few_full_batches(rig: Rig, make: SimpleN
         for k in range(20):
             gw.device(seq, device=f"dev-{k}", hr=125 if k == 0 else 72)
         gw.turn(1)
-    assert len(gw.gateway._acceptance.waiting) == 300 * 20 // 1_000
+    assert len(gw.gateway._commits.unconfirmed) == 300 * 20 // 1_000
     gw.link()
     gw.turn()
     gw.turn(1)
