@@ -16,8 +16,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 PARAPHRASE: Final = frozenset(
     """
-    tell tells telling told who whoever whose what whatever nobody somebody beside stand stands word words said says anew
-    meanwhile alone lets gives hear hears heard look looks ask asks asked comes came takes taken lies makes
+    tell tells telling told who whoever whose what whatever nobody somebody beside stand stands word words said says
+    anew meanwhile alone lets gives hear hears heard look looks ask asks asked comes came takes taken lies makes
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 """Words that paraphrase a term of the field; `goes on` and `go on` are counted too."""
