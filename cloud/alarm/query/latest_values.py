@@ -1,7 +1,7 @@
-"""The newest values of each patient and a short past, for the people who look at them; alarms never depend on it.
+"""Newest values and recent past of each patient, for display only; alarms never depend on them.
 
-Rows are the engine's. With eight signs a patient takes 156 bytes, and 20 more for each point of the past: 1,356 bytes
-with 60 points.
+Rows are the engine's. With eight signs a patient occupies 156 bytes, and 20 more for each point of the past: 1,356
+bytes with 60 points.
 """
 
 import itertools
@@ -20,17 +20,17 @@ from vitals.signs import FIELDS, INDEX, SIGNS, Suspect
 
 ROOM: Final = 64
 RECENT: Final = 10
-"""Values of one sign that an alarm's event carries."""
+"""Number of values of one sign that an alarm event carries."""
 SPACING_S: Final = 30
-"""Of the readings within so many seconds the past keeps the newest of each sign."""
+"""Width of a point of the past; a point keeps the newest value of each sign."""
 
 
 class LatestValues:
-    """Newest value, its time and the newest doubt per sign; limits in force; the past as a ring of points.
+    """Per sign the newest value, its time and the newest suspect mark; limits in force; the past as a ring of points.
 
     Args:
         points: Points of the past per patient, `SPACING_S` apart; 0 for none.
-        revisions: Numbers the changes, ascending; slices of one shard share it.
+        revisions: Ascending numbers of changes, shared by the slices of one shard.
     """
 
     def __init__(self, points: int = 60, revisions: Iterator[int] | None = None) -> None:
@@ -49,13 +49,13 @@ class LatestValues:
         self._past: NDArray[np.float16] = np.full((ROOM, points, len(SIGNS)), np.nan, dtype=np.float16)
 
     def update(self, readings: Readings, rows: NDArray[np.int64], now: int) -> None:
-        """Takes in readings; an absent sign keeps its former value, an older reading changes nothing.
+        """Stores readings; an absent sign keeps its former value, and an older reading changes nothing.
 
-        A reading of a clock that is ahead counts as of now, as it does for the engine: what comes after it is newer.
+        A reading from a clock that is ahead counts as of `now`, as in the engine, so that later readings are newer.
 
         Args:
             readings: n readings in arrival order.
-            rows: (n,) the engine's rows of their patients, -1 for nobody.
+            rows: (n,) the engine's rows of their patients, -1 for an unknown patient.
             now: Log time, UTC epoch ms.
         """
         mine = np.flatnonzero(rows >= 0)
@@ -67,7 +67,7 @@ class LatestValues:
         at, t, values = rows[mine], event[mine], readings.values[mine]
         codes = readings.suspect_digits()[mine]
         present = ~np.isnan(values)
-        # Where a patient comes repeatedly the last assignment stays, and that is the newest that arrived.
+        # If a patient has several readings, NumPy keeps the last assignment, which is the newest that arrived.
         who, sign = np.nonzero(present)
         self.values[at[who], sign] = values[who, sign]
         self.times[at[who], sign] = t[who]
@@ -82,7 +82,7 @@ class LatestValues:
             self._remember(at, t, values)
 
     def _remember(self, at: NDArray[np.int64], t: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        # Older than the whole ring is no past that anybody sees, and would share a place with what is newer.
+        # A value older than the whole ring is never shown, and would overwrite a newer value's point.
         kept = t > self.seen[at] - 1000 * SPACING_S * (self.points - 1)
         at, t, values = at[kept], t[kept], values[kept]
         seconds = (t // 1000 - SINCE_2020_S).astype(np.int32)
@@ -94,7 +94,7 @@ class LatestValues:
         self._past[at[who], slot[who], sign] = values[who, sign]
 
     def forget(self, row: int) -> None:
-        """Clears a row that its patient has left, before it is another's."""
+        """Clears a row whose patient has left, before another patient gets it."""
         if row < len(self.seen):
             self.values[row], self.times[row], self.words[row] = np.nan, 0, 0
             self.seen[row] = self.changed[row] = self._limits[row] = 0
@@ -106,7 +106,7 @@ class LatestValues:
         return next(limits for limits, i in self._sets.items() if i == index)
 
     def past(self, row: int, patient: str) -> Past:
-        """Returns the past of a row, oldest point first; times are of the newest reading in each point."""
+        """Returns the past of a row, oldest point first; the time of a point is that of its newest reading."""
         if row >= len(self.seen) or not self.points:
             return Past(patient, (), {})
         newest = self.seen[row] // 1000 - SINCE_2020_S
@@ -121,7 +121,7 @@ class LatestValues:
         return Past(patient, times, columns)
 
     def recent(self, row: int, field: str) -> tuple[tuple[int, float], ...]:
-        """Returns a sign's last values as (time, value), oldest first, the very newest at the end."""
+        """Returns a sign's last values as (time, value), oldest first, including the newest value."""
         if row >= len(self.seen) or field not in INDEX:
             return ()
         past = self.past(row, "")

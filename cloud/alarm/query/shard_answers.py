@@ -1,4 +1,4 @@
-"""A shard's answers: from its slices to the form of :mod:`cloud.alarm.query.answers`. Pure."""
+"""Builds a shard's answers (:mod:`cloud.alarm.query.answers`) from its slices. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -28,13 +28,13 @@ def now(
     patients: Collection[str] | None = None,
     since: int = 0,
 ) -> ShardSnapshot:
-    """Returns what a shard knows.
+    """Returns the patients and alarms of a shard.
 
     Args:
         shard: The shard.
-        number: Its number.
-        epoch: Names this start of it.
-        catching_up: Whether it judges the past.
+        number: Number of the shard.
+        epoch: Id of this start of the shard.
+        catching_up: Whether it judges records from before its start.
         wards: Only these wards; None for all.
         patients: Only these patients; None for all.
         since: Only patients that changed after this revision.
@@ -64,7 +64,7 @@ def _concerns(event: AlarmEvent, wards: Collection[str] | None, patients: Collec
 
 
 def past(shard: Shard, patients: Collection[str]) -> tuple[Past, ...]:
-    """Returns the past of those patients that the shard knows."""
+    """Returns the past of those of the patients that this shard has."""
     found = []
     for patient in patients:
         slice_ = shard.of(patient)
@@ -75,7 +75,7 @@ def past(shard: Shard, patients: Collection[str]) -> tuple[Past, ...]:
 
 
 def equipment(shard: Shard) -> tuple[Status, ...]:
-    """Returns the newest word on each gateway and bridge; nothing from a shard that does not hold the equipment."""
+    """Returns the newest status of each gateway and bridge; nothing if the shard does not hold the equipment."""
     slice_ = shard.engines.get(EQUIPMENT)
     return tuple(slice_.state.statuses.values()) if slice_ is not None else ()
 
@@ -98,7 +98,7 @@ def _changed(
         and slice_.latest.changed[row] > since
         and (wards is None or slice_.state.wards[row] in wards)
     ]
-    # All at once: a question about a thousand patients must not hold up what raises alarms.
+    # All forecasts in one call: a query about a thousand patients must not delay alarms.
     ahead = trend.forecasts(slice_.trends, [patient for patient, _ in wanted], slice_.clock + HORIZON_MS)
     for (patient, row), own in zip(wanted, ahead, strict=True):
         yield _patient(slice_, patient, row, own)
