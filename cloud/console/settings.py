@@ -43,10 +43,10 @@ class Console(Kafka):
 
     @property
     def secure(self) -> bool:
-        """Whether people reach the page by TLS, so that the cookie travels by TLS alone."""
+        """Whether the page is served by TLS; the cookie is then sent only by TLS."""
         return self.console_url.startswith("https:")
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Port on which the page listens."""
         return self.console_port or urlsplit(self.console_url).port or (443 if self.secure else 80)
