@@ -11,14 +11,14 @@ from vitals.wire.topics import LANES
 
 @dataclass(frozen=True, kw_only=True)
 class Kafka(KafkaAccess):
-    """How every job reaches Kafka."""
+    """Address and security of Kafka, and the layout of its topics; common to all jobs."""
 
     lanes: int = setting("lanes of the deployment; never changes during its life", LANES)
     partitions: int = setting("partitions of every topic placed by lane; fixed when they are made", LANES)
 
     @property
     def layout(self) -> Partitioning:
-        """How subjects lie on partitions."""
+        """Mapping of subjects to partitions."""
         return Partitioning(self.lanes, self.partitions)
 
     def __post_init__(self) -> None:
