@@ -16,7 +16,7 @@ SAVED_AT = 300
 
 
 def continued(ward: Ward, folder: Path) -> list[tuple[str, int]]:
-    """Lives the ward's life on a shard that starts anew from `folder` at `SAVED_AT`; returns alarm ids and event numbers."""
+    """Lives the ward's life on a shard that starts from `folder` at `SAVED_AT`; returns alarm ids and numbers."""
     now = [T0]
     log = MemoryLog(lambda: now[0])
     runner = _shard(log, MemoryWriter(log), folder / "none")
