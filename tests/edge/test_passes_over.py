@@ -42,14 +42,14 @@ def both_fall(running: Running, poison_at: int) -> None:
 def test_a_reading_at_which_the_engine_raises_is_sent_and_its_bed_says_that_it_was_not_judged(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
     def raises(scribe: object, row: int, r: Any, *args: object, **more: object) -> None:  # noqa: ANN401 - as it comes
         real(scribe, row, r, *args, **more)  # type: ignore[arg-type] # as it came
         if r.values[INDEX["spo2"]] == POISON:
             raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
@@ -82,7 +82,7 @@ def test_a_message_at_which_reading_raises_is_refused(gateway: Running, monkeypa
             raise ZeroDivisionError("nobody thought of it")
         return real(delivery)
 
-    monkeypatch.setattr(urgency, "hear", raises)
+    monkeypatch.setattr(urgency, "decode_message", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
