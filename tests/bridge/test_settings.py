@@ -53,7 +53,7 @@ def test_scram_over_tls_reaches_the_kafka_client() -> None:
 
 def test_the_documentation_lists_every_setting_and_every_metric_and_no_other() -> None:
     text = DOCS.read_text()
-    settings = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and "`bridge_" not in line}
+    settings = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and "`wardwatch_bridge_" not in line}
     assert settings == set(documented(Settings))
     registry = CollectorRegistry()
     Metrics(registry)
@@ -77,7 +77,7 @@ def test_health_and_metrics_are_served_on_loopback(ok: bool, status: int) -> Non
                 found, body = error.code, error.read()
         assert (found, json.loads(body)) == (status, {"ok": ok, "waiting": 3})
         with urllib.request.urlopen(f"{base}/metrics") as answer:  # noqa: S310 - loopback
-            assert b"bridge_batches_confirmed_total" in answer.read()
+            assert b"wardwatch_bridge_batches_confirmed_total" in answer.read()
     finally:
         server.shutdown()
         server.server_close()
