@@ -1,4 +1,4 @@
-"""Detects a topic that was deleted and recreated, whose offsets restart at 0.
+"""Detects a topic that was deleted and recreated, so that its offsets restart at 0.
 
 Scoring advises to recreate `vitals.scored` in some cases. Snapshots and readers hold offsets of the former topic: they
 would drop every record as already read until the new topic had grown past them.

@@ -142,7 +142,7 @@ class ShardRunner:
 
     @property
     def catching_up(self) -> bool:
-        """Whether readings from before the start are still being judged."""
+        """True while readings from before the start are still being judged."""
         return bool(self._until)
 
     def _restore(self) -> dict[str, Mapping[int, int]]:

@@ -69,5 +69,5 @@ def _manifest(topic: str, progress: Progress, written: list[Written]) -> Manifes
 
 
 def commit(store: Store, manifest: Manifest) -> None:
-    """Writes a manifest, which makes its objects visible to readers."""
+    """Writes a manifest; from then on its objects are visible to readers."""
     store.put(manifest.name, manifest.encode())

@@ -43,7 +43,7 @@ class Console(Kafka):
 
     @property
     def secure(self) -> bool:
-        """Whether the page is served by TLS; the cookie is then sent only by TLS."""
+        """True if the page is served by TLS; the cookie is then sent only by TLS."""
         return self.console_url.startswith("https:")
 
     @property
