@@ -44,7 +44,7 @@ class Settings(Kafka):
 
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     archive_interval_s: float = setting("Seconds between two batches; each writes an object per partition", 60.0)
-    archive_max_records: int = setting("Most Kafka records of one batch", 50_000)
+    archive_max_records: int = setting("Maximum Kafka records of one batch", 50_000)
     archive_object_rows: int = setting("Rows at which an object is closed", OBJECT_ROWS)
     archive_master: str = setting("Spark master", "local[2]")
     archive_memory: str = setting("Heap of the Spark driver", "512m")

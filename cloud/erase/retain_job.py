@@ -25,7 +25,7 @@ class Retain:
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     warehouse_iam_role: str = setting("ARN of the role by which Redshift reads the lake", "")
-    lake_keep_days: float = setting("days for which the lake keeps what was archived; 0 keeps it for ever", 0.0)
+    lake_keep_days: float = setting("days for which the lake keeps archived data; 0 keeps it for ever", 0.0)
     warehouse_keep_days: float = setting("days for which the warehouse keeps rows; 0 keeps them for ever", 0.0)
 
     def __post_init__(self) -> None:

@@ -34,7 +34,9 @@ class Replay:
 
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
-    ray_auth_token: str | None = setting("secret that Ray's processes share; without it Ray keeps one at home", None)
+    ray_auth_token: str | None = setting(
+        "secret shared by Ray's processes; without it Ray uses the one in the user's home", None
+    )
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:

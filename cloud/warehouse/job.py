@@ -37,7 +37,7 @@ class Settings:
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     warehouse_iam_role: str = setting("ARN of the role by which Redshift reads the lake", "")
-    load_interval_s: float = setting("Seconds between two looks for new manifests", 60.0)
+    load_interval_s: float = setting("Seconds between two checks for new manifests", 60.0)
     load_once: bool = setting("1: load what is there, then exit", False)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
