@@ -1,7 +1,7 @@
 """Audit log of erasures: author, time, counts. The patient's id is stored only as a salted hash.
 
-Each erasure is one object in the lake, `erasures/{when}-{hash}.json`. The salt is in the line, so that a person with an
-id can check whether it was erased, but nobody can read the id from the line without guessing it.
+Each erasure is one object in the lake, `erasures/{when}-{hash}.json`. The salt is in the line: a person with an id
+can check whether it was erased, but without the id it can only be guessed.
 """
 
 import hashlib

@@ -56,10 +56,10 @@ def agree(counts: Mapping[str, int], settings: Kafka) -> None:
     listed = ", ".join(f"{name} has {count}" for name, count in other.items())
     by_lane = {other[t.name] for t in TOPICS if t.by_lane and t.name in other}
     (count, *others) = sorted(by_lane) or [settings.partitions]
-    remedy = "" if others or count == settings.partitions else f"set PARTITIONS={count}, with which they were made; "
+    remedy = "" if others or count == settings.partitions else f"set PARTITIONS={count}, as in these topics; "
     raise KafkaUnavailableError(
-        f"PARTITIONS={settings.partitions}, but {listed}: a deployment keeps the number with which its topics were "
-        f"made, as patients and their alarms lie by it; {remedy}for another number move to a new deployment "
+        f"PARTITIONS={settings.partitions}, but {listed}. The number is fixed for a deployment, because it decides the "
+        f"partition of each patient and alarm: {remedy}for another number move to a new deployment "
         "(docs/deploy.md, More partitions)"
     )
 

@@ -56,7 +56,7 @@ def groups(manifests: Sequence[tuple[str, Manifest]], target_bytes: int, today: 
     """Returns the groups worth compacting, one for each day and list of columns.
 
     A bin of a past day is merged if it has two objects. On the current day a bin waits until it is twice its largest
-    object, so that a row is written again only as often as the bin doubles up to the target size.
+    object. A row is therefore rewritten only as often as the bin doubles up to the target size.
 
     Args:
         manifests: Result of `live`.
@@ -236,9 +236,9 @@ def supersede(
 def sweep(store: MutableStore, table: Table, *, keep_ms: int, now_ms: int) -> int:
     """Removes objects that no reader can reach any more; returns their number.
 
-    These are objects superseded longer than `keep_ms` ago, and those that a crash left without a manifest: of the
-    archive if their offsets are archived under other names, of a compaction if its number is committed. Objects being
-    written at this moment are neither. Manifests stay: they contain no patient data.
+    These are objects superseded longer than `keep_ms` ago, and those that a crash left without a manifest. An archive's
+    object is left if its offsets are archived under other names, a compaction's if its number is committed. Objects
+    being written at this moment are neither. Manifests stay: they contain no patient data.
 
     Raises:
         BadManifestError: A manifest is damaged.

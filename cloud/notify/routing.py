@@ -16,7 +16,7 @@ ROTA_EMPTY: Final = "rota-empty"
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; if their message fails, no further alarm is raised."""
 LAST_EVERY: Final = 5
-"""After the last step, a high alarm's handovers go to the last contact every so many calls: each ten minutes."""
+"""Beyond the last step, one in this many handovers of a high alarm is sent, to the last contact: each ten minutes."""
 
 
 @dataclass(frozen=True, slots=True)

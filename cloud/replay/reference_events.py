@@ -1,8 +1,8 @@
 """Marked events: real clinical events with patient and time, for measuring detection delays.
 
-Two formats are supported: a CSV file `patient,begins,ends,event,conditions` (times ISO 8601 with offset; `ends` and the
-conditions, separated by spaces, may be empty), and the simulator's ledger (JSON lines), in which every phase of a story
-except those in `QUIET` is an event of the patient on the device.
+Two formats are supported. A CSV file has the columns `patient,begins,ends,event,conditions`: times are ISO 8601 with
+offset; `ends` and the conditions, separated by spaces, may be empty. In the simulator's ledger (JSON lines) every phase
+of a story except those in `QUIET` is an event of the patient on the device.
 """
 
 import csv

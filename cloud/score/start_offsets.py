@@ -1,8 +1,8 @@
 """Start offsets of scoring: after the newest record that it has written.
 
 `vitals.scored` is the job's only memory. Its producer is idempotent and never drops a record, so the records in a
-partition have no gaps, and the last one contains the source offset up to which everything is scored. A restart
-therefore repeats nothing, however long Spark's batches are, and no checkpoint can be lost or disagree.
+partition have no gaps. The last one contains the source offset up to which everything is scored. A restart therefore
+repeats nothing, however long Spark's batches are, and no checkpoint can be lost or disagree.
 """
 
 from collections.abc import Iterable
