@@ -193,7 +193,7 @@ class Acceptance:
         for row, part in self._outbox.journal(first - 1):
             if row > until:
                 break
-            parts.append(righted(row, part, self._times.moves))
+            parts.append(self.righted(row, part))
             count += len(part)
             if count >= PIECE:
                 until = row
@@ -274,12 +274,17 @@ class Acceptance:
         for segment in self._segments:
             segment.readings = [moved(part, jump_ms) for part in segment.readings]
         # The rows of before a start whose clock is not known have their right times.
-        first = max(self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row, self._times.unset)
+        lowest = self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row
+        first = max(min(lowest, self._outbox.behind or lowest), self._times.unset)
         if first <= self._outbox.row:
             self._times.moves.append(Move(first, self._outbox.row, jump_ms))
         self.waiting.rebase(jump_ms)
         # Kept with the next commit, in one transaction with all that is moved.
         self._local.dirty = True
+
+    def righted(self, row: int, readings: Readings) -> Readings:
+        """Returns the readings of a row of the journal with the times that are known now."""
+        return righted(row, readings, self._times.moves)
 
     def _put_on_shelf(self) -> None:
         """Forgets what is open and committed: it stays in the journal until its times are known."""
@@ -319,7 +324,8 @@ class Acceptance:
         needed = [self._open_row, *([] if row is None else [row]), *([first] if first <= last else [])]
         outbox.settle(min(needed), self._ledger)
         outbox.save(ROW, str(newest).encode())
-        self._times.moves = [move for move in self._times.moves if move.last >= min(needed)]
+        still = min(*needed, outbox.behind or min(needed))
+        self._times.moves = [move for move in self._times.moves if move.last >= still]
         outbox.save(MOVES, msgspec.json.encode(self._times.moves))
         outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
         keep(outbox, self._local, self._memory(), newest)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from edge.outbox import Outbox, open_outbox
-from edge.salvage import KEPT
+from edge.recall import ENGINE, MEMORY, ROSTER
 from edge.storage import NAME, in_memory
 from vitals.daemon import now_ms
 
 log = logging.getLogger(__name__)
 TRY_EVERY_S: Final = 10.0
+KEPT: Final = (ROSTER, ENGINE, MEMORY)
+"""Values that a start needs."""
 
 
 class Cardless(Outbox):
@@ -30,7 +32,7 @@ class Cardless(Outbox):
 
     def __init__(self, directory: Path) -> None:
         self._closed = False
-        super().__init__(in_memory(), None)
+        super().__init__(in_memory())
         with self.transaction():
             for key, value in _shown(directory):
                 self.save(key, value)

@@ -28,6 +28,8 @@ from edge.recall import HEARD, MEMORY, kept_state, resumed
 from edge.reception import Reception
 from edge.reference import Reference
 from edge.report import Reporter, offline
+from edge.rescue import EVERY_S as RESCUE_EVERY_S
+from edge.rescue import Rescue
 from edge.resume import take_up
 from edge.sender import Sender
 from edge.settings import Settings
@@ -90,6 +92,7 @@ class Gateway:
         self._settings, self._outbox, self._drivers, self._lights = settings, outbox, drivers, lights
         self._metrics, self._now_ms, self._monotonic = metrics, now_ms, monotonic
         self._boot, self._keeper = boot, settled
+        self._rescue = Rescue(settings.edge_data, outbox, settings.gateway)
         state, is_set = kept_state(outbox), settled()
         start = take_up(outbox, state, machine, boot(machine), settled=is_set)
         now = start.own
@@ -131,8 +134,9 @@ class Gateway:
         self._reception.place(self._down.book)
         self._up = False
         self._second_at = self._status_at = self._retry_at = 0.0
-        if outbox.set_aside is not None:
+        if outbox.originals:
             self._reporter.own.judge(health.REPLACED, True, now)
+            self._reporter.own.judge(health.RESCUING, True, now)
 
     def receive(self, item: Delivery | Presence | Pressed | Link | Down) -> None:
         """Takes what drivers and the uplink have; safe from any thread."""
@@ -158,6 +162,7 @@ class Gateway:
             daemon.notify("STOPPING=1")
             self._drain(uplink)
         finally:
+            self._rescue.close()
             goodbye = offline(self._settings.gateway, self._reference.now)
             uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
         log.info("gateway down", extra={"data": {"backlog": len(self._acceptance.waiting)}})
@@ -195,6 +200,7 @@ class Gateway:
         self._sender.sealed(self._acceptance.seal(now, clock_s, up=self._up, force=seal))
         self._send(uplink, clock_s)
         self._commit(now, clock_s, force=seal)
+        self._take_over(now, clock_s)
 
     def _wait_s(self, clock_s: float) -> float:
         """How long nothing but an urgent item can make work."""
@@ -205,6 +211,8 @@ class Gateway:
             due.append(self._acceptance.wait_s(clock_s) or self._linger_s)
         if self._acceptance.shelved:
             due.append(PIECE_EVERY_S)
+        if self._rescue.pending:
+            due.append(RESCUE_EVERY_S)
         return max(0.0, min(due))
 
     def _mind_the_clock(self, answers: list[Down], clock_s: float) -> None:
@@ -318,6 +326,17 @@ class Gateway:
             self._count(self._acceptance.waiting.shed(), now)
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
+
+    def _take_over(self, now: int, clock_s: float) -> None:
+        """Does a piece of what a damaged outbox left to be done."""
+        rescue, own, acceptance = self._rescue, self._reporter.own, self._acceptance
+        righted = None if acceptance.held else acceptance.righted
+        if not acceptance.failing and (lowest := rescue.turn(now, self._now_ms(), clock_s, righted)):
+            self._sender.more(lowest)
+        own.judge(health.RESCUING, rescue.pending, now)
+        if rescue.unread:
+            own.judge(health.REPLACED, True, now, f"{rescue.unread} places in it could not be read")
+            rescue.unread = 0
 
     def _report(self, uplink: Up, now: int, clock_s: float) -> None:
         machine = self._now_ms()

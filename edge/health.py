@@ -23,6 +23,7 @@ REMOTE_LOST: Final = "remote-monitoring-lost"
 FILLING: Final = "outbox-filling"
 TRIMMED: Final = "outbox-trimmed"
 REPLACED: Final = "outbox-replaced"
+RESCUING: Final = "outbox-rescue"
 WRITE_FAILING: Final = "outbox-write-failing"
 CLOCK_UNSET: Final = "clock-unset"
 
@@ -30,7 +31,8 @@ TEXTS: Final[dict[str, str]] = {
     REMOTE_LOST: "Remote monitoring lost: nobody is paged; watch the bedside",
     FILLING: "Gateway's outbox is half full: restore its uplink",
     TRIMMED: "Gateway's outbox was full: the oldest readings were dropped",
-    REPLACED: "Gateway's outbox was damaged and set aside: recover it from the data directory",
+    REPLACED: "Gateway's outbox was damaged and set aside: its card may be failing",
+    RESCUING: "Gateway takes over what can be read of its damaged outbox: leave it running",
     WRITE_FAILING: "Gateway cannot write its outbox: check its disk",
     CLOCK_UNSET: "Gateway's clock is not set: times may be wrong until it is",
     TWO_VOICES: "Two devices speak under one name, and hide each other: take one of them off",

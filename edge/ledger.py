@@ -2,7 +2,10 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
+
+from vitals.bounds import MAX_BOOT, MAX_SEQ
 
 Range = tuple[str, int, int, int]
 """Device, boot, first and last sequence number, both included."""
@@ -11,6 +14,20 @@ BOOTS: Final = 32
 """Starts of a device that are remembered: each draws a new random boot, and none of an older one is sent again."""
 RUNS: Final = 256
 """Runs remembered of one boot; more gaps than that have no reading that is still to come."""
+
+
+def as_run(row: tuple[object, ...]) -> Range | None:
+    """Returns a row of the outbox as a run; None when it cannot be one, as on a damaged card.
+
+    Args:
+        row: Device as text or bytes, boot, first and last.
+    """
+    device, boot, first, last = row
+    with suppress(UnicodeDecodeError):
+        device = device.decode() if isinstance(device, bytes) else device
+        if isinstance(device, str) and isinstance(boot, int) and isinstance(first, int) and isinstance(last, int):
+            return (device, boot, first, last) if 0 <= first <= last <= MAX_SEQ and 0 <= boot <= MAX_BOOT else None
+    return None
 
 
 class _Runs:

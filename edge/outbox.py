@@ -10,16 +10,17 @@ import logging
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge import salvage
+from edge import salvage, storage
 from edge.ledger import Ledger, Range
 from edge.sealing import payloads
 from edge.storage import CORRUPT, NAME, connect, put_aside
+from edge.takeover import NUMBERS_PER_START, OUTBOX, STARTS, is_new, take_over
 from vitals import records
 from vitals.readings import Readings
 from vitals.records import WireError
@@ -29,9 +30,6 @@ log = logging.getLogger(__name__)
 
 REJECTED_KEPT: Final = 1_000
 REJECTED_BYTES: Final = 4_096
-NUMBERS_PER_START: Final = 2**32
-"""Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
-STARTS: Final = "starts"
 ROW: Final = "row"
 POSITION: Final = "position"
 
@@ -85,7 +83,8 @@ class Outbox:
 
     Attributes:
         id: Random id, drawn when the database was made.
-        set_aside: Where a damaged predecessor was put at this start, None if there was none.
+        originals: Databases that were set aside and are not yet taken over, oldest first.
+        behind: Oldest row of the journal that lies in one of them alone; 0 when there is none.
         backlog: Batches kept.
         backlog_bytes: Their size, bytes.
         number: The newest batch number given.
@@ -93,14 +92,15 @@ class Outbox:
         journal_bytes: Size of the journal's rows, bytes.
     """
 
-    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, originals: Sequence[Path] = ()) -> None:
         self._db = connection
-        self.set_aside = set_aside
+        self.originals = tuple(originals)
+        self.behind = 0
         starts = int(self.load(STARTS) or b"0")
         self.number = starts * NUMBERS_PER_START
-        self.id = (self.load("outbox") or secrets.token_hex(8).encode()).decode()
+        self.id = (self.load(OUTBOX) or secrets.token_hex(8).encode()).decode()
         with self.transaction():
-            self.save("outbox", self.id.encode())
+            self.save(OUTBOX, self.id.encode())
             self.save(STARTS, str(starts + 1).encode())
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
         self.row = max(int(newest), int(self.load(ROW) or b"0"))
@@ -172,6 +172,16 @@ class Outbox:
         self._db.executemany("INSERT INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)", rows)
         self.backlog += len(rows)
         self.backlog_bytes += sum(len(row[4]) for row in rows)
+
+    def keep_as_they_are(self, batches: Iterable[salvage.Batch]) -> None:
+        """Keeps batches of an original under their own numbers; one that is here is the same."""
+        for b in batches:
+            row = (b.n, b.t, b.urgent, b.readings, b.payload)
+            found = self._db.execute(
+                "INSERT OR IGNORE INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)", row
+            )
+            self.backlog += found.rowcount
+            self.backlog_bytes += len(b.payload) * found.rowcount
 
     def delete(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Deletes confirmed batches."""
@@ -298,7 +308,8 @@ class Outbox:
 def open_outbox(directory: Path, now: int) -> Outbox:
     """Opens the gateway's outbox, or makes it.
 
-    A damaged one is set aside, never deleted; what can still be read of it is taken over into the new one.
+    A damaged one is set aside. A new one begins as the newest of those goes on (`edge.takeover`), and what else can be
+    read of them follows while the gateway runs (`edge.rescue`).
 
     Args:
         directory: Where it lies.
@@ -308,25 +319,24 @@ def open_outbox(directory: Path, now: int) -> Outbox:
     path, marker = directory / NAME, directory / CORRUPT
     if not marker.exists():
         try:
-            return _opened(path, None)
+            return _opened(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             log.error("the outbox is damaged and set aside", extra={"data": {"path": str(path), "error": str(error)}})
-    set_aside = put_aside(path, now)
-    outbox = _opened(path, set_aside)
-    # Removed last: a start that is interrupted here sets the half-filled one aside too.
-    with outbox.transaction():
-        rescued = salvage.rescue(set_aside, outbox)
+    put_aside(path, now)
     marker.unlink(missing_ok=True)
-    log.warning("taken over from the damaged outbox", extra={"data": {"path": str(set_aside), "readings": rescued}})
-    return outbox
+    return _opened(path)
 
 
-def _opened(path: Path, set_aside: Path | None) -> Outbox:
+def _opened(path: Path) -> Outbox:
     db = connect(path)
     try:
-        outbox = Outbox(db, set_aside)
+        originals = storage.originals(path.parent)
+        if originals and is_new(db):
+            take_over(db, originals[-1])
+            log.warning("the outbox goes on as the one set aside", extra={"data": {"path": str(originals[-1])}})
+        outbox = Outbox(db, originals)
         for _ in outbox.journal(outbox.position):
             pass
     except BaseException:

@@ -8,7 +8,7 @@ from typing import Any
 from edge import salvage
 from edge.ledger import Ledger
 from edge.report import read_state
-from edge.storage import NAME, read_only
+from edge.storage import DAMAGED, NAME, RESCUED, originals, read_only
 from vitals.status import Health
 
 
@@ -47,6 +47,10 @@ def status(directory: Path, now: int) -> dict[str, Any]:
                 "batches": db.execute("SELECT count(*) FROM batch").fetchone()[0],
                 "journal_rows": db.execute("SELECT count(*) FROM journal").fetchone()[0],
                 "bytes": sum(p.stat().st_size for p in directory.glob(f"{NAME}*")),
+            },
+            "set_aside": {
+                "waiting": [path.name for path in originals(directory)],
+                "taken_over": sorted(path.name for path in directory.glob(f"{NAME}{DAMAGED}*{RESCUED}")),
             },
             "rejected_last": [
                 {"s_ago": round((now - t) / 1000, 1), "topic": topic, "reason": reason, "bytes": repr(bytes(payload))}

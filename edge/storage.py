@@ -1,13 +1,21 @@
 """The outbox's file: its schema, how it is opened, and what happens to a damaged one."""
 
+import logging
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+log = logging.getLogger(__name__)
+
 NAME: Final = "outbox.db"
 CORRUPT: Final = "outbox.corrupt"
 """A file of this name tells the next start that the database was found damaged while it ran."""
+DAMAGED, RESCUED = ".damaged-", "-rescued"
+"""What is in the name of a database that was set aside; what its name ends with once it was taken over."""
+EXPIRES_S: Final = 14 * 86_400.0
+"""An original is kept for so long after all that can be read of it was taken over."""
 QUICK_CHECK_BYTES: Final = 256 * 2**20
 PAGE_BYTES: Final = 512
 """A commit writes whole pages twice over its life, and most commits write one small row: small pages spare the card."""
@@ -77,14 +85,66 @@ def in_memory() -> sqlite3.Connection:
     return db
 
 
-def put_aside(path: Path, now: int) -> Path:
-    """Renames a damaged database with all that belongs to it; returns its new path."""
-    target = path.with_name(f"{path.name}.damaged-{now}")
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.rename(target.with_name(target.name + suffix))
+def put_aside(path: Path, now: int) -> Path | None:
+    """Renames a damaged database with all that belongs to it; returns its new path, None when there is no database.
+
+    Interrupted at any point it is found as it was, or put aside with its log: that has both names for a moment.
+    """
+    if not path.exists():
+        return None
+    while _taken(target := path.with_name(f"{path.name}{DAMAGED}{now}")):
+        now += 1
+    written = path.with_name(f"{path.name}-wal")
+    if written.is_file():
+        target.with_name(f"{target.name}-wal").hardlink_to(written)
+    path.rename(target)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    _settled(path.parent)
     return target
+
+
+def originals(directory: Path) -> list[Path]:
+    """Returns the databases that were set aside and are not yet taken over, oldest first."""
+    found = (path for path in directory.glob(f"{NAME}{DAMAGED}*") if path.name.rpartition("-")[2].isdigit())
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def rescued(original: Path) -> None:
+    """Says by its name that what an original shows is taken over; from then on it expires."""
+    target = original.with_name(original.name + RESCUED)
+    for suffix in ("-shm", "-wal", ""):
+        file = original.with_name(original.name + suffix)
+        if file.exists():
+            os.utime(file)
+            file.rename(target.with_name(target.name + suffix))
+    _settled(original.parent)
+
+
+def expire(directory: Path, now: int) -> None:
+    """Deletes what was taken over `EXPIRES_S` ago.
+
+    Args:
+        directory: Where the outbox lies.
+        now: The machine's clock, UTC epoch ms.
+    """
+    for file in directory.glob(f"{NAME}{DAMAGED}*{RESCUED}*"):
+        if now / 1000 - file.stat().st_mtime > EXPIRES_S:
+            log.warning("a damaged outbox that was taken over is deleted", extra={"data": {"path": str(file)}})
+            file.unlink(missing_ok=True)
+
+
+def _taken(target: Path) -> bool:
+    return any(target.with_name(target.name + suffix).exists() for suffix in ("", "-wal", RESCUED))
+
+
+def _settled(directory: Path) -> None:
+    """Has new names of files on the card."""
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def condemned(directory: Path, error: sqlite3.DatabaseError) -> bool:
