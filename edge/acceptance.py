@@ -21,7 +21,7 @@ from edge.driver import Delivery, acknowledge
 from edge.ledger import Ledger
 from edge.local import LocalAlarms
 from edge.metrics import Metrics
-from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
+from edge.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
 from edge.recall import ROSTER, keep
 from edge.resume import Times
 from edge.settings import Settings
@@ -360,7 +360,7 @@ class Acceptance:
 
 def accepted_so_far(outbox: Outbox) -> Ledger:
     """Returns the ledger: the stored runs, and what the journal has had since."""
-    ledger = Ledger(outbox.accepted(), count=int(outbox.load("count") or b"0"))
+    ledger = Ledger(outbox.accepted(), count=outbox.count(COUNT) if outbox.load(COUNT) else None)
     for _, part in outbox.journal(outbox.position):
         for identity in part.identities():
             ledger.add(*identity)

@@ -15,6 +15,7 @@ from typing import Final
 from edge.outbox import Outbox, open_outbox
 from edge.recall import ENGINE, MEMORY, ROSTER
 from edge.storage import NAME, in_memory
+from edge.values import verified
 from vitals.daemon import now_ms
 
 log = logging.getLogger(__name__)
@@ -57,8 +58,9 @@ def _shown(directory: Path) -> Iterator[tuple[str, bytes]]:
     for how in ("mode=ro", "mode=ro&immutable=1"):
         uri = f"{(directory / NAME).absolute().as_uri()}?{how}"
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(uri, uri=True)) as db:
-            found = [db.execute("SELECT key, value FROM meta WHERE key = ?", (key,)).fetchone() for key in KEPT]
-            yield from ((key, bytes(value)) for key, value in filter(None, found))
+            rows = db.execute("SELECT key, value FROM meta").fetchall()
+            found = verified({key: value for key, value in rows if isinstance(value, bytes)}).values
+            yield from ((key, found[key]) for key in KEPT if key in found)
             return
 
 

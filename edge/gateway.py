@@ -24,7 +24,7 @@ from edge.keeper import synchronised
 from edge.local import Signal, signal
 from edge.metrics import Metrics
 from edge.outbox import Outbox, Trimmed
-from edge.recall import HEARD, MEMORY, kept_state, resumed
+from edge.recall import COSTS, HEARD, MEMORY, kept_state, resumed
 from edge.reception import Reception
 from edge.reference import Reference
 from edge.report import Reporter, offline
@@ -101,13 +101,14 @@ class Gateway:
         self._linger_s = settings.commit_linger_ms / 1000
         self.inbox: Inbox[Item] = Inbox(ENOUGH)
         ledger = accepted_so_far(outbox)
-        self._intake = Intake(settings.gateway, ledger, outbox.load(MEMORY))
+        self._intake = Intake(settings.gateway, ledger)
+        memory = self._intake.recall(outbox.load(MEMORY))
         self._intake.rebase(start.by_ms)
         self._tidings = Tidings()
         self._reporter = Reporter(settings, metrics, clock_s)
         devices = self._reporter.devices
         devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
-        self._reporter.trimmed = int(outbox.load(TRIMMED) or b"0")
+        self._reporter.trimmed = outbox.count(TRIMMED)
         ended = 0
         if state is not None:
             state = engine.rebase(state, start.by_ms)
@@ -118,7 +119,7 @@ class Gateway:
 
         self._local = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
         self._down = Downlink(outbox, self._local, self._reporter, self._tidings, metrics=metrics)
-        for row, readings in outbox.journal(outbox.position):
+        for row, readings in outbox.journal(outbox.seen(memory)):
             right = present(row, readings)
             self._intake.replay(right, self._down.book)
             devices.replay(right)
@@ -137,6 +138,8 @@ class Gateway:
         if outbox.originals:
             self._reporter.own.judge(health.REPLACED, True, now)
             self._reporter.own.judge(health.RESCUING, True, now)
+        lost = [text for key, text in COSTS.items() if key in outbox.lost]
+        self._reporter.own.judge(health.MEMORY_LOST, bool(lost), now, ", ".join(lost))
 
     def receive(self, item: Delivery | Presence | Pressed | Link | Down) -> None:
         """Takes what drivers and the uplink have; safe from any thread."""

@@ -88,18 +88,15 @@ class Intake:
     Args:
         gateway: Gateway id.
         ledger: Accepted identities.
-        memory: `memory()` of an earlier run.
     """
 
-    def __init__(self, gateway: str, ledger: Ledger, memory: bytes | None = None) -> None:
+    def __init__(self, gateway: str, ledger: Ledger) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._slots = Slots()
         self._clock = np.empty((0, clock.COLUMNS))
         # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
-        if memory:
-            self._recall(memory)
 
     def take(self, heard: Sequence[Heard], book: Book) -> Taken:
         """Turns messages into readings; each new one is in the ledger afterwards.
@@ -181,12 +178,22 @@ class Intake:
         )
         return zlib.compress(msgspec.msgpack.encode(known), 6)
 
-    def _recall(self, memory: bytes) -> None:
-        known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory)
-        count = len(self._room(known.devices))
-        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, clock.COLUMNS)
-        if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
-            self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
+    def recall(self, memory: bytes | None) -> bytes | None:
+        """Takes up what an earlier run knew; returns it, None when there is nothing that can be read."""
+        try:
+            known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory) if memory else None
+            if known is None:
+                return None
+            clocks = np.frombuffer(known.clock).reshape(len(known.devices), clock.COLUMNS)
+            planes = artefacts.COLUMNS, len(known.devices), len(SIGNS)
+            same = (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS)
+            history = np.frombuffer(known.history).reshape(planes) if same else np.full(planes, math.nan)
+        except (ValueError, zlib.error) as error:
+            log.warning("what is kept of the devices cannot be read, and is learnt anew: %s", error)
+            return None
+        rows = self._room(known.devices)
+        self._clock[rows], self._history[:, rows] = clocks, history
+        return memory
 
     def _room(self, devices: list[str]) -> NDArray[np.intp]:
         slots = self._slots.of(devices)

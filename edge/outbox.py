@@ -7,21 +7,23 @@ the ledger is always `accepted` plus what stands in `journal`.
 """
 
 import logging
-import secrets
 import sqlite3
 import zlib
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edge import salvage, storage
-from edge.ledger import Ledger, Range
+from edge.ledger import Ledger, Range, as_run
 from edge.sealing import payloads
 from edge.storage import CORRUPT, NAME, connect, put_aside
-from edge.takeover import NUMBERS_PER_START, OUTBOX, STARTS, is_new, take_over
-from vitals import records
+from edge.takeover import NUMBERS_PER_START, OUTBOX, identity, is_new, take_over
+from edge.values import LEDGER, STARTS, SUMS, of_ledger, of_run, verified
+from vitals import batches, records
+from vitals.bounds import MAX_INT, MAX_T
 from vitals.readings import Readings
 from vitals.records import WireError
 from vitals.status import Rejected
@@ -30,8 +32,12 @@ log = logging.getLogger(__name__)
 
 REJECTED_KEPT: Final = 1_000
 REJECTED_BYTES: Final = 4_096
-ROW: Final = "row"
-POSITION: Final = "position"
+ROW, POSITION, COUNT = "row", "position", "count"
+MOST_DIGITS: Final = 17
+REPLAYED: Final = 2_000
+"""So many rows of the journal are shown to what begins anew: half an hour of commits."""
+SOME: Final = 3
+"""So many of the newest batches are looked at for the outbox's id and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class Outbox:
         backlog_bytes: Their size, bytes.
         number: The newest batch number given.
         row: The newest row of the journal ever written.
+        lost: Keys whose values the card has changed, or which nobody can read: it began without them.
         journal_bytes: Size of the journal's rows, bytes.
     """
 
@@ -96,14 +103,27 @@ class Outbox:
         self._db = connection
         self.originals = tuple(originals)
         self.behind = 0
-        starts = int(self.load(STARTS) or b"0")
+        found = verified(dict(self._meta()))
+        self.lost, self._sums = found.lost, found.sums
+        self.id, starts = identity(found.values, self._heads())
         self.number = starts * NUMBERS_PER_START
-        self.id = (self.load(OUTBOX) or secrets.token_hex(8).encode()).decode()
+        runs = list(self.accepted())
+        damaged = self._sums.ledger not in {None, of_ledger(runs)}
         with self.transaction():
+            if damaged:
+                # Nobody knows which of them is wrong, and one that is too long would hide readings that are new.
+                self.lost.add(LEDGER)
+                self._db.execute("DELETE FROM accepted")
+            self._sums.ledger = 0 if damaged else of_ledger(runs)
+            for key in self.lost:
+                self._sums.of.pop(key, None)
+                self._db.execute("DELETE FROM meta WHERE key = ?", (key,))
             self.save(OUTBOX, self.id.encode())
             self.save(STARTS, str(starts + 1).encode())
+        if self.lost:
+            log.error("values of the outbox were damaged: %s; it goes on without them", ", ".join(sorted(self.lost)))
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
-        self.row = max(int(newest), int(self.load(ROW) or b"0"))
+        self.row = max(int(newest), self.count(ROW), self.count(POSITION))
         self.backlog, self.backlog_bytes = self._measure("1 = 1")
         self.journal_bytes = self._journal_bytes()
 
@@ -116,10 +136,11 @@ class Outbox:
             sqlite3.DatabaseError: The database is damaged (`condemned`).
         """
         sizes = "backlog", "backlog_bytes", "journal_bytes"
-        before = {name: self.__dict__.get(name, 0) for name in sizes}
+        before = {name: self.__dict__.get(name, 0) for name in sizes} | {"_sums": copy(self._sums)}
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SUMS, self._sums.encoded()))
             self._db.execute("COMMIT")
         except BaseException:
             self.__dict__.update(before)
@@ -137,15 +158,16 @@ class Outbox:
         """Drops the rows of the journal before `row`, and brings `accepted` up to date."""
         if self._db.execute("DELETE FROM journal WHERE id < ?", (row,)).rowcount:
             self.journal_bytes = self._journal_bytes()
-        changes = list(ledger.changes())
-        self._db.executemany(
-            "DELETE FROM accepted WHERE device = ? AND boot = ? AND first = ?",
-            [r[:3] for r, exists in changes if not exists],
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?)", [r for r, exists in changes if exists]
-        )
-        self.save("count", str(ledger.count).encode())
+        where = "device = ? AND boot = ? AND first = ?"
+        for run, exists in ledger.changes():
+            before = self._db.execute(f"SELECT last FROM accepted WHERE {where}", run[:3]).fetchone()  # noqa: S608 - own words
+            if before is not None:
+                self._db.execute(f"DELETE FROM accepted WHERE {where}", run[:3])  # noqa: S608 - own words
+            if exists:
+                self._db.execute("INSERT INTO accepted VALUES (?, ?, ?, ?)", run)
+            sums = (of_run((*run[:3], before[0])) if before else 0) ^ (of_run(run) if exists else 0)
+            self._sums.ledger = (self._sums.ledger or 0) ^ sums
+        self.save(COUNT, str(ledger.count).encode())
 
     def seal(
         self, gateway: str, readings: Readings, *, row: int, now: int, clock_s: float, urgent: bool
@@ -226,7 +248,7 @@ class Outbox:
     def payload(self, n: int) -> bytes | None:
         """Returns the MQTT payload of a kept batch, None when there is none."""
         row = self._db.execute("SELECT payload FROM batch WHERE n = ?", (n,)).fetchone()
-        return bytes(row[0]) if row else None
+        return _bytes(row[0], f"batch {n}") if row else None
 
     def after(self, n: int, limit: int) -> list[Stored]:
         """Returns the next kept batches with a number above `n`, ascending."""
@@ -245,7 +267,15 @@ class Outbox:
         if not self.backlog:
             return None
         row = self._db.execute("SELECT t FROM batch ORDER BY n LIMIT 1").fetchone()
-        return int(row[0]) if row else None
+        return max(1, min(int(row[0]), MAX_T)) if row else None
+
+    def seen(self, kept: object) -> int:
+        """Returns the row of the journal up to which something that was kept has seen it.
+
+        Args:
+            kept: What was kept; where that is None, whatever has it begins anew with the newest `REPLAYED` rows.
+        """
+        return self.position if kept is not None else max(0, self.row - REPLAYED)
 
     def journal(self, after: int = 0) -> Iterator[tuple[int, Readings]]:
         """Yields the accepted readings of rows above `after`, by row, in order: there may be days of them.
@@ -255,16 +285,15 @@ class Outbox:
         """
         for row, columns in self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)):
             try:
-                yield row, salvage.readings(columns)
+                yield row, salvage.readings(_bytes(columns, f"row {row} of the journal"))
             except WireError as error:
-                damage = sqlite3.DatabaseError(f"row {row} of the journal: {error}")
-                damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise damage from error
+                raise _damage(f"row {row} of the journal: {error}") from error
 
     @property
     def position(self) -> int:
         """Up to which row what was kept of engine, devices and ledger has seen the journal."""
-        return int(self.load(POSITION) or b"0")
+        position = self.count(POSITION)
+        return position if position <= self.row else 0
 
     @property
     def first_row(self) -> int:
@@ -274,7 +303,8 @@ class Outbox:
 
     def accepted(self) -> Iterator[Range]:
         """Yields the stored runs of accepted identities; readings of the journal need not be among them."""
-        yield from self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
+        rows = self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
+        yield from filter(None, map(as_run, rows))
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Keeps what was refused, the newest of it, each cut to `REJECTED_BYTES`."""
@@ -283,17 +313,36 @@ class Outbox:
         self._db.execute("DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (REJECTED_KEPT,))
 
     def save(self, key: str, value: bytes) -> None:
-        """Keeps a value under a key."""
+        """Keeps a value under a key, inside a transaction."""
+        self._sums.note(key, value)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def load(self, key: str) -> bytes | None:
         """Returns the value of a key, None when there is none."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return bytes(row[0]) if row else None
+        return _bytes(row[0], key) if row else None
+
+    def count(self, key: str) -> int:
+        """Returns a value that is a count; 0 when there is none, or it cannot be one."""
+        value = self.load(key) or b"0"
+        return min(int(value), MAX_INT) if value.isdigit() and len(value) < MOST_DIGITS else 0
 
     def close(self) -> None:
         """Closes the database."""
         self._db.close()
+
+    def _meta(self) -> Iterator[tuple[str, bytes]]:
+        for key, value in self._db.execute("SELECT key, value FROM meta"):
+            yield _bytes(key, "a key").decode(errors="replace"), _bytes(value, "a value")
+
+    def _heads(self) -> list[tuple[str, int]]:
+        """Returns outbox and number of the newest kept batches, by their payloads."""
+        found = []
+        for (payload,) in self._db.execute("SELECT payload FROM batch ORDER BY n DESC LIMIT ?", (SOME,)):
+            with suppress(WireError):
+                head = batches.head(_bytes(payload, "a batch"))
+                found.append((head.outbox, head.n))
+        return found
 
     def _journal_bytes(self) -> int:
         (size,) = self._db.execute("SELECT coalesce(sum(length(columns)), 0) FROM journal").fetchone()
@@ -303,6 +352,18 @@ class Outbox:
         text = f"SELECT count(*), coalesce(sum(length(payload)), 0) FROM batch WHERE {where}"  # noqa: S608 - own text
         count, size = self._db.execute(text, arguments).fetchone()
         return count, size
+
+
+def _bytes(value: object, what: str) -> bytes:
+    if not isinstance(value, bytes):
+        raise _damage(f"{what} is {type(value).__name__} where bytes should be")
+    return value
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def open_outbox(directory: Path, now: int) -> Outbox:
@@ -332,11 +393,12 @@ def open_outbox(directory: Path, now: int) -> Outbox:
 def _opened(path: Path) -> Outbox:
     db = connect(path)
     try:
-        originals = storage.originals(path.parent)
+        originals, lost = storage.originals(path.parent), set[str]()
         if originals and is_new(db):
-            take_over(db, originals[-1])
+            lost = take_over(db, originals[-1])
             log.warning("the outbox goes on as the one set aside", extra={"data": {"path": str(originals[-1])}})
         outbox = Outbox(db, originals)
+        outbox.lost |= lost
         for _ in outbox.journal(outbox.position):
             pass
     except BaseException:

@@ -115,7 +115,7 @@ class Rescue:
             outbox.save(RESCUE, msgspec.json.encode(self._far | {name: far}))
         self._far[name] = far
         self._note()
-        return min((batch.n for batch in (*mine, *sealed)), default=0)
+        return min([batch.n for batch in mine] + [batch.n for batch in sealed], default=0)
 
     def _finish(self, path: Path) -> None:
         self.close()

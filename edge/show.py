@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import salvage
-from edge.ledger import Ledger
+from edge.ledger import Ledger, as_run
 from edge.report import read_state
 from edge.storage import DAMAGED, NAME, RESCUED, originals, read_only
 from vitals.status import Health
@@ -21,7 +21,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
     db = read_only(directory)
     try:
         db.execute("BEGIN")
-        ledger = Ledger(db.execute("SELECT device, boot, first, last FROM accepted"))
+        ledger = Ledger(filter(None, map(as_run, db.execute("SELECT device, boot, first, last FROM accepted"))))
         for (columns,) in db.execute("SELECT columns FROM journal"):
             for identity in salvage.readings(columns).identities():
                 ledger.add(*identity)
@@ -53,7 +53,7 @@ def status(directory: Path, now: int) -> dict[str, Any]:
                 "taken_over": sorted(path.name for path in directory.glob(f"{NAME}{DAMAGED}*{RESCUED}")),
             },
             "rejected_last": [
-                {"s_ago": round((now - t) / 1000, 1), "topic": topic, "reason": reason, "bytes": repr(bytes(payload))}
+                {"s_ago": round((now - t) / 1000, 1), "topic": topic, "reason": reason, "bytes": repr(payload)}
                 for t, topic, reason, payload in rejected
             ],
         }

@@ -40,7 +40,9 @@ def read_only(directory: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.OperationalError: There is none.
     """
-    return sqlite3.connect(f"{(directory / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    db = sqlite3.connect(f"{(directory / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    db.text_factory = lambda text: text.decode(errors="replace")
+    return db
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -72,6 +74,8 @@ def connect(path: Path) -> sqlite3.Connection:
             (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
+        # A damaged row may call anything a text.
+        db.text_factory = bytes
     except BaseException:
         db.close()
         raise
@@ -82,6 +86,7 @@ def in_memory() -> sqlite3.Connection:
     """Returns an empty database that nothing keeps."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.executescript(_SCHEMA)
+    db.text_factory = bytes
     return db
 
 

@@ -6,6 +6,7 @@ confirms them fits. At once come the values that are kept under keys, the ledger
 
 import secrets
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -13,18 +14,17 @@ from typing import Final
 import msgspec
 
 from edge.salvage import LAST, Original
+from edge.values import LEAP, STARTS, SUMS, Sums, of_ledger, starts_of, verified
+from vitals.bounds import is_name
 
 RECENT: Final = 1_000
 """So many rows of the journal are taken over at once: what engine, filter and ledger have not seen is among them."""
 NUMBERS_PER_START: Final = 2**32
 """Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
-LEAP: Final = 1_024
-"""So many starts are passed over when nobody knows how many there were."""
-MOST_DIGITS, MOST_STARTS = 12, 2**30
 SOME: Final = 10
 """So many of the newest batches are looked at for the outbox's id and numbers."""
-OUTBOX, STARTS, RESCUE = "outbox", "starts", "rescue"
-"""Keys under which the outbox keeps its id, how often it was opened, and how far each original is taken over."""
+OUTBOX, RESCUE = "outbox", "rescue"
+"""Keys under which the outbox keeps its id, and how far each original is taken over."""
 
 
 class Progress(msgspec.Struct):
@@ -57,42 +57,51 @@ def is_new(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM meta LIMIT 1").fetchone() is None
 
 
-def take_over(db: sqlite3.Connection, path: Path) -> None:
-    """Begins a new database as the original goes on, in one transaction.
+def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
+    """Begins a new database as the original goes on, in one transaction; returns the keys whose values are lost.
 
     Args:
         db: The new database.
         path: The original.
     """
     with closing(Original(path)) as original:
-        values = original.values()
-        values |= _identity(values, original)
+        found = verified(original.values())
+        heads = [batch for n in original.newest("batch", SOME) if (batch := original.batch(n))]
+        id_, starts = identity(found.values, [(batch.outbox, batch.n) for batch in heads])
         recent = {row: original.columns(row) for row in original.newest("journal", RECENT)}
-        far = progress(values.get(RESCUE))
+        far = progress(found.values.get(RESCUE))
         far[path.name] = Progress(until=min(recent, default=LAST))
-        values[RESCUE] = msgspec.json.encode(far)
+        runs = original.accepted()
+        values = found.values | {
+            OUTBOX: id_.encode(),
+            STARTS: str(starts).encode(),
+            RESCUE: msgspec.json.encode(far),
+        }
+        sums = Sums(ledger=of_ledger(runs))
+        for key, value in values.items():
+            sums.note(key, value)
         db.execute("BEGIN IMMEDIATE")
-        db.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
-        db.executemany("INSERT OR IGNORE INTO accepted VALUES (?, ?, ?, ?)", original.accepted())
+        db.executemany("INSERT INTO meta VALUES (?, ?)", (values | {SUMS: sums.encoded()}).items())
+        db.executemany("INSERT INTO accepted VALUES (?, ?, ?, ?)", runs)
         rows = [(row, columns) for row, columns in recent.items() if columns is not None]
         db.executemany("INSERT INTO journal VALUES (?, ?)", rows)
         db.execute("COMMIT")
+    return found.lost
 
 
-def _identity(values: dict[str, bytes], original: Original) -> dict[str, bytes]:
-    """Returns under which id the original's batches are numbered on, and which start comes next."""
-    kept = [batch for n in original.newest("batch", SOME) if (batch := original.batch(n))]
+def identity(values: Mapping[str, bytes], newest: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    """Returns an outbox's id, and the start whose numbers were never given to other readings under it.
+
+    Args:
+        values: What is kept under keys.
+        newest: Outbox and number of the newest kept batches, by their payloads; the newest first.
+    """
     counted = starts_of(values.get(STARTS))
-    if kept:
-        above = max(batch.n for batch in kept) // NUMBERS_PER_START + 1
-        counted = above + LEAP if counted is None else max(above, counted)
-        return {OUTBOX: kept[0].outbox.encode(), STARTS: str(counted).encode()}
-    if counted is None or OUTBOX not in values:
-        return {OUTBOX: secrets.token_hex(8).encode(), STARTS: str(counted or 0).encode()}
-    return {}
-
-
-def starts_of(kept: bytes | None) -> int | None:
-    """Reads how often an outbox was opened; None when that cannot be so."""
-    starts = int(kept) if kept is not None and kept.isdigit() and len(kept) < MOST_DIGITS else None
-    return starts if starts is not None and starts < MOST_STARTS else None
+    if newest:
+        id_ = newest[0][0]
+        above = max(n for outbox, n in newest if outbox == id_) // NUMBERS_PER_START + 1
+        return id_, above + LEAP if counted is None else max(above, counted)
+    kept = values.get(OUTBOX, b"").decode(errors="replace")
+    if counted is None or not is_name(kept):
+        return secrets.token_hex(8), counted or 0
+    return kept, counted

@@ -47,6 +47,7 @@ CATALOGUE: Final[dict[str, Meaning]] = {
     "outbox-trimmed": Meaning(HIGH, "a gateway's outbox was full, and its oldest readings were dropped"),
     "outbox-replaced": Meaning(HIGH, "a gateway's outbox was damaged, and a new one begun"),
     "outbox-rescue": Meaning(MEDIUM, "what can be read of a damaged outbox is being taken over, and is not all up yet"),
+    "memory-lost": Meaning(MEDIUM, "a gateway's card has changed what it kept over a restart: it begins that anew"),
     "outbox-filling": Meaning(MEDIUM, "a gateway's outbox is half full"),
     "device-two-voices": Meaning(MEDIUM, "two devices speak under one name at a gateway, and hide each other"),
     "clock-unset": Meaning(LOW, "a gateway has no clock: its times are wrong until it is set"),
