@@ -360,7 +360,8 @@ class Acceptance:
 
 def accepted_so_far(outbox: Outbox) -> Ledger:
     """Returns the ledger: the stored runs, and what the journal has had since."""
-    ledger = Ledger(outbox.accepted(), count=outbox.count(COUNT) if outbox.load(COUNT) else None)
+    count = outbox.count(COUNT) if outbox.load(COUNT) else None
+    ledger = Ledger(outbox.accepted(), count, outbox.begun())
     for _, part in outbox.journal(outbox.position):
         for identity in part.identities():
             ledger.add(*identity)

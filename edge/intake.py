@@ -14,6 +14,7 @@ from edge import clock
 from edge import filter as artefacts
 from edge.driver import Delivery
 from edge.ledger import Ledger
+from edge.outbox import REJECTED_BYTES
 from edge.roster import Book
 from edge.slots import Slots, grown, rounds
 from vitals import frames, topics
@@ -266,16 +267,19 @@ def _with_clock(
 def hear(delivery: Delivery) -> Heard:
     """Reads a message; what is no frame comes back with its reason."""
     if not is_name(delivery.device):
-        return Heard(
-            delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
-        )
+        return refused(delivery, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md")
     try:
         frame = frames.decode(delivery.payload)
     except WireError as error:
-        return Heard(delivery, None, str(error))
+        return refused(delivery, str(error))
     if frame.t <= 0 or delivery.t_gw <= 0:
-        return Heard(delivery, None, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
+        return refused(delivery, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
     return Heard(delivery, frame)
+
+
+def refused(delivery: Delivery, reason: str) -> Heard:
+    """Returns a message that is no reading; of its bytes no more than the card is to keep, as many may wait for it."""
+    return Heard(delivery._replace(payload=delivery.payload[:REJECTED_BYTES]), None, reason)
 
 
 def kind_of(rejected: Rejected) -> str:

@@ -1,7 +1,7 @@
 """What was accepted, by identity: the runs of sequence numbers per device and boot. It tells what was sent twice."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -44,14 +44,21 @@ class Ledger:
     Args:
         ranges: Runs read back from the outbox.
         count: How many readings were accepted, those that are forgotten among them; None counts the runs.
+        begun: `begun()` of an earlier run: a boot is a random number, and the order of numbers says nothing of age.
     """
 
-    def __init__(self, ranges: Iterable[Range] = (), count: int | None = None) -> None:
+    def __init__(
+        self, ranges: Iterable[Range] = (), count: int | None = None, begun: Mapping[str, Iterable[int]] | None = None
+    ) -> None:
         self._devices: dict[str, dict[int, _Runs]] = {}
         self._touched: set[tuple[str, int, int]] = set()
         self.count = 0
         """How many readings were accepted."""
-        for device, boot, first, last in sorted(ranges):
+        self.turned = False
+        """Whether a device has begun anew since all was on disk, so that `begun` tells something else."""
+        ages = {(device, boot): k for device, boots in (begun or {}).items() for k, boot in enumerate(boots)}
+        # One of which nobody knows the age is the first to go.
+        for device, boot, first, last in sorted(ranges, key=lambda run: (run[0], ages.get(run[:2], -1), *run[1:])):
             runs = self._devices.setdefault(device, {}).setdefault(boot, _Runs())
             runs.firsts.append(first)
             runs.lasts.append(last)
@@ -90,6 +97,11 @@ class Ledger:
     def stored(self) -> None:
         """Says that all changes are on disk."""
         self._touched.clear()
+        self.turned = False
+
+    def begun(self) -> dict[str, list[int]]:
+        """Returns the boots of each device that has more than one, oldest first."""
+        return {device: list(boots) for device, boots in self._devices.items() if len(boots) > 1}
 
     def ranges(self) -> Iterator[Range]:
         """Yields every run, by device and boot."""
@@ -100,6 +112,7 @@ class Ledger:
 
     def _begin(self, device: str, boot: int) -> _Runs:
         boots = self._devices.setdefault(device, {})
+        self.turned |= bool(boots)
         runs = boots[boot] = _Runs()
         while len(boots) > BOOTS:
             oldest = next(iter(boots))

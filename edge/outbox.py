@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from edge import salvage, storage
 from edge.ledger import Ledger, Range, as_run
 from edge.sealing import payloads
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 REJECTED_KEPT: Final = 1_000
 REJECTED_BYTES: Final = 4_096
-ROW, POSITION, COUNT = "row", "position", "count"
+ROW, POSITION, COUNT, BOOTS = "row", "position", "count", "boots"
 MOST_DIGITS: Final = 17
 REPLAYED: Final = 2_000
 """So many rows of the journal are shown to what begins anew: half an hour of commits."""
@@ -167,6 +169,8 @@ class Outbox:
                 self._db.execute("INSERT INTO accepted VALUES (?, ?, ?, ?)", run)
             sums = (of_run((*run[:3], before[0])) if before else 0) ^ (of_run(run) if exists else 0)
             self._sums.ledger = (self._sums.ledger or 0) ^ sums
+        if ledger.turned:
+            self.save(BOOTS, msgspec.json.encode(ledger.begun()))
         self.save(COUNT, str(ledger.count).encode())
 
     def seal(
@@ -305,6 +309,12 @@ class Outbox:
         """Yields the stored runs of accepted identities; readings of the journal need not be among them."""
         rows = self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
         yield from filter(None, map(as_run, rows))
+
+    def begun(self) -> dict[str, list[int]]:
+        """Returns the boots of the devices of the ledger, oldest first, as far as that is known."""
+        with suppress(msgspec.DecodeError):
+            return msgspec.json.decode(self.load(BOOTS) or b"{}", type=dict[str, list[int]])
+        return {}
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Keeps what was refused, the newest of it, each cut to `REJECTED_BYTES`."""

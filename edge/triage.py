@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.driver import Delivery
-from edge.intake import Heard, hear
+from edge.intake import Heard, hear, refused
 from edge.roster import Book
 from vitals.faults import NOT_ITS_OWN, named
 from vitals.limits import HIGH, LOW
@@ -47,7 +47,7 @@ class Triage:
             raise
         except Exception as error:
             log.exception("a message of device %a ends in an error, and is refused", delivery.device)
-            return Heard(delivery, None, f"cannot be read: {named(error)}"), False
+            return refused(delivery, f"cannot be read: {named(error)}"), False
         limits = self._limits.get(delivery.device)
         if limits is None or heard.frame is None:
             return heard, False

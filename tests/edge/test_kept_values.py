@@ -30,10 +30,11 @@ def folder(rig: Rig, make: SimpleNamespace, tmp_path: Path) -> Path:
     gw.link(up=False)
     for seq in range(ACCEPTED):
         gw.device(seq, hr=72 if seq < 100 else 150)
+        gw.device(seq // 60, hr=72, boot=3 + seq // 60, device="dev-2")
         gw.turn(1)
         if seq == 60:
             gw.clock.now += 5_000
-    assert gw.acked == list(range(ACCEPTED))
+    assert len(gw.acked) == 2 * ACCEPTED
     gw.outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return data
 
@@ -107,10 +108,24 @@ def start(rig: Rig, make: SimpleNamespace, data: Path) -> Outcome:
 
 
 def seqs(out: Outcome) -> set[int]:
-    return {seq for what in out.sent.values() for device, boot, seq in what if boot == 7}
+    return {seq for what in out.sent.values() for device, boot, seq in what if device == "dev-1" and boot == 7}
 
 
-KEYS = ("starts", "count", "row", "position", "outbox", "boot", "moves", "engine", "memory", "heard", "roster", "sums")
+KEYS = (
+    "starts",
+    "count",
+    "row",
+    "position",
+    "outbox",
+    "boot",
+    "moves",
+    "engine",
+    "memory",
+    "heard",
+    "roster",
+    "sums",
+    "boots",
+)
 
 
 def test_these_are_all_values_that_are_kept(folder: Path) -> None:
@@ -185,7 +200,7 @@ def test_readings_that_a_damaged_ledger_takes_for_known_are_accepted(
     gw.turn(40)
     assert {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]} >= {health.MEMORY_LOST}
     sent = {identity for batch in gw.sent() for identity in batch.readings.identities()}
-    assert sent == {("dev-1", 7, seq) for seq in range(ACCEPTED + 5)}
+    assert sent >= {("dev-1", 7, seq) for seq in range(ACCEPTED + 5)}
 
 
 def test_a_version_that_knows_nothing_of_checksums_may_run_in_between(
