@@ -44,9 +44,16 @@ def readings(first: int, n: int) -> Readings:
     )  # fmt: skip
 
 
-def laid_down(folder: Path, *, rows: int = 1) -> str:
-    """An outbox with batches, rows of the journal, its ledger and a roster; returns its id."""
-    outbox, ledger = open_outbox(folder, NOW), Ledger()
+def laid_down(folder: Path, *, rows: int = 1, killed: bool = False) -> str:
+    """An outbox with batches, rows of the journal, its ledger and a roster; returns its id.
+
+    Args:
+        folder: Where it is to lie.
+        rows: Rows of the journal.
+        killed: Whether all of it is still in the database's log alone.
+    """
+    where = folder.with_name(f"{folder.name}-alive") if killed else folder
+    outbox, ledger = open_outbox(where, NOW), Ledger()
     with outbox.transaction():
         for first in range(0, BATCHES * EACH, EACH):
             part = readings(first, EACH)
@@ -57,6 +64,11 @@ def laid_down(folder: Path, *, rows: int = 1) -> str:
         for k in range(rows):
             outbox.append(1 + k, readings(BATCHES * EACH + k * OPEN // rows, OPEN // rows))
         outbox.save("roster", b"kept")
+    if killed:
+        folder.mkdir()
+        for name in (NAME, f"{NAME}-wal"):
+            shutil.copy(where / name, folder / name)
+        assert (folder / f"{NAME}-wal").stat().st_size > (folder / NAME).stat().st_size
     outbox.close()
     return outbox.id
 
@@ -309,7 +321,7 @@ def test_killed_at_any_step_it_goes_on_at_the_next_start_and_nothing_accepted_is
     tmp_path: Path, short: None
 ) -> None:
     whole = tmp_path / "whole"
-    laid_down(whole, rows=10)
+    laid_down(whole, rows=10, killed=True)
     (whole / CORRUPT).touch()
     steps = 0
     while True:
