@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_sim import frames
-from firmware_sim.cohort import Sample
+from firmware_sim import device_message
 from firmware_sim.faults import FaultKind, Injector
-from firmware_sim.ledger import Identity, Ledger
+from firmware_sim.ground_truth_log import GroundTruthLog, Identity
+from firmware_sim.patient.patient_group import Sample
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +45,7 @@ class Outbox:
         self._keys += 1
         return dropped
 
-    def give(self) -> Message | None:
+    def next(self) -> Message | None:
         """Takes the oldest waiting message on its way; None when none waits."""
         if not self._waiting:
             return None
@@ -53,19 +53,19 @@ class Outbox:
         self._given[message.key] = message
         return message
 
-    def done(self, message: Message) -> None:
+    def acknowledge(self, message: Message) -> None:
         """A message was acknowledged."""
         self._given.pop(message.key, None)
 
-    def again(self, message: Message) -> None:
+    def requeue(self, message: Message) -> None:
         """A message was refused: it waits again, in its old place."""
         if self._given.pop(message.key, None) is not None:
             heapq.heappush(self._waiting, message)
 
-    def all_again(self) -> None:
+    def requeue_all(self) -> None:
         """The connection went: whatever was on its way waits again."""
         for message in list(self._given.values()):
-            self.again(message)
+            self.requeue(message)
 
     def clear(self) -> list[Message]:
         """Forgets everything; returns what was forgotten."""
@@ -78,7 +78,7 @@ class Device:
     """One device; `boots` draws its boot numbers."""
 
     def __init__(
-        self, name: str, injector: Injector, outbox: Outbox, ledger: Ledger, boots: np.random.Generator
+        self, name: str, injector: Injector, outbox: Outbox, ledger: GroundTruthLog, boots: np.random.Generator
     ) -> None:
         self.name = name
         self.outbox = outbox
@@ -122,7 +122,7 @@ class Device:
                 self._held_until_s = sample.at_s + fault.lasts_s
         t = now + self._injector.clock_offset_ms(sample.at_s)
         identity = (self.name, self._boot, self._seq)
-        frame = frames.encode(self._boot, self._seq, t, sample.values, sample.off)
+        frame = device_message.encode(self._boot, self._seq, t, sample.values, sample.off)
         self._seq += 1
         self._ledger.sent(
             identity,
@@ -158,7 +158,7 @@ class Device:
             self._put(frame, identity, now=now)
         self._release(now)
         if FaultKind.GARBAGE in kinds:
-            junk = frames.garbage(frame, self._injector.rng)
+            junk = device_message.garbage(frame, self._injector.rng)
             self._ledger.garbage(self.name, now=now, size=len(junk))
             self._put(junk, None, now=now)
 

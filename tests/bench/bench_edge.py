@@ -26,23 +26,23 @@ import numpy as np
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import show
-from edge.driver import Delivery
-from edge.intake import Intake, hear
-from edge.ledger import Ledger
-from edge.outbox import open_outbox
-from edge.roster import nobody, updated
-from edge.storage import NAME, PAGE_BYTES
-from firmware_sim.frames import encode
+from edge.devices.driver import DeviceMessage
+from edge.ingest.decode import Ingest, decode_message
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.roster import no_assignments, updated
+from edge.status import cli
+from edge.store.outbox import open_outbox
+from edge.store.sqlite import NAME, PAGE_BYTES
+from firmware_sim.build import sources
+from firmware_sim.device_message import encode
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.run import sources
 from infra.local.ports import Ports
 from infra.local.process import base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack
-from vitals import batches, topics
 from vitals.readings import Readings, text
-from vitals.records import MAX_READINGS
 from vitals.signs import SIGNS
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import MAX_READINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY = "gw-bench"
@@ -105,7 +105,7 @@ class Above:
         self._client.loop_stop()
 
     def _take(self, payload: bytes) -> None:
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
         now = time.time_ns() // 1_000_000
         self.payloads.append((len(payload), len(batch.readings)))
         self.delays_ms.append(now - int(batch.readings.t_gw.max()))
@@ -220,7 +220,7 @@ def running_costs(stack: LocalStack, folder: Path, above: Above) -> list[dict[st
 
 def accepted_count(data: Path) -> int:
     """Readings accepted so far, from the database."""
-    lines = show.accepted(data)
+    lines = cli.accepted(data)
     return sum(last - first + 1 for line in lines for first, last in line["ranges"])
 
 
@@ -263,7 +263,7 @@ def rescue(stack: LocalStack, folder: Path) -> list[dict[str, Any]]:
     with gateway(stack, data, log=log, UPLINK=nowhere) as edge:
         after = peak_mb(edge.pid)
     with closing(open_outbox(data, time.time_ns() // 1_000_000)) as outbox:
-        kept = sum(len(batches.decode(outbox.payload(s.n) or b"").readings) for s in outbox.after(0, -1))
+        kept = sum(len(uplink_batch.decode(outbox.payload(s.n) or b"").readings) for s in outbox.after(0, -1))
     note = (
         f"{count} readings, {size / 1e6:.1f} MB, one page spoilt; {ready:.1f} s until it listens, at 64 beds at 1 Hz; "
     )
@@ -318,20 +318,25 @@ def uplink_bytes(cadence_s: float, seconds: int) -> float:
     )
     source, rng = sources(plan, T0)[0], np.random.default_rng(1)
     boots, seqs = {d: int(rng.integers(2**32)) for d in names}, dict.fromkeys(names, 1_000)
-    intake, book = Intake(GATEWAY, Ledger()), updated(nobody(GATEWAY), json.dumps(roster(10, cadence_s)).encode())
+    intake, book = (
+        Ingest(GATEWAY, SeenSequences()),
+        updated(no_assignments(GATEWAY), json.dumps(roster(10, cadence_s)).encode()),
+    )
     size = count = n = 0
     waiting: list[Any] = []
     while (samples := sorted(source.next(), key=lambda s: s.at_s))[0].at_s < seconds:
         for sample in samples:
             t, device = T0 + int(1000 * sample.at_s), sample.device
             frame = encode(boots[device], seqs[device], t, sample.values, sample.off)
-            waiting.append(hear(Delivery(device, frame, t + int(rng.integers(2, 40)), lambda _receipts: None)))
+            waiting.append(
+                decode_message(DeviceMessage(device, frame, t + int(rng.integers(2, 40)), lambda _receipts: None))
+            )
             seqs[device] += 1
         if len(waiting) >= 10 * max(1, int(30 / cadence_s)):
             n += 1
             part = intake.take(waiting, book).readings
             size, count, waiting = (
-                size + len(batches.encode(batches.Batch(GATEWAY, "5f1c20a9b3d4e687", n, part))),
+                size + len(uplink_batch.encode(uplink_batch.Batch(GATEWAY, "5f1c20a9b3d4e687", n, part))),
                 count + len(part),
                 [],
             )

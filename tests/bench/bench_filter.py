@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient
-from firmware_sim.stories import STABLE, Course
+from edge.ingest import artefact_filter as artefacts
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Patient, PatientGroup
+from firmware_sim.patient.scenarios import STABLE, Course
 from tests.bench import wards
+from vitals.breach_codes import ABSENT, BREACH_LOW, WITHIN, breach
 from vitals.limits import in_force
-from vitals.scoring import ABSENT, BREACH_LOW, WITHIN, breach
 from vitals.signs import FIELDS, SIGNS
 
 SIZES = {"10k": (10_000, 12, 300.0), "64": (64, 400, 2_500.0)}
@@ -41,7 +41,7 @@ LOW, HIGH = -1, 1
 
 def nanoseconds(count: int, rounds: int, repeats: int = 5) -> float:
     """Returns processor nanoseconds per reading of filter and limits."""
-    cohort = Cohort([Patient(str(i), Course(STABLE)) for i in range(count)], 1.0, Rates(), 5, 0)
+    cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(count)], 1.0, Rates(), 5, 0)
     made = [cohort.step() for _ in range(rounds)]
     batches = [((wards.T0 + 1000 * r.t_s).astype(np.int64), np.array(r.values, order="C")) for r in made]
     off, profile = np.zeros((count, len(SIGNS)), dtype=np.bool_), np.zeros(count, dtype=np.int64)

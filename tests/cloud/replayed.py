@@ -8,23 +8,24 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cloud.archive.commit import resume
+from cloud.alarm.shard import Outcome, Shard
+from cloud.archive.commit_manifest import resume
+from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record as Archived
-from cloud.archive.write import Writer
+from cloud.archive.parquet_writer import Writer
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import Record
 from cloud.lake import open_lake
-from cloud.lake.tables import TABLES
-from cloud.log.layout import Layout
-from cloud.log.port import Record
-from cloud.watch.shard import Outcome, Shard
-from vitals import news2, readings, scoring, topics
+from cloud.lake.schema import TABLES
+from vitals import breach_codes, news2, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.limits import PROFILE_INDEX, Limit, LimitSet
-from vitals.patients import Admission
 from vitals.readings import Readings, text
-from vitals.records import to_columns
 from vitals.signs import FIELDS, INDEX, SUSPECT_BITS
+from vitals.wire import topics
+from vitals.wire.vitals_record import to_columns
 
 T0 = 1_763_812_800_000
 CADENCE_MS = 5000
@@ -37,7 +38,7 @@ WELL = {"hr": 80.0, "pr": 80.0, "rr": 16.0, "spo2": 96.0, "temp": 36.8, "sbp": 1
 class Ward:
     """Patients whose values wander, an engine that watches them, and the log of both."""
 
-    layout: Layout
+    layout: Partitioning
     seed: int = 1
     now: int = T0
     shard: Shard = field(init=False)
@@ -95,8 +96,8 @@ class Ward:
         joined = readings.empty()
         if mine:
             joined = self._readings(mine)
-            columns["breach"] = scoring.pack(scoring.breach(joined.values, joined.bounds())).tolist()
-            columns["news2"] = scoring.pack(news2.digits(joined.values)).tolist()
+            columns["breach"] = breach_codes.pack(breach_codes.breach(joined.values, joined.bounds())).tolist()
+            columns["news2"] = breach_codes.pack(news2.digits(joined.values)).tolist()
         place = {"partition": partition, "offset": len(self.log.get((topics.SCORED, partition), ()))}
         return msgspec.json.encode(to_columns(joined) | columns | place | {"timestamp": self.now})
 
@@ -149,7 +150,7 @@ class Ward:
             job.commit(list(Writer(lake, job.progress, 1000).write(store, placed)))
 
 
-def ward_of(layout: Layout, admission: Callable[..., Admission], steps: int = 300) -> Ward:
+def ward_of(layout: Partitioning, admission: Callable[..., Admission], steps: int = 300) -> Ward:
     """Returns a ward of twelve after 25 minutes with a transfer, a discharge, charting and an audio pause."""
     ward = Ward(layout)
     for k in range(12):

@@ -9,28 +9,28 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from cloud.archive.commit import resume
+from cloud.archive.commit_manifest import resume
+from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record as Archived
-from cloud.archive.write import Writer
-from cloud.erase import audit
-from cloud.erase.audit import Erasure
-from cloud.erase.job import Everywhere, begin, erase
+from cloud.archive.parquet_writer import Writer
+from cloud.erase import erasure_log
+from cloud.erase.erasure_log import Erasure
+from cloud.erase.erasure_targets import StillAdmittedError
+from cloud.erase.job import ErasureTargets, begin, erase
 from cloud.erase.job import run as run_erase
-from cloud.erase.places import StillHereError
-from cloud.erase.retain import expire_lake, expire_warehouse
-from cloud.lake import Keeper, LakeError, open_lake
-from cloud.lake.objects import from_parquet
+from cloud.erase.retain_job import expire_lake, expire_warehouse
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Partitioning
+from cloud.lake import LakeError, MutableStore, open_lake
+from cloud.lake.parquet import from_parquet
 from cloud.lake.read import scan
-from cloud.lake.tables import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
-from cloud.load import Loader
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.lake.schema import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
 from cloud.warehouse import open_warehouse
+from cloud.warehouse.job import Loader
 from tests.cloud.replayed import T0, ward_of
 from tests.cloud.warehouse import Ask, write
-from vitals import topics
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.wire import topics
 
 GONE, THERE = "p-5", "p-2"
 NEVER = threading.Event()
@@ -40,7 +40,7 @@ class Site:
     """A ward's log, lake, warehouse and snapshots, of whose patients one has left."""
 
     def __init__(self, lake: str, snapshots: str, warehouse: str, admission: Callable[..., Admission]) -> None:
-        self.layout, self.lake = Layout(1, 1), lake
+        self.layout, self.lake = Partitioning(1, 1), lake
         self.store, self.warehouse = open_lake(lake), open_warehouse(warehouse)
         self.ward = ward_of(self.layout, admission, steps=20)
         self.log = MemoryLog(lambda: self.ward.now)
@@ -59,9 +59,9 @@ class Site:
     def load(self) -> None:
         assert Loader(self.warehouse, self.store).turn(NEVER) == 0
 
-    def where(self, lake: Keeper | None = None) -> Everywhere:
+    def where(self, lake: MutableStore | None = None) -> ErasureTargets:
         reader, writer = MemoryReader(self.log), MemoryWriter(self.log)
-        return Everywhere(lake or self.store, self.snapshots, self.warehouse, reader, writer, self.layout)
+        return ErasureTargets(lake or self.store, self.snapshots, self.warehouse, reader, writer, self.layout)
 
     def archive_on(self) -> None:
         """The archive reads on, up to and with the tombstone."""
@@ -75,7 +75,7 @@ class Site:
         job.commit(list(Writer(self.lake, job.progress, 1000).write(self.store, placed)))
 
 
-def erased(where: Everywhere, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
+def erased(where: ErasureTargets, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
     """One look of the command."""
     begun, waiting = erase(where, begin(where, patient, by, reason, now), now)
     return begun.erasure, waiting
@@ -115,9 +115,9 @@ def versions(bucket: str, moto: Mapping[str, str]) -> list[bytes]:
     return [s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read() for key, version in kept]
 
 
-def patients(store: Keeper) -> dict[str, set[str | None]]:
+def patients(store: MutableStore) -> dict[str, set[str | None]]:
     found: dict[str, set[str | None]] = {}
-    for table in (each for each in TABLES.values() if each.persons):
+    for table in (each for each in TABLES.values() if each.patient_columns):
         parts = [set(part.column("patient").to_pylist()) for part in scan(store, table)]
         found[table.name] = set().union(*parts)
     return found
@@ -139,7 +139,7 @@ def test_a_patient_leaves_every_place_with_all_versions_and_others_stay(
     assert erasure.removed["lake vitals rows"] == erasure.removed["warehouse vitals rows"] == 10
     assert all(GONE not in found for found in patients(site.store).values())
     assert THERE in patients(site.store)["vitals"]
-    for table in (each for each in TABLES.values() if each.persons):
+    for table in (each for each in TABLES.values() if each.patient_columns):
         assert ask(f"SELECT count(*) FROM {table.name} WHERE patient = '{GONE}'") == [(0,)]  # noqa: S608 - ours
     assert ask(f"SELECT count(*) > 0 FROM vitals WHERE patient = '{THERE}'") == [(True,)]  # noqa: S608 - ours
     assert ask("SELECT merged FROM notifications WHERE merged IS NOT NULL") == [(f'["{THERE}.hr.1"]',)]
@@ -165,13 +165,13 @@ def test_the_audit_line_says_who_and_how_much_and_names_nobody(site: Site) -> No
     erased(site.where(), GONE, "officer", "asked for", 1)
     site.archive_on()
     erasure, _ = erased(site.where(), GONE, "officer", "asked for", 2)
-    (name,) = site.store.names(audit.FOLDER)
+    (name,) = site.store.names(erasure_log.FOLDER)
     line = site.store.get(name)
     assert GONE.encode() not in line
     assert b'"by":"officer"' in line
     assert b'"lake vitals rows":10' in line
-    assert audit.past(site.store, GONE) == [erasure]
-    assert audit.past(site.store, THERE) == []
+    assert erasure_log.past(site.store, GONE) == [erasure]
+    assert erasure_log.past(site.store, THERE) == []
     assert erasure.topics_until == 2 + 30 * 86_400_000
 
 
@@ -180,7 +180,7 @@ def test_a_second_erasure_finds_nothing_and_leaves_no_second_line(site: Site) ->
     site.archive_on()
     first, _ = erased(site.where(), GONE, "officer", "", 2)
     assert erased(site.where(), GONE, "officer", "", 3) == (first, [])
-    assert len(site.store.names(audit.FOLDER)) == 1
+    assert len(site.store.names(erasure_log.FOLDER)) == 1
 
 
 def test_killed_at_any_step_it_is_gone_on_with_until_it_is_done(site: Site, ask: Ask) -> None:
@@ -212,7 +212,7 @@ def test_killed_at_any_step_it_is_gone_on_with_until_it_is_done(site: Site, ask:
 class Dying:
     """A lake whose owner is killed at some write."""
 
-    def __init__(self, store: Keeper, count: Callable[[], None]) -> None:
+    def __init__(self, store: MutableStore, count: Callable[[], None]) -> None:
         self.get, self.names, self.url = store.get, store.names, store.url
         self._store, self._count = store, count
 
@@ -234,9 +234,9 @@ class Dying:
 
 
 def test_a_patient_in_a_bed_is_not_erased(site: Site) -> None:
-    with pytest.raises(StillHereError, match="in bed icu-77: run python -m cloud discharge first"):
+    with pytest.raises(StillAdmittedError, match="in bed icu-77: run python -m cloud discharge first"):
         erased(site.where(), THERE, "officer", "", 1)
-    assert site.store.names(audit.FOLDER) == []
+    assert site.store.names(erasure_log.FOLDER) == []
 
 
 def test_what_is_too_old_leaves_lake_and_warehouse_and_admissions_stay(site: Site, ask: Ask) -> None:

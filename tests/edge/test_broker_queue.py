@@ -14,9 +14,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from infra.local.mosquitto import device_broker
 from infra.local.ports import HOST, Ports
-from vitals import topics
+from infra.local.servers.mosquitto import device_broker
+from vitals.wire import topics
 
 WAITING, FURTHER = 20_000, 1_000
 READING = b'{"boot":3735928559,"seq":%d,"t":1763812800123,"hr":112,"pr":112,"rr":22,"spo2":94,"temp":36.8}'

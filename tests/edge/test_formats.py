@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge import health, show
-from edge.intake import Memory
-from edge.recall import ENGINE, MEMORY, ROSTER
-from edge.storage import NAME
-from vitals.engine import keep
+from edge.ingest.decode import DeviceStates
+from edge.status import cli, health
+from edge.store.snapshot import ENGINE, MEMORY, ROSTER
+from edge.store.sqlite import NAME
+from vitals.engine.snapshot import VERSION
 
 Rig = Callable[..., Any]
 FORMATS = Path(__file__).parent / "formats"
@@ -62,7 +62,7 @@ def test_a_former_format_starts_loses_nothing_and_its_first_value_is_judged(
     assert gw.gateway._reporter.duplicates == 1, "the ledger knows what was accepted before"
     again = rig(edge_data=data, now=gw.clock.now)
     again.turn(1)
-    assert list(show.accepted(data)) == [
+    assert list(cli.accepted(data)) == [
         {"device": "dev-1", "boot": 7, "ranges": [[0, 63]]},
         {"device": "dev-1", "boot": 8, "ranges": [[0, 5]]},
     ]
@@ -86,7 +86,7 @@ def a_newer_database(gw: Any) -> None:  # noqa: ANN401 - the rig's gateway
 def a_newer_snapshot(gw: Any) -> None:  # noqa: ANN401 - as above
     kept = msgspec.msgpack.decode(zlib.decompress(gw.outbox.load(ENGINE)))
     with gw.outbox.transaction():
-        gw.outbox.save(ENGINE, zlib.compress(msgspec.msgpack.encode(kept | {"version": keep.VERSION + 1})))
+        gw.outbox.save(ENGINE, zlib.compress(msgspec.msgpack.encode(kept | {"version": VERSION + 1})))
 
 
 def a_snapshot_of_another_form(gw: Any) -> None:  # noqa: ANN401 - as above
@@ -95,7 +95,7 @@ def a_snapshot_of_another_form(gw: Any) -> None:  # noqa: ANN401 - as above
 
 
 def a_newer_memory(gw: Any) -> None:  # noqa: ANN401 - as above
-    known = msgspec.msgpack.decode(zlib.decompress(gw.outbox.load(MEMORY)), type=Memory)
+    known = msgspec.msgpack.decode(zlib.decompress(gw.outbox.load(MEMORY)), type=DeviceStates)
     known = msgspec.structs.replace(known, columns=known.columns + 2, clock=known.clock + bytes(8))
     with gw.outbox.transaction():
         gw.outbox.save(MEMORY, zlib.compress(msgspec.msgpack.encode(known)))

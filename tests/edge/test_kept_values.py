@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from edge import health
-from edge.outbox import open_outbox
-from edge.storage import NAME, condemned
-from vitals import batches
-from vitals.records import WireError
+from edge.status import health
+from edge.store.outbox import open_outbox
+from edge.store.sqlite import NAME, is_corrupt
+from vitals.wire import uplink_batch
+from vitals.wire.vitals_record import WireError
 
 Rig = Callable[..., Any]
 ACCEPTED = 130
@@ -91,7 +91,7 @@ def start(rig: Rig, make: SimpleNamespace, data: Path) -> Outcome:
                 out.told += [a["text"] for a in gw.bedside.shown["gw-1"]["alarms"]]
             break
         except sqlite3.DatabaseError as error:
-            if not condemned(data, error):
+            if not is_corrupt(data, error):
                 raise
     assert "hr" in {a["condition"] for a in gw.bedside.shown["W-1"]["alarms"]}
     assert gw.acked == list(range(40))
@@ -99,7 +99,7 @@ def start(rig: Rig, make: SimpleNamespace, data: Path) -> Outcome:
     for name, payload in gw.above.published:
         if name == "vitals":
             try:
-                batch = batches.decode(payload)
+                batch = uplink_batch.decode(payload)
             except WireError:
                 continue
             what = tuple(batch.readings.identities())
@@ -136,7 +136,7 @@ def test_these_are_all_values_that_are_kept(folder: Path) -> None:
 def test_any_value_that_the_card_has_changed_costs_itself_alone(
     rig: Rig, make: SimpleNamespace, folder: Path, tmp_path: Path, key: str
 ) -> None:
-    before = {(b.outbox, b.n): tuple(b.readings.identities()) for b in map(batches.decode, payloads(folder))}
+    before = {(b.outbox, b.n): tuple(b.readings.identities()) for b in map(uplink_batch.decode, payloads(folder))}
     assert before
     value = values(folder).get(key, b'{"outbox.db.damaged-1":{"batch":3}}' if key == "rescue" else b"4711")
     for name, harm in harmed(value, 3).items():

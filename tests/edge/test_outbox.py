@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.ledger import Ledger
-from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
-from edge.storage import CORRUPT, NAME, condemned
-from vitals import batches
+from edge.ingest.dedup import SeenSequences
+from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
+from edge.store.sqlite import CORRUPT, NAME, is_corrupt
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
 from vitals.status import Rejected
+from vitals.wire import uplink_batch
 
 NOW = 1_763_812_800_000
 
@@ -24,7 +24,7 @@ from pathlib import Path
 import tests_outbox as t
 
 outbox = t.open_outbox(Path(sys.argv[1]), t.NOW)
-ledger = t.Ledger(outbox.accepted())
+ledger = t.SeenSequences(outbox.accepted())
 for _, part in outbox.journal():
     for identity in part.identities():
         ledger.add(*identity)
@@ -89,7 +89,7 @@ def test_what_was_kept_is_there_after_reopening_and_decodes_to_itself(tmp_path: 
     again = open_outbox(tmp_path, NOW)
     assert again.id == outbox.id
     assert again.backlog == 1
-    batch = batches.decode(again.payload(1) or b"")
+    batch = uplink_batch.decode(again.payload(1) or b"")
     assert (batch.gateway, batch.outbox, batch.n) == ("gw-1", outbox.id, 1)
     assert batch.readings.seq.tolist() == [0, 1, 2, 3, 4]
     again.close()
@@ -108,7 +108,7 @@ def test_a_number_is_never_given_twice_even_when_nothing_of_it_was_kept(tmp_path
 
 
 def test_a_row_of_the_journal_is_never_numbered_twice(tmp_path: Path) -> None:
-    outbox, ledger = open_outbox(tmp_path, NOW), Ledger()
+    outbox, ledger = open_outbox(tmp_path, NOW), SeenSequences()
     with outbox.transaction():
         outbox.append(1, readings(0, 3))
         outbox.settle(2, ledger)
@@ -150,7 +150,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_more_readings_than_one_batch_may_hold_become_several_in_order(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
     assert accept(outbox, readings(0, 2_300)) == [1, 2, 3]
-    parts = [batches.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
+    parts = [uplink_batch.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
     assert max(len(part) for part in parts) <= 1_000
     assert concat(parts).seq.tolist() == list(range(2_300))
     outbox.close()
@@ -188,9 +188,9 @@ def test_damage_found_while_running_condemns_the_database_and_a_full_disk_does_n
     damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert not condemned(tmp_path, full)
+    assert not is_corrupt(tmp_path, full)
     assert not (tmp_path / CORRUPT).exists()
-    assert condemned(tmp_path, damaged)
+    assert is_corrupt(tmp_path, damaged)
     assert (tmp_path / CORRUPT).exists()
 
 
@@ -223,7 +223,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -
             writer.kill()
         outbox = open_outbox(tmp_path / "data", NOW)
         assert outbox.originals == ()
-        kept = [batches.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
+        kept = [uplink_batch.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
         seqs = concat([*kept, *(part for _, part in outbox.journal())]).seq.tolist()
         assert seqs == list(range(len(seqs)))
         assert len(seqs) >= reported

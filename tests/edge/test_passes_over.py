@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from edge import filter as artefacts
-from edge import triage
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest import urgency
 from tests.edge.conftest import Running
-from vitals.engine import apply as applying
+from vitals.engine import evaluate_row as applying
 from vitals.signs import INDEX
 
 POISON = 74.0
@@ -42,14 +42,14 @@ def both_fall(running: Running, poison_at: int) -> None:
 def test_a_reading_at_which_the_engine_raises_is_sent_and_its_bed_says_that_it_was_not_judged(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
     def raises(scribe: object, row: int, r: Any, *args: object, **more: object) -> None:  # noqa: ANN401 - as it comes
         real(scribe, row, r, *args, **more)  # type: ignore[arg-type] # as it came
         if r.values[INDEX["spo2"]] == POISON:
             raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
@@ -75,14 +75,14 @@ def test_a_reading_at_which_the_filter_raises_is_refused_and_harms_no_other(
 
 
 def test_a_message_at_which_reading_raises_is_refused(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = triage.hear
+    real = urgency.decode_message
 
     def raises(delivery: Any) -> object:  # noqa: ANN401 - as it comes
         if b"74.0" in delivery.payload:
             raise ZeroDivisionError("nobody thought of it")
         return real(delivery)
 
-    monkeypatch.setattr(triage, "hear", raises)
+    monkeypatch.setattr(urgency, "decode_message", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
@@ -92,7 +92,7 @@ def test_a_message_from_above_that_raises_is_counted(gateway: Running, monkeypat
     def raises(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(type(gateway.gateway._local), "act", raises)
+    monkeypatch.setattr(type(gateway.gateway._alarms), "act", raises)
     action = {"id": "a", "act": "acknowledge", "patient": "p-1", "t": gateway.clock.now, "by": "n", "alarm": "x"}
     gateway.down("actions", action)
     gateway.turn(1.0)

@@ -15,15 +15,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge import health, show, takeover
-from edge.ledger import Ledger
-from edge.outbox import Outbox, open_outbox
-from edge.rescue import Rescue
-from edge.storage import CORRUPT, NAME, PAGE_BYTES
-from edge.unset import MOVES, Move
-from vitals import batches
+from edge.clock.boot_clock import MOVES, Move
+from edge.ingest.dedup import SeenSequences
+from edge.status import cli, health
+from edge.store import takeover
+from edge.store.outbox import Outbox, open_outbox
+from edge.store.rescue import Rescue
+from edge.store.sqlite import CORRUPT, NAME, PAGE_BYTES
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
+from vitals.wire import uplink_batch
 
 Rig = Callable[..., Any]
 NOW = 1_763_812_800_000
@@ -53,7 +54,7 @@ def laid_down(folder: Path, *, rows: int = 1, killed: bool = False) -> str:
         killed: Whether all of it is still in the database's log alone.
     """
     where = folder.with_name(f"{folder.name}-alive") if killed else folder
-    outbox, ledger = open_outbox(where, NOW), Ledger()
+    outbox, ledger = open_outbox(where, NOW), SeenSequences()
     with outbox.transaction():
         for first in range(0, BATCHES * EACH, EACH):
             part = readings(first, EACH)
@@ -95,7 +96,7 @@ def through(folder: Path, outbox: Outbox) -> int:
 
 def held(outbox: Outbox) -> set[int]:
     """The sequence numbers that go up, each under a payload that says the number it is kept under."""
-    found = {s.n: batches.decode(outbox.payload(s.n) or b"") for s in outbox.after(0, -1)}
+    found = {s.n: uplink_batch.decode(outbox.payload(s.n) or b"") for s in outbox.after(0, -1)}
     assert {n: (batch.n, batch.outbox) for n, batch in found.items()} == {n: (n, outbox.id) for n in found}
     parts = [*(batch.readings for batch in found.values()), *(part for _, part in outbox.journal())]
     return set(concat(parts).seq.tolist())
@@ -231,7 +232,7 @@ def test_without_the_time_kept_batches_go_up_and_older_rows_wait(tmp_path: Path,
 def test_the_gateway_judges_while_it_takes_over_and_says_so_until_it_is_done(
     rig: Rig, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.rescue.PIECE", 1)
+    monkeypatch.setattr("edge.store.rescue.PIECE", 1)
     gw = rig(roster=make.roster(make.placement()))
     gw.turn(1)
     gw.outbox.close()
@@ -264,7 +265,7 @@ def test_the_gateway_judges_while_it_takes_over_and_says_so_until_it_is_done(
     again.down("confirmed", {"outbox": again.outbox.id, "ranges": [[batch.n, batch.n] for batch in again.sent()]})
     again.turn(61)
     assert again.outbox.backlog == 0
-    assert not show.status(again.settings.edge_data, again.clock.now)["set_aside"]["waiting"]
+    assert not cli.status(again.settings.edge_data, again.clock.now)["set_aside"]["waiting"]
 
 
 def test_an_original_is_kept_for_fourteen_days_after_it_was_taken_over(tmp_path: Path) -> None:

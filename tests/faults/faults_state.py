@@ -27,21 +27,22 @@ import boto3
 import msgspec
 import numpy as np
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import LogError, read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import KafkaUnavailableError, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec
+from infra.local.services import Tier
 from infra.local.stack import KAFKA, MOTO, LocalStack
-from infra.local.tiers import Tier
-from vitals import news2, scoring, topics
-from vitals.alarms import Phase, decode
-from vitals.contacts import Contact, Duty, Notification
-from vitals.daemon import now_ms
+from vitals import breach_codes, news2
+from vitals.alarm_events import Phase, decode
+from vitals.contacts import Contact, Notification, Rota
 from vitals.readings import Readings, text
-from vitals.records import to_columns
+from vitals.runtime.daemon import now_ms
 from vitals.signs import INDEX, SIGNS
+from vitals.wire import topics
+from vitals.wire.vitals_record import to_columns
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "7"))
@@ -82,7 +83,7 @@ class Ward:
             self._put(self.settings.layout.partition(name), now, [name])
         try:
             self.writer.flush(60)
-        except LogError:
+        except KafkaUnavailableError:
             # Kafka was away for longer: an idempotent producer starts anew, and the turn is taken again.
             self.writer = KafkaWriter(self.settings, "storm")
             self.turn(fall=False)
@@ -92,8 +93,8 @@ class Ward:
         made = _low(names, t)
         columns = to_columns(made) | {"partition": partition, "offset": self._offset, "timestamp": t}
         if names:
-            columns["breach"] = scoring.pack(scoring.breach(made.values, made.bounds())).tolist()
-            columns["news2"] = scoring.pack(news2.digits(made.values)).tolist()
+            columns["breach"] = breach_codes.pack(breach_codes.breach(made.values, made.bounds())).tolist()
+            columns["news2"] = breach_codes.pack(news2.digits(made.values)).tolist()
         self.writer.write((topics.SCORED, partition), b"", json.dumps(columns).encode())
 
 
@@ -178,7 +179,7 @@ def _records(stack: LocalStack, topic: str, kind: Any) -> list[Any]:  # noqa: AN
     reader = KafkaReader(settings, "storm-look")
     try:
         found = read_to_end(reader, dict.fromkeys(settings.layout.places(topic), 0))
-    except LogError:
+    except KafkaUnavailableError:
         return []
     finally:
         reader.close()
@@ -231,7 +232,7 @@ def rows() -> list[dict[str, Any]]:
         settings = Kafka(kafka_bootstrap=stack.env()["KAFKA_BOOTSTRAP"])
         topics_job.ensure(Topics(kafka_bootstrap=settings.kafka_bootstrap))
         nurse = Contact(contact="nurse", name="B. Holt", start=0, end=2**53, phone="+441632960001")
-        duty = Duty(ward="icu", version=1, contacts=(nurse,))
+        duty = Rota(ward="icu", version=1, contacts=(nurse,))
         writer = KafkaWriter(settings, "storm-duty")
         writer.write((topics.CONTACTS, 0), b"icu", msgspec.json.encode(duty))
         writer.flush()

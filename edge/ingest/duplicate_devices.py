@@ -1,0 +1,70 @@
+"""Two devices under one name: a copied configuration, and one patient's readings hide the other's.
+
+Each start of a device draws a new boot. What an earlier boot left behind may come late, but nothing of it can have been
+taken after the next had begun. So a boot that comes back with a newer reading is another device's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+RETURNS: Final = 2
+"""So many returns tell: one may be a clock that was set."""
+FORGET_S: Final = 300.0
+BOOTS: Final = 8
+"""Boots of a device that are remembered."""
+
+
+@dataclass(slots=True)
+class _BootRun:
+    boot: int
+    began: dict[int, int] = field(default_factory=dict)
+    returns: int = 0
+    returned_s: float = 0.0
+
+
+class DuplicateDevices:
+    """The boots of each device, as they take turns."""
+
+    def __init__(self) -> None:
+        self._devices: dict[str, _BootRun] = {}
+
+    def heard(self, devices: Sequence[str], boots: Sequence[int], t: Sequence[int], clock_s: float) -> None:
+        """Takes new readings in arrival order.
+
+        Args:
+            devices: (n,) devices.
+            boots: (n,) their boots.
+            t: (n,) event times, UTC epoch ms.
+            clock_s: Monotonic clock, s.
+        """
+        for device, boot, when in zip(devices, boots, t, strict=True):
+            voice = self._devices.get(device)
+            if voice is None:
+                self._devices[device] = _BootRun(boot, {boot: when})
+            elif voice.boot != boot:
+                _turn(voice, boot, when, clock_s)
+
+    def rebase(self, jump_ms: int) -> None:
+        """The gateway's own time was set."""
+        for voice in self._devices.values():
+            voice.began = {boot: t + jump_ms for boot, t in voice.began.items()}
+
+    def duplicated(self, clock_s: float) -> frozenset[str]:
+        """Returns the names under which two devices speak."""
+        return frozenset(
+            device
+            for device, voice in self._devices.items()
+            if voice.returns >= RETURNS and clock_s - voice.returned_s < FORGET_S
+        )
+
+
+def _turn(voice: _BootRun, boot: int, when: int, clock_s: float) -> None:
+    """Another boot than before speaks."""
+    began = voice.began.setdefault(boot, when)
+    if began < voice.began[voice.boot] < when:
+        recent = clock_s - voice.returned_s < FORGET_S
+        voice.returns, voice.returned_s = voice.returns * recent + 1, clock_s
+    voice.boot = boot
+    if len(voice.began) > BOOTS:
+        del voice.began[next(other for other in voice.began if other != boot)]
