@@ -71,7 +71,7 @@ def test_a_reading_at_which_the_filter_raises_is_refused_and_harms_no_other(
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
     assert any(b"ZeroDivisionError" in payload for name, payload in gateway.above.published if name == "rejected")
-    assert gateway.metric("edge_rejected_messages_total", kind="raised") == 1
+    assert gateway.metric("wardwatch_edge_rejected_messages_total", kind="raised") == 1
 
 
 def test_a_message_at_which_reading_raises_is_refused(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +96,6 @@ def test_a_message_from_above_that_raises_is_counted(gateway: Running, monkeypat
     action = {"id": "a", "act": "acknowledge", "patient": "p-1", "t": gateway.clock.now, "by": "n", "alarm": "x"}
     gateway.down("actions", action)
     gateway.turn(1.0)
-    assert gateway.metric("edge_invalid_downlinks_total", name="actions") == 1
+    assert gateway.metric("wardwatch_edge_invalid_downlinks_total", name="actions") == 1
     both_fall(gateway, 99)
     assert lit(gateway, "bed-1") == {"spo2"}
