@@ -1,4 +1,4 @@
-"""What the bridge counts, for Prometheus."""
+"""Prometheus metrics of the bridge."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -9,17 +9,15 @@ class Metrics:
     """All metrics of a bridge.
 
     Args:
-        registry: Where they are registered; tests give each bridge its own.
+        registry: Registry of the metrics; tests give each bridge its own.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.batches_in = Counter("bridge_batches_in", "Batches taken from gateways", registry=registry)
-        self.repeats = Counter(
-            "bridge_repeats", "Batches that came again and were not written again", registry=registry
-        )
+        self.batches_in = Counter("bridge_batches_in", "Batches received from gateways", registry=registry)
+        self.repeats = Counter("bridge_repeats", "Repeated batches, not written again", registry=registry)
         self.readings_in = Counter("bridge_readings_in", "Usable readings in them", registry=registry)
-        self.statuses_in = Counter("bridge_statuses_in", "Statuses taken from gateways", registry=registry)
+        self.statuses_in = Counter("bridge_statuses_in", "Statuses received from gateways", registry=registry)
         self.records_out = Counter("bridge_records_out", "Records that Kafka holds", ["topic"], registry=registry)
         self.batches_confirmed = Counter("bridge_batches_confirmed", "Batches confirmed", registry=registry)
         self.rejected = Counter("bridge_rejected", "Refusals, by kind", ["reason"], registry=registry)
@@ -30,16 +28,22 @@ class Metrics:
             registry=registry,
         )
         self.shed = Counter(
-            "bridge_shed", "Messages left to be sent again: their gateway had too many waiting", registry=registry
+            "bridge_shed",
+            "Messages dropped because their gateway had too many waiting; it resends them",
+            registry=registry,
         )
         self.failed = Counter("bridge_deliveries_failed", "Records that Kafka refused; sent again", registry=registry)
-        self.given_up = Counter("bridge_records_given_up", "Records that Kafka never takes", registry=registry)
-        self.waiting = Gauge("bridge_waiting", "Messages taken from the broker and not yet read", registry=registry)
+        self.given_up = Counter("bridge_records_given_up", "Records that Kafka refuses for good", registry=registry)
+        self.waiting = Gauge(
+            "bridge_waiting", "Messages received from the broker and not yet decoded", registry=registry
+        )
         self.in_flight = Gauge("bridge_in_flight", "Batches and statuses that wait for Kafka", registry=registry)
-        self.stalled = Gauge("bridge_stalled", "1 while Kafka's queue is full and nothing is taken", registry=registry)
+        self.stalled = Gauge(
+            "bridge_stalled", "1 while Kafka's queue is full and no message is read", registry=registry
+        )
         self.uplink = Gauge("bridge_uplink_connected", "1 while the site broker is connected", registry=registry)
         self.connections = Counter("bridge_uplink_connections", "Connections made to it", registry=registry)
-        self.gateways = Gauge("bridge_gateways", "Gateways heard of", registry=registry)
+        self.gateways = Gauge("bridge_gateways", "Gateways known", registry=registry)
         self.down = Counter("bridge_down", "Messages published down to gateways", ["name"], registry=registry)
         self.confirm_s = Histogram(
             "bridge_confirm_seconds",
