@@ -1,8 +1,8 @@
 """The ward page's third-party files, from their npm packages, without npm: `python -m infra.web`.
 
-Standard library alone. `PACKAGES` locks every archive with its SHA-256. An archive is fetched once a machine into the
-cache that clones share; what the page serves is laid into `cloud/console/static/vendor`, which git ignores, so that the
-page needs no internet. A wheel built after this contains the files as well.
+Standard library only. `PACKAGES` locks every archive with its SHA-256. An archive is downloaded once per machine into
+the cache that clones share. Files for the page are copied into `cloud/console/static/vendor`, which git ignores, so
+that the page needs no internet. A wheel built after this contains the files as well.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ TIMEOUT_S: Final = 60
 
 
 class WebError(RuntimeError):
-    """A package could not be fetched, or is not what was locked."""
+    """A package could not be downloaded, or differs from the lock."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Package:
         name: Its name.
         version: Its version.
         sha256: Of its archive.
-        files: What is kept of it: path in the archive, below `package/`, to name.
-        served: Whether the page needs it; otherwise tests alone do.
+        files: Files to keep: path in the archive, below `package/`, to name.
+        served: Whether the page needs it; otherwise only tests do.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Package:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept; another archive is another folder, so a package is complete or absent."""
+        """Folder of the package; each archive has its own, so a package is complete or absent."""
         return cache_folder() / "web" / f"{self.name}-{self.version}-{self.sha256[:12]}"
 
 
@@ -88,7 +88,7 @@ def fetch(package: Package) -> Path:
             f"{url} could not be fetched: {error}. Is the network there? NPM_CONFIG_REGISTRY names another registry"
         ) from error
     if hashlib.sha256(archive).hexdigest() != package.sha256:
-        raise WebError(f"{url} is not what infra/web.py locks: a proxy may have changed it; run make setup again")
+        raise WebError(f"{url} does not match infra/web.py: a proxy may have changed it; run make setup again")
     part = package.folder.with_suffix(f".{os.getpid()}")
     part.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
@@ -105,7 +105,7 @@ def fetch(package: Package) -> Path:
 
 
 def install(vendor: Path = VENDOR) -> None:
-    """Lays what the page serves into its static files; a second run changes nothing.
+    """Copies the page's files into its static files; a second run changes nothing.
 
     Raises:
         WebError: See `fetch`.

@@ -9,7 +9,7 @@ from vitals.runtime.settings import setting
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """How `make demo` runs."""
+    """Settings of `make demo`."""
 
     duration: float | None = setting("Length of the demo after its first reading, s; without it until Ctrl-C", None)
     report: Path | None = setting("File for the report of a bounded demo", None)
