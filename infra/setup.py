@@ -114,11 +114,6 @@ def make_classes() -> None:
     run(str(PYTHON), "-m", "infra.local.jvm_class_archive")
 
 
-def install_web() -> None:
-    """Downloads the chart library of the ward page, and its tests' tools."""
-    run(str(PYTHON), "-m", "infra.web")
-
-
 def main(words: Sequence[str]) -> int:
     """Runs all steps, in order; with the argument `browser`, only the one of the tests' browser."""
     if list(words) == ["browser"]:
@@ -129,7 +124,6 @@ def main(words: Sequence[str]) -> int:
     install_python()
     install_jars()
     make_classes()
-    install_web()
     return 0
 
 
