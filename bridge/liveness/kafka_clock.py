@@ -1,8 +1,8 @@
 """Offset of the bridge's clock to Kafka's, which defines log time. Pure.
 
-A record is appended after it is sent and before its report arrives. The bridge's send time less the append time is
-therefore a lower bound of the time by which the bridge is ahead, and its report time less the append time an upper
-bound. A delay of any length cannot make a right clock appear wrong.
+A record is appended after it is sent and before its report arrives. So the bridge is ahead by at least its send time
+less the append time, and by at most its report time less the append time. A delay of any length cannot make a right
+clock appear wrong.
 """
 
 from collections.abc import Iterable, Mapping

@@ -202,7 +202,7 @@ def sns_knows_the_protocol(template: Template) -> Iterator[str]:
 
 
 def containers_may_little(template: Template) -> Iterator[str]:
-    """A container runs as an unprivileged user with a read-only root, and names one certain image."""
+    """A container has no root user, capability or writable root, a fixed image, and no secret in its environment."""
     for name, _, resource in template.resources("AWS::ECS::TaskDefinition"):
         for container in resource["Properties"]["ContainerDefinitions"]:
             if str(container.get("User", "0")).split(":")[0] in {"0", "root"}:

@@ -23,7 +23,7 @@ import psutil
 
 MARK = "WARDWATCH_PROCESS"
 LATER = 10
-"""Niceness of archive and load, which may wait for the path that calls a nurse."""
+"""Niceness of archive, loader and PostgreSQL, which may wait for the path that calls a nurse."""
 _PROBE_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.02
 _KILLED_WITHIN_S = 10.0
