@@ -9,6 +9,8 @@ from typing import Final
 
 from vitals.alarm_events import Kind, Priority
 
+NOT_NOTIFIED: Final = "not-notified"
+ROTA_EMPTY: Final = "rota-empty"
 HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
 
 
@@ -57,8 +59,8 @@ CATALOGUE: Final[dict[str, Condition]] = {
     "snapshots-failing": Condition(MEDIUM, "alarms go on, and a restart of the alarm engine would take long"),
     "records-passed-over": Condition(MEDIUM, "records raised an exception and were passed over, with a count"),
     "foreign-readings": Condition(MEDIUM, "a gateway speaks of patients it does not have; high when it goes on"),
-    "not-notified": Condition(MEDIUM, "no channel reached a contact; as high as the alarm that it was about"),
-    "rota-empty": Condition(MEDIUM, "nobody is on duty on a ward; as high as the alarm that met nobody"),
+    NOT_NOTIFIED: Condition(MEDIUM, "no channel reached a contact; as high as the alarm that it was about"),
+    ROTA_EMPTY: Condition(MEDIUM, "nobody is on duty on a ward; as high as the alarm that met nobody"),
 }
 
 

@@ -5,13 +5,13 @@ from typing import Final, Protocol
 
 import msgspec
 
+from bridge.kafka import outgoing_records
 from bridge.kafka.port import DeliveryReport, Record
 from bridge.liveness.bridges import BridgeLiveness
 from bridge.liveness.clock_offsets import ClockOffsets
 from bridge.liveness.gateways import GatewayLiveness
 from bridge.liveness.kafka_clock import KafkaClock
 from bridge.settings import Settings
-from bridge.up import kafka_records
 from vitals.alarm_events import alarm_id
 from vitals.status import BRIDGE_CLOCK, ClockOffset, Health, Status
 
@@ -113,13 +113,13 @@ class StatusReporter:
         for lane in range(self._settings.lanes):
             # One at a time: heartbeats that queue behind a slow log would carry outdated times.
             if not self._ship.holds(self._heartbeats.get(lane, 0)):
-                beat = kafka_records.heartbeat(lane, self._settings.partitions)
+                beat = outgoing_records.heartbeat(lane, self._settings.partitions)
                 (number,) = self._ship.ship((beat,), (), at)
                 self._heartbeats[lane], self._beaten[number], self._proofs[number] = number, t, at
 
     def _tell(self, statuses: Iterable[Status], at: float) -> None:
         for status in statuses:
-            self._ship.ship((kafka_records.status(status),), (), at)
+            self._ship.ship((outgoing_records.status(status),), (), at)
 
     def _judge(self, at: float) -> Health:
         """Up while it receives its gateways; a start, or a short loss of the broker, does not count as silence."""

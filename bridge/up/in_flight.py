@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
+from bridge.kafka import outgoing_records
 from bridge.kafka.port import DeliveryReport, Producer, Record
 from bridge.metrics import Metrics
-from bridge.up import kafka_records
 from bridge.up.acks import Tracker
 from vitals.runtime.daemon import now_ms
 from vitals.wire import topics
@@ -145,7 +145,7 @@ class InFlightRecords(Generic[T]):
             record.partition,
             why,
         )
-        aside = self._sent[number] = kafka_records.refused(record, why, self._clock())
+        aside = self._sent[number] = outgoing_records.refused(record, why, self._clock())
         self._line_up([(number, aside)])
         return ()
 

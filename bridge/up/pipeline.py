@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from bridge.kafka import outgoing_records
 from bridge.kafka.port import DeliveryReport, Producer, Record
 from bridge.liveness.bridges import Retired
 from bridge.liveness.reporter import StatusReporter
@@ -16,14 +17,15 @@ from bridge.metrics import Metrics
 from bridge.mqtt.packets import Message, Receipt
 from bridge.mqtt.site_broker import SiteBroker
 from bridge.settings import Settings
-from bridge.up import batching, kafka_records, validate
+from bridge.up import batching, validate
 from bridge.up.acks import AckOrder, FairQueue
 from bridge.up.columns import ColumnBuffer
 from bridge.up.dedup import RepeatedBatches, SentBatch
 from bridge.up.in_flight import InFlightRecords
 from vitals.actions import Action
+from vitals.bounds import MAX_ASIDE
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
-from vitals.status import Status
+from vitals.status import Rejected, Status
 from vitals.wire import topics
 from vitals.wire.uplink_batch import BatchAck, ranges
 
@@ -240,7 +242,7 @@ class UpPipeline:
         if isinstance(action, validate.Refusal):
             self._refuse(entry, (action,), message.topic, t)
         else:
-            record = kafka_records.action(action, self._settings.lanes, self._settings.partitions)
+            record = outgoing_records.action(action, self._settings.lanes, self._settings.partitions)
             self._in_flight.ship((record,), (entry,), at)
 
     def _read_rejected(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
@@ -250,7 +252,7 @@ class UpPipeline:
             self._refuse(entry, (found,), message.topic, t)
         elif found:
             self._metrics.rejected.labels(validate.RejectReason.GATEWAY.value).inc(len(found))
-            self._refused += [kafka_records.dead_letter(gateway.encode(), one) for one in found]
+            self._refused += [outgoing_records.dead_letter(gateway.encode(), one) for one in found]
             self._written.append(entry)
         else:
             self._done((entry,), at)
@@ -261,13 +263,20 @@ class UpPipeline:
         if status is None:
             self._done((entry,), at)
         else:
-            self._in_flight.ship([kafka_records.status(status)], (entry,), at)
+            self._in_flight.ship([outgoing_records.status(status)], (entry,), at)
 
     def _refuse(self, entry: _InFlightMessage, refusals: Iterable[validate.Refusal], topic: str, t: int) -> None:
         gateway = entry.source.gateway if entry.source else ""
         for refusal in refusals:
             self._metrics.rejected.labels(refusal.why.value).inc(max(1, refusal.readings))
-            self._refused.append(kafka_records.rejected(topic, gateway, refusal, t))
+            letter = Rejected(
+                topic=topic,
+                reason=refusal.reason,
+                t=t,
+                payload=refusal.payload[:MAX_ASIDE],
+                readings=refusal.readings,
+            )
+            self._refused.append(outgoing_records.dead_letter(gateway.encode(), letter))
         if not (self._written and self._written[-1] is entry):
             self._written.append(entry)
 
@@ -277,7 +286,7 @@ class UpPipeline:
         written, self._written = self._written, []
         refused, self._refused = self._refused, []
         records = [
-            kafka_records.lane_record(load, self._settings.partitions)
+            outgoing_records.vitals(load.lane, load.value, self._settings.partitions)
             for load in batching.lane_records(gathered, self._settings.lanes)
         ]
         self._metrics.batches_in.inc(len(written))

@@ -7,8 +7,8 @@ from typing import Final
 from cloud.alarm.bed_history import BedHistory, Stay
 from cloud.alarm.count_alarms import FOREIGN, PASSED_OVER
 from cloud.alarm.snapshot.failure_alarm import SNAPSHOTS_FAILING
-from cloud.notify.routing import NOT_NOTIFIED, ROTA_EMPTY
 from vitals.alarm_events import AlarmEvent, Phase
+from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY
 from vitals.engine.rules.technical_alarms import BED_DISPUTED, PIPELINE_STALLED, TechnicalCondition
 
 HEARD: Final = frozenset((PIPELINE_STALLED, SNAPSHOTS_FAILING, PASSED_OVER, FOREIGN, NOT_NOTIFIED, ROTA_EMPTY))

@@ -24,13 +24,14 @@ from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.retry import RetryQueue, merged
-from cloud.notify.routing import NOT_NOTIFIED, OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
+from cloud.notify.routing import OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
 from cloud.notify.self_alarms import SelfAlarms
 from cloud.notify.templates import Links, compose, plain
 from cloud.notify.throttle import Item, Message, RecipientQueues
 from cloud.notify.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
+from vitals.conditions import NOT_NOTIFIED
 from vitals.contacts import CANARY, NOBODY, Contact, Notification, Rota
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception

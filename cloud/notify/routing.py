@@ -8,11 +8,9 @@ import msgspec
 
 from vitals.alarm_events import AlarmEvent, Phase, Priority, technical
 from vitals.bounds import FOREVER
-from vitals.conditions import priority_of
+from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, priority_of
 from vitals.contacts import Channel, Contact, Rota, recipients
 
-NOT_NOTIFIED: Final = "not-notified"
-ROTA_EMPTY: Final = "rota-empty"
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; if their message fails, no further alarm is raised."""
 LAST_EVERY: Final = 5

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.notify.routing import NOT_NOTIFIED, ROTA_EMPTY, OnCall
+from cloud.notify.routing import OnCall
 from vitals.alarm_events import AlarmEvent, Priority, over, technical
 from vitals.bounds import MAX_T, digits
-from vitals.conditions import CATALOGUE
+from vitals.conditions import CATALOGUE, NOT_NOTIFIED, ROTA_EMPTY
 
 logger = logging.getLogger(__name__)
 

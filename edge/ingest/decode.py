@@ -16,7 +16,6 @@ from edge.ingest import device_clock
 from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_rows import DeviceRows, grown, rounds
 from edge.ingest.roster import AssignmentTable
-from edge.store.outbox import REJECTED_BYTES
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
 from vitals.readings import Readings, text
@@ -28,6 +27,8 @@ from vitals.wire.device_reading import DeviceReading
 from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
+REJECTED_BYTES: Final = 4_096
+"""Length to which the payload of a rejected message is cut, bytes."""
 RAISED: Final = "cannot be "
 """How the reason begins of what raised an exception that nobody foresaw."""
 REASONS: Final = {

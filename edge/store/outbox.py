@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from edge.ingest.decode import REJECTED_BYTES
 from edge.ingest.dedup import Range, SeenSequences, as_run
 from edge.store import repair, sqlite
 from edge.store.batching import payloads
@@ -33,7 +34,7 @@ from vitals.wire.vitals_record import WireError
 log = logging.getLogger(__name__)
 
 REJECTED_KEPT: Final = 1_000
-REJECTED_BYTES: Final = 4_096
+
 ROW, POSITION, COUNT, BOOTS = "row", "position", "count", "boots"
 MOST_DIGITS: Final = 17
 REPLAYED: Final = 2_000

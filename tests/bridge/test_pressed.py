@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from bridge.up import kafka_records, validate
+from bridge.kafka import outgoing_records
+from bridge.up import validate
 from vitals.actions import Act, Action
 from vitals.wire import topics
 
@@ -12,7 +13,7 @@ def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() 
     action = Action(id="a.0", act=Act.ACKNOWLEDGE, patient="p-1", t=1, by="bed W-1", alarm="p-1.hr.1")
     taken = validate.take_pressed(msgspec.json.encode(action))
     assert isinstance(taken, Action)
-    record = kafka_records.action(taken, 16, 8)
+    record = outgoing_records.action(taken, 16, 8)
     assert (record.topic, record.partition, record.key) == ("actions", topics.lane("p-1") % 8, b"p-1")
     assert msgspec.json.decode(record.value or b"", type=Action) == action
 

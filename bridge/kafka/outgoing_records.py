@@ -3,10 +3,8 @@
 import msgspec
 
 from bridge.kafka.port import Record
-from bridge.up.batching import LaneRecord
-from bridge.up.validate import Refusal
 from vitals.actions import Action
-from vitals.bounds import MAX_ASIDE, MAX_REFUSED
+from vitals.bounds import MAX_REFUSED
 from vitals.readings import empty
 from vitals.status import Rejected, Status
 from vitals.wire import topics
@@ -24,19 +22,6 @@ def vitals(lane: int, value: bytes, partitions: int) -> Record:
 def heartbeat(lane: int, partitions: int) -> Record:
     """Record without readings: it advances log time in a lane."""
     return vitals(lane, _NO_READINGS, partitions)
-
-
-def lane_record(carried: LaneRecord, partitions: int) -> Record:
-    """Record of a lane's readings."""
-    return vitals(carried.lane, carried.value, partitions)
-
-
-def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
-    """Dead letter of an unusable message, with its reason; one partition, by gateway."""
-    payload = refusal.payload[:MAX_ASIDE]
-    return dead_letter(
-        gateway.encode(), Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
-    )
 
 
 def dead_letter(key: bytes, refused: Rejected) -> Record:
