@@ -10,7 +10,7 @@ from typing import Final
 import pyspark
 from pyspark.sql import SparkSession
 
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 
 CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
 # Spark master setting of a job submitted by a service (EMR Serverless): the submission sets master, driver address and

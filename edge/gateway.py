@@ -41,7 +41,7 @@ from edge.uplink.side_messages import SideMessages
 from vitals import engine
 from vitals import readings as columns
 from vitals.bounds import BoundError, decoded
-from vitals.engine.rules.constants import GATEWAY_DOWN
+from vitals.engine.constants import GATEWAY_DOWN
 from vitals.readings import Readings
 from vitals.runtime import daemon
 from vitals.status import ClockOffset

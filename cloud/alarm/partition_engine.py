@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cloud.alarm.bed_history import BedHistory
 from cloud.alarm.decoded_records import DecodedRecord, by_time
 from cloud.alarm.equipment_alarms import HEARD, Disputes, OpenAlarms
-from cloud.alarm.query.latest_values import LatestValues
+from cloud.alarm.latest_values import LatestValues
 from cloud.alarm.skipped_records import SkippedItem, SkippedRecords, put_aside
 from cloud.alarm.snapshot.encoding import EngineSnapshot, decode, encode
 from cloud.kafka.partitioning import Partitioning
@@ -29,7 +29,7 @@ from vitals import engine, trend
 from vitals.actions import Act, Action
 from vitals.admissions import Admission, roster
 from vitals.alarm_events import AlarmEvent, Phase
-from vitals.engine.rules.constants import CONDITIONS, HANDOVER_MS
+from vitals.engine.constants import CONDITIONS, HANDOVER_MS
 from vitals.engine.rules.not_judged import WATCH
 from vitals.engine.rules.technical_alarms import HIERARCHY, PIPELINE_STALLED
 from vitals.readings import Readings, concat, empty

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming import StreamingQuery
 
-    from cloud.archive.job import Archive, Settings
+    from cloud.archive.archive import Archive, Settings
 
 log = logging.getLogger("archive")
 WATCH_S: Final = 0.5

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Writer
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.bounds import clean, encoded
 from vitals.runtime.daemon import log_json, now_ms

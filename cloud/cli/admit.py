@@ -11,7 +11,7 @@ from cloud.cli.csv_reader import Table, flag, moment, number, read
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Writer
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 from vitals.bounds import clean, encoded
 from vitals.bounds import name as named

@@ -13,7 +13,7 @@ from cloud.cli.admit import publish
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 from vitals.limits import Limit
 from vitals.runtime.daemon import log_json, now_ms

@@ -8,7 +8,7 @@ from typing import Final
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Reader, read_to_end
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 from vitals.bounds import decoded
 from vitals.runtime.daemon import log_json, now_ms

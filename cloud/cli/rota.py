@@ -9,7 +9,7 @@ from typing import Final
 from cloud.cli.csv_reader import Table, moment, number, read
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Writer
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.alarm_events import Priority
 from vitals.bounds import clean, encoded, name
 from vitals.contacts import CANARY, NOBODY, Contact, Rota

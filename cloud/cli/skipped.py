@@ -9,7 +9,7 @@ import msgspec
 from cloud.cli.tail import clock
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Record, Writer, read_to_end
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.bounds import decoded
 from vitals.runtime.daemon import log_json
 from vitals.runtime.settings import SettingsError, load

@@ -8,7 +8,7 @@ from typing import Final
 
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.port import KafkaUnavailableError, Record
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.bounds import MAX_CALENDAR, decoded
 from vitals.breach_codes import ABSENT, WITHIN, unpack
 from vitals.readings import Readings

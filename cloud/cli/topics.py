@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 
 from cloud.kafka.partitions import agree, found, wanted
 from cloud.kafka.port import KafkaUnavailableError
-from cloud.settings import Topics
+from cloud.kafka.settings import Topics
 from vitals.runtime.daemon import log_json
 from vitals.runtime.settings import SettingsError, load
 from vitals.wire.topics import MAX_RECORD_BYTES, TOPICS, Topic

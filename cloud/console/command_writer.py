@@ -10,7 +10,7 @@ import msgspec
 from cloud.cli import act, admit, rota
 from cloud.console.live.topic_cache import TopicCache
 from cloud.kafka.port import KafkaUnavailableError, Writer
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
 from vitals.contacts import Contact, Rota

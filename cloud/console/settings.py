@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cloud.ack_links import MIN_KEY_CHARACTERS
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.runtime.settings import setting
 
 

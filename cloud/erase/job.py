@@ -16,8 +16,8 @@ from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Writer
+from cloud.kafka.settings import Kafka
 from cloud.lake import BadManifestError, LakeError, MutableStore, open_lake
-from cloud.settings import Kafka
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load, setting

@@ -18,7 +18,7 @@ from confluent_kafka import (
 )
 
 from cloud.kafka.port import KafkaUnavailableError, Place, Record
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.bounds import MAX_REFUSED
 from vitals.runtime.daemon import now_ms
 from vitals.status import Rejected

@@ -8,7 +8,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from cloud.kafka.client import METADATA_TIMEOUT_S
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 
 RETRY_S: Final = 2.0
 """Pause before Kafka is queried again."""

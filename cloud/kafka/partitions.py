@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from cloud.kafka.client import logger, retry
 from cloud.kafka.port import KafkaUnavailableError
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.wire.topics import TOPICS, Topic
 
 NAMES: Final = tuple(topic.name for topic in TOPICS)

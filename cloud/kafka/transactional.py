@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Place
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 
 # librdkafka's error codes for a fenced producer.
 FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001 - see above

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vitals.engine.rules.constants import CONDITIONS
+from vitals.engine.constants import CONDITIONS
 
 WINDOW_MS: Final = 1_800_000
 """Default length of an event without an end: a later alarm does not count for it."""

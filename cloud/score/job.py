@@ -26,9 +26,9 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.offsets import RETRY_S, RecreatedError, resume_offsets, watermarks
 from cloud.kafka.port import KafkaUnavailableError
+from cloud.kafka.settings import Kafka
 from cloud.score.expression import score
 from cloud.score.start_offsets import scored_up_to
-from cloud.settings import Kafka
 from cloud.spark_session import NEEDS, builder, connector_options
 from vitals.runtime import daemon
 from vitals.runtime.settings import setting

@@ -1,6 +1,7 @@
 """The warehouse: one SQL source for PostgreSQL and Redshift. A manifest is loaded once, in one transaction."""
 
 from cloud.warehouse.loader import load, loaded, prepare
-from cloud.warehouse.open import Warehouse, WarehouseError, open_warehouse
+from cloud.warehouse.open import open_warehouse
+from cloud.warehouse.port import Warehouse, WarehouseError
 
 __all__ = ["Warehouse", "WarehouseError", "load", "loaded", "open_warehouse", "prepare"]

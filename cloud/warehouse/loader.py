@@ -20,7 +20,7 @@ from cloud.warehouse.ddl import (
     statements,
 )
 from cloud.warehouse.ddl import TABLES as WAREHOUSE_TABLES
-from cloud.warehouse.open import Warehouse, WarehouseError
+from cloud.warehouse.port import Warehouse, WarehouseError
 
 _GETDATE = (
     "CREATE OR REPLACE FUNCTION getdate() RETURNS timestamp LANGUAGE sql STABLE AS 'SELECT now() AT TIME ZONE ''UTC'''"

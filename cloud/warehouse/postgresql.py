@@ -12,7 +12,7 @@ from cloud.lake import LakeError, Manifest, Store
 from cloud.lake.parquet import from_parquet
 from cloud.lake.schema import Table
 from cloud.warehouse.ddl import POSTGRESQL, columns, literal
-from cloud.warehouse.open import WarehouseError
+from cloud.warehouse.port import WarehouseError
 
 PIECE_ROWS: Final = 250_000
 """Rows at which a piece is loaded: with an object of at most as many again, some 200 MB."""

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from cloud.lake import Manifest, Store
 from cloud.lake.schema import Table
 from cloud.warehouse.ddl import REDSHIFT, columns, literal
-from cloud.warehouse.open import WarehouseError
+from cloud.warehouse.port import WarehouseError
 
 PORT = 5439
 

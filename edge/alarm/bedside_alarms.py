@@ -11,7 +11,7 @@ from edge.ingest.roster import AssignmentTable
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority
-from vitals.engine.rules.constants import UNMONITORED
+from vitals.engine.constants import UNMONITORED
 from vitals.readings import Readings
 from vitals.status import Status
 

@@ -13,8 +13,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.alarm.alarm_indicators import IndicatorStates
 from edge.devices.driver import AckButton, Deliver, DeviceMessage, Presence
+from edge.devices.indicator_states import IndicatorStates
 from edge.devices.mqtt_bulk_reader import BulkClient
 from vitals.runtime.daemon import now_ms
 from vitals.wire import topics

@@ -10,7 +10,7 @@ from edge.ingest.roster import AssignmentTable
 from vitals.alarm_events import AlarmEvent, technical
 from vitals.bounds import Time
 from vitals.conditions import priority_of
-from vitals.engine.rules.constants import GATEWAY_DOWN
+from vitals.engine.constants import GATEWAY_DOWN
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health

@@ -12,21 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from firmware_sim.patient.patient_group import Sample
+from firmware_sim.patient.recording import Row, by_sign
 from vitals.signs import FIELDS
 
-NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "hr": ("HR",),
-    "pr": ("PULSE",),
-    "rr": ("RESP",),
-    "spo2": ("SPO2",),
-    "temp": ("TEMP", "T1", "TBLOOD"),
-    "sbp": ("NBPSYS", "ABPSYS", "ARTSYS"),
-    "dbp": ("NBPDIAS", "ABPDIAS", "ARTDIAS"),
-    "map": ("NBPMEAN", "ABPMEAN", "ARTMEAN"),
-}
-"""Names of each sign in capitals without spaces and `%`; the first that has a value counts."""
 _NEEDED: Final = ("t_s", "HR", "ABPSys", "ABPDias", "ABPMean", "PULSE", "RESP", "SpO2", "NBPSys", "NBPDias", "NBPMean")
-Row = tuple[float, tuple[float | None, ...]]
 
 
 def read(path: Path) -> list[Row]:
@@ -45,11 +34,6 @@ def read(path: Path) -> list[Row]:
     if not rows:
         raise ValueError(f"recording {path} has no rows")
     return [(t_s - rows[0][0], values) for t_s, values in rows]
-
-
-def by_sign(cells: Mapping[str, float]) -> tuple[float | None, ...]:
-    """Returns one value per sign from cells by name as in `NAMES`."""
-    return tuple(next((cells[name] for name in NAMES.get(field, ()) if name in cells), None) for field in FIELDS)
 
 
 def _read_csv(path: Path) -> list[Row]:

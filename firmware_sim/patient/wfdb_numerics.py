@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import wfdb
 
-from firmware_sim.patient.replay import NAMES, Row, by_sign
+from firmware_sim.patient.recording import NAMES, Row, by_sign
 
 _DECIMALS: Final = 2
 """As in a device message. Gain and baseline return a stored zero only to within rounding."""

@@ -16,12 +16,12 @@ from typing import Self
 
 import psutil
 
+from infra.local.pki import Authority, Identity
 from infra.local.ports import DEFAULT_GATEWAYS, HOST, Ports, require_free
 from infra.local.process import PartError, Processes, Spec, base_env, start_ticks
 from infra.local.servers import moto as aws
 from infra.local.servers.kafka import kafka
 from infra.local.servers.mosquitto import BRIDGE, device_broker, site_broker
-from infra.local.servers.pki import Authority, Identity
 from infra.local.servers.postgres import DATABASE, USER, postgres
 from infra.local.servers.sns import part as bad_sns
 from infra.local.servers.sns.server import Options

@@ -25,7 +25,8 @@ from cloud.alarm.ray.shard_supervisor import ShardSupervisor
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import read_to_end
-from cloud.settings import Topics, Watch
+from cloud.kafka.settings import Topics
+from cloud.settings import Watch
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from vitals import breach_codes, news2

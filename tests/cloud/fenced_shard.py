@@ -11,8 +11,8 @@ from cloud.alarm.shard import Shard, share
 from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
 from cloud.kafka.client import KafkaReader
+from cloud.kafka.settings import Kafka
 from cloud.kafka.transactional import FencedError, TransactionalWriter
-from cloud.settings import Kafka
 
 if __name__ == "__main__":
     settings = Kafka(kafka_bootstrap=sys.argv[1])

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 
 from cloud.alarm.shard import Outcome, Shard
+from cloud.archive.archive import Archive
 from cloud.archive.commit_manifest import resume
 from cloud.archive.decode_rows import Record as Archived
-from cloud.archive.job import Archive
 from cloud.archive.parquet_writer import Writer
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Record

@@ -6,7 +6,7 @@ import pytest
 
 from cloud.cli import admit, sample_data
 from cloud.kafka.in_memory import MemoryLog, MemoryWriter
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 
 NOW = 1_763_812_800_000

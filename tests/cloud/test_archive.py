@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.archive import decode_scored as archived
+from cloud.archive.archive import Archive, Settings
 from cloud.archive.commit_manifest import NOTHING, resume, resumes
 from cloud.archive.decode_rows import Record
-from cloud.archive.job import MAX_FAILURES, Archive, Settings, batch_of, begin, repeat
+from cloud.archive.job import MAX_FAILURES, batch_of, begin, repeat
 from cloud.archive.parquet_writer import Progress, Writer, Written
 from cloud.archive.spark_query import starting_offsets
 from cloud.kafka.offsets import RecreatedError

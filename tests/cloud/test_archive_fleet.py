@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cloud.archive.archive import Archive
 from cloud.archive.commit_manifest import NOTHING
 from cloud.archive.decode_rows import Record
-from cloud.archive.job import Archive
 from cloud.archive.parquet_writer import Writer
 from cloud.lake import Store, open_lake
 from cloud.lake.manifests import last_manifest

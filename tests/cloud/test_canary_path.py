@@ -14,7 +14,7 @@ import pytest
 
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.port import read_to_end
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from infra.demo.supervisor import edge_says
 from infra.local.ports import Ports
 from infra.local.servers.moto import CREDENTIALS

@@ -16,7 +16,8 @@ from cloud.cli import tail
 from cloud.cli import topics as topics_job
 from cloud.kafka import partitions
 from cloud.kafka.port import KafkaUnavailableError, Record
-from cloud.settings import Kafka, Notify, Topics, Watch
+from cloud.kafka.settings import Kafka, Topics
+from cloud.settings import Notify, Watch
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.readings import Readings
 from vitals.runtime.settings import SettingsError, load

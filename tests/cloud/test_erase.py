@@ -9,9 +9,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from cloud.archive.archive import Archive
 from cloud.archive.commit_manifest import resume
 from cloud.archive.decode_rows import Record as Archived
-from cloud.archive.job import Archive
 from cloud.archive.parquet_writer import Writer
 from cloud.erase import erasure_log
 from cloud.erase.erasure_log import Erasure

@@ -30,7 +30,7 @@ FIELDS"""
 USE_ETCO2 = """
 import json, sys, threading, time
 from cloud.archive.commit_manifest import resume
-from cloud.archive.job import Archive
+from cloud.archive.archive import Archive
 from cloud.archive.decode_rows import Record
 from cloud.archive.parquet_writer import Writer
 from cloud.lake import open_lake

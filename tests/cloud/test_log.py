@@ -16,8 +16,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.port import KafkaUnavailableError, Reader, Writer, read_to_end
+from cloud.kafka.settings import Kafka
 from cloud.kafka.transactional import TransactionalWriter
-from cloud.settings import Kafka
 from vitals.status import Rejected
 from vitals.wire import topics
 

@@ -19,8 +19,8 @@ import pytest
 from cloud.cli import rota
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.settings import Kafka, Topics
 from cloud.notify.channels.sns import RenderedMessage, SendError, SnsChannel
-from cloud.settings import Kafka, Topics
 from infra.local.servers.sns.server import Options, Sns
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.contacts import Channel, Contact, Notification, Rota

@@ -11,7 +11,7 @@ import pytest
 from cloud.cli import topics as topics_job
 from cloud.kafka import partitions
 from cloud.kafka.port import KafkaUnavailableError
-from cloud.settings import Kafka, Topics
+from cloud.kafka.settings import Kafka, Topics
 from infra.local.ports import HOST, Ports
 
 WITHIN_S = 60.0

@@ -13,7 +13,7 @@ from cloud.cli import topics as topics_job
 from cloud.cli.canary import admission
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.port import read_to_end
-from cloud.settings import Kafka, Topics
+from cloud.kafka.settings import Kafka, Topics
 from vitals.status import Health, Status
 from vitals.wire import topics
 

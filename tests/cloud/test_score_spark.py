@@ -24,7 +24,7 @@ from cloud.cli.topics import ensure
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Record, read_to_end
-from cloud.settings import Kafka, Topics
+from cloud.kafka.settings import Kafka, Topics
 from infra.local.maven_jars import connector_mismatch, spark_jars
 from infra.local.process import base_env
 from vitals.status import Rejected

@@ -16,7 +16,7 @@ from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import KafkaUnavailableError, Reader, Writer
-from cloud.settings import Topics
+from cloud.kafka.settings import Topics
 from vitals.admissions import Admission
 from vitals.readings import Readings
 from vitals.runtime.daemon import now_ms

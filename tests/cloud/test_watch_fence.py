@@ -14,8 +14,8 @@ import pytest
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import read_to_end
+from cloud.kafka.settings import Kafka, Topics
 from cloud.kafka.transactional import FencedError, TransactionalWriter
-from cloud.settings import Kafka, Topics
 from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings
 from vitals.runtime.daemon import now_ms

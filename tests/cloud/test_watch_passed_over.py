@@ -5,7 +5,7 @@ import pytest
 
 from cloud.alarm import partition_engine as slices
 from cloud.alarm import shard as shards
-from cloud.alarm.query.latest_values import LatestValues
+from cloud.alarm.latest_values import LatestValues
 from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.skipped_records import SpoiledError
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward

@@ -17,7 +17,7 @@ import pytest
 
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.settings import Kafka, Topics
+from cloud.kafka.settings import Kafka, Topics
 from infra.local.ports import Ports
 from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cloud.alarm.latest_values import LatestValues
 from cloud.alarm.partition_engine import Terms
 from cloud.alarm.query import answers, shard_answers
-from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard, share
 from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots

@@ -8,7 +8,7 @@ from typing import Final
 from cloud.alarm.equipment_alarms import HEARD
 from edge.status.health import TEXTS
 from vitals.conditions import CATALOGUE
-from vitals.engine.rules import constants
+from vitals.engine import constants
 from vitals.engine.rules.not_judged import WATCH
 from vitals.engine.rules.technical_alarms import HIERARCHY
 from vitals.limits import PROFILES, Limit

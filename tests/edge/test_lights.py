@@ -12,8 +12,8 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.alarm.alarm_indicators import AGAIN_S, REPEAT_S, IndicatorStates
 from edge.devices.driver import AckButton
+from edge.devices.indicator_states import AGAIN_S, REPEAT_S, IndicatorStates
 from edge.devices.mqtt_driver import MqttDriver
 from infra.local.ports import HOST
 from vitals.actions import Action

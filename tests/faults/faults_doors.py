@@ -28,7 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cloud.alarm.decoded_records import decode
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.port import Record
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from infra.local.ports import HOST
 from infra.local.servers.sns import part as sns
 from tests.bench.path import run_files

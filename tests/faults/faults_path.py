@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from infra.demo.faults import Fault
 from infra.demo.supervisor import Supervisor
 from infra.local.servers.sns import part as sns

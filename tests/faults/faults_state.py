@@ -30,7 +30,7 @@ import numpy as np
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, read_to_end
-from cloud.settings import Kafka, Topics
+from cloud.kafka.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec
 from infra.local.services import Tier

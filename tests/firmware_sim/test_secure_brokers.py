@@ -20,8 +20,8 @@ from firmware_sim.ground_truth_log import GroundTruthLog, Summary
 from firmware_sim.patient.artefacts import Rates
 from firmware_sim.plan import DevicePlan, Plan
 from firmware_sim.simulation import Clock, Simulation
+from infra.local.pki import Authority
 from infra.local.probes import mqtt_accepts
-from infra.local.servers.pki import Authority
 from vitals.runtime.daemon import now_ms
 
 Until = Callable[[Callable[[], bool], str], None]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from infra.local.servers.pki import Identity
+from infra.local.pki import Identity
 
 PORT: Final = 8883
 CONNECT_S: Final = 1.0

@@ -22,10 +22,10 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from infra.local.pki import Authority
 from infra.local.ports import HOST
 from infra.local.process import Spec
 from infra.local.servers.mosquitto import site_broker
-from infra.local.servers.pki import Authority
 from tests.load.connection import Broker
 from tests.load.environment import Stage, stage
 from tests.load.plan import Plan, boot_of

@@ -24,7 +24,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.port import read_to_end
-from cloud.settings import Topics, Watch
+from cloud.kafka.settings import Topics
+from cloud.settings import Watch
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from tests.bench import bench_watch

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from cloud.cli import topics as topics_job
-from cloud.settings import Topics
+from cloud.kafka.settings import Topics
 from tests.bench.path.run_files import keep
 from tests.truth import real
 from tests.truth.test_ledger import T0, ack, sent

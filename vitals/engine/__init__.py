@@ -18,10 +18,10 @@ from vitals.alarm_events import AlarmEvent
 from vitals.engine import commands
 from vitals.engine.batch import evaluate_batch
 from vitals.engine.clock_step import rebase
+from vitals.engine.constants import HANDOVER_MS, LOST
 from vitals.engine.recovery import restore_reported, tell
 from vitals.engine.rollback import Attempt, describe
 from vitals.engine.rules import not_judged, skipped_readings, technical_alarms
-from vitals.engine.rules.constants import HANDOVER_MS, LOST
 from vitals.engine.rules.news2_condition import News2Status, standing
 from vitals.engine.snapshot import restore, snapshot
 from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, State

@@ -2,11 +2,11 @@
 
 import math
 
+from vitals.engine.constants import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
 from vitals.engine.evaluate_row import PatientRow, apply
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.reading_view import ReadingContext, breach
 from vitals.engine.rules import late_readings, skipped_readings
-from vitals.engine.rules.constants import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
 from vitals.limits import Limit
 from vitals.news2 import row_digits
 from vitals.readings import Readings

@@ -1,11 +1,11 @@
 """One reading, step by step: signs, then vital signs lost, NEWS2 and sensors, then what of it must be remembered."""
 
 from vitals.breach_codes import ABSENT
+from vitals.engine.constants import CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, NEWS2, PARTS, SENSOR_OFF, TRUSTED
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import mark
 from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, worsening
-from vitals.engine.rules.constants import CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, NEWS2, PARTS, SENSOR_OFF, TRUSTED
 from vitals.engine.state import CADENCE, GONE, HAD, NEWEST, OFF, SCORED, SCORES, SEEN, Condition, State, seconds
 from vitals.engine.state import CUFF as CUFF_INTERVAL
 from vitals.news2 import NOT_SCORED, PART_INDEX

@@ -4,17 +4,7 @@ import numpy as np
 
 from vitals.alarm_events import AlarmState, Priority
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
-from vitals.engine.rules.constants import (
-    CONDITIONS,
-    COUNT,
-    HAIR,
-    MEMBERS,
-    NEWS2,
-    PROBLEM,
-    SENSOR_OFF,
-    STEPS,
-    WORSE_STEP,
-)
+from vitals.engine.constants import CONDITIONS, COUNT, HAIR, MEMBERS, NEWS2, PROBLEM, SENSOR_OFF, STEPS, WORSE_STEP
 from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from vitals.alarm_events import AlarmEvent, Inactivation, Phase
-from vitals.engine.rules.constants import BY_WARD
+from vitals.engine.constants import BY_WARD
 
 Key = tuple[str, str]
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase
+from vitals.engine.constants import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.rollback import Attempt
-from vitals.engine.rules.constants import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
 from vitals.engine.rules.not_judged import WATCH
 from vitals.engine.rules.technical_alarms import fault_key
 from vitals.engine.state import Condition, State, Track

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from vitals.engine.constants import CONDITIONS, MEMBERS
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.rules.constants import CONDITIONS, MEMBERS
 from vitals.engine.state import Condition, PassedOver, State, Track
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 

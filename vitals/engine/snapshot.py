@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 
 from vitals.alarm_events import AlarmEvent
+from vitals.engine.constants import CONDITIONS
 from vitals.engine.recovered_alarms import Recalled
-from vitals.engine.rules.constants import CONDITIONS
 from vitals.engine.state import Condition, State, Track
 from vitals.signs import FIELDS
 from vitals.status import Status

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.alarm_events import AlarmEvent, Priority
-from vitals.engine.recovered_alarms import Recalled
-from vitals.engine.rules.constants import (
+from vitals.engine.constants import (
     CONDITIONS,
     COUNT,
     HANDOVER_MS,
@@ -22,6 +21,7 @@ from vitals.engine.rules.constants import (
     UNANSWERED_MS,
     UNMONITORED,
 )
+from vitals.engine.recovered_alarms import Recalled
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 

@@ -3,10 +3,10 @@
 import heapq
 
 from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority
+from vitals.engine.constants import FORGET_MS, STALL_MS, UNMONITORED
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.recovery import reconcile
 from vitals.engine.rollback import Attempt
-from vitals.engine.rules.constants import FORGET_MS, STALL_MS, UNMONITORED
 from vitals.engine.state import UNTIMED, Condition, State
 
 

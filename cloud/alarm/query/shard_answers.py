@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
+from cloud.alarm.latest_values import LatestValues
 from cloud.alarm.partition_engine import EQUIPMENT, PartitionEngine
 from cloud.alarm.query.answers import News2Now, PatientNow, ShardSnapshot, SignNow
-from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard
 from vitals import engine, trend
 from vitals.alarm_events import AlarmEvent

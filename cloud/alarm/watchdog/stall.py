@@ -7,7 +7,7 @@ import msgspec
 
 from vitals.alarm_events import AlarmEvent, Phase, over, technical
 from vitals.conditions import priority_of
-from vitals.engine.rules.constants import HANDOVER_MS
+from vitals.engine.constants import HANDOVER_MS
 from vitals.engine.rules.technical_alarms import PIPELINE
 from vitals.engine.rules.technical_alarms import PIPELINE_STALLED as CONDITION
 

@@ -12,7 +12,7 @@ from cloud.alarm.query.answers import PatientNow
 from cloud.console.live.alarm_state import AlarmStateSnapshot
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind
-from vitals.engine.rules.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.signs import INDEX

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from infra.local.pki import Identity
 from infra.local.ports import HOST
 from infra.local.prerequisites import find_program
 from infra.local.probes import mqtt_accepts
 from infra.local.process import PartError, Spec, base_env
-from infra.local.servers.pki import Identity
 
 QUEUE_BYTES: Final = 64 * 2**20
 """Bytes that a broker queues for an absent client.

@@ -21,9 +21,9 @@ from confluent_kafka import Producer
 
 from bridge.up import validate
 from cloud.cli import admit, rota
+from infra.local.pki import Identity
 from infra.local.ports import HOST
 from infra.local.process import PartError, base_env
-from infra.local.servers.pki import Identity
 from infra.local.topic_observer import PARTITIONS
 from tests.bench.path.environment import Stage
 from tests.doors.good import at

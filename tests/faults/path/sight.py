@@ -9,7 +9,7 @@ import msgspec
 from vitals import alarm_events
 from vitals.alarm_events import AlarmEvent, Kind, Phase
 from vitals.contacts import Notification
-from vitals.engine.rules.constants import CONDITIONS
+from vitals.engine.constants import CONDITIONS
 from vitals.wire import topics
 
 STEP_MS: Final = 250

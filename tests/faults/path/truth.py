@@ -12,7 +12,7 @@ import msgspec
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Record, read_to_end
-from cloud.settings import Kafka
+from cloud.kafka.settings import Kafka
 from tests.faults.path.sight import Raised, raised
 from tests.load.plan import BREACH
 from vitals import engine

@@ -12,7 +12,7 @@ from tests.vitals.reference_engine.worsening import judge_worse
 from vitals.actions import Act, Action
 from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase
-from vitals.engine.rules import constants
+from vitals.engine import constants
 from vitals.limits import PROFILES
 from vitals.readings import Readings
 from vitals.signs import FIELDS, SIGNS, Suspect

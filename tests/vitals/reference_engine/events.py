@@ -7,7 +7,7 @@ import msgspec
 
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
-from vitals.engine.rules import constants
+from vitals.engine import constants
 
 
 class Teller:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vitals.alarm_events import AlarmEvent, Inactivation, Priority
-from vitals.engine.rules import constants
+from vitals.engine import constants
 from vitals.limits import Limit
 from vitals.signs import SIGNS, Suspect
 

@@ -3,7 +3,7 @@
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
-from vitals.engine.rules import constants
+from vitals.engine import constants
 from vitals.news2 import score
 
 PULSE = ("hr", "pr")

@@ -3,7 +3,7 @@
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
 from vitals.alarm_events import Kind
-from vitals.engine.rules import constants
+from vitals.engine import constants
 from vitals.limits import Limit
 from vitals.signs import INDEX, Sign
 

@@ -4,7 +4,7 @@ from tests.vitals.reference_engine.events import Teller, decider
 from tests.vitals.reference_engine.patient import HIGH, Condition, Patient, Reading, Track, problem
 from tests.vitals.reference_engine.sign_rules import beyond
 from vitals.alarm_events import Inactivation, Phase, Priority
-from vitals.engine.rules import constants
+from vitals.engine import constants
 from vitals.signs import FIELDS, INDEX
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals import news2
+from vitals.engine.constants import AHEAD_MS, CONTINUOUS
 from vitals.engine.fast_path.screen import Bools, any_of
 from vitals.engine.rules import news2_condition
-from vitals.engine.rules.constants import AHEAD_MS, CONTINUOUS
 from vitals.engine.state import BUSY, HAD, NEWEST, PARTS, SCORED, SEEN, State, all_seconds
 from vitals.limits import HIGH, LOW
 from vitals.news2 import NOT_SCORED

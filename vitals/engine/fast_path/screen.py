@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vitals import news2
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN, breach
+from vitals.engine.constants import AHEAD_MS, CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, PULSE, SENSOR_OFF, SPO2
 from vitals.engine.rules import news2_condition
-from vitals.engine.rules.constants import AHEAD_MS, CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, PULSE, SENSOR_OFF, SPO2
 from vitals.engine.state import BUSY, CADENCE, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, State, all_seconds
 from vitals.limits import HIGH, LOW
 from vitals.news2 import NOT_SCORED

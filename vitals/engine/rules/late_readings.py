@@ -1,7 +1,7 @@
 """Readings that come too late, and clocks that run ahead."""
 
+from vitals.engine.constants import SENSOR_OFF
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.rules.constants import SENSOR_OFF
 from vitals.engine.state import BUSY, CALM, RESTLESS
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.alarm_events import Kind, Priority
+from vitals.engine.constants import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2, NEWS2_DELAY_MS, PARTS, SUNK_MS
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.reading_view import ReadingContext
-from vitals.engine.rules.constants import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2, NEWS2_DELAY_MS, PARTS, SUNK_MS
 from vitals.engine.rules.sign_condition import finish, held, move
 from vitals.engine.state import (
     CADENCE,

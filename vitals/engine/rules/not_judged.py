@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.conditions import priority_of
-from vitals.engine.event_writer import EventWriter
-from vitals.engine.rules import technical_alarms
-from vitals.engine.rules.constants import (
+from vitals.engine.constants import (
     COUNT,
     DEVICE_SILENT,
     GATEWAY_DOWN,
@@ -25,6 +23,8 @@ from vitals.engine.rules.constants import (
     ON_THE_WAY_MS,
     UNHEARD_LEAST_MS,
 )
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.rules import technical_alarms
 from vitals.engine.state import CADENCE, GONE, HAD, OFF, SEEN, Condition, State
 from vitals.signs import SIGNS
 

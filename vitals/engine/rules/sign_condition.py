@@ -6,9 +6,7 @@ from typing import Any
 
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN
-from vitals.engine.event_writer import EventWriter
-from vitals.engine.reading_view import ReadingContext, label, show
-from vitals.engine.rules.constants import (
+from vitals.engine.constants import (
     CONDITIONS,
     CUFF_REPEAT_MS,
     EXTREME_DELAY_MS,
@@ -21,6 +19,8 @@ from vitals.engine.rules.constants import (
     TRUSTED,
     WITHIN_MS,
 )
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.reading_view import ReadingContext, label, show
 from vitals.engine.state import Condition
 
 

@@ -1,10 +1,10 @@
 """Vital signs lost, and sensors off."""
 
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
+from vitals.engine.constants import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import bits
 from vitals.engine.reading_view import ReadingContext, label
-from vitals.engine.rules.constants import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
 from vitals.engine.rules.sign_condition import calmed, finish, move
 from vitals.engine.state import Condition
 from vitals.signs import SIGNS

@@ -7,9 +7,9 @@ no failure of equipment, and by the patient, who is to be looked at.
 from typing import Any
 
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
+from vitals.engine.constants import NOT_JUDGED, SENSOR_OFF, WITHIN_MS
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
-from vitals.engine.rules.constants import NOT_JUDGED, SENSOR_OFF, WITHIN_MS
 from vitals.engine.rules.not_judged import key
 from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
 

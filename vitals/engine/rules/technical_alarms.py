@@ -28,9 +28,9 @@ import msgspec
 from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
+from vitals.engine.constants import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
-from vitals.engine.rules.constants import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.state import Condition, State
 from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
 from vitals.wire.topics import canary

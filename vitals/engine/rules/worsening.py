@@ -7,9 +7,7 @@ from typing import Final
 
 from vitals.alarm_events import Inactivation, Phase, Priority
 from vitals.breach_codes import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, WITHIN
-from vitals.engine.event_writer import EventWriter
-from vitals.engine.reading_view import ReadingContext, label, show
-from vitals.engine.rules.constants import (
+from vitals.engine.constants import (
     CUFF,
     CUFF_REPEAT_MS,
     EXTREME_DELAY_MS,
@@ -22,6 +20,8 @@ from vitals.engine.rules.constants import (
     WORSE_AGAIN_MS,
     WORSE_STEP,
 )
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.reading_view import ReadingContext, label, show
 from vitals.engine.rules.sign_condition import decider
 from vitals.engine.state import Condition, Run, Track
 

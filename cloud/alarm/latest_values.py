@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.engine.rules.constants import AHEAD_MS
+from vitals.engine.constants import AHEAD_MS
 from vitals.engine.state import SINCE_2020_S
 from vitals.limits import PROFILES, LimitSet
 from vitals.readings import Readings
