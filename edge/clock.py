@@ -1,8 +1,9 @@
 """Event time: a device's own time, corrected for how far its clock is off, and never after its arrival.
 
 What can be seen is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error stands still.
-So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same over
-several readings; a late burst, whose delay shrinks with each reading, keeps its older times.
+So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same while
+time goes on; a late burst, whose delay shrinks with each reading, keeps its older times. A clock that itself stands
+still, or counts in seconds, says nothing: then the arrival is the time.
 """
 
 from dataclasses import replace
@@ -15,24 +16,30 @@ from vitals.readings import Readings
 
 JUMP_MS: Final = 5_000
 """A clock whose error changes by more than this is not believed for that reading."""
-FAR_MS: Final = 86_400_000
-"""A date further back than this is that of readings that were kept, or of a clock that was set wrong."""
-FAR_STEADY: Final = 3
-"""So many readings in a row that are as far back as each other are live: kept ones come faster than they were taken."""
-FAR_SPREAD_MS: Final = 250
-STEADY: Final = 8
-"""So many readings in a row with the same delay are no burst."""
-SPREAD_MS: Final = 2_000
-"""How far those may differ and still be the same."""
+STEADY: Final = 3
+"""So many readings at least tell a slow clock."""
+SPAN_MS: Final = 10_000
+"""Their times must be so far apart: kept readings come faster than they were taken, and this long it shows."""
+JITTER: Final = 5
+"""Delays that differ by no more than this part of that time, and `SPREAD_MS`, are of one clock's error."""
+SPREAD_MS: Final = 5_000
+WINDOW_MS: Final = 60_000
+"""After this time a window of readings begins anew."""
+SLOW: Final = 3
+"""In so many readings in a row a clock went on by less than a tenth of the time: it stands, or counts in seconds."""
+TENTH: Final = 10
+STEP_MS: Final = 250
+"""Readings that come closer to each other say nothing of that."""
 DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
 SET_MS: Final = 1_735_689_600_000
 """1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
 
-BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT = range(7)
-"""Columns of a device's row: its boot, correction [ms], newest seq and its device time, window of `t_gw - t`."""
-COLUMNS: Final = 7
+BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS = range(10)
+"""Columns of a device's row: its boot, correction [ms], newest seq and its device time; window of `t_gw - t`, how many
+readings are in it, the device time of its first; arrival of the newest, and in how many in a row its clock stood."""
+COLUMNS: Final = 10
 UNKNOWN: Final = -1.0
 
 Rows = NDArray[np.float64]
@@ -44,16 +51,17 @@ def correct(
     """Corrects the times of n readings of n different devices.
 
     Args:
-        rows: (n, 7) what is known of the devices; `UNKNOWN` in the first column of a new one.
+        rows: (n, 10) what is known of the devices; `UNKNOWN` in the first column of a new one.
         boot: (n,) their boots.
         seq: (n,) their sequence numbers.
         t: (n,) device times, ms.
         t_gw: (n,) arrival times, ms.
 
     Returns:
-        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 7) the rows afterwards.
+        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 10) the rows afterwards.
     """
     error = (t_gw - t).astype(np.float64)
+    known = rows[:, BOOT] != UNKNOWN
     fresh = rows[:, BOOT] != boot
     guess, unbelievable = _first_guess(rows, t, error)
     offset = np.where(fresh, guess, rows[:, OFFSET])
@@ -61,19 +69,25 @@ def correct(
     went_back = ~fresh & newer & (t < rows[:, T])
     jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
     offset = np.where(went_back, _without_delay(error), np.minimum(offset, error))
-    after = np.column_stack([boot, offset, rows[:, SEQ], rows[:, T], rows[:, LOW], rows[:, HIGH], rows[:, COUNT]])
-    after[:, SEQ][newer] = seq[newer]
-    after[:, T][newer] = t[newer]
-    _watch_window(after, error, newer, restart=fresh | jumped)
+    stood = np.where(known & newer, _stood(rows, t, t_gw), np.where(known, rows[:, STANDS], 0))
+    # Of a clock that stands, the arrival is the time, reading by reading.
+    stands = newer & (stood >= SLOW)
+    offset = np.where(stands, error, offset)
+    after = rows.copy()
+    after[:, BOOT], after[:, OFFSET], after[:, STANDS] = boot, offset, stood
+    for column, value in ((SEQ, seq), (T, t), (LAST, t_gw)):
+        after[:, column] = np.where(newer, value, after[:, column])
+    _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
     event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
-    return event, jumped, after
+    # One that was never set is doubted with its first reading.
+    return event, jumped | (stands & (t >= SET_MS)), after
 
 
 def rebased(rows: Rows, jump_ms: int) -> Rows:
     """Returns what is known of the devices' clocks after the gateway's own was set, by `jump_ms`."""
     after = rows.copy()
     known = after[:, BOOT] != UNKNOWN
-    for column in (OFFSET, LOW, HIGH):
+    for column in (OFFSET, LOW, HIGH, LAST):
         after[known, column] += jump_ms
     return after
 
@@ -102,21 +116,29 @@ def _first_guess(
     return guess, ~as_before & ~never_had_one & (no_clock | (error < -JUMP_MS))
 
 
+def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns (n,) in how many readings in a row each clock has stood, this one included."""
+    went, passed = np.abs(t - rows[:, T]), t_gw - rows[:, LAST]
+    again = np.where(went * TENTH < passed, rows[:, STANDS] + 1, 0)
+    return np.where(passed < STEP_MS, rows[:, STANDS], again)
+
+
 def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where((error >= 0) & (error <= DELAY_MS), 0.0, error)
 
 
 def _watch_window(
-    after: Rows, error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
+    after: Rows, t: NDArray[np.int64], error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
 ) -> None:
     """Takes a steady delay as the clock's error."""
-    empty = restart | (after[:, COUNT] == 0)
-    low = np.where(empty, error, np.minimum(after[:, LOW], error))
-    high = np.where(empty, error, np.maximum(after[:, HIGH], error))
+    low, high = np.minimum(after[:, LOW], error), np.maximum(after[:, HIGH], error)
+    empty = restart | (after[:, COUNT] <= 0) | (high - low > SPREAD_MS)
+    low, high = np.where(empty, error, low), np.where(empty, error, high)
     count = np.where(empty, 1, after[:, COUNT] + 1)
-    full = newer & (count >= STEADY)
-    far = newer & (low > FAR_MS) & (count >= FAR_STEADY) & (high - low <= FAR_SPREAD_MS)
-    steady = far | (full & (high - low <= SPREAD_MS))
+    since = np.where(empty, t, after[:, SINCE])
+    span = t - since
+    steady = newer & (count >= STEADY) & (span >= SPAN_MS) & ((high - low) * JITTER <= span)
     after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
-    for column, value in ((LOW, low), (HIGH, high), (COUNT, np.where(full, 0, count))):
+    count = np.where((count >= STEADY) & (span >= WINDOW_MS), 0, count)
+    for column, value in ((LOW, low), (HIGH, high), (COUNT, count), (SINCE, since)):
         after[:, column] = np.where(newer, value, after[:, column])

@@ -120,6 +120,7 @@ class Gateway:
             self._intake.replay(right, self._down.book)
             devices.replay(right)
         devices.excuse(now, ended)
+        self._reporter.clocks.recall(self._intake.clocks())
         self._acceptance = Acceptance(
             settings, outbox, ledger, self._local, self._memory, metrics=metrics, boot=self._own_boot, times=start.times
         )
@@ -272,6 +273,8 @@ class Gateway:
         self._lights.repeat()
         self._local.advance(columns.empty(), now)
         self._reporter.judge(self._acceptance, now, clock_s, unset=self._reference.unset)
+        if self._reference.stands:
+            self._reporter.clocks.judge(self._intake.clocks(), clock_s)
 
     def _memory(self) -> dict[str, bytes]:
         return {MEMORY: self._intake.memory(), HEARD: self._reporter.devices.memory()}
@@ -325,7 +328,7 @@ class Gateway:
         status = self._reporter.status(
             self._acceptance,
             self._down.book,
-            offsets=self._intake.offsets(),
+            clocks=self._intake.clocks(),
             alarms=alarms,
             now=now,
             sent=machine,

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from edge.roster import Book
+from edge.timekeeping import Clock
 from vitals.alarms import AlarmEvent, technical
 from vitals.conditions import priority_of
 from vitals.engine.rules import GATEWAY_DOWN
@@ -36,6 +37,7 @@ TEXTS: Final[dict[str, str]] = {
     TWO_VOICES: "Two devices speak under one name, and hide each other: take one of them off",
     GATEWAY_DOWN: "Gateway down: no alarm at the bed, nobody is paged; watch the bedside",
 }
+_NOTHING: Final[Mapping[str, str]] = {}
 LASTING: Final = frozenset({TRIMMED, REPLACED})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
 
@@ -149,15 +151,21 @@ class Devices:
             self._gone.add(device)
 
     def status(
-        self, book: Book, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
+        self,
+        book: Book,
+        clocks: Mapping[str, Clock],
+        now: int,
+        twice: Collection[str] = (),
+        wrong: Mapping[str, str] = _NOTHING,
     ) -> tuple[DeviceStatus, ...]:
         """Returns every device of the roster, and every other one that was heard of.
 
         Args:
             book: The roster in force.
-            offset_ms: Clock offset by device, ms.
+            clocks: Their clocks, by device.
             now: UTC epoch ms.
             twice: Names under which two devices speak.
+            wrong: How a device's clock is wrong, of each that is.
         """
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
@@ -168,10 +176,11 @@ class Devices:
                 device=device,
                 health=self._health(device, book, now),
                 t=self._heard.get(device, 0),
-                offset_ms=offset_ms.get(device, 0),
+                offset_ms=clocks[device].offset_ms if device in clocks else 0,
                 off=self._off.get(device, ()),
                 patient=placement.patient if (placement := book.by_device.get(device)) else None,
                 twice=device in twice,
+                clock=wrong.get(device, ""),
             )
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )

@@ -16,6 +16,7 @@ from edge.driver import Delivery
 from edge.ledger import Ledger
 from edge.roster import Book
 from edge.slots import Slots, grown, rounds
+from edge.timekeeping import Clock
 from vitals import frames, topics
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
@@ -159,10 +160,17 @@ class Intake:
         except Exception:
             log.exception("%d kept readings cannot be shown to the filter, which goes on without them", len(readings))
 
-    def offsets(self) -> dict[str, int]:
-        """Returns each device's clock minus the gateway's, ms."""
-        known = zip(self._slots.devices(), self._clock[:, clock.OFFSET].tolist(), strict=False)
-        return {device: -int(offset) for device, offset in known}
+    def clocks(self) -> dict[str, Clock]:
+        """Returns each device's clock."""
+        known = self._clock[: len(self._slots)]
+        t, stands = known[:, clock.T], known[:, clock.STANDS] >= clock.SLOW
+        columns = (self._slots.devices(), known[:, clock.BOOT], -known[:, clock.OFFSET], t, t >= clock.SET_MS, stands)
+        rows = zip(*(column if isinstance(column, list) else column.tolist() for column in columns), strict=True)
+        return {
+            device: Clock(int(offset), int(at), is_set, still)
+            for device, boot, offset, at, is_set, still in rows
+            if boot != clock.UNKNOWN
+        }
 
     def rebase(self, jump_ms: int) -> None:
         """The gateway's clock was set, by `jump_ms`."""
@@ -184,7 +192,10 @@ class Intake:
     def _recall(self, memory: bytes) -> None:
         known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory)
         count = len(self._room(known.devices))
-        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, clock.COLUMNS)
+        clocks = np.frombuffer(known.clock)
+        # An earlier version remembered less of each; its devices' clocks are learnt anew.
+        if len(clocks) == count * clock.COLUMNS:
+            self._clock[:count] = clocks.reshape(-1, clock.COLUMNS)
         if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
             self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
 

@@ -16,6 +16,7 @@ from edge.intake import kind_of
 from edge.metrics import Metrics
 from edge.roster import Book
 from edge.settings import Settings
+from edge.timekeeping import Clock, Timekeeping
 from edge.voices import Voices
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
 from vitals.engine.tree import TWO_VOICES
@@ -77,6 +78,7 @@ class Reporter:
         self.last_heartbeat: int | None = None
         self._alive = Alive(clock_s)
         self._voices = Voices()
+        self.clocks = Timekeeping()
         self.twice: frozenset[str] = frozenset()
         """Names under which two devices speak."""
         self._written: tuple[object, ...] = ()
@@ -116,6 +118,7 @@ class Reporter:
         """The gateway's own time was set."""
         self.devices.rebase(jump_ms)
         self._voices.rebase(jump_ms)
+        self.clocks.forget()
         self._written_at += jump_ms
         self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
@@ -145,7 +148,7 @@ class Reporter:
         acceptance: Acceptance,
         book: Book,
         *,
-        offsets: Mapping[str, int],
+        clocks: Mapping[str, Clock],
         alarms: Mapping[str, str],
         now: int,
         sent: int,
@@ -156,7 +159,7 @@ class Reporter:
         Args:
             acceptance: What was accepted and waits.
             book: The roster in force.
-            offsets: Clock offset by device, ms.
+            clocks: Their clocks, by device.
             alarms: Text by id of every active alarm.
             now: UTC epoch ms.
             sent: The machine's clock, UTC epoch ms.
@@ -175,7 +178,7 @@ class Reporter:
             accepted=acceptance.count,
             rejected=self.rejected.total(),
             clock_synchronised=settled,
-            devices=self.devices.status(book, offsets, now, self.twice),
+            devices=self.devices.status(book, clocks, now, self.twice, self.clocks.wrong),
             alarms=tuple(sorted(alarms)),
             sent=sent if 0 < sent <= MAX_T else 0,
         )

@@ -23,6 +23,8 @@ from vitals.bounds import (
 
 BRIDGE_CLOCK: Final = "bridge-clock"
 """What a bridge alarms of itself: its clock is off against Kafka's."""
+CLOCK_OFF, CLOCK_UNSET, CLOCK_STANDS = "off", "unset", "stands"
+"""How a device's clock is wrong: off by a known time, never set, standing still or counting in seconds."""
 
 
 class Health(StrEnum):
@@ -46,6 +48,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         off: Fields of signs whose sensor is off.
         patient: Patient it is on, None when unassigned.
         twice: Whether two devices speak under its name.
+        clock: How its clock is wrong (`CLOCK_OFF`, …), once that is sure; empty while it is right.
     """
 
     device: Name
@@ -55,6 +58,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     off: Annotated[tuple[Line, ...], Meta(max_length=MAX_SIGNS)] = ()
     patient: Name | None = None
     twice: bool = False
+    clock: Line = ""
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -33,13 +33,14 @@ from vitals.engine.rules import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOC
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
-from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
+from vitals.status import BRIDGE_CLOCK, CLOCK_STANDS, CLOCK_UNSET, DeviceStatus, Health, Status
 from vitals.topics import canary
 
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
+DEVICE_CLOCK: Final = "device-clock"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -54,8 +55,8 @@ OWN: Final = {
     "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK))
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, GATEWAY_CLOCK, *OWN, *DISPUTES))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK))
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *_BESIDE))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
@@ -127,6 +128,8 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         devices = status.devices
     if not own:
         status = msgspec.structs.replace(status, alarms=(), offset_ms=None)
+        if any(d.clock for d in devices):
+            devices = tuple(msgspec.structs.replace(d, clock="") if d.clock else d for d in devices)
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
     if status.kind == "bridge":
         _hear_again(state, status)
@@ -248,6 +251,7 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     faults: list[Fault] = []
     if heard:
         faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+        faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
         faults += _own(status)
         if status.offset_ms is None:
             # Its bridge has not measured it yet: what was told stands.
@@ -323,6 +327,23 @@ def _patients(count: int) -> str:
 def _silent(status: Status, device: DeviceStatus) -> Fault:
     text = f"device {device.device} is {device.health.value}: no readings arrive from it"
     return Fault(device.device, DEVICE_SILENT, text, gateway=status.id, device=device.device, patient=device.patient)
+
+
+def _clock_of_a_device(status: Status, device: DeviceStatus) -> Fault:
+    how = {CLOCK_UNSET: "was never set", CLOCK_STANDS: "stands still, or counts in seconds"}.get(device.clock)
+    if how is None:
+        how = f"is {_apart(device.offset_ms)} {'ahead' if device.offset_ms > 0 else 'behind'}"
+    text = f"the clock of device {device.device} {how}: set it, as what it stores bears wrong dates"
+    return Fault(device.device, DEVICE_CLOCK, text, gateway=status.id, device=device.device, patient=device.patient)
+
+
+def _apart(ms: int) -> str:
+    """Returns a time in the unit in which a person would say it."""
+    s = abs(ms) / 1000
+    for most, unit, word in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h"), (63_072_000, 86_400, "days")):
+        if s < most:
+            return f"{s / unit:.0f} {word}"
+    return f"{s / 31_557_600:.0f} years"
 
 
 def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> None:
