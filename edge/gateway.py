@@ -23,6 +23,7 @@ from edge.intake import Heard, Intake
 from edge.keeper import synchronised
 from edge.local import Signal, signal
 from edge.metrics import Metrics
+from edge.nobody import Nobodies
 from edge.outbox import Outbox, Trimmed
 from edge.recall import HEARD, MEMORY, kept_state, resumed
 from edge.reception import Reception
@@ -100,7 +101,7 @@ class Gateway:
         ledger = accepted_so_far(outbox)
         self._intake = Intake(settings.gateway, ledger, outbox.load(MEMORY))
         self._intake.rebase(start.by_ms)
-        self._tidings = Tidings()
+        self._tidings, self._nobodies = Tidings(), Nobodies()
         self._reporter = Reporter(settings, metrics, clock_s)
         devices = self._reporter.devices
         devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
@@ -127,9 +128,15 @@ class Gateway:
         self._acceptance.hold(held=not self._reference.stands)
         self._sender = Sender(settings.backlog_per_s, self._acceptance.waiting.after)
         self._reception = Reception(
-            self._intake, self._triage, self._local, self._acceptance, self._reporter, self._tidings
+            self._intake,
+            self._triage,
+            self._local,
+            self._acceptance,
+            self._reporter,
+            self._tidings,
+            self._nobodies,
         )
-        self._reception.place(self._down.book)
+        self._place(now)
         self._up = False
         self._second_at = self._status_at = self._retry_at = 0.0
         if outbox.set_aside is not None:
@@ -224,6 +231,7 @@ class Gateway:
             self._intake.rebase(jump_ms)
             self._local.rebase(jump_ms)
             self._reporter.rebase(jump_ms)
+            self._nobodies.rebase(jump_ms)
             self._acceptance.rebase(jump_ms)
         self._acceptance.hold(held=not self._reference.stands)
 
@@ -244,6 +252,7 @@ class Gateway:
                 self._reference.link(up=item.up, clock_s=clock_s)
                 (self._sender.connected if item.up else self._sender.disconnected)()
                 if item.up:
+                    self._nobodies.link(clock_s)
                     # The bridge is told at once that the gateway is there, and answers with its time.
                     self._status_at = -self._settings.status_s
                     self._acceptance.hurry()
@@ -266,12 +275,19 @@ class Gateway:
             self._sender.confirmed(kept.confirmed)
         if kept.roster is not None:
             self._acceptance.put_in_force(kept.roster)
-            self._reception.place(self._down.book)
+            self._place(now)
+
+    def _place(self, now: int) -> None:
+        self._reception.place(self._down.book)
+        self._nobodies.place(self._down.book, now)
 
     def _each_second(self, now: int, clock_s: float) -> None:
         daemon.notify("WATCHDOG=1")
         self._lights.repeat()
         self._local.advance(columns.empty(), now)
+        self._nobodies.each_second(now)
+        beyond = self._nobodies.beyond()
+        self._reporter.unassigned(beyond, self._nobodies.told(beyond, now, clock_s), now)
         self._reporter.judge(self._acceptance, now, clock_s, unset=self._reference.unset)
         if self._reference.stands:
             self._reporter.clocks.judge(self._intake.clocks(), clock_s)

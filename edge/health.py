@@ -9,7 +9,7 @@ from edge.roster import Book
 from edge.timekeeping import Clock
 from vitals.alarms import AlarmEvent, technical
 from vitals.conditions import priority_of
-from vitals.engine.rules import GATEWAY_DOWN
+from vitals.engine.rules import GATEWAY_DOWN, UNASSIGNED
 from vitals.engine.tree import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
@@ -35,6 +35,7 @@ TEXTS: Final[dict[str, str]] = {
     WRITE_FAILING: "Gateway cannot write its outbox: check its disk",
     CLOCK_UNSET: "Gateway's clock is not set: times may be wrong until it is",
     TWO_VOICES: "Two devices speak under one name, and hide each other: take one of them off",
+    UNASSIGNED: "A monitor on nobody reads beyond limits: find its patient, and admit them",
     GATEWAY_DOWN: "Gateway down: no alarm at the bed, nobody is paged; watch the bedside",
 }
 _NOTHING: Final[Mapping[str, str]] = {}
@@ -155,8 +156,10 @@ class Devices:
         book: Book,
         clocks: Mapping[str, Clock],
         now: int,
+        *,
         twice: Collection[str] = (),
         wrong: Mapping[str, str] = _NOTHING,
+        beyond: Collection[str] = (),
     ) -> tuple[DeviceStatus, ...]:
         """Returns every device of the roster, and every other one that was heard of.
 
@@ -166,6 +169,7 @@ class Devices:
             now: UTC epoch ms.
             twice: Names under which two devices speak.
             wrong: How a device's clock is wrong, of each that is.
+            beyond: Devices on nobody that read beyond limits.
         """
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
@@ -181,6 +185,7 @@ class Devices:
                 patient=placement.patient if (placement := book.by_device.get(device)) else None,
                 twice=device in twice,
                 clock=wrong.get(device, ""),
+                beyond=device in beyond and placement is None,
             )
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from edge.acceptance import Acceptance
 from edge.intake import RAISED, Heard, Intake
 from edge.local import LocalAlarms
+from edge.nobody import Nobodies
 from edge.report import Reporter
 from edge.roster import Book
 from edge.tidings import Tidings
@@ -26,6 +27,7 @@ class Reception:
         acceptance: Takes what is to be committed.
         reporter: Told who sent, and what was refused.
         tidings: Told what was refused.
+        nobodies: Judges monitors on nobody.
     """
 
     def __init__(  # noqa: PLR0917 - the parts of a gateway, in the order of a message's way
@@ -36,9 +38,11 @@ class Reception:
         acceptance: Acceptance,
         reporter: Reporter,
         tidings: Tidings,
+        nobodies: Nobodies,
     ) -> None:
         self._intake, self._triage, self._local = intake, triage, local
         self._acceptance, self._reporter, self._tidings = acceptance, reporter, tidings
+        self._nobodies = nobodies
 
     def place(self, book: Book) -> None:
         """A roster is in force."""
@@ -68,6 +72,7 @@ class Reception:
                 self._local.pass_over(device, refused.t, now)
         if len(taken.readings):
             self._local.advance(taken.readings, now)
+            self._nobodies.take(taken.readings, book, now)
             self._acceptance.urgent |= self._is_urgent(taken.readings)
             self._triage.watch(self._local.watched())
             self._reporter.heard(taken.readings, clock_s)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +19,11 @@ from edge.settings import Settings
 from edge.timekeeping import Clock, Timekeeping
 from edge.voices import Voices
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
+from vitals.engine.rules import UNASSIGNED
 from vitals.engine.tree import TWO_VOICES
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
-from vitals.status import Health, Rejected, Status
+from vitals.status import DeviceStatus, Health, Rejected, Status
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Reporter:
         self.clocks = Timekeeping()
         self.twice: frozenset[str] = frozenset()
         """Names under which two devices speak."""
+        self._beyond: frozenset[str] = frozenset()
         self._written: tuple[object, ...] = ()
         self._whole = True
         self._written_at = 0
@@ -143,6 +145,11 @@ class Reporter:
         self.twice = self._voices.doubled(clock_s)
         self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
+    def unassigned(self, beyond: Collection[str], told: frozenset[str], now: int) -> None:
+        """Notes which monitors on nobody read beyond limits, and of which of them people elsewhere are told."""
+        self._beyond = told
+        self.own.judge(UNASSIGNED, bool(beyond), now, ", ".join(sorted(beyond)[:NAMED]))
+
     def status(
         self,
         acceptance: Acceptance,
@@ -178,7 +185,9 @@ class Reporter:
             accepted=acceptance.count,
             rejected=self.rejected.total(),
             clock_synchronised=settled,
-            devices=self.devices.status(book, clocks, now, self.twice, self.clocks.wrong),
+            devices=self.devices.status(
+                book, clocks, now, twice=self.twice, wrong=self.clocks.wrong, beyond=self._beyond
+            ),
             alarms=tuple(sorted(alarms)),
             sent=sent if 0 < sent <= MAX_T else 0,
         )
@@ -226,7 +235,7 @@ class Reporter:
 def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
 
-    What is left out is no news: devices on nobody, then those that are up. The gateway's own alarms come first.
+    What is left out is no news: devices on nobody within limits, then those that are up. The gateway's own alarms come first.
 
     Args:
         status: The status.
@@ -240,7 +249,7 @@ def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     own = f"{status.id}."
     alarms = fitting(sorted(status.alarms, key=lambda a: (not a.startswith(own), a)), left // 4)
     devices = fitting(
-        sorted(status.devices, key=lambda d: (d.patient is None, d.health is Health.UP, d.device)),
+        sorted(status.devices, key=_urgency),
         left - sum(len(msgspec.json.encode(alarm)) + 1 for alarm in alarms),
     )
     return msgspec.json.encode(
@@ -248,6 +257,10 @@ def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
             bare, devices=tuple(sorted(devices, key=lambda d: d.device)), alarms=tuple(sorted(alarms))
         )
     )
+
+
+def _urgency(device: DeviceStatus) -> tuple[bool, bool, str]:
+    return device.patient is None and not device.beyond, device.health is Health.UP, device.device
 
 
 def read_state(directory: Path) -> State | None:

@@ -49,6 +49,7 @@ CATALOGUE: Final[dict[str, Meaning]] = {
     "outbox-replaced": Meaning(HIGH, "a gateway's outbox was damaged, and a new one begun"),
     "outbox-filling": Meaning(MEDIUM, "a gateway's outbox is half full"),
     "device-two-voices": Meaning(MEDIUM, "two devices speak under one name at a gateway, and hide each other"),
+    "unassigned-device": Meaning(MEDIUM, "a monitor on nobody reads beyond limits; high when nobody answers"),
     "clock-unset": Meaning(LOW, "a gateway has no clock: its times are wrong until it is set"),
     "remote-monitoring-lost": Meaning(MEDIUM, "at a gateway's own light: nobody is paged"),
     "snapshots-failing": Meaning(MEDIUM, "alarms go on, and a restart of the alarm engine would take long"),

@@ -48,6 +48,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         off: Fields of signs whose sensor is off.
         patient: Patient it is on, None when unassigned.
         twice: Whether two devices speak under its name.
+        beyond: Whether it is on nobody, and reads beyond limits.
         clock: How its clock is wrong (`CLOCK_OFF`, …), once that is sure; empty while it is right.
     """
 
@@ -59,6 +60,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     patient: Name | None = None
     twice: bool = False
     clock: Line = ""
+    beyond: bool = False
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -6,7 +6,7 @@ from vitals.alarms import Inactivation, Phase, Priority
 from vitals.alarms import State as AlarmState
 from vitals.engine.attempt import Attempt
 from vitals.engine.recall import adopt
-from vitals.engine.rules import FORGET_MS, STALL_MS, UNMONITORED
+from vitals.engine.rules import FORGET_MS, GROWING, STALL_MS
 from vitals.engine.scribe import Scribe
 from vitals.engine.state import UNTIMED, Condition, State
 
@@ -62,7 +62,7 @@ def _run(scribe: Scribe) -> None:
 def _act(scribe: Scribe, c: Condition, when: int) -> None:
     if c.paused_until:
         scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
-    elif c.alarm is not None and c.alarm.condition in UNMONITORED and c.alarm.priority is Priority.MEDIUM:
+    elif c.alarm is not None and c.alarm.condition in GROWING and c.alarm.priority is Priority.MEDIUM:
         c.level, c.due = Priority.HIGH, 0
         scribe.step(c, Phase.ESCALATE, t=when, at=when, priority=Priority.HIGH)
     elif c.alarm is not None:

@@ -11,7 +11,7 @@ from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase
 from vitals.alarms import State as AlarmState
 from vitals.engine.attempt import Attempt
 from vitals.engine.recalled import unseen
-from vitals.engine.rules import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
+from vitals.engine.rules import CONDITIONS, COUNT, GROWING, NOT_JUDGED, PROBLEM
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State, Track
@@ -110,7 +110,7 @@ def _align(scribe: Scribe, c: Condition, told: AlarmEvent) -> None:
     elif mine.priority > told.priority:
         about |= {"inactivation": Inactivation.NONE, "handover": 0}
         scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
-    elif told.condition in UNMONITORED and mine.priority < told.priority:
+    elif told.condition in GROWING and mine.priority < told.priority:
         # A timer raised it, and the replay's comes later by as much as its batches are larger.
         c.level = told.priority
     elif mine.priority < told.priority:

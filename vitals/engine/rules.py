@@ -50,11 +50,13 @@ UNHEARD_LEAST_MS: Final = 30_000
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends what is calm within 30 s; ten seconds more are the rest of the way."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
-GATEWAY_CLOCK: Final = "gateway-clock"
-BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK))
+GATEWAY_CLOCK, UNASSIGNED = "gateway-clock", "unassigned-device"
+BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK, UNASSIGNED))
 """What each ward is told of for itself, by an alarm of its own: a gateway may serve several."""
 UNMONITORED: Final = frozenset((NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN))
 """Technical conditions of which each says that somebody is not monitored."""
+GROWING: Final = UNMONITORED | {UNASSIGNED}
+"""Technical conditions that are high when nobody answers: a patient may be in danger, and nobody looks."""
 UNANSWERED_MS: Final = 120_000
 """A patient who is not monitored and to whom nobody comes for so long is high (R10)."""
 FORGET_MS: Final = 48 * 3_600_000

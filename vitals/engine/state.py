@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitals.alarms import AlarmEvent, Priority
 from vitals.engine.recalled import Recalled
-from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS, UNANSWERED_MS, UNMONITORED
+from vitals.engine.rules import CONDITIONS, COUNT, GROWING, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS, UNANSWERED_MS
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 
@@ -294,7 +294,7 @@ class State:
         priority = event.priority
         if priority is Priority.HIGH:
             return self.handover_ms
-        if priority is Priority.MEDIUM and event.condition in UNMONITORED:
+        if priority is Priority.MEDIUM and event.condition in GROWING:
             return UNANSWERED_MS
         return MEDIUM_HANDOVERS * self.handover_ms if priority is Priority.MEDIUM else 0
 

@@ -29,7 +29,15 @@ from vitals.alarms import Kind, Phase
 from vitals.alarms import State as AlarmState
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
-from vitals.engine.rules import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
+from vitals.engine.rules import (
+    BY_WARD,
+    CONDITIONS,
+    DEVICE_SILENT,
+    GATEWAY_CLOCK,
+    GATEWAY_DOWN,
+    SENSOR_OFF,
+    UNASSIGNED,
+)
 from vitals.engine.scribe import Scribe
 from vitals.engine.settle import settle
 from vitals.engine.state import Condition, State
@@ -56,7 +64,7 @@ OWN: Final = {
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
 _BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK))
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, *_BESIDE))
+TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_BESIDE))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
@@ -128,8 +136,8 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         devices = status.devices
     if not own:
         status = msgspec.structs.replace(status, alarms=(), offset_ms=None)
-        if any(d.clock for d in devices):
-            devices = tuple(msgspec.structs.replace(d, clock="") if d.clock else d for d in devices)
+        if any(d.clock or d.beyond for d in devices):
+            devices = tuple(msgspec.structs.replace(d, clock="", beyond=False) for d in devices)
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
     if status.kind == "bridge":
         _hear_again(state, status)
@@ -252,6 +260,7 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     if heard:
         faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
         faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
+        faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
         faults += _own(status)
         if status.offset_ms is None:
             # Its bridge has not measured it yet: what was told stands.
@@ -280,21 +289,40 @@ def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
 
 
 def _for_wards(state: State, status: Status, condition: str, t: int, text_of: Callable[[int], str]) -> list[Fault]:
-    """Returns a fault for each ward that has patients on a gateway; its canary is nobody's."""
+    """Returns a fault for each ward that has patients on a gateway."""
     standing = _standing(state, status.id, condition)
-    patients = {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
-    rows = [state.index[patient] for patient in patients if patient in state.index]
-    # A gateway that is gone does not say who has moved away from it.
-    here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
-    wards = Counter(ward for row in here if (ward := state.wards[row]) is not None)
+    wards = _wards(state, status)
     if not wards:
         # Who lies there is not known yet, or nobody does: technicians are told, and whoever was told before.
-        text = text_of(len(patients))
+        text = text_of(len(_patients_of(status)))
         return [Fault(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}]
     return [
         # An alarm's id has no ward in it, so each begins in a millisecond of its own.
         Fault(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
         for k, ward in enumerate(sorted(wards))
+    ]
+
+
+def _patients_of(status: Status) -> set[str]:
+    """Returns the patients on a gateway; its canary is nobody."""
+    return {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
+
+
+def _wards(state: State, status: Status) -> Counter[str]:
+    """Returns in which wards a gateway has how many patients."""
+    rows = [state.index[patient] for patient in _patients_of(status) if patient in state.index]
+    # A gateway that is gone does not say who has moved away from it.
+    here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
+    return Counter(ward for row in here if (ward := state.wards[row]) is not None)
+
+
+def _unassigned(state: State, status: Status, device: DeviceStatus, t: int) -> list[Fault]:
+    """Returns a fault for each ward of the gateway, as nobody knows whose patient it is; technicians' without any."""
+    text = f"{device.device} is on nobody and reads beyond limits (gateway {status.id}): find its patient, admit them"
+    wards: list[str | None] = [*sorted(_wards(state, status))]
+    return [
+        Fault(device.device, UNASSIGNED, text, gateway=status.id, ward=ward, since=t + k)
+        for k, ward in enumerate(wards or [None])
     ]
 
 
