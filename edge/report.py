@@ -235,7 +235,8 @@ class Reporter:
 def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
 
-    What is left out is no news: devices on nobody within limits, then those that are up. The gateway's own alarms come first.
+    What is left out is no news: devices on nobody within limits, then those that are up. The gateway's own alarms come
+    first.
 
     Args:
         status: The status.
