@@ -13,8 +13,8 @@ from prometheus_client import Counter
 from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
 from cloud.lake.compact import compact, sweep
 from cloud.lake.tables import TABLES
-from vitals import daemon
-from vitals.settings import setting
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
 
 log = logging.getLogger("compact")
 SUPERSEDED: Final = Counter("compact_superseded_manifests_total", "Manifests superseded by larger objects", ["topic"])

@@ -18,8 +18,8 @@ from cloud.lake.manifests import number_of
 from cloud.lake.read import superseded
 from cloud.lake.tables import TABLES
 from cloud.warehouse import Warehouse, WarehouseError, load, loaded, open_warehouse, prepare
-from vitals import daemon
-from vitals.settings import setting
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
 
 log = logging.getLogger("load")
 ROWS: Final = Counter("load_rows_total", "Rows that the warehouse did not have", ["topic"])

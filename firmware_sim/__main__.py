@@ -15,7 +15,7 @@ from firmware_sim.faults import Fault
 from firmware_sim.fleet import DRAIN_S, Clock, Fleet
 from firmware_sim.ledger import Ledger
 from firmware_sim.plan import DevicePlan, Plan
-from vitals.daemon import log_json, now_ms, stop_on_signals
+from vitals.runtime.daemon import log_json, now_ms, stop_on_signals
 
 _BROKER: Final = "mqtt://127.0.0.1:1883"
 

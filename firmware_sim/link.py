@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from firmware_sim.device import Device, Message
 from firmware_sim.dial import TIMEOUT_S, Broker, Dial, Dialler, Step
 from firmware_sim.ledger import Identity
-from vitals import topics
+from vitals.wire import topics
 
 if TYPE_CHECKING:
     # paho defines it for type checkers alone.

@@ -72,7 +72,8 @@ def install_browser() -> None:
     if machine.find_program(machine.BROWSER):
         return
     if prefix is None:
-        say(f"Without a browser the ward page's tests fail. Install it: {machine.apt_line((machine.BROWSER,))}")
+        command = machine.apt_line((machine.BROWSER,))
+        say(f"Without a browser the ward page's tests fail. Install it: {command}")
         return
     say("Installing Chromium with apt")
     run(*prefix, "apt-get", "update", "-q")

@@ -21,8 +21,8 @@ from cloud.lake import BadManifestError, LakeError, Store, open_lake
 from cloud.lake.tables import TABLES
 from cloud.settings import Kafka
 from cloud.watermarks import RETRY_S, RecreatedError, Watermarks, watermarks
-from vitals import daemon
-from vitals.settings import setting
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
 
 if TYPE_CHECKING:
     from cloud.archive.spark import Batch

@@ -24,13 +24,13 @@ from cloud.lake.tables import (
     Column,
 )
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import MAX_ASIDE, MAX_CALENDAR, MAX_PROSE
 from vitals.contacts import Notification
-from vitals.faults import NOT_ITS_OWN, named
-from vitals.patients import Admission
-from vitals.records import WireError
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
 from vitals.status import Rejected
+from vitals.wire.vitals_record import WireError
 
 logger = logging.getLogger(__name__)
 

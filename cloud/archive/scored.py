@@ -1,6 +1,6 @@
 """`vitals.scored` records into rows, a whole pile of records at a time: most hold few readings, so cost is per record.
 
-It accepts what `vitals.records.decode_scored` accepts and refuses what it refuses; a test holds the two together.
+It accepts and refuses what `vitals.wire.vitals_record.decode_scored` does; a test compares the two.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,8 @@ from cloud.lake.tables import VITALS
 from vitals.bounds import MAX_CALENDAR
 from vitals.limits import PROFILES, from_wire
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS
-from vitals.records import NameOrNone, WireError
 from vitals.signs import FIELDS
+from vitals.wire.vitals_record import NameOrNone, WireError
 
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Time = Annotated[int, msgspec.Meta(gt=0, le=MAX_CALENDAR)]

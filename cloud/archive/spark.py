@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from cloud.archive.write import Progress, Writer, Written
 from cloud.spark import NEEDS, builder, connector_options
-from vitals import daemon
+from vitals.runtime import daemon
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

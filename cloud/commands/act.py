@@ -9,11 +9,11 @@ from cloud.log import partitions
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
-from vitals import topics
 from vitals.actions import Act, Action
 from vitals.bounds import clean, encoded
-from vitals.daemon import log_json, now_ms
-from vitals.settings import SettingsError, load
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire import topics
 
 
 def publish(writer: Writer, action: Action, settings: Kafka) -> None:

@@ -12,14 +12,14 @@ from cloud.log import partitions
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
-from vitals import topics
+from vitals.admissions import Admission
 from vitals.bounds import clean, encoded
 from vitals.bounds import name as named
-from vitals.daemon import log_json, now_ms
 from vitals.limits import Limit, profile
-from vitals.patients import Admission
-from vitals.settings import SettingsError, load
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load
 from vitals.signs import FIELDS, INDEX
+from vitals.wire import topics
 
 REQUIRED: Final = frozenset(("patient", "name", "born", "phone", "address", "ward", "bed", "gateway", "devices"))
 OPTIONAL: Final = frozenset(("since", "cadence_s", "cuff_s", "profile", "overrides", "scale2", "oxygen", "canary"))

@@ -14,11 +14,11 @@ from cloud.log import partitions
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError
 from cloud.settings import Kafka
-from vitals.daemon import log_json, now_ms
+from vitals.admissions import Admission
 from vitals.limits import Limit
-from vitals.patients import Admission
-from vitals.settings import SettingsError, load
-from vitals.topics import canary as name
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire.topics import canary as name
 
 WARD: Final = "canary"
 BOUND: Final = Limit(high=38.0)

@@ -10,12 +10,12 @@ from cloud.commands.rows import Table, moment, number, read
 from cloud.log.kafka import KafkaWriter
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
-from vitals import topics
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 from vitals.bounds import clean, encoded, name
 from vitals.contacts import CANARY, NOBODY, Contact, Duty
-from vitals.daemon import log_json, now_ms
-from vitals.settings import SettingsError, load
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire import topics
 
 REQUIRED: Final = frozenset(("ward", "contact", "name", "start", "end"))
 OPTIONAL: Final = frozenset(("phone", "email", "priority", "step"))

@@ -9,12 +9,12 @@ from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, Reader, read_to_end
 from cloud.settings import Kafka
-from vitals import topics
+from vitals.admissions import Admission
 from vitals.bounds import decoded
-from vitals.daemon import log_json, now_ms
-from vitals.patients import Admission
-from vitals.settings import SettingsError, load
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 GONE_MS: Final = 60_000
 """Who has said *up* within so long is running."""

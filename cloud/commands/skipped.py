@@ -10,12 +10,12 @@ from cloud.commands.tail import clock
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.port import LogError, Place, Reader, Record, Writer, read_to_end
 from cloud.settings import Kafka
-from vitals import topics
 from vitals.bounds import decoded
-from vitals.daemon import log_json
-from vitals.records import decode_vitals, encode_vitals
-from vitals.settings import SettingsError, load
+from vitals.runtime.daemon import log_json
+from vitals.runtime.settings import SettingsError, load
 from vitals.skipped import Skipped, Why
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 
 def standing(records: Iterable[Record]) -> list[Skipped]:

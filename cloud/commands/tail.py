@@ -9,14 +9,14 @@ from typing import Final
 from cloud.log.kafka import KafkaReader
 from cloud.log.port import LogError, Record
 from cloud.settings import Kafka
-from vitals import topics
 from vitals.bounds import MAX_CALENDAR, decoded
-from vitals.daemon import log_json, stop_on_signals
+from vitals.breach_codes import ABSENT, WITHIN, unpack
 from vitals.readings import Readings
-from vitals.records import decode_scored, decode_vitals
-from vitals.scoring import ABSENT, WITHIN, unpack
-from vitals.settings import SettingsError, load
+from vitals.runtime.daemon import log_json, stop_on_signals
+from vitals.runtime.settings import SettingsError, load
 from vitals.signs import SIGNS
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_scored, decode_vitals
 
 NAMES: Final = tuple(topic.name for topic in topics.TOPICS)
 MARKS: Final = {1: "!!", 2: "!", 3: "!", 4: "!!"}

@@ -21,9 +21,9 @@ from confluent_kafka.admin import (
 from cloud.log.partitions import agree, found, wanted
 from cloud.log.port import LogError
 from cloud.settings import Topics
-from vitals.daemon import log_json
-from vitals.settings import SettingsError, load
-from vitals.topics import MAX_RECORD_BYTES, TOPICS, Topic
+from vitals.runtime.daemon import log_json
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire.topics import MAX_RECORD_BYTES, TOPICS, Topic
 
 logger = logging.getLogger("topics")
 TIMEOUT_S: Final = 30.0

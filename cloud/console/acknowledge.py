@@ -17,7 +17,7 @@ from cloud.console.limiter import Rate
 from cloud.console.pages import form, page, problem
 from cloud.console.parts import Parts
 from vitals.actions import Act
-from vitals.alarms import AlarmEvent, Inactivation
+from vitals.alarm_events import AlarmEvent, Inactivation
 
 router: Final = APIRouter(include_in_schema=False)
 TRIES: Final = Rate(20, 3.0)

@@ -11,7 +11,7 @@ from cloud.console.desk import LogDownError, action
 from cloud.console.parts import Parts
 from cloud.console.tiles import concerns
 from vitals.actions import Act
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 
 router: Final = APIRouter(prefix="/api/alarms", tags=["alarms"])
 Who = Annotated[Person, Depends(guard.person)]

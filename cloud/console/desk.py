@@ -12,9 +12,9 @@ from cloud.console.people import People
 from cloud.log.port import LogError, Writer
 from cloud.settings import Kafka
 from vitals.actions import Act, Action
+from vitals.admissions import Admission
 from vitals.contacts import Contact, Duty
 from vitals.limits import Limit, profile
-from vitals.patients import Admission
 from vitals.signs import FIELDS
 
 

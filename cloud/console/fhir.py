@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from vitals.patients import Admission
+from vitals.admissions import Admission
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Sign, Suspect
 
 LOINC: Final = "http://loinc.org"

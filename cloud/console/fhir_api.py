@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from cloud.console import fhir, fhir_search, guard
 from cloud.console.accounts import Person, Role
 from cloud.console.history import HistoryDownError
-from vitals.patients import Admission
+from vitals.admissions import Admission
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR R4"])
 Who = Annotated[Person, Depends(guard.person)]

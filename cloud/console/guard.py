@@ -13,7 +13,7 @@ from cloud.console.accounts import Person, Role
 from cloud.console.audit import Entry, detail
 from cloud.console.limiter import ADDRESS, SESSION, Rate
 from cloud.console.parts import Parts
-from vitals.patients import Admission
+from vitals.admissions import Admission
 
 BIGGEST: Final = 64 << 10
 """Bytes of a request's body: a rota of a hundred people fits."""

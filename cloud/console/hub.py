@@ -17,7 +17,7 @@ from cloud.console import tiles
 from cloud.console.people import People
 from cloud.console.sight import NOTHING, Sight, State, StateDownError
 from cloud.watch.answers import PatientNow
-from vitals.faults import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.signs import FIELDS
 
 logger = logging.getLogger("console")

@@ -24,8 +24,8 @@ from cloud.console.settings import Console
 from cloud.console.web import create_app
 from cloud.log import partitions
 from cloud.log.kafka import KafkaReader, KafkaWriter
-from vitals.daemon import notify, now_ms, serve_metrics
-from vitals.daemon import run as run_daemon
+from vitals.runtime.daemon import notify, now_ms, serve_metrics
+from vitals.runtime.daemon import run as run_daemon
 
 logger = logging.getLogger("console")
 VIEWERS: Final = prometheus_client.Gauge("wardwatch_console_viewers", "ward screens that are open")
@@ -126,7 +126,7 @@ async def serve(parts: Parts, stop: threading.Event) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to `vitals.daemon`."""
+    """Leaves signals to `vitals.runtime.daemon`."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The process that asks Ray: `python -m cloud.console.looker ADDRESS`, started by `cloud.console.ray_state`.
+"""The process that queries Ray: `python -m cloud.console.looker ADDRESS`. The ward page starts it.
 
 Ray ends a process whose cluster has gone. A page must outlive the state tier to say that it is down, so whoever joins
 Ray is a process of its own. It reads questions from its standard input and writes answers, both MessagePack behind a

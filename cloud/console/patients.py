@@ -13,8 +13,8 @@ from cloud.console.desk import ConflictError, LogDownError, action, overrides
 from cloud.console.parts import Parts
 from cloud.console.tiles import tile
 from vitals.actions import Act
+from vitals.admissions import Admission
 from vitals.limits import LimitSet
-from vitals.patients import Admission
 from vitals.signs import FIELDS
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])

@@ -12,13 +12,13 @@ from typing import Final
 
 from cloud.log.layout import Layout
 from cloud.log.port import LogError, Place, Reader, Record, read_to_end
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import decoded
 from vitals.contacts import Duty, Notification
-from vitals.faults import NOT_ITS_OWN, named
-from vitals.patients import Admission
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.wire import topics
 
 logger = logging.getLogger("console")
 KEEP: Final = 20_000

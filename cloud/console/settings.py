@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from cloud.links import MIN_KEY_CHARACTERS
 from cloud.settings import Kafka
-from vitals.settings import setting
+from vitals.runtime.settings import setting
 
 
 @dataclass(frozen=True, kw_only=True)

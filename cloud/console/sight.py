@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from cloud.watch.answers import PatientNow
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 
 
 class StateDownError(RuntimeError):

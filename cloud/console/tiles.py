@@ -10,11 +10,11 @@ import msgspec
 from cloud.console.sight import Sight
 from cloud.watch.answers import PatientNow
 from cloud.watch.beside import HEARD
-from vitals.alarms import AlarmEvent, Kind
-from vitals.engine.rules import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
-from vitals.engine.tree import BRIDGE_DOWN
-from vitals.faults import NOT_ITS_OWN
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind
+from vitals.engine.rules.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.rules.technical_alarms import BRIDGE_DOWN
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.signs import INDEX
 
 logger = logging.getLogger("console")

@@ -10,7 +10,7 @@ from cloud.dashboards import bodies
 from cloud.dashboards.declared import boards
 from cloud.dashboards.metabase import Login, Metabase, MetabaseError
 from cloud.dashboards.provision import Done, Outcome, Provisioner, summary
-from vitals.settings import SettingsError, load, setting
+from vitals.runtime.settings import SettingsError, load, setting
 
 CHANGED_BY_HAND: Final = 3
 """Exit status when something was left as a person made it."""

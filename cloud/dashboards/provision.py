@@ -125,7 +125,8 @@ class Provisioner:
                     continue
                 if (kind.name, mark.key) in self._held:
                     raise MetabaseError(
-                        f"two {kind.name}s in the collection {bodies.NAME} are marked as {mark.key}: one is a copy. "
+                        f"two {kind.name}s in the collection {bodies.NAME} are marked as {mark.key}: "
+                        "one is a copy. "
                         "Take the line that begins with [wardwatch from the copy's description, then run this again."
                     )
                 self._held[kind.name, mark.key] = held

@@ -19,9 +19,9 @@ from cloud.log.layout import Layout
 from cloud.log.port import LogError, Place, Reader, Writer
 from cloud.settings import Kafka
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
-from vitals.daemon import log_json, now_ms
-from vitals.settings import SettingsError, load, setting
-from vitals.topics import TOPICS
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load, setting
+from vitals.wire.topics import TOPICS
 
 LOOK_S: Final = 2.0
 UNFINISHED: Final = 3

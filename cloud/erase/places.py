@@ -16,8 +16,8 @@ from cloud.log.port import LogError, Place, Reader, Writer, read_to_end
 from cloud.warehouse import Warehouse
 from cloud.warehouse.load import transaction
 from cloud.warehouse.schema import literal
-from vitals import topics
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.wire import topics
 
 WRITTEN_BY_PATIENT = (topics.SCORED, topics.ALARMS, topics.ACTIONS, topics.PATIENTS, topics.NOTIFICATIONS)
 READ_S: Final = 60.0

@@ -14,8 +14,8 @@ from cloud.lake.read import live
 from cloud.lake.tables import PATIENTS, TABLES, Table
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
 from cloud.warehouse.load import transaction
-from vitals.daemon import log_json, now_ms
-from vitals.settings import SettingsError, load, setting
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load, setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from vitals import topics
 from vitals.signs import SIGNS
+from vitals.wire import topics
 
 TEXT, INTEGER, NUMBER, TIME, FLAG, JSON = "text", "integer", "number", "time", "flag", "json"
 _ARROW: Final = {

@@ -27,7 +27,7 @@ class FencedError(LogError):
 
 
 class FencedWriter(KafkaWriter):
-    """`cloud.log.port.Writer` on Kafka. What is written between two calls of `flush` is seen as a whole or not at all.
+    """`cloud.log.port.Writer` on Kafka. Records between two calls of `flush` are seen as a whole or not at all.
 
     Args:
         settings: How to reach Kafka.

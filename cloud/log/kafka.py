@@ -19,10 +19,10 @@ from confluent_kafka import (
 
 from cloud.log.port import LogError, Place, Record
 from cloud.settings import Kafka
-from vitals import topics
 from vitals.bounds import MAX_REFUSED
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 from vitals.status import Rejected
+from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
 METADATA_TIMEOUT_S: Final = 20.0

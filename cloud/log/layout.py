@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from cloud.log.port import Place
-from vitals import topics
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
+from vitals.wire import topics
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from cloud.log.kafka import logger, retry
 from cloud.log.port import LogError
 from cloud.settings import Kafka
-from vitals.topics import TOPICS, Topic
+from vitals.wire.topics import TOPICS, Topic
 
 NAMES: Final = tuple(topic.name for topic in TOPICS)
 ANSWER_S: Final = 30.0

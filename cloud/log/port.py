@@ -1,6 +1,6 @@
 """The port to the log: what a job needs of Kafka, so that an in-memory log can stand in for it.
 
-Both adapters (:mod:`cloud.log.kafka`, :mod:`cloud.log.memory`) pass the one contract suite, `tests/cloud/test_log.py`.
+Both adapters (`cloud.log.kafka`, `cloud.log.memory`) pass one contract suite, `tests/cloud/test_log.py`.
 """
 
 import time

@@ -19,10 +19,10 @@ from cloud.notify.queue import Queue
 from cloud.notify.sns import SnsSender
 from cloud.notify.texts import Links
 from cloud.settings import Notify
-from vitals import topics
-from vitals.daemon import notify as tell_systemd
-from vitals.daemon import now_ms, serve_metrics
-from vitals.daemon import run as run_daemon
+from vitals.runtime.daemon import notify as tell_systemd
+from vitals.runtime.daemon import now_ms, serve_metrics
+from vitals.runtime.daemon import run as run_daemon
+from vitals.wire import topics
 
 logger = logging.getLogger("notify")
 POLL_S: Final = 0.02

@@ -30,14 +30,14 @@ from cloud.notify.texts import Links, compose, plain
 from cloud.notify.undone import Undone
 from cloud.notify.unheard import Unheard
 from cloud.watch.passed import unreadable
-from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, encode, pages
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Phase, encode, pages
 from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
-from vitals.engine.tree import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
-from vitals.faults import NOT_ITS_OWN, named
-from vitals.patients import Admission
+from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
 from vitals.signs import INDEX
 from vitals.status import Health, Rejected, Status
+from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
 LEARNT: Final[Mapping[str, type[Duty | Admission | Notification]]] = {

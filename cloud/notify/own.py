@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.notify.plan import NOT_NOTIFIED, ROTA_EMPTY, Rotas
-from vitals.alarms import AlarmEvent, Priority, over, technical
+from vitals.alarm_events import AlarmEvent, Priority, over, technical
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import CATALOGUE
 

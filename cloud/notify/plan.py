@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarms import AlarmEvent, Phase, Priority, technical
+from vitals.alarm_events import AlarmEvent, Phase, Priority, technical
 from vitals.bounds import FOREVER
 from vitals.conditions import priority_of
 from vitals.contacts import Channel, Contact, Duty, recipients

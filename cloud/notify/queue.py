@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vitals.alarms import AlarmEvent, Priority
+from vitals.alarm_events import AlarmEvent, Priority
 from vitals.contacts import Contact
 
 

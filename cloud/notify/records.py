@@ -11,11 +11,11 @@ from cloud.log.port import Record
 from cloud.notify.delivery import Delivered
 from cloud.notify.plan import Told
 from cloud.watch.passed import unreadable
-from vitals import topics
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
 from vitals.status import Rejected, Status
+from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
 NOTIFIER: Final = "notifier"

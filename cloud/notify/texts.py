@@ -11,8 +11,8 @@ from cloud.links import Link, number, sign
 from cloud.notify.plan import channels
 from cloud.notify.queue import Message
 from cloud.notify.sns import Texts
-from vitals.alarms import AlarmEvent, Kind
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind
 from vitals.signs import INDEX, SIGNS
 from vitals.trend import PREFIX as TREND
 

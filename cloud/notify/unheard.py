@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cloud.log.port import Place
 from cloud.notify.plan import OWN
-from vitals.alarms import AlarmEvent, Inactivation, Phase
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vitals.engine.rules import CONDITIONS
+from vitals.engine.rules.constants import CONDITIONS
 
 WINDOW_MS: Final = 1_800_000
 """An event without an end is looked for in so much time after it began."""

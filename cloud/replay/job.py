@@ -22,8 +22,8 @@ from cloud.replay.run import Told, joined, raised, spread, tasks
 from cloud.replay.source import devices
 from cloud.replay.terminal import lines, table
 from cloud.watch import cluster
-from vitals.daemon import log_json
-from vitals.settings import SettingsError, load, setting
+from vitals.runtime.daemon import log_json
+from vitals.runtime.settings import SettingsError, load, setting
 
 HOUR_MS: Final = 3_600_000
 

@@ -12,8 +12,8 @@ from cloud.replay.source import Piece
 from cloud.watch.beds import Beds
 from vitals import engine
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent, Kind
-from vitals.patients import Admission, roster
+from vitals.admissions import Admission, roster
+from vitals.alarm_events import AlarmEvent, Kind
 from vitals.readings import empty
 
 SPAN_MS: Final = 5000

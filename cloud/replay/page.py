@@ -12,7 +12,7 @@ from cloud.replay import plots
 from cloud.replay.compare import Alarm, Difference, per_day
 from cloud.replay.report import Report
 from cloud.replay.words import KEYS, change, condition, crossed, lasted, middle, moment, number
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 
 SHOWN: Final = 200
 """Alarms listed at most in one table; the JSON has them all."""

@@ -9,7 +9,7 @@ from cloud.replay.compare import DAY_MS, Difference, Side, agreement, alarms, de
 from cloud.replay.events import Marked
 from cloud.replay.judge import SLOT_MS
 from cloud.replay.trial import Trial
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 
 FORCE, TRIAL = "in force", "trial"
 FORMAT: Final = 1

@@ -12,8 +12,8 @@ from cloud.replay.judge import Control, judge
 from cloud.replay.source import merged, partitions, pieces, told
 from cloud.replay.trial import Trial
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent, Kind
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind
 
 TASK_ROWS: Final = 2_000_000
 """Rows that a task may hold in memory, an object of each of its partitions at a time: some 500 MB."""

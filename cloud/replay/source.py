@@ -14,8 +14,8 @@ from cloud.lake.manifests import Object
 from cloud.lake.read import objects, read, scan
 from cloud.lake.tables import JSON, PATIENTS, TIME, VITALS, Table
 from cloud.replay.trial import Trial
+from vitals.admissions import Admission
 from vitals.limits import PROFILE_INDEX, LimitSet, from_wire, profile
-from vitals.patients import Admission
 from vitals.readings import Readings, Text, concat
 from vitals.signs import FIELDS
 

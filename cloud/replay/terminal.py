@@ -5,7 +5,7 @@ from rich.table import Table
 from cloud.replay.compare import per_day
 from cloud.replay.report import Report
 from cloud.replay.words import change, condition, middle
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 
 PRIORITIES = tuple(reversed(Priority))
 

@@ -17,7 +17,7 @@ from pyspark.errors import PySparkException
 
 from cloud.score.columns import score
 from cloud.score.job import Score, open_session, start
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
 
 _NOBODY: Final = "127.0.0.1:1"
 _LOADED_S: Final = 8.0

@@ -12,19 +12,12 @@ from pyspark.sql import DataFrame
 
 from cloud.score.steps import BREACH_BITS, UNWATCHED, contribution, packed, tree, usual
 from vitals.bounds import MAX_ASIDE
+from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_HIGH, BREACH_LOW, DIGIT_BITS, WITHIN
 from vitals.limits import EXTREME_HIGH, EXTREME_LOW, HIGH, LOW, PROFILES, LimitSet
 from vitals.news2 import BANDS
-from vitals.records import MAX_READINGS
-from vitals.scoring import (
-    BREACH_EXTREME_HIGH,
-    BREACH_EXTREME_LOW,
-    BREACH_HIGH,
-    BREACH_LOW,
-    DIGIT_BITS,
-    WITHIN,
-)
 from vitals.signs import FIELDS, INDEX
-from vitals.topics import MAX_RECORD_BYTES, REJECTED, SCORED, VITALS
+from vitals.wire.topics import MAX_RECORD_BYTES, REJECTED, SCORED, VITALS
+from vitals.wire.vitals_record import MAX_READINGS
 
 MAX_VALUE: Final = MAX_RECORD_BYTES - (256 << 10)
 """Bytes of a record that can be scored: with its scores it must fit what topic and producer take."""

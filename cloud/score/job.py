@@ -1,8 +1,8 @@
 """The scoring job: `vitals` in, `vitals.scored` and `vitals.rejected` out, by Spark Structured Streaming.
 
-Stateless: a record in, a record out. Every start goes on after what `vitals.scored` holds (`cloud.score.resume`), so
-Spark's checkpoint is a scratch folder made anew. Should a record be scored twice all the same, consumers drop what is
-at or below their high-water mark of source offsets.
+Stateless: a record in, a record out. Every start continues after the newest record of `vitals.scored`
+(`cloud.score.resume`), so Spark's checkpoint is a scratch folder made anew. If a record is scored twice all
+the same, consumers drop what is at or below their high-water mark of source offsets.
 """
 
 import json
@@ -30,8 +30,9 @@ from cloud.score.resume import scored_up_to
 from cloud.settings import Kafka
 from cloud.spark import NEEDS, builder, connector_options
 from cloud.watermarks import RETRY_S, RecreatedError, watermarks, within
-from vitals import daemon, topics
-from vitals.settings import setting
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
+from vitals.wire import topics
 
 log = logging.getLogger("score")
 REAL_TIME: Final = "real-time"

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from cloud.log.port import Reader, Record, read_to_end
-from vitals.topics import SCORED
+from vitals.wire.topics import SCORED
 
 _TAIL: Final = 50
 """Records looked at from the end of a partition: somebody else's junk there must not hide ours."""

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals import news2, scoring
+from vitals import breach_codes, news2
 from vitals.limits import ADULT, EXTREME_HIGH, EXTREME_LOW, HIGH, LOW, Limit, LimitSet
 from vitals.news2 import BANDS, Band
 from vitals.signs import INDEX, SIGNS
 
-BREACH_BITS: Final = scoring.DIGIT_BITS * len(SIGNS)
+BREACH_BITS: Final = breach_codes.DIGIT_BITS * len(SIGNS)
 """Width of `breach`, at the low end of the packed number; `news2` lies above it."""
 UNWATCHED: Final = LimitSet("unwatched", tuple(Limit() for _ in SIGNS))
 
@@ -42,8 +42,8 @@ class Steps:
 
 def packed(values: NDArray[np.float64], limits: LimitSet) -> NDArray[np.int64]:
     """Packs breach and NEWS2 digits of (n, signs) values into (n,) integers: what the Spark expression must equal."""
-    breach = scoring.pack(scoring.breach(values, limits.array()))
-    return breach | (scoring.pack(news2.digits(values)) << BREACH_BITS)
+    breach = breach_codes.pack(breach_codes.breach(values, limits.array()))
+    return breach | (breach_codes.pack(news2.digits(values)) << BREACH_BITS)
 
 
 def contribution(field: str, limits: LimitSet, beside: str | None = None) -> Steps:

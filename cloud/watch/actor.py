@@ -12,7 +12,7 @@ from typing import Final
 
 from cloud.settings import Watch
 from cloud.watch import cluster
-from vitals.daemon import JsonLines
+from vitals.runtime.daemon import JsonLines
 
 logger = logging.getLogger("watch")
 KEEP_LINES: Final = 1000
@@ -178,7 +178,7 @@ class ShardActor:
         epoch: str = "",
         since: int = 0,
     ) -> bytes:
-        """Returns `cloud.watch.answers.ShardNow`: signs, NEWS2, trends and alarms of wards, of patients, or of all.
+        """Returns `cloud.watch.answers.ShardNow`: signs, NEWS2, trends and alarms of wards, patients or all.
 
         Args:
             wards: Only these wards; None for all.

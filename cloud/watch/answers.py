@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.status import Status
 
 
@@ -25,7 +25,7 @@ class SignNow(msgspec.Struct, frozen=True, omit_defaults=True):
         t: Its event time, UTC epoch ms; 0 without one.
         suspect: The newest word's doubt (`vitals.signs.Suspect`), which may be later than the value: a sensor that is
             off leaves the old value standing with this reason.
-        breach: Digit of the value against the limits in force (`vitals.scoring`); 7 without a value.
+        breach: Digit of the value against the limits in force (`vitals.breach_codes`); 7 without a value.
         limits: Extreme low, low, high, extreme high of the newest reading; None is no bound.
         slope: Trend, unit per minute; None before there is one.
         expected: Lower end, middle and upper end (80 %) of what is expected in 30 minutes; None before there is one.

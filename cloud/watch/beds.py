@@ -4,7 +4,7 @@ A gateway that was cut off while a bed changed hands still names the former pati
 nor end an alarm of theirs.
 
 Admissions may contradict each other: two patients in one bed, or on one device. The later one holds it (by `since`,
-then by version), here as in a gateway's roster (`vitals.patients.roster`). That there is a dispute is told, as the
+then by version), here as in a gateway's roster (`vitals.admissions.roster`). That there is a dispute is told, as the
 other patient is not watched meanwhile.
 """
 
@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.engine.tree import BED_DISPUTED, DEVICE_DISPUTED
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.engine.rules.technical_alarms import BED_DISPUTED, DEVICE_DISPUTED
 from vitals.readings import Readings
 
 FOREVER: Final = 2**62

@@ -8,8 +8,8 @@ from cloud.notify.plan import NOT_NOTIFIED, ROTA_EMPTY
 from cloud.watch.beds import Beds, Stay
 from cloud.watch.counted import FOREIGN, PASSED_OVER
 from cloud.watch.unsaved import SNAPSHOTS_FAILING
-from vitals.alarms import AlarmEvent, Phase
-from vitals.engine.tree import BED_DISPUTED, PIPELINE_STALLED, Fault
+from vitals.alarm_events import AlarmEvent, Phase
+from vitals.engine.rules.technical_alarms import BED_DISPUTED, PIPELINE_STALLED, Fault
 
 HEARD: Final = frozenset((PIPELINE_STALLED, SNAPSHOTS_FAILING, PASSED_OVER, FOREIGN, NOT_NOTIFIED, ROTA_EMPTY))
 """Alarms of the watchdog and the notifier: shown with all others, ended by their cause alone."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarms import AlarmEvent, Phase, Priority, over, technical
+from vitals.alarm_events import AlarmEvent, Phase, Priority, over, technical
 from vitals.conditions import priority_of
 
 PASSED_OVER: Final = "records-passed-over"

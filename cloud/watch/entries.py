@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cloud.log.port import Place, Record
-from vitals import topics
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import decoded
-from vitals.patients import Admission
-from vitals.records import MAX_READINGS, Scored, decode_scored
 from vitals.status import Status
+from vitals.wire import topics
+from vitals.wire.vitals_record import MAX_READINGS, Scored, decode_scored
 
 _KINDS: dict[str, type[Action | Status | Admission | AlarmEvent]] = {
     topics.ACTIONS: Action,

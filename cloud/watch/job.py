@@ -25,11 +25,11 @@ from cloud.watch.snapshots import SnapshotError, open_snapshots
 from cloud.watch.stall import StallWatch
 from cloud.watch.unsaved import SnapshotWatch
 from cloud.watch.word import Word
-from vitals import topics
-from vitals.alarms import AlarmEvent, decode
-from vitals.daemon import notify, now_ms, serve_metrics, stop_on_signals
-from vitals.daemon import run as run_daemon
-from vitals.engine.tree import PIPELINE
+from vitals.alarm_events import AlarmEvent, decode
+from vitals.engine.rules.technical_alarms import PIPELINE
+from vitals.runtime.daemon import notify, now_ms, serve_metrics, stop_on_signals
+from vitals.runtime.daemon import run as run_daemon
+from vitals.wire import topics
 
 logger = logging.getLogger("watch")
 LOOK_EVERY_S: Final = 1.0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.watch.answers import Past
-from vitals.engine.rules import AHEAD_MS
+from vitals.engine.rules.constants import AHEAD_MS
 from vitals.engine.state import SINCE_2020_S
 from vitals.limits import PROFILES, LimitSet
 from vitals.readings import Readings

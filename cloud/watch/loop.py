@@ -18,11 +18,11 @@ from cloud.watch.passed import TWICE, PutAside, SpoiledError, suspects
 from cloud.watch.shard import Outcome, Shard
 from cloud.watch.slice import EQUIPMENT
 from cloud.watch.snapshots import Snapshots
-from vitals import topics
-from vitals.alarms import AlarmEvent, encode
+from vitals.alarm_events import AlarmEvent, encode
 from vitals.bounds import decoded
-from vitals.faults import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.skipped import Skipped
+from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -10,11 +10,11 @@ from cloud.log.port import Place, Record
 from cloud.watch.entries import Entry
 from vitals.bounds import MAX_ASIDE, MAX_PROSE
 from vitals.engine import PassedOver, describe
-from vitals.faults import named
 from vitals.readings import Readings
-from vitals.records import encode_vitals
+from vitals.runtime.exceptions import named
 from vitals.skipped import Skipped, Why
 from vitals.status import Rejected
+from vitals.wire.vitals_record import encode_vitals
 
 Row = int | None
 Source = tuple[str, int, int]

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from cloud.log.layout import Layout
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 
 FORMAT: Final = 2
 _SUM_BYTES: Final = 16

@@ -12,13 +12,13 @@ from cloud.watch.early import Early
 from cloud.watch.entries import Entry, decode
 from cloud.watch.passed import Passed, PutAside, SpoiledError, put_aside, unreadable
 from cloud.watch.slice import EQUIPMENT, Slice, Terms
-from vitals import topics
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.engine import describe
-from vitals.engine.tree import PIPELINE
-from vitals.faults import NOT_ITS_OWN
-from vitals.patients import Admission
-from vitals.records import Scored
+from vitals.engine.rules.technical_alarms import PIPELINE
+from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.wire import topics
+from vitals.wire.vitals_record import Scored
 
 logger = logging.getLogger("watch")
 

@@ -9,8 +9,8 @@ from cloud.watch.latest import Latest
 from cloud.watch.shard import Shard
 from cloud.watch.slice import EQUIPMENT, Slice
 from vitals import engine, trend
-from vitals.alarms import AlarmEvent
-from vitals.engine.bedside import breach
+from vitals.alarm_events import AlarmEvent
+from vitals.engine.reading_view import breach
 from vitals.limits import Limit
 from vitals.signs import FIELDS
 from vitals.status import Status

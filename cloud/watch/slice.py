@@ -25,17 +25,18 @@ from cloud.watch.entries import Entry, by_time
 from cloud.watch.latest import Latest
 from cloud.watch.passed import Passed, PutAside, put_aside
 from cloud.watch.saved import Saved, decode, encode
-from vitals import engine, topics, trend
+from vitals import engine, trend
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Phase
-from vitals.engine.rules import CONDITIONS, HANDOVER_MS
-from vitals.engine.tree import PIPELINE_STALLED, TREE
-from vitals.engine.watched import WATCH
-from vitals.faults import NOT_ITS_OWN
-from vitals.patients import Admission, roster
+from vitals.admissions import Admission, roster
+from vitals.alarm_events import AlarmEvent, Phase
+from vitals.engine.rules.constants import CONDITIONS, HANDOVER_MS
+from vitals.engine.rules.not_judged import WATCH
+from vitals.engine.rules.technical_alarms import PIPELINE_STALLED, TREE
 from vitals.readings import Readings, concat, empty
-from vitals.records import Scored
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.status import Health, Status
+from vitals.wire import topics
+from vitals.wire.vitals_record import Scored
 
 logger = logging.getLogger("watch")
 EQUIPMENT: Final = "equipment"

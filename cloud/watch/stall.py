@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from vitals.alarms import AlarmEvent, Phase, over, technical
+from vitals.alarm_events import AlarmEvent, Phase, over, technical
 from vitals.conditions import priority_of
-from vitals.engine.rules import HANDOVER_MS
-from vitals.engine.tree import PIPELINE
-from vitals.engine.tree import PIPELINE_STALLED as CONDITION
+from vitals.engine.rules.constants import HANDOVER_MS
+from vitals.engine.rules.technical_alarms import PIPELINE
+from vitals.engine.rules.technical_alarms import PIPELINE_STALLED as CONDITION
 
 
 @dataclass(slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from vitals.alarms import AlarmEvent, Phase, over, technical
+from vitals.alarm_events import AlarmEvent, Phase, over, technical
 from vitals.conditions import priority_of
-from vitals.engine.tree import PIPELINE
+from vitals.engine.rules.technical_alarms import PIPELINE
 
 SNAPSHOTS_FAILING: Final = "snapshots-failing"
 GRACE_MS: Final = 120_000

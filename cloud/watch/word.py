@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cloud.log.port import LogError, Place, Writer
-from vitals.alarms import AlarmEvent, encode
+from vitals.alarm_events import AlarmEvent, encode
 
 logger = logging.getLogger("watch")
 FLUSH_S: Final = 5.0

@@ -1,4 +1,4 @@
-"""`python -m infra.aws.embed`: puts the functions' code into the templates, where CloudFormation takes it from.
+"""`python -m infra.aws.embed`: copies the functions' code into the CloudFormation templates.
 
 A template names the file in a comment before the code; a test holds the two together.
 """

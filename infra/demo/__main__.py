@@ -16,7 +16,7 @@ from infra.local.jars import JarsError
 from infra.local.ports import Ports, PortTakenError
 from infra.local.process import PartError
 from infra.local.stack import LocalStack
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
 
 
 def _missing(settings: DemoSettings) -> list[str]:

@@ -22,7 +22,7 @@ from infra.local.ports import Ports
 from infra.local.process import PartError
 from infra.local.stack import MOTO
 from infra.proof.kept import keep
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 SHOW_EVERY_S: Final = 0.5
 DRAIN_WITHIN_S: Final = 180.0

@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from infra.demo.tally import Seen
-from vitals import alarms, records, topics
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority
+from vitals import alarm_events
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority
 from vitals.contacts import Notification
 from vitals.readings import Readings
 from vitals.status import Status
+from vitals.wire import topics, vitals_record
 
 log: Final = logging.getLogger(__name__)
 WATCHED: Final = (topics.VITALS, topics.SCORED, topics.ALARMS, topics.NOTIFICATIONS, topics.REJECTED, topics.STATUS)
@@ -57,11 +58,11 @@ class Sight:
             stamped: Its Kafka timestamp, UTC epoch ms.
         """
         if topic == topics.VITALS:
-            self._readings("sensor_to_kafka", self.kafka, records.decode_vitals(value), stamped)
+            self._readings("sensor_to_kafka", self.kafka, vitals_record.decode_vitals(value), stamped)
         elif topic == topics.SCORED:
-            self._readings("sensor_to_scored", self.scored, records.decode_scored(value).readings, stamped)
+            self._readings("sensor_to_scored", self.scored, vitals_record.decode_scored(value).readings, stamped)
         elif topic == topics.ALARMS:
-            self._alarm(alarms.decode(value), stamped)
+            self._alarm(alarm_events.decode(value), stamped)
         elif topic == topics.NOTIFICATIONS:
             self._notification(_notification.decode(value))
         elif topic == topics.STATUS:

@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from infra.demo.screen import Message
 from infra.demo.tally import Seen
-from vitals import topics
+from vitals.wire import topics
 
 IDENTITY: Final = ["device", "boot", "seq"]
 ANSWER_WITHIN_S: Final = 5

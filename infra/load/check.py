@@ -9,9 +9,9 @@ import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from infra.load.plan import Plan, boot_of
-from vitals import topics
 from vitals.readings import Readings
-from vitals.records import decode_vitals
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 READ_S: Final = 600.0
 

@@ -8,12 +8,13 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from infra.local.pki import Identity
 
 PORT: Final = 8883
 CONNECT_S: Final = 1.0
@@ -24,12 +25,16 @@ MISC_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where to send: an mqtts:// URL, and the certificate of a client that may speak for all gateways of the plan."""
+    """Where to send.
+
+    Attributes:
+        url: An mqtts:// address.
+        clients: Certificates of clients that may speak for all gateways of the plan, one for each connection: a broker
+            takes a client's id from its certificate.
+    """
 
     url: str
-    ca: Path
-    cert: Path
-    key: Path
+    clients: tuple[Identity, ...]
 
 
 class Connection:
@@ -37,19 +42,25 @@ class Connection:
 
     Args:
         broker: Where.
-        name: Client id.
+        number: Number of the connection, from 0; it takes that client's certificate.
         filters: What it subscribes to.
+
+    Raises:
+        ValueError: The broker has no certificate for so many connections.
     """
 
-    def __init__(self, broker: Broker, name: str, filters: Sequence[str]) -> None:
+    def __init__(self, broker: Broker, number: int, filters: Sequence[str]) -> None:
+        if number >= len(broker.clients):
+            raise ValueError(f"there are certificates for {len(broker.clients)} connections, and this is one more")
+        client_identity = broker.clients[number]
         self._url = urlsplit(broker.url)
         self._connect_at = self._misc_at = 0.0
         self._messages: list[MQTTMessage] = []
         self._acked: list[int] = []
         # MQTT 3.1.1: nothing here needs the properties of 5, and reading them is a seventh of what a batch costs.
-        client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
-        context = ssl.create_default_context(cafile=broker.ca)
-        context.load_cert_chain(broker.cert, broker.key)
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+        context = ssl.create_default_context(cafile=client_identity.ca)
+        context.load_cert_chain(client_identity.cert, client_identity.key)
         client.tls_set_context(context)
         client.connect_timeout = CONNECT_S
         # Without a bound paho does not look through all that is under way at each acknowledgement.

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from vitals import topics
-from vitals.batches import DICTIONARY
+from vitals.wire import topics
+from vitals.wire.uplink_batch import DICTIONARY
 
 RANGES: Final = {
     "hr": (60, 100), "pr": (60, 100), "rr": (12, 20), "spo2": (94, 100), "temp": (36.0, 37.9), "sbp": (100, 139),

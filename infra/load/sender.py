@@ -10,8 +10,8 @@ import msgspec
 
 from infra.load.connection import Broker, Connection
 from infra.load.plan import Gateway, Plan
-from vitals import topics
-from vitals.batches import Confirmed
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed
 
 BACKOFF: Final = 16
 """A batch waits at most so many times `Plan.resend_s` to be sent again."""
@@ -49,7 +49,7 @@ class Sender:
         self._connections = [
             Connection(
                 broker,
-                f"{plan.name}-{number}",
+                number,
                 [topics.slot_filter(slot, "confirmed") for slot in range(number, topics.SLOTS, every)],
             )
             for number in range(every)

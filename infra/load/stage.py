@@ -8,18 +8,16 @@ from time import monotonic, sleep
 
 from infra.load.connection import Broker
 from infra.local import probes
+from infra.local.mosquitto import LOADS
 from infra.local.ports import HOST, Ports
 from infra.local.process import Spec
 from infra.local.stack import KAFKA, SITE_BROKER, LocalStack
 from infra.local.tiers import Tier, make_topics
 
-CERTIFICATE = "load"
-
 
 def site(stack: LocalStack) -> Broker:
     """Returns a stack's site broker, for a load."""
-    identity = stack.identity(CERTIFICATE)
-    return Broker(f"mqtts://{HOST}:{stack.ports.site}", identity.ca, identity.cert, identity.key)
+    return Broker(f"mqtts://{HOST}:{stack.ports.site}", tuple(map(stack.identity, LOADS)))
 
 
 class Stage:
@@ -40,7 +38,7 @@ class Stage:
 
     def bridge(self, name: str = "bridge", **settings: str) -> Spec:
         """Starts a bridge and waits until it serves; returns how it was started."""
-        identity = self.stack.identity("bridge")
+        identity = self.stack.identity(name)
         uplink = {"UPLINK_CA": identity.ca, "UPLINK_CERT": identity.cert, "UPLINK_KEY": identity.key}
         own = {"BRIDGE": name, **{key: str(path) for key, path in uplink.items()}}
         port = self.stack.ports.metrics[sum(map(ord, name)) % len(self.stack.ports.metrics)]

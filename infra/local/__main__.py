@@ -13,7 +13,7 @@ from infra.local.process import PartError
 from infra.local.settings import LocalSettings
 from infra.local.stack import LocalStack
 from infra.local.tiers import CANARY_S, admit_canaries, start_tiers, tiers
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The archive of Spark's classes, by which scoring and archive start sooner: `python -m infra.local.classes`, by setup.
+"""The archive of Spark's classes, with which scoring and archive start sooner. Setup makes it.
 
 It costs a minute of processor time and 150 MB, once a virtual environment, and spares each start of Spark a quarter of
 its processor time (ADR 0010). It fits one Java and one set of jars at their places, so it lies in the environment that

@@ -1,7 +1,7 @@
 """Ends a stack whose owner is gone, also after a `kill -9`, so that a demo or a test never leaves a process behind.
 
-`python -m infra.local.guard VAR PID START_TICKS`: `LocalStack` as a context manager starts it, and ends it when it
-leaves in order.
+`LocalStack` as a context manager starts `python -m infra.local.guard VAR PID START_TICKS`, and ends it at its
+orderly end.
 """
 
 import signal

@@ -10,9 +10,9 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from vitals import topics
-from vitals.daemon import now_ms
-from vitals.records import WireError
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
+from vitals.wire.vitals_record import WireError
 
 log: Final = logging.getLogger(__name__)
 WATCHED: Final = (topics.VITALS, topics.SCORED, topics.ALARMS, topics.NOTIFICATIONS, topics.REJECTED, topics.STATUS)

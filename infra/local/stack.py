@@ -18,7 +18,7 @@ import psutil
 
 from infra.local import moto as aws
 from infra.local.kafka import kafka
-from infra.local.mosquitto import device_broker, site_broker
+from infra.local.mosquitto import BRIDGE, device_broker, site_broker
 from infra.local.pki import Authority, Identity
 from infra.local.ports import DEFAULT_GATEWAYS, HOST, Ports, require_free
 from infra.local.postgres import DATABASE, USER, postgres
@@ -44,6 +44,7 @@ class LocalStack:
         gateways: Names of the gateways; each gets a broker for its devices and a client certificate.
         parts: Which parts to start, out of `PARTS`.
         kafka_heap_mb: Kafka's largest heap, MB.
+        bridges: Names of the bridges that the site broker lets in.
         sns: How a stand-in for SNS beside moto behaves, which is then a part too; None: SNS is moto's.
     """
 
@@ -55,6 +56,7 @@ class LocalStack:
         gateways: Collection[str] = DEFAULT_GATEWAYS,
         parts: Collection[str] = PARTS,
         kafka_heap_mb: int = 512,
+        bridges: Collection[str] = (BRIDGE,),
         sns: Options | None = None,
     ) -> None:
         if unknown := set(parts) - set(PARTS):
@@ -64,7 +66,7 @@ class LocalStack:
         self._sns = sns
         self.processes = Processes(self.var)
         self.gateways, self.ports = self._agree(tuple(gateways), ports)
-        self._kafka_heap_mb = kafka_heap_mb
+        self._kafka_heap_mb, self._bridges = kafka_heap_mb, tuple(bridges)
         self._authority = Authority(self.var / "pki")
         self._guard: psutil.Popen | None = None
 
@@ -138,7 +140,8 @@ class LocalStack:
             builders.append(lambda: bad_sns.sns(ports.sns, options, aws.endpoint(ports.moto)))
         if SITE_BROKER in parts:
             server, probe = self._authority.server("site-broker"), self.identity("probe")
-            builders.append(lambda: site_broker(self.var / "site-broker", ports.site, server, probe))
+            site = self.var / "site-broker"
+            builders.append(lambda: site_broker(site, ports.site, server, probe, bridges=self._bridges))
         if DEVICE_BROKERS in parts:
             for gateway, port in zip(self.gateways, ports.devices, strict=True):
                 builders.append(partial(self._device_broker, gateway, port))

@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from infra.local.observer import PARTITIONS
 from infra.local.process import PartError
-from vitals import topics
+from vitals.wire import topics
 
 KEPT: Final = (topics.ALARMS, topics.NOTIFICATIONS, topics.ACTIONS)
 WITHIN_S: Final = 30.0

@@ -27,7 +27,7 @@ from infra.proof import breaches
 from infra.proof.sampled import LANES, Sampled
 from infra.proof.stage import Settings, Stage, until, whole_path
 from infra.proof.usage import usage
-from vitals import topics
+from vitals.wire import topics
 
 CADENCE_S: Final = 30.0
 PER_GATEWAY: Final = 30

@@ -8,9 +8,10 @@ from typing import Final
 import msgspec
 
 from infra.proof.spread import rank
-from vitals import alarms, records, topics
-from vitals.alarms import Kind, Phase, Priority
+from vitals import alarm_events
+from vitals.alarm_events import Kind, Phase, Priority
 from vitals.contacts import Notification
+from vitals.wire import topics, vitals_record
 
 LANES: Final = 2
 """Lanes of which `vitals` and `vitals.scored` are read at all. What is told of alarms and messages is read whole."""
@@ -34,11 +35,11 @@ class Sampled:
         """Looks at one record."""
         self.records[topic] += 1
         if topic == topics.VITALS and zlib.crc32(value) % ONE_IN == 0:
-            self.spans_ms["kafka"].extend((stamped - records.decode_vitals(value).t).tolist())
+            self.spans_ms["kafka"].extend((stamped - vitals_record.decode_vitals(value).t).tolist())
         elif topic == topics.SCORED and zlib.crc32(value) % ONE_IN == 0:
-            self.spans_ms["scored"].extend((stamped - records.decode_scored(value).readings.t).tolist())
+            self.spans_ms["scored"].extend((stamped - vitals_record.decode_scored(value).readings.t).tolist())
         elif topic == topics.ALARMS:
-            event = alarms.decode(value)
+            event = alarm_events.decode(value)
             urgent = event.kind is Kind.PHYSIOLOGICAL and event.priority is not Priority.LOW
             if urgent and event.phase in {Phase.START, Phase.ESCALATE} and event.seq is not None:
                 self.spans_ms["alarm"].append(stamped - event.t)

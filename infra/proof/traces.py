@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 
 from infra.demo.tally import Identity
-from vitals import alarms, records, topics
-from vitals.alarms import Kind, Phase, Priority
+from vitals import alarm_events
+from vitals.alarm_events import Kind, Phase, Priority
 from vitals.contacts import Notification
+from vitals.wire import topics, vitals_record
 
 HOPS: Final = ("bedside", "gateway", "kafka", "scored", "alarm", "sns")
 """Each from the moment before it: device to gateway, to Kafka, through Spark, through Ray, to SNS's acceptance."""
@@ -36,11 +37,11 @@ class Traces:
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
         """Looks at one record."""
         if topic == topics.VITALS:
-            read = records.decode_vitals(value)
+            read = vitals_record.decode_vitals(value)
             for identity, t, t_gw in zip(read.identities(), read.t.tolist(), read.t_gw.tolist(), strict=True):
                 self.readings.setdefault(identity, [t, t_gw, stamped])
         elif topic == topics.SCORED:
-            for identity in records.decode_scored(value).readings.identities():
+            for identity in vitals_record.decode_scored(value).readings.identities():
                 trace = self.readings.get(identity)
                 if trace is not None and len(trace) == 3:  # noqa: PLR2004 - t, t_gw and Kafka's are known
                     trace.append(stamped)
@@ -52,7 +53,7 @@ class Traces:
                 self.sent.setdefault((told.alarm, told.n), told.accepted)
 
     def _alarm(self, value: bytes, stamped: int) -> None:
-        event = alarms.decode(value)
+        event = alarm_events.decode(value)
         urgent = event.kind is Kind.PHYSIOLOGICAL and event.priority is not Priority.LOW
         if not (urgent and event.phase in _DECISIVE and event.patient and event.seq is not None):
             return

@@ -6,8 +6,9 @@ in the figure. Every hop is the real part, but for SNS, whose stand-in answers i
 `path.moto_p99_ms` are the same with moto, which answers the later the more it keeps. PATH_BREACHES and
 PATH_SECONDS make both shorter; 0 breaches leave them out, PATH_MOTO=0 the second.
 
-`path.patients`: uplink batches of ever more patients at one reading per 30 s (`infra/proof/million.py`), as PATH_STEPS
-has them: patients:seconds, with commas between; an empty text leaves it out.
+`path.patients`: uplink batches of ever more patients at one reading per 30 s
+(`infra/proof/million.py`), as PATH_STEPS has them: patients:seconds, with commas between; an empty text leaves it
+out.
 """
 
 import os

@@ -23,8 +23,8 @@ from firmware_sim import physiology
 from firmware_sim.artefacts import Artefacts, Rates
 from firmware_sim.stories import NAMED, STABLE, Course, Keyframe, Story
 from vitals import news2
+from vitals.breach_codes import breach
 from vitals.limits import profile
-from vitals.scoring import breach
 from vitals.signs import INDEX, SIGNS
 
 T0 = 1_763_798_400_000

@@ -14,15 +14,15 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge.kafka import KafkaFeed
-from bridge.log import Received
+from bridge.kafka.client import KafkaFeed
+from bridge.kafka.port import Received
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
-from vitals import topics
-from vitals.batches import Confirmed
-from vitals.records import decode_vitals
 from vitals.status import Rejected, Status
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 DEADLINE_S = 60.0
@@ -123,7 +123,7 @@ class Site:
             clock: File that says by how many seconds its clock is off (`infra.proof.moved_clock`).
             settings: Further settings.
         """
-        identity, port = self.stack.identity("bridge"), self.stack.ports.metrics[-1 - len(self._bridges)]
+        identity, port = self.stack.identity(bridge), self.stack.ports.metrics[-1 - len(self._bridges)]
         certificate = {
             "UPLINK_CA": str(identity.ca),
             "UPLINK_CERT": str(identity.cert),

@@ -23,12 +23,12 @@ from cloud.watch.word import Word
 from tests.cloud.conftest import make_admission, make_contact, make_reading, scored_value
 from tests.cloud.station import START, Station
 from tests.truth.play import Inline
-from vitals import topics
-from vitals.alarms import AlarmEvent, decode
-from vitals.engine.tree import PIPELINE
+from vitals.alarm_events import AlarmEvent, decode
+from vitals.engine.rules.technical_alarms import PIPELINE
 from vitals.readings import Readings, concat
-from vitals.records import decode_vitals, encode_vitals
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 BRIDGE, SCORE, WATCH, NOTIFY = TIERS = ("bridge", "score", "watch", "notify")
 LAYOUT: Final = Layout(lanes=2, partitions=2)

@@ -17,13 +17,13 @@ from cloud.watch.loop import Loop
 from cloud.watch.shard import Shard, share
 from cloud.watch.slice import SPAN_MS
 from cloud.watch.snapshots import FolderSnapshots
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id, decode, encode
-from vitals.engine.tree import PIPELINE, PIPELINE_STALLED
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id, decode, encode
+from vitals.engine.rules.technical_alarms import PIPELINE, PIPELINE_STALLED
 from vitals.readings import Readings, text
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 LAYOUT = Layout(lanes=4, partitions=1)

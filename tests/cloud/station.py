@@ -14,9 +14,9 @@ from cloud.notify.plan import Rotas
 from cloud.notify.queue import Queue
 from cloud.notify.sns import Sender, SendError, Sent, Texts
 from cloud.notify.texts import Links
-from vitals import topics
-from vitals.alarms import AlarmEvent, decode, encode
+from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
+from vitals.wire import topics
 
 START = 1_763_812_800_000
 KEY = "an invented key of 32 characters"

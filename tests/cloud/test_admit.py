@@ -7,7 +7,7 @@ import pytest
 from cloud.commands import admit, samples
 from cloud.log.memory import MemoryLog, MemoryWriter
 from cloud.settings import Kafka
-from vitals.patients import Admission
+from vitals.admissions import Admission
 
 NOW = 1_763_812_800_000
 HEADER = "patient,name,born,phone,address,ward,bed,gateway,devices,profile,overrides,since,scale2"

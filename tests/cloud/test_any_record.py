@@ -21,11 +21,11 @@ from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.cloud.test_notify_outage import MakeContact
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, decode
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, decode
 from vitals.status import Health, Rejected, Status
+from vitals.wire import topics
 
 __all__ = ["ward"]
 GATEWAY = {"id": "gw-icu", "kind": "gateway", "health": "up", "t": T0}

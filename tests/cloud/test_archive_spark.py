@@ -21,9 +21,9 @@ from cloud.lake.objects import from_parquet
 from cloud.lake.tables import TABLES
 from infra.local.jars import jar_folder
 from infra.local.process import base_env
-from vitals import topics
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, encode
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, encode
 from vitals.signs import FIELDS
+from vitals.wire import topics
 
 PARTITIONS = 4
 START_S = 240

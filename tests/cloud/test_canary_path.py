@@ -21,9 +21,9 @@ from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import Ports
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, SITE_BROKER, LocalStack
 from infra.local.tiers import Tier, admit_canaries, start_tiers, tiers
-from vitals import topics
 from vitals.contacts import CANARY, Notification
-from vitals.topics import canary
+from vitals.wire import topics
+from vitals.wire.topics import canary
 
 GATEWAY, PERIOD_S = "gw-icu", 10.0
 NEEDED = {"notify", "watch", "score", "bridge", f"edge-{GATEWAY}"}

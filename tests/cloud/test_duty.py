@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cloud.commands import act, duty, samples
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 
 HEADER = "ward,contact,name,start,end,phone,email,priority,step\n"
 GOOD = "icu,nurse,Bela Holt,2026-11-22T07:00:00+00:00,2026-11-22T19:00:00+00:00,+441632960001,n@example.org,high,1\n"

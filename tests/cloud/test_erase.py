@@ -29,8 +29,8 @@ from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.warehouse import open_warehouse
 from tests.cloud.replayed import T0, ward_of
 from tests.cloud.warehouse import Ask, write
-from vitals import topics
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.wire import topics
 
 GONE, THERE = "p-5", "p-2"
 NEVER = threading.Event()

@@ -30,10 +30,10 @@ from cloud.settings import Kafka, Topics
 from cloud.warehouse import open_warehouse
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.warehouse import Ask
-from vitals import topics
-from vitals.alarms import encode
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import encode
 from vitals.readings import Readings
+from vitals.wire import topics
 
 GONE, THERE = "p-gone", "p-there"
 NOW = 1_795_305_600_000

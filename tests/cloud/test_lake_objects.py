@@ -23,9 +23,9 @@ from cloud.lake.port import Store
 from cloud.lake.store import open_lake
 from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
-from vitals.patients import Admission
 from vitals.signs import FIELDS
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z

@@ -18,8 +18,8 @@ from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.log.port import LogError, Reader, Writer, read_to_end
 from cloud.settings import Kafka
-from vitals import topics
 from vitals.status import Rejected
+from vitals.wire import topics
 
 
 @dataclass

@@ -10,9 +10,9 @@ from cloud.notify.again import EVERY_MS, MERGED
 from cloud.notify.loop import Notifier
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import Station
-from vitals import topics
-from vitals.alarms import Phase, Priority
+from vitals.alarm_events import Phase, Priority
 from vitals.contacts import Contact, Duty, Notification
+from vitals.wire import topics
 
 MakeContact = Callable[..., Contact]
 

@@ -22,10 +22,10 @@ from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.notify.sns import SendError, SnsSender, Texts
 from cloud.settings import Kafka, Topics
 from infra.local.sns.server import Options, Sns
-from vitals import topics
-from vitals.alarms import AlarmEvent, encode
+from vitals.alarm_events import AlarmEvent, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 WITHIN_S = 90
 Outbox = tuple[Any, str]

@@ -24,9 +24,9 @@ from cloud.replay.report import Report, build
 from cloud.replay.run import joined, raised, replay, tasks
 from cloud.replay.trial import Trial, TrialError
 from tests.cloud.replayed import T0, Ward, ward_of
-from vitals.alarms import Kind, Phase, Priority
+from vitals.admissions import Admission
+from vitals.alarm_events import Kind, Phase, Priority
 from vitals.limits import ADULT, Limit, profile, with_overrides
-from vitals.patients import Admission
 from vitals.signs import INDEX
 
 WIDER = """

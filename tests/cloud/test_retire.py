@@ -14,8 +14,8 @@ from cloud.commands.canary import admission
 from cloud.log.kafka import KafkaReader
 from cloud.log.port import read_to_end
 from cloud.settings import Kafka, Topics
-from vitals import topics
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 
 def write(kafka: str, topic: str, partition: int, key: str, value: msgspec.Struct) -> None:

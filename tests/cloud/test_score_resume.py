@@ -9,7 +9,7 @@ from cloud.log.memory import MemoryLog, MemoryReader
 from cloud.score.job import Score, in_a_row
 from cloud.score.resume import scored_up_to
 from cloud.watermarks import RecreatedError, Span, within
-from vitals.topics import SCORED, VITALS
+from vitals.wire.topics import SCORED, VITALS
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from cloud.settings import Kafka, Topics
 from cloud.watch.shard import Shard
 from infra.local.jars import connector_mismatch, spark_jars
 from infra.local.process import base_env
-from vitals import topics
 from vitals.status import Rejected
+from vitals.wire import topics
 
 PARTITIONS = 2
 GOOD = b'{"hr":[170],"limits":[0]}'

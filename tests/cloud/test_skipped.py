@@ -9,10 +9,10 @@ from cloud.commands import skipped
 from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
 from tests.cloud.test_watch_loop import T0, Ward, starts, ward
 from tests.cloud.test_watch_passed_over import POISON, poisoned
-from vitals import topics
-from vitals.records import decode_vitals, encode_vitals
 from vitals.signs import INDEX
 from vitals.skipped import Skipped, Why
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 __all__ = ["poisoned", "ward"]
 

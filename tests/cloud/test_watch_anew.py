@@ -17,10 +17,10 @@ from cloud.settings import Topics
 from cloud.watch.loop import Loop
 from cloud.watch.shard import Shard, share
 from cloud.watch.snapshots import FolderSnapshots
-from vitals import topics
-from vitals.daemon import now_ms
-from vitals.patients import Admission
+from vitals.admissions import Admission
 from vitals.readings import Readings
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 PATIENT = "p-1"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from cloud.watch.beds import Beds
-from vitals.patients import Admission
+from vitals.admissions import Admission
 
 Admit = Callable[..., Admission]
 

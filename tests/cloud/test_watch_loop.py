@@ -19,12 +19,12 @@ from cloud.watch.loop import Loop
 from cloud.watch.shard import Shard, share
 from cloud.watch.slice import Terms
 from cloud.watch.snapshots import FolderSnapshots, SnapshotError
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health, Rejected, Status
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 Builders = tuple[Callable[..., Admission], Callable[..., Readings], Callable[..., bytes]]

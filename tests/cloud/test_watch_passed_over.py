@@ -9,16 +9,16 @@ from cloud.watch.latest import Latest
 from cloud.watch.loop import Loop
 from cloud.watch.passed import SpoiledError
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import Phase
-from vitals.engine import apply as applying
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import Phase
+from vitals.engine import evaluate_row as applying
 from vitals.readings import Readings
-from vitals.records import decode_vitals
 from vitals.signs import INDEX
 from vitals.skipped import Skipped, Why
 from vitals.status import Rejected
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 __all__ = ["ward"]
 POISON = 66.0

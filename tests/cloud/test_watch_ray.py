@@ -19,10 +19,10 @@ from cloud.commands import topics as topics_job
 from cloud.log.kafka import KafkaReader, KafkaWriter
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
-from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, decode
-from vitals.daemon import now_ms
+from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 READY_S, BACK_S = 150, 120
 pytestmark = pytest.mark.timeout(420)

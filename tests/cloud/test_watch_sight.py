@@ -14,14 +14,15 @@ from cloud.watch.loop import Loop
 from cloud.watch.shard import Shard, share
 from cloud.watch.slice import Terms
 from cloud.watch.snapshots import FolderSnapshots
-from vitals import engine, topics
+from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import Phase, decode
+from vitals.admissions import Admission
+from vitals.alarm_events import Phase, decode
 from vitals.limits import Limit
-from vitals.patients import Admission
 from vitals.readings import Readings, concat
 from vitals.signs import INDEX
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 Build = Callable[..., Readings]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from cloud.watch.stall import StallWatch
-from vitals.alarms import AlarmEvent, Phase
+from vitals.alarm_events import AlarmEvent, Phase
 
 
 @pytest.fixture

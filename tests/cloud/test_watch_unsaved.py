@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from cloud.watch.unsaved import GRACE_MS, SnapshotWatch
-from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 
 NOW = 1_763_812_800_000
 

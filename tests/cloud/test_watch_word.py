@@ -7,7 +7,7 @@ import pytest
 
 from cloud.log.port import LogError, Place
 from cloud.watch.word import Word
-from vitals.alarms import AlarmEvent, decode
+from vitals.alarm_events import AlarmEvent, decode
 
 PLACE: Place = ("alarms", 3)
 

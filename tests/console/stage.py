@@ -29,12 +29,12 @@ from cloud.log.memory import MemoryLog, MemoryWriter
 from cloud.watch.answers import News2Now, PatientNow, SignNow
 from infra.local.ports import Ports
 from vitals import news2
-from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.breach_codes import breach
 from vitals.contacts import Contact, Duty
-from vitals.daemon import now_ms
 from vitals.limits import ADULT
-from vitals.patients import Admission
-from vitals.scoring import breach
+from vitals.runtime.daemon import now_ms
 from vitals.signs import FIELDS, INDEX, SIGNS
 
 KEY = "a-key-that-is-only-for-tests-and-pictures"

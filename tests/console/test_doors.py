@@ -8,7 +8,7 @@ from cloud import links
 from cloud.console.accounts import Role
 from tests.console.conftest import Client
 from tests.console.stage import KEY, PASSWORD, Stage, event
-from vitals.alarms import Phase, State
+from vitals.alarm_events import Phase, State
 
 
 def audit(stage: Stage) -> list[tuple[str, str, str | None]]:

@@ -14,8 +14,8 @@ from cloud.console.people import People
 from cloud.console.sight import NOTHING, Sight
 from cloud.log.port import Record
 from tests.console.stage import HOUR, Stage, admission
-from vitals import topics
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.wire import topics
 
 NOW = 1_763_812_800_000
 

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Final
 
-from vitals.settings import documented
+from vitals.runtime.settings import documented
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings: a test holds this table against the code -->", "<!-- end of settings -->"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vitals import engine
-from vitals.alarms import AlarmEvent, Phase, Priority
-from vitals.patients import Placement
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.status import Status
 
 Rig = Callable[..., Any]

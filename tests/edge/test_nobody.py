@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from vitals import engine
-from vitals.alarms import AlarmEvent, Phase, Priority
-from vitals.patients import Placement
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.readings import empty
 
 Rig = Callable[..., Any]

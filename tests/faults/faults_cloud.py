@@ -34,7 +34,7 @@ from infra.local.ports import Ports
 from infra.local.stack import KAFKA, MOTO, POSTGRES, LocalStack
 from infra.local.tiers import start_tiers, tiers
 from tests.bench.source import Source, flow, place
-from vitals import topics
+from vitals.wire import topics
 
 KILLS = max(1, round(20 * float(os.environ.get("FAULTS_SHARE", "1"))))
 SEED = int(os.environ.get("FAULTS_SEED", "6"))

@@ -39,13 +39,13 @@ from tests.faults.doors.stage import BEDS, CADENCE_S, FALLS, WARDS, Parts, ledge
 from tests.faults.judged import judged
 from tests.truth.judge import MUST_BE_ZERO, Judgement
 from tests.truth.ledger import read as read_ledger
-from vitals import topics
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
-from vitals.records import Scored
 from vitals.status import Rejected
+from vitals.wire import topics
+from vitals.wire.vitals_record import Scored
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 RATE: Final = float(os.environ.get("FAULTS_RATE", "500"))

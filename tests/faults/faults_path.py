@@ -39,7 +39,7 @@ from tests.faults.path.storm import Storm, say, until
 from tests.faults.path.strikes import Strikes
 from tests.faults.path.truth import Truth, truth
 from tests.truth.beds import Verdict
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "10"))

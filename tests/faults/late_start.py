@@ -33,10 +33,11 @@ from infra.local.sns.server import Options
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, SITE_BROKER, LocalStack
 from infra.local.tiers import command, make_topics, tiers
 from infra.proof import breaches
-from vitals import alarms, topics
-from vitals.alarms import AlarmEvent
+from vitals import alarm_events
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 LATE: Final = ("score", "watch", "bridge", "notify")
 TOPICS: Final = "topics"
@@ -81,7 +82,7 @@ class Seen:
         if topic == topics.NOTIFICATIONS:
             self.notifications.append(_notification.decode(value))
         elif topic == topics.ALARMS:
-            event = alarms.decode(value)
+            event = alarm_events.decode(value)
             self.events[event.id] = self.events.get(event.id, 0) + 1
             if event.patient is not None and event.condition in SIGNS:
                 self.alarmed.setdefault(event.patient, stamped)
@@ -269,7 +270,7 @@ class _Play:
         return paged(self.seen.asked(lambda seen: list(seen.notifications)), reached)
 
     def _calm(self) -> bool:
-        return self.seen.asked(lambda seen: not seen.stalled or seen.stalled[-1].phase is alarms.Phase.END)
+        return self.seen.asked(lambda seen: not seen.stalled or seen.stalled[-1].phase is alarm_events.Phase.END)
 
     def _judged(self, wanted: dict[str, int], found: dict[str, int]) -> Start:
         sent, stalled, events, alarmed = self.seen.asked(

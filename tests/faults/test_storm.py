@@ -26,10 +26,10 @@ from tests.faults.path.verdict import (
     recovery,
     synthetic,
 )
-from vitals import batches, topics
+from vitals.admissions import Admission
 from vitals.contacts import Notification
-from vitals.patients import Admission
-from vitals.records import encode_vitals
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import encode_vitals
 
 T0 = 1_763_812_800_000
 
@@ -124,7 +124,7 @@ def test_the_truth_is_what_the_engine_says_of_the_log_repeats_and_late_readings_
     plan = Plan(patients=3, per_gateway=3, name="f", cadence_s=10, breach_every=3)
     gateway = Gateway(plan, 0)
     payloads = [gateway.batch(T0 + 10_000 * k) for k in range(3)]
-    values = [encode_vitals(batches.decode(payload).readings) for payload in payloads]
+    values = [encode_vitals(uplink_batch.decode(payload).readings) for payload in payloads]
     log = [
         Record(topics.VITALS, 0, offset, T0 + 10_000 * max(order[: offset + 1]) + 50, b"", values[k])
         for offset, k in enumerate(order)

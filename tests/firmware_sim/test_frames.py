@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_sim import frames
-from vitals import frames as gateway
-from vitals.records import WireError
 from vitals.signs import FIELDS, SIGNS
+from vitals.wire import device_reading as gateway
+from vitals.wire.vitals_record import WireError
 
 shown = st.tuples(*(st.none() | st.integers(0, 300).map(lambda n, d=sign.decimals: n / 10**d) for sign in SIGNS))
 

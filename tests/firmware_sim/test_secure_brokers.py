@@ -22,7 +22,7 @@ from firmware_sim.ledger import Ledger, Summary
 from firmware_sim.plan import DevicePlan, Plan
 from infra.local.pki import Authority
 from infra.local.probes import mqtt_accepts
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 Until = Callable[[Callable[[], bool], str], None]
 Secured = Callable[..., SimpleNamespace]

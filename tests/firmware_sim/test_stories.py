@@ -9,7 +9,7 @@ from firmware_sim.artefacts import Rates
 from firmware_sim.cohort import Cohort, Patient, Sample
 from firmware_sim.physiology import DRIVES
 from firmware_sim.stories import NAMED, SENSORS, Course, Keyframe, Story
-from vitals import news2, scoring
+from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
 
@@ -54,7 +54,7 @@ def test_a_hastened_sepsis_scores_7_by_50_s_and_crosses_a_limit_by_55_s(seed: in
     samples = told("sepsis", start_s=5, speed=400, seed=seed)
     assert score(samples[0]) < 3
     assert next(s.at_s for s in samples if score(s) >= 7) <= 50
-    breached = scoring.breach(np.array([s.values for s in samples], dtype=np.float64), ADULT.array()).any(axis=1)
+    breached = breach_codes.breach(np.array([s.values for s in samples], dtype=np.float64), ADULT.array()).any(axis=1)
     assert not breached[:5].any()
     assert samples[int(breached.argmax())].at_s <= 55
     assert value(samples[-1], "sbp") < 90

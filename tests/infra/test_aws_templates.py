@@ -18,7 +18,7 @@ from infra.aws.submit import JOBS, environment, request
 from infra.aws.template import Template, imports, load, load_all
 from infra.iot.policy import document
 from infra.iot.registry import SEARCHABLE
-from vitals.settings import load as load_settings
+from vitals.runtime.settings import load as load_settings
 
 TEMPLATES = {template.name: template for template in load_all()}
 PARTS = {

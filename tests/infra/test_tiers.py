@@ -17,7 +17,7 @@ from infra.local import tiers as declared
 from infra.local.ports import Ports
 from infra.local.process import Processes, Spec, base_env
 from infra.local.stack import LocalStack
-from vitals.settings import documented, load
+from vitals.runtime.settings import documented, load
 
 READ_BY: dict[str, type] = {
     "notify": cloud.settings.Notify,

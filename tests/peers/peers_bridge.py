@@ -31,8 +31,8 @@ from infra.local.pki import Authority
 from infra.local.ports import HOST
 from infra.local.process import Spec
 from tests.peers import telegraf
-from vitals import topics
-from vitals.records import decode_vitals
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 SECONDS: Final = float(os.environ.get("PEERS_S", "20"))
 TURNS: Final = int(os.environ.get("PEERS_TURNS", "3"))
@@ -196,10 +196,9 @@ def peers(on: Stage, program: Any) -> list[Peer]:  # noqa: ANN401 - a path, or N
     stack.processes.start(spec)
     stack.processes.wait_ready(spec)
     reader = stack.identity("bridge")
-    url = f"mqtts://{HOST}:{stack.ports.moto}"
-    to = telegraf.spec(program, stack.var / "telegraf", Broker(url, reader.ca, reader.cert, reader.key), on.bootstrap)
+    to = telegraf.spec(program, stack.var / "telegraf", stack.ports.moto, reader, on.bootstrap)
     stack.processes.start(to)
-    load = dataclasses.replace(on.broker, url=url)
+    load = dataclasses.replace(on.broker, url=f"mqtts://{HOST}:{stack.ports.moto}")
 
     def start() -> None:
         stack.processes.start(to)

@@ -28,8 +28,8 @@ from cloud.settings import Topics, Watch
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from tests.bench import bench_watch
-from vitals import topics
-from vitals.alarms import Phase, decode
+from vitals.alarm_events import Phase, decode
+from vitals.wire import topics
 
 BYTEWAX: Final = "bytewax==0.21.1"
 WORKERS: Final = 2

@@ -21,17 +21,18 @@ from cloud.notify.plan import Rotas
 from cloud.notify.queue import Queue
 from cloud.notify.sns import Sent, Texts
 from cloud.notify.texts import Links
-from edge import filter as artefacts
-from edge.health import Devices
-from edge.roster import Book
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest.roster import Book
+from edge.status.health import Devices
 from tests.truth.people import NURSE, People
-from vitals import engine, readings, topics
+from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, decode, encode
+from vitals.admissions import Placement, Roster
+from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Contact, Duty, Notification
-from vitals.patients import Placement, Roster
 from vitals.signs import SIGNS, SUSPECT_BITS
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 GATEWAY: Final = "gw"
 WARD: Final = "ward"

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from infra.local.sns.server import Options, Sns
-from vitals.daemon import stop_on_signals
+from vitals.runtime.daemon import stop_on_signals
 
 
 def main(arguments: list[str]) -> int:

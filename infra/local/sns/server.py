@@ -30,7 +30,7 @@ from infra.local.sns.queues import Queues
 from infra.local.sns.service import Service
 from infra.local.sns.trouble import Control, State, Troubles
 from infra.local.sns.values import SnsError
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 POLL_S: Final = 0.05
 BODY_BYTES: Final = 1 << 20

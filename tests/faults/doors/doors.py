@@ -19,7 +19,7 @@ import httpx2
 import paho.mqtt.client as mqtt
 from confluent_kafka import Producer
 
-from bridge import intake
+from bridge.up import validate
 from cloud.commands import admit, duty
 from infra.local.observer import PARTITIONS
 from infra.local.pki import Identity
@@ -29,8 +29,8 @@ from infra.proof.stage import Stage
 from tests.doors.good import at
 from tests.doors.hostile import WORDS, wrong
 from tests.faults.doors.reckoning import Sent
-from vitals import topics
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 DEVICES: Final = ("d1", "d2", "d 3", "ß", "d'1", "x" * 129, "\u04141a", "d\u200b1")
 """Client ids of monitors that send rubbish: names, and what is none."""
@@ -151,10 +151,10 @@ def gateway(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
 def up_refused(name: str, payload: bytes) -> int:
     """Returns how many refusals the bridge's rules make of a message."""
     if name == "vitals":
-        return len(intake.take(GATEWAY, payload).refusals)
-    take = {"status": lambda raw: intake.take_status(GATEWAY, raw), "pressed": intake.take_pressed}
-    found: object = take.get(name, intake.take_rejected)(payload)
-    return int(isinstance(found, intake.Refusal))
+        return len(validate.take(GATEWAY, payload).refusals)
+    take = {"status": lambda raw: validate.take_status(GATEWAY, raw), "pressed": validate.take_pressed}
+    found: object = take.get(name, validate.take_rejected)(payload)
+    return int(isinstance(found, validate.Refusal))
 
 
 def _up(chance: random.Random, name: str) -> bytes:

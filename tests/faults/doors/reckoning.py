@@ -21,9 +21,9 @@ from typing import Final
 
 from cloud.log.port import Place, Record
 from cloud.watch.entries import decode
-from vitals import topics
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Duty
+from vitals.wire import topics
 
 READ_BY_WATCH: Final = frozenset((topics.SCORED, topics.STATUS, topics.ACTIONS, topics.PATIENTS))
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from infra.demo.tally import Identity
 from infra.load.plan import boot_of
 from tests.faults.path.verdict import Message, Rows
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 ANSWER_WITHIN_S: Final = 30
 

@@ -1,0 +1,188 @@
+"""Event time: a device's own time, corrected for how far its clock is off, and never after its arrival.
+
+What can be seen is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error stands still.
+So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same while
+time goes on; a late burst, whose delay shrinks with each reading, keeps its older times. A clock that itself stands
+still, or counts in seconds, says nothing: then the arrival is the time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.readings import Readings
+from vitals.status import CLOCK_OFF, CLOCK_STANDS, CLOCK_UNSET
+
+JUMP_MS: Final = 5_000
+"""A clock whose error changes by more than this is not believed for that reading."""
+STEADY: Final = 3
+"""So many readings at least tell a slow clock."""
+SPAN_MS: Final = 10_000
+"""Their times must be so far apart: kept readings come faster than they were taken, and this long it shows."""
+JITTER: Final = 5
+"""Delays that differ by no more than this part of that time, and `SPREAD_MS`, are of one clock's error."""
+SPREAD_MS: Final = 5_000
+WINDOW_MS: Final = 60_000
+"""After this time a window of readings begins anew."""
+SLOW: Final = 3
+"""In so many readings in a row a clock went on by less than a tenth of the time: it stands, or counts in seconds."""
+TENTH: Final = 10
+STEP_MS: Final = 250
+"""Readings that come closer to each other say nothing of that."""
+DELAY_MS: Final = 1_000
+"""A steady delay below this is the network's, not the clock's."""
+
+SET_MS: Final = 1_735_689_600_000
+"""1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
+
+BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS = range(10)
+"""Columns of a device's row: its boot, correction [ms], newest seq and its device time; window of `t_gw - t`, how many
+readings are in it, the device time of its first; arrival of the newest, and in how many in a row its clock stood."""
+COLUMNS: Final = 10
+UNKNOWN: Final = -1.0
+
+Rows = NDArray[np.float64]
+
+
+class Clock(NamedTuple):
+    """A device's clock, as its newest reading shows it.
+
+    Attributes:
+        offset_ms: Device clock minus gateway clock, ms.
+        t: What it says, ms.
+        is_set: Whether it was ever set.
+        stands: Whether it stands still, or counts in seconds.
+    """
+
+    offset_ms: int
+    t: int
+    is_set: bool
+    stands: bool
+
+    def wrong(self, bound_ms: int) -> str:
+        """Returns how it is wrong, one of the words of `vitals.status.DeviceStatus`, or nothing."""
+        if self.stands:
+            return CLOCK_STANDS
+        if not self.is_set:
+            return CLOCK_UNSET
+        return CLOCK_OFF if abs(self.offset_ms) > bound_ms else ""
+
+
+def correct(
+    rows: Rows, boot: NDArray[np.int64], seq: NDArray[np.int64], t: NDArray[np.int64], t_gw: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], Rows]:
+    """Corrects the times of n readings of n different devices.
+
+    Args:
+        rows: (n, 10) what is known of the devices; `UNKNOWN` in the first column of a new one.
+        boot: (n,) their boots.
+        seq: (n,) their sequence numbers.
+        t: (n,) device times, ms.
+        t_gw: (n,) arrival times, ms.
+
+    Returns:
+        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 10) the rows afterwards.
+    """
+    error = (t_gw - t).astype(np.float64)
+    known = rows[:, BOOT] != UNKNOWN
+    fresh = rows[:, BOOT] != boot
+    guess, unbelievable = _first_guess(rows, t, error)
+    offset = np.where(fresh, guess, rows[:, OFFSET])
+    newer = fresh | (seq > rows[:, SEQ])
+    went_back = ~fresh & newer & (t < rows[:, T])
+    jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
+    offset = np.where(went_back, _without_delay(error), np.minimum(offset, error))
+    stood = np.where(known & newer, _stood(rows, t, t_gw), np.where(known, rows[:, STANDS], 0))
+    # Of a clock that stands, the arrival is the time, reading by reading.
+    stands = newer & (stood >= SLOW)
+    offset = np.where(stands, error, offset)
+    after = rows.copy()
+    after[:, BOOT], after[:, OFFSET], after[:, STANDS] = boot, offset, stood
+    for column, value in ((SEQ, seq), (T, t), (LAST, t_gw)):
+        after[:, column] = np.where(newer, value, after[:, column])
+    _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
+    event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
+    # One that was never set is doubted with its first reading.
+    return event, jumped | (stands & (t >= SET_MS)), after
+
+
+def rebased(rows: Rows, jump_ms: int) -> Rows:
+    """Returns what is known of the devices' clocks after the gateway's own was set, by `jump_ms`."""
+    after = rows.copy()
+    known = after[:, BOOT] != UNKNOWN
+    for column in (OFFSET, LOW, HIGH, LAST):
+        after[known, column] += jump_ms
+    return after
+
+
+def moved(readings: Readings, by_ms: int) -> Readings:
+    """Returns readings with their times moved; no time is before 1970."""
+    if not by_ms:
+        return readings
+    return replace(readings, t=np.maximum(readings.t + by_ms, 1), t_gw=np.maximum(readings.t_gw + by_ms, 1))
+
+
+def clocks(devices: Sequence[str], rows: Rows) -> dict[str, Clock]:
+    """Returns the clocks of devices.
+
+    Args:
+        devices: Device ids.
+        rows: (at least len(devices), 10) what is known of them.
+    """
+    known = rows[: len(devices)]
+    t = known[:, T]
+    columns = (known[:, BOOT] != UNKNOWN, -known[:, OFFSET], t, t >= SET_MS, known[:, STANDS] >= SLOW)
+    each = zip(devices, *(column.tolist() for column in columns), strict=True)
+    return {
+        device: Clock(int(offset), int(at), is_set, stands)
+        for device, heard, offset, at, is_set, stands in each
+        if heard
+    }
+
+
+def _first_guess(
+    rows: Rows, t: NDArray[np.int64], error: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What to believe at a device's first reading after a start: its clock, unless that cannot be.
+
+    A device without a clock counts from each start anew, so no earlier start says anything of this one, and the
+    arrival is the time. A date that can be is believed, however far back: a monitor delivers what it kept.
+    """
+    known = rows[:, BOOT] != UNKNOWN
+    no_clock = t < SET_MS
+    as_before = ~no_clock & known & (error >= rows[:, OFFSET] - DELAY_MS) & (error <= rows[:, OFFSET] + 60 * DELAY_MS)
+    guess = np.where(no_clock, error, np.minimum(error, 0.0))
+    guess = np.where(as_before, np.minimum(rows[:, OFFSET], error), guess)
+    never_had_one = no_clock & known & (rows[:, T] < SET_MS)
+    return guess, ~as_before & ~never_had_one & (no_clock | (error < -JUMP_MS))
+
+
+def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns (n,) in how many readings in a row each clock has stood, this one included."""
+    went, passed = np.abs(t - rows[:, T]), t_gw - rows[:, LAST]
+    again = np.where(went * TENTH < passed, rows[:, STANDS] + 1, 0)
+    return np.where(passed < STEP_MS, rows[:, STANDS], again)
+
+
+def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where((error >= 0) & (error <= DELAY_MS), 0.0, error)
+
+
+def _watch_window(
+    after: Rows, t: NDArray[np.int64], error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
+) -> None:
+    """Takes a steady delay as the clock's error."""
+    low, high = np.minimum(after[:, LOW], error), np.maximum(after[:, HIGH], error)
+    empty = restart | (after[:, COUNT] <= 0) | (high - low > SPREAD_MS)
+    low, high = np.where(empty, error, low), np.where(empty, error, high)
+    count = np.where(empty, 1, after[:, COUNT] + 1)
+    since = np.where(empty, t, after[:, SINCE])
+    span = t - since
+    steady = newer & (count >= STEADY) & (span >= SPAN_MS) & ((high - low) * JITTER <= span)
+    after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
+    count = np.where((count >= STEADY) & (span >= WINDOW_MS), 0, count)
+    for column, value in ((LOW, low), (HIGH, high), (COUNT, count), (SINCE, since)):
+        after[:, column] = np.where(newer, value, after[:, column])
