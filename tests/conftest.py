@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from infra.local.moto import CREDENTIALS
 from infra.local.ports import Ports
+from infra.local.servers.moto import CREDENTIALS
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, PARTS, POSTGRES, SITE_BROKER, LocalStack
 from vitals.runtime.daemon import JsonLines
 

@@ -66,7 +66,7 @@ class KafkaLog:
             "linger.ms": 0,
             "compression.type": compression,
             "error_cb": self._error,
-            "logger": logging.getLogger("bridge.kafka.client.client"),
+            "logger": logging.getLogger("bridge.kafka"),
         }
         self._reports: list[Report] = []
         self._fatal = False
@@ -142,7 +142,7 @@ class KafkaFeed:
                 "auto.offset.reset": "earliest",
                 "reconnect.backoff.max.ms": 2000,
                 "fetch.wait.max.ms": 100,
-                "logger": logging.getLogger("bridge.kafka.client.client"),
+                "logger": logging.getLogger("bridge.kafka"),
             }
         )
         self._starts = starts
@@ -247,11 +247,7 @@ def missing_topics(config: Mapping[str, str], wanted: Mapping[str, int], timeout
     Raises:
         KafkaException: Kafka does not answer.
     """
-    found = (
-        Producer({**config, "logger": logging.getLogger("bridge.kafka.client.client")})
-        .list_topics(timeout=timeout_s)
-        .topics
-    )
+    found = Producer({**config, "logger": logging.getLogger("bridge.kafka")}).list_topics(timeout=timeout_s).topics
     counts = {name: len(topic.partitions) for name, topic in found.items()}
     absent = [name for name in wanted if not counts.get(name)]
     other = [

@@ -12,18 +12,18 @@ from typing import Final
 import prometheus_client
 import uvicorn
 
-from cloud.console.accounts import Accounts, Spans
-from cloud.console.audit import Audit
-from cloud.console.desk import Desk
-from cloud.console.history import WarehouseHistory
-from cloud.console.hub import Hub
-from cloud.console.parts import Parts
-from cloud.console.people import Follower, People
-from cloud.console.ray_state import RayState
+from cloud.console.app import create_app
+from cloud.console.auth.accounts import Accounts, Spans
+from cloud.console.auth.audit_log import Audit
+from cloud.console.command_writer import Desk
+from cloud.console.http.dependencies import Parts
+from cloud.console.live.feed import Hub
+from cloud.console.live.ray_client import RayState
+from cloud.console.live.topic_cache import Follower, People
 from cloud.console.settings import Console
-from cloud.console.web import create_app
-from cloud.log import partitions
-from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.console.warehouse_history import WarehouseHistory
+from cloud.kafka import partitions
+from cloud.kafka.client import KafkaReader, KafkaWriter
 from vitals.runtime.daemon import notify, now_ms, serve_metrics
 from vitals.runtime.daemon import run as run_daemon
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from cloud.replay.events import Marked
+from cloud.replay.reference_events import Marked
 from vitals.alarm_events import AlarmEvent, Phase, Priority, State
 
 CANARY: Final = "canary-"

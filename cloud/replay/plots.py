@@ -12,8 +12,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from cloud.replay.compare import per_day
+from cloud.replay.formatting import condition
 from cloud.replay.report import Report
-from cloud.replay.words import condition
 from vitals.alarm_events import Priority
 
 COLOURS: Final = {Priority.HIGH: "#c62828", Priority.MEDIUM: "#f2b600", Priority.LOW: "#2a9d9d"}

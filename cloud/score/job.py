@@ -1,7 +1,7 @@
 """The scoring job: `vitals` in, `vitals.scored` and `vitals.rejected` out, by Spark Structured Streaming.
 
 Stateless: a record in, a record out. Every start continues after the newest record of `vitals.scored`
-(`cloud.score.resume`), so Spark's checkpoint is a scratch folder made anew. If a record is scored twice all
+(`cloud.score.start_offsets`), so Spark's checkpoint is a scratch folder made anew. If a record is scored twice all
 the same, consumers drop what is at or below their high-water mark of source offsets.
 """
 
@@ -23,13 +23,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import LogError
-from cloud.score.columns import score
-from cloud.score.resume import scored_up_to
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.offsets import RETRY_S, RecreatedError, watermarks, within
+from cloud.kafka.port import LogError
+from cloud.score.expression import score
+from cloud.score.start_offsets import scored_up_to
 from cloud.settings import Kafka
-from cloud.spark import NEEDS, builder, connector_options
-from cloud.watermarks import RETRY_S, RecreatedError, watermarks, within
+from cloud.spark_session import NEEDS, builder, connector_options
 from vitals.runtime import daemon
 from vitals.runtime.settings import setting
 from vitals.wire import topics
@@ -50,7 +50,7 @@ PRODUCER: Final = {
     # On that rests every high-water mark of source offsets: ours at a restart, and the consumers'.
     "enable.idempotence": "true",
     "delivery.timeout.ms": str(2**31 - 1),
-    # As large as what `cloud.score.columns` lets through can become.
+    # As large as what `cloud.score.expression` lets through can become.
     "max.request.size": str(topics.MAX_RECORD_BYTES),
 }
 LOST: Final = Counter("score_lost_offsets_total", "Offsets that Kafka deleted before they were scored", ["partition"])

@@ -12,7 +12,7 @@ from infra.demo.scenario import WARDS
 from infra.demo.screen import open_screen
 from infra.demo.settings import DemoSettings
 from infra.local.doctor import examine
-from infra.local.jars import JarsError
+from infra.local.maven_jars import JarsError
 from infra.local.ports import Ports, PortTakenError
 from infra.local.process import PartError
 from infra.local.stack import LocalStack

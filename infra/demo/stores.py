@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
+from infra.demo.reconciliation import Seen
 from infra.demo.screen import Message
-from infra.demo.tally import Seen
 from vitals.wire import topics
 
 IDENTITY: Final = ["device", "boot", "seq"]

@@ -15,9 +15,9 @@ from typing import Final, Self
 
 import psutil
 
+from infra.demo.fault_proxy import Relay
 from infra.demo.faults import Fault, What
-from infra.demo.relay import Relay
-from infra.demo.tally import Identity, accepted
+from infra.demo.reconciliation import Identity, accepted
 from infra.local.process import PartError, Processes, Spec
 from vitals.runtime.daemon import now_ms
 

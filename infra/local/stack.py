@@ -16,15 +16,15 @@ from typing import Self
 
 import psutil
 
-from infra.local import moto as aws
-from infra.local.kafka import kafka
-from infra.local.mosquitto import BRIDGE, device_broker, site_broker
-from infra.local.pki import Authority, Identity
 from infra.local.ports import DEFAULT_GATEWAYS, HOST, Ports, require_free
-from infra.local.postgres import DATABASE, USER, postgres
 from infra.local.process import PartError, Processes, Spec, base_env, start_ticks
-from infra.local.sns import part as bad_sns
-from infra.local.sns.server import Options
+from infra.local.servers import moto as aws
+from infra.local.servers.kafka import kafka
+from infra.local.servers.mosquitto import BRIDGE, device_broker, site_broker
+from infra.local.servers.pki import Authority, Identity
+from infra.local.servers.postgres import DATABASE, USER, postgres
+from infra.local.servers.sns import part as bad_sns
+from infra.local.servers.sns.server import Options
 
 DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO = "device-brokers", "site-broker", "kafka", "postgres", "moto"
 PARTS = (DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO)
@@ -240,7 +240,7 @@ class LocalStack:
     def _stand_guard(self) -> None:
         """Starts the process that ends everything here once this one is gone, however it went."""
         owner = os.getpid()
-        argv = [sys.executable, "-m", "infra.local.guard", str(self.var), str(owner), str(start_ticks(owner))]
+        argv = [sys.executable, "-m", "infra.local.orphan_reaper", str(self.var), str(owner), str(start_ticks(owner))]
         root = str(Path(__file__).parents[2])
         env: Mapping[str, str] = {**base_env(), "PYTHONPATH": root}
         self._guard = psutil.Popen(argv, env=env, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/")

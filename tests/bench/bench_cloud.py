@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from cloud.lake import manifest_names, open_lake, read_manifest
 from infra.local.ports import Ports
+from infra.local.services import Tier, make_topics, tiers
 from infra.local.stack import KAFKA, LocalStack
-from infra.local.tiers import Tier, make_topics, tiers
 from tests.bench.source import Source, fill, flow, now_ms
 from vitals.wire import topics
 

@@ -32,9 +32,9 @@ from edge.ingest.dedup import Ledger
 from edge.ingest.roster import nobody, updated
 from edge.status import cli
 from edge.store.outbox import open_outbox
-from firmware_sim.frames import encode
+from firmware_sim.build import sources
+from firmware_sim.device_message import encode
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.run import sources
 from infra.local.ports import Ports
 from infra.local.process import base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack

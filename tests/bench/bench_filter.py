@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.ingest import artefact_filter as artefacts
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient
-from firmware_sim.stories import STABLE, Course
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.scenarios import STABLE, Course
 from tests.bench import wards
 from vitals.breach_codes import ABSENT, BREACH_LOW, WITHIN, breach
 from vitals.limits import in_force

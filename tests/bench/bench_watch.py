@@ -19,13 +19,13 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import read_to_end
+from cloud.alarm.ray import cluster
+from cloud.alarm.ray.shard_actor import Health
+from cloud.alarm.ray.shard_supervisor import Shards
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import read_to_end
 from cloud.settings import Topics, Watch
-from cloud.watch import cluster
-from cloud.watch.actor import Health
-from cloud.watch.actors import Shards
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from vitals import breach_codes, news2

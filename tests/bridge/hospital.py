@@ -120,7 +120,7 @@ class Site:
 
         Args:
             bridge: Its name.
-            clock: File that says by how many seconds its clock is off (`infra.proof.moved_clock`).
+            clock: File that says by how many seconds its clock is off (`tests.support.fake_clock`).
             settings: Further settings.
         """
         identity, port = self.stack.identity(bridge), self.stack.ports.metrics[-1 - len(self._bridges)]
@@ -134,7 +134,7 @@ class Site:
         env["PYTHONPATH"] = str(ROOT)
         python = ROOT / ".venv" / "bin" / "python"
         ready = lambda: bool(self.health(bridge).get("uplink"))  # noqa: E731 - a condition of one line
-        moved = ("-m", "infra.proof.moved_clock", str(clock)) if clock else ("-m",)
+        moved = ("-m", "tests.support.fake_clock", str(clock)) if clock else ("-m",)
         spec = Spec(bridge, (str(python), *moved, "bridge"), env, ready=ready)
         self.stack.processes.start(spec)
         self.stack.processes.wait_ready(spec)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 
-from cloud.log.layout import Layout
+from cloud.kafka.partitioning import Layout
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from tests.cloud.station import Station

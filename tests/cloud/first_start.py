@@ -12,14 +12,14 @@ from typing import Final
 
 import msgspec
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryReader, MemoryWriter
-from cloud.notify.loop import Notifier
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.snapshots import FolderSnapshots
-from cloud.watch.stall import StallWatch
-from cloud.watch.word import Word
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot.store import FolderSnapshots
+from cloud.alarm.watchdog.alarm_writer import Word
+from cloud.alarm.watchdog.stall import StallWatch
+from cloud.kafka.in_memory import MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.notify.notifier import Notifier
 from tests.cloud.conftest import make_admission, make_contact, make_reading, scored_value
 from tests.cloud.station import START, Station
 from tests.truth.play import Inline

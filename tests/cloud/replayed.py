@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cloud.archive.commit import resume
+from cloud.alarm.shard import Outcome, Shard
+from cloud.archive.commit_manifest import resume
+from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record as Archived
-from cloud.archive.write import Writer
+from cloud.archive.parquet_writer import Writer
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Record
 from cloud.lake import open_lake
-from cloud.lake.tables import TABLES
-from cloud.log.layout import Layout
-from cloud.log.port import Record
-from cloud.watch.shard import Outcome, Shard
+from cloud.lake.schema import TABLES
 from vitals import breach_codes, news2, readings
 from vitals.actions import Act, Action
 from vitals.admissions import Admission

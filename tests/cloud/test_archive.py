@@ -14,17 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.archive import scored as archived
-from cloud.archive.commit import NOTHING, goes_on, resume
+from cloud.archive import decode_scored as archived
+from cloud.archive.commit_manifest import NOTHING, goes_on, resume
+from cloud.archive.decode_rows import Record
 from cloud.archive.job import MAX_FAILURES, Archive, Settings, batch_of, begin, repeat
-from cloud.archive.rows import Record
-from cloud.archive.spark import starting_offsets
-from cloud.archive.write import Progress, Writer, Written
+from cloud.archive.parquet_writer import Progress, Writer, Written
+from cloud.archive.spark_query import starting_offsets
+from cloud.kafka.offsets import RecreatedError
 from cloud.lake import LakeError, Store, manifest_names, open_lake, read_manifest
-from cloud.lake.objects import from_parquet
-from cloud.lake.tables import TABLES
-from cloud.spark import connector_options
-from cloud.watermarks import RecreatedError
+from cloud.lake.parquet import from_parquet
+from cloud.lake.schema import TABLES
+from cloud.spark_session import connector_options
 from vitals import alarm_events
 from vitals.actions import Act, Action
 from vitals.admissions import Admission

@@ -12,10 +12,10 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cloud import __main__ as cli
-from cloud.commands import tail
-from cloud.commands import topics as topics_job
-from cloud.log import partitions
-from cloud.log.port import LogError, Record
+from cloud.cli import tail
+from cloud.cli import topics as topics_job
+from cloud.kafka import partitions
+from cloud.kafka.port import LogError, Record
 from cloud.settings import Kafka, Notify, Topics, Watch
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.readings import Readings

@@ -18,10 +18,10 @@ from cloud.lake.manifests import (
     manifest_names,
     read_manifest,
 )
-from cloud.lake.objects import from_parquet, object_name, ordered, to_parquet
-from cloud.lake.port import Store
-from cloud.lake.store import open_lake
-from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
+from cloud.lake.open import open_lake
+from cloud.lake.parquet import from_parquet, object_name, ordered, to_parquet
+from cloud.lake.schema import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
+from cloud.lake.store import Store
 from vitals.actions import Action
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent

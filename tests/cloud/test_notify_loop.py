@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from cloud.links import verify
-from cloud.log.memory import MemoryReader
-from cloud.notify.loop import Notifier
+from cloud.ack_links import verify
+from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.notifier import Notifier
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Station
 from vitals.admissions import Admission

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from cloud.log.memory import MemoryReader
-from cloud.notify.again import EVERY_MS, MERGED
-from cloud.notify.loop import Notifier
+from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.notifier import Notifier
+from cloud.notify.retry import EVERY_MS, MERGED
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import Station
 from vitals.alarm_events import Phase, Priority

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cloud.score.columns import MAX_VALUE, score
-from cloud.score.steps import contribution, packed
+from cloud.score.expression import MAX_VALUE, score
+from cloud.score.lookup_tree import contribution, packed
 from vitals import breach_codes, news2
 from vitals.limits import ADULT, PROFILES, Limit, LimitSet, with_overrides
 from vitals.news2 import BANDS

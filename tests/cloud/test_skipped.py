@@ -5,8 +5,8 @@ import json
 import msgspec
 import pytest
 
-from cloud.commands import skipped
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.cli import skipped
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from tests.cloud.test_watch_loop import T0, Ward, starts, ward
 from tests.cloud.test_watch_passed_over import POISON, poisoned
 from vitals.signs import INDEX

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from cloud.lake import Store, open_lake
-from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
-from cloud.load import Loader
+from cloud.lake.schema import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
 from cloud.warehouse import WarehouseError, open_warehouse
-from cloud.warehouse.schema import VIEWS
+from cloud.warehouse.ddl import VIEWS
+from cloud.warehouse.job import Loader
 from tests.cloud.warehouse import HOUR, Ask, Cell, reading, write
 from vitals import breach_codes, news2
 from vitals.signs import INDEX, SIGNS

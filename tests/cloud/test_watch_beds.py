@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cloud.watch.beds import Beds
+from cloud.alarm.bed_history import Beds
 from vitals.admissions import Admission
 
 Admit = Callable[..., Admission]

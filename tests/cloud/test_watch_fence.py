@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud.commands import topics as topics_job
-from cloud.log.fenced import FencedError, FencedWriter
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import read_to_end
+from cloud.kafka.transactional import FencedError, FencedWriter
 from cloud.settings import Kafka, Topics
 from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings

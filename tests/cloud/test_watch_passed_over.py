@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from cloud.watch import shard as shards
-from cloud.watch import slice as slices
-from cloud.watch.latest import Latest
-from cloud.watch.loop import Loop
-from cloud.watch.passed import SpoiledError
+from cloud.alarm import partition_engine as slices
+from cloud.alarm import shard as shards
+from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.skipped_records import SpoiledError
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
 from vitals.actions import Act, Action
 from vitals.admissions import Admission

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from cloud.watch.stall import StallWatch
+from cloud.alarm.watchdog.stall import StallWatch
 from vitals.alarm_events import AlarmEvent, Phase
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cloud.watch.unsaved import GRACE_MS, SnapshotWatch
+from cloud.alarm.snapshot.failure_alarm import GRACE_MS, SnapshotWatch
 from vitals.alarm_events import AlarmEvent, Phase, Priority
 
 NOW = 1_763_812_800_000

@@ -15,18 +15,18 @@ import argon2
 import msgspec
 import numpy as np
 
-from cloud.console.accounts import Accounts, Role, Spans
-from cloud.console.audit import Audit
-from cloud.console.desk import Desk
-from cloud.console.history import HistoryDownError
-from cloud.console.hub import Hub
+from cloud.alarm.query.answers import News2Now, PatientNow, SignNow
+from cloud.console.auth.accounts import Accounts, Role, Spans
+from cloud.console.auth.audit_log import Audit
+from cloud.console.command_writer import Desk
+from cloud.console.http.dependencies import Parts
 from cloud.console.job import serve
-from cloud.console.parts import Parts
-from cloud.console.people import People
+from cloud.console.live.alarm_state import MemoryState, Sight
+from cloud.console.live.feed import Hub
+from cloud.console.live.topic_cache import People
 from cloud.console.settings import Console
-from cloud.console.sight import MemoryState, Sight
-from cloud.log.memory import MemoryLog, MemoryWriter
-from cloud.watch.answers import News2Now, PatientNow, SignNow
+from cloud.console.warehouse_history import HistoryDownError
+from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from infra.local.ports import Ports
 from vitals import news2
 from vitals.admissions import Admission

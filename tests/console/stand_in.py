@@ -1,4 +1,4 @@
-"""Answers like `cloud.console.looker`, from files and without Ray.
+"""Answers like `cloud.console.live.ray_client_process`, from files and without Ray.
 
 Usage: `python -m tests.console.stand_in FOLDER SHARDS`.
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.console.looker import Answer, Question, read, write
+from cloud.console.live.ray_client_process import Answer, Question, read, write
 
 
 def main(arguments: list[str]) -> int:

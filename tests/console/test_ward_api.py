@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from cloud.console.accounts import Role
-from cloud.log.port import LogError
+from cloud.console.auth.accounts import Role
+from cloud.kafka.port import LogError
 from tests.console.conftest import Client
 from tests.console.stage import Stage, event
 from vitals.alarm_events import Kind, Priority

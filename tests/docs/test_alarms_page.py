@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from cloud.watch.beside import HEARD
+from cloud.alarm.equipment_alarms import HEARD
 from edge.status.health import TEXTS
 from vitals.conditions import CATALOGUE
 from vitals.engine.rules import constants

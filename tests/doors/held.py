@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from cloud.archive.rows import Pile, Record
+from cloud.archive.decode_rows import Pile, Record
 from vitals import alarm_events, breach_codes, engine
 from vitals.admissions import Placement
 from vitals.alarm_events import AlarmEvent

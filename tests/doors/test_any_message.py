@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from bridge.down.rosters import Rosters
 from bridge.up import validate as bridge
 from bridge.up.validate import Refusal
-from cloud.commands import admit, duty
-from cloud.log.layout import Layout
-from cloud.notify.plan import Rotas
-from cloud.watch.beds import Beds
-from cloud.watch.slice import Slice
+from cloud.alarm.bed_history import Beds
+from cloud.alarm.partition_engine import Slice
+from cloud.cli import admit, rota
+from cloud.kafka.partitioning import Layout
+from cloud.notify.routing import Rotas
 from edge.alarm.bedside_alarms import LocalAlarms
 from edge.devices.driver import Delivery
 from edge.ingest import decode as edge
@@ -193,7 +193,7 @@ def a_rota(raw: bytes) -> None:
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         return
     try:
-        ward, contact = duty.contact_row(row)
+        ward, contact = rota.contact_row(row)
         encoded(Duty(ward=ward, version=1, contacts=(contact,)))
     except ValueError as error:
         told(error)

@@ -20,8 +20,8 @@ from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.store.outbox import open_outbox
 from edge.uplink.client import Down, Link
-from infra.local.machine import find_program
 from infra.local.ports import HOST, Ports
+from infra.local.prerequisites import find_program
 from vitals.readings import Readings, concat
 from vitals.status import Status
 from vitals.wire import uplink_batch

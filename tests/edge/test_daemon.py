@@ -20,8 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.status import cli
 from edge.store.outbox import open_outbox
-from infra.local.machine import find_program
 from infra.local.ports import HOST, Ports
+from infra.local.prerequisites import find_program
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "infra" / "pi" / "files"

@@ -25,14 +25,14 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import Record
+from cloud.alarm.decoded_records import decode
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import Record
 from cloud.settings import Kafka
-from cloud.watch.entries import decode
 from infra.local.ports import HOST
-from infra.local.sns import part as sns
-from infra.proof import kept
-from infra.proof.stage import Stage
+from infra.local.servers.sns import part as sns
+from tests.bench.path import run_files
+from tests.bench.path.environment import Stage
 from tests.faults.doors import doors
 from tests.faults.doors.reckoning import Seen, Sent, twice, uncounted
 from tests.faults.doors.stage import BEDS, CADENCE_S, FALLS, WARDS, Parts, ledger, standing
@@ -149,7 +149,7 @@ def _row(name: str, value: float, goal: float | None, note: str) -> dict[str, An
 
 def _judged(stage: Stage, roster: Path, life: Path) -> Judgement:
     """Keeps what the neighbours' lives were and what was told of them, and judges it."""
-    kept.keep(
+    run_files.keep(
         life,
         bootstrap=stage.bootstrap,
         ledger=ledger(stage),

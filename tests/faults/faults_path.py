@@ -24,10 +24,10 @@ from typing import Any, Final
 from cloud.settings import Kafka
 from infra.demo.faults import Fault
 from infra.demo.supervisor import Supervisor
-from infra.local.observer import PARTITIONS, Observer
-from infra.local.sns import part as sns
-from infra.proof import kept
-from infra.proof.spread import rank
+from infra.local.servers.sns import part as sns
+from infra.local.topic_observer import PARTITIONS, Observer
+from tests.bench.path import run_files
+from tests.bench.path.percentiles import rank
 from tests.faults.path import bedside
 from tests.faults.path import plan as plans
 from tests.faults.path import verdict as verdicts
@@ -154,7 +154,7 @@ def _stormed(stands: Standing, faults: tuple[Fault, ...], duration_s: float) -> 
 def keep_life(folder: Path, stands: Standing) -> None:
     """Keeps what the storm was to the patients of the real gateways; there is one nurse a ward."""
     stage = stands.stage
-    kept.keep(
+    run_files.keep(
         folder,
         bootstrap=stage.bootstrap,
         ledger=stands.ledger,

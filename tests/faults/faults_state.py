@@ -27,14 +27,14 @@ import boto3
 import msgspec
 import numpy as np
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import LogError, read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import LogError, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec
+from infra.local.services import Tier
 from infra.local.stack import KAFKA, MOTO, LocalStack
-from infra.local.tiers import Tier
 from vitals import breach_codes, news2
 from vitals.alarm_events import Phase, decode
 from vitals.contacts import Contact, Duty, Notification

@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from infra.demo.sight import Sight
+from infra.demo.counters import Sight
+from infra.demo.reconciliation import accepted
 from infra.demo.supervisor import edge_says, wait_for
-from infra.demo.tally import accepted
-from infra.local.mosquitto import device_broker, site_broker
-from infra.local.observer import Observer
-from infra.local.pki import Authority
 from infra.local.ports import Ports
 from infra.local.process import Spec, base_env
+from infra.local.servers.mosquitto import device_broker, site_broker
+from infra.local.servers.pki import Authority
+from infra.local.services import make_topics, start_tiers, tiers
 from infra.local.stack import KAFKA, MOTO, LocalStack
-from infra.local.tiers import make_topics, start_tiers, tiers
+from infra.local.topic_observer import Observer
 from tests.faults.hosts import SERVICE, Line, Wire, inside, network
 from vitals.alarm_events import Kind
 from vitals.engine.rules.constants import LIVE_MS

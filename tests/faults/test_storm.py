@@ -7,11 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.log.port import Record
+from cloud.kafka.port import Record
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Struck
-from infra.load.plan import Gateway, Plan
-from infra.proof.moved_clock import Moved
 from tests.faults.path import plan as plans
 from tests.faults.path.sight import Raised, Sight
 from tests.faults.path.truth import Truth
@@ -26,6 +24,8 @@ from tests.faults.path.verdict import (
     recovery,
     synthetic,
 )
+from tests.load.plan import Gateway, Plan
+from tests.support.fake_clock import Moved
 from vitals.admissions import Admission
 from vitals.contacts import Notification
 from vitals.wire import topics, uplink_batch

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from firmware_sim import physiology
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient
-from firmware_sim.physiology import DRIVES
-from firmware_sim.stories import NAMED, STABLE, Course
+from firmware_sim.patient import physiology
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.physiology import DRIVES
+from firmware_sim.patient.scenarios import NAMED, STABLE, Course
 from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from infra.iot.revocation import main as revoke
-from infra.local.machine import find_program
-from infra.local.mosquitto import site_acl, site_settings
-from infra.local.pki import Authority, Identity
 from infra.local.ports import Ports
+from infra.local.prerequisites import find_program
 from infra.local.probes import mqtt_accepts, tcp_accepts
 from infra.local.process import base_env
+from infra.local.servers.mosquitto import site_acl, site_settings
+from infra.local.servers.pki import Authority, Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 

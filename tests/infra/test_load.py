@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from infra.load.check import count
-from infra.load.plan import Gateway, Plan
+from tests.load.check import count
+from tests.load.plan import Gateway, Plan
 from vitals.readings import Readings, concat, problems
 from vitals.wire import topics, uplink_batch
 

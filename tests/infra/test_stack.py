@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from paho.mqtt.enums import CallbackAPIVersion
 from pyarrow import fs
 
-from infra.local.memory import PeakMemory
+from infra.local.memory_usage import PeakMemory
 from infra.local.ports import Ports, PortTakenError, is_free
 from infra.local.process import MARK
 from infra.local.stack import DEVICE_BROKERS, PARTS, POSTGRES, SITE_BROKER, LocalStack

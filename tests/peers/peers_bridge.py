@@ -22,14 +22,14 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.load.apart import Apart
-from infra.load.connection import Broker
-from infra.load.plan import Plan, boot_of
-from infra.load.stage import Stage, stage
-from infra.local.mosquitto import site_broker
-from infra.local.pki import Authority
 from infra.local.ports import HOST
 from infra.local.process import Spec
+from infra.local.servers.mosquitto import site_broker
+from infra.local.servers.pki import Authority
+from tests.load.connection import Broker
+from tests.load.environment import Stage, stage
+from tests.load.plan import Plan, boot_of
+from tests.load.subprocess_load import Apart
 from tests.peers import telegraf
 from vitals.wire import topics
 from vitals.wire.vitals_record import decode_vitals

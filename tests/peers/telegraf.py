@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra.local.machine import cache_folder
-from infra.local.pki import Identity
 from infra.local.ports import HOST
+from infra.local.prerequisites import cache_folder
 from infra.local.process import Spec, base_env
+from infra.local.servers.pki import Identity
 
 MODULE: Final = "github.com/influxdata/telegraf"
 VERSION: Final = "v1.37.2"

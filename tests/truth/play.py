@@ -13,14 +13,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.notify.channels.sns import Sent, Texts
 from cloud.notify.delivery import Delivery
-from cloud.notify.loop import Notifier, Terms
-from cloud.notify.plan import Rotas
-from cloud.notify.queue import Queue
-from cloud.notify.sns import Sent, Texts
-from cloud.notify.texts import Links
+from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.routing import Rotas
+from cloud.notify.templates import Links
+from cloud.notify.throttle import Queue
 from edge.ingest import artefact_filter as artefacts
 from edge.ingest.roster import Book
 from edge.status.health import Devices
@@ -56,7 +56,7 @@ class Inline(Executor):
 
 
 class Phones:
-    """`cloud.notify.sns.Sender` that accepts every message at once."""
+    """`cloud.notify.channels.sns.Sender` that accepts every message at once."""
 
     def __init__(self) -> None:
         self._sent = 0

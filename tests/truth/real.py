@@ -1,7 +1,7 @@
 """`python -m tests.truth.real FOLDER`: life, messages and acts of a real run, as `judge.py` reads them.
 
 `LIFE=FOLDER make demo DURATION=90` and `LIFE=FOLDER make faults ONLY=path` write FOLDER by
-`infra/proof/kept.py`. It gets `life.npz`, `messages.jsonl`, `acts.jsonl`, and `notes.json`, which names what
+`tests/bench/path/run_files.py`. It gets `life.npz`, `messages.jsonl`, `acts.jsonl`, and `notes.json`, which names what
 is not known of them.
 """
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from confluent_kafka import Producer
 
-from cloud.commands import topics as topics_job
+from cloud.cli import topics as topics_job
 from cloud.settings import Topics
-from infra.proof.kept import keep
+from tests.bench.path.run_files import keep
 from tests.truth import real
 from tests.truth.test_ledger import T0, ack, sent
 from vitals.actions import Act, Action

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.ingest import artefact_filter as artefacts
-from firmware_sim import replay
+from firmware_sim.patient import replay
 from vitals.breach_codes import ABSENT, WITHIN, breach
 from vitals.limits import profile
 from vitals.signs import FIELDS, INDEX, SIGNS, Suspect

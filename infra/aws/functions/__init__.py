@@ -1,1 +1,1 @@
-"""Lambda functions, each small enough for a template; `python -m infra.aws.embed` copies them there."""
+"""Lambda functions, each small enough for a template; `python -m infra.aws.inline_lambda_code` copies them there."""

@@ -20,12 +20,12 @@ import paho.mqtt.client as mqtt
 from confluent_kafka import Producer
 
 from bridge.up import validate
-from cloud.commands import admit, duty
-from infra.local.observer import PARTITIONS
-from infra.local.pki import Identity
+from cloud.cli import admit, rota
 from infra.local.ports import HOST
 from infra.local.process import PartError, base_env
-from infra.proof.stage import Stage
+from infra.local.servers.pki import Identity
+from infra.local.topic_observer import PARTITIONS
+from tests.bench.path.environment import Stage
 from tests.doors.good import at
 from tests.doors.hostile import WORDS, wrong
 from tests.faults.doors.reckoning import Sent
@@ -308,7 +308,7 @@ def files(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
     def one() -> None:
         number = next(made)
         rows = min(FILE_ROWS, count - number * FILE_ROWS)
-        word, columns, good = "duty", duty.REQUIRED | duty.OPTIONAL, ""
+        word, columns, good = "duty", rota.REQUIRED | rota.OPTIONAL, ""
         if number % 4 != 1:
             word, columns, good = "admit", admit.REQUIRED | admit.OPTIONAL, "row"
         path = folder / f"{number}.csv"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.layout import Layout
-from cloud.log.port import Record, read_to_end
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka
-from infra.load.plan import BREACH
 from tests.faults.path.sight import Raised, raised
+from tests.load.plan import BREACH
 from vitals import engine
 from vitals.admissions import Admission, roster
 from vitals.readings import Readings, concat
