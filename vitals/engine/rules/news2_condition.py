@@ -224,6 +224,8 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, score: Early, *, charted: bo
         score: The patient's score.
         charted: Whether a person charted it, so that it needs no delay.
     """
+    if r.live and c.on:
+        _forget_history(c, score)
     level_now = c.level if c.on else 0
     wanted = score.fresh if score.fresh > level_now else min(score.carried, level_now)
     if wanted == level_now:
@@ -245,6 +247,14 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, score: Early, *, charted: bo
     about = r.about
     patient, condition = str(about["patient"]), CONDITIONS[c.index]
     scribe.start(c, subject=patient, condition=condition, kind=Kind.PHYSIOLOGICAL, t=r.t, **told, **about)
+
+
+def _forget_history(c: Condition, score: Early) -> None:
+    """Takes back what history alone has raised and nobody was told of, unless what is fresh says the same."""
+    told = c.alarm.priority if c.alarm is not None else 0
+    if c.level > told and score.fresh < c.level:
+        c.level, c.pend = max(told, score.fresh), 0
+        c.on = c.level > 0
 
 
 def _turn(scribe: Scribe, r: Bedside, c: Condition) -> None:
