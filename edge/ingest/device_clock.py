@@ -38,10 +38,11 @@ DELAY_MS: Final = 1_000
 SET_MS: Final = 1_735_689_600_000
 """1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
 
-BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS = range(10)
+BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS, BACK = range(11)
 """Columns of a device's row: its boot, correction [ms], newest seq and its device time; window of `t_gw - t`, how many
-readings are in it, the device time of its first; arrival of the newest, and in how many in a row its clock stood."""
-COLUMNS: Final = 10
+readings are in it, the device time of its first; arrival of the newest, in how many in a row its clock stood, and
+whether it has gone back and nobody knows why."""
+COLUMNS: Final = 11
 UNKNOWN: Final = -1.0
 
 Rows = NDArray[np.float64]
@@ -77,14 +78,14 @@ def correct(
     """Corrects the times of n readings of n different devices.
 
     Args:
-        rows: (n, 10) what is known of the devices; `UNKNOWN` in the first column of a new one.
+        rows: (n, 11) what is known of the devices; `UNKNOWN` in the first column of a new one.
         boot: (n,) their boots.
         seq: (n,) their sequence numbers.
         t: (n,) device times, ms.
         t_gw: (n,) arrival times, ms.
 
     Returns:
-        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 10) the rows afterwards.
+        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 11) the rows afterwards.
     """
     error = (t_gw - t).astype(np.float64)
     known = rows[:, BOOT] != UNKNOWN
@@ -93,14 +94,19 @@ def correct(
     offset = np.where(fresh, guess, rows[:, OFFSET])
     newer = fresh | (seq > rows[:, SEQ])
     went_back = ~fresh & newer & (t < rows[:, T])
+    # A reading of before the last one: the clock was set back, or the device has begun to deliver what it kept.
+    back = np.where(known & newer & ~fresh, went_back | (rows[:, BACK] > 0), known & ~fresh & (rows[:, BACK] > 0))
+    back &= ~(newer & (error - offset <= JUMP_MS))
+    set_back = back & newer & ~went_back & _kept_pace(rows, t, t_gw)
     jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
-    offset = np.where(went_back, _without_delay(error), np.minimum(offset, error))
+    offset = np.where(set_back, _without_delay(error), np.minimum(offset, error))
     stood = np.where(known & newer, _stood(rows, t, t_gw), np.where(known, rows[:, STANDS], 0))
     # Of a clock that stands, the arrival is the time, reading by reading.
     stands = newer & (stood >= SLOW)
     offset = np.where(stands, error, offset)
     after = rows.copy()
     after[:, BOOT], after[:, OFFSET], after[:, STANDS] = boot, offset, stood
+    after[:, BACK] = back & ~set_back & ~stands
     for column, value in ((SEQ, seq), (T, t), (LAST, t_gw)):
         after[:, column] = np.where(newer, value, after[:, column])
     _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
@@ -130,7 +136,7 @@ def clocks(devices: Sequence[str], rows: Rows) -> dict[str, Clock]:
 
     Args:
         devices: Device ids.
-        rows: (at least len(devices), 10) what is known of them.
+        rows: (at least len(devices), 11) what is known of them.
     """
     known = rows[: len(devices)]
     t = known[:, T]
@@ -165,6 +171,13 @@ def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> NDArray
     went, passed = np.abs(t - rows[:, T]), t_gw - rows[:, LAST]
     again = np.where(went * TENTH < passed, rows[:, STANDS] + 1, 0)
     return np.where(passed < STEP_MS, rows[:, STANDS], again)
+
+
+def _kept_pace(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Returns (n,) whether each reading came as long after the one before as it was taken after it."""
+    went, passed = t - rows[:, T], t_gw - rows[:, LAST]
+    kept: NDArray[np.bool_] = (passed >= 2 * STEP_MS) & (np.abs(went - passed) <= np.maximum(DELAY_MS, passed / JITTER))
+    return kept
 
 
 def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:

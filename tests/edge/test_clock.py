@@ -71,12 +71,26 @@ def test_a_clock_that_jumps_ahead_is_doubted_once() -> None:
     assert device.read(START + 3_606_000, START + 6_000) == (START + 6_000, False)
 
 
-def test_a_clock_that_is_set_back_is_noticed_at_once() -> None:
+def test_a_clock_that_is_set_back_is_noticed_with_the_second_reading() -> None:
+    for cadence_ms in (1_000, 30_000):
+        device = Device()
+        for k in range(5):
+            device.read(START + cadence_ms * k, START + cadence_ms * k)
+        read = [device.read(START - 600_000 + cadence_ms * k, START + cadence_ms * k) for k in range(5, 9)]
+        assert read[0] == (START - 600_000 + cadence_ms * 5, True)
+        assert read[1:] == [(START + cadence_ms * k, False) for k in range(6, 9)]
+
+
+def test_what_a_device_kept_and_delivers_after_live_readings_keeps_its_dates() -> None:
     device = Device()
     for k in range(5):
         device.read(START + 1000 * k, START + 1000 * k)
-    assert device.read(START - 595_000, START + 5_000) == (START + 5_000, True)
-    assert device.read(START - 594_000, START + 6_000) == (START + 6_000, False)
+    for k in range(200):
+        then = START - 3_600_000 + 1000 * k
+        assert device.read(then, START + 5_000 + 50 * k)[0] == then
+        if k % 20 == 19:
+            assert device.read(START + 5_000 + 50 * k, START + 5_010 + 50 * k)[0] == START + 5_000 + 50 * k
+    assert device.read(START + 20_000, START + 20_020) == (START + 20_000, False)
 
 
 def test_a_resent_older_reading_is_no_jump() -> None:

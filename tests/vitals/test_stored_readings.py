@@ -21,7 +21,9 @@ ILL: dict[str, dict[str, float]] = {
 }
 
 
-def play(stored: One, age: int, every: int, now: dict[str, float], before: int = 0, live: int = 90) -> list[AlarmEvent]:
+def play(
+    stored: One, age: int, every: int, now: dict[str, float], *, before: int = 0, live: int = 90
+) -> list[AlarmEvent]:
     """Returns what is told of a patient whose monitor delivers what it stored, and is live then."""
     state, clock, told = engine.empty(), T0, list[AlarmEvent]()
     engine.place(state, [placement()], clock)
@@ -43,7 +45,7 @@ def play(stored: One, age: int, every: int, now: dict[str, float], before: int =
 @pytest.mark.parametrize("every", [1_000, 30_000])
 def test_stored_readings_of_a_patient_who_is_well_now_tell_nothing(what: str, age: int, every: int) -> None:
     for before in (0, 40):
-        assert play(One(0, WELL | ILL[what]), age, every, WELL, before) == []
+        assert play(One(0, WELL | ILL[what]), age, every, WELL, before=before) == []
 
 
 @pytest.mark.parametrize("signs", [("hr", "pr", "spo2"), ("hr", "pr"), ("rr",), tuple(WELL)])
@@ -53,7 +55,7 @@ def test_signs_that_were_lost_or_off_when_it_was_stored_and_are_there_now_tell_n
 ) -> None:
     there = {sign: value for sign, value in WELL.items() if sign not in signs}
     for every in (1_000, 30_000):
-        assert play(One(0, there, dict.fromkeys(zeros(*signs), code)), 20 * HOUR, every, WELL, 40) == []
+        assert play(One(0, there, dict.fromkeys(zeros(*signs), code)), 20 * HOUR, every, WELL, before=40) == []
 
 
 def test_an_old_pressure_that_is_not_measured_now_raises_no_score() -> None:
