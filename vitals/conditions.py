@@ -38,6 +38,7 @@ CATALOGUE: Final[dict[str, Meaning]] = {
     "device-silent": Meaning(MEDIUM, "no reading for three cadences; high when nobody answers"),
     "gateway-down": Meaning(MEDIUM, "a gateway is silent, and its beds with it; high when nobody answers"),
     "gateway-clock": Meaning(MEDIUM, "a gateway's clock is off from its bridge's by more than five seconds"),
+    "device-slow": Meaning(MEDIUM, "a monitor sends less often than the admission says, and is expected at its pace"),
     "device-clock": Meaning(LOW, "a monitor's clock is wrong: it is corrected, but what it stores bears wrong dates"),
     "bridge-down": Meaning(HIGH, "a bridge is silent: its gateways are not heard"),
     "bridge-clock": Meaning(MEDIUM, "a bridge's clock is off from Kafka's: it measures no gateway's meanwhile"),

@@ -49,6 +49,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         patient: Patient it is on, None when unassigned.
         twice: Whether two devices speak under its name.
         beyond: Whether it is on nobody, and reads beyond limits.
+        pace_ms: How long it takes between two readings, ms, where that is longer than expected; otherwise 0.
         clock: How its clock is wrong (`CLOCK_OFF`, …), once that is sure; empty while it is right.
     """
 
@@ -61,6 +62,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     twice: bool = False
     clock: Line = ""
     beyond: bool = False
+    pace_ms: Count = 0
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

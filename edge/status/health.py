@@ -7,6 +7,7 @@ import msgspec
 
 from edge.ingest.device_clock import Clock
 from edge.ingest.roster import Book
+from edge.status.pace import Paces
 from vitals.alarm_events import AlarmEvent, technical
 from vitals.conditions import priority_of
 from vitals.engine.rules.constants import GATEWAY_DOWN, UNASSIGNED
@@ -14,7 +15,6 @@ from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
 
-SILENT_AFTER_CADENCES: Final = 3
 FORGOTTEN_MS: Final = 3_600_000
 """A device on nobody that was not heard of for so long is no longer this gateway's."""
 FILLING_SHARE: Final = 0.5
@@ -100,6 +100,7 @@ class Devices:
         self._excused: dict[str, int] = {}
         self._off: dict[str, tuple[str, ...]] = {}
         self._gone: set[str] = set()
+        self._paces = Paces()
 
     def memory(self) -> bytes:
         """Returns what a restart must know: when each device was heard."""
@@ -139,8 +140,10 @@ class Devices:
 
     def heard(self, device: str, t_gw: int, off: tuple[str, ...]) -> None:
         """Notes a reading."""
+        before = self._heard.get(device)
+        if self._excused.pop(device, None) is None and before is not None:
+            self._paces.heard(device, t_gw - before)
         self._heard[device] = t_gw
-        self._excused.pop(device, None)
         self._off[device] = off
         self._gone.discard(device)
 
@@ -174,6 +177,7 @@ class Devices:
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
             self._excused.pop(device, None)
+            self._paces.forget(device)
         self._placed = {device: self._placed.get(device, now) for device in book.by_device}
         return tuple(
             DeviceStatus(
@@ -185,6 +189,7 @@ class Devices:
                 patient=placement.patient if (placement := book.by_device.get(device)) else None,
                 twice=device in twice,
                 clock=wrong.get(device, ""),
+                pace_ms=self._paces.slow_ms(device, 1000 * book.cadence_s(device)) if placement else 0,
                 beyond=device in beyond and placement is None,
             )
             for device in sorted(self._heard.keys() | book.by_device.keys())
@@ -193,6 +198,6 @@ class Devices:
     def _health(self, device: str, book: Book, now: int) -> Health:
         # A device that was never heard of is given its three cadences from when it came on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
-        if quiet_ms <= SILENT_AFTER_CADENCES * 1000 * book.cadence_s(device) and device not in self._gone:
+        if quiet_ms <= self._paces.silent_ms(device, 1000 * book.cadence_s(device)) and device not in self._gone:
             return Health.UP
         return Health.OFFLINE if device in self._gone else Health.SILENT

@@ -48,7 +48,7 @@ BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
-DEVICE_CLOCK: Final = "device-clock"
+DEVICE_CLOCK, DEVICE_SLOW = "device-clock", "device-slow"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -63,7 +63,7 @@ OWN: Final = {
     "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW))
 TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_BESIDE))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
@@ -136,8 +136,8 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         devices = status.devices
     if not own:
         status = msgspec.structs.replace(status, alarms=(), offset_ms=None)
-        if any(d.clock or d.beyond for d in devices):
-            devices = tuple(msgspec.structs.replace(d, clock="", beyond=False) for d in devices)
+        if any(d.clock or d.beyond or d.pace_ms for d in devices):
+            devices = tuple(msgspec.structs.replace(d, clock="", beyond=False, pace_ms=0) for d in devices)
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
     if status.kind == "bridge":
         _hear_again(state, status)
@@ -260,6 +260,7 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     if heard:
         faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
         faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
+        faults += [_slow(status, d) for d in status.devices if d.pace_ms and d.patient]
         faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
         faults += _own(status)
         if status.offset_ms is None:
@@ -363,6 +364,12 @@ def _clock_of_a_device(status: Status, device: DeviceStatus) -> Fault:
         how = f"is {_apart(device.offset_ms)} {'ahead' if device.offset_ms > 0 else 'behind'}"
     text = f"the clock of device {device.device} {how}: set it, as what it stores bears wrong dates"
     return Fault(device.device, DEVICE_CLOCK, text, gateway=status.id, device=device.device, patient=device.patient)
+
+
+def _slow(status: Status, device: DeviceStatus) -> Fault:
+    text = f"device {device.device} sends every {_apart(device.pace_ms)}, less often than the admission says"
+    text += ": correct one of them"
+    return Fault(device.device, DEVICE_SLOW, text, gateway=status.id, device=device.device, patient=device.patient)
 
 
 def _apart(ms: int) -> str:
