@@ -47,6 +47,8 @@ LOOK_MS: Final = 5_000
 """How often everybody is asked for."""
 UNHEARD_LEAST_MS: Final = 30_000
 """Of a patient at a short cadence so much may be missing before they are not judged."""
+SENSOR_WAIT_MS: Final = 180_000
+"""One sensor of several may be off for so much longer: it is moved, and another shows that the heart beats."""
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends what is calm within 30 s; ten seconds more are the rest of the way."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
