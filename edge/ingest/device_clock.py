@@ -88,27 +88,24 @@ def correct(
         (n,) event times [ms], (n,) whether the clock could not be believed, (n, 11) the rows afterwards.
     """
     error = (t_gw - t).astype(np.float64)
-    known = rows[:, BOOT] != UNKNOWN
     fresh = rows[:, BOOT] != boot
-    guess, unbelievable = _first_guess(rows, t, error)
-    offset = np.where(fresh, guess, rows[:, OFFSET])
+    offset, unbelievable = rows[:, OFFSET], fresh
+    if fresh.any():
+        guess, unbelievable = _first_guess(rows, t, error)
+        offset = np.where(fresh, guess, offset)
     newer = fresh | (seq > rows[:, SEQ])
     went_back = ~fresh & newer & (t < rows[:, T])
-    # A reading of before the last one: the clock was set back, or the device has begun to deliver what it kept.
-    back = np.where(known & newer & ~fresh, went_back | (rows[:, BACK] > 0), known & ~fresh & (rows[:, BACK] > 0))
-    back &= ~(newer & (error - offset <= JUMP_MS))
-    set_back = back & newer & ~went_back & _kept_pace(rows, t, t_gw)
     jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
-    offset = np.where(set_back, _without_delay(error), np.minimum(offset, error))
-    stood = np.where(known & newer, _stood(rows, t, t_gw), np.where(known, rows[:, STANDS], 0))
+    stood = _stood(rows, t, t_gw, newer)
     # Of a clock that stands, the arrival is the time, reading by reading.
     stands = newer & (stood >= SLOW)
-    offset = np.where(stands, error, offset)
+    back, set_back = _gone_back(rows, t, t_gw, went_back, newer & ~fresh, error - offset <= JUMP_MS)
+    offset = np.where(set_back, _without_delay(error), np.minimum(offset, error))
     after = rows.copy()
-    after[:, BOOT], after[:, OFFSET], after[:, STANDS] = boot, offset, stood
+    after[:, BOOT], after[:, OFFSET], after[:, STANDS] = boot, np.where(stands, error, offset), stood
     after[:, BACK] = back & ~set_back & ~stands
     for column, value in ((SEQ, seq), (T, t), (LAST, t_gw)):
-        after[:, column] = np.where(newer, value, after[:, column])
+        np.copyto(after[:, column], value, where=newer)
     _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
     event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
     # One that was never set is doubted with its first reading.
@@ -166,18 +163,42 @@ def _first_guess(
     return guess, ~as_before & ~never_had_one & (no_clock | (error < -JUMP_MS))
 
 
-def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> NDArray[np.float64]:
+def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64], newer: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Returns (n,) in how many readings in a row each clock has stood, this one included."""
-    went, passed = np.abs(t - rows[:, T]), t_gw - rows[:, LAST]
-    again = np.where(went * TENTH < passed, rows[:, STANDS] + 1, 0)
-    return np.where(passed < STEP_MS, rows[:, STANDS], again)
+    went, passed, before = np.abs(t - rows[:, T]), t_gw - rows[:, LAST], np.maximum(rows[:, STANDS], 0)
+    again = np.where((went * TENTH < passed) & (rows[:, BOOT] != UNKNOWN), before + 1, 0)
+    stood: NDArray[np.float64] = np.where(newer & (passed >= STEP_MS), again, before)
+    return stood
 
 
-def _kept_pace(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Returns (n,) whether each reading came as long after the one before as it was taken after it."""
+def _gone_back(  # noqa: PLR0917 - what `correct` has found of each
+    rows: Rows,
+    t: NDArray[np.int64],
+    t_gw: NDArray[np.int64],
+    went_back: NDArray[np.bool_],
+    goes_on: NDArray[np.bool_],
+    near: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tells a clock that was set back from a device that has begun to deliver what it kept, by the pace.
+
+    Args:
+        rows: (n, 11) what is known of the devices.
+        t: (n,) device times, ms.
+        t_gw: (n,) arrival times, ms.
+        went_back: (n,) whether a reading is of before the last one.
+        goes_on: (n,) whether it is the newest of a boot that was there.
+        near: (n,) whether it fits the clock as it was known.
+
+    Returns:
+        (n,) whether nobody knows which it is, or did not until now; (n,) whether the clock was set back.
+    """
+    doubted = rows[:, BACK] > 0
+    if not (went_back.any() or doubted.any()):
+        return went_back, went_back
+    back = np.where(goes_on, (went_back | doubted) & ~near, doubted)
     went, passed = t - rows[:, T], t_gw - rows[:, LAST]
-    kept: NDArray[np.bool_] = (passed >= 2 * STEP_MS) & (np.abs(went - passed) <= np.maximum(DELAY_MS, passed / JITTER))
-    return kept
+    live = (passed >= 2 * STEP_MS) & (np.abs(went - passed) <= np.maximum(DELAY_MS, passed / JITTER))
+    return back, back & goes_on & ~went_back & live
 
 
 def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,7 +216,8 @@ def _watch_window(
     since = np.where(empty, t, after[:, SINCE])
     span = t - since
     steady = newer & (count >= STEADY) & (span >= SPAN_MS) & ((high - low) * JITTER <= span)
-    after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
-    count = np.where((count >= STEADY) & (span >= WINDOW_MS), 0, count)
+    if steady.any():
+        np.copyto(after[:, OFFSET], np.minimum(_without_delay(low), error), where=steady)
+        count[(count >= STEADY) & (span >= WINDOW_MS)] = 0
     for column, value in ((LOW, low), (HIGH, high), (COUNT, count), (SINCE, since)):
-        after[:, column] = np.where(newer, value, after[:, column])
+        np.copyto(after[:, column], value, where=newer)
