@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cloud.ack_links import MIN_KEY_CHARACTERS
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from vitals.runtime.kafka_settings import KafkaAccess
 from vitals.runtime.settings import setting
 from vitals.wire.topics import LANES
@@ -17,9 +17,9 @@ class Kafka(KafkaAccess):
     partitions: int = setting("partitions of every topic placed by lane; fixed when they are made", LANES)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> Partitioning:
         """How subjects lie on partitions."""
-        return Layout(self.lanes, self.partitions)
+        return Partitioning(self.lanes, self.partitions)
 
     def __post_init__(self) -> None:
         KafkaAccess.__post_init__(self)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Histogram
 
-from cloud.archive.commit_manifest import after, commit, goes_on, manifests, resume
+from cloud.archive.commit_manifest import after, commit, manifests, resume, resumes
 from cloud.archive.parquet_writer import OBJECT_ROWS, Progress, Writer, Written
 from cloud.kafka.offsets import RETRY_S, RecreatedError, Watermarks, watermarks
 from cloud.lake import BadManifestError, LakeError, Store, open_lake
@@ -108,7 +108,7 @@ def begin(store: Store, marks: Mapping[str, Watermarks]) -> dict[str, Progress]:
         BadManifestError: The last manifest is damaged.
         LakeError: The lake cannot be read.
     """
-    progress = {topic: goes_on(topic, resume(store, topic), marks[topic]) for topic in TABLES}
+    progress = {topic: resumes(topic, resume(store, topic), marks[topic]) for topic in TABLES}
     for topic, state in progress.items():
         for partition, (first, last) in state.lost.items():
             LOST.labels(topic).inc(last - first + 1)

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
+from cloud.lake import BadManifestError, LakeError, MutableStore, open_lake
 from cloud.lake.compact import compact, sweep
 from cloud.lake.schema import TABLES
 from vitals.runtime import daemon
@@ -44,7 +44,7 @@ class Settings:
             )
 
 
-def compact_all(settings: Settings, store: Keeper, now_ms: int, stop: threading.Event) -> int:
+def compact_all(settings: Settings, store: MutableStore, now_ms: int, stop: threading.Event) -> int:
     """Compacts every table, then removes what nobody reads any more; a table that fails keeps no other waiting.
 
     Returns:

@@ -24,8 +24,8 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from cloud.kafka.client import KafkaReader
-from cloud.kafka.offsets import RETRY_S, RecreatedError, watermarks, within
-from cloud.kafka.port import LogError
+from cloud.kafka.offsets import RETRY_S, RecreatedError, resume_offsets, watermarks
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.score.expression import score
 from cloud.score.start_offsets import scored_up_to
 from cloud.settings import Kafka
@@ -206,7 +206,7 @@ def begin(settings: Score) -> dict[int, int] | None:
     reader = KafkaReader(settings, "score", group="wardwatch-score")
     try:
         known = scored_up_to(reader, marks[topics.SCORED])
-    except LogError as error:
+    except KafkaUnavailableError as error:
         log.warning("waiting for Kafka: %s", error)
         return None
     finally:
@@ -215,7 +215,7 @@ def begin(settings: Score) -> dict[int, int] | None:
         "Its consumers take its readings for repeats: delete vitals.scored and skipped too, make them by "
         "python -m cloud topics, empty WATCH_SNAPSHOTS and start watch again"
     )
-    offsets, lost = within(topics.VITALS, known, marks[topics.VITALS], remedy)
+    offsets, lost = resume_offsets(topics.VITALS, known, marks[topics.VITALS], remedy)
     for span in lost:
         LOST.labels(str(span.partition)).inc(len(span))
         log.error(

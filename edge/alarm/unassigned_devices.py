@@ -13,11 +13,10 @@ from typing import Final
 import numpy as np
 
 from edge.alarm.bedside_alarms import live
-from edge.ingest.roster import UNASSIGNED_CADENCE_S, Book
+from edge.ingest.roster import UNASSIGNED_CADENCE_S, AssignmentTable
 from vitals import engine
 from vitals import readings as columns
-from vitals.alarm_events import Kind, Priority
-from vitals.alarm_events import State as AlarmState
+from vitals.alarm_events import AlarmState, Kind, Priority
 from vitals.engine.state import HAD
 from vitals.limits import ADULT, PROFILE_INDEX
 from vitals.readings import Readings, text
@@ -28,7 +27,7 @@ SILENT_MS: Final = round(3000 * UNASSIGNED_CADENCE_S)
 """Whoever has sent nothing for so long has been switched off."""
 
 
-class Nobodies:
+class UnassignedDevices:
     """The monitors on nobody that send, and which of them read beyond limits."""
 
     def __init__(self) -> None:
@@ -39,7 +38,7 @@ class Nobodies:
         self._profile = PROFILE_INDEX[ADULT.profile]
         self._linked_s = 0.0
 
-    def place(self, book: Book, now: int) -> None:
+    def place(self, book: AssignmentTable, now: int) -> None:
         """Takes in a roster: whoever is on it is somebody's, and judged as theirs from the next reading on.
 
         The limits are those of most patients on it, as nobody has said whose the others are.
@@ -53,7 +52,7 @@ class Nobodies:
         """The uplink was connected."""
         self._linked_s = clock_s
 
-    def take(self, readings: Readings, book: Book, now: int) -> None:
+    def take(self, readings: Readings, book: AssignmentTable, now: int) -> None:
         """Judges those among new readings that are of a device on nobody.
 
         Args:

@@ -21,7 +21,7 @@ class _Runs:
         self.lasts: list[int] = []
 
 
-class Ledger:
+class SeenSequences:
     """Accepted sequence numbers as merged runs; memory is bounded per device.
 
     Args:

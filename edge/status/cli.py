@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from edge.ingest.dedup import Ledger
+from edge.ingest.dedup import SeenSequences
 from edge.status.report import read_state
 from edge.store import repair
 from edge.store.sqlite import NAME, read_only
@@ -21,7 +21,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
     db = read_only(directory)
     try:
         db.execute("BEGIN")
-        ledger = Ledger(db.execute("SELECT device, boot, first, last FROM accepted"))
+        ledger = SeenSequences(db.execute("SELECT device, boot, first, last FROM accepted"))
         for (columns,) in db.execute("SELECT columns FROM journal"):
             for identity in repair.readings(columns).identities():
                 ledger.add(*identity)

@@ -21,7 +21,7 @@ class _Change:
     t: int
 
 
-class Timekeeping:
+class ClockFaults:
     """Which devices' clocks are wrong."""
 
     def __init__(self) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from edge.ingest.device_clock import Clock
-from edge.ingest.roster import Book
-from edge.status.pace import Paces
+from edge.ingest.roster import AssignmentTable
+from edge.status.send_intervals import SendIntervals
 from vitals.alarm_events import AlarmEvent, technical
 from vitals.conditions import priority_of
 from vitals.engine.rules.constants import GATEWAY_DOWN, UNASSIGNED
@@ -100,7 +100,7 @@ class Devices:
         self._excused: dict[str, int] = {}
         self._off: dict[str, tuple[str, ...]] = {}
         self._gone: set[str] = set()
-        self._paces = Paces()
+        self._intervals = SendIntervals()
 
     def memory(self) -> bytes:
         """Returns what a restart must know: when each device was heard."""
@@ -142,7 +142,7 @@ class Devices:
         """Notes a reading."""
         before = self._heard.get(device)
         if self._excused.pop(device, None) is None and before is not None:
-            self._paces.heard(device, t_gw - before)
+            self._intervals.heard(device, t_gw - before)
         self._heard[device] = t_gw
         self._off[device] = off
         self._gone.discard(device)
@@ -156,7 +156,7 @@ class Devices:
 
     def status(
         self,
-        book: Book,
+        book: AssignmentTable,
         clocks: Mapping[str, Clock],
         now: int,
         *,
@@ -177,7 +177,7 @@ class Devices:
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
             self._excused.pop(device, None)
-            self._paces.forget(device)
+            self._intervals.forget(device)
         self._placed = {device: self._placed.get(device, now) for device in book.by_device}
         return tuple(
             DeviceStatus(
@@ -189,15 +189,15 @@ class Devices:
                 patient=placement.patient if (placement := book.by_device.get(device)) else None,
                 twice=device in twice,
                 clock=wrong.get(device, ""),
-                pace_ms=self._paces.slow_ms(device, 1000 * book.cadence_s(device)) if placement else 0,
+                pace_ms=self._intervals.slow_ms(device, 1000 * book.cadence_s(device)) if placement else 0,
                 beyond=device in beyond and placement is None,
             )
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )
 
-    def _health(self, device: str, book: Book, now: int) -> Health:
+    def _health(self, device: str, book: AssignmentTable, now: int) -> Health:
         # A device that was never heard of is given its three cadences from when it came on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
-        if quiet_ms <= self._paces.silent_ms(device, 1000 * book.cadence_s(device)) and device not in self._gone:
+        if quiet_ms <= self._intervals.silent_ms(device, 1000 * book.cadence_s(device)) and device not in self._gone:
             return Health.UP
         return Health.OFFLINE if device in self._gone else Health.SILENT

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.ingest.dedup import Ledger, Range
+from edge.ingest.dedup import Range, SeenSequences
 from edge.store import repair
 from edge.store.batching import payloads
-from edge.store.sqlite import CORRUPT, NAME, connect, put_aside
+from edge.store.sqlite import CORRUPT, NAME, connect, quarantine
 from vitals.readings import Readings
 from vitals.status import Rejected
 from vitals.wire import vitals_record
@@ -113,7 +113,7 @@ class Outbox:
 
         Raises:
             sqlite3.OperationalError: Nothing was written: the disk is full or failing.
-            sqlite3.DatabaseError: The database is damaged (`condemned`).
+            sqlite3.DatabaseError: The database is damaged (`is_corrupt`).
         """
         sizes = "backlog", "backlog_bytes", "journal_bytes"
         before = {name: self.__dict__.get(name, 0) for name in sizes}
@@ -133,7 +133,7 @@ class Outbox:
         self._db.execute("INSERT INTO journal (id, columns) VALUES (?, ?)", (row, columns))
         self.journal_bytes += len(columns)
 
-    def settle(self, row: int, ledger: Ledger) -> None:
+    def settle(self, row: int, ledger: SeenSequences) -> None:
         """Drops the rows of the journal before `row`, and brings `accepted` up to date."""
         if self._db.execute("DELETE FROM journal WHERE id < ?", (row,)).rowcount:
             self.journal_bytes = self._journal_bytes()
@@ -313,7 +313,7 @@ def open_outbox(directory: Path, now: int) -> Outbox:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             log.error("the outbox is damaged and set aside", extra={"data": {"path": str(path), "error": str(error)}})
-    set_aside = put_aside(path, now)
+    set_aside = quarantine(path, now)
     outbox = _opened(path, set_aside)
     # Removed last: a start that is interrupted here sets the half-filled one aside too.
     with outbox.transaction():

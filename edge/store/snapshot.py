@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edge.alarm.bedside_alarms import LocalAlarms
-from edge.ingest.roster import Book
+from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.ingest.roster import AssignmentTable
 from edge.store.outbox import POSITION, Outbox
 from vitals import engine
 from vitals.readings import Readings
@@ -35,8 +35,12 @@ def kept_state(outbox: Outbox) -> engine.State | None:
 
 
 def resumed(
-    outbox: Outbox, state: engine.State | None, book: Book, now: int, times: Callable[[int, Readings], Readings]
-) -> LocalAlarms:
+    outbox: Outbox,
+    state: engine.State | None,
+    book: AssignmentTable,
+    now: int,
+    times: Callable[[int, Readings], Readings],
+) -> BedsideAlarms:
     """Returns the local alarms as they were: the kept state, and every reading accepted after it.
 
     Args:
@@ -46,14 +50,14 @@ def resumed(
         now: UTC epoch ms.
         times: Returns readings of a row of the journal in present times.
     """
-    local = LocalAlarms.begin(book, state if state is not None else engine.empty(), now)
+    local = BedsideAlarms.begin(book, state if state is not None else engine.empty(), now)
     for row, readings in outbox.journal(0 if state is None else outbox.position):
         right = times(row, readings)
         local.advance(right, int(right.t_gw.max()))
     return local
 
 
-def keep(outbox: Outbox, local: LocalAlarms, memory: Mapping[str, bytes], row: int) -> None:
+def keep(outbox: Outbox, local: BedsideAlarms, memory: Mapping[str, bytes], row: int) -> None:
     """Keeps the state of engine and devices, inside a transaction; they have seen every row up to `row`."""
     outbox.save(ENGINE, zlib.compress(local.snapshot(), 6))
     for key, value in memory.items():

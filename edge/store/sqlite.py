@@ -77,7 +77,7 @@ def in_memory() -> sqlite3.Connection:
     return db
 
 
-def put_aside(path: Path, now: int) -> Path:
+def quarantine(path: Path, now: int) -> Path:
     """Renames a damaged database with all that belongs to it; returns its new path."""
     target = path.with_name(f"{path.name}.damaged-{now}")
     for suffix in ("", "-wal", "-shm"):
@@ -87,7 +87,7 @@ def put_aside(path: Path, now: int) -> Path:
     return target
 
 
-def condemned(directory: Path, error: sqlite3.DatabaseError) -> bool:
+def is_corrupt(directory: Path, error: sqlite3.DatabaseError) -> bool:
     """Returns whether the error means damage; then the next `open_outbox` sets the database aside."""
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     if damaged:

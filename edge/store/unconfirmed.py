@@ -19,7 +19,7 @@ TRIMMED: Final = "trimmed"
 """Key under which the outbox counts what was dropped."""
 
 
-class Waiting:
+class UnconfirmedBatches:
     """Every batch that is not confirmed.
 
     Args:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 TRY_EVERY_S: Final = 10.0
 
 
-class Cardless(Outbox):
+class InMemoryStore(Outbox):
     """An outbox that keeps nothing.
 
     Args:

@@ -20,7 +20,7 @@ BACKLOG_BYTES_PER_S: Final = 256 * 1024
 """Half of what AWS IoT Core takes from one connection: the other half is for live batches."""
 
 
-class Sender:
+class SendScheduler:
     """Keeps what is on its way. Times are of a monotonic clock, s.
 
     Args:

@@ -26,10 +26,10 @@ import numpy as np
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.devices.driver import Delivery
-from edge.ingest.decode import Intake, hear
-from edge.ingest.dedup import Ledger
-from edge.ingest.roster import nobody, updated
+from edge.devices.driver import DeviceMessage
+from edge.ingest.decode import Ingest, decode_message
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.roster import no_assignments, updated
 from edge.status import cli
 from edge.store.outbox import open_outbox
 from firmware_sim.build import sources
@@ -284,14 +284,19 @@ def uplink_bytes(cadence_s: float, seconds: int) -> float:
     )
     source, rng = sources(plan, T0)[0], np.random.default_rng(1)
     boots, seqs = {d: int(rng.integers(2**32)) for d in names}, dict.fromkeys(names, 1_000)
-    intake, book = Intake(GATEWAY, Ledger()), updated(nobody(GATEWAY), json.dumps(roster(10, cadence_s)).encode())
+    intake, book = (
+        Ingest(GATEWAY, SeenSequences()),
+        updated(no_assignments(GATEWAY), json.dumps(roster(10, cadence_s)).encode()),
+    )
     size = count = n = 0
     waiting: list[Any] = []
     while (samples := sorted(source.next(), key=lambda s: s.at_s))[0].at_s < seconds:
         for sample in samples:
             t, device = T0 + int(1000 * sample.at_s), sample.device
             frame = encode(boots[device], seqs[device], t, sample.values, sample.off)
-            waiting.append(hear(Delivery(device, frame, t + int(rng.integers(2, 40)), lambda _receipts: None)))
+            waiting.append(
+                decode_message(DeviceMessage(device, frame, t + int(rng.integers(2, 40)), lambda _receipts: None))
+            )
             seqs[device] += 1
         if len(waiting) >= 10 * max(1, int(30 / cadence_s)):
             n += 1

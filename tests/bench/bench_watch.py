@@ -21,7 +21,7 @@ import psutil
 
 from cloud.alarm.ray import cluster
 from cloud.alarm.ray.shard_actor import Health
-from cloud.alarm.ray.shard_supervisor import Shards
+from cloud.alarm.ray.shard_supervisor import ShardSupervisor
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import read_to_end
@@ -126,7 +126,7 @@ def processor_s(found: list[Health]) -> float:
 def run(settings: Watch) -> tuple[float, float, list[Health]]:
     """Judges the backlog; returns wall clock and processor time, s, and how the shards are."""
     ray = cluster.start(settings)
-    shards = Shards(ray, settings)
+    shards = ShardSupervisor(ray, settings)
     try:
         for number in range(SHARDS):
             shards.start(number)

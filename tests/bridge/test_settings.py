@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.health_server import serve
-from bridge.metrics import Meters
+from bridge.metrics import Metrics
 from bridge.settings import Settings
 from vitals.runtime.settings import SettingsError, documented, load
 
@@ -56,7 +56,7 @@ def test_the_documentation_lists_every_setting_and_every_metric_and_no_other() -
     settings = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and "`bridge_" not in line}
     assert settings == set(documented(Settings))
     registry = CollectorRegistry()
-    Meters(registry)
+    Metrics(registry)
     exported = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
     metrics = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `bridge_")}
     assert metrics == exported
@@ -65,7 +65,7 @@ def test_the_documentation_lists_every_setting_and_every_metric_and_no_other() -
 @pytest.mark.parametrize(("ok", "status"), [(True, 200), (False, 503)])
 def test_health_and_metrics_are_served_on_loopback(ok: bool, status: int) -> None:
     registry = CollectorRegistry()
-    Meters(registry)
+    Metrics(registry)
     server = serve(0, registry, lambda: {"ok": ok, "waiting": 3})
     base = f"http://127.0.0.1:{server.server_address[1]}"
     try:

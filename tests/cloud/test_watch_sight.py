@@ -8,12 +8,12 @@ import pytest
 
 from cloud.alarm.partition_engine import Terms
 from cloud.alarm.query import answers, shard_answers
-from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
@@ -31,11 +31,11 @@ Build = Callable[..., Readings]
 class Ward:
     """One shard that reads everything, and what is fed to it."""
 
-    def __init__(self, layout: Layout, folder: Path, scored: Callable[..., bytes], terms: Terms) -> None:
+    def __init__(self, layout: Partitioning, folder: Path, scored: Callable[..., bytes], terms: Terms) -> None:
         self.layout, self.scored, self.now, self.offset = layout, scored, T0, 0
         self.log = MemoryLog(lambda: self.now)
         self.shard = Shard(layout, share(layout, 0, 1), equipment=True, terms=terms)
-        self.loop = Loop(self.shard, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(folder))
+        self.loop = ShardRunner(self.shard, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(folder))
         self.loop.start()
         self.loop.step(0)
 
@@ -52,7 +52,7 @@ class Ward:
 
     def look(
         self, *, wards: tuple[str, ...] | None = None, patients: tuple[str, ...] | None = None, since: int = 0
-    ) -> answers.ShardNow:
+    ) -> answers.ShardSnapshot:
         found = shard_answers.now(
             self.shard, number=0, epoch="e", catching_up=False, wards=wards, patients=patients, since=since
         )
@@ -60,7 +60,7 @@ class Ward:
 
 
 @pytest.fixture
-def ward(layout: Layout, tmp_path: Path, scored: Callable[..., bytes]) -> Ward:
+def ward(layout: Partitioning, tmp_path: Path, scored: Callable[..., bytes]) -> Ward:
     return Ward(layout, tmp_path, scored, Terms())
 
 
@@ -169,7 +169,7 @@ def test_an_alarm_tells_the_values_that_led_to_it(ward: Ward, reading: Build) ->
 
 
 def test_a_backlog_of_one_patient_leaves_the_newest_value_and_its_past(reading: Build) -> None:
-    latest, state = Latest(), engine.empty()
+    latest, state = LatestValues(), engine.empty()
     backlog = concat([reading("p-1", T0 + 1000 * s, 90 + s / 100) for s in range(600)])
     state, _ = engine.advance(state, backlog, T0 + 600_000)
     latest.update(backlog, engine.rows(state, backlog), T0 + 600_000)
@@ -178,7 +178,7 @@ def test_a_backlog_of_one_patient_leaves_the_newest_value_and_its_past(reading: 
 
 
 def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: Build) -> None:
-    latest, state = Latest(), engine.empty()
+    latest, state = LatestValues(), engine.empty()
     for s, (ahead, spo2) in enumerate([(0, 97)] * 10 + [(3_600_000, 97)] * 3 + [(0, 80)] * 10):
         now = T0 + 1000 * s
         one = reading("p-1", now + ahead, spo2)
@@ -189,6 +189,6 @@ def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: B
 
 
 def test_memory_per_patient_is_what_the_docs_say() -> None:
-    latest = Latest()
+    latest = LatestValues()
     arrays = [a for a in vars(latest).values() if hasattr(a, "nbytes")]
     assert sum(a.nbytes for a in arrays) / len(latest.seen) == 1356

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edge.ingest import decode
-from edge.ingest.decode import Intake
-from edge.ingest.dedup import Ledger
-from edge.ingest.roster import nobody
+from edge.ingest.decode import Ingest
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.roster import no_assignments
 from vitals.bounds import MAX_T
 from vitals.signs import INDEX, SIGNS, Suspect
 
@@ -107,10 +107,10 @@ def test_a_device_whose_name_deceives_is_refused(rig: Rig, device: str) -> None:
 
 
 def test_a_clock_that_was_in_the_year_9999_leads_to_no_time_that_nobody_can_hold(make: SimpleNamespace) -> None:
-    taking = Intake("gw-1", Ledger())
+    taking = Ingest("gw-1", SeenSequences())
     clocks = [(2, 253_402_300_799_000), (1, 1), (3, make.NOW), (4, 5), (6, 253_402_300_799_000), (5, make.NOW)]
-    heard = [decode.hear(make.delivery(make.frame(seq, t=t, hr=70), t_gw=make.NOW)) for seq, t in clocks]
-    readings = taking.take(heard, nobody("gw-1")).readings
+    heard = [decode.decode_message(make.delivery(make.frame(seq, t=t, hr=70), t_gw=make.NOW)) for seq, t in clocks]
+    readings = taking.take(heard, no_assignments("gw-1")).readings
     assert len(readings) == len(clocks)
     assert readings.t.min() > 0
     assert readings.t.max() <= MAX_T

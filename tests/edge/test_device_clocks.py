@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vitals import engine
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.status import Status
 
@@ -23,7 +23,7 @@ class Cloud:
 
     def __init__(self, make: SimpleNamespace, *devices: str) -> None:
         self.state, self.events = engine.empty(), list[AlarmEvent]()
-        placements = [Placement(**make.placement(device=d, patient=f"p-{d}")) for d in devices]
+        placements = [DeviceAssignment(**make.placement(device=d, patient=f"p-{d}")) for d in devices]
         engine.place(self.state, placements, make.NOW, "gw-1")
 
     def hear(self, statuses: list[Status]) -> None:

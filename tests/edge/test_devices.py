@@ -11,13 +11,13 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.devices.driver import Delivery
-from edge.devices.mqtt_driver import MqttBedside
-from edge.ingest.duplicate_devices import FORGET_S, Voices
+from edge.devices.driver import DeviceMessage
+from edge.devices.mqtt_driver import MqttDriver
+from edge.ingest.duplicate_devices import FORGET_S, DuplicateDevices
 from edge.status import health
 from infra.local.ports import HOST
 from vitals import engine
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.status import Health
 from vitals.wire import topics
@@ -80,7 +80,7 @@ def test_what_a_monitor_kept_pages_nobody_in_the_cloud_and_a_breach_that_is_live
     since = make.NOW - 80 * HOUR_MS
     gw = rig(roster=make.roster(make.placement(since=since)), uplink_flush_s=1.0)
     state, told = engine.empty(), []
-    engine.place(state, [Placement(**make.placement(since=since))], make.NOW)
+    engine.place(state, [DeviceAssignment(**make.placement(since=since))], make.NOW)
     judged = 0
 
     def turn(seconds: float) -> None:
@@ -133,23 +133,23 @@ def test_two_devices_under_one_name_are_told_at_once_with_the_name_here_and_in_t
 
 
 def test_a_device_that_restarts_and_sends_what_its_earlier_starts_left_is_one_device() -> None:
-    voices = Voices()
+    voices = DuplicateDevices()
     for k in range(30):
         # Live readings of a third start, and between them what the second kept.
         voices.heard(["d", "d"], [3, 2], [100_000 + 1000 * k, 50_000 + 1000 * k], float(k))
     for k in range(40):
         voices.heard(["e"], [k], [1000 * k], float(k))
-    assert voices.doubled(30.0) == frozenset()
+    assert voices.duplicated(30.0) == frozenset()
 
 
 def test_two_voices_are_told_in_turns_of_several_readings_and_over_a_clock_that_is_set() -> None:
-    voices = Voices()
+    voices = DuplicateDevices()
     for k in range(20):
         voices.heard(["d"], [1 + k // 4 % 2], [1_000_000 + 1000 * k], float(k))
         if k == 9:
             voices.rebase(-500_000)
-    assert voices.doubled(20.0) == frozenset({"d"})
-    assert voices.doubled(20.0 + FORGET_S) == frozenset()
+    assert voices.duplicated(20.0) == frozenset({"d"})
+    assert voices.duplicated(20.0 + FORGET_S) == frozenset()
 
 
 def test_a_restart_keeps_when_each_device_was_heard(rig: Rig, make: SimpleNamespace) -> None:
@@ -176,11 +176,11 @@ def test_a_restart_keeps_when_each_device_was_heard(rig: Rig, make: SimpleNamesp
 
 
 def test_readings_at_qos_0_are_taken_like_others(broker: Any) -> None:  # noqa: ANN401 - the fixture's
-    bedside = MqttBedside(f"mqtt://{HOST}:{broker.port}", "gw-qos", None, None, will=b"{}")
+    bedside = MqttDriver(f"mqtt://{HOST}:{broker.port}", "gw-qos", None, None, will=b"{}")
     got: list[bytes] = []
 
     def take(item: object) -> None:
-        if isinstance(item, Delivery):
+        if isinstance(item, DeviceMessage):
             got.append(item.payload)
             item.ack([item.receipt])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.devices.driver import Presence, Pressed
+from edge.devices.driver import AckButton, Presence
 from edge.status import cli, health
 from edge.store.snapshot import ENGINE
 from vitals.readings import concat
@@ -165,7 +165,7 @@ def test_only_what_is_confirmed_for_this_outbox_is_deleted_and_the_rest_sent_aga
     gw.down("confirmed", {"outbox": "someone-else", "ranges": [[1, 3]]})
     gw.down("confirmed", {"outbox": gw.outbox.id, "ranges": [[2, 2]]})
     gw.turn()
-    assert len(gw.gateway._acceptance.waiting) == 2
+    assert len(gw.gateway._commits.unconfirmed) == 2
     gw.turn(6)
     assert [batch.n for batch in gw.sent()] == [1, 2, 3, 1, 3]
 
@@ -209,7 +209,7 @@ def test_the_beds_button_acknowledges_what_the_bed_signals(rig: Rig, make: Simpl
         for device in ("dev-1", "dev-2"):
             gw.device(seq, device=device, hr=30)
         gw.turn(1)
-    gw.gateway.receive(Pressed("W-1", b""))
+    gw.gateway.receive(AckButton("W-1", b""))
     gw.turn()
     assert {a["inactivation"] for a in gw.bedside.shown["W-1"]["alarms"]} == {"acknowledged"}
     assert not gw.bedside.shown["W-1"]["audible"]
@@ -286,10 +286,10 @@ def test_a_filling_outbox_is_an_alarm_well_before_anything_goes_and_a_full_one_c
     assert seen.index({health.FILLING}) < next(i for i, s in enumerate(seen) if health.TRIMMED in s)
     dropped = gw.metric("edge_trimmed_readings_total")
     assert dropped > 0
-    assert dropped + len(gw.gateway._acceptance.waiting) == 30
+    assert dropped + len(gw.gateway._commits.unconfirmed) == 30
     gw.turn()
-    assert gw.gateway._acceptance.waiting.nbytes <= 2_000
-    gw.gateway.receive(Pressed("gw-1", b""))
+    assert gw.gateway._commits.unconfirmed.nbytes <= 2_000
+    gw.gateway.receive(AckButton("gw-1", b""))
     gw.turn()
     assert health.TRIMMED not in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
 

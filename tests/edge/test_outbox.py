@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.ingest.dedup import Ledger
+from edge.ingest.dedup import SeenSequences
 from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
-from edge.store.sqlite import CORRUPT, NAME, condemned
+from edge.store.sqlite import CORRUPT, NAME, is_corrupt
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
 from vitals.status import Rejected
@@ -108,7 +108,7 @@ def test_a_number_is_never_given_twice_even_when_nothing_of_it_was_kept(tmp_path
 
 
 def test_a_row_of_the_journal_is_never_numbered_twice(tmp_path: Path) -> None:
-    outbox, ledger = open_outbox(tmp_path, NOW), Ledger()
+    outbox, ledger = open_outbox(tmp_path, NOW), SeenSequences()
     with outbox.transaction():
         outbox.append(1, readings(0, 3))
         outbox.settle(2, ledger)
@@ -234,9 +234,9 @@ def test_damage_found_while_running_condemns_the_database_and_a_full_disk_does_n
     damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert not condemned(tmp_path, full)
+    assert not is_corrupt(tmp_path, full)
     assert not (tmp_path / CORRUPT).exists()
-    assert condemned(tmp_path, damaged)
+    assert is_corrupt(tmp_path, damaged)
     assert (tmp_path / CORRUPT).exists()
 
 

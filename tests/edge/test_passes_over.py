@@ -75,7 +75,7 @@ def test_a_reading_at_which_the_filter_raises_is_refused_and_harms_no_other(
 
 
 def test_a_message_at_which_reading_raises_is_refused(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = urgency.hear
+    real = urgency.decode_message
 
     def raises(delivery: Any) -> object:  # noqa: ANN401 - as it comes
         if b"74.0" in delivery.payload:
@@ -92,7 +92,7 @@ def test_a_message_from_above_that_raises_is_counted(gateway: Running, monkeypat
     def raises(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(type(gateway.gateway._local), "act", raises)
+    monkeypatch.setattr(type(gateway.gateway._alarms), "act", raises)
     action = {"id": "a", "act": "acknowledge", "patient": "p-1", "t": gateway.clock.now, "by": "n", "alarm": "x"}
     gateway.down("actions", action)
     gateway.turn(1.0)

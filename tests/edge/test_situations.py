@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from vitals import engine
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent, Phase, Priority
-from vitals.engine.rules.technical_alarms import TREE
+from vitals.engine.rules.technical_alarms import HIERARCHY
 from vitals.readings import empty
 
 Rig = Callable[..., Any]
@@ -28,7 +28,7 @@ class Above:
         self.lane, self.equipment = engine.empty(), engine.empty()
         self.batches = self.statuses = 0
         for state in (self.lane, self.equipment):
-            engine.place(state, [Placement(**placement)], gw.clock.now, "gw-1")
+            engine.place(state, [DeviceAssignment(**placement)], gw.clock.now, "gw-1")
 
     def turn(self, seconds: float) -> None:
         self.gw.turn(seconds)
@@ -42,7 +42,7 @@ class Above:
         for status in said:
             engine.report(self.lane, status, now)
             told = engine.report(self.equipment, status, now, own=True)[1]
-            self.events += [event for event in told if event.condition in TREE]
+            self.events += [event for event in told if event.condition in HIERARCHY]
 
     def started(self) -> Counter[str]:
         return Counter(event.condition for event in self.events if event.phase is Phase.START)

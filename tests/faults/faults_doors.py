@@ -45,7 +45,7 @@ from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
 from vitals.status import Rejected
 from vitals.wire import topics
-from vitals.wire.vitals_record import Scored
+from vitals.wire.vitals_record import ScoredRecord
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 RATE: Final = float(os.environ.get("FAULTS_RATE", "500"))
@@ -212,7 +212,7 @@ class Look:
                 return  # rubbish itself
             return
         entry, reason = decode(record)
-        if isinstance(entry.value, Scored):
+        if isinstance(entry.value, ScoredRecord):
             self._seen.scored.add((entry.value.partition, entry.value.offset))
         elif reason is not None and (found := SOURCE.search(record.value or b"")):
             self._seen.scored.add((int(found[1]), int(found[2])))

@@ -103,7 +103,7 @@ def decode(payload: bytes) -> Batch:
         raise WireError(f"not a batch: {error}") from error
 
 
-class Confirmed(msgspec.Struct, frozen=True):
+class BatchAck(msgspec.Struct, frozen=True):
     """The batches of one outbox that Kafka holds; a gateway deletes only these.
 
     Attributes:

@@ -82,7 +82,7 @@ class PatientNow(msgspec.Struct, frozen=True, omit_defaults=True):
     consciousness: str | None = None
 
 
-class ShardNow(msgspec.Struct, frozen=True):
+class ShardSnapshot(msgspec.Struct, frozen=True):
     """What a shard knows at one moment.
 
     Attributes:
@@ -120,17 +120,17 @@ class Past(msgspec.Struct, frozen=True):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_now: Final = msgspec.msgpack.Decoder(ShardNow)
+_now: Final = msgspec.msgpack.Decoder(ShardSnapshot)
 _past: Final = msgspec.msgpack.Decoder(tuple[Past, ...])
 _equipment: Final = msgspec.msgpack.Decoder(tuple[Status, ...])
 
 
-def encode(answer: ShardNow | tuple[Past, ...] | tuple[Status, ...]) -> bytes:
+def encode(answer: ShardSnapshot | tuple[Past, ...] | tuple[Status, ...]) -> bytes:
     """Returns an answer's bytes."""
     return _encoder.encode(answer)
 
 
-def decode_now(data: bytes) -> ShardNow:
+def decode_now(data: bytes) -> ShardSnapshot:
     """Reads the answer of `ShardActor.now`."""
     return _now.decode(data)
 

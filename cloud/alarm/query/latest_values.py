@@ -25,7 +25,7 @@ SPACING_S: Final = 30
 """Of the readings within so many seconds the past keeps the newest of each sign."""
 
 
-class Latest:
+class LatestValues:
     """Newest value, its time and the newest doubt per sign; limits in force; the past as a ring of points.
 
     Args:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from cloud.alarm.partition_engine import EQUIPMENT, Slice
-from cloud.alarm.query.answers import News2Now, Past, PatientNow, ShardNow, SignNow
-from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.partition_engine import EQUIPMENT, PartitionEngine
+from cloud.alarm.query.answers import News2Now, Past, PatientNow, ShardSnapshot, SignNow
+from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard
 from vitals import engine, trend
 from vitals.alarm_events import AlarmEvent
@@ -27,7 +27,7 @@ def now(
     wards: Collection[str] | None = None,
     patients: Collection[str] | None = None,
     since: int = 0,
-) -> ShardNow:
+) -> ShardSnapshot:
     """Returns what a shard knows.
 
     Args:
@@ -41,12 +41,12 @@ def now(
     """
     found: list[PatientNow] = []
     revision = 0
-    for slice_ in shard.slices.values():
+    for slice_ in shard.engines.values():
         if slice_.name == EQUIPMENT:
             continue
         revision = max(revision, slice_.latest.revision)
         found += _changed(slice_, wards, patients, since)
-    return ShardNow(
+    return ShardSnapshot(
         shard=number,
         epoch=epoch,
         revision=revision,
@@ -76,12 +76,12 @@ def past(shard: Shard, patients: Collection[str]) -> tuple[Past, ...]:
 
 def equipment(shard: Shard) -> tuple[Status, ...]:
     """Returns the newest word on each gateway and bridge; nothing from a shard that does not hold the equipment."""
-    slice_ = shard.slices.get(EQUIPMENT)
+    slice_ = shard.engines.get(EQUIPMENT)
     return tuple(slice_.state.statuses.values()) if slice_ is not None else ()
 
 
 def _changed(
-    slice_: Slice, wards: Collection[str] | None, patients: Collection[str] | None, since: int
+    slice_: PartitionEngine, wards: Collection[str] | None, patients: Collection[str] | None, since: int
 ) -> Iterator[PatientNow]:
     index = slice_.state.index
     if patients is not None:
@@ -104,7 +104,7 @@ def _changed(
         yield _patient(slice_, patient, row, own)
 
 
-def _patient(slice_: Slice, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
+def _patient(slice_: PartitionEngine, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
     latest, limits = slice_.latest, slice_.latest.limits(row)
     signs = {
         field: _sign(latest, (row, s), limits.limits[s], ahead.get(field))
@@ -123,7 +123,7 @@ def _patient(slice_: Slice, patient: str, row: int, ahead: Mapping[str, trend.Fo
     )
 
 
-def _sign(latest: Latest, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
+def _sign(latest: LatestValues, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
     value, t = float(latest.values[place]), int(latest.times[place])
     return SignNow(
         value=value if t else None,
@@ -136,7 +136,7 @@ def _sign(latest: Latest, place: tuple[int, int], limit: Limit, ahead: trend.For
     )
 
 
-def _news2(slice_: Slice, patient: str) -> News2Now | None:
+def _news2(slice_: PartitionEngine, patient: str) -> News2Now | None:
     score = engine.score(slice_.state, patient, slice_.clock)
     if score is None:
         return None

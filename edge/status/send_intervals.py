@@ -14,7 +14,7 @@ NO_SLOWER: Final = 1.5
 JITTER_MS: Final = 1_000
 
 
-class Paces:
+class SendIntervals:
     """The last gaps between readings of each device, ms, and which devices are slower than expected."""
 
     def __init__(self) -> None:

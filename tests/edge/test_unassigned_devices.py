@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vitals import engine
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.readings import empty
 
@@ -25,7 +25,7 @@ class Ward:
         self.known = placements or (make.placement(),)
         self.gw = rig(roster=make.roster(*self.known))
         self.state = engine.empty()
-        engine.place(self.state, [Placement(**p) for p in self.known], make.NOW, "gw-1")
+        engine.place(self.state, [DeviceAssignment(**p) for p in self.known], make.NOW, "gw-1")
 
     def run(self, seconds: int, every_s: int = 1, device: str = "mon-x", **signs: float) -> None:
         for k in range(seconds):
@@ -43,7 +43,7 @@ class Ward:
     def admit(self, device: str) -> None:
         new = self.make.placement(device=device, patient="p-new", bed="W-9", since=self.gw.clock.now)
         self.gw.down("roster", self.make.roster(*self.known, new, version=2))
-        engine.place(self.state, [Placement(**new)], self.gw.clock.now, "gw-1")
+        engine.place(self.state, [DeviceAssignment(**new)], self.gw.clock.now, "gw-1")
 
     def told(self) -> list[tuple[str, Phase, Priority]]:
         """Returns what began, grew and ended; that it is handed over meanwhile is every alarm's."""
