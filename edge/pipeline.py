@@ -27,7 +27,7 @@ class Pipeline:
         acceptance: Takes what is to be committed.
         reporter: Told who sent, and what was refused.
         tidings: Told what was refused.
-        unassigned: Judges monitors on nobody.
+        unassigned: Evaluates unassigned devices.
     """
 
     def __init__(  # noqa: PLR0917 - the parts of a gateway, in the order of a message's way

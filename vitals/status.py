@@ -24,7 +24,7 @@ from vitals.bounds import (
 BRIDGE_CLOCK: Final = "bridge-clock"
 """What a bridge alarms of itself: its clock is off against Kafka's."""
 CLOCK_OFF, CLOCK_UNSET, CLOCK_STANDS = "off", "unset", "stands"
-"""How a device's clock is wrong: off by a known time, never set, standing still or counting in seconds."""
+"""Fault of a device's clock: off by a known time, never set, stopped or counting in seconds."""
 
 
 class Health(StrEnum):
@@ -48,9 +48,9 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         off: Fields of signs whose sensor is off.
         patient: Patient it is on, None when unassigned.
         twice: Whether two devices speak under its name.
-        beyond: Whether it is on nobody, and reads beyond limits.
-        pace_ms: How long it takes between two readings, ms, where that is longer than expected; otherwise 0.
-        clock: How its clock is wrong (`CLOCK_OFF`, …), once that is sure; empty while it is right.
+        beyond: Whether it is unassigned, with readings beyond limits.
+        pace_ms: Measured send interval of a device slower than expected, ms; otherwise 0.
+        clock: Confirmed fault of its clock (`CLOCK_OFF`, …); empty without one.
     """
 
     device: Name

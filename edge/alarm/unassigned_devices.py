@@ -1,7 +1,7 @@
-"""Monitors on nobody: a patient on the way, whose admission has not come. They are judged by the device's name.
+"""Alarm engine for unassigned devices: a patient may be on a transport monitor before the admission arrives.
 
-An engine of their own judges them, so that nothing of it is a patient's: no bed's light, no page, no record above but
-the gateway's word that such a monitor reads beyond limits. It begins anew with the gateway and with each admission.
+The engine is separate from the patients' engine, so no bed's indicator and no sign's alarm results from it. The status
+message reports each unassigned device with a reading beyond limits. The state is lost at a restart.
 """
 
 import itertools
@@ -22,13 +22,13 @@ from vitals.limits import ADULT, PROFILE_INDEX
 from vitals.readings import Readings, text
 
 GRACE_S: Final = 30.0
-"""People elsewhere are told after this time: while a patient moves, or the uplink is new, the roster is on its way."""
+"""Delay of the report in the status, after the breach and after a connection: the roster may still arrive."""
 SILENT_MS: Final = round(3000 * UNASSIGNED_CADENCE_S)
-"""Whoever has sent nothing for so long has been switched off."""
+"""Silence after which an unassigned device counts as switched off."""
 
 
 class UnassignedDevices:
-    """The monitors on nobody that send, and which of them read beyond limits."""
+    """Unassigned devices that send, each under a patient id of its own."""
 
     def __init__(self) -> None:
         self._state = engine.empty()
@@ -39,9 +39,9 @@ class UnassignedDevices:
         self._linked_s = 0.0
 
     def place(self, book: AssignmentTable, now: int) -> None:
-        """Takes in a roster: whoever is on it is somebody's, and judged as theirs from the next reading on.
+        """Applies a roster: devices on it are assigned from the next reading on.
 
-        The limits are those of most patients on it, as nobody has said whose the others are.
+        The limits of the others are the most frequent profile on the roster, because no admission gives theirs.
         """
         common = Counter(p.profile for p in book.roster.placements).most_common(1)
         self._profile = PROFILE_INDEX[common[0][0] if common else ADULT.profile]
@@ -53,7 +53,7 @@ class UnassignedDevices:
         self._linked_s = clock_s
 
     def take(self, readings: Readings, book: AssignmentTable, now: int) -> None:
-        """Judges those among new readings that are of a device on nobody.
+        """Evaluates the readings of unassigned devices.
 
         Args:
             readings: New readings, in arrival order.
@@ -62,7 +62,7 @@ class UnassignedDevices:
         """
         if (readings.roster > 0).all():
             return
-        # A reading of before the bed became its patient's is nobody's either, but its device is on somebody.
+        # A reading from before the admission is unassigned, but its device is not.
         mine = np.array([device not in book.by_device for device in readings.device.tolist()]) & live(readings)
         if not mine.any():
             return
@@ -71,14 +71,14 @@ class UnassignedDevices:
         for device in devices:
             self._heard[device] = now
             if device not in self._names:
-                # Once on somebody, a name is not judged again by the engine: stray readings would be their ghost's.
+                # The engine drops readings of a discharged id, so each assignment uses up one.
                 self._names[device] = f"{device} {next(self._numbers)}"
         patients = text([self._names[device] for device in devices])
         limits = np.full(len(found), self._profile, dtype=np.int64)
         self._advance(replace(found, patient=patients, limits=limits, limit_sets=()), now)
 
     def each_second(self, now: int) -> None:
-        """Lets time pass."""
+        """Advances the engine without readings and drops silent devices."""
         if not self._names:
             return
         for device in [d for d, at in self._heard.items() if now - at > SILENT_MS]:
@@ -91,11 +91,11 @@ class UnassignedDevices:
         self._heard = {device: at + jump_ms for device, at in self._heard.items()}
 
     def beyond(self) -> dict[str, int]:
-        """Returns the devices that read beyond limits, or have lost the pulse, with when that began, UTC epoch ms."""
+        """Returns the start of the earliest breach or signal loss of each device, UTC epoch ms."""
         since: dict[str, int] = {}
         for alarm in engine.active(self._state):
             grave = alarm.kind is Kind.PHYSIOLOGICAL and alarm.priority >= Priority.MEDIUM
-            # One that shows zeros and has never shown anything lies in a cupboard.
+            # A device that has sent only zeros is not on a patient.
             measured = self._state.marks[self._state.index[alarm.subject], HAD].any()
             if grave and measured and alarm.state is AlarmState.ACTIVE:
                 device = alarm.subject.rpartition(" ")[0]
@@ -103,10 +103,10 @@ class UnassignedDevices:
         return since
 
     def told(self, beyond: Mapping[str, int], now: int, clock_s: float) -> frozenset[str]:
-        """Returns those of whom people elsewhere are to be told.
+        """Returns the devices to report in the status.
 
         Args:
-            beyond: What `beyond()` has returned.
+            beyond: Result of `beyond()`.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
         """

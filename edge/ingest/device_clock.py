@@ -2,8 +2,8 @@
 
 What can be seen is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error stands still.
 So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same while
-time goes on; a late burst, whose delay shrinks with each reading, keeps its older times. A clock that itself stands
-still, or counts in seconds, says nothing: then the arrival is the time.
+time passes; a late burst, of shrinking delay, keeps its older times. If a clock is stopped, or counts in seconds, the
+arrival is the event time.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from vitals.status import CLOCK_OFF, CLOCK_STANDS, CLOCK_UNSET
 JUMP_MS: Final = 5_000
 """A clock whose error changes by more than this is not believed for that reading."""
 STEADY: Final = 3
-"""So many readings at least tell a slow clock."""
+"""Minimum number of readings that show a slow clock."""
 SPAN_MS: Final = 10_000
-"""Their times must be so far apart: kept readings come faster than they were taken, and this long it shows."""
+"""Minimum span of their device times: stored readings arrive faster than they were measured."""
 JITTER: Final = 5
-"""Delays that differ by no more than this part of that time, and `SPREAD_MS`, are of one clock's error."""
+"""Delays within this fraction of the span, and within `SPREAD_MS`, are one clock error."""
 SPREAD_MS: Final = 5_000
 WINDOW_MS: Final = 60_000
-"""After this time a window of readings begins anew."""
+"""Length of a window of readings, in device time."""
 SLOW: Final = 3
-"""In so many readings in a row a clock went on by less than a tenth of the time: it stands, or counts in seconds."""
+"""Consecutive readings with less than a tenth of the elapsed time: the clock is stopped, or counts in seconds."""
 TENTH: Final = 10
 STEP_MS: Final = 250
-"""Readings that come closer to each other say nothing of that."""
+"""Minimum gap between two arrivals for this test."""
 DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
@@ -41,7 +41,7 @@ SET_MS: Final = 1_735_689_600_000
 BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS, BACK = range(11)
 """Columns of a device's row: its boot, correction [ms], newest seq and its device time; window of `t_gw - t`, how many
 readings are in it, the device time of its first; arrival of the newest, in how many in a row its clock stood, and
-whether it has gone back and nobody knows why."""
+whether a step back is still unexplained."""
 COLUMNS: Final = 11
 UNKNOWN: Final = -1.0
 
@@ -53,9 +53,9 @@ class Clock(NamedTuple):
 
     Attributes:
         offset_ms: Device clock minus gateway clock, ms.
-        t: What it says, ms.
+        t: Its newest time, ms.
         is_set: Whether it was ever set.
-        stands: Whether it stands still, or counts in seconds.
+        stands: Whether it is stopped, or counts in seconds.
     """
 
     offset_ms: int
@@ -64,7 +64,7 @@ class Clock(NamedTuple):
     stands: bool
 
     def wrong(self, bound_ms: int) -> str:
-        """Returns how it is wrong, one of the words of `vitals.status.DeviceStatus`, or nothing."""
+        """Returns the fault as in `vitals.status.DeviceStatus.clock`, or an empty string."""
         if self.stands:
             return CLOCK_STANDS
         if not self.is_set:
@@ -78,7 +78,7 @@ def correct(
     """Corrects the times of n readings of n different devices.
 
     Args:
-        rows: (n, 11) what is known of the devices; `UNKNOWN` in the first column of a new one.
+        rows: (n, 11) states of the devices; `UNKNOWN` in the first column of a new one.
         boot: (n,) their boots.
         seq: (n,) their sequence numbers.
         t: (n,) device times, ms.
@@ -97,7 +97,7 @@ def correct(
     went_back = ~fresh & newer & (t < rows[:, T])
     jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
     stood = _stood(rows, t, t_gw, newer)
-    # Of a clock that stands, the arrival is the time, reading by reading.
+    # With a stopped clock the arrival is the event time.
     stands = newer & (stood >= SLOW)
     back, set_back = _gone_back(rows, t, t_gw, went_back, newer & ~fresh, error - offset <= JUMP_MS)
     offset = np.where(set_back, _without_delay(error), np.minimum(offset, error))
@@ -133,7 +133,7 @@ def clocks(devices: Sequence[str], rows: Rows) -> dict[str, Clock]:
 
     Args:
         devices: Device ids.
-        rows: (at least len(devices), 11) what is known of them.
+        rows: (at least len(devices), 11) their states.
     """
     known = rows[: len(devices)]
     t = known[:, T]
@@ -179,10 +179,10 @@ def _gone_back(  # noqa: PLR0917 - what `correct` has found of each
     goes_on: NDArray[np.bool_],
     near: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tells a clock that was set back from a device that has begun to deliver what it kept, by the pace.
+    """Distinguishes a clock that was set back from stored readings, by the arrival interval.
 
     Args:
-        rows: (n, 11) what is known of the devices.
+        rows: (n, 11) states of the devices.
         t: (n,) device times, ms.
         t_gw: (n,) arrival times, ms.
         went_back: (n,) whether a reading is of before the last one.
@@ -190,7 +190,7 @@ def _gone_back(  # noqa: PLR0917 - what `correct` has found of each
         near: (n,) whether it fits the clock as it was known.
 
     Returns:
-        (n,) whether nobody knows which it is, or did not until now; (n,) whether the clock was set back.
+        (n,) whether the step back was unexplained before this reading; (n,) whether the clock was set back.
     """
     doubted = rows[:, BACK] > 0
     if not (went_back.any() or doubted.any()):

@@ -1,4 +1,4 @@
-"""Monitors' clocks that are wrong: found by every reading, told once it is sure, and no longer once they are right."""
+"""Clock faults of devices, for the status message: confirmed by two readings and ended after a minute of right time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Final
 from edge.ingest.device_clock import Clock
 
 OFF_MS: Final = 5_000
-"""A monitor's clock that is further off is told of, until it is within `RIGHT_MS`."""
+"""Offset above which a device's clock is reported, until the offset is within `RIGHT_MS`."""
 RIGHT_MS: Final = 2_500
 SURE_S: Final = 10.0
-"""It is told of once it has been wrong for so long and in two readings: one alone may have been kept."""
+"""Time and two readings that confirm a wrong clock: a single reading may be a stored one."""
 OVER_S: Final = 60.0
-"""It is right again once it has been so for so long."""
+"""Time of right readings that ends the report."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class ClockFaults:
         self._changes: dict[str, _Change] = {}
 
     def recall(self, clocks: Mapping[str, Clock]) -> None:
-        """Takes up what an earlier run of the gateway knew of the devices."""
+        """Restores the faults from the device states of an earlier run."""
         self.wrong = {device: how for device, clock in clocks.items() if (how := clock.wrong(OFF_MS))}
 
     def judge(self, clocks: Mapping[str, Clock], clock_s: float) -> None:
@@ -55,5 +55,5 @@ class ClockFaults:
                 del self.wrong[device]
 
     def forget(self) -> None:
-        """Judges all anew: the gateway's own time was set."""
+        """Clears all faults after the gateway's own time was set."""
         self.wrong, self._changes = {}, {}

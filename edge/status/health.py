@@ -172,7 +172,7 @@ class Devices:
             now: UTC epoch ms.
             twice: Names under which two devices speak.
             wrong: How a device's clock is wrong, of each that is.
-            beyond: Devices on nobody that read beyond limits.
+            beyond: Unassigned devices with readings beyond limits.
         """
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]

@@ -147,7 +147,7 @@ class Reporter:
         self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
     def unassigned(self, beyond: Collection[str], told: frozenset[str], now: int) -> None:
-        """Notes which monitors on nobody read beyond limits, and of which of them people elsewhere are told."""
+        """Records the unassigned devices with readings beyond limits, and the ones among them to report."""
         self._beyond = told
         self.own.judge(UNASSIGNED, bool(beyond), now, ", ".join(sorted(beyond)[:NAMED]))
 
@@ -236,8 +236,7 @@ class Reporter:
 def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
 
-    What is left out is no news: devices on nobody within limits, then those that are up. The gateway's own alarms come
-    first.
+    Unassigned devices within limits are left out first, then the ones that are up. The gateway's own alarms are kept.
 
     Args:
         status: The status.

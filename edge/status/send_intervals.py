@@ -1,4 +1,4 @@
-"""How often each device really sends: one slower than its roster says is told once, and expected at its own pace."""
+"""Measured send interval of each device, and the devices that send less often than their admission expects."""
 
 from collections import deque
 from typing import Final
@@ -6,10 +6,9 @@ from typing import Final
 from vitals.engine.rules.constants import INTERVALS, ON_THE_WAY_MS, UNHEARD_LEAST_MS
 
 GAPS: Final = 5
-"""So many gaps between readings in a row tell a pace."""
+"""Number of consecutive gaps from which the interval is measured."""
 SLOWER: Final = 2.0
-"""A device is slower than its roster when each of these gaps is this many times too long, and not when none is
-`NO_SLOWER` times."""
+"""Ratio of every gap to the cadence above which a device is slow, until every gap is below `NO_SLOWER`."""
 NO_SLOWER: Final = 1.5
 JITTER_MS: Final = 1_000
 
@@ -22,23 +21,23 @@ class SendIntervals:
         self._slow: set[str] = set()
 
     def heard(self, device: str, gap_ms: int) -> None:
-        """Notes a reading, and how long after the one before it came."""
+        """Records a reading and its gap to the previous one."""
         gaps = self._gaps.get(device)
         if gaps is None:
             gaps = self._gaps[device] = deque(maxlen=GAPS)
         gaps.append(gap_ms)
 
     def silent_ms(self, device: str, cadence_ms: float) -> float:
-        """Returns after how long a device is silent: three cadences, or of its own gaps where these are longer.
+        """Returns the silence threshold, ms: three cadences, or three of the device's own gaps if these are longer.
 
-        No longer than a patient may be without a reading: then they are not watched, whatever is usual.
+        The threshold never exceeds the time after which a patient counts as not monitored.
         """
         longest = max(self._gaps.get(device, ()), default=0)
         most = max(INTERVALS * cadence_ms, UNHEARD_LEAST_MS) + ON_THE_WAY_MS
         return min(INTERVALS * max(cadence_ms, longest), most)
 
     def slow_ms(self, device: str, cadence_ms: float) -> int:
-        """Returns how long a device takes between two readings, ms; 0 while that is no longer than expected."""
+        """Returns the median gap of a slow device, ms, and 0 for any other."""
         gaps = self._gaps.get(device, ())
         if len(gaps) == GAPS and min(gaps) > SLOWER * cadence_ms + JITTER_MS:
             self._slow.add(device)

@@ -48,7 +48,7 @@ LOOK_MS: Final = 5_000
 UNHEARD_LEAST_MS: Final = 30_000
 """Of a patient at a short cadence so much may be missing before they are not judged."""
 SENSOR_WAIT_MS: Final = 180_000
-"""One sensor of several may be off for so much longer: it is moved, and another shows that the heart beats."""
+"""Additional wait for one sensor while another measures a pulse: the sensor is probably being moved."""
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends what is calm within 30 s; ten seconds more are the rest of the way."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
@@ -58,7 +58,7 @@ BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK, UNASSIGNED))
 UNMONITORED: Final = frozenset((NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN))
 """Technical conditions of which each says that somebody is not monitored."""
 GROWING: Final = UNMONITORED | {UNASSIGNED}
-"""Technical conditions that are high when nobody answers: a patient may be in danger, and nobody looks."""
+"""Technical conditions that escalate to high without an acknowledgement: a patient may be in danger."""
 UNANSWERED_MS: Final = 120_000
 """A patient who is not monitored and to whom nobody comes for so long is high (R10)."""
 FORGET_MS: Final = 48 * 3_600_000

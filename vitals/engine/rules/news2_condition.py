@@ -252,7 +252,7 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2L
 
 
 def _forget_history(c: Condition, score: News2Levels) -> None:
-    """Takes back what history alone has raised and nobody was told of, unless what is fresh says the same."""
+    """Lowers a level that only history has raised and no event has reported, to the level of the fresh inputs."""
     told = c.alarm.priority if c.alarm is not None else 0
     if c.level > told and score.fresh < c.level:
         c.level, c.pend = max(told, score.fresh), 0

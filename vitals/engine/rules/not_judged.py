@@ -191,7 +191,7 @@ def _end(scribe: EventWriter, name: str, t: int, why: str) -> None:
 
 
 def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
-    """Tells of each sensor of a patient that has measured and does no more; while another measures, not so soon."""
+    """Reports each sensor that no longer measures, later while another measures a pulse."""
     state = scribe.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):
@@ -202,7 +202,7 @@ def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
             continue
         had, gone, off = state.marks[row, HAD], state.marks[row, GONE], state.marks[row, OFF]
         there = {of for of, signs in SENSORS.items() if any(had[s] and not gone[s] and not off[s] for s in signs)}
-        # Breaths alone do not show that a heart beats.
+        # Impedance does not show circulation.
         wait = SENSOR_WAIT_MS if there & OF_PULSE else 0
         for sensor, signs in SENSORS.items():
             lapsed = [lapses[s] for s in signs if s in lapses]
@@ -210,7 +210,7 @@ def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
             if sensor in there or not lapsed or state.now <= since:
                 continue
             condition = NOT_MEASURED[sensor]
-            # Once told it stands, whatever the others do.
+            # A started alarm holds, also while the wait applies again.
             if standing.pop((row, condition), None) is None and state.now > since + wait:
                 text = f"{_NAMES[sensor]} is not measured: look at the sensor"
                 _start(scribe, row, condition, since, text)

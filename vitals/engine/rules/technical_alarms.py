@@ -310,12 +310,12 @@ def _for_wards(
 
 
 def _patients_of(status: Status) -> set[str]:
-    """Returns the patients on a gateway; its canary is nobody."""
+    """Returns the patients on a gateway, without its canary."""
     return {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
 
 
 def _wards(state: State, status: Status) -> Counter[str]:
-    """Returns in which wards a gateway has how many patients."""
+    """Returns the number of a gateway's patients by ward."""
     rows = [state.index[patient] for patient in _patients_of(status) if patient in state.index]
     # A gateway that is gone does not say who has moved away from it.
     here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
@@ -323,7 +323,7 @@ def _wards(state: State, status: Status) -> Counter[str]:
 
 
 def _unassigned(state: State, status: Status, device: DeviceStatus, t: int) -> list[TechnicalCondition]:
-    """Returns a fault for each ward of the gateway, as nobody knows whose patient it is; technicians' without any."""
+    """Returns an unassigned device's condition for each ward of the gateway, or one without a ward."""
     text = f"{device.device} is on nobody and reads beyond limits (gateway {status.id}): find its patient, admit them"
     wards: list[str | None] = [*sorted(_wards(state, status))]
     return [
@@ -384,7 +384,7 @@ def _slow(status: Status, device: DeviceStatus) -> TechnicalCondition:
 
 
 def _apart(ms: int) -> str:
-    """Returns a time in the unit in which a person would say it."""
+    """Formats a duration in its usual unit."""
     s = abs(ms) / 1000
     for most, unit, word in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h"), (63_072_000, 86_400, "days")):
         if s < most:
