@@ -62,15 +62,6 @@ def sign_token(key: str, link: AckToken) -> str:
     return base64.urlsafe_b64encode(head + _code(key, head, link.alarm, link.contact)).rstrip(b"=").decode()
 
 
-def alarm_number(token: str) -> str:
-    """Returns the number of the alarm that a token claims to name, unproved: enough to look the alarm up.
-
-    Raises:
-        LinkError: It has not the form of a token.
-    """
-    return base64.b32encode(_bytes(token)[:_ALARM_BYTES]).decode()
-
-
 def verify_token(key: str, token: str, *, alarms: Iterable[str], contacts: Iterable[str], now: int) -> AckToken:
     """Proves a token against what is known.
 

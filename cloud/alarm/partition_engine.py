@@ -53,12 +53,10 @@ class Terms:
     Attributes:
         handover_s: After how long an unacknowledged high alarm passes to the next contact, s.
         advisories: Whether a limit that is expected to be crossed is told of.
-        points: Points of the past that are kept per patient for those who look.
     """
 
     handover_s: float = HANDOVER_MS / 1000
     advisories: bool = False
-    points: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ class PartitionEngine:
 
     def __post_init__(self) -> None:
         self.state = engine.empty(self.terms.handover_s)
-        self.latest = LatestValues(self.terms.points, self.revisions)
+        self.latest = LatestValues(self.revisions)
 
     def wants(self, record: Record) -> bool:
         """Whether the record belongs here and has not been applied."""

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("archive")
 MAX_FAILURES: Final = 5
-ROWS: Final = Counter("archive_rows_total", "Rows archived", ["topic"])
-REJECTED: Final = Counter("archive_rejected_total", "Records that could not be used", ["topic"])
-LOST: Final = Counter("archive_lost_offsets_total", "Offsets that Kafka deleted before they were archived", ["topic"])
-BYTES: Final = Counter("archive_bytes_total", "Bytes of Parquet written", ["topic"])
-BATCH_S: Final = Histogram("archive_batch_seconds", "From the begin of a batch to its last manifest, s")
+ROWS: Final = Counter("wardwatch_archive_rows_total", "Rows archived", ["topic"])
+REJECTED: Final = Counter("wardwatch_archive_rejected_total", "Records that could not be used", ["topic"])
+LOST: Final = Counter(
+    "wardwatch_archive_lost_offsets_total", "Offsets that Kafka deleted before they were archived", ["topic"]
+)
+BYTES: Final = Counter("wardwatch_archive_bytes_total", "Bytes of Parquet written", ["topic"])
+BATCH_S: Final = Histogram("wardwatch_archive_batch_seconds", "From the begin of a batch to its last manifest, s")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,15 @@ from vitals.runtime import daemon
 from vitals.runtime.settings import setting
 
 log = logging.getLogger("compact")
-SUPERSEDED: Final = Counter("compact_superseded_manifests_total", "Manifests superseded by larger objects", ["topic"])
-REMOVED: Final = Counter("compact_removed_objects_total", "Objects removed that nobody reads any more", ["topic"])
-FAILED: Final = Counter("compact_failures_total", "Tables whose compaction failed; it is tried again", ["topic"])
+SUPERSEDED: Final = Counter(
+    "wardwatch_compact_superseded_manifests_total", "Manifests superseded by larger objects", ["topic"]
+)
+REMOVED: Final = Counter(
+    "wardwatch_compact_removed_objects_total", "Objects removed that nobody reads any more", ["topic"]
+)
+FAILED: Final = Counter(
+    "wardwatch_compact_failures_total", "Tables whose compaction failed; it is tried again", ["topic"]
+)
 
 
 @dataclass(frozen=True)

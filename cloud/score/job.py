@@ -53,8 +53,10 @@ PRODUCER: Final = {
     # As large as what `cloud.score.expression` lets through can become.
     "max.request.size": str(topics.MAX_RECORD_BYTES),
 }
-LOST: Final = Counter("score_lost_offsets_total", "Offsets that Kafka deleted before they were scored", ["partition"])
-FAILED: Final = Counter("score_query_failures_total", "Queries that failed and were started again")
+LOST: Final = Counter(
+    "wardwatch_score_lost_offsets_total", "Offsets that Kafka deleted before they were scored", ["partition"]
+)
+FAILED: Final = Counter("wardwatch_score_query_failures_total", "Queries that failed and were started again")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 A backlog of scored readings stands in a real Kafka: every patient a reading of all eight signs each 30 s of log time,
 in records as the bridge coalesces them, and one patient in a hundred who desaturates once. Two Ray actors then judge
-it, as `python -m cloud watch` starts them, with trends and the page's small past, until both are live. Their processor
+it, as `python -m cloud watch` starts them, with trends, until both are live. Their processor
 time is read from /proc, beside the wall clock. PATIENTS and MINUTES choose the backlog's size.
 """
 

@@ -125,7 +125,7 @@ def test_even_a_reason_that_the_log_never_takes_holds_up_nobody(batch: MakeBatch
         rig.turn(1.1)
     assert rig.broker.acked == [1]
     assert not rig.up.stalled
-    assert rig.meters.registry.get_sample_value("bridge_records_given_up_total") == 2
+    assert rig.meters.registry.get_sample_value("wardwatch_bridge_records_given_up_total") == 2
 
 
 def test_the_bridges_own_status_stays_below_a_record_however_many_gateways_it_has() -> None:

@@ -38,14 +38,14 @@ def rejected(ward: Ward) -> list[Rejected]:
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
     def raises(scribe: object, row: int, r: object, *args: object, **more: object) -> None:
         real(scribe, row, r, *args, **more)
         if r.values[INDEX["spo2"]] == POISON:
             raise UnforeseenError("nobody thought of it")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     return monkeypatch
 
 
@@ -126,11 +126,11 @@ def test_the_patient_of_a_record_that_raises_is_not_judged(
     loop.step(0)
     with monkeypatch.context() as patch:
         if value == "action":
-            patch.setattr(slices.engine.people, "_chart", raises)
+            patch.setattr(slices.engine.commands, "_chart", raises)
             chart = Action(id="a", act=Act.CHART, patient="p-1", t=ward.now, by="x", oxygen=True)
             ward.write(topics.ACTIONS, "p-1", chart)
         else:
-            patch.setattr(slices.engine.people, "place", raises)
+            patch.setattr(slices.engine.commands, "place", raises)
             ward.write(topics.PATIENTS, "p-1", ward.admission())
         loop.step(0)
     assert starts(ward.alarms()) == [("p-1", "not-judged")]

@@ -21,7 +21,6 @@ from vitals.alarm_events import Phase, decode
 from vitals.limits import Limit
 from vitals.readings import Readings, concat
 from vitals.signs import INDEX
-from vitals.status import DeviceStatus, Health, Status
 from vitals.wire import topics
 
 T0 = 1_763_812_800_000
@@ -121,19 +120,18 @@ def test_a_sensor_that_is_off_leaves_the_old_value_with_its_reason(ward: Ward, r
     assert (spo2.value, spo2.t, spo2.suspect) == (97.0, T0, 3)
 
 
-def test_the_past_is_half_an_hour_of_points_and_ends_with_the_patient(
+def test_recent_values_are_some_minutes_and_end_with_the_patient(
     ward: Ward, reading: Build, admission: Callable[..., Admission]
 ) -> None:
     for minute in range(45):
         ward.now = T0 + 60_000 * minute
-        ward.read("p-1", reading("p-1", ward.now, 97 - minute / 10))
-    (past,) = shard_answers.past(ward.shard, ("p-1",))
-    assert past.t[0] == T0 + 60_000 * 15
-    assert past.t[-1] == T0 + 60_000 * 44
-    assert past.values["spo2"][-1] == round(97 - 4.4)
-    assert past.values["temp"][0] == 36.8
+        ward.read("p-1", reading("p-1", ward.now, 97 - minute))
+    engine_of = next(e for e in ward.shard.engines.values() if "p-1" in e.state.index)
+    row = engine_of.state.index["p-1"]
+    recent = engine_of.latest.recent(row, "spo2")
+    assert recent == tuple((T0 + 60_000 * minute, 97 - minute) for minute in range(40, 45))
     ward.write(topics.PATIENTS, "p-1", admission(discharged=ward.now))
-    assert shard_answers.past(ward.shard, ("p-1",)) == ()
+    assert engine_of.latest.recent(row, "spo2") == ()
     assert ward.look().patients == ()
 
 
@@ -148,15 +146,8 @@ def test_a_patient_who_takes_over_a_row_sees_nothing_of_the_former_one(
     only.values[0, 1:] = float("nan")
     ward.read(later, only)
     assert [(p.patient, set(p.signs)) for p in ward.look().patients] == [(later, {"hr"})]
-    (past,) = shard_answers.past(ward.shard, (later,))
-    assert set(past.values) == {"hr"}
-
-
-def test_the_equipment_is_answered_by_the_shard_that_holds_it(ward: Ward) -> None:
-    device = DeviceStatus(device="mon-1", health=Health.SILENT, t=T0, patient="p-1")
-    ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=Health.UP, t=T0, devices=(device,)))
-    (status,) = answers.decode_equipment(answers.encode(shard_answers.equipment(ward.shard)))
-    assert (status.id, status.devices[0].health) == ("gw-icu", Health.SILENT)
+    latest = next(e.latest for e in ward.shard.engines.values() if later in e.state.index)
+    assert [len(latest.recent(0, sign)) for sign in ("hr", "spo2", "temp")] == [1, 0, 0]
 
 
 def test_an_alarm_tells_the_values_that_led_to_it(ward: Ward, reading: Build) -> None:
@@ -168,13 +159,13 @@ def test_an_alarm_tells_the_values_that_led_to_it(ward: Ward, reading: Build) ->
     assert [value for _, value in start.recent] == [97, 95, 93, 91, 78]
 
 
-def test_a_backlog_of_one_patient_leaves_the_newest_value_and_its_past(reading: Build) -> None:
+def test_a_backlog_of_one_patient_leaves_its_newest_values(reading: Build) -> None:
     latest, state = LatestValues(), engine.empty()
     backlog = concat([reading("p-1", T0 + 1000 * s, 90 + s / 100) for s in range(600)])
     state, _ = engine.advance(state, backlog, T0 + 600_000)
     latest.update(backlog, engine.rows(state, backlog), T0 + 600_000)
     assert latest.recent(0, "spo2")[-1] == (T0 + 599_000, 96.0)
-    assert len(latest.past(0, "p-1").t) == 20
+    assert len(latest.recent(0, "spo2")) == 10
 
 
 def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: Build) -> None:
@@ -191,4 +182,4 @@ def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: B
 def test_memory_per_patient_is_what_the_docs_say() -> None:
     latest = LatestValues()
     arrays = [a for a in vars(latest).values() if hasattr(a, "nbytes")]
-    assert sum(a.nbytes for a in arrays) / len(latest.seen) == 1356
+    assert sum(a.nbytes for a in arrays) / len(latest.seen) == 376

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
-from infra.web import AXE
 from tests.console.conftest import sign_in
 from tests.console.stage import PASSWORD, Stage, event, seen, ward
 from vitals.admissions import Admission
@@ -44,8 +44,7 @@ def choose(page: Page, password: str, again: str) -> None:
 
 def serious(page: Page) -> list[str]:
     """What axe finds that keeps people out."""
-    page.evaluate((AXE.folder / "axe.js").read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response
     grave = [v for v in found["violations"] if v["impact"] in {"serious", "critical"}]
     return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in grave for n in v["nodes"]]
 

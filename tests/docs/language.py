@@ -95,7 +95,7 @@ def files_of(room: str) -> list[Path]:
     folder = ROOT / room
     if room == "docs":
         return [*sorted(folder.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-    return [p for p in sorted(folder.rglob("*.py")) if "static/vendor" not in str(p)]
+    return sorted(folder.rglob("*.py"))
 
 
 def _blank(match: re.Match[str]) -> str:

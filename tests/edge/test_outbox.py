@@ -24,7 +24,7 @@ from pathlib import Path
 import tests_outbox as t
 
 outbox = t.open_outbox(Path(sys.argv[1]), t.NOW)
-ledger = t.Ledger(outbox.accepted())
+ledger = t.SeenSequences(outbox.accepted())
 for _, part in outbox.journal():
     for identity in part.identities():
         ledger.add(*identity)

@@ -167,7 +167,7 @@ def test_setting_the_clock_drops_nothing_that_was_accepted(rig: Rig, make: Simpl
     for _ in range(6):
         gw.turn(5)
     assert sorted(set(gw.readings().seq.tolist())) == list(range(100))
-    assert gw.metric("edge_trimmed_readings_total") == 0
+    assert gw.metric("wardwatch_edge_trimmed_readings_total") == 0
     assert health.TRIMMED not in lit(gw, "gw-1")
 
 
@@ -177,14 +177,14 @@ def test_what_lies_on_the_card_for_long_is_offered_before_it_goes(rig: Rig, make
     Life(gw).live(30, **WELL)
     for _ in range(40):
         gw.turn(30)
-    assert gw.metric("edge_trimmed_readings_total") == 0
+    assert gw.metric("wardwatch_edge_trimmed_readings_total") == 0
     gw.link()
     for _ in range(10):
         gw.turn(1)
     assert len(set(gw.readings().identities())) == 30
     for _ in range(130):
         gw.turn(30)
-    assert gw.metric("edge_trimmed_readings_total") == 30, "an hour on offer, and nobody took it"
+    assert gw.metric("wardwatch_edge_trimmed_readings_total") == 30, "an hour on offer, and nobody took it"
 
 
 def test_a_clock_that_is_not_set_for_long_costs_the_card_and_not_the_memory(rig: Rig, make: SimpleNamespace) -> None:
@@ -337,7 +337,7 @@ def test_a_time_that_cannot_be_read_changes_nothing(rig: Rig) -> None:
     gw.turn(1)
     gw.turn(1)
     assert abs(int(gw.readings().t_gw[0]) - gw.clock.now) <= 3_000
-    assert gw.metric("edge_invalid_downlinks_total", name="clock") == 3
+    assert gw.metric("wardwatch_edge_invalid_downlinks_total", name="clock") == 3
 
 
 def test_the_gateways_wrong_clock_makes_no_heartbeat_old(rig: Rig) -> None:

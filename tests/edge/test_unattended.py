@@ -143,7 +143,7 @@ def test_what_waits_in_memory_alone_is_bounded_and_what_goes_is_told(
         for k in range(60):
             gw.device(60 * second + k, device=f"mon-{k}", t=gw.clock.now, hr=72)
         gw.turn(1)
-    dropped = gw.metric("edge_trimmed_readings_total")
+    dropped = gw.metric("wardwatch_edge_trimmed_readings_total")
     assert dropped > 0
     assert health.TRIMMED in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
     gw.outbox._db.execute("PRAGMA max_page_count = 1073741823")

@@ -196,7 +196,11 @@ class Look:
                 self._note(record)
         seen.alarms = counted[f"wardwatch_notify_unreadable_records_total {topics.ALARMS}"]
         seen.put_aside = sum(counted[f"archive_{word}_total {topics.REJECTED}"] for word in ("rows", "rejected"))
-        edge = ("edge_accepted_readings_total", "edge_duplicate_readings_total", "edge_rejected_messages_total")
+        edge = (
+            "wardwatch_edge_accepted_readings_total",
+            "wardwatch_edge_duplicate_readings_total",
+            "wardwatch_edge_rejected_messages_total",
+        )
         seen.frames = sum(counted[name] for name in edge) - _acknowledged(ledger(self._stage))
         return seen
 

@@ -191,8 +191,11 @@ def mutations(folder: Path) -> list[dict[str, Any]]:
             say(f"{total} mutations, {time.monotonic() - began:.0f} s")
     ward.turn(60)
     ward.turn(1)
-    accepted, refused = ward.counted("edge_accepted_readings_total"), ward.counted("edge_rejected_messages_total")
-    repeated = ward.counted("edge_duplicate_readings_total")
+    accepted, refused = (
+        ward.counted("wardwatch_edge_accepted_readings_total"),
+        ward.counted("wardwatch_edge_rejected_messages_total"),
+    )
+    repeated = ward.counted("wardwatch_edge_duplicate_readings_total")
     above = found_above(ward)
     mine = [k for k, device in enumerate(above.device.tolist()) if device == "mon-bench-01"]
     rates = {k: well(int(above.seq[k]))["hr"] for k in mine}

@@ -32,14 +32,14 @@ class UnforeseenError(ArithmeticError):
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Has the rules raise at a reading with the poison, after they have changed all that they change."""
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
     def raises(scribe: EventWriter, row: int, r: object, *args: object, **more: object) -> None:
         real(scribe, row, r, *args, **more)
         if POISON in r.values:
             raise UnforeseenError("66.6")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     return monkeypatch
 
 
@@ -231,7 +231,7 @@ def test_a_record_that_raises_midway_leaves_nothing_behind(
 
         twin, timers = engine.advance(twin, columns([]), state.now + 1000)
         with monkeypatch.context() as patch:
-            patch.setattr(EventWriter, "_tell", raises)
+            patch.setattr(EventWriter, "_emit", raises)
             state, told = step(state)
         passed = engine.take_passed_over(state)
         if not passed:
@@ -289,7 +289,7 @@ def test_what_is_no_fault_of_the_reading_passes_nothing_over(
         raise error
 
     ward = Ward()
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     with pytest.raises(error):
         ward.live(1, {"spo2": 70})
     assert engine.take_passed_over(ward.state) == []

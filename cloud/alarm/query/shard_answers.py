@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 
 from cloud.alarm.partition_engine import EQUIPMENT, PartitionEngine
-from cloud.alarm.query.answers import News2Now, Past, PatientNow, ShardSnapshot, SignNow
+from cloud.alarm.query.answers import News2Now, PatientNow, ShardSnapshot, SignNow
 from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard
 from vitals import engine, trend
@@ -13,7 +13,6 @@ from vitals.alarm_events import AlarmEvent
 from vitals.engine.reading_view import breach
 from vitals.limits import Limit
 from vitals.signs import FIELDS
-from vitals.status import Status
 
 HORIZON_MS = round(trend.HORIZON_MIN * 60_000)
 
@@ -61,23 +60,6 @@ def _concerns(event: AlarmEvent, wards: Collection[str] | None, patients: Collec
     if patients is not None and event.patient is not None:
         return event.patient in patients
     return wards is None or event.ward is None or event.ward in wards
-
-
-def past(shard: Shard, patients: Collection[str]) -> tuple[Past, ...]:
-    """Returns the past of those patients that the shard knows."""
-    found = []
-    for patient in patients:
-        slice_ = shard.of(patient)
-        row = slice_.state.index.get(patient) if slice_ is not None else None
-        if slice_ is not None and row is not None:
-            found.append(slice_.latest.past(row, patient))
-    return tuple(found)
-
-
-def equipment(shard: Shard) -> tuple[Status, ...]:
-    """Returns the newest word on each gateway and bridge; nothing from a shard that does not hold the equipment."""
-    slice_ = shard.engines.get(EQUIPMENT)
-    return tuple(slice_.state.statuses.values()) if slice_ is not None else ()
 
 
 def _changed(

@@ -104,7 +104,7 @@ class ShardActor:
         logging.basicConfig(level=logging.INFO, handlers=[self._lines, logging.StreamHandler()], force=True)
         self._number, self._every_s, self._epoch = number, settings.watch_snapshot_s, uuid.uuid4().hex
         layout = settings.layout
-        terms = Terms(settings.watch_handover_s, settings.watch_advisories, settings.watch_past_points)
+        terms = Terms(settings.watch_handover_s, settings.watch_advisories)
         self._shard = Shard(layout, share(layout, number, settings.watch_shards), equipment=number == 0, terms=terms)
         client = cluster.writer_name(number)
         self._snapshots = SnapshotWriter(open_snapshots(settings.watch_snapshots))
@@ -199,20 +199,6 @@ class ShardActor:
                 since=since if epoch == self._epoch else 0,
             )
         return answers.encode(found)
-
-    def past(self, patients: tuple[str, ...]) -> bytes:
-        """Returns `cloud.alarm.query.answers.Past` of those patients that this shard knows: the last half hour."""
-        from cloud.alarm.query import answers, shard_answers  # noqa: PLC0415 - see __init__
-
-        with self._lock:
-            return answers.encode(shard_answers.past(self._shard, patients))
-
-    def equipment(self) -> bytes:
-        """Returns the newest `vitals.status.Status` of each gateway and bridge, from shard 0."""
-        from cloud.alarm.query import answers, shard_answers  # noqa: PLC0415 - see __init__
-
-        with self._lock:
-            return answers.encode(shard_answers.equipment(self._shard))
 
     def stop(self) -> bool:
         """Ends the work with a last snapshot; returns whether it ended in time."""
