@@ -1,4 +1,4 @@
-"""`python -m cloud <job>`: starts one job, importing only what that job needs."""
+"""`python -m cloud <job>`: starts one job and imports only the modules of that job."""
 
 import importlib
 import os
@@ -44,10 +44,10 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the job that the first argument names.
+    """Runs the job given by the first argument.
 
     Returns:
-        Its exit status; 2 when there is no such job.
+        Its exit status; 2 if there is no such job.
     """
     if not argv or argv[0] in {"-h", "--help", "help"}:
         (sys.stdout if argv else sys.stderr).write(usage())

@@ -1,8 +1,8 @@
-"""Acknowledge links: a token that names one alarm and one contact, expires, and tells a reader neither of them.
+"""Acknowledge links: a token that identifies one alarm and one contact, expires, and reveals neither.
 
-A token is 30 characters of base64url: the alarm's number, a number of the contact, the time at which it expires, and
-the first ten bytes of HMAC-SHA256 over the full ids. The numbers only find the candidates among the alarms and contacts
-that the reader knows; the code proves which one is meant, so that two alarms with the same number are never mixed up.
+A token is 30 characters of base64url: the alarm's number, a number of the contact, the expiry time, and the first ten
+bytes of HMAC-SHA256 over the full ids. The numbers only find the candidates among the known alarms and contacts; the
+code proves the right one, so that two alarms with the same number are never confused.
 """
 
 import base64
@@ -20,21 +20,21 @@ _HEAD_BYTES: Final = _ALARM_BYTES + _CONTACT_BYTES + 4
 
 
 class LinkError(ValueError):
-    """The token is none of ours, or not for what is known here; the message says why, without telling what is known."""
+    """The token is invalid, or names no known alarm or contact; the message reveals nothing that is known."""
 
 
 class LinkExpiredError(LinkError):
-    """The token was ours and its time is over."""
+    """The token is valid and has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class AckToken:
-    """What a token stands for.
+    """Content of a token.
 
     Attributes:
         alarm: Alarm id.
         contact: Contact id.
-        expires: When it expires, UTC epoch ms, a whole second.
+        expires: Expiry time, UTC epoch ms, a whole second.
     """
 
     alarm: str
@@ -43,7 +43,7 @@ class AckToken:
 
 
 def number(alarm: str) -> str:
-    """Returns an alarm's number for people: eight letters and digits that give away neither patient nor sign."""
+    """Returns an alarm's number for people: eight letters and digits that reveal neither patient nor sign."""
     return base64.b32encode(_digest(alarm, _ALARM_BYTES)).decode()
 
 
@@ -52,10 +52,10 @@ def sign_token(key: str, link: AckToken) -> str:
 
     Args:
         key: LINK_KEY, at least 32 characters.
-        link: What it stands for; parts of a second of `expires` are cut off.
+        link: Content; `expires` is rounded down to a second.
 
     Raises:
-        ValueError: The key is too short to keep anybody out.
+        ValueError: The key is too short to be secure.
     """
     head = _digest(link.alarm, _ALARM_BYTES) + _digest(link.contact, _CONTACT_BYTES)
     head += struct.pack(">I", link.expires // 1000)
@@ -63,18 +63,18 @@ def sign_token(key: str, link: AckToken) -> str:
 
 
 def verify_token(key: str, token: str, *, alarms: Iterable[str], contacts: Iterable[str], now: int) -> AckToken:
-    """Proves a token against what is known.
+    """Verifies a token against the known alarms and contacts.
 
     Args:
         key: LINK_KEY.
-        token: What came with the request.
-        alarms: Ids of the alarms that could be meant; more than one may have the token's number.
+        token: Token of the request.
+        alarms: Ids of candidate alarms; more than one may have the token's number.
         contacts: Ids of all known contacts.
         now: UTC epoch ms.
 
     Raises:
-        LinkExpiredError: It is ours and its time is over.
-        LinkError: It is not ours, was changed, or names no alarm or contact that is known.
+        LinkExpiredError: It is valid and has expired.
+        LinkError: It is forged or changed, or its alarm or contact is not known.
     """
     raw = _bytes(token)
     head, code = raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
@@ -99,7 +99,7 @@ def _digest(text: str, size: int) -> bytes:
 def _code(key: str, head: bytes, alarm: str, contact: str) -> bytes:
     if len(key) < MIN_KEY_CHARACTERS:
         raise ValueError(f"LINK_KEY has {len(key)} characters and needs at least {MIN_KEY_CHARACTERS}, drawn at random")
-    # Lengths stand before the texts, so that no two pairs of ids give the same bytes.
+    # Each text is preceded by its length, so that no two pairs of ids give the same bytes.
     message = head + b"".join(struct.pack(">I", len(t)) + t for t in (alarm.encode(), contact.encode()))
     return hmac.digest(key.encode(), message, "sha256")[:_CODE_BYTES]
 
@@ -109,7 +109,7 @@ def _bytes(token: str) -> bytes:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise LinkError("the link is not one of ours: it has been changed or cut short") from None
-    # Trailing bits that decode to nothing must not make a second token of the same meaning.
+    # Unused trailing bits would allow a second token with the same content.
     if len(raw) != _HEAD_BYTES + _CODE_BYTES or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token:
         raise LinkError("the link is not one of ours: it has been changed or cut short")
     return raw

@@ -11,14 +11,16 @@ from vitals.wire.topics import LANES
 
 @dataclass(frozen=True, kw_only=True)
 class Kafka(KafkaAccess):
-    """How every job reaches Kafka."""
+    """Address and security of Kafka, and the layout of its topics; common to all jobs."""
 
     lanes: int = setting("lanes of the deployment; never changes during its life", LANES)
-    partitions: int = setting("partitions of every topic placed by lane; fixed when they are made", LANES)
+    partitions: int = setting(
+        "partitions of every topic that is partitioned by lane; fixed when the topics are created", LANES
+    )
 
     @property
     def layout(self) -> Partitioning:
-        """How subjects lie on partitions."""
+        """Mapping of subjects to partitions."""
         return Partitioning(self.lanes, self.partitions)
 
     def __post_init__(self) -> None:
@@ -43,20 +45,24 @@ class Topics(Kafka):
 class Watch(Kafka):
     """Settings of `python -m cloud watch`."""
 
-    watch_shards: int = setting("Ray actors; more than there are cores gains nothing", 2)
+    watch_shards: int = setting("Ray actors; more than processor cores gain nothing", 2)
     watch_snapshots: str = setting("where snapshots go: file:///… or s3://bucket/prefix?endpoint_override=…")
     watch_snapshot_s: float = setting("seconds between two snapshots of a partition's state", 30.0)
     watch_stall_s: float = setting("seconds without a record in a partition until the alarm pipeline-stalled", 15.0)
-    watch_start_grace_s: float = setting(
-        "the same, where nothing has come since the start, and while a start catches up", 60.0
+    watch_start_grace_s: float = setting("the same, before a partition's first record and during recovery", 60.0)
+    watch_stuck_s: float = setting("seconds without a turn of its loop until a shard is killed and restarted", 30.0)
+    watch_handover_s: float = setting(
+        "seconds until an unacknowledged high alarm is handed over to the next contact", 120.0
     )
-    watch_stuck_s: float = setting("seconds without a turn of work until a shard is killed and begins again", 30.0)
-    watch_handover_s: float = setting("seconds until an unacknowledged high alarm passes to the next contact", 120.0)
-    watch_advisories: bool = setting("1: tell, at low priority, of limits expected to be crossed within 30 min", False)
+    watch_advisories: bool = setting(
+        "1: emit advisories, at low priority, for limits expected to be crossed within 30 min", False
+    )
     watch_object_store_mb: int = setting("Ray's object store, MB; shards exchange little through it", 80)
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
     ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)
-    ray_auth_token: str | None = setting("secret that Ray's processes share; without it Ray keeps one at home", None)
+    ray_auth_token: str | None = setting(
+        "secret shared by Ray's processes; without it Ray uses the one in the user's home", None
+    )
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:
@@ -74,27 +80,27 @@ class Watch(Kafka):
 class Notify(Kafka):
     """Settings of `python -m cloud notify`."""
 
-    aws_endpoint_url: str | None = setting("address of SNS and SQS when it is not AWS's own", None)
-    aws_endpoint_url_sns: str | None = setting("address of SNS alone, when it is not that of SQS", None)
+    aws_endpoint_url: str | None = setting("address of SNS and SQS if it is not AWS's own", None)
+    aws_endpoint_url_sns: str | None = setting("address of SNS, if it differs from that of SQS", None)
     alert_outbox_url: str | None = setting("URL of an SQS queue that receives a copy of every message", None)
     alert_undelivered_arn: str | None = setting(
-        "ARN of an SQS queue in which SNS puts what no retry delivered, by subscription", None
+        "ARN of an SQS queue for messages that SNS could not deliver, by subscription", None
     )
     console_url: str = setting("base of the link in messages", "http://127.0.0.1:18805")
     link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
     link_hours: float = setting("hours for which an acknowledge link opens its alarm", 12.0)
     notify_defaults: tuple[str, ...] = setting(
-        "contacts when nobody is on duty: ward=contact:phone:e-mail, comma-separated; ward * is any", ()
+        "contacts of wards without a contact on duty: ward=contact:phone:e-mail, comma-separated; ward * is any", ()
     )
-    notify_technical_ward: str = setting("ward whose rota is told of alarms that belong to no ward", "technical")
+    notify_technical_ward: str = setting("ward that is notified of alarms without a ward", "technical")
     notify_burst: int = setting("messages a recipient gets at once before further alarms are merged", 10)
     notify_refill_s: float = setting("seconds until a recipient may get one more message", 6.0)
     notify_low_s: float = setting("seconds that low-priority alarms are collected for one message", 60.0)
-    notify_stale_s: float = setting("an alarm that ended before it could be told of is left out when older, s", 300.0)
-    notify_attempts: int = setting("tries per message, with doubling pauses, before the other channel", 4)
-    watchdog_url: str | None = setting("dead-man switch: http(s) address that is asked for while canaries arrive", None)
+    notify_stale_s: float = setting("age from which an ended alarm is no longer sent, s", 300.0)
+    notify_attempts: int = setting("attempts per message, with doubling pauses, before the fallback channel", 4)
+    watchdog_url: str | None = setting("dead man's switch: http(s) URL to ping while canary alarms are delivered", None)
     watchdog_namespace: str | None = setting("CloudWatch namespace of CanaryAccepted and CanaryLatency", None)
-    notify_heartbeat_s: float = setting("seconds between two signs of life in topic status", 5.0)
+    notify_heartbeat_s: float = setting("seconds between two heartbeats in topic status", 5.0)
     notify_threads: int = setting("publishes in flight", 8)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 

@@ -1,4 +1,4 @@
-"""Spark, as every job starts it and as it reaches Kafka: on loopback alone, without its web page."""
+"""Spark session and Kafka connector options of every Spark job: loopback only, without the web UI."""
 
 import json
 import logging
@@ -13,28 +13,28 @@ from pyspark.sql import SparkSession
 from cloud.settings import Kafka
 
 CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
-# The value of a master setting for a job that somebody else has submitted (EMR Serverless): its master, its driver's
-# address and its jars are given with the submission.
+# Spark master setting of a job submitted by a service (EMR Serverless): the submission sets master, driver address and
+# jars.
 SUBMITTED: Final = "submitted"
 NEEDS: Final = "It needs Java 17 or newer and the connector's jars (SCORE_JARS, ARCHIVE_JARS), or Maven Central"
-# The connector's own dependencies that Spark has already, in its own versions.
+# Dependencies of the connector that Spark already includes, in its own versions.
 EXCLUDED: Final = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
 
 
 def builder(
     name: str, *, master: str, memory: str, jars: Sequence[str], java: Sequence[str] = (), classes: Path | None = None
 ) -> SparkSession.Builder:
-    """Returns what starts a job's session.
+    """Returns the builder of a job's session.
 
     Args:
         name: The job.
         master: Spark master, or `SUBMITTED`.
-        memory: Heap of the driver, as Spark writes it.
+        memory: Heap of the driver, in Spark's notation.
         jars: Paths of the Kafka connector's jars; none: fetched from Maven Central.
         java: Options of the driver's JVM.
-        classes: Class archive made by `python -m cloud classes`; one that is not there or does not fit is passed over.
+        classes: Class archive made by `python -m cloud classes`; ignored if it is missing or does not fit.
     """
-    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every call
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it logs every call
     start = (
         SparkSession.builder.appName(f"wardwatch-{name}")
         .config("spark.ui.showConsoleProgress", "false")
@@ -44,7 +44,7 @@ def builder(
     )
     if master == SUBMITTED:
         return start
-    # Where Python's temporary files are (TMPDIR): a JVM that is killed leaves its own behind.
+    # TMPDIR, so that temporary files of a killed JVM are removed with Python's.
     own = tempfile.gettempdir()
     start = (
         start.master(master)
@@ -56,7 +56,7 @@ def builder(
         .config("spark.local.dir", own)
     )
     if jars and master.startswith("local["):
-        # On the class path itself, because a class archive holds nothing that other loaders load.
+        # On the class path, because a class archive contains no classes of other class loaders.
         return start.config("spark.driver.extraClassPath", ":".join(jars))
     if jars:
         return start.config("spark.jars", ",".join(jars))
@@ -65,13 +65,13 @@ def builder(
 
 
 def _shared(classes: Path | None) -> list[str]:
-    # -Xlog: that an archive does not fit is no news; without it Spark starts as it did before.
+    # -Xlog off: an archive that does not fit only costs time, as Spark then starts without it.
     there = classes is not None and classes.exists()
     return [f"-XX:SharedArchiveFile={classes}", "-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"] * there
 
 
 def connector_options(settings: Kafka) -> dict[str, str]:
-    """Returns the connector's options of address and security, in Java's names."""
+    """Returns the connector's options for address and security, in Java's names."""
     options = {
         "kafka.bootstrap.servers": settings.kafka_bootstrap,
         "kafka.security.protocol": settings.kafka_security_protocol,

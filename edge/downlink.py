@@ -107,6 +107,7 @@ def kept_roster(gateway: str, outbox: Outbox) -> AssignmentTable:
     payload = outbox.load(ROSTER)
     try:
         return updated(no_assignments(gateway), payload) if payload else no_assignments(gateway)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
+        outbox.lost.add(ROSTER)
         log.error("the kept roster cannot be used: %s; every device is on nobody until one arrives", error)
         return no_assignments(gateway)

@@ -32,7 +32,9 @@ from edge.status import health
 from edge.status.report import Reporter, offline
 from edge.store.commit import PIECE_EVERY_S, CommitQueue, accepted_so_far
 from edge.store.outbox import Outbox, Trimmed
-from edge.store.snapshot import HEARD, MEMORY, kept_state, resumed
+from edge.store.rescue import EVERY_S as RESCUE_EVERY_S
+from edge.store.rescue import Rescue
+from edge.store.snapshot import COSTS, HEARD, MEMORY, kept_state, resumed
 from edge.store.unconfirmed import TRIMMED
 from edge.uplink.client import ConnectionChange, DownlinkMessage, UplinkPort
 from edge.uplink.send_scheduler import SendScheduler
@@ -92,6 +94,7 @@ class Gateway:
         self._settings, self._outbox, self._drivers, self._indicators = settings, outbox, drivers, lights
         self._metrics, self._now_ms, self._monotonic = metrics, now_ms, monotonic
         self._boot, self._keeper = boot, settled
+        self._rescue = Rescue(settings.edge_data, outbox, settings.gateway)
         state, is_set = kept_state(outbox), settled()
         start = take_up(outbox, state, machine, boot(machine), settled=is_set)
         now = start.own
@@ -100,13 +103,14 @@ class Gateway:
         self._linger_s = settings.commit_linger_ms / 1000
         self.events: EventQueue[Item] = EventQueue(ENOUGH)
         ledger = accepted_so_far(outbox)
-        self._ingest = Ingest(settings.gateway, ledger, outbox.load(MEMORY))
+        self._ingest = Ingest(settings.gateway, ledger)
+        memory = self._ingest.recall(outbox.load(MEMORY))
         self._ingest.rebase(start.by_ms)
         self._side_messages, self._unassigned = SideMessages(), UnassignedDevices()
         self._reporter = Reporter(settings, metrics, clock_s)
         devices = self._reporter.devices
         devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
-        self._reporter.trimmed = int(outbox.load(TRIMMED) or b"0")
+        self._reporter.trimmed = outbox.count(TRIMMED)
         ended = 0
         if state is not None:
             state = engine.rebase(state, start.by_ms)
@@ -117,7 +121,7 @@ class Gateway:
 
         self._alarms = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
         self._down = Downlink(outbox, self._alarms, self._reporter, self._side_messages, metrics=metrics)
-        for row, readings in outbox.journal(outbox.position):
+        for row, readings in outbox.journal(outbox.seen(memory)):
             right = present(row, readings)
             self._ingest.replay(right, self._down.assignments)
             devices.replay(right)
@@ -147,8 +151,11 @@ class Gateway:
         self._place(now)
         self._uplink = False
         self._second_at = self._status_at = self._retry_at = 0.0
-        if outbox.set_aside is not None:
+        if outbox.originals:
             self._reporter.own.judge(health.REPLACED, True, now)
+            self._reporter.own.judge(health.RESCUING, True, now)
+        lost = [text for key, text in COSTS.items() if key in outbox.lost]
+        self._reporter.own.judge(health.MEMORY_LOST, bool(lost), now, ", ".join(lost))
 
     def receive(self, item: DeviceMessage | Presence | AckButton | ConnectionChange | DownlinkMessage) -> None:
         """Takes what drivers and the uplink have; safe from any thread."""
@@ -174,6 +181,7 @@ class Gateway:
             daemon.notify("STOPPING=1")
             self._drain(uplink)
         finally:
+            self._rescue.close()
             goodbye = offline(self._settings.gateway, self._clock.now)
             uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
         log.info("gateway down", extra={"data": {"backlog": len(self._commits.unconfirmed)}})
@@ -213,6 +221,7 @@ class Gateway:
         self._scheduler.sealed(self._commits.seal(now, clock_s, up=self._uplink, force=seal))
         self._send(uplink, clock_s)
         self._commit(now, clock_s, force=seal)
+        self._take_over(now, clock_s)
 
     def _wait_s(self, clock_s: float) -> float:
         """How long nothing but an urgent item can make work."""
@@ -223,6 +232,8 @@ class Gateway:
             due.append(self._commits.wait_s(clock_s) or self._linger_s)
         if self._commits.shelved:
             due.append(PIECE_EVERY_S)
+        if self._rescue.pending:
+            due.append(RESCUE_EVERY_S)
         return max(0.0, min(due))
 
     def _follow_clock_step(self, answers: list[DownlinkMessage], clock_s: float) -> None:
@@ -347,6 +358,17 @@ class Gateway:
             self._count(self._commits.unconfirmed.shed(), now)
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
+
+    def _take_over(self, now: int, clock_s: float) -> None:
+        """Does a piece of what a damaged outbox left to be done."""
+        rescue, own, commits = self._rescue, self._reporter.own, self._commits
+        righted = None if commits.held else commits.righted
+        if not commits.failing and (lowest := rescue.turn(now, self._now_ms(), clock_s, righted)):
+            self._scheduler.more(lowest)
+        own.judge(health.RESCUING, rescue.pending, now)
+        if rescue.unread:
+            own.judge(health.REPLACED, True, now, f"{rescue.unread} places in it could not be read")
+            rescue.unread = 0
 
     def _report(self, uplink: UplinkPort, now: int, clock_s: float) -> None:
         machine = self._now_ms()

@@ -50,6 +50,8 @@ CATALOGUE: Final[dict[str, Condition]] = {
     "outbox-write-failing": Condition(HIGH, "a gateway cannot write its outbox, and accepts no readings"),
     "outbox-trimmed": Condition(HIGH, "a gateway's outbox was full, and its oldest readings were dropped"),
     "outbox-replaced": Condition(HIGH, "a gateway's outbox was damaged, and a new one begun"),
+    "outbox-rescue": Condition(MEDIUM, "what can be read of a damaged outbox is being taken over, and is not all up"),
+    "memory-lost": Condition(MEDIUM, "a gateway's card has changed what it kept over a restart: it begins that anew"),
     "outbox-filling": Condition(MEDIUM, "a gateway's outbox is half full"),
     "device-two-voices": Condition(MEDIUM, "two devices speak under one name at a gateway, and hide each other"),
     "unassigned-device": Condition(MEDIUM, "a monitor on nobody reads beyond limits; high when nobody answers"),

@@ -1,1 +1,1 @@
-"""Ray: each patient's alarm state, as a function of the log."""
+"""Ray actors that compute each patient's alarm state from the log."""

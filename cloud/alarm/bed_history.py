@@ -1,11 +1,11 @@
-"""Who was in which bed when: the history of topic `patients`, which outranks what a gateway believed.
+"""Bed history: the patient in each bed at each time, from topic `patients`, which has precedence over gateways.
 
-A gateway that was cut off while a bed changed hands still names the former patient. Its readings must neither raise
-nor end an alarm of theirs.
+A gateway that was offline during a change of a bed's patient still sends the former patient's id. Such readings must
+neither raise nor end an alarm of that patient.
 
-Admissions may contradict each other: two patients in one bed, or on one device. The later one holds it (by `since`,
-then by version), here as in a gateway's roster (`vitals.admissions.roster`). That there is a dispute is told, as the
-other patient is not watched meanwhile.
+Admissions may contradict each other: two patients in one bed, or on one device. The later one counts (by `since`, then
+by version), as in a gateway's roster (`vitals.admissions.roster`). The dispute raises an alarm, as the other patient is
+not monitored until it is resolved.
 """
 
 import sys
@@ -22,7 +22,7 @@ from vitals.readings import Readings
 
 FOREVER: Final = 2**62
 HANDING_OVER_MS: Final = 60_000
-"""While a patient passes from one gateway to another, both may speak for them for so long."""
+"""Time before and after a patient's change of gateway in which readings of both gateways count."""
 
 
 @dataclass(slots=True)
@@ -32,12 +32,12 @@ class Stay:
     Attributes:
         patient: Patient id.
         bed: Bed.
-        since: From when, UTC epoch ms.
-        version: Version of the newest admission that says so.
-        until: Until when; None: still there.
+        since: Begin, UTC epoch ms.
+        version: Version of the newest admission to this bed.
+        until: End, UTC epoch ms; None: not ended.
         ward: Ward.
-        devices: Devices on the patient, where these are followed.
-        gateways: Gateways that speak for the patient, each with the time from which on, UTC epoch ms.
+        devices: Devices on the patient, if devices are followed.
+        gateways: Gateways of the patient, each with its begin, UTC epoch ms.
     """
 
     patient: str
@@ -51,11 +51,11 @@ class Stay:
 
     @property
     def rank(self) -> tuple[int, int, str]:
-        """Orders those who claim the same: the last one holds it."""
+        """Order of stays that claim the same bed or device: the last one holds it."""
         return self.since, self.version, self.patient
 
     def speaks(self, gateway: str, t: int) -> bool:
-        """Whether a gateway speaks for the patient at `t`, give or take the grace of a change."""
+        """Returns whether a gateway is the patient's at `t`, with the tolerance of a change."""
         ends = [*(at for at, _ in self.gateways[1:]), FOREVER]
         return not self.gateways or any(
             name == gateway and at - HANDING_OVER_MS <= t < end + HANDING_OVER_MS
@@ -63,17 +63,17 @@ class Stay:
         )
 
     def covers(self, t: int) -> bool:
-        """Whether the patient was there at `t`."""
+        """Returns whether the patient was there at `t`."""
         return self.since <= t and (self.until is None or t < self.until)
 
 
 @dataclass(slots=True)
 class BedHistory:
-    """Every stay that the log tells of, by bed and by patient.
+    """Every stay in the log, by bed and by patient.
 
     Attributes:
-        follows_devices: Whether to know who is on which device; one shard does, and tells of disputes.
-        disputes: Those who claim the same, the holder last, by condition (bed or device disputed) and its name.
+        follows_devices: Whether to record the patient on each device; one shard does, and raises disputes.
+        disputes: Stays that claim the same, the holder last, by condition (bed or device disputed) and its name.
     """
 
     follows_devices: bool = False
@@ -84,7 +84,7 @@ class BedHistory:
     _sure: dict[tuple[str, str | None, str], int] = field(default_factory=dict)
 
     def admit(self, admission: Admission) -> None:
-        """Takes in an admission or its change; records of one patient come in order."""
+        """Applies an admission or its change; records of one patient arrive in order."""
         self._sure.clear()
         stays = self._by_patient.setdefault(admission.patient, [])
         current = former = stays[-1] if stays else None
@@ -94,7 +94,7 @@ class BedHistory:
             current = Stay(admission.patient, admission.bed, admission.since)
             current.gateways = ((0, admission.gateway),)
             if former is not None and former.until == admission.since:
-                # The gateway of the former bed still speaks for a moment.
+                # Readings of the former bed's gateway still count for a moment.
                 current.gateways = (*former.gateways[-1:], (admission.since, admission.gateway))
             stays.append(current)
             self._by_bed.setdefault(admission.bed, []).append(current)
@@ -102,19 +102,19 @@ class BedHistory:
             current.gateways = (*current.gateways, (max(admission.version, admission.since), admission.gateway))
         current.version, current.until = admission.version, admission.discharged
         current.ward = sys.intern(admission.ward)
-        # Read in whatever order, from whatever partition, those of one bed stand in one order.
+        # Partitions are read in any order, so a bed's stays are sorted.
         self._by_bed[admission.bed].sort(key=lambda stay: stay.rank)
         if self.follows_devices:
             self._follow(current, former, admission.devices)
 
     def _follow(self, current: Stay, former: Stay | None, devices: tuple[str, ...]) -> None:
-        """Notes who is on which device, and what is disputed now."""
+        """Updates the patient on each device, and the disputes."""
         left = former.devices if former else ()
         for device in left:
             self._by_device[device] = tuple(s for s in self._by_device[device] if s is not former)
         if former is not None:
             former.devices = ()
-        # Named twice, a device is claimed once.
+        # A device that is listed twice is claimed once.
         current.devices = tuple(dict.fromkeys(devices)) if current.until is None else ()
         for device in current.devices:
             self._by_device[device] = (*self._by_device.get(device, ()), current)
@@ -133,10 +133,10 @@ class BedHistory:
             self.disputes.pop((condition, name), None)
 
     def belongs(self, patient: str, bed: str | None, t: int, gateway: str | None = None) -> bool:
-        """Whether a reading that names `patient` in `bed` at `t` can be theirs, from `gateway`.
+        """Returns whether a reading with `patient` in `bed` at `t` can be theirs, from `gateway`.
 
-        An unknown bed or patient is believed: to miss an alarm is worse than to look at one. A gateway is believed of
-        its own patients alone: a stolen one could hide a dying patient of another ward behind healthy values.
+        An unknown bed or patient is accepted: to miss an alarm is worse than a false one. A gateway is accepted only
+        for its own patients: a stolen one could hide a dying patient of another ward behind healthy values.
         """
         in_bed = next((s for s in reversed(self._by_bed.get(bed or "", ())) if s.since <= t), None)
         if in_bed is not None and in_bed.covers(t) and in_bed.patient != patient:
@@ -147,12 +147,12 @@ class BedHistory:
         return own.covers(t) and (bed is None or own.bed == bed) and (gateway is None or own.speaks(gateway, t))
 
     def is_foreign(self, patient: str, gateway: str, t: int) -> bool:
-        """Whether a gateway speaks of another's patient."""
+        """Returns whether a present patient belongs to another gateway."""
         own = next((s for s in reversed(self._by_patient.get(patient, ())) if s.since <= t), None)
         return own is not None and own.covers(t) and not own.speaks(gateway, t)
 
     def _look(self, patient: str, bed: str | None, t: int, gateway: str) -> bool:
-        """Returns `belongs`, and remembers from when on it is so, where nothing known ends it."""
+        """Returns `belongs`, and caches the time from which it is true, if nothing in the log ends it."""
         own, there = self._by_patient.get(patient), self._by_bed.get(bed or "")
         if own is None and there is None:
             self._sure[patient, bed, gateway] = 0
@@ -161,7 +161,7 @@ class BedHistory:
         return self.belongs(patient, bed, t, gateway)
 
     def misplaced(self, readings: Readings) -> NDArray[np.bool_]:
-        """Returns (n,) whether each reading names a patient whose it cannot be."""
+        """Returns (n,) whether each reading contradicts the bed history: wrong bed, time or gateway for its patient."""
         sure = self._sure
         return np.fromiter(
             (

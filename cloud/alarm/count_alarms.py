@@ -1,6 +1,6 @@
-"""Alarms of what shards count: records that are passed over, and readings of gateways about patients they do not have.
+"""Technical alarms with a count: skipped records, and readings in which a gateway names a patient it does not have.
 
-The shards count, by what is to be told apart; the driver adds up and raises one technical alarm for each, with a count.
+The shards count by subject. The driver adds the counts up and raises one technical alarm per subject.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +15,9 @@ from vitals.conditions import priority_of
 PASSED_OVER: Final = "records-passed-over"
 FOREIGN: Final = "foreign-readings"
 QUIET_MS: Final = 900_000
-"""After so long without another it ends; what was passed over stays on the list of `python -m cloud skipped`."""
+"""An alarm ends after this time without another occurrence; `python -m cloud skipped` still lists the records."""
 COUNT_EVERY_MS: Final = 600_000
-"""An alarm's count is told again no more often than this."""
+"""Minimum time between two updates of an alarm's count."""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class _Standing:
 
 @dataclass(slots=True)
 class CountWatch:
-    """Adds up what all shards count; a shard that begins anew counts from nothing.
+    """Adds up the counts of all shards; a shard that restarts counts from 0.
 
     Attributes:
         condition: Name of the alarms' condition.
-        text: What is wrong, given the subject and how often.
-        over: What is said at the end, given the subject.
-        lasting_ms: What goes on for so long is high; 0: never.
+        text: Alarm text, from subject and count.
+        over: Text of the end event, from the subject.
+        lasting_ms: Age from which the alarm is high priority; 0: never.
     """
 
     condition: str
@@ -47,7 +47,7 @@ class CountWatch:
     _standing: dict[str, _Standing] = field(default_factory=dict)
 
     def resume(self, events: Iterable[AlarmEvent], now: int) -> None:
-        """Takes up alarms that an earlier run raised and did not end."""
+        """Resumes alarms that an earlier run raised and did not end."""
         for event in events:
             if event.condition == self.condition:
                 self._standing.pop(event.subject, None)
@@ -55,14 +55,14 @@ class CountWatch:
                     self._standing[event.subject] = _Standing(event, int(event.value or 1), now, now)
 
     def judge(self, counts: Mapping[int, Mapping[str, int]], now: int) -> list[AlarmEvent]:
-        """Judges what the shards that answered have counted.
+        """Judges the counts of the shards that answered.
 
         Args:
             counts: By shard and subject, since the shard's start.
             now: Wall clock, UTC epoch ms.
 
         Returns:
-            Starts, counts and ends.
+            Start, update, escalation and end events.
         """
         told = []
         for shard, by_subject in counts.items():
@@ -115,9 +115,9 @@ class CountWatch:
 
 
 def passed_over() -> CountWatch:
-    """Returns the watch over records that are passed over; a subject is topic and exception, joined by a dot.
+    """Returns the counter of skipped records; a subject is topic and exception, joined by a dot.
 
-    Whoever lay in one is *not judged*, and their ward is told so by the engine: this has a technician look at the code.
+    The engine raises *not judged* for the patients of such a record; this alarm calls a technician to examine the code.
     """
 
     def text(subject: str, count: int) -> str:
@@ -129,7 +129,7 @@ def passed_over() -> CountWatch:
 
 
 def foreign() -> CountWatch:
-    """Returns the watch over gateways that speak of patients they do not have: an old roster, or a stolen one."""
+    """Returns the counter of readings about patients that a gateway does not have: its roster is old, or stolen."""
 
     def text(subject: str, count: int) -> str:
         what = "a patient" if count == 1 else f"patients ({count} readings)"

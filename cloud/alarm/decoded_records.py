@@ -1,4 +1,4 @@
-"""Records decoded once, whichever slices want them; what cannot be read is an outcome with its reason."""
+"""Decodes each record once for all slices; an undecodable record yields the reason instead of an exception."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ _KINDS: dict[str, type[Action | Status | Admission | AlarmEvent]] = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedRecord:
-    """A record and what it says.
+    """A record and its decoded value.
 
     Attributes:
         record: The record.
-        value: What it says; None for a tombstone, and for a record that cannot be read.
+        value: Decoded message; None for a tombstone and for an undecodable record.
     """
 
     record: Record
@@ -34,9 +34,9 @@ class DecodedRecord:
 
     @property
     def t(self) -> int:
-        """Log time: of scored readings that of their source record, so that replay from anywhere has the same.
+        """Log time. For scored readings it is that of the source record, so that every replay sees the same time.
 
-        A scored record that cannot be read has none of its own: 0.
+        An undecodable scored record has log time 0.
         """
         if self.record.topic != topics.SCORED:
             return self.record.t
@@ -44,10 +44,10 @@ class DecodedRecord:
 
 
 def decode(record: Record) -> tuple[DecodedRecord, ValueError | None]:
-    """Reads a record.
+    """Decodes a record.
 
     Returns:
-        The entry, and why it could not be read (it then only moves time and position), else None.
+        The entry, and the decoding error or None. An entry with an error only advances time and position.
     """
     if record.value is None:
         return DecodedRecord(record, None), None
@@ -70,14 +70,14 @@ def decode(record: Record) -> tuple[DecodedRecord, ValueError | None]:
 def by_time(entries: Iterable[DecodedRecord]) -> list[tuple[int, DecodedRecord]]:
     """Merges entries of several partitions by log time.
 
-    Producers' clocks may step back: within a partition the offset decides, and time never runs backwards.
+    Producers' clocks may step back: within a partition the offset decides, and time never decreases.
     """
-    # Sorting is stable, and each partition's times ascend, so its order stands.
+    # Sorting is stable and each partition's times ascend, so the order within a partition is kept.
     return sorted(timed(entries, {}), key=lambda pair: pair[0])
 
 
 def timed(entries: Iterable[DecodedRecord], newest: dict[Place, int]) -> Iterator[tuple[int, DecodedRecord]]:
-    """Yields entries with the log time at which each counts; `newest` holds each partition's, and is carried on."""
+    """Yields entries with their effective log time; updates `newest`, the newest time of each partition."""
     for entry in entries:
         t = newest[entry.record.place] = max(entry.t, newest.get(entry.record.place, 0))
         yield t, entry

@@ -1,4 +1,4 @@
-"""What the equipment's slice tells beside its engine: disputes between admissions, and what others alarm of."""
+"""The equipment slice beside its engine: disputes between admissions, and alarms of watchdog and notifier."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,25 +12,25 @@ from vitals.alarm_events import AlarmEvent, Phase
 from vitals.engine.rules.technical_alarms import BED_DISPUTED, PIPELINE_STALLED, TechnicalCondition
 
 HEARD: Final = frozenset((PIPELINE_STALLED, SNAPSHOTS_FAILING, PASSED_OVER, FOREIGN, NOT_NOTIFIED, ROTA_EMPTY))
-"""Alarms of the watchdog and the notifier: shown with all others, ended by their cause alone."""
+"""Alarms of the watchdog and the notifier: shown with all others, ended only by their cause."""
 GRACE_MS: Final = 30_000
-"""Two who change places are a moment in one bed; a dispute that lasts longer than this is told."""
+"""Grace period for bed swaps before a duplicate admission raises an alarm."""
 LOOK_MS: Final = 1_000
 
 
 @dataclass(slots=True)
 class Disputes:
-    """When each dispute was first seen, by log time; a restart grants the grace anew."""
+    """Time at which each dispute was first seen, by log time; a restart repeats the grace period."""
 
     _seen: dict[tuple[str, str], int] = field(default_factory=dict)
     _looked: int = 0
 
     def due(self, beds: BedHistory, standing: Mapping[str, object], clock: int) -> list[TechnicalCondition] | None:
-        """Returns the disputes that are to stand now, None between two looks.
+        """Returns the disputes that are alarms now, None between two checks.
 
         Args:
-            beds: Who is where.
-            standing: What has been told and not ended, by the fault's key.
+            beds: Bed history.
+            standing: Active alarms, by the fault's key.
             clock: Log time, UTC epoch ms.
         """
         if clock - self._looked < LOOK_MS:
@@ -56,16 +56,16 @@ class OpenAlarms:
     _open: dict[str, AlarmEvent] = field(default_factory=dict)
 
     def take(self, event: AlarmEvent) -> None:
-        """Takes in a step of such an alarm."""
+        """Applies an event of such an alarm."""
         if event.phase is Phase.END:
             self._open.pop(event.id, None)
         else:
             self._open[event.id] = event
 
     def restore(self, events: Iterable[AlarmEvent]) -> None:
-        """Takes up what a snapshot holds."""
+        """Restores the alarms of a snapshot."""
         self._open = {event.id: event for event in events}
 
     def active(self) -> tuple[AlarmEvent, ...]:
-        """Returns them."""
+        """Returns the active alarms."""
         return tuple(self._open.values())

@@ -1,7 +1,7 @@
-"""`python -m cloud watch`: Ray actors hold each patient's state and decide what is an alarm.
+"""`python -m cloud watch`: Ray actors hold each patient's state and raise alarms.
 
-This is the driver: it starts the shards, starts them again should Ray have given one up, kills one that stands still,
-and is the wall-clock watchdog over all of them.
+This is the driver. It starts the shards, restarts a shard that Ray has given up, kills a shard that is stuck,
+and runs the wall-clock watchdog over all of them.
 """
 
 import logging
@@ -74,7 +74,8 @@ def _start(settings: Watch, early: threading.Event) -> int:
         return 2
     try:
         for number in range(settings.watch_shards, settings.partitions):
-            # There may have been more shards before, and one of them may still run somewhere, cut off.
+            # An earlier run may have had more shards, and one of them may still run, cut off: opening its writer fences
+            # it.
             open_transactional(settings, cluster.writer_name(number))
     except KafkaUnavailableError as error:
         logger.error("cannot start: %s", error)
@@ -86,7 +87,7 @@ def _start(settings: Watch, early: threading.Event) -> int:
         logger.error("cannot start: %s", error)
         return 2
     logger.info("Ray is up", extra={"data": {"seconds": round(time.monotonic() - begun, 1)}})
-    # Ray has put its own handlers in the place of ours.
+    # Ray has replaced our signal handlers.
     stop = stop_on_signals()
     shards = ShardSupervisor(ray, settings)
     try:
@@ -101,7 +102,7 @@ def _start(settings: Watch, early: threading.Event) -> int:
 
 
 def _own(record: Record) -> AlarmEvent | None:
-    """Reads an alarm that a watchdog has told; None for any other record."""
+    """Decodes an alarm that a watchdog wrote; None for any other record."""
     try:
         event = decode(record.value or b"")
     except ValueError as error:
@@ -145,7 +146,7 @@ def _watch(
             word.tell(event)
         if not ready and len(health) == settings.watch_shards and not any(shard.catching_up for shard in health):
             ready = True
-            # From here on it serves: who waits for it waits for this port.
+            # The metrics port opens only now, because other parts wait for it as the sign of readiness.
             serve_metrics(settings.metrics_port)
             logger.info("watch is ready", extra={"data": {"shards": {s.shard: s.pid for s in health}}})
             notify("READY=1")

@@ -1,9 +1,9 @@
-"""The part of the log that one engine judges, and how far it has read it.
+"""One engine with its part of the log, and its positions there.
 
 A *slice* is one partition (with its `patients` and `actions`), or the equipment: the tree of technical alarms over all
-gateways, which no partition could see whole. Each slice has a
-clock of its own, the timestamps of its own partition, so a partition that is read back first cannot run another's
-timers ahead. State is a function of the slice's records alone; moving slices between actors changes nothing.
+gateways, which is not limited to a partition. Each slice has its own clock, the timestamps of its own partition, so a
+partition that is replayed first cannot run another's timers ahead. State is a function of the slice's records only;
+moving slices between actors changes nothing.
 """
 
 import itertools
@@ -42,17 +42,17 @@ logger = logging.getLogger("watch")
 EQUIPMENT: Final = "equipment"
 _OWN: Final = frozenset((*CONDITIONS, *HIERARCHY, *WATCH))
 SPAN_MS: Final = 5000
-"""Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
-act in their turn all the same."""
+"""Readings of at most this much log time are judged in one call: a backlog is judged in large batches, and timers still
+act in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the deployment chooses.
+    """Settings of the deployment.
 
     Attributes:
-        handover_s: After how long an unacknowledged high alarm passes to the next contact, s.
-        advisories: Whether a limit that is expected to be crossed is told of.
+        handover_s: Time after which an unacknowledged high alarm is handed over to the next contact, s.
+        advisories: Whether advisories are emitted.
     """
 
     handover_s: float = HANDOVER_MS / 1000
@@ -64,10 +64,10 @@ class _Part:
     """Readings of one record that are judged here.
 
     Attributes:
-        readings: They.
-        scored: Their record; None where there are none.
-        rows: Places of them in it; None for all.
-        skip: Places in it that an earlier life passed over.
+        readings: Readings to judge.
+        scored: Their record; None if there are none.
+        rows: Their indices in it; None for all.
+        skip: Indices in it that an earlier process skipped.
     """
 
     readings: Readings
@@ -76,7 +76,7 @@ class _Part:
     skip: Collection[int | None] = ()
 
     def skipped(self) -> Iterator[int]:
-        """Yields the places among the readings that are to be passed over again."""
+        """Yields the indices of readings to skip again."""
         if self.skip:
             places = range(len(self.readings)) if self.rows is None else self.rows.tolist()
             yield from (i for i, row in enumerate(places) if row in self.skip)
@@ -84,31 +84,31 @@ class _Part:
 
 @dataclass(slots=True)
 class PartitionEngine:
-    """One engine with the positions it has reached.
+    """One engine with its positions in the log.
 
     Attributes:
         name: `p3`, or `equipment`.
-        places: Topic partitions it lives on.
-        layout: Tells which patients are this slice's.
-        terms: The deployment's choices.
-        clock_only: Partition of `vitals.scored` of which the equipment takes the time alone; None for a partition.
-        revisions: Numbers what changes for those who look; slices of one shard share it.
-        positions: Next offset wanted, per place.
+        places: Topic partitions of the slice.
+        layout: Lanes and partitions of the deployment.
+        terms: Settings of the deployment.
+        clock_only: Partition of `vitals.scored` that only sets the equipment's clock; None for a partition.
+        revisions: Ascending numbers of changes, shared by the slices of one shard.
+        positions: Next offset, per place.
         marks: Highest source offset applied, per source partition.
         clock: Log time, UTC epoch ms; 0 before the first record.
         uneasy: Gateways with a silent device of this slice.
         state: The engine's state.
-        trends: Where each sign is heading.
-        latest: Newest values of each patient, for people who look; no part of a snapshot.
-        disputes: Which beds and devices two admissions claim; the equipment's slice tells of them.
-        heard: What the watchdog and the notifier alarm of, for people who look.
+        trends: Trend of each sign.
+        latest: Newest values of each patient, for queries; not part of a snapshot.
+        disputes: Beds and devices that two admissions claim; used by the equipment slice.
+        heard: Active alarms of the watchdog and the notifier, for queries.
         readings: Readings applied since the start.
         repeats: Records dropped because they had been applied before.
-        misplaced: Readings left out since the start, as they name a patient whose they cannot be.
-        passed: What earlier lives passed over; slices of one shard share it.
-        foreign: Readings left out as their gateway does not have the patient, by gateway.
-        unseen: Readings that were judged and that those who look do not see, as that raised.
-        put_aside: What could be read and not be applied; whoever applies takes it out.
+        misplaced: Readings dropped since the start because they contradict the bed history.
+        passed: Records and readings skipped by earlier processes; shared by the slices of one shard.
+        foreign: Readings dropped because the gateway does not have the patient, by gateway.
+        unseen: Judged readings that are missing from queries, because storing them there raised.
+        put_aside: Records and readings that raised; the caller of `apply` removes them.
     """
 
     name: str
@@ -139,13 +139,13 @@ class PartitionEngine:
         self.latest = LatestValues(self.revisions)
 
     def wants(self, record: Record) -> bool:
-        """Whether the record belongs here and has not been applied."""
+        """Returns whether the record belongs to this slice and has not been applied."""
         if record.place not in self.places and record.place != self.clock_only:
             return False
         return record.offset >= self.positions.get(record.place, 0)
 
     def apply(self, entries: Sequence[DecodedRecord], beds: BedHistory) -> list[AlarmEvent]:
-        """Applies entries that it wants, by their timestamps; within a partition their order stands."""
+        """Applies wanted entries by their timestamps; the order within a partition is kept."""
         events: list[AlarmEvent] = []
         batch: list[_Part] = []
         begun = 0
@@ -184,14 +184,14 @@ class PartitionEngine:
         events = self._judged(readings, parts)
         if self.clock_only is not None:
             return self._own(events)
-        # Before the readings are among the past, it is what went before an alarm's value.
+        # Before these readings are stored, the last values are those preceding an alarm's value.
         told = [self._with_recent(event) for event in self._own(events)]
         if len(readings):
             told += self._seen(readings)
         return told
 
     def _left_out(self, part: _Part) -> list[AlarmEvent]:
-        """Tells of each patient of a record that an earlier life could not get past as a whole."""
+        """Raises *not judged* for each patient of a record that earlier processes skipped as a whole."""
         told: list[AlarmEvent] = []
         first = {patient: i for i, patient in reversed(list(enumerate(part.readings.patient.tolist())))}
         for patient, i in first.items():
@@ -210,13 +210,15 @@ class PartitionEngine:
         return events
 
     def _seen(self, readings: Readings) -> list[AlarmEvent]:
-        """Brings what people look at up to date; a reading that raises there has been judged, and is not shown."""
+        """Updates the values for queries; a reading that raises there has been judged, and is not shown."""
         try:
             return self._look(readings)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
-            logger.exception("%d readings cannot be shown at once: each is shown by itself", len(readings))
+            logger.exception(
+                "%d readings cannot be stored for queries together: they are stored one by one", len(readings)
+            )
         told = []
         for i in range(len(readings)):
             try:
@@ -224,7 +226,7 @@ class PartitionEngine:
             except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception:
-                logger.exception("a reading of %s was judged, and cannot be shown", readings.patient[i])
+                logger.exception("reading of %s was judged, but cannot be stored for queries", readings.patient[i])
                 self.unseen += 1
         return told
 
@@ -234,7 +236,7 @@ class PartitionEngine:
         return [self._with_recent(event) for event in advised]
 
     def _row_aside(self, parts: list[_Part], failed: engine.PassedOver) -> SkippedItem:
-        """Returns what is kept of a reading that raised: its place in its record of `vitals`."""
+        """Returns the dead letter and skip entry of a reading that raised, with its place in its record of `vitals`."""
         place = failed.place
         for part in parts if place >= 0 else ():
             if part.scored is not None and place < len(part.readings):
@@ -244,11 +246,11 @@ class PartitionEngine:
                     failed, source, self.clock, row=row, slice_=self.name, readings=part.readings.alone(place)
                 )
             place -= len(part.readings)
-        # A timer's: no record is at fault.
+        # The failure of a timer: no record is at fault.
         return put_aside(failed, None, self.clock, slice_=self.name)
 
     def _with_recent(self, event: AlarmEvent) -> AlarmEvent:
-        """Adds the sign's last values to what people are told of."""
+        """Adds the sign's last values to an event that notifies people."""
         row = self.state.index.get(event.patient or "")
         if event.phase not in {Phase.START, Phase.ESCALATE} or row is None:
             return event
@@ -261,11 +263,11 @@ class PartitionEngine:
         return [event for event in events if event.condition not in HIERARCHY]
 
     def active(self) -> list[AlarmEvent]:
-        """Returns the last event of each of its alarms that has not ended, and of those that it has heard of."""
+        """Returns the last event of each of its active alarms, and of those of watchdog and notifier."""
         return [*self._own(engine.active(self.state)), *trend.active(self.trends), *self.heard.active()]
 
     def resume(self, events: Iterable[AlarmEvent]) -> None:
-        """Takes in what it told after its snapshot."""
+        """Restores the alarms that it emitted after its snapshot."""
         own = [e for e in self._own(events) if self.clock_only is not None or f"p{self.layout.of(e)}" == self.name]
         own = [msgspec.structs.replace(e, recent=()) if e.recent else e for e in own]
         self.state = engine.restore_reported(self.state, (e for e in own if e.condition in _OWN))
@@ -283,7 +285,7 @@ class PartitionEngine:
         self.marks[scored.partition] = scored.offset
         skip = self.passed.rows(self.name, topics.VITALS, scored.partition, scored.offset)
         wrong = beds.misplaced(scored.readings)
-        # What is nobody's is archived all the same: the archive reads the topic for itself.
+        # Misplaced readings are archived nevertheless: the archive reads the topic directly.
         if not wrong.any():
             return _Part(scored.readings, scored, skip=skip)
         self.misplaced += int(wrong.sum())
@@ -298,14 +300,14 @@ class PartitionEngine:
                 self.foreign[gateway] += 1
 
     def _applied(self, entry: DecodedRecord, beds: BedHistory) -> list[AlarmEvent]:
-        """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too."""
+        """Applies a record; if it raises unexpectedly, it is skipped, as it would end the next process, too."""
         record, value = entry.record, entry.value
         source = *record.place, record.offset
         skip = None in self.passed.rows(self.name, *source)
         events: Iterable[AlarmEvent] = ()
         failed: list[engine.PassedOver] = []
         try:
-            # What was passed over moves time, as it did when it came.
+            # A skipped record still advances time, as it did at first.
             if skip:
                 self.state, events = engine.advance(self.state, empty(), self.clock)
             elif record.topic == topics.STATUS and record.value is None:
@@ -317,7 +319,7 @@ class PartitionEngine:
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
-            logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
+            logger.exception("%s[%s]@%s raised while it was applied; it is skipped", *record.place, record.offset)
             failed = [engine.describe(-1, "", error)]
         if failed and not skip:
             self.put_aside.append(put_aside(failed[0], source, record.t, slice_=self.name, payload=record.value or b""))
@@ -338,7 +340,7 @@ class PartitionEngine:
         elif isinstance(value, AlarmEvent) and value.condition in HEARD:
             self.heard.take(value)
             if value.condition == PIPELINE_STALLED:
-                # The watchdog's word, by the log as everything: while it holds, no part of the tree is told.
+                # While the pipeline is stalled, by the watchdog's alarm in the log, the tree raises no other alarm.
                 since = None if value.phase is Phase.END else value.start
                 self.state, events = engine.stalled(self.state, since, self.clock)
         elif isinstance(value, Admission) and value.discharged is not None:
@@ -353,7 +355,7 @@ class PartitionEngine:
         return self._own(events)
 
     def _own_words(self, status: Status, beds: BedHistory) -> Status:
-        """Leaves out of a gateway's status whose patients it does not have: it would begin or end their alarms."""
+        """Removes devices of foreign patients from a gateway's status: it would begin or end those patients' alarms."""
         wrong = [d for d in status.devices if d.patient and beds.is_foreign(d.patient, status.id, max(d.t, status.t))]
         if status.kind != "gateway" or not wrong:
             return status
@@ -362,9 +364,9 @@ class PartitionEngine:
         return msgspec.structs.replace(status, devices=tuple(d for d in status.devices if d not in wrong))
 
     def _concerned(self, status: Status) -> bool:
-        """Whether a status is to be reported here.
+        """Returns whether a status is to be applied here.
 
-        A partition's engine needs it of what is not up: that covers *not judged*, and ends *sensor off*.
+        A partition's engine needs every status that is not *up*: it inhibits *not judged*, and ends *sensor off*.
         """
         if status.kind not in {"gateway", "bridge"}:
             return False
@@ -381,7 +383,7 @@ class PartitionEngine:
         return was_uneasy
 
     def save(self, alarms: Iterable[tuple[int, int]]) -> bytes:
-        """Returns a snapshot."""
+        """Encodes a snapshot."""
         saved = EngineSnapshot(
             layout=(self.layout.lanes, self.layout.partitions),
             positions=tuple((*place, offset) for place, offset in sorted(self.positions.items())),
@@ -396,16 +398,16 @@ class PartitionEngine:
         return encode(saved)
 
     def load(self, data: bytes) -> dict[int, int]:
-        """Takes a snapshot on.
+        """Restores a snapshot.
 
         Returns:
             Offset from which `alarms` is to be read back, per partition.
 
         Raises:
-            ValueError: It is no snapshot of this program and layout; the state is then rebuilt from the log.
+            ValueError: It is damaged, or of another format or layout; the state is then rebuilt from the log.
         """
         saved = decode(data, self.layout)
-        # All of it or nothing: a state without its positions would judge the log a second time.
+        # All or nothing: a state without its positions would judge the log a second time.
         state, trends = engine.restore(saved.engine), trend.restore(saved.trends) if saved.trends else trend.empty()
         self.state, self.trends = state, trends
         self.state.handover_ms = round(self.terms.handover_s * 1000)

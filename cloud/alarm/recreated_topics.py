@@ -1,7 +1,7 @@
-"""A topic that was made anew: snapshots and readers that go by offsets of the former one must not wait for them.
+"""Detects a topic that was deleted and recreated, so that its offsets restart at 0.
 
-Who follows scoring's advice deletes `vitals.scored` and makes it again. Its offsets begin at 0, where every record lies
-before what the snapshots want, and would be passed over for as long as the former topic had lasted.
+Scoring advises to recreate `vitals.scored` in some cases. Snapshots and readers hold offsets of the former topic: they
+would drop every record as already read until the new topic had grown past them.
 """
 
 import logging
@@ -16,14 +16,15 @@ logger = logging.getLogger(__name__)
 
 
 def of_this_log(kept: Mapping[str, bytes], layout: Partitioning, reader: Reader) -> Mapping[str, bytes]:
-    """Returns the snapshots, or none at all where one of them was taken on another log.
+    """Returns the snapshots, or none at all if one of them was made from a former topic.
 
-    What shows on one partition is true of the whole topic, also where the new one is longer already than the old.
+    One affected partition proves it for the whole topic, even if another partition is already longer than the former
+    one.
 
     Args:
         kept: Snapshots by slice.
-        layout: The deployment's.
-        reader: Tells where the log ends.
+        layout: Lanes and partitions of the deployment.
+        reader: Returns the end offsets of the log.
 
     Raises:
         KafkaUnavailableError: Kafka does not answer.
@@ -33,7 +34,7 @@ def of_this_log(kept: Mapping[str, bytes], layout: Partitioning, reader: Reader)
         try:
             saved = decode(data, layout)
         except ValueError:
-            # Whoever loads it says why it is of no use.
+            # Loading it reports the reason.
             continue
         for topic, partition, offset in saved.positions:
             wanted[topic, partition] = max(offset, wanted.get((topic, partition), 0))
@@ -43,7 +44,7 @@ def of_this_log(kept: Mapping[str, bytes], layout: Partitioning, reader: Reader)
         return kept
     topic, partition = beyond[0]
     logger.error(
-        "%s[%s] ends at offset %s, but snapshots have read it up to %s: the topic was made anew. All state is rebuilt "
+        "%s[%s] ends at offset %s, but snapshots have read it up to %s: the topic was recreated. All state is rebuilt "
         "from the log",
         *(topic, partition, ends[topic, partition], wanted[topic, partition] - 1),
     )
@@ -52,21 +53,21 @@ def of_this_log(kept: Mapping[str, bytes], layout: Partitioning, reader: Reader)
 
 @dataclass(slots=True)
 class OffsetWatch:
-    """Notices at work that a partition has begun again."""
+    """Detects offsets of a partition that go back while the shard runs."""
 
     _next: dict[Place, int] = field(default_factory=dict)
 
     def watch(self, records: Iterable[Record]) -> None:
-        """Looks at records as they are read.
+        """Checks the offsets of records as they are read.
 
         Raises:
-            KafkaUnavailableError: Offsets went back, which nothing but another topic of the same name does.
+            KafkaUnavailableError: Offsets went back, which only happens if the topic was recreated.
         """
         for record in records:
             reached = self._next.get(record.place, 0)
             if record.offset < reached:
                 raise KafkaUnavailableError(
-                    f"{record.topic}[{record.partition}] began again at offset {record.offset} after {reached - 1}: "
-                    "the topic was made anew; the state is rebuilt from the log"
+                    f"{record.topic}[{record.partition}] restarts at offset {record.offset} after {reached - 1}: "
+                    "the topic was recreated; the state is rebuilt from the log"
                 )
             self._next[record.place] = record.offset + 1

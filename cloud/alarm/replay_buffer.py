@@ -1,4 +1,4 @@
-"""What came before its time: while a shard catches up, actions, admissions and statuses wait for readings as old."""
+"""During recovery, buffers actions, admissions and statuses until readings of the same log time are replayed."""
 
 import heapq
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from cloud.kafka.port import Place
 class ReplayBuffer:
     """Entries of one slice that wait for their log time.
 
-    After a long absence they are as many as all patients, so each is looked at when it comes and when it goes.
+    After a long outage there can be as many as patients, so each entry costs one push and one pop of a heap.
     """
 
     _heap: list[tuple[int, int, DecodedRecord]] = field(default_factory=list)
@@ -20,13 +20,13 @@ class ReplayBuffer:
     _count: int = 0
 
     def put(self, entries: Iterable[DecodedRecord]) -> None:
-        """Keeps entries; those of one partition come in its order."""
+        """Buffers entries; those of one partition arrive in offset order."""
         for t, entry in timed(entries, self._newest):
             self._count += 1
             heapq.heappush(self._heap, (t, self._count, entry))
 
     def due(self, t: int) -> list[DecodedRecord]:
-        """Returns, and forgets, those up to a log time, by time."""
+        """Removes and returns the entries up to a log time, by time."""
         found = []
         while self._heap and self._heap[0][0] <= t:
             found.append(heapq.heappop(self._heap)[2])

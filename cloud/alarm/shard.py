@@ -1,4 +1,4 @@
-"""One shard: the slices that one actor holds. Without Ray and without Kafka: records in, alarm events out."""
+"""One shard: the slices of one actor. Without Ray and Kafka: records in, alarm events out."""
 
 import itertools
 import logging
@@ -25,11 +25,11 @@ logger = logging.getLogger("watch")
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of some records.
+    """Result of applying records.
 
     Attributes:
         events: Alarm events, in order within each slice.
-        put_aside: What could not be read, judged or applied.
+        put_aside: Records and readings that could not be decoded, judged or applied.
     """
 
     events: list[AlarmEvent] = field(default_factory=list)
@@ -42,13 +42,13 @@ def share(layout: Partitioning, shard: int, shards: int) -> tuple[int, ...]:
 
 
 class Shard:
-    """The slices of some partitions, and for one of the shards the equipment's.
+    """The slices of some partitions; one of the shards also has the slice of the equipment.
 
     Args:
         layout: Lanes and partitions of the deployment.
         partitions: Partitions to hold.
         equipment: Whether to hold the technical alarms as well.
-        terms: The deployment's choices.
+        terms: Settings of the deployment.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Shard:
         self._live = False
 
     def places(self) -> dict[Place, int]:
-        """Returns what is to be read, and from which offset; `patients` always whole, for the beds' history."""
+        """Returns the partitions to read with their first offsets; `patients` from 0, for the history of the beds."""
         starts: dict[Place, int] = {}
         for slice_ in self.engines.values():
             for place in slice_.places | ({slice_.clock_only} if slice_.clock_only else set()):
@@ -81,7 +81,7 @@ class Shard:
         return starts | dict.fromkeys(self.partitioning.places(topics.PATIENTS), 0)
 
     def hold(self, records: Iterable[Record]) -> Outcome:
-        """Keeps actions, admissions and statuses until the readings of their time come, while catching up."""
+        """Buffers actions, admissions and statuses during recovery until the readings of their time are applied."""
         outcome = Outcome()
         entries = self._decode(records, outcome)
         for name, slice_ in self.engines.items():
@@ -89,10 +89,10 @@ class Shard:
         return outcome
 
     def apply(self, records: Iterable[Record]) -> Outcome:
-        """Applies records as they come.
+        """Applies records as they arrive.
 
-        While catching up, actions, admissions and statuses wait for readings as old as themselves, as they did when it
-        first happened; live, they act at once.
+        During recovery, actions, admissions and statuses wait for readings of their own log time, so that they act in
+        the same order as the first time. In live operation they act at once.
         """
         outcome = Outcome()
         entries = self._decode(records, outcome)
@@ -103,7 +103,7 @@ class Shard:
         return outcome
 
     def live(self) -> Outcome:
-        """Ends catching up: what was held acts now."""
+        """Ends recovery: buffered entries act now."""
         self._live = True
         outcome = Outcome()
         for name, slice_ in self.engines.items():
@@ -111,7 +111,7 @@ class Shard:
         return outcome
 
     def clocks(self) -> dict[int, int]:
-        """Returns the log time of each partition, 0 where nothing has come."""
+        """Returns the log time of each partition, 0 before its first record."""
         return {int(name[1:]): s.clock for name, s in self.engines.items() if name != EQUIPMENT}
 
     def active(self) -> list[AlarmEvent]:
@@ -119,16 +119,16 @@ class Shard:
         return [event for slice_ in self.engines.values() for event in slice_.active()]
 
     def of(self, patient: str) -> PartitionEngine | None:
-        """Returns the slice that judges a patient, None when it is another shard's."""
+        """Returns the slice that judges a patient, None if another shard has it."""
         return self.engines.get(f"p{self.partitioning.partition(patient)}")
 
     def save(self, name: str, alarms: Mapping[int, int]) -> bytes:
-        """Returns a snapshot of a slice; `alarms` are the offsets from which its events are read back."""
+        """Returns a snapshot of a slice; `alarms` are the offsets from which a restart reads its events back."""
         own = alarms if name == EQUIPMENT else {int(name[1:]): alarms.get(int(name[1:]), 0)}
         return self.engines[name].save(own.items())
 
     def give_up(self, record: Record, error: Exception) -> list[SkippedItem]:
-        """Returns what passes over a record at which processes ended: with all of its readings, in every slice."""
+        """Returns the entries that skip a record at which processes ended, with all of its readings, in every slice."""
         entry, _ = decode(record)
         failed = describe(-1, "", error)
         if not isinstance(entry.value, ScoredRecord):
@@ -141,7 +141,7 @@ class Shard:
         ]
 
     def _is_mine(self, record: Record) -> bool:
-        """Whether it is this shard that puts a record aside: others read it too, and one word is enough."""
+        """Returns whether this shard rejects a record: other shards read it too, and one dead letter is enough."""
         return record.topic == topics.ALARMS or f"p{record.partition}" in self.engines
 
     def _apply(self, slice_: PartitionEngine, entries: Sequence[DecodedRecord], outcome: Outcome) -> None:
@@ -168,7 +168,7 @@ class Shard:
             except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception as raised:
-                logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
+                logger.exception("%s[%s]@%s raised while it was decoded; it is skipped", *record.place, record.offset)
                 entry, error = DecodedRecord(record, None), raised
             if error is not None and self._is_mine(record):
                 outcome.put_aside.append(unreadable(record, error))
@@ -183,7 +183,7 @@ def _places(partition: int) -> frozenset[Place]:
 
 
 def _ready(wanted: list[DecodedRecord], early: ReplayBuffer, clock: int) -> list[DecodedRecord]:
-    """Returns the entries whose time has come, by the readings among them; the others wait."""
+    """Returns the entries that are due by the time of the newest reading among them; buffers the others."""
     readings = [entry for entry in wanted if entry.record.topic == topics.SCORED]
     early.put(entry for entry in wanted if entry.record.topic != topics.SCORED)
     return early.due(max((entry.t for entry in readings), default=clock)) + readings

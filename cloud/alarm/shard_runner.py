@@ -1,7 +1,7 @@
-"""A shard at work: reads the log, writes alarms, keeps snapshots. Without Ray; time and connections are parameters.
+"""Runs a shard: reads the log, writes alarms, stores snapshots. Without Ray; time and connections are parameters.
 
-It is crash-only: whatever goes wrong with the log ends the process, and the next one begins from the newest snapshot,
-reads its own `alarms` back and goes on as if nothing had been.
+It is crash-only: any failure of the log ends the process. The next process starts from the newest snapshot, reads its
+own `alarms` back and continues.
 """
 
 import logging
@@ -34,14 +34,14 @@ class ShardRunner:
     """One shard between its log and its snapshots.
 
     Attributes:
-        shard: The state.
+        shard: State and engines.
         reader: Reads the shard's partitions.
-        writer: Writes alarms.
-        snapshots: Keeps snapshots.
+        writer: Writes alarms, skipped records and dead letters.
+        snapshots: Stores snapshots.
         emitted: Alarm events written since the start.
-        rejects: What could not be read, judged or applied since the start.
-        passed_over: The same by topic and exception, joined by a dot.
-        unsaved: Slices of which no snapshot could be made the last time.
+        rejects: Records and readings that could not be decoded, judged or applied since the start.
+        passed_over: Skipped ones among them, by topic and exception, joined by a dot.
+        unsaved: Slices whose last snapshot could not be encoded.
     """
 
     shard: Shard
@@ -57,7 +57,7 @@ class ShardRunner:
     _offset_watch: OffsetWatch = field(default_factory=OffsetWatch)
 
     def start(self) -> None:
-        """Recovers: snapshots, own alarms since, then everything that waits for its readings' time.
+        """Recovers: snapshots, own alarms since then, and buffered actions, admissions and statuses.
 
         Raises:
             KafkaUnavailableError: The log cannot be read.
@@ -72,20 +72,20 @@ class ShardRunner:
             starts[record.place] = max(starts[record.place], record.offset + 1)
         self._until = self.reader.ends(place for place in starts if place[0] == topics.SCORED)
         self.reader.assign(starts)
-        logger.info("shard is back", extra={"data": {"slices": list(self.shard.engines), "held": len(held)}})
+        logger.info("shard recovered", extra={"data": {"slices": list(self.shard.engines), "held": len(held)}})
 
     def step(self, timeout_s: float) -> bool:
-        """Reads what there is and judges it.
+        """Reads the next records and judges them.
 
         Returns:
-            Whether anything had come.
+            Whether any record arrived.
 
         Raises:
             KafkaUnavailableError: The log cannot be read or written.
         """
         records = self.reader.read(timeout_s)
         self._offset_watch.watch(records)
-        # A refused alarm must not wait for the next one to be noticed.
+        # A failed write of an alarm must be noticed without waiting for the next alarm.
         self.writer.check()
         if records:
             self._publish(self._whole(lambda: self.shard.apply(records)))
@@ -96,9 +96,9 @@ class ShardRunner:
         return bool(records)
 
     def _whole(self, apply: Callable[[], Outcome]) -> Outcome:
-        """Applies records. An exception that no slice has caught ends the process; the next has them one by one.
+        """Applies records. An unexpected exception ends the process; the next process applies these records one by one.
 
-        A kill, a lack of memory or a log that fails is no record's fault, and is noted of none.
+        A kill, a lack of memory or a failing log is not blamed on a record.
         """
         try:
             return apply()
@@ -112,13 +112,13 @@ class ShardRunner:
             raise
 
     def _skipped(self) -> list[Skipped]:
-        """Reads back what earlier lives, of this shard or another, have passed over."""
+        """Reads back the records that earlier processes, of this shard or another, have skipped."""
         places = {(topics.SKIPPED, partition): 0 for partition in range(self.shard.partitioning.partitions)}
         found = (_read(record, Skipped) for record in read_to_end(self.reader, places))
         return [skipped for skipped in found if skipped is not None]
 
     def save(self, names: Iterable[str] | None = None) -> None:
-        """Writes snapshots of some slices, by default of all, once every alarm up to here is acknowledged.
+        """Writes snapshots of some slices, by default of all, after every alarm so far is acknowledged.
 
         Raises:
             KafkaUnavailableError: An alarm was not acknowledged.
@@ -133,8 +133,8 @@ class ShardRunner:
         try:
             data = self.shard.save(name, self._alarms)
         except Exception:
-            # Something in the state has no form on disk: its patients are judged all the same.
-            logger.exception("no snapshot of %s can be made; alarms go on, and a restart takes longer", name)
+            # Part of the state cannot be encoded; its patients are still judged.
+            logger.exception("no snapshot of %s can be made; alarms continue, a restart will be slower", name)
             self.unsaved.add(name)
             return
         self.unsaved.discard(name)
@@ -142,7 +142,7 @@ class ShardRunner:
 
     @property
     def catching_up(self) -> bool:
-        """Whether readings from before the start are still being judged."""
+        """True while readings from before the start are still being judged."""
         return bool(self._until)
 
     def _restore(self) -> dict[str, Mapping[int, int]]:
@@ -152,11 +152,11 @@ class ShardRunner:
             try:
                 since[name] = self.shard.engines[name].load(data)
             except ValueError as error:
-                logger.warning("%s: %s; its state is rebuilt from the log", name, error)
+                logger.warning("%s: %s; the state is rebuilt from the log", name, error)
             except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception:
-                logger.exception("%s: its snapshot cannot be read; its state is rebuilt from the log", name)
+                logger.exception("%s: snapshot cannot be read; the state is rebuilt from the log", name)
         return since
 
     def _read_back(self, since: Mapping[str, Mapping[int, int]]) -> None:
@@ -181,13 +181,13 @@ class ShardRunner:
             self.writer.write(place, (event.patient or event.subject).encode(), encode(event))
         self._put_aside(outcome.put_aside)
         if outcome.events or outcome.put_aside:
-            # Before anything is judged upon it: a writer that has been replaced must learn so here.
+            # Flush before more is judged from these events, so that a fenced writer fails here.
             self.writer.flush()
         self.emitted += len(outcome.events)
 
     def _put_aside(self, found: Iterable[SkippedItem]) -> None:
         for rejected, skipped in found:
-            logger.warning("%s is passed over: %s", rejected.topic, rejected.reason)
+            logger.warning("%s is skipped: %s", rejected.topic, rejected.reason)
             self.writer.write((topics.REJECTED, 0), rejected.topic.encode(), msgspec.json.encode(rejected))
             self.rejects += 1
             if skipped is not None:

@@ -1,4 +1,4 @@
-"""What a shard has passed over, and what an earlier life of it passed over: by slice, record and reading."""
+"""Records and readings that shards have skipped, now or in earlier processes, by slice, record and reading."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ Row = int | None
 Source = tuple[str, int, int]
 """Topic, partition and offset."""
 TWICE: Final = 2
-"""A record at which a process ended by its own exception so many times is passed over."""
+"""A record is skipped once this many processes have ended by their own exception while applying it."""
 
 
 class SkippedItem(NamedTuple):
-    """What is kept of one thing that was passed over: for people, and for the replay, where a record is at fault."""
+    """A skipped record or reading: the dead letter for people and, if a record is at fault, the entry for replay."""
 
     rejected: Rejected
     skipped: Skipped | None
@@ -40,16 +40,16 @@ def put_aside(
     readings: Readings | None = None,
     payload: bytes = b"",
 ) -> SkippedItem:
-    """Returns what is kept.
+    """Returns the dead letter and, if a record is at fault, the entry by which a replay skips it.
 
     Args:
-        failed: What raised, and how.
-        source: Where the record stands; None where none is at fault.
+        failed: Exception and subject.
+        source: Place and offset of the record; None if no record is at fault.
         t: Log time, UTC epoch ms.
-        slice_: Slice that passed it over.
-        row: Place of the reading in the record; None for the record as a whole.
-        readings: The reading, where it is one.
-        payload: The record's bytes, where it is not.
+        slice_: Slice that skipped it.
+        row: Index of the reading in the record; None for the whole record.
+        readings: The reading, if one was skipped.
+        payload: Bytes of the record, if it was skipped.
     """
     t = max(1, t)
     where = "" if source is None else "{}[{}]@{}".format(*source) + ("" if row is None else f"#{row}")
@@ -79,7 +79,7 @@ def put_aside(
 
 
 def unreadable(record: Record, error: Exception) -> SkippedItem:
-    """Returns what is kept of a record that nobody can read."""
+    """Returns the dead letter and skip entry of an undecodable record."""
     source = *record.place, record.offset
     kept = put_aside(describe(-1, "", error), source, record.t, payload=record.value or b"")
     reason = str(error) if isinstance(error, ValueError) else describe_exception(error)
@@ -89,13 +89,13 @@ def unreadable(record: Record, error: Exception) -> SkippedItem:
 
 @dataclass(slots=True)
 class SkippedRecords:
-    """The list that a replay obeys."""
+    """Skipped and suspected records, which a replay skips or applies one by one."""
 
     _rows: dict[tuple[str, str, int, int], set[Row]] = field(default_factory=dict)
     _suspect: dict[Place, list[tuple[int, int]]] = field(default_factory=dict)
 
     def recall(self, skipped: Iterable[Skipped]) -> None:
-        """Takes in what earlier lives passed over."""
+        """Loads the entries that earlier processes wrote."""
         for one in skipped:
             if one.why is Why.SUSPECT:
                 last = one.offset if one.last is None else one.last
@@ -104,26 +104,26 @@ class SkippedRecords:
                 self._rows.setdefault((one.slice, one.topic, one.partition, one.offset), set()).add(one.row)
 
     def rows(self, slice_: str, topic: str, partition: int, offset: int) -> set[Row]:
-        """Returns the readings of a record that a slice passed over; None among them is the whole record."""
+        """Returns the readings of a record that a slice skipped; None among them is the whole record."""
         if not self._rows:
             return set()
         return self._rows.get((slice_, topic, partition, offset), set())
 
     def unreadable(self, record: Record) -> bool:
-        """Whether a record was found unreadable before."""
+        """Returns whether a record was found undecodable before."""
         return None in self.rows("", record.topic, record.partition, record.offset)
 
     def is_suspect(self, record: Record) -> bool:
-        """Whether a process ended by an exception of its own while it applied this record, among others or alone."""
+        """Returns whether a process ended by its own exception while it applied this record, in a batch or singly."""
         return any(first <= record.offset <= last for first, last in self._suspect.get(record.place, ()))
 
     def alone(self, record: Record) -> int:
-        """Returns how many such processes had it alone at hand."""
+        """Returns the number of processes that ended while applying only this record."""
         ranges = self._suspect.get(record.place, ())
         return sum(first == record.offset == last for first, last in ranges)
 
     def apart(self, entries: Sequence[DecodedRecord]) -> Iterator[Sequence[DecodedRecord]]:
-        """Yields the entries in order: those under suspicion one by one, the others together."""
+        """Yields the entries in order: suspected ones singly, runs of others together."""
         suspect = [i for i, entry in enumerate(entries) if self.is_suspect(entry.record)] if self._suspect else []
         first = 0
         for i in suspect:
@@ -136,11 +136,11 @@ class SkippedRecords:
 
 
 class SpoiledError(Exception):
-    """Something that nobody foresaw was raised while a slice applied records: its state is spoiled.
+    """Unexpected exception while a slice applied records: its state can no longer be used.
 
     Attributes:
-        records: They.
-        error: What was raised.
+        records: Records that were applied.
+        error: Exception raised.
     """
 
     def __init__(self, records: Sequence[Record], error: Exception) -> None:
@@ -149,7 +149,7 @@ class SpoiledError(Exception):
 
 
 def suspects(records: Iterable[Record], error: Exception) -> list[Skipped]:
-    """Returns what is written when a process ends while it applies records: one range for each place."""
+    """Returns the entries to write when a process ends while it applies records: one offset range per partition."""
     ranges: dict[Place, list[Record]] = {}
     for record in records:
         ranges.setdefault(record.place, []).append(record)

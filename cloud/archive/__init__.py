@@ -1,1 +1,1 @@
-"""Spark: topics to Parquet and manifests in the lake, each record once."""
+"""Spark: archives topics as Parquet and manifests in the lake, each record once."""

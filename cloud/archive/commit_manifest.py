@@ -1,4 +1,4 @@
-"""Manifests: from what workers wrote to one commit a topic, and from the last commit to where the next batch begins."""
+"""Builds one manifest per topic from the workers' reports, and resumes from the last manifest."""
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -14,7 +14,7 @@ NOTHING = Progress(number=0, next={}, sources={}, lost={})
 
 
 def resume(store: Store, topic: str) -> Progress:
-    """Returns how far a topic is archived, by its last manifest alone."""
+    """Returns the progress of a topic, from its last manifest only."""
     last = last_manifest(store, topic)
     return NOTHING if last is None else after(last)
 
@@ -25,7 +25,7 @@ def after(manifest: Manifest) -> Progress:
 
 
 def resumes(topic: str, progress: Progress, marks: Watermarks) -> Progress:
-    """Returns the progress with an offset for every partition that Kafka has; what was deleted unread is in `lost`.
+    """Returns the progress with an offset for every partition that Kafka has; `lost` has the spans deleted unread.
 
     Raises:
         RecreatedError: Kafka's offsets end below the lake's.
@@ -38,7 +38,7 @@ def resumes(topic: str, progress: Progress, marks: Watermarks) -> Progress:
 
 
 def manifests(progress: Mapping[str, Progress], written: Iterable[Written]) -> list[Manifest]:
-    """Returns one manifest for each topic of which anything was read."""
+    """Returns one manifest for each topic with any record read."""
     ordered = sorted(written, key=lambda w: (w.topic, w.partition, w.first))
     groups = groupby(ordered, key=lambda w: w.topic)
     return [_manifest(topic, progress[topic], list(group)) for topic, group in groups]
@@ -69,5 +69,5 @@ def _manifest(topic: str, progress: Progress, written: list[Written]) -> Manifes
 
 
 def commit(store: Store, manifest: Manifest) -> None:
-    """Writes a manifest: from here on its objects exist for readers."""
+    """Writes a manifest; from then on its objects are visible to readers."""
     store.put(manifest.name, manifest.encode())

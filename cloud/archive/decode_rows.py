@@ -1,4 +1,4 @@
-"""Kafka records into rows of the lake's tables: pure. What cannot be read is a rejection with its reason."""
+"""Converts Kafka records into rows of the lake's tables: pure. An invalid record is rejected with its reason."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -42,8 +42,8 @@ class Record:
     Attributes:
         offset: Its offset.
         log_t: Its timestamp, UTC epoch ms.
-        value: Its value; None for a tombstone, of which no row is made.
-        key: Its key; None when it has none.
+        value: Its value; None for a tombstone, which yields no row.
+        key: Its key, or None.
     """
 
     offset: int
@@ -59,7 +59,7 @@ class PartitionBuffer:
     Attributes:
         topic: Topic.
         partition: Partition.
-        seen: Newest source offset by source partition; grows with what is added (`vitals.scored` alone repeats).
+        seen: Newest source offset by source partition; updated by `add` (only `vitals.scored` has repeats).
         rows: Rows so far.
         rejected: Rejections so far.
     """
@@ -73,9 +73,10 @@ class PartitionBuffer:
     _thinned: status_rows.StatusSampler = field(default_factory=status_rows.StatusSampler)
 
     def add(self, record: Record) -> None:
-        """Decodes a record; one that repeats a source offset is dropped, one that cannot be read is rejected.
+        """Decodes a record; drops one that repeats a source offset, rejects an invalid one.
 
-        The mark tells repetitions from news because the scoring job's producer is idempotent: its retries keep order.
+        The high-water mark identifies repeats because the scoring job's producer is idempotent: its retries keep the
+        order.
         """
         if record.value is None:
             return
@@ -85,7 +86,7 @@ class PartitionBuffer:
             raise
         except Exception as error:
             if not isinstance(error, ValueError):
-                logger.exception("a record of %s ends in an error, and is rejected", self.topic)
+                logger.exception("record of %s raised while it was decoded; it is rejected", self.topic)
             self._reject(record, str(error))
             return
         count = 1
@@ -101,13 +102,15 @@ class PartitionBuffer:
             self.rows += count
 
     def table(self) -> pa.Table:
-        """Returns the rows, in the order in which they were added; a record whose rows no table holds is rejected."""
+        """Returns the rows, in the order in which they were added; rejects a record that does not fit the table."""
         try:
             return self._table(self._decoded)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
-            logger.exception("%d records of %s make no table: each is tried by itself", len(self._decoded), self.topic)
+            logger.exception(
+                "%d records of %s do not form a table; they are tried one by one", len(self._decoded), self.topic
+            )
         kept = [one for one in self._decoded if self._is_held(one)]
         return self._table(kept)
 
@@ -117,7 +120,7 @@ class PartitionBuffer:
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
-            logger.exception("a record of %s makes no row, and is rejected", self.topic)
+            logger.exception("record of %s does not fit the table; it is rejected", self.topic)
             self._reject(one[0], describe_exception(error))
             return False
         return True
@@ -136,7 +139,7 @@ class PartitionBuffer:
         if self.topic == VITALS.topic:
             return decode_scored.decode(value)
         event = _DECODERS[self.topic](value)
-        # What the record does not say itself, its place in Kafka does.
+        # Fields from the record's place in Kafka, which the record itself does not contain.
         place = {"log_t": record.log_t, "source_partition": self.partition, "source_offset": record.offset}
         fields = place | {"key": None if record.key is None else record.key.decode(errors="replace")} | event
         return {column.name: _cell(column, fields[column.field]) for column in TABLES[self.topic].columns}
@@ -158,10 +161,10 @@ _DECODERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
 
 
 def _cell(column: Column, value: Any) -> Any:  # noqa: ANN401 - any field of any event
-    """A field as its column holds it.
+    """Converts a field to its column's form.
 
     Raises:
-        WireError: No store holds such a time or number.
+        WireError: The time or number is out of a store's range.
     """
     if value is None:
         return None

@@ -1,6 +1,6 @@
-"""`vitals.scored` records into rows, a whole pile of records at a time: most hold few readings, so cost is per record.
+"""Converts `vitals.scored` records into rows in bulk: most have few readings, so cost is per record.
 
-It accepts and refuses what `vitals.wire.vitals_record.decode_scored` does; a test compares the two.
+It accepts and refuses the same records as `vitals.wire.vitals_record.decode_scored`; a test compares the two.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Time = Annotated[int, msgspec.Meta(gt=0, le=MAX_CALENDAR)]
 _TIMES: Final = ("t", "t_gw")
 _COLUMNS: Final = (*TEXT_COLUMNS, *INTEGER_COLUMNS, "breach", "news2")
-# Times that no store holds would not fit the lake's microseconds.
+# Times beyond these bounds would not fit the lake's microseconds.
 _KINDS: Final[dict[str, Any]] = dict.fromkeys(_COLUMNS, list[_Int]) | dict.fromkeys(_TIMES, list[_Time])
 _Record = msgspec.defstruct(
     "_Record",
@@ -30,7 +30,7 @@ _Record = msgspec.defstruct(
         *((name, list[NameOrNone] if name in TEXT_COLUMNS else _KINDS[name]) for name in _COLUMNS),
         *((name, list[float | None] | None, None) for name in FIELDS),
         ("limit_sets", list[msgspec.Raw], msgspec.field(default_factory=list)),
-        # Of the record that was scored: the engine's clock. A scorer of before it was written has none.
+        # Timestamp of the source record: the engine's clock. Records of older scorers lack it.
         ("timestamp", _Time | None, None),
         ("partition", Annotated[int, msgspec.Meta(ge=0)]),
         ("offset", Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]),
@@ -41,10 +41,10 @@ _decode = msgspec.json.Decoder(_Record)
 
 
 def decode(value: bytes) -> Any:  # noqa: ANN401 - a struct made from SIGNS at import, unknown to mypy
-    """Reads one record, as columns of Python values, with `partition` and `offset` of its source.
+    """Decodes one record, as columns of Python values, with `partition` and `offset` of its source.
 
     Raises:
-        WireError: The bytes are no such record; the message says why.
+        WireError: The record is invalid; the message contains the reason.
     """
     try:
         record: Any = _decode.decode(value)
@@ -64,7 +64,7 @@ def decode(value: bytes) -> Any:  # noqa: ANN401 - a struct made from SIGNS at i
 
 @lru_cache(maxsize=4096)
 def _limit_set(raw: bytes) -> tuple[str, str]:
-    """Profile and JSON of overridden limits, checked once for the thousands of records that repeat them."""
+    """Returns profile and JSON of overridden limits, checked once for the thousands of records that repeat them."""
     try:
         limits = from_wire(msgspec.json.decode(raw, type=dict[str, Any]))
     except (ValueError, RecursionError) as error:
@@ -76,7 +76,7 @@ def table(records: Sequence[tuple[int, Any]]) -> pa.Table:
     """Returns the rows of records, in order.
 
     Args:
-        records: Kafka timestamp [ms] and decoded record; the source record's own time stamp stands above it.
+        records: Kafka timestamp [ms] and decoded record; the source record's own timestamp has precedence.
     """
     decoded = [record for _, record in records]
     counts = [len(record.t) for record in decoded]
@@ -100,11 +100,11 @@ def _each(values: Iterable[int], counts: Sequence[int]) -> list[int]:
 
 
 def _limits(decoded: Sequence[Any]) -> tuple[list[str], list[str | None]]:
-    """For each reading the profile in force, and the JSON of its overridden set or None."""
+    """Returns for each reading the profile in force, and the JSON of its overridden set or None."""
     builtin: list[tuple[str, str | None]] = [(profile.profile, None) for profile in PROFILES]
     found: list[tuple[str, str | None]] = []
     for record in decoded:
-        # Negative numbers reach the overridden sets from the end, as in `Readings.bounds`.
+        # Negative numbers index the overridden sets from the end, as in `Readings.bounds`.
         force = [*builtin, *(_limit_set(bytes(raw)) for raw in reversed(record.limit_sets))]
         found += [force[k] for k in record.limits]
     return [profile for profile, _ in found], [json for _, json in found]

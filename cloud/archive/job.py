@@ -1,8 +1,8 @@
-"""The archive job: topics into Parquet objects and manifests, each record exactly once.
+"""The archive job: writes topics into Parquet objects and manifests, each record exactly once.
 
-The last manifest is the only memory. Spark's checkpoint is a scratch folder made anew at every start, so that it can be
-neither lost nor in disagreement: every start reads from where the last manifest ends. Objects that a crash left without
-a manifest are not part of the lake. One archive runs per lake.
+The last manifest is the only memory. Spark's checkpoint is a new scratch folder at every start, so that it can be
+neither lost nor inconsistent: every start reads on from the last manifest. Objects that a crash left without a manifest
+are not part of the lake. Only one archive may run per lake.
 """
 
 import logging
@@ -44,7 +44,7 @@ class Settings(Kafka):
 
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     archive_interval_s: float = setting("Seconds between two batches; each writes an object per partition", 60.0)
-    archive_max_records: int = setting("Most Kafka records of one batch", 50_000)
+    archive_max_records: int = setting("Maximum Kafka records of one batch", 50_000)
     archive_object_rows: int = setting("Rows at which an object is closed", OBJECT_ROWS)
     archive_master: str = setting("Spark master", "local[2]")
     archive_memory: str = setting("Heap of the Spark driver", "512m")
@@ -65,19 +65,19 @@ class Settings(Kafka):
 
 
 class Archive:
-    """One run of the job: what is committed, and the step that Spark calls with what workers wrote."""
+    """One run of the job: committed progress, and the step that commits a micro-batch."""
 
     def __init__(self, store: Store, progress: Mapping[str, Progress]) -> None:
         self._store = store
         self.progress = dict(progress)
         self.commits = 0
         self.committing = threading.Lock()
-        """Held during a batch; whoever closes the job waits for it."""
+        """Held during a batch; `close` waits for it."""
         self.closed = False
-        """Set once another run takes over: a batch that comes late must not commit beside it."""
+        """Set before another run starts: a late batch must not commit beside it."""
 
     def close(self) -> None:
-        """Lets the batch under way finish and no other begin."""
+        """Waits for the batch in progress and prevents further ones."""
         self.closed = True
         with self.committing:
             pass
@@ -86,7 +86,7 @@ class Archive:
         """Commits a batch; returns its rows.
 
         Raises:
-            LakeError: A manifest could not be written; the batch does not exist, the next start reads it again.
+            LakeError: A manifest could not be written; the batch does not exist, and the next start reads it again.
         """
         rows = 0
         for manifest in manifests(self.progress, written):
@@ -103,10 +103,10 @@ class Archive:
 
 
 def begin(store: Store, marks: Mapping[str, Watermarks]) -> dict[str, Progress]:
-    """Returns where each topic goes on.
+    """Returns the progress from which each topic continues.
 
     Raises:
-        RecreatedError: A topic is another than the lake's.
+        RecreatedError: A topic was recreated since the lake's last manifest.
         BadManifestError: The last manifest is damaged.
         LakeError: The lake cannot be read.
     """
@@ -115,18 +115,19 @@ def begin(store: Store, marks: Mapping[str, Watermarks]) -> dict[str, Progress]:
         for partition, (first, last) in state.lost.items():
             LOST.labels(topic).inc(last - first + 1)
             log.error(
-                "LOST: %s[%d] offsets %d to %d were deleted by Kafka before they were archived. Archiving goes on "
-                "after them; the next manifest says so. Give the topic a longer retention than the archive's outages",
+                "LOST: %s[%d] offsets %d to %d were deleted by Kafka before they were archived. Archiving continues "
+                "after them; the next manifest lists them. Set the topic's retention to more than the archive's "
+                "longest outage",
                 *(topic, partition, first, last),
             )
     return progress
 
 
 def archive_until(settings: Settings, stop: threading.Event) -> int:
-    """Runs the job until `stop` is set. A query that fails is started again, from the last manifest.
+    """Runs the job until `stop` is set. A failed query is restarted from the last manifest.
 
     Returns:
-        0 when it was stopped, 1 when the job should be started afresh, 2 when a person must act first.
+        0 if it was stopped, 1 if a restart of the process may help, 2 if an operator must act first.
     """
     from cloud.archive import spark_query  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
 
@@ -142,7 +143,7 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
         store = open_lake(settings.lake)
         return repeat(lambda: _ready(settings, store), query, stop)
     except (RecreatedError, BadManifestError, ValueError) as error:
-        log.error("cannot go on: %s", error)
+        log.error("cannot continue: %s", error)
         return 2
     except spark_query.SparkEndedError as error:
         log.error("%s", error)
@@ -158,16 +159,16 @@ def repeat(
     stop: threading.Event,
     pause_s: float = RETRY_S,
 ) -> int:
-    """Runs one query after the other, each from the last manifest, until `stop` is set.
+    """Runs one query after another, each from the last manifest, until `stop` is set.
 
     Args:
-        ready: Gives the job where the lake ends; None while Kafka or the lake is away, however long.
+        ready: Returns the job with the lake's progress; None while Kafka or the lake is not available, however long.
         query: Runs one query until it fails or `stop` is set.
         stop: Ends it.
         pause_s: Pause after each.
 
     Returns:
-        0 when it was stopped; 1 after MAX_FAILURES queries of which none committed anything.
+        0 if it was stopped; 1 after MAX_FAILURES queries in a row without a commit.
     """
     failures = 0
     while not stop.is_set():
@@ -176,14 +177,16 @@ def repeat(
             query(job)
             failures = 0 if job.commits else failures + 1
             if failures >= MAX_FAILURES and not stop.is_set():
-                log.error("%d queries failed without a commit: ending, so that a fresh start may help", failures)
+                log.error(
+                    "%d queries failed without a commit: stopping, so that the process can be restarted", failures
+                )
                 return 1
         stop.wait(pause_s)
     return 0
 
 
 def _ready(settings: Settings, store: Store) -> Archive | None:
-    """Returns the job at where the lake's manifests end; None, with the reason logged, while Kafka or lake is away."""
+    """Returns a job with the lake's progress; None, with the reason logged, if Kafka or lake is not available."""
     marks = watermarks(settings, TABLES, "wardwatch-archive", log)
     try:
         return None if marks is None else Archive(store, begin(store, marks))
@@ -193,7 +196,7 @@ def _ready(settings: Settings, store: Store) -> Archive | None:
 
 
 def batch_of(settings: Settings, job: Archive) -> Callable[["Batch"], None]:
-    """Returns the step for one micro-batch: workers write it, then it is committed; none after `job.close`."""
+    """Returns the step for one micro-batch: workers write it, then it is committed; no step runs after `job.close`."""
 
     def batch(spark_batch: "Batch") -> None:
         with job.committing, BATCH_S.time():

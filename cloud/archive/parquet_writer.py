@@ -1,4 +1,4 @@
-"""What runs in Spark's Python workers: records into objects of the lake, one report a partition and day."""
+"""Runs in Spark's Python workers: writes records into objects of the lake, one report per partition and day."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from cloud.lake.schema import TABLES, VITALS, Table
 from cloud.lake.store import Store
 
 OBJECT_ROWS: Final = 500_000
-"""Rows at which an object is closed: it bounds a worker's memory at some 200 MB."""
+"""Rows at which an object is closed: bounds a worker's memory at some 200 MB."""
 DAY_MS: Final = 86_400_000
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What one worker did with one run of a partition's offsets.
+    """One worker's report of one span of a partition's offsets.
 
     Attributes:
         topic: Topic.
         partition: Partition.
         first: First offset read.
         last: Last offset read.
-        object: The object; None when no record had a row.
+        object: The object; None if no record had a row.
         size: Its bytes.
         url: Its URL.
         sources: Newest source offset by source partition.
-        rejected: Records that could not be used.
+        rejected: Number of rejected records.
         rejections: Name of the object that holds them.
     """
 
@@ -49,13 +49,13 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one topic is archived.
+    """Archived progress of one topic.
 
     Attributes:
         number: Number of its newest manifest; 0 before the first.
         next: Offset to read next, by partition; absent: from the beginning.
         sources: Newest archived source offset, by source partition.
-        lost: Offsets that Kafka deleted unread, first and last by partition; the next manifest tells of them.
+        lost: Offsets that Kafka deleted unread, first and last by partition; the next manifest lists them.
     """
 
     number: int
@@ -66,11 +66,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes batches of records to the lake; picklable, so that Spark can carry it to a worker.
+    """Writes batches of records to the lake; picklable, so that Spark can send it to a worker.
 
     Attributes:
         lake: URL of the lake.
-        progress: By topic, what is archived already.
+        progress: By topic, the archived progress.
         object_rows: Rows at which an object is closed.
     """
 
@@ -79,7 +79,7 @@ class Writer:
     object_rows: int = OBJECT_ROWS
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Takes records with their place, log_t, value and key, a partition's in order; yields `Written` as JSON."""
+        """Writes records (topic, partition, offset, log_t, value, key) in order of offset; yields `Written` as JSON."""
         store = open_lake(self.lake)
         for written in self.write(store, _records(batches)):
             yield pa.RecordBatch.from_pydict({"written": [msgspec.json.encode(written).decode()]})
@@ -104,7 +104,7 @@ class Writer:
 
 
 class _Run:
-    """A run of one partition's offsets, of one day, that becomes at most one object."""
+    """A span of one partition's offsets, of one day, that becomes at most one object."""
 
     def __init__(self, pile: PartitionBuffer, first: Record) -> None:
         self.pile = pile
@@ -120,7 +120,7 @@ class _Run:
         self._earliest, self._latest = min(self._earliest, record.log_t), max(self._latest, record.log_t)
 
     def close(self, store: Store) -> Written:
-        """Writes the object and the rejections, when there are any."""
+        """Writes the object and the rejections, if there are any."""
         pile, name = self.pile, self._name("parquet")
         content, rejections = b"", None
         written: Object | None = None

@@ -1,4 +1,4 @@
-"""The archive's Spark query: Kafka micro-batches, handed as Arrow to Python workers on the executors."""
+"""The archive's Spark query: Kafka micro-batches, passed as Arrow to Python workers on the executors."""
 
 import json
 import logging
@@ -31,11 +31,11 @@ RECORDS_PER_BATCH, BYTES_PER_BATCH = 500, 8_000_000
 
 
 class SparkEndedError(RuntimeError):
-    """Spark did not start, or ended under us.
+    """Spark did not start, or ended unexpectedly.
 
     Args:
-        message: What to do.
-        status: Exit status that it means for the job.
+        message: Cause and remedy.
+        status: Exit status for the job.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -47,23 +47,23 @@ class Batch(Protocol):
     """One micro-batch of Kafka records: runs a writer over it on the executors."""
 
     def __call__(self, writer: Writer) -> list[Written]:
-        """Returns what the workers wrote."""
+        """Returns the workers' reports."""
 
 
 def open_session(settings: "Settings") -> SparkSession:
-    """Starts Spark, on loopback alone and without its web page.
+    """Starts Spark on loopback only, without its web UI.
 
     Raises:
         SparkEndedError: Java is missing, or the connector could not be fetched.
     """
-    # Workers must be this interpreter, which has pyarrow, and not whichever python3 comes first.
+    # Workers must use this interpreter, which has pyarrow, not the first python3 on the path.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     start = builder(
         "archive",
         master=settings.archive_master,
         memory=settings.archive_memory,
         jars=settings.archive_jars,
-        # The JVM only moves bytes from Kafka to Python: compiled lightly it starts sooner.
+        # The JVM only moves bytes from Kafka to Python: with light compilation it starts sooner.
         java=("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
         classes=settings.archive_classes,
     )
@@ -91,14 +91,15 @@ def start(
     batch: Callable[[Batch], None],
     scratch: str,
 ) -> "StreamingQuery":
-    """Starts the query; `batch` is called for one micro-batch after the other."""
+    """Starts the query; `batch` is called for one micro-batch after another."""
 
     def step(records: "DataFrame", _: int) -> None:
-        # A task per partition of every topic would cost more than the work: tasks take several, each in its order.
+        # A task per partition of every topic would cost more than the work: each task reads several partitions, in
+        # order.
         few = records.coalesce(session.sparkContext.defaultParallelism)
         batch(lambda writer: [_written(row.written) for row in few.mapInArrow(writer, "written string").collect()])
 
-    # Alarms are written in transactions: what was given up is not part of the log (`cloud.kafka.transactional`).
+    # Alarms are written in transactions: aborted records are not part of the log (`cloud.kafka.transactional`).
     committed = {"kafka.isolation.level": "read_committed"}
     reader = session.readStream.format("kafka").options(**connector_options(settings), **committed)
     return (
@@ -122,7 +123,7 @@ def _written(line: str) -> Written:
 def run_query(
     session: SparkSession, settings: "Settings", job: "Archive", batch: Callable[[Batch], None], stop: threading.Event
 ) -> None:
-    """Runs one query until `stop` is set or it fails; the reason is logged, and nothing of it works on afterwards.
+    """Runs one query until `stop` is set or it fails; the reason is logged, and no batch runs afterwards.
 
     Raises:
         SparkEndedError: The JVM is gone.
@@ -138,18 +139,18 @@ def run_query(
             if failure is not None:
                 log.error("a batch failed and will be read again from the last manifest: %s", failure)
             job.close()
-            session.sparkContext.setLogLevel("OFF")  # Spark reports the tasks that a stop interrupts as errors
+            session.sparkContext.setLogLevel("OFF")  # Spark logs the tasks that a stop interrupts as errors
             query.stop()
             session.sparkContext.setLogLevel("ERROR")
         except (PySparkException, Py4JError, OSError) as error:
-            # A signal to the whole process group ends the JVM too; everything that counts is in the lake.
+            # A signal to the whole process group ends the JVM too; all committed data is in the lake.
             raise SparkEndedError(f"Spark has ended: {error}. Start the archive again", status=1) from error
         finally:
             job.close()
 
 
 def close_session(session: SparkSession) -> None:
-    """Ends Spark, when it has not ended yet."""
+    """Ends Spark, if it has not ended yet."""
     try:
         session.stop()
     except (PySparkException, Py4JError, OSError):

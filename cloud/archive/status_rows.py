@@ -1,4 +1,4 @@
-"""What the lake keeps of statuses and refusals: what is told of machines, not of patients."""
+"""Rows of statuses and rejections, which are about machines, not patients."""
 
 from typing import Any, Final
 
@@ -12,12 +12,12 @@ _refused: Final = msgspec.json.Decoder(Rejected).decode
 
 
 def status(value: bytes) -> dict[str, Any]:
-    """Returns a status as one row: its devices are counted, and the one with the worst clock is named.
+    """Returns a status as one row: its devices are counted, and the one with the largest clock offset is named.
 
-    A gateway says so every three seconds, a line for each device; which patient a device is on is in the readings.
+    A gateway sends it every three seconds, a line for each device; the readings contain the patient of each device.
 
     Raises:
-        msgspec.DecodeError: The bytes are none.
+        msgspec.DecodeError: The bytes are not a status.
     """
     told = _status(value)
     worst = max(told.devices, key=lambda device: abs(device.offset_ms), default=None)
@@ -33,23 +33,23 @@ def status(value: bytes) -> dict[str, Any]:
 
 
 def refused(value: bytes) -> dict[str, Any]:
-    """Returns a refusal as one row; its bytes, in which anything may stand, stay in the log alone.
+    """Returns a rejection as one row; its payload, which may contain anything, stays in the log only.
 
     Raises:
-        msgspec.DecodeError: The bytes are none.
+        msgspec.DecodeError: The bytes are not a rejection.
     """
     told = _refused(value)
     return msgspec.structs.asdict(told) | {"payload_bytes": len(told.payload)}
 
 
 class StatusSampler:
-    """Of a batch of statuses those worth a row: the first of each minute and id, and each change of health."""
+    """Selects the statuses worth a row: the first of each minute and id, and each change of health."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[int, Health]] = {}
 
     def keeps(self, row: dict[str, Any], log_t: int) -> bool:
-        """Whether a status, in order of the log, is kept; `log_t` is UTC epoch ms."""
+        """Returns whether a status, in order of the log, is kept; `log_t` is UTC epoch ms."""
         told = (log_t // MINUTE_MS, row["health"])
         news = self._kept.get(row["id"]) != told
         self._kept[row["id"]] = told

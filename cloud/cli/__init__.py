@@ -1,1 +1,1 @@
-"""What a person types: admissions, rota, actions, a look at a topic."""
+"""Command line: admissions, rota, actions, printing of topics."""

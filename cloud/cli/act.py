@@ -20,8 +20,8 @@ def publish(writer: Writer, action: Action, settings: Kafka) -> None:
     """Writes an action to `actions`, acknowledged.
 
     Raises:
-        KafkaUnavailableError: Kafka did not take it.
-        ValueError: It does not read back as it is; nothing is written.
+        KafkaUnavailableError: Kafka did not acknowledge it.
+        ValueError: It does not decode to the same action; nothing is written.
     """
     value = encoded(action)
     writer.write((topics.ACTIONS, settings.layout.partition(action.patient)), action.patient.encode(), value)
@@ -50,14 +50,14 @@ def action(arguments: argparse.Namespace, now: int) -> Action:
     """Builds the action.
 
     Args:
-        arguments: What `parser` gave.
+        arguments: Result of `parser`.
         now: UTC epoch ms.
 
     Raises:
-        ValueError: Nothing is charted, or nobody is named.
+        ValueError: Nothing is charted, or the patient is missing.
     """
     alarm = getattr(arguments, "alarm", None)
-    # An alarm's id is subject.condition.start, and a subject may itself hold dots.
+    # An alarm's id is subject.condition.start, and a subject may contain dots.
     patient = arguments.patient or (alarm.rsplit(".", 2)[0] if alarm else None)
     if not patient:
         raise ValueError("--patient is needed")

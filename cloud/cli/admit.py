@@ -30,11 +30,11 @@ COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.joi
 
 
 def parse(lines: Iterable[str], now: int) -> Table[Admission]:
-    """Reads a roster.
+    """Parses a roster.
 
     Args:
-        lines: Lines of the CSV file; columns as `REQUIRED` and `OPTIONAL` name them.
-        now: UTC epoch ms; the version, and `since` where a row has none.
+        lines: Lines of the CSV file; columns as in `REQUIRED` and `OPTIONAL`.
+        now: UTC epoch ms; the version, and the default of `since`.
     """
     table = read(lines, lambda cells: admission_row(cells, now), required=REQUIRED, optional=OPTIONAL)
     rows: list[tuple[int, Admission]] = []
@@ -53,14 +53,14 @@ def parse(lines: Iterable[str], now: int) -> Table[Admission]:
 
 
 def admission_row(cells: Mapping[str, str], now: int) -> Admission:
-    """Reads one row of a roster.
+    """Parses one row of a roster.
 
     Args:
         cells: By column; those of `OPTIONAL` may be missing.
-        now: UTC epoch ms; the version, and `since` where the row has none.
+        now: UTC epoch ms; the version, and the default of `since`.
 
     Raises:
-        ValueError: A cell is wrong; the message says which.
+        ValueError: A cell is invalid; the message contains its column.
     """
     devices = tuple(device for device in cells["devices"].replace(";", " ").split() if device)
     if len(set(devices)) != len(devices):
@@ -86,7 +86,7 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
         oxygen=flag(cells, "oxygen"),
         canary=flag(cells, "canary"),
     )
-    # What cannot be written is told with its line, and here.
+    # An admission that cannot be encoded must fail here, where its line is known.
     encoded(made)
     return made
 
@@ -118,14 +118,14 @@ def _phone(raw: str) -> str:
 
 
 def overrides(raw: str, base: str) -> dict[str, Limit]:
-    """Reads limits that replace a profile's, `spo2=80:85::;hr=40:50:110:130`, delays staying.
+    """Parses limits that replace a profile's, `spo2=80:85::;hr=40:50:110:130`; delays remain those of the profile.
 
     Args:
-        raw: Per sign: extreme low, low, high, extreme high, empty for no bound.
+        raw: Per sign: extreme low, low, high, extreme high, empty for no limit.
         base: Name of the profile.
 
     Raises:
-        ValueError: A sign is unknown, a bound is no number, or bounds contradict each other.
+        ValueError: A sign is unknown, a limit is no number, or limits contradict each other.
     """
     found = {}
     limits = profile(base).limits
@@ -147,8 +147,8 @@ def publish(writer: Writer, admissions: Iterable[Admission], settings: Kafka) ->
     """Writes admissions to `patients`, acknowledged.
 
     Raises:
-        KafkaUnavailableError: Kafka did not take them all.
-        ValueError: An admission does not read back as it is; nothing is written of it.
+        KafkaUnavailableError: Kafka did not acknowledge them all.
+        ValueError: An admission does not decode to the same admission; it is not written.
     """
     for admission in admissions:
         partition = settings.layout.partition(admission.patient)

@@ -1,7 +1,7 @@
 """`python -m cloud canary gw-icu gw-med`: admits each gateway's canary, the test patient that proves the path works.
 
-The gateway publishes for it with CANARY_S; its alarm of a temperature above 38 travels the whole path, to an SNS topic
-without subscribers, and pages nobody.
+The gateway publishes for it with CANARY_S; its alarm of a temperature above 38 uses the whole path, to an SNS topic
+without subscribers, and pages no contact.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from vitals.wire.topics import canary as name
 
 WARD: Final = "canary"
 BOUND: Final = Limit(high=38.0)
-"""No delay, so that one reading is one alarm; no extreme bound, so that the next one ends it."""
+"""No delay, so that one reading is one alarm; no extreme limit, so that the next reading ends it."""
 HOLDS_S: Final = 60.0
-"""At this cadence or a slower one a single reading within its limit stands for the minute that ends an alarm."""
+"""At this cadence or a slower one, a single reading within its limit counts for the minute that ends an alarm."""
 
 
 def admission(gateway: str, every_s: float, now: int) -> Admission:
@@ -32,7 +32,7 @@ def admission(gateway: str, every_s: float, now: int) -> Admission:
 
     Args:
         gateway: Gateway id.
-        every_s: Its CANARY_S; a reading comes twice in this time, s.
+        every_s: Its CANARY_S, in which it sends two readings, s.
         now: UTC epoch ms.
     """
     canary = name(gateway)

@@ -1,4 +1,4 @@
-"""CSV files read strictly: every complaint names its line, and nothing is loaded while one stands."""
+"""Strict CSV parser: every error has its line number, and no row is loaded from a file with errors."""
 
 import csv
 import math
@@ -15,11 +15,11 @@ MAX_CELL: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[T]):
-    """What a file holds.
+    """Rows and errors of a file.
 
     Attributes:
-        rows: (line number, value) of every good row.
-        errors: One line of text for each bad row.
+        rows: (line number, value) of every valid row.
+        errors: One line of text for each invalid row.
     """
 
     rows: tuple[tuple[int, T], ...]
@@ -29,13 +29,13 @@ class Table(Generic[T]):
 def read(
     lines: Iterable[str], build: Callable[[Mapping[str, str]], T], *, required: frozenset[str], optional: frozenset[str]
 ) -> Table[T]:
-    """Reads rows of a CSV file with a header.
+    """Parses rows of a CSV file with a header.
 
     Args:
         lines: Lines of the file.
-        build: Makes a value of one row, cells stripped; raises ValueError for a bad one.
-        required: Columns that must be there, with a value in every row.
-        optional: Columns that may be there, and may be empty.
+        build: Builds a value from one row, cells stripped; raises ValueError for an invalid row.
+        required: Columns that must exist, with a value in every row.
+        optional: Columns that may be missing or empty.
     """
     reader = csv.DictReader(lines, restkey="", strict=True)
     try:
@@ -104,7 +104,7 @@ def number(cells: Mapping[str, str], name: str, default: float) -> float:
 
 
 def flag(cells: Mapping[str, str], name: str) -> bool:
-    """Returns yes or no, no for an empty cell.
+    """Returns a yes/no cell as bool, False for an empty cell.
 
     Raises:
         ValueError: The cell is neither.

@@ -1,4 +1,4 @@
-"""`python -m cloud discharge PATIENT`: the patient leaves; bed, device and alarms become free."""
+"""`python -m cloud discharge PATIENT`: discharges a patient; bed and device become free, and alarms end."""
 
 import argparse
 import sys
@@ -19,10 +19,10 @@ from vitals.wire import topics
 
 
 def find(reader: Reader, patient: str, settings: Kafka) -> Admission | None:
-    """Returns a patient's newest admission, None when there is none.
+    """Returns a patient's newest admission, None if there is none.
 
     Raises:
-        ValueError: It cannot be read.
+        ValueError: It cannot be decoded.
     """
     place = (topics.PATIENTS, settings.layout.partition(patient))
     mine = [r.value for r in read_to_end(reader, {place: 0}) if r.key == patient.encode() and r.value]
@@ -30,7 +30,7 @@ def find(reader: Reader, patient: str, settings: Kafka) -> Admission | None:
 
 
 def discharged(admission: Admission, now: int) -> Admission:
-    """Returns the admission as it stands after the patient left at `now`, UTC epoch ms."""
+    """Returns the admission after a discharge at `now`, UTC epoch ms."""
     return msgspec.structs.replace(admission, discharged=now, version=max(now, admission.version + 1))
 
 

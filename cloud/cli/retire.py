@@ -1,4 +1,4 @@
-"""`python -m cloud retire NAME`: a gateway or bridge is gone for good; its alarms end, and nobody expects it."""
+"""`python -m cloud retire NAME`: removes a gateway or bridge for good; its alarms end, and no status is expected."""
 
 import argparse
 import sys
@@ -17,16 +17,16 @@ from vitals.status import Health, Status
 from vitals.wire import topics
 
 GONE_MS: Final = 60_000
-"""Who has said *up* within so long is running."""
+"""A gateway or bridge with health *up* within this time is running."""
 KINDS: Final = frozenset(("gateway", "bridge"))
 
 
 def refusal(name: str, reader: Reader, settings: Kafka, now: int) -> str | None:
-    """Returns why nobody of that name can be retired now; None when somebody can.
+    """Returns the reason for not retiring a gateway or bridge now; None if it can be retired.
 
     Raises:
         KafkaUnavailableError: The log cannot be read.
-        ValueError: A record cannot be read.
+        ValueError: A record cannot be decoded.
     """
     said = [r for r in read_to_end(reader, {(topics.STATUS, 0): 0}) if r.key == name.encode()]
     status = decoded(said[-1].value, Status) if said and said[-1].value is not None else None

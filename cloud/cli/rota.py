@@ -1,4 +1,4 @@
-"""`python -m cloud duty rota.csv`: who is on duty, into topic `contacts`."""
+"""`python -m cloud duty rota.csv`: loads rotas into topic `contacts`."""
 
 import argparse
 import sys
@@ -24,15 +24,15 @@ COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.joi
 
 
 def parse(lines: Iterable[str]) -> Table[tuple[str, Contact]]:
-    """Reads a rota as (ward, contact) rows."""
+    """Parses a rota as (ward, contact) rows."""
     return read(lines, contact_row, required=REQUIRED, optional=OPTIONAL)
 
 
 def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
-    """Reads one row of a rota as ward and contact.
+    """Parses one row of a rota as ward and contact.
 
     Raises:
-        ValueError: A cell is wrong; the message says which.
+        ValueError: A cell is invalid; the message contains its column.
     """
     priority = (cells.get("priority") or "low").upper()
     if priority not in Priority.__members__:
@@ -59,7 +59,7 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
 
 
 def rotas(rows: Iterable[tuple[str, Contact]], version: int) -> list[Rota]:
-    """Returns one rota per ward; it replaces that ward's former one."""
+    """Returns one rota per ward; it replaces the ward's earlier one."""
     wards: dict[str, list[Contact]] = {}
     for ward, contact in rows:
         wards.setdefault(ward, []).append(contact)
@@ -70,7 +70,7 @@ def publish(writer: Writer, duties: Iterable[Rota]) -> None:
     """Writes rotas to `contacts`, acknowledged.
 
     Raises:
-        KafkaUnavailableError: Kafka did not take them all.
+        KafkaUnavailableError: Kafka did not acknowledge them all.
     """
     for duty in duties:
         writer.write((topics.CONTACTS, 0), duty.ward.encode(), encoded(duty))

@@ -1,6 +1,6 @@
 """`python -m cloud samples`: a roster and a rota of invented people, the same for the same seed.
 
-Phone numbers lie in the range that is reserved for fiction (+44 1632 960xxx), e-mail addresses in example.org.
+Phone numbers are in the range that is reserved for fiction (+44 1632 960xxx), e-mail addresses in example.org.
 """
 
 import argparse
@@ -16,7 +16,7 @@ FIRST: Final = "Ada Bela Chidi Dora Emil Farah Goran Hana Ilse Jun Kofi Lena Mir
 LAST: Final = "Ashdown Brandt Castell Dunmore Eklund Farrow Grieg Hollis Imber Jarrow Kestrel Lomax Merriman Norland"
 STREETS: Final = "Alder Birch Cedar Elm Hazel Juniper Larch Maple Rowan Willow"
 STAFF: Final = (("nurse", "low", 0), ("registrar", "medium", 0), ("consultant", "high", 1))
-"""Role, lowest priority that they are told of, handover step."""
+"""Role, lowest priority to notify of, step of escalation."""
 ENGINEERS: Final = (("engineer", "low", 0),)
 ROTA_DAYS: Final = 30
 
@@ -59,7 +59,7 @@ def roster(wards: Mapping[str, int], seed: int, cadence_s: float) -> list[dict[s
 
 
 def rota(wards: Sequence[str], seed: int, start: datetime) -> list[dict[str, str]]:
-    """Returns rows of a rota that holds for 30 days from `start`; ward "technical" is told of equipment."""
+    """Returns rows of a rota for 30 days from `start`; ward "technical" is notified of equipment."""
     chance = random.Random(seed + 1)  # noqa: S311 - invented people, not secrets
     rows = []
     for ward in (*wards, "technical"):
@@ -89,7 +89,7 @@ def write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def wards(raw: str) -> dict[str, int]:
-    """Reads `icu=12,med=12`.
+    """Parses `icu=12,med=12`.
 
     Raises:
         ValueError: It is not of that form.

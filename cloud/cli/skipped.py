@@ -1,4 +1,4 @@
-"""`python -m cloud skipped`: shows what the alarm tier has passed over, and has it judged again by mended code."""
+"""`python -m cloud skipped`: lists the records that the alarm engine has skipped, and replays them after a fix."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 
 def standing(records: Iterable[Record]) -> list[Skipped]:
-    """Returns what was passed over and not replayed since, each once, by time."""
+    """Returns the skipped records that were not replayed since, each once, by time."""
     found: dict[str, Skipped] = {}
     for record in records:
         try:
@@ -29,21 +29,21 @@ def standing(records: Iterable[Record]) -> list[Skipped]:
         if one.why is Why.REPLAYED:
             found.pop(one.key, None)
         elif one.why is not Why.SUSPECT:
-            # Two slices may pass over one record: a status is the equipment's and a partition's.
+            # Two slices may skip one record: a status belongs to the equipment and to a partition.
             found.setdefault(one.key, one)
     return sorted(found.values(), key=lambda one: (one.t, one.key))
 
 
 def again(one: Skipped, reader: Reader, everything: Mapping[bytes, int]) -> tuple[Place, bytes, bytes]:
-    """Returns what is to be written so that a record is judged as a new one.
+    """Returns the record to write so that a skipped one is judged as new: place, key, value.
 
     Args:
-        one: What was passed over.
+        one: Skipped record or reading.
         reader: Reads the log.
-        everything: Newest offset of each key of its partition; needed of a topic that says how things are now.
+        everything: Newest offset of each key of its partition; needed for topics of present state.
 
     Raises:
-        ValueError: It is no longer kept, or a newer record has taken its place.
+        ValueError: It is no longer kept, or a newer record has replaced it.
     """
     place = one.topic, one.partition
     record = _at(reader, place, one.offset)
@@ -71,13 +71,13 @@ def _at(reader: Reader, place: Place, offset: int) -> Record | None:
 
 
 def replay(chosen: Iterable[Skipped], reader: Reader, writer: Writer, now: int) -> list[str]:
-    """Writes records again, and notes each as replayed.
+    """Writes records again, and marks each as replayed.
 
     Returns:
         One line for each.
 
     Raises:
-        KafkaUnavailableError: Kafka did not take them.
+        KafkaUnavailableError: Kafka did not acknowledge them.
     """
     lines, newest = [], dict[Place, dict[bytes, int]]()
     for one in chosen:
@@ -100,7 +100,7 @@ def replay(chosen: Iterable[Skipped], reader: Reader, writer: Writer, now: int) 
 
 
 def line(one: Skipped) -> str:
-    """Returns a record as a person reads it."""
+    """Returns one line of the list."""
     return f"{clock(one.t)}  {one.key}  {one.why.value}  {one.subject or '-'}  {one.reason}"
 
 

@@ -1,4 +1,4 @@
-"""`python -m cloud tail`: prints a topic, one reading or event a line."""
+"""`python -m cloud tail`: prints a topic, one reading or event per line."""
 
 import argparse
 import sys
@@ -20,15 +20,15 @@ from vitals.wire.vitals_record import decode_scored, decode_vitals
 
 NAMES: Final = tuple(topic.name for topic in topics.TOPICS)
 MARKS: Final = {1: "!!", 2: "!", 3: "!", 4: "!!"}
-"""After a value: beyond a limit, and beyond an extreme one."""
+"""Suffix of a value beyond a limit, and beyond an extreme limit."""
 
 
 def lines(record: Record, patient: str | None) -> Iterator[str]:
-    """Yields what a record tells, a line each.
+    """Yields the lines for a record.
 
     Args:
         record: Any record of our topics.
-        patient: Only what concerns this patient; None for everything.
+        patient: Only readings and events of this patient; None for everything.
     """
     try:
         if record.topic == topics.SCORED:
@@ -71,12 +71,12 @@ def _event(record: Record, patient: str | None) -> Iterator[str]:
 
 def clock(t: int) -> str:
     """Returns a UTC epoch time in ms as text."""
-    # A record of before there were bounds may hold any number; a row of it is still shown.
+    # A record from before these bounds existed may hold any number; its line is still printed.
     return datetime.fromtimestamp(max(0, min(t, MAX_CALENDAR)) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def places(topic: str, patient: str | None, settings: Kafka) -> list[tuple[str, int]]:
-    """Returns the partitions that can hold what is asked for."""
+    """Returns the partitions that can hold records of a topic or of one patient."""
     by_lane = next(t.by_lane for t in topics.TOPICS if t.name == topic)
     if not by_lane:
         return [(topic, 0)]
@@ -112,6 +112,6 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"tail: {error}\n")
         return 1
     except BrokenPipeError:
-        # The reader of our output, such as head, has seen enough.
+        # The reader of our output, such as head, has closed the pipe.
         return 0
     return 0

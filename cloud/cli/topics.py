@@ -1,6 +1,6 @@
-"""`python -m cloud topics`: creates the topics, or brings the settings of existing ones up to date.
+"""`python -m cloud topics`: creates the topics, or updates the settings of existing ones.
 
-It never changes how many partitions a topic has: see `cloud.kafka.partitions`.
+It never changes the number of partitions of a topic: see `cloud.kafka.partitions`.
 """
 
 import argparse
@@ -41,20 +41,20 @@ def config(topic: Topic, replication: int) -> dict[str, str]:
         if topic.keep_ms is None
         else {"cleanup.policy": "delete", "retention.ms": str(topic.keep_ms)}
     )
-    # One copy may be away without stopping the ward, and still two hold what was acknowledged.
+    # One replica may be down without stopping the ward, and two still hold every acknowledged record.
     durable = {"min.insync.replicas": str(max(1, replication - 1)), "unclean.leader.election.enable": "false"}
     return {**kept, **durable, "max.message.bytes": str(MAX_RECORD_BYTES), **topic.config}
 
 
 def ensure(settings: Topics) -> list[str]:
-    """Makes the topics as they should be.
+    """Creates missing topics and updates the settings of existing ones.
 
     Returns:
-        One line for each thing that was changed; none when all was well.
+        One line for each topic created.
 
     Raises:
-        KafkaUnavailableError: Kafka does not answer, refuses, or has topics with another number of partitions.
-            Nothing was changed.
+        KafkaUnavailableError: Kafka does not answer, refuses, or has topics with another number of partitions. Nothing
+            was changed.
     """
     existing = found(settings)
     agree(existing, settings)
@@ -106,5 +106,5 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except (SettingsError, KafkaUnavailableError) as error:
         logger.error("%s", error)
         return 1
-    logger.info("topics are as they should be")
+    logger.info("topics up to date")
     return 0

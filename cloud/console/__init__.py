@@ -1,1 +1,1 @@
-"""The ward page: what the state tier knows now, what the warehouse keeps, and what people do, in a browser."""
+"""The ward page: present state from the alarm engine, history from the warehouse, and actions, in a browser."""

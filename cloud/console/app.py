@@ -19,8 +19,8 @@ PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
 
 
 def create_app(parts: AppState) -> FastAPI:
-    """Returns the application, made of given parts."""
-    # The interactive documentation would load its scripts from elsewhere: the document itself is enough.
+    """Returns the application for the given state."""
+    # The interactive documentation would load scripts from other hosts; openapi.json is enough.
     app = FastAPI(
         title="Wardwatch", version="1", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
         description=html_pages.SECONDARY,
@@ -34,7 +34,7 @@ def create_app(parts: AppState) -> FastAPI:
 
     @app.get("/healthz", include_in_schema=False)
     def health() -> dict[str, Any]:
-        """For who supervises the process; names nobody."""
+        """Health for a process supervisor; contains no names."""
         return {"state": parts.feed.down is None, "viewers": parts.feed.viewers()}
 
     app.add_middleware(auth.Headers, secure=parts.settings.secure)
@@ -42,7 +42,7 @@ def create_app(parts: AppState) -> FastAPI:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """Errors as who asked can read them: FHIR, a page, or JSON."""
+    """Renders an error in the format of the request: FHIR, HTML or JSON."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     headers = dict(error.headers or {})
     if request.url.path.startswith("/fhir"):
@@ -55,7 +55,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
-    """A request that does not fit its form: where, and why, without repeating what was sent."""
+    """Reports the invalid fields of a request and the reasons, without repeating its content."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     found = [f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors()]
     if request.url.path.startswith("/fhir"):

@@ -1,4 +1,4 @@
-"""What people do at the page, written to the log; each function refuses what would leave a ward in a wrong state."""
+"""Writes the ward page's actions and changes to the log; refuses those that would leave a ward in a wrong state."""
 
 import threading
 import uuid
@@ -19,35 +19,35 @@ from vitals.signs import FIELDS
 
 
 class ConflictError(ValueError):
-    """Somebody else was faster, or a bed or device is taken; the message says who or what."""
+    """Another change was faster, or a bed or device is occupied; the message contains the details."""
 
 
 class LogDownError(RuntimeError):
-    """The log did not take it: nothing has been done, and it may be tried again."""
+    """Kafka did not acknowledge: nothing has changed, and the user may retry."""
 
 
 @dataclass(slots=True)
 class CommandWriter:
-    """Writes what people do.
+    """Writes actions, admissions and rotas.
 
     Attributes:
-        people: What is known; what was written is taken in at once, so that the writer sees it.
-        connect: Makes a writer; called again after a failure.
-        settings: How subjects lie on partitions.
+        people: Followed topics; a written record is added at once, so that its author sees it.
+        connect: Creates a writer; called again after a failure.
+        settings: Lanes and partitions of the deployment.
     """
 
     people: TopicCache
     connect: Callable[[], Writer]
     settings: Kafka
     _writer: Writer | None = None
-    # Held from the look at who is where to the write: of two who want one bed, one is refused.
+    # Held from the check of occupied beds to the write: of two admissions to one bed, one is refused.
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def act(self, action: Action) -> None:
         """Writes an acknowledgement, an audio pause or a charting.
 
         Raises:
-            LogDownError: See there.
+            LogDownError: Kafka did not acknowledge.
         """
         self._write(lambda writer: act.publish(writer, action, self.settings))
         self.people.did(action)
@@ -56,8 +56,8 @@ class CommandWriter:
         """Writes an admission.
 
         Raises:
-            ConflictError: The patient is here already, or bed or device is somebody else's.
-            LogDownError: See there.
+            ConflictError: The patient is admitted already, or bed or device belongs to another patient.
+            LogDownError: Kafka did not acknowledge.
         """
         with self._lock:
             known = self.people.admissions.get(admission.patient)
@@ -71,12 +71,12 @@ class CommandWriter:
         Args:
             patient: Patient id.
             seen: Version that the person saw when they decided.
-            changes: New values of fields of `Admission`, its new `version` among them.
+            changes: New values of fields of `Admission`, including its new `version`.
 
         Raises:
-            ConflictError: It has changed since, or bed or device is somebody else's.
-            ValueError: The new values make no sense.
-            LogDownError: See there.
+            ConflictError: It has changed since, or bed or device belongs to another patient.
+            ValueError: The new values are invalid.
+            LogDownError: Kafka did not acknowledge.
         """
         with self._lock:
             known = self.people.admissions.get(patient)
@@ -85,7 +85,7 @@ class CommandWriter:
             if known.version != seen:
                 raise ConflictError("Somebody has changed this patient meanwhile: look again")
             wanted = msgspec.structs.replace(known, **changes)
-            # `replace` passes the checks of construction over.
+            # `replace` skips the checks of construction.
             admission = msgspec.convert(msgspec.to_builtins(wanted), Admission)
             self._settle(admission)
             return admission
@@ -94,7 +94,7 @@ class CommandWriter:
         """Replaces a ward's rota.
 
         Raises:
-            LogDownError: See there.
+            LogDownError: Kafka did not acknowledge.
         """
         wanted = Rota(ward=ward, version=version, contacts=contacts)
         self._write(lambda writer: rota.publish(writer, [wanted]))
@@ -121,7 +121,7 @@ class CommandWriter:
                     self._writer = self.connect()
                 write(self._writer)
             except KafkaUnavailableError as error:
-                # A writer that failed stays failed: the next try gets a new one.
+                # A writer that failed remains failed: the next attempt creates a new one.
                 self._writer = None
                 raise LogDownError(f"Not saved, nothing has been changed: {error}") from error
 
@@ -130,7 +130,7 @@ def action(kind: Act, patient: str, by: str, now: int, **facts: object) -> Actio
     """Builds an action; `facts` are further fields of `Action`.
 
     Raises:
-        ValueError: They make no sense.
+        ValueError: They are invalid.
     """
     return msgspec.convert(
         {"id": uuid.uuid4().hex, "act": kind.value, "patient": patient, "t": now, "by": by, **facts}, Action
@@ -140,14 +140,14 @@ def action(kind: Act, patient: str, by: str, now: int, **facts: object) -> Actio
 def overrides(
     base: str, bounds: Mapping[str, tuple[float | None, float | None, float | None, float | None]]
 ) -> dict[str, Limit]:
-    """Returns what differs from a profile; delays stay the profile's.
+    """Returns the limits that differ from a profile; delays remain the profile's.
 
     Args:
         base: Name of the profile.
         bounds: Per sign: extreme low, low, high, extreme high.
 
     Raises:
-        ValueError: A sign is unknown, or bounds contradict each other.
+        ValueError: A sign is unknown, or limits contradict each other.
     """
     kept = dict(zip(FIELDS, profile(base).limits, strict=True))
     if unknown := bounds.keys() - kept.keys():

@@ -1,4 +1,4 @@
-"""`python -m cloud console`: the ward page. Puts the parts together and serves them."""
+"""`python -m cloud console`: the ward page. Builds its parts and serves them."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ def run(environ: Mapping[str, str]) -> int:
 
 
 def welcome(accounts: Accounts, settings: Console, now: int) -> str | None:
-    """Returns the one-time link of the first administrator; None when somebody can sign in."""
+    """Returns the one-time link of the first administrator; None if any user can sign in."""
     return f"{settings.console_url}/welcome/{accounts.create_invite(None, now)}" if accounts.empty() else None
 
 
@@ -74,7 +74,7 @@ def _start(settings: Console, stop: threading.Event) -> int:
         thread.start()
     link = welcome(accounts, settings, now_ms())
     if link is not None:
-        # To the terminal, not to the log: logs are copied and kept, and this opens the house once.
+        # Printed to the terminal, not logged: logs are copied and kept, and this link grants full access once.
         sys.stdout.write(f"Nobody can sign in yet. The first administrator chooses a password here, once:\n  {link}\n")
         sys.stdout.flush()
     asyncio.run(serve(parts, stop))
@@ -85,13 +85,13 @@ def _start(settings: Console, stop: threading.Event) -> int:
 
 
 def _writer(settings: Console) -> KafkaWriter:
-    # What a person does is not to lie where nobody looks for it; reading shows no more than is there.
+    # An action must not be written to a partition that no job reads; reading needs no such check.
     partitions.check(settings)
     return KafkaWriter(settings, "console")
 
 
 def _work(work: Callable[[], None], stop: threading.Event, died: threading.Event) -> None:
-    """Runs one of the page's threads; should it fail, all ends and is started again: half a page is worse than none."""
+    """Runs one of the page's threads. If it fails, the job ends and is restarted: half a page is worse than none."""
     try:
         work()
     finally:
@@ -101,7 +101,7 @@ def _work(work: Callable[[], None], stop: threading.Event, died: threading.Event
 
 
 async def serve(parts: AppState, stop: threading.Event) -> None:
-    """Serves the page until told to stop."""
+    """Serves the page until `stop` is set."""
     settings = parts.settings
     config = uvicorn.Config(
         create_app(parts), host=settings.console_bind, port=settings.port, log_config=None, access_log=False,
@@ -115,9 +115,9 @@ async def serve(parts: AppState, stop: threading.Event) -> None:
         VIEWERS.set(parts.feed.viewers())
         if server.started and not ready:
             ready = True
-            # From here on it serves: who waits for it waits for this port.
+            # The metrics port opens only now, because other parts wait for it as the sign of readiness.
             serve_metrics(settings.metrics_port)
-            logger.info("the page is at %s", settings.console_url)
+            logger.info("ward page ready at %s", settings.console_url)
             notify("READY=1")
         notify("WATCHDOG=1")
     notify("STOPPING=1")

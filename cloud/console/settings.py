@@ -15,19 +15,21 @@ class Console(Kafka):
 
     console_url: str = setting("base of the link in messages", "http://127.0.0.1:18805")
     console_bind: str = setting(
-        "address on which the page listens; a proxy with TLS stands before any other", "127.0.0.1"
+        "address on which the page listens; any other than loopback needs a proxy with TLS in front", "127.0.0.1"
     )
     console_port: int = setting("port of the page; 0 takes that of CONSOLE_URL", 0)
     console_data: Path = setting("folder of users, sessions and audit log", Path("var/console"))
     console_session_h: float = setting("hours after sign-in when a session ends", 12.0)
     console_idle_min: float = setting("minutes without a page open after which a session ends", 60.0)
-    console_poll_s: float = setting("seconds between two looks at the state tier", 0.5)
-    console_proxies: int = setting("reverse proxies before the page, whose X-Forwarded-For is believed", 0)
+    console_poll_s: float = setting("seconds between two polls of the alarm engine", 0.5)
+    console_proxies: int = setting("number of reverse proxies in front of the page, for X-Forwarded-For", 0)
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
     ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)
-    watch_shards: int = setting("Ray actors; more than there are cores gains nothing", 2)
-    ray_auth_token: str | None = setting("secret that Ray's processes share; without it Ray keeps one at home", None)
+    watch_shards: int = setting("Ray actors; more than processor cores gain nothing", 2)
+    ray_auth_token: str | None = setting(
+        "secret shared by Ray's processes; without it Ray uses the one in the user's home", None
+    )
     link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
@@ -43,10 +45,10 @@ class Console(Kafka):
 
     @property
     def secure(self) -> bool:
-        """Whether people reach the page by TLS, so that the cookie travels by TLS alone."""
+        """True if the page is served by TLS; the cookie is then sent only by TLS."""
         return self.console_url.startswith("https:")
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Port on which the page listens."""
         return self.console_port or urlsplit(self.console_url).port or (443 if self.secure else 80)

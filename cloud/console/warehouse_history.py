@@ -1,6 +1,6 @@
-"""What the warehouse keeps of one patient: trends, alarms, messages, actions. Read only, one connection a question.
+"""A patient's history in the warehouse: trends, alarms, messages, actions. Read only, one connection per query.
 
-Signs become columns by `vitals.signs`, so a new one needs no edit here. The SQL is what PostgreSQL and Redshift share.
+Signs become columns by `vitals.signs`, so a new sign needs no edit here. The SQL is common to PostgreSQL and Redshift.
 """
 
 import importlib
@@ -18,27 +18,27 @@ TIMEOUT_S: Final = 5
 STATEMENT_MS: Final = 10_000
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - warehouse columns are UTC without zone
 POINTS: Final = 360
-"""Points of a trend: as many as a screen can show apart."""
+"""Points of a trend: as many as a screen can resolve."""
 
 
 class HistoryDownError(RuntimeError):
-    """The warehouse does not answer; the message says why."""
+    """The warehouse does not answer; the message contains the cause."""
 
 
 class History(Protocol):
-    """What the page asks of the warehouse. All times are UTC epoch ms."""
+    """Queries of the page to the warehouse. All times are UTC epoch ms."""
 
     def trend(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """Returns a patient's signs, averaged over equal spans: `t`, and per sign [mean, lowest, highest]."""
 
     def limits(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
-        """Returns the limits in force: `t` of each change, and per sign the four bounds."""
+        """Returns the limits in force: `t` of each change, and per sign the four limits."""
 
     def alarms(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """Returns alarm events, oldest first."""
 
     def notifications(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
-        """Returns what was sent to whom, oldest first."""
+        """Returns notifications, oldest first."""
 
     def actions(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """Returns acknowledgements, audio pauses and chartings, oldest first."""
@@ -48,12 +48,12 @@ class History(Protocol):
 
 
 def stamp(t: int) -> datetime:
-    """Returns a time as the warehouse has it."""
+    """Converts a time to the warehouse's form."""
     return EPOCH + timedelta(milliseconds=t)
 
 
 def epoch(t: datetime | None) -> int | None:
-    """Returns a warehouse time as UTC epoch ms."""
+    """Converts a warehouse time to UTC epoch ms."""
     return None if t is None else round((t - EPOCH) / timedelta(milliseconds=1))
 
 
@@ -64,7 +64,7 @@ def doubt(field: str) -> str:
 
 
 def bounds(name: str, limit_set: str | None) -> dict[str, list[float | None]]:
-    """Returns four bounds per sign, of a profile's name or of a whole set as the archive has it."""
+    """Returns four limits per sign, from a profile's name or from an archived limit set."""
     try:
         limits = from_wire(json.loads(limit_set)) if limit_set else profile(name)
     except (ValueError, TypeError):
@@ -154,7 +154,7 @@ class WarehouseHistory:
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """Gives a connection that cannot write; closed in any case, so a warehouse that comes back is found at once."""
+        """Opens a read-only connection and always closes it, so that a recovered warehouse is used at once."""
         parts = urlsplit(self._url)
         driver = importlib.import_module("psycopg" if parts.scheme == "postgresql" else "redshift_connector")
         try:

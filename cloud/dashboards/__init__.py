@@ -1,5 +1,5 @@
-"""The Metabase dashboards as files, and what brings them into a Metabase by its REST API.
+"""Metabase dashboards as files, and their provisioning by Metabase's REST API.
 
-`boards/*.toml` declare them, `declared` reads them, `bodies` turns them into what Metabase takes, `marks` tells what a
-person has changed since, `provision` does the work over `metabase`, and `job` is the command.
+`boards/*.toml` declare them, `board_files` parses them, `metabase_payloads` renders them for the API, `fingerprints`
+detects a person's changes, `provision` writes them by `client`, and `job` is the command.
 """

@@ -1,4 +1,4 @@
-"""Dashboards as they are declared: one TOML file each, with its filters and its questions."""
+"""Declarations of dashboards: one TOML file each, with its filters and its questions."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class BoardError(ValueError):
-    """A declaration is wrong; the message names file and place."""
+    """A declaration is invalid; the message contains file and place."""
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,8 +29,8 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         slug: Its name in SQL.
         name: Its label.
         kind: "text" or "number".
-        values: Question whose column `slug` lists what can be chosen, as "board/question"; "" for free input.
-        default: What holds until somebody chooses.
+        values: Question with a column `slug` that lists the choices, as "board/question"; "" for free input.
+        default: Initial value.
     """
 
     slug: _Text
@@ -48,17 +48,17 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A question and its place on the dashboard; questions fill rows of the grid from the left, in their order.
 
     Attributes:
-        key: Unique on its dashboard; never changes, so that a new name is no new question.
+        key: Unique on its dashboard; never changes, so that a renamed question is not a new one.
         name: Its title.
         display: One of DISPLAYS.
-        sql: In the SQL that Redshift and PostgreSQL share; `[[…{{slug}}…]]` is left out while the filter is empty, and
-            `{each: …}` is repeated for every sign.
+        sql: SQL common to Redshift and PostgreSQL; `[[…{{slug}}…]]` is left out while the filter is empty, and `{each:
+            …}` is repeated for every sign.
         width: Grid columns, 1 to 24.
         height: Grid rows.
-        x: Columns on the horizontal axis: the first, and what tells series apart.
-        y: Columns that are drawn; SIGN in one stands for every sign.
+        x: Columns on the horizontal axis: the first, and those that distinguish series.
+        y: Columns that are drawn; SIGN in a name is replaced by every sign.
         settings: Further visualization settings, by Metabase's names.
-        description: What a reader should know.
+        description: Notes for a reader.
     """
 
     key: _Text
@@ -78,7 +78,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def query(self) -> str:
-        """Its SQL with every sign in it."""
+        """Its SQL, expanded for every sign."""
         return each_sign(self.sql.strip())
 
     @property
@@ -88,7 +88,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def drawn(self) -> tuple[str, ...]:
-        """The columns that are drawn, with every sign."""
+        """The columns that are drawn, expanded for every sign."""
         return tuple(name for column in self.y for name in (_of_signs(column) if "SIGN" in column else (column,)))
 
 
@@ -98,7 +98,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         key: Unique; never changes.
         name: Its title.
-        description: What it is for.
+        description: Its purpose.
         filters: Its filters, in their order.
         questions: Its questions, in their order.
     """
@@ -135,10 +135,10 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def boards() -> tuple[Board, ...]:
-    """Reads all declarations that come with Wardwatch.
+    """Reads all declarations that are part of Wardwatch.
 
     Raises:
-        BoardError: One is wrong.
+        BoardError: One is invalid.
     """
     folder = files(__package__) / "boards"
     texts = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(".toml")}
@@ -146,10 +146,10 @@ def boards() -> tuple[Board, ...]:
 
 
 def read(texts: Mapping[str, bytes]) -> tuple[Board, ...]:
-    """Reads declarations by file name, and holds them together: a filter's list of values must be a question.
+    """Parses declarations by file name, and checks that the question of each filter's values exists.
 
     Raises:
-        BoardError: One is wrong.
+        BoardError: One is invalid.
     """
     found = []
     for name in sorted(texts):

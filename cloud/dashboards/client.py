@@ -1,4 +1,4 @@
-"""Metabase's REST API, as far as it is needed here."""
+"""Client of Metabase's REST API, limited to the calls needed here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ _REFUSED: Final = frozenset((401, 403))
 
 
 class MetabaseError(RuntimeError):
-    """Metabase could not be reached or refused; the message says what was asked, the answer, and what to do."""
+    """Metabase could not be reached or refused; the message contains the request, the response and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How one signs in: by an API key, or by an administrator's e-mail and password.
+    """Credentials: an API key, or an administrator's e-mail and password.
 
-    A Metabase that has not been set up gets that administrator as its first user.
+    A new Metabase without users gets that administrator as its first user.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -36,11 +36,11 @@ class Metabase:
 
     Args:
         url: Its address, such as https://metabase.example.org.
-        login: Who we are.
-        transport: How requests travel; None for the network.
+        login: Credentials.
+        transport: HTTP transport; None for the network.
 
     Raises:
-        MetabaseError: It cannot be reached, or does not know us.
+        MetabaseError: It cannot be reached, or refuses the credentials.
     """
 
     def __init__(self, url: str, login: Login, transport: httpx2.BaseTransport | None = None) -> None:
@@ -61,7 +61,7 @@ class Metabase:
         self._http.close()
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
-        """Returns what Metabase answers to GET.
+        """Sends a GET; returns the decoded response.
 
         Raises:
             MetabaseError: It refused.
@@ -69,7 +69,7 @@ class Metabase:
         return self._ask("GET", path, params=query)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Returns what Metabase answers to POST.
+        """Sends a POST; returns the decoded response.
 
         Raises:
             MetabaseError: It refused.
@@ -77,7 +77,7 @@ class Metabase:
         return self._ask("POST", path, json=body or {})
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        """Returns what Metabase answers to PUT.
+        """Sends a PUT; returns the decoded response.
 
         Raises:
             MetabaseError: It refused.

@@ -1,8 +1,8 @@
-"""How a question or dashboard in Metabase is known again, and how a person's change to it shows.
+"""Fingerprints in Metabase: identify our questions and dashboards, and detect a person's changes.
 
-The last line of its description is ours: its key, a digest of what was declared, and a digest of what Metabase held
-right after it was written. While the second still fits, nobody has touched it. What Metabase holds is compared with
-what it held, never with what was sent: it writes queries in forms of its own.
+The last line of a description is ours: key, digest of the declaration, and digest of the object in Metabase right after
+it was written. While the second digest matches, the object is unchanged. It is computed from Metabase's response, never
+from the request, because Metabase rewrites queries.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ _VOLATILE: Final = frozenset(("lib/uuid", "lib/metadata", "id"))
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What a description's last line says.
+    """Content of a description's last line.
 
     Attributes:
         key: Of the question, as "board/question", or of the board.
-        declared: Digest of what was declared.
-        held: Digest of what Metabase held afterwards; None when the writer never came to read it.
+        declared: Digest of the declaration.
+        held: Digest of the object in Metabase afterwards; None if the run was interrupted before it read the object.
     """
 
     key: str
@@ -33,7 +33,7 @@ class Mark(msgspec.Struct, frozen=True):
     held: str | None = None
 
     def line(self) -> str:
-        """Returns the line."""
+        """Returns the mark as the last line of a description."""
         words = [self.key, self.declared, *([self.held] if self.held else [])]
         return f"[wardwatch {' '.join(words)}]"
 
@@ -44,23 +44,23 @@ def described(text: str, mark: Mark) -> str:
 
 
 def mark_of(held: dict[str, Any]) -> Mark | None:
-    """Returns the mark of a question or dashboard that Metabase holds; None when it is nobody's of ours."""
+    """Returns the mark of a question or dashboard in Metabase; None if it is not ours."""
     found = _LINE.search(held.get("description") or "")
     return Mark(found[1], found[2], found[3]) if found else None
 
 
 def digest(value: object) -> str:
-    """Returns a digest of JSON-like data, whatever the order of its keys."""
+    """Returns a digest of JSON-like data, independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def digest_of_card(held: dict[str, Any]) -> str:
-    """Returns the digest of a question, as Metabase answers it."""
+    """Returns the digest of a question in Metabase's response."""
     return digest([_text(held), *(_lasting(held.get(name)) for name in _CARD)])
 
 
 def digest_of_board(held: dict[str, Any]) -> str:
-    """Returns the digest of a dashboard, as Metabase answers it."""
+    """Returns the digest of a dashboard in Metabase's response."""
     placed = [[_lasting(card.get(name)) for name in _PLACED] for card in held.get("dashcards") or ()]
     placed.sort(key=lambda card: json.dumps(card, sort_keys=True))
     return digest([_text(held), *(_lasting(held.get(name)) for name in _BOARD), placed])
@@ -71,7 +71,7 @@ def _text(held: dict[str, Any]) -> str:
 
 
 def _lasting(value: object) -> object:
-    """What stays the same from one answer to the next."""
+    """Returns a value without the fields that change with every response."""
     if isinstance(value, dict):
         return {key: _lasting(one) for key, one in value.items() if key not in _VOLATILE}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""`python -m cloud dashboards --metabase URL`: the dashboards Patient, Ward and Fleet in a Metabase."""
+"""`python -m cloud dashboards --metabase URL`: writes the dashboards Patient, Ward and Fleet to a Metabase."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from cloud.dashboards.provision import Done, Outcome, Provisioner, summary
 from vitals.runtime.settings import SettingsError, load, setting
 
 CHANGED_BY_HAND: Final = 3
-"""Exit status when something was left as a person made it."""
+"""Exit status if a person's change was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What is declared, as the JSON that Metabase's API takes. Pure."""
+"""Renders declarations as JSON for Metabase's API. Pure."""
 
 import uuid
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from cloud.dashboards.board_files import Board, Filter, Question
 
 Body = dict[str, Any]
 NAME: Final = "Wardwatch"
-"""Of database and collection."""
+"""Name of database and collection."""
 _SPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "wardwatch")
 _PORTS: Final = {"postgresql": 5432, "redshift": 5439}
 
@@ -18,7 +18,7 @@ def database(url: str, schema: str = "public") -> Body:
     """Returns the warehouse as a Metabase database.
 
     Args:
-        url: As Metabase reaches it: `postgresql://user:password@host:port/database` or `redshift://…`.
+        url: As reached from Metabase: `postgresql://user:password@host:port/database` or `redshift://…`.
         schema: The schema that Metabase shows.
 
     Raises:
@@ -69,10 +69,10 @@ def card(board: Board, question: Question, database_id: int, collection_id: int)
 
 
 def dashboard(board: Board, cards: Mapping[str, int]) -> Body:
-    """Returns what fills a dashboard.
+    """Returns the content of a dashboard.
 
     Args:
-        board: What is declared.
+        board: Declaration.
         cards: Metabase's number of every question, by "board/question".
     """
     places = board.places()

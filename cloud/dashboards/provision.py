@@ -1,6 +1,6 @@
-"""Brings the declared dashboards into a Metabase: what is there and unchanged stays, what a person changed is told.
+"""Writes the declared dashboards to a Metabase: leaves unchanged ones, and reports those that a person has changed.
 
-Safe to run again at any moment, also after it was cut off in the middle.
+It may be run again at any time, also after an interruption.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,11 +14,11 @@ from cloud.dashboards.client import Metabase, MetabaseError
 from cloud.dashboards.fingerprints import Mark
 
 HIDDEN: Final = frozenset(("password",))
-"""Metabase answers these with a placeholder."""
+"""Metabase returns these with a placeholder."""
 
 
 class Outcome(StrEnum):
-    """What became of one thing that is declared."""
+    """Outcome for one declared object."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -36,7 +36,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Questions or dashboards: where they live, and how a change to them shows."""
+    """Questions or dashboards: API path and digest."""
 
     name: str
     path: str
@@ -53,7 +53,7 @@ class Provisioner:
 
     Attributes:
         metabase: Signed in.
-        overwrite: Whether what a person changed is put back.
+        overwrite: Whether to overwrite a person's changes.
     """
 
     metabase: Metabase
@@ -61,14 +61,14 @@ class Provisioner:
     _held: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def run(self, boards: Sequence[Board], database: dict[str, Any]) -> Iterator[Done]:
-        """Does the work, telling of each thing as it is done.
+        """Writes all objects, yielding the outcome of each.
 
         Args:
-            boards: What is declared.
-            database: The warehouse, as `bodies.database` returns it.
+            boards: Declarations.
+            database: The warehouse, from `metabase_payloads.database`.
 
         Raises:
-            MetabaseError: Metabase refused, or two things there bear one mark.
+            MetabaseError: Metabase refused, or two objects there have the same mark.
         """
         database_id, outcome = self._database(database)
         yield Done("database", outcome)
@@ -108,14 +108,14 @@ class Provisioner:
 
     def _collection(self) -> tuple[int, Outcome]:
         for one in self.metabase.get("/api/collection"):
-            # The root has the id "root"; what lies in the trash is as good as gone.
+            # The root collection has the id "root"; a collection in the trash counts as deleted.
             if one["name"] == metabase_payloads.NAME and not one.get("archived") and isinstance(one["id"], int):
                 return one["id"], Outcome.UNCHANGED
         made = self.metabase.post("/api/collection", {"name": metabase_payloads.NAME, "parent_id": None})
         return int(made["id"]), Outcome.CREATED
 
     def _look(self, collection_id: int) -> None:
-        """Finds what of ours is there already, by the marks in the descriptions."""
+        """Finds our existing objects, by the marks in the descriptions."""
         for kind in (_CARD, _BOARD):
             items = self.metabase.get(f"/api/collection/{collection_id}/items", models=kind.name)["data"]
             for item in items:
@@ -160,7 +160,7 @@ class Provisioner:
         mark = fingerprints.mark_of(held) if held else None
         if held is None or mark is None:
             return Outcome.CREATED, {}
-        # Without the second digest, the run that wrote it was cut off before it could read it.
+        # Without the second digest, the run that wrote it was interrupted before it read the object.
         by_hand = mark.held is not None and mark.held != kind.digest(held)
         if by_hand and not self.overwrite:
             return Outcome.KEPT, held
@@ -168,7 +168,7 @@ class Provisioner:
         return (Outcome.UNCHANGED if same else Outcome.UPDATED), held
 
     def _seal(self, kind: _Kind, number: int, text: str, mark: Mark) -> None:
-        """Writes beside the mark what Metabase holds now: the last step, so that a run cut off before it shows."""
+        """Adds the digest of the object in Metabase to the mark, last, so that interrupted runs are recognised."""
         held = self.metabase.get(f"{kind.path}/{number}")
         sealed = Mark(mark.key, mark.declared, kind.digest(held))
         self.metabase.put(f"{kind.path}/{number}", {"description": fingerprints.described(text, sealed)})

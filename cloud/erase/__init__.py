@@ -1,1 +1,1 @@
-"""Erasure of one patient, and expiry by age: what leaves lake, warehouse, snapshots and topics."""
+"""Erasure of one patient from lake, warehouse, snapshots and topics, and expiry by age."""

@@ -1,7 +1,7 @@
-"""The audit line of an erasure: who, when, what was removed. Of the patient it has a salted hash of the id alone.
+"""Audit log of erasures: author, time, counts. The patient's id is stored only as a salted hash.
 
-Lines lie in the lake, one object each, `erasures/{when}-{hash}.json`. The salt is in the line, so that whoever knows
-an id can ask whether it was erased. Who has the line alone would have to guess the id.
+Each erasure is one object in the lake, `erasures/{when}-{hash}.json`. The salt is in the line: a person with an id
+can check whether it was erased, but without the id it can only be guessed.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         salt: Random, hexadecimal.
         patient: SHA-256 of salt and patient id, hexadecimal.
-        by: Who asked for it.
-        reason: Why, in their words.
+        by: Person who requested it.
+        reason: Reason, in their words.
         started: UTC epoch ms.
-        finished: UTC epoch ms; None: it goes on, or was interrupted.
-        runs: How often it was run until it was finished.
-        removed: What was removed, by place, as counts. Of a run that was killed, the last place may be missing.
-        topics_until: When the last record of the patient leaves Kafka's topics by their age, UTC epoch ms.
+        finished: UTC epoch ms; None: not finished, or interrupted.
+        runs: Number of runs until it was finished.
+        removed: Counts of removed items, by place. After a kill, the last place may be missing.
+        topics_until: Time by which retention has removed the last record of the patient from Kafka, UTC epoch ms.
     """
 
     salt: str
@@ -46,24 +46,24 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{FOLDER}/{self.started}-{self.patient[:16]}.json"
 
     def is_of(self, patient: str) -> bool:
-        """Whether it erased this patient."""
+        """Returns whether it erased this patient."""
         return self.patient == hashed(self.salt, patient)
 
     def counting(self, removed: dict[str, int]) -> "Erasure":
-        """Returns it with more that was removed."""
+        """Returns the erasure with the counts added."""
         sums = {what: self.removed.get(what, 0) + n for what, n in removed.items()}
         return msgspec.structs.replace(self, removed=self.removed | sums)
 
 
 def hashed(salt: str, patient: str) -> str:
-    """Returns the hash that stands for a patient id."""
+    """Returns the salted hash of a patient id."""
     return hashlib.sha256(f"{salt}{patient}".encode()).hexdigest()
 
 
 def begun(store: Store, patient: str, by: str, reason: str, now: int) -> Erasure:
-    """Returns the patient's erasure that was interrupted, or a new one.
+    """Returns the patient's interrupted erasure, or a new one.
 
-    It is written down, unless the patient was erased before: then only if something more is found.
+    It is written at once, unless the patient was erased before: then only if more is found.
 
     Raises:
         LakeError: The lake cannot be read or written.
@@ -92,5 +92,5 @@ def past(store: Store, patient: str) -> list[Erasure]:
 
 
 def write(store: Store, erasure: Erasure) -> None:
-    """Writes an erasure down, in the place of what was told of it before."""
+    """Writes an erasure, replacing its earlier version."""
     store.put(erasure.name, msgspec.json.encode(erasure) + b"\n")

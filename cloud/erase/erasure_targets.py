@@ -1,4 +1,4 @@
-"""The places that a patient leaves: topics, lake, warehouse, snapshots. Each removal may be run again at any time."""
+"""Targets of an erasure: topics, lake, warehouse, snapshots. Each removal may be repeated at any time."""
 
 import secrets
 import time
@@ -24,14 +24,14 @@ READ_S: Final = 60.0
 
 
 class StillAdmittedError(RuntimeError):
-    """The patient cannot be erased yet; the message says what has to happen first."""
+    """The patient cannot be erased yet; the message contains the necessary step."""
 
 
 def tombstone(reader: Reader, writer: Writer, layout: Partitioning, patient: str) -> int:
-    """Writes the tombstone by which compaction removes the admission; a patient in a bed is refused.
+    """Writes the tombstone by which compaction removes the admission; refuses a patient in a bed.
 
     Returns:
-        1 when it was written, 0 when it was there already or the patient was never admitted.
+        1 if it was written, 0 if it existed already or the patient was never admitted.
 
     Raises:
         StillAdmittedError: The patient has not been discharged.
@@ -50,9 +50,9 @@ def tombstone(reader: Reader, writer: Writer, layout: Partitioning, patient: str
 
 
 def ends(reader: Reader, layout: Partitioning, patient: str) -> dict[Place, int]:
-    """Returns where the partitions that hold the patient end now.
+    """Returns the present end offsets of the patient's partitions.
 
-    Asked once, after the tombstone: what others write there afterwards is nothing to wait for.
+    Called once, after the tombstone: later records of other patients need not be awaited.
 
     Raises:
         KafkaUnavailableError: The log cannot be read.
@@ -61,7 +61,7 @@ def ends(reader: Reader, layout: Partitioning, patient: str) -> dict[Place, int]
 
 
 def unarchived(store: MutableStore, reader: Reader, until: Mapping[Place, int]) -> dict[str, int]:
-    """Returns how many offsets the archive has still to pass, by topic; what it reads after an erasure would come back.
+    """Returns the number of offsets that the archive has still to read, by topic; they would restore the patient.
 
     Args:
         store: The lake.
@@ -82,10 +82,10 @@ def unarchived(store: MutableStore, reader: Reader, until: Mapping[Place, int]) 
 
 
 def _holds(reader: Reader, place: Place, since: int, until: int) -> bool:
-    """Whether any record stands in a range of offsets: the ends of transactions take offsets and are none.
+    """Returns whether the offset range holds a record (transaction markers use offsets but are not records).
 
     Raises:
-        KafkaUnavailableError: The log gives nothing.
+        KafkaUnavailableError: No record arrived in time.
     """
     reader.assign({place: since})
     deadline = time.monotonic() + READ_S
@@ -93,7 +93,7 @@ def _holds(reader: Reader, place: Place, since: int, until: int) -> bool:
         if reader.position(place) >= until:
             return False
         if time.monotonic() > deadline:
-            raise KafkaUnavailableError(f"reading {place[0]}[{place[1]}] gave nothing for {READ_S} s: is Kafka up?")
+            raise KafkaUnavailableError(f"no record of {place[0]}[{place[1]}] arrived for {READ_S} s: is Kafka up?")
     return True
 
 
@@ -109,7 +109,7 @@ def from_lake(store: MutableStore, patient: str, now: int) -> Iterator[tuple[Tab
 
 
 def from_warehouse(warehouse: Warehouse, connection: Any, patient: str) -> Iterator[tuple[str, int]]:  # noqa: ANN401 - DB-API
-    """Removes the patient's rows, a table and transaction at a time, in turn with loaders.
+    """Removes the patient's rows, one table and transaction at a time, in turn with loaders.
 
     Raises:
         WarehouseError: A statement was refused.
@@ -130,9 +130,9 @@ def from_warehouse(warehouse: Warehouse, connection: Any, patient: str) -> Itera
 
 
 def _unmerge(cursor: Any, table: Table, patient: str) -> None:  # noqa: ANN401 - see above
-    """Takes the patient's alarms out of the lists of what was merged into other patients' messages."""
+    """Removes the patient's alarms from the lists of merged alarms in other patients' messages."""
     begins = msgspec.json.encode(f"{patient}.").decode()[:-1]
-    # This only finds candidates. In a pattern an id's own % and _ would stand for anything, a backslash for nothing.
+    # This only finds candidates. In a LIKE pattern, an id's % and _ would be wildcards, and a backslash an escape.
     cursor.execute(f"SELECT DISTINCT merged FROM {table.name} WHERE strpos(merged, {literal(begins)}) > 0")  # noqa: S608 - quoted
     for (text,) in cursor.fetchall():
         left = [alarm for alarm in msgspec.json.decode(text) if not str(alarm).startswith(f"{patient}.")]
@@ -144,8 +144,8 @@ def from_snapshots(store: MutableStore, patient: str) -> tuple[int, int]:
     """Removes older versions of the snapshots of `cloud watch`.
 
     Returns:
-        How many snapshots were looked at, and how many of them name the patient still: `watch` writes those anew within
-        a minute, without the patient 48 hours after the discharge.
+        Number of snapshots, and number of those that still contain the patient: `watch` rewrites snapshots within a
+            minute, without the patient 48 hours after the discharge.
 
     Raises:
         LakeError: They cannot be read.
@@ -158,5 +158,5 @@ def from_snapshots(store: MutableStore, patient: str) -> tuple[int, int]:
 
 
 def _packed(text: str) -> bytes:
-    """How a snapshot, MessagePack within MessagePack, spells a text."""
+    """Encodes a text as in a snapshot, which is MessagePack within MessagePack."""
     return msgspec.msgpack.encode(text)

@@ -1,4 +1,4 @@
-"""`python -m cloud erase`: a patient leaves lake, warehouse, snapshots and topics; an audit line stays."""
+"""`python -m cloud erase`: removes a patient from lake, warehouse, snapshots and topics; an audit line remains."""
 
 import argparse
 import sys
@@ -39,15 +39,15 @@ class Erase(Kafka):
 
 @dataclass(frozen=True)
 class ErasureTargets:
-    """The places that a patient leaves.
+    """Targets of an erasure.
 
     Attributes:
         lake: The lake.
-        snapshots: Where `cloud watch` keeps its snapshots.
+        snapshots: Snapshots of `cloud watch`.
         warehouse: The warehouse.
         reader: Reads the log.
         writer: Writes the log.
-        layout: How patients lie on partitions.
+        layout: Lanes and partitions of the deployment.
     """
 
     lake: MutableStore
@@ -60,12 +60,12 @@ class ErasureTargets:
 
 @dataclass(frozen=True)
 class Begun:
-    """An erasure under way.
+    """An erasure in progress.
 
     Attributes:
         patient: Patient id.
         erasure: Its audit line.
-        until: Where the patient's partitions ended after the tombstone: so far the archive has to come.
+        until: End offsets of the patient's partitions after the tombstone; the archive must reach them.
     """
 
     patient: str
@@ -74,7 +74,7 @@ class Begun:
 
 
 def begin(where: ErasureTargets, patient: str, by: str, reason: str, now: int) -> Begun:
-    """Begins an erasure, or goes on with one that was interrupted.
+    """Starts an erasure, or resumes an interrupted one.
 
     Raises:
         StillAdmittedError: The patient has not been discharged.
@@ -91,7 +91,7 @@ def erase(where: ErasureTargets, begun: Begun, now: int) -> tuple[Begun, list[st
     """Removes the patient, as far as it can be done now.
 
     Returns:
-        The erasure with its audit line as it stands, and what is left to wait for: nothing when it is finished.
+        The erasure with its present audit line, and the reasons to wait: none if it is finished.
 
     Raises:
         BadManifestError: A manifest of the lake is damaged.
@@ -120,7 +120,7 @@ def erase(where: ErasureTargets, begun: Begun, now: int) -> tuple[Begun, list[st
 
 
 def behind(where: ErasureTargets, begun: Begun) -> list[str]:
-    """Returns what the archive has still to read before an erasure can be complete.
+    """Returns the records that the archive must still read before an erasure can be complete.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -149,9 +149,9 @@ def _from_warehouse(where: ErasureTargets, patient: str) -> Iterator[tuple[str, 
 
 
 def _erased_within(where: ErasureTargets, begun: Begun, wait_s: float) -> tuple[Begun, list[str]]:
-    """Erases once the archive has come far enough, and again while something is left; gives up after `wait_s`."""
+    """Erases once the archive has caught up, and repeats until nothing is left or `wait_s` has passed."""
     deadline = time.monotonic() + wait_s
-    # Each erasure looks through the whole lake: so the archive is waited for first.
+    # Each erasure reads the whole lake, so the archive must catch up first.
     while behind(where, begun) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
     while True:
@@ -162,7 +162,7 @@ def _erased_within(where: ErasureTargets, begun: Begun, wait_s: float) -> tuple[
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs the command; 3 when something is left to wait for: run it again then."""
+    """Runs the command; exit status 3 means that it must be run again later."""
     parser = argparse.ArgumentParser(prog="python -m cloud erase", description=__doc__)
     parser.add_argument("--patient", required=True, help="patient id; the patient must have been discharged")
     parser.add_argument("--by", required=True, help="who asks for it: stands in the audit line")

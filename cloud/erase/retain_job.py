@@ -1,4 +1,4 @@
-"""`python -m cloud retain`: what is older than it is to be kept leaves lake and warehouse."""
+"""`python -m cloud retain`: removes data older than its retention from lake and warehouse."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ class Retain:
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     warehouse_iam_role: str = setting("ARN of the role by which Redshift reads the lake", "")
-    lake_keep_days: float = setting("days for which the lake keeps what was archived; 0 keeps it for ever", 0.0)
+    lake_keep_days: float = setting("days for which the lake keeps archived data; 0 keeps it for ever", 0.0)
     warehouse_keep_days: float = setting("days for which the warehouse keeps rows; 0 keeps them for ever", 0.0)
 
     def __post_init__(self) -> None:
@@ -34,10 +34,10 @@ class Retain:
 
 
 def expire_lake(store: MutableStore, table: Table, before: int, now: int) -> int:
-    """Removes a table's manifests' objects that are older as a whole, with every version.
+    """Removes objects of manifests that are older as a whole, with every version.
 
-    Manifests stay, of which the newest tells the archive where to go on; they name no patient. Admissions stay until
-    the patient is erased: who was in a bed is needed to read everything else.
+    Manifests stay: the archive resumes from the newest, and they contain no patient id. Admissions stay until the
+    patient is erased: they are needed to interpret all other data.
 
     Args:
         store: The lake.
@@ -71,7 +71,7 @@ def _older(held: Object, before: int) -> bool:
 
 
 def expire_warehouse(warehouse: Warehouse, connection: Any, before: int) -> dict[str, int]:  # noqa: ANN401 - DB-API
-    """Deletes rows whose event time is older; admissions that are over as well.
+    """Deletes rows with an older event time, and admissions that ended before.
 
     Args:
         warehouse: The warehouse.

@@ -1,1 +1,1 @@
-"""Kafka as a port: one contract, in memory and real."""
+"""Kafka as a port: one contract with two adapters, in memory and real."""

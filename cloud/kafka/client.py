@@ -1,4 +1,4 @@
-"""The one place that builds Kafka clients, so that durability and security are decided once."""
+"""Builds all Kafka clients, so that durability and security are decided in one place."""
 
 import logging
 import time
@@ -29,19 +29,19 @@ METADATA_TIMEOUT_S: Final = 20.0
 NEW_TOPIC_S: Final = 5.0
 MAX_POLL_RECORDS: Final = 2000
 LARGEST: Final = topics.MAX_RECORD_BYTES - (4 << 10)
-"""What no topic would take is refused here, with room for a batch's head, before it can spoil a transaction."""
+"""Maximum record size, with room for a batch's header. A record that no topic accepts would abort a transaction."""
 
 
 def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str, Any]:
     return settings.client() | {
         "client.id": client,
-        # A record counts once every in-sync replica has it; less would let a broker's death take an alarm along.
+        # Acknowledged by every in-sync replica; with fewer, a broker's failure could lose an alarm.
         "acks": "all",
-        # Retries of our own neither double nor reorder records.
+        # Retries neither duplicate nor reorder records.
         "enable.idempotence": True,
-        # Alarms are few and urgent: they wait for company no longer than this.
+        # Alarms are few and urgent: the longest time that one waits for a batch.
         "linger.ms": linger_ms,
-        # Past this a record is reported as failed, and the job restarts from what the log holds.
+        # After this time a record fails, and the job restarts from the log.
         "delivery.timeout.ms": 30_000,
         "compression.type": "lz4",
         "message.max.bytes": LARGEST,
@@ -51,14 +51,14 @@ def _producer_config(settings: Kafka, client: str, linger_ms: float) -> dict[str
 def _consumer_config(settings: Kafka, client: str, group: str) -> dict[str, Any]:
     return settings.client() | {
         "client.id": client,
-        # Partitions are assigned by us, and offsets live with the state they belong to: a group would only rebalance.
+        # We assign partitions, and offsets are stored with the state they belong to: a group would only rebalance.
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        # What is older than retention is gone; the oldest that is kept comes next, nothing is skipped silently.
+        # If an offset is older than retention, read from the oldest record, so that no kept record is skipped.
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
-        # A record is handed over at once; batches form by themselves under load.
+        # Deliver a record at once; under load batches form anyway.
         "fetch.wait.max.ms": 20,
         "fetch.min.bytes": 1,
         "fetch.error.backoff.ms": 100,
@@ -74,12 +74,12 @@ class KafkaWriter:
     """`cloud.kafka.port.Writer` on Kafka.
 
     Args:
-        settings: How to reach Kafka.
+        settings: Kafka settings.
         client: Name of this client, for brokers' logs.
-        linger_ms: How long a record may wait for company.
+        linger_ms: Longest time that a record waits for a batch.
         config: Further settings of librdkafka.
-        aside: Whether a record that is too large is put aside with its reason, for who must go on whatever it meets;
-            who can tell a person raises instead.
+        aside: Whether a record that is too large becomes a dead letter, for jobs that must continue; otherwise `write`
+            raises, so that a person can be informed.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class KafkaWriter:
             self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
         except (BufferError, KafkaException) as error:
             if not (self._aside and _too_large(error) and value and topic != topics.REJECTED):
-                raise KafkaUnavailableError(f"record for {topic}[{partition}] was not taken: {error}") from error
-            logger.error("a record of %s bytes for %s[%s] is put aside: %s", len(value), topic, partition, error)
+                raise KafkaUnavailableError(f"record for {topic}[{partition}] was not accepted: {error}") from error
+            logger.error("record of %s bytes for %s[%s] rejected: %s", len(value), topic, partition, error)
             reason = f"{len(value)} bytes for {topic}[{partition}] are too large for a record"
             refused = Rejected(topic=topic, reason=reason, t=now_ms(), payload=value[:MAX_REFUSED])
             self.write((topics.REJECTED, 0), key, msgspec.json.encode(refused))
@@ -142,7 +142,7 @@ class KafkaReader:
     """`cloud.kafka.port.Reader` on Kafka.
 
     Args:
-        settings: How to reach Kafka.
+        settings: Kafka settings.
         client: Name of this client, for brokers' logs.
         group: Consumer group under which offsets are committed; nothing is committed unless `commit` is called.
     """
@@ -159,7 +159,8 @@ class KafkaReader:
 
     def read(self, timeout_s: float) -> list[Record]:
         """See `cloud.kafka.port.Reader.read`."""
-        # `consume` waits for a full batch or the whole timeout; so wait for one, then take what is there with it.
+        # `consume` waits for a full batch or the whole timeout, so wait for one record, then fetch those that are
+        # buffered.
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
@@ -175,7 +176,7 @@ class KafkaReader:
         return {place: self._end(place) for place in places}
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int]:
-        """Returns the committed offset of each partition, 0 where none is."""
+        """Returns the committed offset of each partition, 0 if there is none."""
         wanted = [TopicPartition(*place) for place in places]
         found = self._consumer.committed(wanted, timeout=METADATA_TIMEOUT_S)
         return {(tp.topic, tp.partition): max(tp.offset, 0) for tp in found}
@@ -198,11 +199,11 @@ class KafkaReader:
                 return None
             if error.fatal() or not error.retriable():
                 raise KafkaUnavailableError(f"reading {topic}[{partition}] failed: {error}")
-            logger.warning("reading %s[%s]: %s; librdkafka tries again", topic, partition, error)
+            logger.warning("reading %s[%s]: %s; librdkafka retries", topic, partition, error)
             return None
         kind, t = message.timestamp()
         if topic is None or partition is None or offset is None or kind == TIMESTAMP_NOT_AVAILABLE:
-            raise KafkaUnavailableError(f"a record of {topic}[{partition}] has no place or no timestamp")
+            raise KafkaUnavailableError(f"a record of {topic}[{partition}] has no offset or no timestamp")
         self._positions[topic, partition] = offset + 1
         key, value = message.key(), message.value()
         return Record(topic, partition, offset, t, _bytes(key), None if value is None else _bytes(value))
@@ -213,7 +214,7 @@ class KafkaReader:
         def ask() -> None:
             found.append(self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=METADATA_TIMEOUT_S)[1])
 
-        # Brokers hear of a new topic a moment after its creation was confirmed.
+        # Brokers learn of a new topic shortly after its creation was acknowledged.
         retry(ask, what=f"{place[0]}[{place[1]}], made by `python -m cloud topics`", deadline_s=NEW_TOPIC_S)
         return found[-1]
 
@@ -228,7 +229,7 @@ def _bytes(content: object) -> bytes:
 
 
 def retry(action: Callable[[], None], *, what: str, deadline_s: float) -> None:
-    """Tries again, with a pause, what a starting broker refuses.
+    """Retries, with a pause, an action that a starting broker refuses.
 
     Raises:
         KafkaUnavailableError: It still failed at the deadline.

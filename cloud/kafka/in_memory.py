@@ -1,4 +1,4 @@
-"""An in-memory log: the second adapter of :mod:`cloud.kafka.port`, for tests and for replay without a broker."""
+"""In-memory log: the second adapter of :mod:`cloud.kafka.port`, for tests and for replay without a broker."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -9,7 +9,7 @@ class MemoryLog:
     """Partitions as lists.
 
     Args:
-        clock: Gives the timestamp of a record that is written, UTC epoch ms.
+        clock: Timestamp of a new record, UTC epoch ms.
     """
 
     def __init__(self, clock: Callable[[], int]) -> None:
@@ -65,7 +65,7 @@ class MemoryReader:
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """See `cloud.kafka.port.Reader.assign`."""
-        # In one order, whatever the order of a set was in which they were gathered.
+        # Sorted, because the caller may have gathered the positions in a set.
         self._positions = dict(sorted(positions.items()))
 
     def read(self, timeout_s: float) -> list[Record]:
@@ -86,7 +86,7 @@ class MemoryReader:
         return {place: self._log.end(place) for place in places}
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int]:
-        """Returns the committed offset of each partition, 0 where none is."""
+        """Returns the committed offset of each partition, 0 if there is none."""
         return {place: self._committed.get(place, 0) for place in places}
 
     def commit(self, positions: Mapping[Place, int]) -> None:

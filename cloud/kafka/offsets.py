@@ -1,4 +1,4 @@
-"""What Kafka holds of a topic, for jobs that remember by offset how far they came."""
+"""Offsets that Kafka holds of a topic, for jobs that resume from an offset."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -11,13 +11,13 @@ from cloud.kafka.client import METADATA_TIMEOUT_S
 from cloud.settings import Kafka
 
 RETRY_S: Final = 2.0
-"""Pause before Kafka is asked again."""
+"""Pause before Kafka is queried again."""
 Watermarks = Mapping[int, tuple[int, int]]
-"""By partition: the first offset that Kafka still holds, and the one that it will give next."""
+"""By partition: the first offset that Kafka still holds, and the offset of its next record."""
 
 
 class RecreatedError(RuntimeError):
-    """A topic ends before what was made of it: it is another topic of the same name."""
+    """A topic ends before the offsets already processed: it was deleted and recreated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,19 @@ class Span:
 def resume_offsets(
     topic: str, known: Mapping[int, int], marks: Watermarks, remedy: str
 ) -> tuple[dict[int, int], list[Span]]:
-    """Holds the offsets that a job wants next against what Kafka has.
+    """Compares the offsets that a job wants next with those that Kafka holds.
 
     Args:
         topic: Topic, for errors.
-        known: Offset wanted next, by partition; absent: the first that Kafka holds.
-        marks: What Kafka holds.
-        remedy: What to do when the topic was made anew.
+        known: Next offset, by partition; absent: the first that Kafka holds.
+        marks: Offsets that Kafka holds.
+        remedy: Action for the operator if the topic was recreated.
 
     Returns:
-        The offset to read next for every partition, and what was deleted unread.
+        The offset to read next for every partition, and the spans that were deleted unread.
 
     Raises:
-        RecreatedError: Kafka's offsets end below those that are known.
+        RecreatedError: Kafka's offsets end below a known one.
     """
     following, lost = {}, []
     for partition, (low, high) in marks.items():
@@ -55,7 +55,7 @@ def resume_offsets(
         if wanted > high:
             raise RecreatedError(
                 f"{topic}[{partition}] ends at offset {high}, but it was read up to {wanted - 1}: "
-                f"the topic was made anew. {remedy}"
+                f"the topic was recreated. {remedy}"
             )
         if wanted < low:
             lost.append(Span(partition, wanted, low - 1))
@@ -66,16 +66,17 @@ def resume_offsets(
 def watermarks(
     settings: Kafka, topics: Collection[str], group: str, log: logging.Logger
 ) -> dict[str, dict[int, tuple[int, int]]] | None:
-    """Asks Kafka for the offsets that it holds.
+    """Queries the offsets that Kafka holds.
 
     Args:
-        settings: How to reach Kafka.
+        settings: Kafka settings.
         topics: Topics.
         group: Consumer group; nothing is committed under it.
-        log: Where to tell why there is no answer.
+        log: Logger for the reason of a failure.
 
     Returns:
-        First and next offset by topic and partition; None, with the reason logged, while a topic or Kafka is not there.
+        First and next offset by topic and partition; None, with the reason logged, if a topic or Kafka is not
+            available.
     """
     consumer = Consumer(settings.client() | {"group.id": group, "enable.auto.commit": False}, logger=log)
     try:

@@ -1,4 +1,4 @@
-"""Which partition a subject's records lie on: the same in every topic that is placed by lane."""
+"""Maps a subject to its partition: the same in every topic that is partitioned by lane."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from vitals.wire import topics
 
 @dataclass(frozen=True, slots=True)
 class Partitioning:
-    """How the deployment lays subjects on partitions."""
+    """Mapping of subjects to lanes and partitions of the deployment."""
 
     lanes: int
     partitions: int
@@ -23,5 +23,5 @@ class Partitioning:
         return self.partition(event.patient or event.subject)
 
     def places(self, topic: str) -> frozenset[Place]:
-        """Returns all partitions of a topic that is placed by lane."""
+        """Returns all partitions of a topic that is partitioned by lane."""
         return frozenset((topic, p) for p in range(self.partitions))

@@ -1,8 +1,8 @@
-"""The number of partitions: decided when a deployment's topics are made, and fixed for its life as its lanes are.
+"""The number of partitions, which is fixed for the life of a deployment, like its lanes.
 
-A patient's admission and open alarms lie on the partition that the number gives. Were it to change, the patient would
-be unknown on the new partition, and their alarm would stand for ever on the old one. So nothing grows topics, and
-nothing works on topics of another number than it was told.
+The number decides the partition of a patient's admission and open alarms. If it changed, the new partition would not
+know the patient, and an alarm on the old one would never end. So no job extends topics, and no job works on topics with
+a number of partitions other than its setting.
 """
 
 import threading
@@ -23,15 +23,15 @@ LOOK_EVERY_S: Final = 2.0
 
 
 def wanted(topic: Topic, settings: Kafka) -> int:
-    """Returns how many partitions a topic has in a deployment."""
+    """Returns the number of partitions of a topic in a deployment."""
     return settings.partitions if topic.by_lane else 1
 
 
 def found(settings: Kafka, within_s: float = ANSWER_S) -> dict[str, int]:
-    """Asks Kafka how many partitions each topic has.
+    """Queries the number of partitions of each topic.
 
     Raises:
-        KafkaUnavailableError: Kafka does not answer, however often it is asked in that time.
+        KafkaUnavailableError: Kafka did not answer within that time, with retries.
     """
     admin = AdminClient({**settings.client()}, logger=logger)
     counts: dict[str, int] = {}
@@ -45,10 +45,10 @@ def found(settings: Kafka, within_s: float = ANSWER_S) -> dict[str, int]:
 
 
 def agree(counts: Mapping[str, int], settings: Kafka) -> None:
-    """Holds the topics that there are against the settings; one that is missing is nobody's mistake yet.
+    """Compares the existing topics with the settings; a missing topic is no error yet.
 
     Raises:
-        KafkaUnavailableError: They differ; says how to go on.
+        KafkaUnavailableError: They differ; the message contains the remedy.
     """
     other = {t.name: counts[t.name] for t in TOPICS if counts.get(t.name, 0) not in {0, wanted(t, settings)}}
     if not other:
@@ -56,16 +56,16 @@ def agree(counts: Mapping[str, int], settings: Kafka) -> None:
     listed = ", ".join(f"{name} has {count}" for name, count in other.items())
     by_lane = {other[t.name] for t in TOPICS if t.by_lane and t.name in other}
     (count, *others) = sorted(by_lane) or [settings.partitions]
-    remedy = "" if others or count == settings.partitions else f"set PARTITIONS={count}, with which they were made; "
+    remedy = "" if others or count == settings.partitions else f"set PARTITIONS={count}, as in these topics; "
     raise KafkaUnavailableError(
-        f"PARTITIONS={settings.partitions}, but {listed}: a deployment keeps the number with which its topics were "
-        f"made, as patients and their alarms lie by it; {remedy}for another number move to a new deployment "
+        f"PARTITIONS={settings.partitions}, but {listed}. The number is fixed for a deployment, because it decides the "
+        f"partition of each patient and alarm: {remedy}for another number move to a new deployment "
         "(docs/deploy.md, More partitions)"
     )
 
 
 def check(settings: Kafka) -> None:
-    """Refuses to work on topics of another number of partitions than the settings have.
+    """Refuses to work on topics whose number of partitions differs from the settings.
 
     Raises:
         KafkaUnavailableError: They differ, or Kafka does not answer.
@@ -74,13 +74,13 @@ def check(settings: Kafka) -> None:
 
 
 def wait(settings: Kafka, stop: threading.Event, needs: Collection[str] = NAMES) -> bool:
-    """Waits until Kafka answers and has the topics that a tier needs, so that it may start before either.
+    """Waits until Kafka answers and has the topics that a job needs, so that the job may start before them.
 
     Returns:
-        False when it was stopped before.
+        False if it was stopped before.
 
     Raises:
-        KafkaUnavailableError: The topics have another number of partitions than the settings, which no waiting mends.
+        KafkaUnavailableError: The number of partitions differs from the settings, which waiting does not fix.
     """
     while not stop.is_set():
         try:

@@ -1,4 +1,4 @@
-"""The port to the log: what a job needs of Kafka, so that an in-memory log can stand in for it.
+"""The port to the log: the operations that a job needs of Kafka, so that an in-memory log can replace it.
 
 Both adapters (`cloud.kafka.client`, `cloud.kafka.in_memory`) pass one contract suite, `tests/cloud/test_log.py`.
 """
@@ -13,19 +13,19 @@ Place = tuple[str, int]
 
 
 class KafkaUnavailableError(Exception):
-    """The log could not be read or written; the message says what failed and on what."""
+    """The log could not be read or written; the message contains operation, partition and cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as it stands in the log.
+    """One record of the log.
 
     Attributes:
         topic: Topic.
         partition: Partition.
         offset: Offset.
         t: Kafka timestamp, UTC epoch ms: the log time.
-        key: Key; empty when there is none.
+        key: Key; empty if there is none.
         value: Value; None is a tombstone.
     """
 
@@ -43,42 +43,42 @@ class Record:
 
 
 class Reader(Protocol):
-    """Reads chosen partitions from chosen offsets; nobody else decides what it reads."""
+    """Reads chosen partitions from chosen offsets, without group assignment."""
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Reads from these offsets from now on; an offset that is no longer kept means the oldest that is."""
 
     def read(self, timeout_s: float) -> list[Record]:
-        """Returns what has come, waiting at most `timeout_s` for the first record; in order within a partition."""
+        """Returns new records, waiting at most `timeout_s` for the first; in order within a partition."""
 
     def position(self, place: Place) -> int:
-        """Returns the offset up to which a partition has been read; past holes, once its end is reached."""
+        """Returns the offset up to which a partition was read; it includes trailing holes once the end is reached."""
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """Returns the offset that the next record of each partition will have."""
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Closes connections."""
 
 
 class CommittingReader(Reader, Protocol):
-    """A reader that remembers, beyond its own life, how far everything is done."""
+    """A reader that commits the offsets up to which everything is done, so that a restart continues there."""
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int]:
-        """Returns the committed offset of each partition, 0 where none is."""
+        """Returns the committed offset of each partition, 0 if there is none."""
 
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Commits offsets up to which everything is done."""
 
 
 class Writer(Protocol):
-    """Writes with acknowledgement of all in-sync replicas, in order, without duplicates of its own making."""
+    """Writes with acknowledgement of all in-sync replicas, in order, and without duplicates from retries."""
 
     def write(self, place: Place, key: bytes, value: bytes | None) -> None:
-        """Hands a record over; it is durable once `flush` returns."""
+        """Queues a record; it is durable once `flush` returns."""
 
     def check(self) -> None:
-        """Takes note of what has been acknowledged; a writer that has nothing to write calls it all the same.
+        """Processes delivery reports; a writer with nothing to write must call it too.
 
         Raises:
             KafkaUnavailableError: A record was refused.
@@ -96,10 +96,10 @@ class Writer(Protocol):
 
 
 def read_to_end(reader: Reader, positions: Mapping[Place, int], timeout_s: float = 60.0) -> list[Record]:
-    """Reads partitions from `positions` to where they end now.
+    """Reads partitions from `positions` to their present ends.
 
     Raises:
-        KafkaUnavailableError: The log gave nothing for `timeout_s`.
+        KafkaUnavailableError: No record arrived for `timeout_s`.
     """
     ends = reader.ends(positions)
     open_places = {place for place, end in ends.items() if end > max(positions[place], 0)}
@@ -109,7 +109,8 @@ def read_to_end(reader: Reader, positions: Mapping[Place, int], timeout_s: float
     while open_places:
         records = [r for r in reader.read(0.2) if r.offset < ends[r.place]]
         found += records
-        # Compaction and retention leave holes, so the last offset below the end may not exist: positions tell.
+        # Compaction and retention leave holes, so the last offset below the end may not exist: compare positions
+        # instead.
         open_places = {place for place in open_places if reader.position(place) < ends[place]}
         if records:
             deadline = time.monotonic() + timeout_s

@@ -1,8 +1,8 @@
-"""A writer of which only the newest may write: Kafka fences the one before it, wherever it is and whatever it believes.
+"""Transactional writer: Kafka fences every older writer with the same transactional id.
 
-A process that was stopped, cut off or taken for dead may go on later, with old state. Its successor has begun with the
-same name meanwhile, and the broker refuses every record of the older one from then on (a transactional producer's
-epoch). Readers see what is committed alone, which is librdkafka's default.
+A process that was stopped, cut off or presumed dead may continue later, with old state. Its successor has started with
+the same id by then, and the broker refuses every record of the older one (a transactional producer's epoch). Readers
+see only committed records, which is librdkafka's default.
 """
 
 from collections.abc import Iterator
@@ -15,23 +15,26 @@ from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Place
 from cloud.settings import Kafka
 
-# librdkafka's own names for what the broker says of a producer that has been replaced.
+# librdkafka's error codes for a fenced producer.
 FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001 - see above
 START_S: Final = 30.0
 TRANSACTION_MS: Final = 30_000
-"""What a dead writer left open is given up after so long, or at once when its successor begins; readers wait for it."""
+"""An open transaction of a dead writer blocks readers until it is aborted: after this time, or by its successor's
+start."""
 
 
 class FencedError(KafkaUnavailableError):
-    """Another process has begun with this writer's name: this one is not to write any more."""
+    """A newer writer has the same transactional id: this one must not write any more."""
 
 
 class TransactionalWriter(KafkaWriter):
-    """`cloud.kafka.port.Writer` on Kafka. Records between two calls of `flush` are seen as a whole or not at all.
+    """`cloud.kafka.port.Writer` on Kafka.
+
+    The records between two calls of `flush` become visible together or not at all.
 
     Args:
-        settings: How to reach Kafka.
-        name: Who writes; of those that bear one name the newest alone can.
+        settings: Kafka settings.
+        name: Transactional id; of several writers with one id only the newest can write.
 
     Raises:
         KafkaUnavailableError: Kafka does not answer.
@@ -61,9 +64,9 @@ class TransactionalWriter(KafkaWriter):
         """See `cloud.kafka.port.Writer.flush`.
 
         Raises:
-            FencedError: A newer writer of this name has begun.
-            KafkaUnavailableError: Kafka refused a record, or it did not arrive in time. The next writer of this
-                name decides the transaction's fate, and therefore reads back what there is.
+            FencedError: A newer writer has the same transactional id.
+            KafkaUnavailableError: Kafka refused a record, or it did not arrive in time. The next writer with this id
+                commits or aborts the transaction, and must therefore read the log back.
         """
         with self._watched():
             acked = super().flush(timeout_s)
@@ -74,26 +77,26 @@ class TransactionalWriter(KafkaWriter):
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Tells a writer that has been replaced from one that Kafka does not answer."""
+        """Distinguishes a fenced writer from a Kafka that does not answer."""
         try:
             yield
         except KafkaUnavailableError as error:
             raise self._meaning(self._refusal, error) from error
         except (KafkaException, SystemError) as error:
-            # librdkafka's Python raises a fatal error in whatever runs just then, within a delivery report too, and
-            # Python then wraps it.
+            # librdkafka's Python client raises a fatal error in any call, also within a delivery report, where Python
+            # wraps it.
             cause = error.__cause__ if isinstance(error, SystemError) else error
             reason = cause.args[0] if isinstance(cause, KafkaException) else None
             raise self._meaning(reason, error) from error
 
     def _meaning(self, reason: object, error: Exception) -> KafkaUnavailableError:
         if isinstance(reason, KafkaError) and reason.code() in FENCED:
-            return FencedError(f"writer {self._name} has been replaced by a newer one: {reason}")
+            return FencedError(f"writer {self._name} is fenced by a newer one: {reason}")
         return KafkaUnavailableError(f"writer {self._name} cannot write: {error}. Is Kafka up?")
 
 
 def open_transactional(settings: Kafka, name: str) -> None:
-    """Takes the right to write from whoever bears a name, for good.
+    """Fences every writer with a transactional id, for good.
 
     Raises:
         KafkaUnavailableError: Kafka does not answer.

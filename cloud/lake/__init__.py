@@ -1,4 +1,4 @@
-"""The lake: Parquet objects and manifests, in S3 or in a directory. Readers trust manifests alone (see `read`)."""
+"""The lake: Parquet objects and manifests, in S3 or in a directory. Only manifests define its content (see `read`)."""
 
 from cloud.lake.manifests import BadManifestError, Manifest, manifest_names, read_manifest
 from cloud.lake.open import open_lake

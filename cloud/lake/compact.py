@@ -1,9 +1,9 @@
-"""Compaction: few large objects instead of many small ones, and the removal of what nobody reads any more.
+"""Compaction: merges many small objects into few large ones, and removes objects that no reader needs.
 
-Safe beside readers, the archive, the loader and itself: new objects come first, under names that are nobody else's;
-then one manifest, created only if no other compaction has taken its number. Until then the new objects do not exist for
-readers, from then on they stand for what the manifest supersedes. A crash leaves objects without a manifest, which
-`sweep` removes. What is superseded stays for `keep_ms`, for readers that are under way and a loader that is late.
+It is safe beside readers, the archive, the loader and another compaction. New objects are written first, under unique
+names; then one manifest, created only if no other compaction has its number. Before that manifest the new objects do
+not exist for readers; after it they replace those of the superseded manifests. A crash leaves objects without a
+manifest, which `sweep` removes. Superseded objects stay for `keep_ms`, for active readers and a late loader.
 """
 
 import re
@@ -33,7 +33,7 @@ from cloud.lake.store import MutableStore
 _ARCHIVED: Final = re.compile(r"-(?P<partition>\d+)-\d+-(?P<last>\d+)\.parquet$")
 _COMPACTED: Final = re.compile(r"-c(?P<number>\d+)-[0-9a-f]+\.parquet$")
 MOST_GROUPS: Final = 1000
-"""Days compacted in one run at most; a race that is lost again and again ends here too."""
+"""Maximum number of days compacted in one run; it also bounds lost races."""
 Held = tuple[Object, Entry]
 
 
@@ -42,8 +42,8 @@ class Group:
     """Manifests that one compaction supersedes.
 
     Attributes:
-        manifests: Their names and themselves.
-        bins: Objects to be merged, each into one: same day and partition.
+        manifests: Their names and contents.
+        bins: Objects to merge, each bin into one object: same day and partition.
         kept: Objects that stay as they are.
     """
 
@@ -53,15 +53,15 @@ class Group:
 
 
 def groups(manifests: Sequence[tuple[str, Manifest]], target_bytes: int, today: str) -> list[Group]:
-    """Returns what is worth compacting, a group for each day and list of columns.
+    """Returns the groups worth compacting, one for each day and list of columns.
 
-    A bin of a day that is over is merged when it has two objects. While a day lasts, a bin waits until it is twice its
-    largest object, so that no row is written more often than the doublings from a batch to the stated size.
+    A bin of a past day is merged if it has two objects. On the current day a bin waits until it is twice its largest
+    object. A row is therefore rewritten only as often as the bin doubles up to the target size.
 
     Args:
-        manifests: What `live` returns.
-        target_bytes: Size at which an object is left alone.
-        today: Day of the log that is not over, YYYY-MM-DD.
+        manifests: Result of `live`.
+        target_bytes: Size from which an object is not merged.
+        today: Current day of the log, YYYY-MM-DD.
     """
     found = []
     for (newest, _), same in groupby(_by_day(manifests), key=lambda item: (item[0], item[1][1].columns)):
@@ -76,7 +76,7 @@ def groups(manifests: Sequence[tuple[str, Manifest]], target_bytes: int, today: 
 
 
 def _by_day(manifests: Iterable[tuple[str, Manifest]]) -> list[tuple[str, tuple[str, Manifest]]]:
-    """Each with the latest day of its objects; one without objects goes with the one before it."""
+    """Pairs each manifest with the latest day of its objects; one without objects has the day of the one before it."""
     found, newest = [], ""
     for name, manifest in manifests:
         newest = max((day(o.name) for o in manifest.objects), default=newest)
@@ -85,7 +85,7 @@ def _by_day(manifests: Iterable[tuple[str, Manifest]]) -> list[tuple[str, tuple[
 
 
 def _bins(held: Iterable[Held], target_bytes: int) -> Iterator[tuple[Held, ...]]:
-    """Packs neighbours of one day and partition up to the stated size; what has half of it already stands alone."""
+    """Packs neighbours of one day and partition up to the target size; an object of half that size is left as it is."""
     ordered_ = sorted(held, key=lambda pair: (day(pair[0].name), pair[0].partition, pair[0].first))
     for _, same in groupby(ordered_, key=lambda pair: (day(pair[0].name), pair[0].partition)):
         packed: list[Held] = []
@@ -111,17 +111,17 @@ def _worth(packed: Sequence[Held], *, open_day: bool) -> bool:
 
 
 def compact(store: MutableStore, table: Table, *, target_bytes: int, now_ms: int, run: str) -> int:
-    """Merges small objects of one table; another run finds nothing left to do.
+    """Merges small objects of one table; a repeated run finds nothing to do.
 
     Args:
         store: The lake.
         table: The table.
-        target_bytes: Size that objects should have; some 220 bytes of memory for each of their rows are needed thrice.
-        now_ms: UTC epoch ms: tells which day is not over.
-        run: Hexadecimal digits of this run's own, part of its objects' names.
+        target_bytes: Target size of objects; memory use is about three times 220 bytes for each of their rows.
+        now_ms: UTC epoch ms; determines the current day.
+        run: Hexadecimal digits unique to this run, part of its objects' names.
 
     Returns:
-        How many manifests were superseded.
+        Number of superseded manifests.
 
     Raises:
         BadManifestError: A manifest is damaged.
@@ -129,7 +129,7 @@ def compact(store: MutableStore, table: Table, *, target_bytes: int, now_ms: int
     """
     done = 0
     for _ in range(MOST_GROUPS):
-        # The number comes before the look at what is live, so that nobody commits between the two unnoticed.
+        # Get the number before listing live manifests, so that a commit in between takes the number and is noticed.
         number = next_number(store, table.topic)
         left = groups(live(store, table.topic), target_bytes, day_of(now_ms))
         if not left:
@@ -143,7 +143,7 @@ def compact(store: MutableStore, table: Table, *, target_bytes: int, now_ms: int
 
 
 def day_of(ms: int) -> str:
-    """Returns the day of a time, as it stands in the names of objects."""
+    """Returns the day of a time, as in the names of objects."""
     return str(np.datetime64(ms, "ms").astype("datetime64[D]"))
 
 
@@ -157,14 +157,14 @@ def _number(name: str) -> int:
 
 
 def merge(store: MutableStore, table: Table, columns: Sequence[str], packed: Sequence[Held], ending: str) -> Held:
-    """Writes the rows of several objects as one, each identity once: the row that came first stays."""
+    """Writes the rows of several objects as one object. A repeated identity keeps its first row."""
     first, last = packed[0][0], packed[-1][0]
     joined = pa.concat_tables([read(store, held, table, columns) for held, _ in packed])
     return write(store, table, joined.filter(identities(joined, table)), (first, last), ending)
 
 
 def write(store: MutableStore, table: Table, rows: pa.Table, span_of: tuple[Object, Object], ending: str) -> Held:
-    """Writes rows as an object of a compaction; its name tells the first and last offset and whose it is.
+    """Writes rows as an object of a compaction; its name contains first and last offset, number and run.
 
     Args:
         store: The lake.
@@ -194,17 +194,18 @@ def write(store: MutableStore, table: Table, rows: pa.Table, span_of: tuple[Obje
 def supersede(
     store: MutableStore, number: int, members: Sequence[tuple[str, Manifest]], held: Sequence[Held], *, now_ms: int
 ) -> bool:
-    """Commits objects in the place of manifests.
+    """Commits objects that replace those of manifests.
 
     Args:
         store: The lake.
-        number: From `next_number`, asked before it was looked what is live.
+        number: From `next_number`, called before `live`.
         members: The manifests, of one topic and with the same columns.
         held: The objects.
         now_ms: UTC epoch ms.
 
     Returns:
-        Whether it was committed; if not, another compaction was first, and what was written for this one is removed.
+        Whether it was committed; if not, another compaction was first, and the objects written for this one are
+            removed.
     """
     before = {o.name for _, manifest in members for o in manifest.objects}
     after = {o.name for o, _ in held}
@@ -233,17 +234,17 @@ def supersede(
 
 
 def sweep(store: MutableStore, table: Table, *, keep_ms: int, now_ms: int) -> int:
-    """Removes objects that no reader can come by any more; returns how many.
+    """Removes objects that no reader can reach any more; returns their number.
 
-    These are objects superseded longer than `keep_ms` ago, and those that a crash left without a manifest: of the
-    archive when their offsets are archived under other names, of a compaction when its number is taken. What is being
-    written at this moment is neither. Manifests stay: they hold no patient's data.
+    These are objects superseded longer than `keep_ms` ago, and those that a crash left without a manifest. An archive's
+    object is left if its offsets are archived under other names, a compaction's if its number is committed. Objects
+    being written at this moment are neither. Manifests stay: they contain no patient data.
 
     Raises:
         BadManifestError: A manifest is damaged.
         LakeError: The lake cannot be read, or an object cannot be removed.
     """
-    # This order matters: what is committed after the listing is found by `live`, and nothing else counts as past.
+    # This order matters: objects committed after the listing are found by `live`, and no others count as past.
     listed = [name for name in store.names(table.topic) if name.endswith(".parquet")]
     last = last_manifest(store, table.topic)
     archived, newest = last.next if last else {}, next_number(store, table.topic) - 1
@@ -259,7 +260,7 @@ def sweep(store: MutableStore, table: Table, *, keep_ms: int, now_ms: int) -> in
 
 
 def is_past(name: str, archived: dict[int, int], newest: int) -> bool:
-    """Whether no manifest to come can name an object.
+    """Returns whether an object can be deleted: no later manifest can reference it.
 
     Args:
         name: Its name.

@@ -1,4 +1,4 @@
-"""The compaction job: few large objects in the lake instead of many small ones; see :mod:`cloud.lake.compact`."""
+"""The compaction job: merges small objects of the lake, periodically; see :mod:`cloud.lake.compact`."""
 
 import logging
 import secrets
@@ -51,10 +51,10 @@ class Settings:
 
 
 def compact_all(settings: Settings, store: MutableStore, now_ms: int, stop: threading.Event) -> int:
-    """Compacts every table, then removes what nobody reads any more; a table that fails keeps no other waiting.
+    """Compacts every table, then removes unneeded objects; a table that fails does not block the others.
 
     Returns:
-        How many tables failed.
+        Number of failed tables.
     """
     failed = 0
     for topic, table in TABLES.items():
@@ -67,7 +67,7 @@ def compact_all(settings: Settings, store: MutableStore, now_ms: int, stop: thre
         except (BadManifestError, LakeError) as error:
             failed += 1
             FAILED.labels(topic).inc()
-            log.error("%s is not compacted and will be tried again: %s", topic, error)
+            log.error("%s is not compacted and will be retried: %s", topic, error)
             continue
         SUPERSEDED.labels(topic).inc(done)
         REMOVED.labels(topic).inc(removed)
@@ -80,7 +80,7 @@ def compact_until(settings: Settings, stop: threading.Event) -> int:
     """Runs the job until `stop` is set, or once.
 
     Returns:
-        0 when it was stopped or all went well; 1 when, run once, a table failed; 2 when a setting is wrong.
+        0 if it was stopped or succeeded; 1 if, run once, a table failed; 2 if a setting is invalid.
     """
     try:
         store = open_lake(settings.lake)

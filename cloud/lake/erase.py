@@ -1,14 +1,15 @@
-"""Erasure: a patient's rows leave the lake, with every version of every object that held them.
+"""Erasure: removes a patient's rows from the lake, with every version of every object that contained them.
 
 For `cloud erase`, table by table::
 
     while (found := erase(store, table, patient, now_ms=now_ms(), run=secrets.token_hex(4))).waiting:
         ...  # objects that the archive or a compaction is writing at this moment: try again
 
-Each manifest is replaced by one whose objects lack the rows (`cloud.lake.compact.supersede`), then the objects that
-had them are removed at once; a reader under way gets `LakeError` and asks `cloud.lake.read.objects` again, a loader
-that comes late asks `cloud.lake.read.current`. A crash in between is mended by the next run: it finds what is left.
-What Kafka still holds of the patient would be archived anew, so stop that first.
+Each manifest is replaced by one with objects that lack the rows (`cloud.lake.compact.supersede`), then the former
+objects are removed at once. An active reader gets `LakeError` and calls `cloud.lake.read.objects` again; a late loader
+calls `cloud.lake.read.current`. After a crash in between, the next run finds and removes the rest.
+
+Records that the archive has not read yet would restore the patient, so the archive must catch up first.
 """
 
 from dataclasses import dataclass
@@ -30,12 +31,12 @@ from vitals.status import Rejected
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure did.
+    """Result of an erasure.
 
     Attributes:
-        rows: Rows that are gone.
-        objects: Objects that held them, gone with all their versions.
-        rejected: Rejected records that named the patient, gone too.
+        rows: Rows removed.
+        objects: Objects removed with all their versions.
+        rejected: Rejected records removed, because they contained the patient's id.
         waiting: Objects with the patient that are being written at this moment: run it again.
     """
 
@@ -53,7 +54,7 @@ def erase(store: MutableStore, table: Table, patient: str, *, now_ms: int, run: 
         table: The table.
         patient: Patient id.
         now_ms: UTC epoch ms.
-        run: Hexadecimal digits of this run's own, part of its objects' names.
+        run: Hexadecimal digits unique to this run, part of its objects' names.
 
     Raises:
         BadManifestError: A manifest is damaged.
@@ -85,7 +86,7 @@ def _pairs(manifest: Manifest) -> list[Held]:
 
 
 def _first_with(store: MutableStore, table: Table, patient: str, clean: set[str]) -> tuple[str, Manifest] | None:
-    """Returns the first manifest that has rows of the patient; those that have none are added to `clean`."""
+    """Returns the first manifest with rows of the patient; manifests without any are added to `clean`."""
     for name, manifest in live(store, table.topic):
         if name not in clean and any(
             _theirs(read(store, o, table, _columns(table)), table, patient).any() for o in manifest.objects
@@ -100,7 +101,7 @@ def _columns(table: Table) -> list[str]:
 
 
 def _theirs(rows: pa.Table, table: Table, patient: str) -> NDArray[np.bool_]:
-    """(n,) whether a row is the patient's, speaks of them, or names an alarm of theirs merged into another's."""
+    """Returns (n,) whether a row is the patient's, names them in a text, or lists a merged alarm of theirs."""
     found = np.zeros(len(rows), dtype=bool)
     for name in table.patient_columns:
         if name in rows.column_names:
@@ -113,14 +114,14 @@ def _theirs(rows: pa.Table, table: Table, patient: str) -> NDArray[np.bool_]:
 
 
 def _alarm_of(patient: str) -> str:
-    """How the id of a patient's alarm begins in a JSON list."""
+    """Returns the beginning of a patient's alarm id in a JSON list."""
     return msgspec.json.encode(f"{patient}.").decode()[:-1]
 
 
 def _without(  # noqa: PLR0917 - one object's rewriting
     store: MutableStore, table: Table, manifest: Manifest, pair: Held, patient: str, ending: str
 ) -> Held | None:
-    """Returns the object itself when the patient is not in it, else what was written in its place, None for nothing."""
+    """Returns the object itself if the patient is not in it, else its replacement, None if no row is left."""
     rows = read(store, pair[0], table, manifest.columns)
     theirs = _theirs(rows, table, patient)
     if not theirs.any():
@@ -131,7 +132,7 @@ def _without(  # noqa: PLR0917 - one object's rewriting
 
 
 def _unnamed(rows: pa.Table, patient: str) -> pa.Table:
-    """Takes the patient's alarms out of the lists of what was merged into other patients' messages."""
+    """Removes the patient's alarms from the lists of merged alarms in other patients' messages."""
     if "merged" not in rows.column_names:
         return rows
     lists = (msgspec.json.decode(text) if text else None for text in rows.column("merged").to_pylist())
@@ -142,7 +143,7 @@ def _unnamed(rows: pa.Table, patient: str) -> pa.Table:
 
 
 def _leftovers(store: MutableStore, table: Table, patient: str) -> tuple[int, int]:
-    """Removes what compactions and crashes left of the patient; returns how many objects, and how many must wait."""
+    """Removes leftovers of compactions and crashes with the patient; returns counts of removed and waiting objects."""
     listed = [name for name in store.names(table.topic) if name.endswith(".parquet")]
     last = last_manifest(store, table.topic)
     archived, newest = last.next if last else {}, next_number(store, table.topic) - 1
@@ -162,7 +163,7 @@ def _leftovers(store: MutableStore, table: Table, patient: str) -> tuple[int, in
 
 
 def _rejections(store: MutableStore, table: Table, patient: str) -> int:
-    """Drops rejected records in whose bytes the patient's id stands."""
+    """Removes rejected records that contain the patient's id."""
     dropped, sought = 0, patient.encode()
     for name in store.names(f"rejected/{table.topic}"):
         lines = store.get(name).splitlines(keepends=True)

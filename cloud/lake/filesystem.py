@@ -10,7 +10,7 @@ from cloud.lake.store import LakeError
 
 
 class FilesystemStore:
-    """A lake in a directory: every object is written beside its place, synced, and renamed into it."""
+    """A lake in a directory: every object is written to a temporary file, synced, and renamed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -22,11 +22,11 @@ class FilesystemStore:
             beside.replace(path)
 
     def create(self, name: str, content: bytes) -> bool:
-        """See `Keeper`."""
+        """See `MutableStore`."""
         path = self._root / name
         with self._written(path, content) as beside:
             try:
-                # Unlike a renaming, a link refuses to take a name that is there.
+                # Unlike a rename, a link fails if the name exists.
                 path.hardlink_to(beside)
             except FileExistsError:
                 return path.read_bytes() == content
@@ -35,7 +35,7 @@ class FilesystemStore:
         return True
 
     def remove(self, name: str) -> None:
-        """See `Keeper`."""
+        """See `MutableStore`."""
         path = self._root / name
         try:
             path.unlink(missing_ok=True)
@@ -45,11 +45,11 @@ class FilesystemStore:
             raise LakeError(f"cannot remove {path}: {error}; check the disk behind LAKE") from error
 
     def forget(self, name: str) -> None:
-        """See `Keeper`: a directory keeps no older versions."""
+        """See `MutableStore`: a directory keeps no older versions."""
 
     @contextmanager
     def _written(self, path: Path, content: bytes) -> Iterator[Path]:
-        """Gives a synced file beside a path, to be given its name there; syncs the folder afterwards."""
+        """Yields a synced temporary file, to be renamed to `path`; syncs the folder afterwards."""
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class FilesystemStore:
     def names(self, folder: str, after: str = "") -> list[str]:
         """See `Store`."""
         listed = ((str(p.relative_to(self._root)), p) for p in (self._root / folder).rglob("*"))
-        # Names with a leading dot are writes under way, or what a crash left of them.
+        # Names with a leading dot are temporary files, in use or left by a crash.
         return sorted(name for name, p in listed if name > after and not p.name.startswith(".") and p.is_file())
 
     def url(self, name: str) -> str:

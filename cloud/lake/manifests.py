@@ -1,7 +1,9 @@
-"""Manifests: what a reader may trust. One per committed batch, written last; Redshift's COPY takes it as it is.
+"""Manifests define the content of the lake: one per committed batch, written last.
 
-Names of one kind sort in order of commit. A batch's carries the offsets' digest, so that an equal name means equal
-contents; a compaction's has none, so that two which knew nothing of each other cannot both be committed.
+Redshift's COPY reads them unchanged.
+
+Names of one kind sort in order of commit. A batch's name contains the digest of its offsets, so that an equal name
+means equal contents. A compaction's does not, so that of two concurrent ones only one can be committed.
 """
 
 import hashlib
@@ -18,17 +20,17 @@ _NAME: Final = re.compile(r"(?P<number>\d{12})-(?P<kind>batch|compaction)-[0-9a-
 
 
 class BadManifestError(ValueError):
-    """A manifest that cannot be believed; the message names it."""
+    """A manifest is damaged; the message contains its name."""
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """What COPY wants to know of an object: its size in bytes."""
+    """Metadata of an object that COPY needs: its size in bytes."""
 
     content_length: int
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One object as COPY reads it."""
+    """One object in COPY's format."""
 
     url: str
     mandatory: bool
@@ -36,12 +38,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True):
-    """One object as our readers need it.
+    """One object, with the metadata that our readers need.
 
     Attributes:
         name: Name in the lake.
-        rows: Its rows.
-        partition: Kafka partition that it came from.
+        rows: Number of rows.
+        partition: Kafka partition of its records.
         first: First offset.
         last: Last offset, included.
         t: Earliest and latest event time in it, UTC epoch ms.
@@ -63,21 +65,21 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         entries: Objects for COPY, in the order of `objects`.
         topic: Kafka topic.
-        kind: BATCH, or COMPACTION: the rows of what it supersedes in other objects, less repeats and those of patients
-            who were erased; never to be loaded beside it (see `cloud.lake.read.current`).
+        kind: BATCH, or COMPACTION: the rows of the superseded manifests in other objects, without repeats and erased
+            patients; never load both (see `cloud.lake.read.current`).
         number: Counts the topic's commits of its kind, from 1.
         rows: Rows in all objects.
         columns: Columns of all objects, in order.
         objects: The objects.
         offsets: First and last offset that this batch read, by partition; rows or not.
         next: Offset to read next, for every partition ever read.
-        sources: Newest source offset archived, by source partition: what is at or below is a repetition.
-        rejected: Records that could not be used; they lie in `rejections`.
+        sources: Newest source offset archived, by source partition: a record at or below it is a repeat.
+        rejected: Number of rejected records; they are in `rejections`.
         rejections: Names of objects with those records, as JSON lines of `vitals.status.Rejected`.
         lost: First and last offset that Kafka had deleted before they were read, by partition.
-        supersedes: Names of the manifests whose objects these replace.
-        obsolete: Names of those objects of theirs that are none of these; removed once no reader can need them.
-        committed: When, UTC epoch ms; of compactions alone.
+        supersedes: Names of the manifests that this one replaces.
+        obsolete: Names of their objects that are not in `objects`; removed once no reader can need them.
+        committed: Time of the commit, UTC epoch ms; compactions only.
     """
 
     entries: tuple[Entry, ...]
@@ -106,22 +108,22 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def name(self) -> str:
         """Name of the manifest in the lake."""
-        # One name for each number of a compaction, so that of two at once only the first is created.
+        # One name per number of a compaction, so that of two concurrent ones only the first is created.
         told = msgspec.json.encode((self.topic, self.kind, *([sorted(self.offsets.items())] * (self.kind == BATCH))))
         digest = hashlib.sha256(told).hexdigest()[:12]
         return f"{folder(self.topic)}/{self.number:012d}-{self.kind}-{digest}.json"
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """Reads a manifest.
+        """Decodes a manifest.
 
         Raises:
-            msgspec.DecodeError: The bytes are none.
+            msgspec.DecodeError: The bytes are not a manifest.
         """
         return msgspec.json.decode(content, type=cls)
 
     def encode(self) -> bytes:
-        """Returns the manifest's bytes."""
+        """Encodes the manifest."""
         return msgspec.json.encode(self)
 
 
@@ -131,13 +133,13 @@ def folder(topic: str) -> str:
 
 
 def manifest_names(store: Store, topic: str, kind: str | None = BATCH, since: int = 0) -> list[str]:
-    """Returns the names of a topic's manifests of one kind, those of a kind in order of commit.
+    """Returns the names of a topic's manifests of one kind, in order of commit.
 
     Args:
         store: The lake.
         topic: Kafka topic.
         kind: Kind; None for all.
-        since: The least number; a look for what is new costs no more when a lake grows old.
+        since: Smallest number; with it, listing new manifests does not slow down as the lake ages.
     """
     listed = store.names(folder(topic), after=f"{folder(topic)}/{since:012d}")
     found = ((name, _NAME.fullmatch(name.rpartition("/")[2])) for name in listed)
@@ -150,7 +152,7 @@ def number_of(name: str) -> int:
 
 
 def is_compaction(name: str) -> bool:
-    """Whether a manifest's name is that of a compaction."""
+    """Returns whether a manifest's name is that of a compaction."""
     return f"-{COMPACTION}-" in name.rpartition("/")[2]
 
 
@@ -170,6 +172,6 @@ def read_manifest(store: Store, name: str) -> Manifest:
 
 
 def last_manifest(store: Store, topic: str) -> Manifest | None:
-    """Returns the newest batch manifest of a topic: where the next batch goes on."""
+    """Returns the newest batch manifest of a topic, after which the next batch continues."""
     names = manifest_names(store, topic)
     return read_manifest(store, names[-1]) if names else None

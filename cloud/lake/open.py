@@ -1,4 +1,4 @@
-"""Where the lake is: the URL's scheme picks the adapter, S3 or a directory."""
+"""Opens the lake: the URL's scheme selects the adapter, S3 or a directory."""
 
 import os
 from pathlib import Path
@@ -13,20 +13,20 @@ from cloud.lake.store import MutableStore
 
 
 def open_lake(url: str) -> MutableStore:
-    """Opens the lake that a URL names.
+    """Opens the lake at a URL.
 
     Args:
         url: `file:///folder`, or `s3://bucket/prefix` with pyarrow's options (`?endpoint_override=…&region=…`).
 
     Raises:
-        ValueError: The scheme is neither, or the URL names no bucket or folder.
+        ValueError: The scheme is neither, or the URL has no bucket or folder.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path not in {"", "/"}:
         return FilesystemStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         options = dict(parse_qsl(parts.query))
-        # Without a region pyarrow asks AWS for the bucket's, which a local endpoint does not answer.
+        # Without a region pyarrow queries AWS for the bucket's, which fails with a local endpoint.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if region:
             options.setdefault("region", region)

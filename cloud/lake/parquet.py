@@ -1,4 +1,4 @@
-"""Parquet objects: how rows become bytes, and how an object is named."""
+"""Parquet objects: encoding of rows, and names of objects."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from cloud.lake.schema import FLAG, INTEGER, TIME, Table
 
 _DELTA: Final = "DELTA_BINARY_PACKED"
-# Each is nearly constant, or repeats in few values, within one object: a dictionary beats differences.
+# Each is nearly constant, or repeats in few values, within one object: a dictionary is smaller than deltas.
 _REPEATS: Final = frozenset(
     {"boot", "roster", "suspect", "breach", "news2", "source_partition", "priority", "handover", "n"}
 )
 
 
 def object_name(topic: str, partition: int, first: int, last: int, *, log_ms: int, ending: str = "parquet") -> str:
-    """Returns the name of the object that holds a partition's offsets from `first` to `last`.
+    """Returns the name of the object with a partition's offsets from `first` to `last`.
 
-    It says nothing of when or by whom it was written, so a retry overwrites itself.
+    It does not depend on time or writer, so a retry overwrites its own object.
 
     Args:
         topic: Kafka topic.
         partition: Partition.
         first: First offset.
         last: Last offset, included.
-        log_ms: Kafka timestamp of the records, UTC epoch ms: unlike a device's clock it cannot name a thousand days.
-        ending: Kind of file.
+        log_ms: Kafka timestamp of the records, UTC epoch ms: a device's clock could produce a thousand days.
+        ending: File extension.
     """
     date = datetime.fromtimestamp(log_ms / 1000, UTC).date().isoformat()
     return f"{topic}/date={date}/{topic}-{partition}-{first}-{last}.{ending}"
@@ -48,7 +48,7 @@ def span(rows: pa.Table, clock: str) -> tuple[int, int]:
 
 
 def identities(rows: pa.Table, table: Table) -> NDArray[np.bool_]:
-    """Returns (n,) whether a row is the first of its identity by source offset; one without an identity always is."""
+    """Returns (n,) whether a row is the first of its identity by source offset; true if part of that is null."""
     keys = [_rank(rows.column(name)) for name in table.identity]
     order = np.lexsort([_rank(rows.column("source_offset")), *reversed(keys)])
     repeats = np.zeros(len(rows), dtype=bool)
@@ -71,7 +71,7 @@ def _rank(column: pa.ChunkedArray) -> NDArray[Any]:
     if not pa.types.is_string(column.type):
         numbers: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
         return numbers
-    # Sorting the few distinct texts, not the many rows, is several times faster.
+    # Sorting the few distinct texts instead of the many rows is several times faster.
     encoded = column.combine_chunks().dictionary_encode()
     rank = np.empty(len(encoded.dictionary) + 1, dtype=np.int32)
     rank[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(1, len(rank), dtype=np.int32)
@@ -81,8 +81,8 @@ def _rank(column: pa.ChunkedArray) -> NDArray[Any]:
 
 
 def to_parquet(rows: pa.Table, table: Table) -> bytes:
-    """Returns rows as one Parquet object: zstd, timestamps as INT64 microseconds."""
-    # Objects of before a column was added, compacted, stay without it.
+    """Encodes rows as one Parquet object: zstd, timestamps as INT64 microseconds."""
+    # Objects written before a column was added remain without it after compaction.
     columns = [c for c in table.columns if c.name in rows.column_names]
     delta = [c.name for c in columns if c.kind in {INTEGER, TIME} and c.name not in _REPEATS]
     others = [c.name for c in columns if c.name not in delta and c.kind != FLAG]
@@ -94,23 +94,23 @@ def to_parquet(rows: pa.Table, table: Table) -> bytes:
         use_dictionary=others,
         column_encoding=dict.fromkeys(delta, _DELTA),
         coerce_timestamps="us",
-        # Arrow's own schema would be half of a small object; the Parquet types say all of it.
+        # Arrow's own schema would be half of a small object; the Parquet types contain all of it.
         store_schema=False,
     )
     return bytes(sink.getvalue())
 
 
 def from_parquet(content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """Reads one object.
+    """Decodes one object.
 
     Args:
         content: Its bytes.
-        columns: Columns to read; those that it does not have are left out. None: all.
+        columns: Columns to read; those that it lacks are left out. None: all.
 
     Raises:
-        pyarrow.ArrowInvalid: The bytes are no Parquet.
+        pyarrow.ArrowInvalid: The bytes are not Parquet.
     """
-    # Not read_table, whose dataset costs milliseconds for each object and refuses columns that are not there.
+    # Not read_table: its dataset costs milliseconds per object and refuses columns that are absent.
     file = pq.ParquetFile(pa.BufferReader(content))
     there = set(file.schema_arrow.names)
     return file.read(None if columns is None else [name for name in columns if name in there])

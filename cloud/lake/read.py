@@ -1,13 +1,13 @@
-"""Reading the lake: which objects hold a table's rows now, and their rows as Arrow.
+"""Reads the lake: the objects that hold a table's rows now, and their rows as Arrow.
 
-Manifests alone say what is there. A compaction or an erasure writes other objects and a manifest that supersedes the
-earlier ones; this module knows, so whoever reads by it sees every row once, before, during and after::
+Only manifests define the content. A compaction or an erasure writes other objects and a manifest that supersedes the
+earlier ones. A reader that uses this module sees every row once, before, during and after::
 
     store = open_lake(url)
     for held in objects(store, VITALS, since, until):
         rows = read(store, held, VITALS, ("patient", "t", "log_t", "hr"))
 
-`held` is a small frozen struct that pickles: a Ray task takes the lake's URL and `held`, opens the lake and reads.
+`held` is a small frozen struct that pickles: a Ray task receives the lake's URL and `held`, opens the lake and reads.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ FOREVER: Final = 2**62
 
 
 def superseded(store: Store, topic: str) -> tuple[list[str], dict[str, str]]:
-    """Returns the names of all manifests of a topic in order of commit, and by which one some are superseded."""
+    """Returns the names of a topic's manifests in order of commit, and for superseded ones the superseding manifest."""
     names = manifest_names(store, topic, kind=None)
     by: dict[str, str] = {}
     for name in names:
@@ -36,7 +36,7 @@ def superseded(store: Store, topic: str) -> tuple[list[str], dict[str, str]]:
 
 
 def live(store: Store, topic: str) -> list[tuple[str, Manifest]]:
-    """Returns the manifests, by name, whose objects together hold every row of a topic once.
+    """Returns the manifests, by name, that together contain every row of a topic once.
 
     Raises:
         BadManifestError: One is damaged.
@@ -47,10 +47,10 @@ def live(store: Store, topic: str) -> list[tuple[str, Manifest]]:
 
 
 def current(store: Store, manifest: Manifest) -> Manifest:
-    """Returns the manifest whose objects hold a manifest's rows now: itself, or what superseded it last.
+    """Returns the manifest that contains a manifest's rows now: itself, or the last one that superseded it.
 
-    A loader that comes late finds a batch's own objects removed (after COMPACT_KEEP_S) or erased; it loads this
-    manifest's objects instead. They may hold rows of other batches too: loading by identity drops those it has.
+    A batch's own objects may be removed (after COMPACT_KEEP_S) or erased before a late loader reads them; it loads this
+    manifest's objects instead. They may hold rows of other batches too: loading by identity drops those already loaded.
 
     Raises:
         BadManifestError: One is damaged.
@@ -81,25 +81,25 @@ def objects(store: Store, table: Table, since: int = 0, until: int = FOREVER) ->
 
 
 def _meets(held: Object, since: int, until: int) -> bool:
-    # A manifest of before the field existed does not say: its objects are read to find out.
+    # A manifest from before the field existed has no range: its objects must be read.
     return held.log_t is None or (held.log_t[0] < until and held.log_t[1] >= since)
 
 
 def read(store: Store, held: Object, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
-    """Returns the rows of one object, by the table's present schema: what it lacks, such as a newer sign, is null.
+    """Returns the rows of one object in the table's present schema; a column it lacks, such as a newer sign, is null.
 
     Args:
         store: The lake.
         held: From `objects`.
         table: The table.
-        columns: Names of the columns wanted; None for all.
+        columns: Names of the columns; None for all.
 
     Returns:
-        Rows in the table's order (vitals: patient and event time). For the order of the log sort them by
-        `source_partition` and `source_offset`, which every table has, and keep equal ones as they are.
+        Rows in the table's order (vitals: patient and event time). For the order of the log sort them stably by
+            `source_partition` and `source_offset`, which every table has.
 
     Raises:
-        LakeError: It cannot be read. An erasure may have replaced it: ask `objects` again.
+        LakeError: It cannot be read. An erasure may have replaced it: call `objects` again.
     """
     wanted = table.names if columns is None else tuple(columns)
     rows = from_parquet(store.get(held.name), wanted)

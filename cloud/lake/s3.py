@@ -1,4 +1,4 @@
-"""The lake in S3, or in a store that speaks its language."""
+"""The lake in S3, or in a compatible store."""
 
 import logging
 import time
@@ -14,19 +14,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cloud.lake.store import LakeError
 
 WAITS_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""How long to wait before each further try of a conditional write that met another of the same name."""
+"""Pauses before each retry of a conditional write that conflicted with another of the same name."""
 _THERE: Final = frozenset({"PreconditionFailed", "412"})
 _CONFLICT: Final = frozenset({"ConditionalRequestConflict", "409"})
 
 
 class S3Store:
-    """A lake in S3, by pyarrow's own client: no Hadoop. S3 shows an object only once its upload is complete.
+    """A lake in S3, by pyarrow's own client, without Hadoop. S3 shows an object only once its upload is complete.
 
     Args:
         filesystem: pyarrow's client.
         prefix: Bucket and prefix.
-        options: The URL's options, for what pyarrow's client cannot do: conditional writes, versions, and lists that
-            begin after a name.
+        options: The URL's options, for boto3, which does the rest: conditional writes, versions, lists from a name on.
     """
 
     def __init__(self, filesystem: pafs.FileSystem, prefix: str, options: Mapping[str, str] | None = None) -> None:
@@ -66,37 +65,39 @@ class S3Store:
         return f"s3://{self._prefix}/{name}"
 
     def create(self, name: str, content: bytes) -> bool:
-        """See `Keeper`."""
+        """See `MutableStore`."""
         for wait_s in (*WAITS_S, None):
             try:
                 with self._told("write", name):
                     self._s3.put_object(**self._place(name), Body=content, IfNoneMatch="*")
             except FileExistsError:
-                # The client tries again by itself when an answer is lost, and then meets what it has written.
+                # boto3 retries a write after a lost response, and then finds its own object.
                 return self.get(name) == content
             except BlockingIOError as error:
                 if wait_s is None:
-                    raise LakeError(f"cannot write {self.url(name)}: others write it all the time") from error
+                    raise LakeError(
+                        f"cannot write {self.url(name)}: other writers conflict with every retry"
+                    ) from error
                 time.sleep(wait_s)
             else:
                 return True
         raise AssertionError("the last try returns or raises")
 
     def remove(self, name: str) -> None:
-        """See `Keeper`; where the bucket keeps versions, it needs s3:DeleteObjectVersion."""
+        """See `MutableStore`; if the bucket keeps versions, it needs s3:DeleteObjectVersion."""
         with self._told("remove", name):
             for version in list(self._versions(name)):
                 self._s3.delete_object(**self._place(name), VersionId=version["VersionId"])
 
     def forget(self, name: str) -> None:
-        """See `Keeper`; where the bucket keeps versions, it needs s3:DeleteObjectVersion."""
+        """See `MutableStore`; if the bucket keeps versions, it needs s3:DeleteObjectVersion."""
         with self._told("remove older versions of", name):
             for version in list(self._versions(name)):
                 if not version["IsLatest"]:
                     self._s3.delete_object(**self._place(name), VersionId=version["VersionId"])
 
     def _versions(self, name: str) -> Iterator[Any]:
-        """Every version of one object, markers of deletion included; a bucket without versions names one `null`."""
+        """Yields every version of one object, delete markers included; a bucket without versions has one, `null`."""
         place = self._place(name)
         pages = self._s3.get_paginator("list_object_versions")
         for page in pages.paginate(Bucket=place["Bucket"], Prefix=place["Key"]):
@@ -112,17 +113,17 @@ class S3Store:
         endpoint = self._options.get("endpoint_override")
         if endpoint and "://" not in endpoint:
             endpoint = f"{self._options.get('scheme', 'https')}://{endpoint}"
-        logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials
+        logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs the source of credentials
         return boto3.client("s3", endpoint_url=endpoint, region_name=self._options.get("region"))
 
     @contextmanager
     def _told(self, what: str, name: str) -> Iterator[None]:
-        """Turns the client's errors into ours.
+        """Converts the client's errors into ours.
 
         Raises:
-            FileExistsError: The object is there, and was not to be.
-            BlockingIOError: Another writes the same name at this moment, and either may fail: to be tried again.
-            LakeError: Anything else.
+            FileExistsError: The object exists, and must not.
+            BlockingIOError: Another writer writes the same name at this moment, and either may fail: retry.
+            LakeError: Any other error.
         """
         try:
             yield

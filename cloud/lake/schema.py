@@ -1,7 +1,7 @@
-"""The tables of lake and warehouse: their columns, in order, with the names that both use.
+"""Tables of lake and warehouse: their columns, in order, with the names that both use.
 
-Columns are append-only: Redshift matches those of a Parquet object by position, and a manifest lists what its objects
-have. Names avoid the words that Redshift reserves.
+Columns are append-only: Redshift matches those of a Parquet object by position, and a manifest lists the columns of its
+objects. Names avoid Redshift's reserved words.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Column:
     Attributes:
         name: Its name in lake and warehouse.
         kind: TEXT, INTEGER, NUMBER, TIME (UTC; from epoch ms), FLAG, or JSON (text).
-        field: Name in the Kafka record, where it differs.
+        field: Name in the Kafka record, if it differs.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Table:
     Attributes:
         name: Table in the warehouse.
         topic: Kafka topic, and folder in the lake.
-        identity: Columns that tell two rows apart; what is there already is not loaded again.
+        identity: Columns that identify a row; a row with a known identity is not loaded again.
         order: Columns by which an object's rows are sorted.
         columns: All columns, in order.
     """
@@ -73,12 +73,12 @@ class Table:
 
     @property
     def patient_columns(self) -> tuple[str, ...]:
-        """Names of the columns that hold a patient's id; none where rows are about machines alone."""
+        """Names of the columns with a patient's id; none if rows are only about machines."""
         return tuple(name for name in ("patient", "subject") if name in self.names)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Names of the columns in whose words a patient's id may stand."""
+        """Names of the text columns that may contain a patient's id."""
         return tuple(name for name in ("reason",) if name in self.names)
 
     def schema(self) -> pa.Schema:
@@ -87,7 +87,7 @@ class Table:
 
 
 def _columns(kinds: dict[str, str]) -> tuple[Column, ...]:
-    """Columns from lists of names by kind, as `name` or `name=field`."""
+    """Builds columns from lists of names by kind, as `name` or `name=field`."""
     return tuple(
         Column(n, kind, f or n)
         for names, kind in kinds.items()
@@ -141,7 +141,7 @@ ALARMS: Final = Table(
 NOTIFICATIONS: Final = Table(
     "notifications",
     topics.NOTIFICATIONS,
-    # A failure and the message that came after it at last are two rows.
+    # A failure and the message that followed it are two rows.
     ("alarm", "n", "contact", "accepted", "handover"),
     ("patient", "t"),
     _columns(

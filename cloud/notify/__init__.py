@@ -1,1 +1,1 @@
-"""The right person hears of an alarm once, in time."""
+"""Notifies the contacts on duty of each alarm, once and in time."""

@@ -1,8 +1,8 @@
-"""The canary at the end of its path, and who outside is told that the path works.
+"""Dead man's switch: an external service is pinged while canary alarms are delivered.
 
-A canary's alarm is published to an SNS topic of its own, which has no subscriber, and recorded like any other. From
-that record come delivery latency and availability; and only while canaries arrive is the world outside told that all is
-well. Who watches there alarms when it no longer hears so: Wardwatch cannot page about its own death.
+A canary's alarm is published to an SNS topic of its own, which has no subscriber, and recorded like any other. Delivery
+latency and availability are computed from that record. The external service is pinged only while canaries arrive, and
+alarms when the pings stop: Wardwatch cannot page about its own death.
 """
 
 import logging
@@ -24,7 +24,7 @@ from vitals.contacts import CANARY, Contact, Notification
 logger = logging.getLogger("notify")
 NOBODY: Final = Contact(contact=CANARY, name="canary", start=0, end=FOREVER, email="canary@wardwatch.invalid")
 EVERY_MS: Final = 30_000
-"""Time between two words to the outside; a canary comes each minute."""
+"""Minimum time between two pings for one canary; a canary arrives each minute."""
 TIMEOUT_S: Final = 5.0
 LATENCY: Final = prometheus_client.Histogram(
     "wardwatch_notify_latency_seconds",
@@ -39,11 +39,11 @@ FAILED: Final = prometheus_client.Counter(
     "wardwatch_outside_failed_total", "words to the outside watchdog that did not arrive", ["way"]
 )
 Tell = Callable[[str, float], None]
-"""Tells the outside of one canary's arrival: its patient id and its latency, s."""
+"""Reports one canary's arrival to the external service: its patient id and its latency, s."""
 
 
 def ping(url: str) -> Tell:
-    """Tells by an HTTP GET, as services that wait for a sign of life take it."""
+    """Pings by an HTTP GET, the usual interface of heartbeat monitors."""
 
     def tell(_: str, __: float) -> None:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S):  # noqa: S310 - the setting's own scheme, checked there
@@ -53,7 +53,7 @@ def ping(url: str) -> Tell:
 
 
 def metric(namespace: str, endpoint: str | None) -> Tell:
-    """Tells by CloudWatch metrics *CanaryAccepted* and *CanaryLatency*, by canary; an alarm on missing data pages."""
+    """Reports by CloudWatch metrics *CanaryAccepted* and *CanaryLatency*, by canary; an alarm on missing data pages."""
     retries = Config(connect_timeout=2, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 2})
     client: Any = boto3.client("cloudwatch", endpoint_url=endpoint, config=retries)
 
@@ -72,11 +72,11 @@ def metric(namespace: str, endpoint: str | None) -> Tell:
 
 @dataclass(slots=True)
 class DeadMansSwitch:
-    """Tells the outside of canaries that arrive; a way that fails holds up nothing and is tried again with the next.
+    """Pings the external services when canaries arrive; a failed ping delays nothing, and the next canary repeats it.
 
     Attributes:
-        ways: Name and function of each way.
-        pool: Threads for its calls.
+        ways: Name and function of each external service.
+        pool: Threads for the calls.
     """
 
     ways: tuple[tuple[str, Tell], ...]
@@ -84,7 +84,7 @@ class DeadMansSwitch:
     _last: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def arrived(self, notification: Notification) -> None:
-        """Notes a message that SNS accepted, a canary's or a person's."""
+        """Records a message that SNS accepted, a canary's or a person's."""
         latency_s = (notification.accepted - notification.t) / 1000
         canary = notification.contact == CANARY
         LATENCY.labels("canary" if canary else "person").observe(max(latency_s, 0.0))
@@ -103,7 +103,7 @@ def _outcome(name: str) -> Callable[[Future[None]], None]:
         error = future.exception()
         if isinstance(error, OSError | BotoCoreError | ClientError):
             FAILED.labels(name).inc()
-            logger.warning("the outside watchdog was not reached by %s: %s", name, error)
+            logger.warning("dead man's switch not reached by %s: %s", name, error)
         elif error is not None:
             raise error
 

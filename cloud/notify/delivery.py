@@ -1,4 +1,4 @@
-"""Getting one message out: attempts with doubling pauses, then the other channel. No call holds up another."""
+"""Delivery of a message: attempts with doubling pauses, then the fallback channel. No call blocks another."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,14 +14,14 @@ FIRST_PAUSE_MS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """How a message fared.
+    """Outcome of a delivery.
 
     Attributes:
         message: The message.
-        texts: What it said.
-        sent: What SNS accepted; None when every channel failed.
-        accepted: When it was accepted, or every channel had failed, UTC epoch ms.
-        error: Why it was not accepted, or what failed before the other channel.
+        texts: Rendered message.
+        sent: Receipt of SNS; None if every channel failed.
+        accepted: Time of acceptance or of the last channel's failure, UTC epoch ms.
+        error: Failure of every channel, or of those before the fallback channel.
     """
 
     message: Message
@@ -44,14 +44,14 @@ class _Attempt:
 
 @dataclass(slots=True)
 class Delivery:
-    """Messages under way.
+    """Messages in flight.
 
     Attributes:
-        sender: Reaches people.
+        sender: Channel to the contacts.
         pool: Threads for its calls.
-        attempts: Tries before the other channel.
+        attempts: Attempts before the fallback channel.
         clock: Wall clock, UTC epoch ms.
-        limit: Messages that may be under way at once.
+        limit: Maximum number of messages in flight.
     """
 
     sender: MessageChannel
@@ -62,15 +62,15 @@ class Delivery:
     _open: list[_Attempt] = field(default_factory=list)
 
     def prepare(self, contact: Contact) -> None:
-        """Makes a contact's channels ready in the background; what fails shows when it is needed."""
+        """Prepares a contact's channels in the background; a failure is reported when a message needs them."""
         self.pool.submit(self.sender.prepare, contact)
 
     def begin(self, message: Message, texts: RenderedMessage, now: int, *, again: bool = False) -> None:
-        """Starts on a message; one that is tried `again` has one attempt and the other channel, without a pause."""
+        """Starts a message; with `again` it has one attempt and then the fallback channel, without a pause."""
         self._open.append(_Attempt(message, texts, self.attempts if again else 1, now, again))
 
     def collect(self, now: int) -> Iterator[Delivered]:
-        """Yields messages that are done: sent, or refused by every channel."""
+        """Yields finished messages: accepted, or refused by every channel."""
         still: list[_Attempt] = []
         for attempt in self._open:
             done = self._judge(attempt, now) if attempt.future is not None and attempt.future.done() else None
@@ -81,10 +81,10 @@ class Delivery:
         self._open = still
 
     def launch(self, now: int) -> None:
-        """Starts attempts that are due; call it once what `collect` gave is on record.
+        """Starts due attempts; call it after the results of `collect` are recorded.
 
-        So no more than `limit` messages are ever sent and not yet recorded, whenever a crash comes. Fresh ones go
-        first, and half of the places are theirs alone: what is tried again may hang as it did before.
+        So at most `limit` messages are ever sent and not yet recorded if the process crashes. New messages go first,
+        and half of the places are reserved for them, because a retried message may hang as it did before.
         """
         free = self.limit - sum(attempt.future is not None for attempt in self._open)
         due = [attempt for attempt in self._open if attempt.future is None and now >= attempt.due]

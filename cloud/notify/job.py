@@ -1,4 +1,4 @@
-"""`python -m cloud notify`: alarms to the people on duty, by SNS."""
+"""`python -m cloud notify`: sends alarms to the contacts on duty, by SNS."""
 
 import logging
 import threading
@@ -34,7 +34,7 @@ NEEDS: Final = (
     topics.STATUS,
     topics.REJECTED,
 )
-"""Topics without which nobody can be told; one that a newer version adds for others holds up no page."""
+"""Topics without which no contact can be notified; a topic that a newer version adds for other parts delays no page."""
 WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
 UNDER_WAY: Final = prometheus_client.Gauge("wardwatch_notify_under_way", "messages not yet accepted by SNS")
 
@@ -93,7 +93,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         )
         try:
             notifier.start()
-            # From here on it serves: who waits for it waits for this port.
+            # The metrics port opens only now, because other parts wait for it as the sign of readiness.
             serve_metrics(settings.metrics_port)
             tell_systemd("READY=1")
             while not stop.is_set():
@@ -102,8 +102,8 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 UNDER_WAY.set(len(notifier.delivery))
                 tell_systemd("WATCHDOG=1")
         except KafkaUnavailableError as error:
-            # What is under way is sent again by the next start, unless its record stands already.
-            logger.error("ends: %s", error)
+            # The next start sends in-flight messages again, unless their record exists.
+            logger.error("notifier stopped: %s", error)
             return 1
         finally:
             tell_systemd("STOPPING=1")

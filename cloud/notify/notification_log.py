@@ -1,4 +1,4 @@
-"""The notifier's records, to and from the log. Pure."""
+"""Encodes and decodes the notifier's records. Pure."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -26,19 +26,19 @@ T = TypeVar("T")
 
 
 def own_ids(past: Iterable[Record]) -> tuple[str, ...]:
-    """Returns the ids of the notifier's own alarms that stood when it last gave a sign of life."""
+    """Returns the ids of the notifier's own alarms that were active at its last heartbeat."""
     mine = [r for r in past if r.topic == topics.STATUS and r.key == NOTIFIER.encode() and r.value]
     status = read(mine[-1], Status) if mine else None
     return status.alarms if status and status.kind == NOTIFIER else ()
 
 
 def told(event: AlarmEvent, contact: str) -> NotificationKey:
-    """Returns what makes telling a contact of an event one and the same."""
+    """Returns the deduplication key of a notification."""
     return NotificationKey(event.id, event.n, contact, event.handover)
 
 
 def notifications(delivered: Delivered) -> tuple[Notification, ...]:
-    """Returns the records of a message, one for each of its alarms; the first names the others as merged."""
+    """Returns the records of a message, one per alarm; the first lists the others as merged."""
     contact, (first, *others) = delivered.message.contact.contact, [item.event for item in delivered.message.items]
     merged = tuple(event.id for event in others)
     return (
@@ -59,7 +59,7 @@ def _notification(event: AlarmEvent, contact: str, delivered: Delivered, merged:
 
 
 def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Notification:
-    """Returns the record of an alarm of which there was no message at all, as of `now`, UTC epoch ms."""
+    """Returns the record of an alarm for which no message was sent, as of `now`, UTC epoch ms."""
     return Notification(
         alarm=event.id,
         n=event.n,
@@ -76,12 +76,12 @@ def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Noti
 
 
 def read(record: Record, kind: type[T], put_aside: Callable[[Rejected], None] | None = None) -> T | None:
-    """Reads a record; None for a tombstone, and for bytes that are none, which are counted, logged and stop nobody.
+    """Decodes a record; None for a tombstone and for invalid bytes, which are counted and logged.
 
     Args:
         record: The record.
-        kind: What it is to be.
-        put_aside: Is given what cannot be read of a topic that no other part reads.
+        kind: Type of the message.
+        put_aside: Receives the dead letter of an invalid record; for topics that no other part reads.
     """
     try:
         return decoded(record.value, kind) if record.value is not None else None
@@ -94,5 +94,5 @@ def read(record: Record, kind: type[T], put_aside: Callable[[Rejected], None] | 
 
 
 def alarm_event(record: Record) -> AlarmEvent | None:
-    """Reads an alarm; see `read`."""
+    """Decodes an alarm event; see `read`."""
     return read(record, AlarmEvent)

@@ -1,12 +1,11 @@
-"""The notifier at work: reads alarms, tells people, records what it told before it moves on.
+"""The notifier's loop: reads alarms, notifies contacts, and records each notification before it commits.
 
-A notification is recorded with all replicas' acknowledgement before the alarm's offset is committed, and events that
-are read again are recognised by that record. So nobody is told twice, except when a crash falls between SNS's answer
-and the record; nothing closes that window, as SNS standard topics know no idempotency key. At most NOTIFY_THREADS
-messages stand in it.
+A notification is acknowledged by all replicas before the alarm's offset is committed, and an event that is read again
+is recognised by that record. So no contact is notified twice, unless a crash falls between SNS's answer and the record.
+That window cannot be closed, as SNS standard topics have no idempotency key. It holds at most NOTIFY_THREADS messages.
 
-What no channel takes is on record as failed, and stays undone: it is tried again, also by the next run, until SNS takes
-it, or until its alarm has ended and is old.
+A message that no channel accepted is recorded as failed and remains pending. It is retried, also by the next run, until
+SNS accepts it, or until its alarm has ended and is old.
 """
 
 import logging
@@ -46,18 +45,18 @@ LEARNT: Final[Mapping[str, type[Rota | Admission | Notification]]] = {
     topics.NOTIFICATIONS: Notification,
 }
 EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
-"""Conditions that every ward with patients is told of, not technicians alone."""
+"""Conditions that are sent to every ward with patients, not only to technicians."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the loop is told of its deployment.
+    """Settings of the deployment that the loop needs.
 
     Attributes:
-        layout: How subjects lie on partitions.
-        links: Where messages lead.
-        stale_ms: Age at which an alarm that has ended meanwhile is left out.
-        heartbeat_ms: Time between two signs of life.
+        layout: Lanes and partitions of the deployment.
+        links: Links in messages.
+        stale_ms: Age from which an ended alarm is no longer sent.
+        heartbeat_ms: Interval of heartbeats.
     """
 
     layout: Partitioning
@@ -68,25 +67,25 @@ class Terms:
 
 @dataclass(slots=True)
 class Notifier:
-    """See the module.
+    """Reads alarms, queues and sends messages, and keeps the state that this needs.
 
     Attributes:
-        terms: The deployment.
-        reader: Reads alarms, patients and contacts.
+        terms: Settings of the deployment.
+        reader: Reads alarms, patients, contacts and notifications.
         writer: Writes notifications, technical alarms and the heartbeat.
-        rotas: Who is on duty.
-        queue: What waits for each recipient.
-        delivery: What is under way.
+        on_call: Rotas and default contacts.
+        queues: Items that wait for their recipient's rate limit.
+        delivery: Messages in flight.
         clock: Wall clock, UTC epoch ms.
-        arrived: Is told of every message that SNS accepted.
-        own: The notifier's own technical alarms.
-        undone: What somebody is still to be told of.
-        again: What no channel took.
-        unheard: What met nobody on duty.
-        told: What has been told to whom, or is under way to them.
-        failed: What is on record as not sent.
+        arrived: Called with every notification that SNS accepted.
+        self_alarms: The notifier's own technical alarms.
+        pending: Events with pending notifications; they hold back the commit.
+        retries: Items that no channel accepted.
+        unrouted: Alarms for which no contact was on duty.
+        told: Notifications that are sent, in flight or queued.
+        failed: Notifications recorded as not sent.
         patients: Newest admission of each patient.
-        stalled: Alarms that the pipeline stands still, while they have not ended.
+        stalled: Ids of active *pipeline stalled* alarms.
     """
 
     terms: Terms
@@ -110,7 +109,7 @@ class Notifier:
     _beat: int = 0
 
     def start(self) -> None:
-        """Rebuilds what was told, who lies where and who is on duty; takes up the alarms not yet done with.
+        """Rebuilds notifications, admissions and rotas from the log, then processes uncommitted alarms.
 
         Raises:
             KafkaUnavailableError: The log cannot be read.
@@ -131,15 +130,15 @@ class Notifier:
         for record in backlog:
             self._attempt(record, lambda r: self._take(r, over))
         self.reader.assign(starts | self._read)
-        logger.info("notifier is up", extra={"data": {"told": len(self.told), "backlog": len(backlog)}})
+        logger.info("notifier ready", extra={"data": {"told": len(self.told), "backlog": len(backlog)}})
 
     def step(self, timeout_s: float) -> None:
-        """Reads what there is, sends what is due, records what was sent.
+        """Reads new records, sends due messages and records accepted ones.
 
         Raises:
             KafkaUnavailableError: The log cannot be read or written.
         """
-        # Alarms come last, so that they meet the newest rota and admissions.
+        # Alarms last, so that they are routed by the newest rota and admissions.
         for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
             self._attempt(record, self._take if record.topic == topics.ALARMS else self._update_state)
         now = self.clock()
@@ -169,14 +168,14 @@ class Notifier:
 
     def _live(self, now: int) -> None:
         self._beat = now
-        # Gateways are told only of one that pages: while nothing is judged, nobody is.
+        # Gateways receive only the health *up* of a notifier that pages: while no reading is judged, no page is sent.
         health = Health.SILENT if self.stalled else Health.UP
         status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.self_alarms.ids)
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _update_state(self, record: Record) -> None:
         kind = LEARNT.get(record.topic)
-        # The alarm engine puts aside what it cannot read of the others; the rotas are read here alone.
+        # The alarm engine rejects invalid records of the other topics; only the notifier reads the rotas.
         value = read(record, kind, self._put_aside if kind is Rota else None) if kind else None
         if isinstance(value, Rota):
             self.on_call.set(value)
@@ -185,23 +184,24 @@ class Notifier:
         elif isinstance(value, Admission):
             self.patients[value.patient] = value
         elif isinstance(value, Notification):
-            # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
+            # A failed notification reached no contact, so its event is still sent. The NOBODY placeholder counts as
+            # reached.
             reached = value.sns is not None or value.contact == NOBODY
             (self.told if reached else self.failed).add(
                 NotificationKey(value.alarm, value.n, value.contact, value.handover)
             )
 
     def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
-        """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too.
+        """Applies a record. If it raises unexpectedly, it is rejected, as it would end the next process, too.
 
-        Where nobody can be told of an alarm by that, those of its ward are told that it is so.
+        If the record is an alarm that pages, its ward is notified that it was not delivered.
         """
         try:
             apply(record)
         except (*NOT_CAUSED_BY_INPUT, KafkaUnavailableError):
             raise
         except Exception as error:
-            logger.exception("%s[%s]@%s ends in an error, and is put aside", *record.place, record.offset)
+            logger.exception("%s[%s]@%s raised while it was applied; it is rejected", *record.place, record.offset)
             UNREADABLE.labels(record.topic).inc()
             self._put_aside(unreadable(record, error).rejected)
             event = alarm_event(record) if record.topic == topics.ALARMS else None
@@ -224,27 +224,32 @@ class Notifier:
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
             logger.warning(
-                "alarm %s ended before anybody could be told, %s ms ago", number(event.id), now - event.log_t
+                "alarm %s not sent: it ended before any notification and is %s ms old",
+                number(event.id),
+                now - event.log_t,
             )
             return
         admission = self.patients.get(event.patient or "")
         if admission is not None and admission.canary:
-            # What else is said of a canary, that its device is silent for one, is nobody's to hear either.
+            # Other events of a canary, such as its silent device, are sent to no contact.
             if event.condition in INDEX and told(event, CANARY) not in self.told:
                 item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
                 self._begin(Message(CANARY_CONTACT, (item,)), now)
             return
         if admission is not None and admission.ward != event.ward and event.ward is not None:
-            # The patient has been moved since: those who are with them now are told, of the bed they are in now.
+            # The patient was moved since: notify the present ward, with the present bed.
             event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
         self._route(event, record.place, record.offset, now)
         if event.condition in EVERYBODYS and event.ward is None:
-            # Whoever has patients must look after them by themselves meanwhile.
+            # Every ward with patients must watch them at the bedside until the pipeline works again.
             for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
                 self._route(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
 
     def _mind_the_pipeline(self, event: AlarmEvent) -> None:
-        """Notes whether the pipeline stands: no sign of life goes down then, and every bed's light says so."""
+        """Records whether the pipeline is stalled.
+
+        The heartbeat then reports *silent*, and every bed's alarm signal shows it.
+        """
         if event.condition == PIPELINE_STALLED:
             (self.stalled.discard if event.phase is Phase.END else self.stalled.add)(event.id)
 
@@ -271,22 +276,26 @@ class Notifier:
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
-            # A page without its particulars still has somebody look.
-            logger.exception("a message to %s cannot be composed as usual", message.contact.contact)
+            # A message without particulars still calls a person to the alarm.
+            logger.exception(
+                "message to %s cannot be rendered; it is sent without particulars", message.contact.contact
+            )
             texts = plain(message)
         self.delivery.begin(message, texts, now, again=again)
 
     def _repeat(self, now: int) -> None:
-        """Begins again what no channel took, but for what is over and old; who has gone home is replaced."""
+        """Retries items that no channel accepted, unless ended and old; reroutes those whose contact is off duty."""
         items = []
         for item in self.retries.due(now):
             event, contact = item.event, item.contact.contact
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
             if self.pending.over(item) and now - event.log_t > self.terms.stale_ms:
-                logger.warning("alarm %s ended before %s could be told of it", number(event.id), contact)
+                logger.warning("alarm %s ended before %s could be notified", number(event.id), contact)
                 self.pending.close([item])
             elif present is None:
-                logger.warning("alarm %s goes to those on duty now: %s has gone", number(event.id), contact)
+                logger.warning(
+                    "alarm %s is routed to the contacts on duty now: %s is off duty", number(event.id), contact
+                )
                 self._route(event, item.place, item.offset, now)
                 self.pending.close([item])
             else:
@@ -296,7 +305,7 @@ class Notifier:
 
     def _unreachable(self, event: AlarmEvent, now: int) -> None:
         error = "nobody is on duty and NOTIFY_DEFAULTS names nobody for this ward"
-        logger.error("alarm %s reaches nobody: %s", number(event.id), error)
+        logger.error("alarm %s reaches no contact: %s", number(event.id), error)
         if told(event, NOBODY) not in self.told:
             self.told.add(told(event, NOBODY))
             self._write(unsent(event, NOBODY, now, error))
@@ -314,13 +323,13 @@ class Notifier:
             self._live(now)
 
     def _fail(self, delivered: Delivered, now: int) -> None:
-        """Records and alarms of a failure once, however often it comes."""
+        """Records a failure and raises its alarm once, however often it recurs."""
         message, contact = delivered.message, delivered.message.contact.contact
         self.retries.add(message, now)
         lead = message.items[0].event
         known = told(lead, contact) in self.failed
         level = logging.INFO if known else logging.ERROR
-        logger.log(level, "contact %s could not be told, and is tried again: %s", contact, delivered.error)
+        logger.log(level, "notification to %s failed and will be retried: %s", contact, delivered.error)
         if not known and lead.condition != NOT_NOTIFIED and contact != CANARY:
             self._raise(not_notified(lead, contact, delivered.error or "", now))
         for item, made in zip(message.items, notifications(delivered), strict=True):
@@ -335,7 +344,7 @@ class Notifier:
             self._live(event.log_t)
 
     def _tell(self, event: AlarmEvent) -> None:
-        # Beside the watchdog's word, where the shard of the equipment reads it for the ward page.
+        # In the partition of the watchdog's alarms, which the equipment's shard reads for the ward page.
         place = (topics.ALARMS, self.terms.layout.partition(PIPELINE))
         self.writer.write(place, event.subject.encode(), encode(event))
 
@@ -344,7 +353,7 @@ class Notifier:
         self.writer.write(place, notification.patient.encode(), msgspec.json.encode(notification))
 
     def _commit(self) -> None:
-        """Commits, per partition, up to the first alarm that somebody is still to be told of."""
+        """Commits, per partition, up to the first alarm with a pending notification."""
         positions = self.pending.done(self._read)
         if positions != self._committed:
             self.reader.commit({p: o for p, o in positions.items() if o != self._committed.get(p)})

@@ -1,4 +1,4 @@
-"""Alarm events that somebody is still to be told of: until they are done with, their offsets stay uncommitted."""
+"""Tracks events with pending notifications, so that their offsets are not committed yet."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,19 +10,19 @@ from cloud.notify.throttle import Item
 
 @dataclass(slots=True)
 class PendingOffsets:
-    """What waits, is under way, or was refused and is tried again; and which of it has ended meanwhile."""
+    """Items that are queued, in flight or to be retried, and the alarms among them that have ended."""
 
     _open: Counter[tuple[Place, int]] = field(default_factory=Counter)
     _alarms: Counter[str] = field(default_factory=Counter)
     _over: set[str] = field(default_factory=set)
 
     def add(self, item: Item) -> None:
-        """Takes an item in."""
+        """Adds a pending item."""
         self._open[item.place, item.offset] += 1
         self._alarms[item.event.id] += 1
 
     def close(self, items: Iterable[Item]) -> None:
-        """Lets go of items that are done with."""
+        """Removes items that need no further delivery."""
         for item in items:
             place, alarm = (item.place, item.offset), item.event.id
             self._open[place] -= 1
@@ -34,16 +34,16 @@ class PendingOffsets:
                 self._over.discard(alarm)
 
     def ended(self, alarm: str) -> None:
-        """Hears that an alarm has ended; of no interest unless somebody is still to be told of it."""
+        """Records that an alarm has ended, if it has a pending item."""
         if alarm in self._alarms:
             self._over.add(alarm)
 
     def over(self, item: Item) -> bool:
-        """Whether an item's alarm has ended."""
+        """Returns whether an item's alarm has ended."""
         return item.event.id in self._over
 
     def done(self, read: Mapping[Place, int]) -> dict[Place, int]:
-        """Returns, by partition, the offset up to which everything that was read is done with."""
+        """Returns, by partition, the offset up to which every event is finished."""
         positions = dict(read)
         for place, offset in self._open:
             positions[place] = min(positions[place], offset)

@@ -1,6 +1,6 @@
-"""What no channel took is tried again until one does, all of one person's in one message.
+"""Retries messages that no channel accepted until one does, merged per recipient.
 
-An outage of SNS delays a page and loses none. When it is over nobody's phone fills with a message for each alarm.
+An outage of SNS delays a page and loses none. After it, no phone receives a separate message for each alarm.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,24 +10,24 @@ from typing import Final
 from cloud.notify.throttle import Item, Message
 
 EVERY_MS: Final = 15_000
-"""Rarely enough to let an overloaded SNS recover, often enough that a page is late by seconds once it is back."""
+"""Rarely enough for an overloaded SNS to recover, often enough that a page is late by seconds once SNS works again."""
 MERGED: Final = 50
-"""Alarms in one message: a paragraph each, twice, within the 256 KiB that SNS takes."""
+"""Maximum alarms in one message: a paragraph each, twice, within the 256 KiB that SNS accepts."""
 
 
 @dataclass(slots=True)
 class RetryQueue:
-    """What waits for its next try, by recipient."""
+    """Items that wait for their next attempt, by recipient."""
 
     _waiting: dict[str, tuple[int, list[Item]]] = field(default_factory=dict)
 
     def add(self, message: Message, now: int) -> None:
-        """Takes in a message that no channel took, at `now`, UTC epoch ms."""
+        """Adds a message that no channel accepted, at `now`, UTC epoch ms."""
         _, items = self._waiting.setdefault(message.contact.contact, (now + EVERY_MS, []))
         items.extend(message.items)
 
     def due(self, now: int) -> Iterator[Item]:
-        """Yields, of each recipient whose time has come, all items at once."""
+        """Removes and yields all items of each recipient that is due."""
         for contact in [name for name, (due, _) in self._waiting.items() if now >= due]:
             yield from self._waiting.pop(contact)[1]
 
@@ -36,7 +36,7 @@ class RetryQueue:
 
 
 def merged(items: Iterable[Item]) -> Iterator[Message]:
-    """Yields messages that tell of items, few to each recipient, the most urgent first, then the oldest."""
+    """Yields items merged into few messages per recipient, the most urgent first, then the oldest."""
     by_contact: dict[str, list[Item]] = {}
     for item in sorted(items, key=lambda item: (-item.event.priority, item.event.log_t)):
         by_contact.setdefault(item.contact.contact, []).append(item)

@@ -1,4 +1,4 @@
-"""Who is told of what: pure rules, no clock and no connection."""
+"""Routes alarm events to contacts: pure rules, no clock and no connection."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,18 +14,18 @@ from vitals.contacts import Channel, Contact, Rota, recipients
 NOT_NOTIFIED: Final = "not-notified"
 ROTA_EMPTY: Final = "rota-empty"
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
-"""Conditions that the notifier itself raises; failing to tell of them raises no further one."""
+"""Conditions that the notifier itself raises; if their message fails, no further alarm is raised."""
 LAST_EVERY: Final = 5
-"""Of the handovers of a high alarm that come round to the last contact, every so many calls: each ten minutes."""
+"""Beyond the last step, one in this many handovers of a high alarm is sent, to the last contact: each ten minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Who is to be told.
+    """Contacts to notify of an event.
 
     Attributes:
-        contacts: They.
-        rota_empty: Nobody is on duty; the contacts are the ward's defaults.
+        contacts: Contacts to notify.
+        rota_empty: No contact is on duty; the contacts are the ward's defaults.
     """
 
     contacts: tuple[Contact, ...]
@@ -33,7 +33,7 @@ class Resolution:
 
 
 def parse_default(entry: str) -> tuple[str, Contact]:
-    """Reads `ward=contact:phone:e-mail`.
+    """Parses `ward=contact:phone:e-mail`.
 
     Raises:
         ValueError: It is not of that form.
@@ -48,11 +48,11 @@ def parse_default(entry: str) -> tuple[str, Contact]:
 
 @dataclass(slots=True)
 class OnCall:
-    """Every ward's rota, with who is told when it is empty.
+    """Every ward's rota and the contacts to notify when it is empty.
 
     Attributes:
         defaults: Default contact per ward; `*` for any.
-        technical_ward: Ward that is told of what belongs to no ward.
+        technical_ward: Ward that is notified of alarms without a ward.
     """
 
     defaults: Mapping[str, Contact]
@@ -60,23 +60,23 @@ class OnCall:
     _wards: dict[str, Rota] = field(default_factory=dict)
 
     def set(self, duty: Rota) -> None:
-        """Takes a ward's rota in, unless a newer one is known."""
+        """Stores a ward's rota, unless a newer one is known."""
         known = self._wards.get(duty.ward)
         if known is None or known.version <= duty.version:
             self._wards[duty.ward] = duty
 
     def anybody(self, ward: str, now: int) -> bool:
-        """Whether somebody is on duty on a ward at `now`, UTC epoch ms."""
+        """Returns whether any contact is on duty on a ward at `now`, UTC epoch ms."""
         duty = self._wards.get(ward)
         return duty is not None and any(c.start <= now < c.end for c in duty.contacts)
 
     def on_duty(self, contact: str, now: int) -> Contact | None:
-        """Returns a contact who is on duty anywhere, or is told where nobody is, as the rota has them now."""
+        """Returns a contact on duty on any ward, or a default contact, with the present address; None otherwise."""
         present = (c for duty in self._wards.values() for c in duty.contacts if c.start <= now < c.end)
         return next((c for c in (*present, *self.defaults.values()) if c.contact == contact), None)
 
     def resolve(self, event: AlarmEvent, now: int) -> Resolution:
-        """Returns who is told of an event at `now`, UTC epoch ms."""
+        """Returns the contacts to notify of an event at `now`, UTC epoch ms."""
         ward = event.ward or self.technical_ward
         duty = self._wards.get(ward)
         present = [c for c in (duty.contacts if duty else ()) if c.start <= now < c.end]
@@ -89,7 +89,7 @@ class OnCall:
         last = max((c.step for c in present if event.priority >= c.priority), default=0)
         if event.priority is Priority.HIGH and (event.handover - last) % LAST_EVERY and event.handover > last:
             return Resolution(())
-        # A handover beyond the last step comes round to the last who can be told; the alarm is nobody's otherwise.
+        # A handover beyond the last step returns to the last step with a contact; otherwise the alarm would have none.
         for step in range(event.handover, -1, -1):
             told = recipients(present, now=now, priority=event.priority, step=step)
             if told:
@@ -99,7 +99,7 @@ class OnCall:
 
 
 def channels(contact: Contact, priority: Priority) -> tuple[Channel, ...]:
-    """Returns how a person is reached: low priority by e-mail alone when they read any."""
+    """Returns the channels of a contact; low priority goes by e-mail only, if there is an address."""
     email = (Channel.EMAIL,) if contact.email else ()
     sms = (Channel.SMS,) if contact.phone else ()
     if priority is Priority.LOW and email:
@@ -108,13 +108,13 @@ def channels(contact: Contact, priority: Priority) -> tuple[Channel, ...]:
 
 
 def rota_empty(event: AlarmEvent, ward: str, now: int) -> AlarmEvent:
-    """Returns the technical alarm of a ward on which nobody is on duty, begun with the first alarm that met nobody."""
+    """Returns the technical alarm of a ward with no contact on duty; it starts with the first alarm affected."""
     text = f"Nobody is on duty on ward {ward}; the default contact is told instead. Load a rota."
     return _technical(ward, ROTA_EMPTY, (event.log_t, now), text, event)
 
 
 def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> AlarmEvent:
-    """Returns the technical alarm of a contact whom no channel reached."""
+    """Returns the technical alarm of a contact that no channel reached."""
     text = f"Contact {contact} could not be told of an alarm: {error}"
     return _technical(contact, NOT_NOTIFIED, (event.log_t, now), text[:500], event)
 
@@ -126,7 +126,7 @@ def _technical(subject: str, condition: str, times: tuple[int, int], text: str, 
 
 
 class NotificationKey(msgspec.Struct, frozen=True):
-    """What makes a notification one and the same: it is sent once, however often its event is read."""
+    """Deduplication key: a notification is sent once, however often its event is read."""
 
     alarm: str
     n: int

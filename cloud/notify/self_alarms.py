@@ -1,6 +1,6 @@
-"""The notifier's own technical alarms: each begins once, ends when its cause does, and outlives a restart.
+"""The notifier's own technical alarms: each starts once, ends with its cause, and survives a restart.
 
-Their ids stand in the notifier's sign of life, in the compacted topic `status`, which is all that a restart reads.
+Their ids are in the notifier's heartbeat, in the compacted topic `status`, the only source that a restart reads.
 """
 
 import logging
@@ -19,38 +19,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class SelfAlarms:
-    """Those that have begun and not ended, by condition and subject."""
+    """Active alarms of the notifier, by condition and subject."""
 
     _open: dict[tuple[str, str], AlarmEvent] = field(default_factory=dict)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Returns their ids, for the sign of life."""
+        """Returns the ids of active alarms, for the heartbeat."""
         return tuple(sorted(event.id for event in self._open.values()))
 
     def restore(self, ids: Iterable[str]) -> None:
-        """Takes up those of an earlier run."""
+        """Resumes the alarms of an earlier run."""
         for alarm in ids:
             subject, _, rest = alarm.rpartition(".")
             subject, _, condition = subject.rpartition(".")
             start = digits(rest, MAX_T)
             if not subject or start is None:
-                logger.error("an alarm of an earlier run cannot be taken up: its id %a is none", alarm)
+                logger.error("alarm of an earlier run cannot be resumed: invalid id %a", alarm)
                 continue
             level = CATALOGUE[condition].priority if condition in CATALOGUE else Priority.MEDIUM
             begun = technical(subject, condition, level, start=start, now=start, text="")
-            # An id of an earlier form stays as it was told.
+            # An id of an earlier format is kept as it was published.
             self._open[condition, subject] = msgspec.structs.replace(begun, id=alarm)
 
     def begin(self, event: AlarmEvent) -> AlarmEvent | None:
-        """Returns the event that is to be told, None when its alarm stands already."""
+        """Returns the event to write, None if its alarm is already active."""
         if (event.condition, event.subject) in self._open:
             return None
         self._open[event.condition, event.subject] = event
         return event
 
     def reached(self, contact: str, now: int) -> AlarmEvent | None:
-        """A message to the contact was accepted: returns the end of *not notified*, if that stands."""
+        """Returns the end of *not notified*, if it is active: SNS accepted a message to the contact."""
         return self._end((NOT_NOTIFIED, contact), now, f"Contact {contact} is reached again.")
 
     def review(self, rotas: OnCall, now: int) -> list[AlarmEvent]:

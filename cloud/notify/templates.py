@@ -1,4 +1,4 @@
-"""What a person reads. An SMS is unencrypted: ward, priority, number and link, never a name, value or diagnosis."""
+"""Texts of SMS and e-mail. An SMS is unencrypted: ward, priority, number and link, never a name, value or diagnosis."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from vitals.trend import PREFIX as TREND
 
 MAX_SMS_BYTES: Final = 140
 WARD_BYTES: Final = 12
-"""What is kept of an SMS for the ward's name."""
+"""Bytes of an SMS reserved for the ward's name."""
 MAX_SUBJECT: Final = 100
 DISCLAIMER: Final = "Wardwatch is secondary notification; the bedside monitor's own alarm comes first."
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where a message leads.
+    """Links in messages.
 
     Attributes:
-        console: Base of links.
-        key: Signs a link that acknowledges; None: links lead to the alarm's page alone, where one signs in.
-        valid_ms: How long a signed link opens its alarm.
+        console: Base URL.
+        key: Signs a link that acknowledges; None: links lead to the alarm's page, which requires a login.
+        valid_ms: Validity of a signed link.
     """
 
     console: str
@@ -38,7 +38,7 @@ class Links:
     valid_ms: int = 12 * 3_600_000
 
     def to(self, alarm: str, contact: str, now: int) -> str:
-        """Returns the address at which a contact finds an alarm, as of `now`, UTC epoch ms."""
+        """Returns a contact's URL of an alarm, as of `now`, UTC epoch ms."""
         token = (
             number(alarm) if self.key is None else sign_token(self.key, AckToken(alarm, contact, now + self.valid_ms))
         )
@@ -46,12 +46,12 @@ class Links:
 
 
 def compose(message: Message, patients: Mapping[str, Admission], links: Links, now: int) -> RenderedMessage:
-    """Returns a message in all its forms.
+    """Renders a message for every channel.
 
     Args:
         message: The message.
         patients: Newest admission of each patient.
-        links: Where it leads.
+        links: Builds the message's links.
         now: UTC epoch ms.
     """
     events = [item.event for item in message.items]
@@ -76,7 +76,7 @@ def compose(message: Message, patients: Mapping[str, Admission], links: Links, n
 
 
 def plain(message: Message) -> RenderedMessage:
-    """Returns a message with no more than its alarm's number: for one that cannot be composed as it should be."""
+    """Renders a message with only its alarms' numbers, for one that `compose` cannot render."""
     numbers = ", ".join(number(item.event.id) for item in message.items)
     text = f"{message.priority.label.upper()} alarm {numbers}: see the ward page"
     outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": text[:MAX_SMS_BYTES]}
@@ -88,15 +88,15 @@ def sms(events: Sequence[AlarmEvent], url: str) -> str:
     """Returns the text of an SMS, at most 140 bytes.
 
     Args:
-        events: What it tells of, the most urgent first.
-        url: Its link; too long a one is left out, the number stays.
+        events: Events in the message, the most urgent first.
+        url: Link; left out if it does not fit, as the number remains.
     """
     lead, *others = events
     kind = "technical alarm" if lead.kind is Kind.TECHNICAL else "alarm"
     head = f" {lead.priority.label.upper()} {kind} {number(lead.id)}"
     handover = f" handover {lead.handover}" if lead.handover else ""
     full, brief = (f"{head}{_more(others, where=where)}{handover}" for where in (True, False))
-    # What can be missed goes first: where the others are, then the link, as the number finds the alarm without it.
+    # Left out first: the others' ward, then the link, since the number finds the alarm without it.
     fits = (told for told in (f"{full} {url}", f"{brief} {url}") if len(told.encode()) <= MAX_SMS_BYTES - WARD_BYTES)
     told = next(fits, full)
     ward = (lead.ward or "EQUIPMENT").upper()
@@ -112,10 +112,10 @@ def _more(others: Sequence[AlarmEvent], *, where: bool) -> str:
 
 
 def subject(events: Sequence[AlarmEvent]) -> str:
-    """Returns an e-mail's subject: subjects are shown on locked screens, so it says no more than an SMS."""
+    """Returns an e-mail's subject. Locked screens show subjects, so it contains no more than an SMS."""
     lead = events[0]
     text = f"{lead.priority.label.upper()} {lead.kind.value} alarm, {lead.ward or 'equipment'}, {number(lead.id)}"
-    # SNS takes printable ASCII alone.
+    # SNS accepts only printable ASCII.
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:MAX_SUBJECT]
 
 
@@ -123,8 +123,8 @@ def email(events: Sequence[AlarmEvent], admissions: Sequence[Admission | None], 
     """Returns the body of an e-mail.
 
     Args:
-        events: What it tells of, the most urgent first.
-        admissions: Each event's patient, None when it concerns none or they are unknown.
+        events: Events in the message, the most urgent first.
+        admissions: Each event's patient; None if it has none or the admission is unknown.
         links: Each event's link.
         now: UTC epoch ms.
     """
@@ -184,7 +184,7 @@ def _limits(field: str, admission: Admission) -> str:
 
 
 def age(born: str, now: int) -> str:
-    """Returns an age as people say it.
+    """Returns an age in years, or in months below two years.
 
     Args:
         born: Date of birth, ISO 8601.

@@ -1,4 +1,4 @@
-"""Rate limit per recipient: what does not fit is merged into the next message, and nothing is dropped."""
+"""Rate limit per recipient: events over the limit are merged into the next message, and none is dropped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class Item:
     Attributes:
         event: The event.
         contact: The recipient.
-        place: Partition of `alarms` that it came from.
+        place: Partition of `alarms` that it was read from.
         offset: Its offset there.
     """
 
@@ -26,11 +26,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent at one stroke.
+    """One message to one recipient.
 
     Attributes:
-        contact: The recipient, as the newest item knows them.
-        items: What it tells of, the most urgent first, then the oldest.
+        contact: The recipient, as in the newest item.
+        items: Events in the message, the most urgent first, then the oldest.
     """
 
     contact: Contact
@@ -38,7 +38,7 @@ class Message:
 
     @property
     def priority(self) -> Priority:
-        """Priority of the most urgent alarm in it."""
+        """Priority of the message's most urgent alarm."""
         return self.items[0].event.priority
 
 
@@ -51,12 +51,12 @@ class _Box:
 
 @dataclass(slots=True)
 class RecipientQueues:
-    """What waits for each recipient.
+    """Queued events of each recipient, with a token bucket.
 
     Attributes:
-        burst: Messages that may go at once.
-        refill_ms: Time until one more may.
-        low_ms: How long low priority waits for company.
+        burst: Size of the bucket: messages that may be sent at once.
+        refill_ms: Time until one more message may be sent.
+        low_ms: Time that a low-priority event waits to be merged.
     """
 
     burst: int
@@ -70,17 +70,17 @@ class RecipientQueues:
         box.items.append((now, item))
 
     def due(self, now: int) -> Iterator[Message]:
-        """Yields what is to be sent now.
+        """Yields the messages to send now.
 
-        While a recipient has messages left, each urgent alarm is a message of its own and takes waiting low ones along;
-        the last message left carries all that waits.
+        While a recipient has tokens left, each urgent alarm is a separate message, and low ones share one after
+        `low_ms`. The last token sends all queued events in one message.
         """
         for box in self._boxes.values():
             box.tokens = min(self.burst, box.tokens + (now - box.refilled) / self.refill_ms)
             box.refilled = now
             while box.items and box.tokens >= 1 and self._ripe(box, now):
                 box.tokens -= 1
-                # The last token takes everything, so that nobody waits behind a flood alarm by alarm.
+                # The last token sends everything, so that no event of a flood waits for a token of its own.
                 take = len(box.items) if box.tokens < 1 else 1
                 box.items.sort(key=lambda waiting: (-waiting[1].event.priority, waiting[0]))
                 if box.items[0][1].event.priority is Priority.LOW:

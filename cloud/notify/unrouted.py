@@ -1,7 +1,7 @@
-"""Alarms that met nobody on duty: as long as they stand, the first who comes on duty is told of them.
+"""Alarms that found no contact on duty: while active, they are sent to the first contact who comes on duty.
 
-So a notifier that was there before the rota, or a gap between two shifts, delays a page and loses none. It is memory:
-an alarm that stood before a restart calls again with its next handover.
+So a notifier that starts before the rota is loaded, or a gap between two shifts, delays a page and loses none. This is
+in memory only: after a restart, an active alarm is sent at its next handover.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,21 @@ from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 
 @dataclass(slots=True)
 class UnroutedAlarms:
-    """They, each with the place and offset of its event, by the alarm's id."""
+    """Unrouted events with their place and offset, by alarm id."""
 
     _open: dict[str, tuple[AlarmEvent, Place, int]] = field(default_factory=dict)
 
     def add(self, event: AlarmEvent, place: Place, offset: int) -> None:
-        """Takes in an event that reached nobody."""
-        # Whoever comes on duty ends the notifier's own alarms, and a handover asks once more for help that nobody was
-        # asked for.
+        """Adds an event that reached no contact."""
+        # A contact on duty ends the notifier's own alarms. A handover repeats a page that reached no contact.
         if event.condition not in OWN and (event.phase is not Phase.CONTINUE or event.id not in self._open):
             self._open[event.id] = event, place, offset
 
     def follow(self, event: AlarmEvent) -> None:
-        """Hears of a step: who has ended, paused or acknowledged an alarm is there."""
+        """Removes an alarm that was ended, paused or acknowledged: a person has attended to it."""
         if event.phase is Phase.END or event.inactivation is not Inactivation.NONE:
             self._open.pop(event.id, None)
 
     def heard(self, somebody: Callable[[AlarmEvent], bool]) -> list[tuple[AlarmEvent, Place, int]]:
-        """Returns, and lets go of, those for which somebody is on duty now."""
+        """Removes and returns the events for which a contact is on duty now."""
         return [self._open.pop(alarm) for alarm, (event, _, _) in list(self._open.items()) if somebody(event)]

@@ -1,4 +1,4 @@
-"""What two sets of rules made of the same readings: alarms, those that appear, those that vanish, detection delays."""
+"""Compares two sets of rules on the same readings: alarms, new and missing ones, detection delays."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from cloud.replay.reference_events import Marked
 from vitals.alarm_events import AlarmEvent, AlarmState, Phase, Priority
 
 CANARY: Final = "canary-"
-"""How a marked test patient's id begins; no ward chooses its limits by them."""
+"""Prefix of a canary's patient id; canaries are left out of the comparison."""
 DAY_MS: Final = 86_400_000
 
 
@@ -20,16 +20,16 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: Its id.
         patient: Patient id.
-        ward: Ward, when known.
-        bed: Bed, when known.
+        ward: Ward, if known.
+        bed: Bed, if known.
         condition: Sign or condition.
         priority: Highest priority that it had.
         start: Event time at which the condition began, UTC epoch ms.
-        told: Log time of the first word of it, UTC epoch ms.
-        over: Event time at which the condition was over, UTC epoch ms; None: it went on.
-        value: The value told that was farthest from its limit.
-        limit: The limit that it crossed then.
-        text: What was told first.
+        told: Log time of its first event, UTC epoch ms.
+        over: Event time at which the condition was over, UTC epoch ms; None: not over.
+        value: Value of an event that was farthest from its limit.
+        limit: The limit of that event.
+        text: Text of the first event.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """What one set of rules made of the readings.
+    """Alarms under one set of rules.
 
     Attributes:
         name: "in force" or "trial".
@@ -60,19 +60,19 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     delays: tuple[float | None, ...] = ()
 
     def count(self, chosen: Callable[[Alarm], bool] = lambda _: True) -> int:
-        """Returns how many alarms are chosen."""
+        """Returns the number of chosen alarms."""
         return sum(map(chosen, self.alarms))
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What the trial changes, alarm by alarm.
+    """Changes by the trial, alarm by alarm.
 
     Attributes:
-        appear: Alarms of the trial while in force none of the same patient and condition went on.
-        vanish: The other way round.
-        kept: Alarms in force that have a counterpart.
-        raised: Of them, how many have a higher priority in the trial.
-        lowered: Of them, how many have a lower one.
+        appear: Alarms of the trial without an overlapping alarm in force of the same patient and condition.
+        vanish: Alarms in force without an overlapping alarm of the trial.
+        kept: Number of alarms in force that have a counterpart.
+        raised: Those of them with a higher priority in the trial.
+        lowered: Those of them with a lower priority in the trial.
     """
 
     appear: tuple[Alarm, ...]
@@ -83,7 +83,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def alarms(events: Iterable[AlarmEvent], since: int, until: int) -> tuple[Alarm, ...]:
-    """Returns the alarms that were first told in a range of log time, in that order.
+    """Returns the alarms whose first event is in a range of log time, in that order.
 
     Args:
         events: Events, each alarm's in order of `n`.
@@ -123,7 +123,7 @@ def _alarm(steps: Sequence[AlarmEvent]) -> Alarm:
 
 
 def difference(force: Sequence[Alarm], trial: Sequence[Alarm], until: int) -> Difference:
-    """Compares alarms; two are counterparts when patient and condition are the same and their times overlap."""
+    """Compares alarms; two are counterparts if patient and condition are the same and their times overlap."""
     vanish, kept, raised, lowered = [], 0, 0, 0
     others = _by_subject(trial)
     for alarm in force:
@@ -152,7 +152,7 @@ def _overlap(a: Alarm, b: Alarm, until: int) -> bool:
 
 
 def per_day(found: Iterable[Alarm], patient_days: float) -> dict[str, dict[str, float]]:
-    """Returns alarms per patient-day by condition and priority, the commonest condition first."""
+    """Returns alarms per patient-day by condition and priority, the most frequent condition first."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for alarm in found:
         counts[alarm.condition][alarm.priority.label] += 1
@@ -164,9 +164,9 @@ def per_day(found: Iterable[Alarm], patient_days: float) -> dict[str, dict[str, 
 
 
 def delays(found: Sequence[Alarm], marked: Sequence[Marked]) -> tuple[float | None, ...]:
-    """Returns for each marked event the seconds until the patient's first alarm about it; None: there was none.
+    """Returns for each marked event the seconds until the patient's first alarm for it; None: there was none.
 
-    An alarm that is on already when the event begins counts as told at once.
+    An alarm that is already active when the event begins has delay 0.
     """
     by: dict[str, list[Alarm]] = defaultdict(list)
     for alarm in found:
@@ -186,7 +186,7 @@ def _delay(found: Iterable[Alarm], event: Marked) -> float | None:
 
 
 def agreement(raised: Iterable[AlarmEvent], replayed: Iterable[AlarmEvent]) -> tuple[int, int, int]:
-    """Returns how many events were raised, how many the replay under the limits in force gives, and how many both."""
+    """Returns the numbers of events raised at the time, of replayed events (limits in force), and of common ones."""
     was, now = (
         {(e.id, e.n, e.phase) for e in found if e.patient and not e.patient.startswith(CANARY)}
         for found in (raised, replayed)

@@ -1,4 +1,4 @@
-"""Words and numbers of a report as a person reads them, the same on the terminal and on the page."""
+"""Formats a report's texts and numbers, the same for the terminal and the page."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,17 +19,17 @@ _UNITS: Final = {"Cel": "°C", "mm[Hg]": "mmHg"}
 
 
 def condition(name: str) -> str:
-    """Returns what a condition is called."""
+    """Returns the name of a condition."""
     return SIGNS[INDEX[name]].name if name in INDEX else name.replace("-", " ").replace("news2", "NEWS2")
 
 
 def number(value: float | None) -> str:
-    """Returns a value or bound; None is no bound."""
+    """Returns a value or limit as text; None is no limit."""
     return "none" if value is None else f"{value:g}"
 
 
 def change(before: float, after: float) -> str:
-    """Returns by how much a rate changes."""
+    """Returns the relative change of a rate, in percent."""
     if not before:
         return ""
     told = f"{(after - before) / before:+.0%}"
@@ -37,12 +37,12 @@ def change(before: float, after: float) -> str:
 
 
 def moment(t: int, zone: ZoneInfo) -> str:
-    """Returns a time, UTC epoch ms, on the ward's clock."""
+    """Returns a time, UTC epoch ms, in the ward's time zone."""
     return f"{datetime.fromtimestamp(t / 1000, zone):%d %b %Y %H:%M}"
 
 
 def crossed(alarm: Alarm) -> str:
-    """Returns the farthest value of an alarm and the limit that it crossed."""
+    """Returns the farthest value of an alarm and its limit."""
     if alarm.value is None or alarm.limit is None:
         return alarm.text
     unit = SIGNS[INDEX[alarm.condition]].unit if alarm.condition in INDEX else ""
@@ -51,7 +51,7 @@ def crossed(alarm: Alarm) -> str:
 
 
 def lasted(alarm: Alarm) -> str:
-    """Returns how long the condition went on."""
+    """Returns the duration of a condition."""
     if alarm.over is None:
         return "went on"
     seconds = max(0, alarm.over - alarm.start) // 1000
@@ -59,6 +59,6 @@ def lasted(alarm: Alarm) -> str:
 
 
 def middle(delays: Sequence[float | None]) -> tuple[float | None, int]:
-    """Returns the median of the delays of what was told of, s, and how many were missed."""
+    """Returns the median of the delays of detected events, s, and the number of missed events."""
     told = sorted(d for d in delays if d is not None)
     return (told[len(told) // 2] if told else None), len(delays) - len(told)

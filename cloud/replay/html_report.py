@@ -1,4 +1,4 @@
-"""The page by which a ward chooses its limits: one HTML file, with nothing fetched from elsewhere."""
+"""The HTML report by which a ward chooses its limits: one file, without external resources."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from cloud.replay.report import Report
 from vitals.alarm_events import Priority
 
 SHOWN: Final = 200
-"""Alarms listed at most in one table; the JSON has them all."""
+"""Maximum number of alarms in one table; the JSON has them all."""
 NIGHT: Final = frozenset((22, 23, 0, 1, 2, 3, 4, 5))
 _LIMITS: Final = """<p class="note">This page counts what Wardwatch would have told, from readings of the past. It
 does not know which alarms mattered: somebody who came because of an alarm may have changed what followed, and with
@@ -28,7 +28,7 @@ def page(report: Report, zone: ZoneInfo) -> str:
     """Returns the page.
 
     Args:
-        report: What came of the replay.
+        report: Result of the replay.
         zone: The ward's time zone.
     """
     where = ", ".join(report.wards) or "no ward"
@@ -160,7 +160,7 @@ def _alarms(found: Sequence[Alarm], zone: ZoneInfo) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0, classes: Sequence[str] = ()) -> str:
-    """A table; its last `numbers` columns are right-aligned, and each row may have a class."""
+    """Returns a table; its last `numbers` columns are right-aligned, and each row may have a class."""
     mark = [""] * (len(head) - numbers) + [' class="n"'] * numbers
     top = "".join(f"<th{m}>{escape(cell)}</th>" for cell, m in zip(head, mark, strict=True))
     body = ""

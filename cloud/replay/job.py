@@ -1,4 +1,4 @@
-"""`python -m cloud replay`: the archived readings through the same engine under other limits."""
+"""`python -m cloud replay`: runs archived readings through the same engine under other limits."""
 
 import argparse
 import os
@@ -34,11 +34,13 @@ class Replay:
 
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
-    ray_auth_token: str | None = setting("secret that Ray's processes share; without it Ray keeps one at home", None)
+    ray_auth_token: str | None = setting(
+        "secret shared by Ray's processes; without it Ray uses the one in the user's home", None
+    )
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the command line's arguments."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m cloud replay", description=__doc__)
     parser.add_argument("--from", dest="since", required=True, help="begin of the readings, ISO 8601")
     parser.add_argument("--to", dest="until", required=True, help="their end, not included")
@@ -54,10 +56,10 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def moment(text: str, zone: ZoneInfo) -> int:
-    """Reads a time, on the ward's clock unless it has an offset; UTC epoch ms.
+    """Parses a time, in the ward's time zone unless it has an offset; returns UTC epoch ms.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a time.
     """
     t = datetime.fromisoformat(text)
     return round((t if t.tzinfo else t.replace(tzinfo=zone)).timestamp() * 1000)
@@ -67,7 +69,7 @@ def replayed(settings: Replay, given: argparse.Namespace, console: Console) -> t
     """Runs the replay.
 
     Raises:
-        ValueError: An argument, the trial or the events are wrong.
+        ValueError: An argument, the trial or the events are invalid.
         LakeError: The lake cannot be read.
     """
     zone = ZoneInfo(given.zone)

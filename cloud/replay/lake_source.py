@@ -1,4 +1,4 @@
-"""What a replay reads from the lake: readings as columns, in the order of the log, and what people did meanwhile."""
+"""Reads a replay's input from the lake: readings as columns, in the order of the log, admissions and actions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,12 +30,12 @@ _COLUMNS: Final = (*_TEXTS, *_NUMBERS, *_TIMES, "limits", "limit_set", "source_p
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadingBlock:
-    """Readings in the order of the log, under the limits that were in force and under those to try.
+    """Readings in the order of the log, under the limits in force and under those to try.
 
     Attributes:
-        readings: n readings; under each set of rules they differ in their limits alone.
+        readings: n readings; the sets of rules differ only in their limits.
         log_t: (n,) log time of each, ms, ascending.
-        pair: (n,) number of each one's patient and bed, for finding readings from a bed that was another's.
+        pair: (n,) number of each reading's patient and bed, for finding readings from another patient's bed.
         pairs: (patient, bed) by that number.
     """
 
@@ -63,20 +63,20 @@ def pieces(store: Store, held: Sequence[Object], since: int, until: int, trial: 
     for one in held:
         rows = read(store, one, VITALS, _COLUMNS)
         times = rows.column("log_t").cast(pa.int64()).to_numpy() // 1000
-        # Each patient's rows are in order already, and this sort merges such runs.
+        # Each patient's rows are sorted already, and a stable sort merges such runs quickly.
         order = np.argsort(rows.column("source_offset").to_numpy(), kind="stable")
         order = order[(times[order] >= since) & (times[order] < until)]
         if len(order):
-            # A producer's clock may step back; log time never does.
+            # A producer's clock may step back; log time must not.
             log_t = np.maximum(np.maximum.accumulate(times[order]), newest)
             newest = int(log_t[-1])
             yield _piece(rows, order, log_t, trial)
 
 
 def merged(parts: Sequence[Iterator[ReadingBlock]]) -> Iterator[ReadingBlock]:
-    """Yields the pieces of several partitions as those of one, in order of log time.
+    """Merges blocks of several partitions in order of log time.
 
-    An engine judges thousands of readings at a stroke nearly as fast as ten, so few engines are faster than many.
+    An engine judges thousands of readings in one call nearly as fast as ten, so few engines are faster than many.
     """
     open_ = [next(part, None) for part in parts]
     while any(piece is not None for piece in open_):
@@ -129,7 +129,7 @@ def _piece(rows: pa.Table, order: NDArray[np.intp], log_t: NDArray[np.int64], tr
 
 
 def _text(column: pa.ChunkedArray, order: NDArray[np.intp]) -> tuple[Text, NDArray[np.int64], list[str | None]]:
-    """A text column in order: as objects that are shared, as codes, and the word of each code; the last is None."""
+    """Returns a text column in order: shared objects, codes, and the text of each code; the last text is None."""
     encoded = column.combine_chunks().dictionary_encode()
     words = [*encoded.dictionary.to_pylist(), None]
     codes = encoded.indices.fill_null(len(words) - 1).to_numpy()[order].astype(np.int64)
@@ -139,7 +139,7 @@ def _text(column: pa.ChunkedArray, order: NDArray[np.intp]) -> tuple[Text, NDArr
 
 
 def _numbered(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct codes, and for each row the number of its own; many rows have few codes, so none is sorted."""
+    """Returns the distinct codes, and for each row the index of its code; without sorting unless codes are sparse."""
     if int(codes.max()) > SPARSE * len(codes):
         return np.unique(codes, return_inverse=True)
     there = np.zeros(int(codes.max()) + 1, dtype=np.bool_)
@@ -149,17 +149,17 @@ def _numbered(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _in_force(rows: pa.Table, order: NDArray[np.intp]) -> tuple[NDArray[np.int64], tuple[LimitSet, ...]]:
-    """The limits that were in force, as `Readings` has them."""
+    """Returns the limits in force, in the form of `Readings`."""
     _, profiles, names = _text(rows.column("limits"), order)
     _, own, texts = _text(rows.column("limit_set"), order)
     places = np.array([PROFILE_INDEX[name or "adult"] for name in names], dtype=np.int64)
     sets = tuple(from_wire(msgspec.json.decode(text)) for text in texts if text is not None)
-    # Numbers of overridden sets count down from -1.
+    # Indices of overridden sets count down from -1.
     return np.where(own < len(sets), -1 - own, places[profiles]), sets
 
 
 def _tried(base: Readings, trial: Trial, codes: NDArray[np.int64], patients: list[str | None]) -> Readings:
-    """The same readings under the limits to try."""
+    """Returns the same readings under the limits to try."""
     special = np.array([patient in trial.patients for patient in patients])
     who = np.where(special[codes], codes, len(patients) - 1)
     width = len(PROFILE_INDEX) + len(base.limit_sets)
@@ -175,7 +175,7 @@ def _tried(base: Readings, trial: Trial, codes: NDArray[np.int64], patients: lis
 
 
 def told(store: Store, table: Table, kind: type[T], since: int, until: int) -> Iterator[tuple[int, int, T]]:
-    """Yields the records of a topic other than `vitals.scored`, as they were in Kafka, in the order of the log.
+    """Yields the records of a topic other than `vitals.scored`, as in Kafka, in the order of the log.
 
     Yields:
         Partition, log time [ms], record.
@@ -189,7 +189,7 @@ def told(store: Store, table: Table, kind: type[T], since: int, until: int) -> I
 
 
 def devices(store: Store, until: int) -> dict[str, str]:
-    """Returns the patient on each device, as admitted last before a log time.
+    """Returns the patient on each device, by the last admission before a log time.
 
     Raises:
         LakeError: The lake cannot be read.

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG that stands inside the page."""
+"""Plots of a report, as inline SVG."""
 
 import io
 import re
@@ -17,11 +17,11 @@ from cloud.replay.report import Report
 from vitals.alarm_events import Priority
 
 COLOURS: Final = {Priority.HIGH: "#c62828", Priority.MEDIUM: "#f2b600", Priority.LOW: "#2a9d9d"}
-"""Red, yellow and cyan, as alarm signals have them."""
+"""Red, yellow and cyan, as in alarm signals."""
 NOW, THEN = "#5b6470", "#1f5fbf"
 PATIENTS: Final = 15
 FEW: Final = 10
-"""Below it a rate is shown with a decimal."""
+"""Below this, a rate is shown with one decimal."""
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "wardwatch",
@@ -36,7 +36,7 @@ def _svg(figure: Figure, label: str) -> str:
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    # A width in points does not shrink with the page.
+    # A width in points would not shrink with the page.
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text))
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
@@ -52,7 +52,7 @@ def _axes(height: float) -> tuple[Figure, Any]:
 
 
 def by_sign(report: Report) -> str:
-    """Alarms per patient-day by sign: a bar for each set of rules, in it the priorities."""
+    """Plots alarms per patient-day by sign: a bar for each set of rules, divided by priority."""
     rates = [per_day(side.alarms, report.patient_days) for side in report.sides]
     names = list(dict.fromkeys(name for rate in rates for name in rate))
     figure, axes = _axes(1.8 + 0.35 * len(names) * len(rates))
@@ -76,7 +76,7 @@ def by_sign(report: Report) -> str:
 
 
 def by_hour(report: Report, zone: ZoneInfo) -> str:
-    """Alarms per patient-day by hour of the day: where the night is disturbed."""
+    """Plots alarms per patient-day by hour of the day, with the night shaded."""
     figure, axes = _axes(3.2)
     for side, colour, dash in zip(report.sides, (NOW, THEN), ("-", "--"), strict=False):
         hours = Counter(datetime.fromtimestamp(a.told / 1000, zone).hour for a in side.alarms)
@@ -96,7 +96,7 @@ def by_hour(report: Report, zone: ZoneInfo) -> str:
 
 
 def by_patient(report: Report) -> str:
-    """The patients with most alarms: how many each had, and would have had."""
+    """Plots the patients with most alarms: the number of each, in force and under the trial."""
     counts = [Counter(a.patient for a in side.alarms) for side in report.sides]
     first = [name for name, _ in sum(counts[:1], Counter()).most_common(PATIENTS)]
     names = first or [name for name, _ in counts[-1].most_common(PATIENTS)]
@@ -117,7 +117,7 @@ def by_patient(report: Report) -> str:
 
 
 def by_event(report: Report) -> str:
-    """How long after its beginning each marked event was told of; what was missed stands apart on the right."""
+    """Plots the detection delay of each marked event; missed events are at the right edge."""
     told = [d for side in report.sides for d in side.delays if d is not None]
     edge = max(told, default=1.0) * 1.15 + 1
     figure, axes = _axes(2.2 + 0.3 * len(report.marked))

@@ -1,4 +1,4 @@
-"""A replay at work: one Ray task for each partition of the log."""
+"""Runs a replay as Ray tasks, each with some partitions of the log."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind
 
 TASK_ROWS: Final = 2_000_000
-"""Rows that a task may hold in memory, an object of each of its partitions at a time: some 500 MB."""
+"""Rows that a task may hold in memory, one object of each of its partitions at a time: some 500 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The replay of some partitions; picklable, so that Ray can carry it to a worker.
+    """The replay of some partitions; picklable, so that Ray can send it to a worker.
 
     Attributes:
         lake: URL of the lake.
@@ -29,8 +29,8 @@ class Task:
         controls: Admissions and actions of their patients.
         since: Begin in log time, warm-up included, UTC epoch ms.
         until: End, UTC epoch ms.
-        newest: Newest log time that the lake has: past it nobody knows what happened, and no timer runs.
-        trial: What to try; None: the limits in force alone.
+        newest: Newest log time of the lake; timers do not run beyond it.
+        trial: Limits to try; None: only the limits in force.
     """
 
     lake: str
@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What came of one task.
+    """Result of one task.
 
     Attributes:
         events: Alarm events under each set of rules.
@@ -73,7 +73,7 @@ def replay(task: Task) -> TaskResult:
 
 
 def tasks(lake: str, since: int, until: int, trial: Trial | None, *, cpus: int = 1) -> list[Task]:
-    """Returns the tasks of a replay: one a processor, or more, so that no task's memory is too large.
+    """Returns the tasks of a replay: one per processor, or more to bound each task's memory.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -98,10 +98,10 @@ def tasks(lake: str, since: int, until: int, trial: Trial | None, *, cpus: int =
 
 
 def _controls(store: Store, since: int, until: int) -> Mapping[int, list[Control]]:
-    """Who is admitted when the replay begins, and all that is done until it ends, by partition."""
+    """Returns all admissions up to the end of the replay and all actions during it, by partition."""
     found: dict[int, list[Control]] = defaultdict(list)
     for partition, log_t, admission in told(store, PATIENTS, Admission, 0, until):
-        # All that was before acts at the begin, in its order: the beds' history needs the past as well.
+        # Earlier admissions act at the begin, in their order: the bed history needs the past as well.
         found[partition].append((max(log_t, since - 1), admission))
     for partition, log_t, action in told(store, ACTIONS, Action, since, until):
         found[partition].append((log_t, action))
@@ -109,7 +109,7 @@ def _controls(store: Store, since: int, until: int) -> Mapping[int, list[Control
 
 
 def raised(store: Store, since: int, until: int) -> list[AlarmEvent]:
-    """Returns the alarm events about patients that were told in a range of log time.
+    """Returns the alarm events about patients that were emitted in a range of log time.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -119,7 +119,7 @@ def raised(store: Store, since: int, until: int) -> list[AlarmEvent]:
 
 
 def spread(ray: Any, found: Iterable[Task], done: Callable[[TaskResult], None]) -> list[TaskResult]:  # noqa: ANN401 - the module
-    """Runs tasks on a Ray cluster; `done` is called as each ends.
+    """Runs tasks on a Ray cluster; calls `done` as each ends.
 
     Raises:
         LakeError: An object could not be read.
@@ -134,7 +134,7 @@ def spread(ray: Any, found: Iterable[Task], done: Callable[[TaskResult], None]) 
             try:
                 results.append(ray.get(reference))
             except ray.exceptions.RayTaskError as error:
-                # What the task raised says more than where.
+                # The task's own exception is more useful than Ray's wrapper.
                 raise error.cause from error
             done(results[-1])
     return results

@@ -1,8 +1,8 @@
-"""Marked events: what really happened to whom, and when, so that detection delays can be measured.
+"""Marked events: real clinical events with patient and time, for measuring detection delays.
 
-Two forms are read: a CSV file `patient,begins,ends,event,conditions` (times ISO 8601 with offset; `ends` and the
-conditions, separated by spaces, may be empty), and the simulator's ledger (JSON lines), in which every phase of a story
-but those in `QUIET` is an event of the patient on the device.
+Two formats are supported. A CSV file has the columns `patient,begins,ends,event,conditions`: times are ISO 8601 with
+offset; `ends` and the conditions, separated by spaces, may be empty. In the simulator's ledger (JSON lines) every phase
+of a story except those in `QUIET` is an event of the patient on the device.
 """
 
 import csv
@@ -16,14 +16,14 @@ import msgspec
 from vitals.engine.rules.constants import CONDITIONS
 
 WINDOW_MS: Final = 1_800_000
-"""An event without an end is looked for in so much time after it began."""
+"""Default length of an event without an end: a later alarm does not count for it."""
 COLUMNS: Final = ("patient", "begins", "ends", "event", "conditions")
 QUIET: Final = frozenset({"stable", "recovering", "recovered", "improving", "probe-off", "probe-on"})
-"""Phases of a simulated story in which nothing is wrong."""
+"""Phases of a simulated story without a clinical event."""
 
 
 class EventsError(ValueError):
-    """A file of events that cannot be used; the message says where and why."""
+    """The file of events is invalid; the message contains the line and the reason."""
 
 
 class Marked(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +31,10 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         patient: Patient id.
-        event: What it was.
+        event: Description.
         begins: UTC epoch ms.
-        ends: UTC epoch ms; from then on an alarm comes too late to count.
-        conditions: Conditions whose alarm would tell of it; none: any.
+        ends: UTC epoch ms; from then on an alarm is too late to count.
+        conditions: Conditions with an alarm that counts; none: any.
     """
 
     patient: str
@@ -49,12 +49,12 @@ def read(path: Path, devices: Mapping[str, str], since: int, until: int) -> tupl
 
     Args:
         path: The file.
-        devices: Patient by device; the ledger names devices.
+        devices: Patient by device; the ledger identifies patients by device.
         since: Events that begin earlier are left out, UTC epoch ms.
-        until: Likewise, from here on.
+        until: Events that begin at this time or later are left out, UTC epoch ms.
 
     Raises:
-        EventsError: It is neither form, or a line is wrong.
+        EventsError: It has neither format, or a line is invalid.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def _ledger(path: Path, text: str, devices: Mapping[str, str]) -> Iterator[Marke
 
 
 def _phases(patient: str, lines: Iterable[tuple[int, str, str]]) -> Iterator[Marked]:
-    """A run of readings with one phase is an event; the next phase, or the last reading, ends it."""
+    """Yields an event for each run of readings with one phase; the next phase, or the last reading, ends it."""
     open_: tuple[int, str, str] | None = None
     last = 0
     for at, story, phase in sorted(lines):

@@ -1,4 +1,4 @@
-"""A replay's result as one value: what the table, the JSON and the page are made from."""
+"""A replay's result as one value, from which the table, the JSON and the page are rendered."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,12 +16,12 @@ FORMAT: Final = 1
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """How well the replay under the limits in force gives what was raised, in steps of alarms (id, n, phase).
+    """Agreement of the replay under the limits in force with the alarms of the time, in steps (id, n, phase).
 
     Attributes:
-        raised: Steps that `cloud watch` told.
-        replayed: Steps that the replay tells.
-        both: Steps that both tell.
+        raised: Steps emitted by `cloud watch`.
+        replayed: Steps emitted by the replay.
+        both: Steps emitted by both.
     """
 
     raised: int
@@ -30,21 +30,21 @@ class Agreement(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a replay.
+    """Result of a replay.
 
     Attributes:
-        format: Version of this form.
+        format: Version of this format.
         since: Begin of the readings, UTC epoch ms.
         until: Their end, UTC epoch ms.
-        readings: How many there were, those of the warm-up included.
-        patients: How many patients they are of.
+        readings: Number of readings, those of the warm-up included.
+        patients: Number of patients.
         patient_days: Time in which those patients had readings, days.
         wards: Wards with alarms.
-        changes: What was tried: who, sign, and per key the profile's value and the one to try.
+        changes: Changed limits: profile or patient, sign, and per key the profile's value and the one to try.
         sides: In force, and the trial if there was one.
-        difference: What the trial changes.
+        difference: Changes by the trial.
         marked: Marked events.
-        agreement: Of the replay with what was raised; None: the lake has no alarms of that time.
+        agreement: Of the replay with the alarms of the time; None: the lake has no alarms of that time.
     """
 
     format: int = FORMAT
@@ -82,7 +82,7 @@ def build(
         told: Events under each set of rules: those in force, then the trial.
         raised: Events that were raised at the time.
         watched: Patients and five-minute slots of event time with readings.
-        trial: What was tried; None: nothing.
+        trial: Limits to try; None: only those in force.
         marked: Marked events.
         span: Begin and end in log time, UTC epoch ms.
         readings: Readings judged.

@@ -1,4 +1,4 @@
-"""The engine at work on archived readings, as `cloud watch` has it: same clock, same beds, same order."""
+"""Runs the engine on archived readings as `cloud watch` does: same clock, same bed history, same order."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -17,24 +17,24 @@ from vitals.alarm_events import AlarmEvent, Kind
 from vitals.readings import empty
 
 SPAN_MS: Final = 5000
-"""Readings of at most this much log time are judged at one stroke; a timer that is due ends a stroke before it."""
+"""Readings of at most this much log time are judged in one call; a timer that is due ends a call before it."""
 TICK_MS: Final = 30_000
-"""Heartbeats are not archived: in a gap between readings the engine is told the time this often."""
+"""Heartbeats are not archived: in a gap between readings, the engine's clock is advanced this often."""
 SLOT_MS: Final = 300_000
-"""A patient counts as watched in each five minutes in which there was a reading."""
+"""A patient counts as monitored in each five minutes with a reading."""
 _NOTHING: Final = empty()
 Control = tuple[int, Action | Admission]
-"""Log time [ms], and what somebody did."""
+"""Log time [ms], and an admission or action."""
 
 
 @dataclass(slots=True)
 class Simulation:
-    """One partition's patients, under one or more sets of rules side by side.
+    """One partition's patients, under one or more sets of rules.
 
     Attributes:
         controls: Admissions and actions, in order of log time.
         states: One engine for each set of rules.
-        events: What each has told.
+        events: Events of each engine.
         readings: Readings judged.
         watched: Patient and five-minute slot of event time with a reading.
     """
@@ -48,11 +48,11 @@ class Simulation:
     _clock: int = 0
 
     def take(self, piece: ReadingBlock) -> None:
-        """Judges readings, and whatever else happened up to the last of them."""
+        """Judges readings, and applies admissions and actions up to the last of them."""
         first, n = 0, len(piece.log_t)
         while first < n:
             self._until(int(piece.log_t[first]))
-            # Nobody moves between two admissions.
+            # Between two admissions no patient changes beds.
             ends = self.controls[0][0] if self.controls else None
             last = n if ends is None else max(first + 1, int(np.searchsorted(piece.log_t, ends, "right")))
             self._stretch(piece, first, last)
@@ -60,11 +60,11 @@ class Simulation:
         self._count(piece)
 
     def finish(self, until: int) -> None:
-        """Lets time pass until the end of the replay."""
+        """Advances time to the end of the replay."""
         self._until(until)
 
     def _until(self, t: int) -> None:
-        # Of what has one time stamp, readings come first: what a person did at that moment was done upon them.
+        # At equal times readings are first: an action at that moment was a response to them.
         while self.controls and self.controls[0][0] < t:
             at, what = self.controls.popleft()
             self._pass(at)
@@ -72,7 +72,7 @@ class Simulation:
         self._pass(t)
 
     def _pass(self, t: int) -> None:
-        """Tells the engines the time, in steps that are no standing still of the log."""
+        """Advances the engines' clocks, in steps too short for a stalled log."""
         self._clock = self._clock or t
         while t - self._clock > TICK_MS:
             self._clock += TICK_MS
@@ -119,9 +119,9 @@ class Simulation:
             self._tell(k, events)
 
     def _misplaced(self, piece: ReadingBlock, first: int, last: int) -> NDArray[np.bool_]:
-        """(n,) whether each reading names a patient whose it cannot be, as `BedHistory.misplaced` has it.
+        """Returns (n,) whether each reading contradicts the bed history, as `BedHistory.misplaced` does.
 
-        While nobody moves, a patient and bed that agree at the first and the last time agree in between.
+        Between two admissions, if patient and bed agree at the first and the last time, they agree in between.
         """
         pair, t = piece.pair[first:last], piece.readings[0].t[first:last]
         earliest, latest = np.full(len(piece.pairs), 2**62), np.full(len(piece.pairs), -1)
@@ -152,6 +152,6 @@ class Simulation:
 
 
 def simulate(controls: Iterable[Control], rules: int) -> Simulation:
-    """Returns a judge that has seen nothing yet, for so many sets of rules."""
+    """Returns a new simulation with the given number of sets of rules."""
     ordered = deque(sorted(controls, key=lambda control: control[0]))
     return Simulation(ordered, [engine.empty() for _ in range(rules)], [[] for _ in range(rules)])

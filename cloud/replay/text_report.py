@@ -39,7 +39,7 @@ def _row(shown: Table, name: str, rates: list[dict[str, float]]) -> None:
 
 
 def lines(report: Report) -> list[str]:
-    """Returns what stands below the table."""
+    """Returns the lines below the table."""
     found = []
     if (d := report.difference) is not None:
         high = sum(alarm.priority is Priority.HIGH for alarm in d.vanish)

@@ -1,19 +1,17 @@
-"""A trial: limits and delays to try, from a TOML file, laid over those that were in force.
+"""A trial: limits and delays to try, from a TOML file, applied over those in force.
 
 ```toml
 [profile.adult.spo2]        # for everybody on this profile whose own limits do not say otherwise
 low = 88
 delay_s = 20
-
 [profile.all.hr]            # for every profile
 high = 130
 extreme_high = "none"       # no such bound
-
 [patient.p-00017.rr]        # for one patient, above everything else
 high = 34
 ```
 
-What is not named stays as it was in force for each reading.
+Limits that are not listed remain those in force for each reading.
 """
 
 import tomllib
@@ -31,18 +29,18 @@ NO_BOUND: Final = "none"
 BOUNDS: Final = ("extreme_low", "low", "high", "extreme_high")
 KEYS: Final = (*BOUNDS, "delay_s")
 Change = Mapping[str, float | None]
-"""What changes of one sign's limit, by key."""
+"""Changes of one sign's limit, by key."""
 Changes = Mapping[str, Change]
 """By sign."""
 
 
 class TrialError(ValueError):
-    """A trial file that cannot be used; the message says where and what to write."""
+    """The trial file is invalid; the message contains the place and the correction."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What to try.
+    """Limits to try.
 
     Attributes:
         profiles: By name of a profile, or `all`.
@@ -56,8 +54,8 @@ class Trial:
         """Returns the limits to try on a reading.
 
         Args:
-            limits: Those that were in force.
-            patient: Whose reading it is.
+            limits: The limits in force.
+            patient: The reading's patient.
 
         Raises:
             TrialError: Together they contradict each other.
@@ -76,17 +74,17 @@ class Trial:
 
     @staticmethod
     def _own(limits: LimitSet) -> set[str]:
-        """Signs whose limits somebody has set for this patient."""
+        """Returns the signs with limits set for this patient."""
         if limits.profile not in PROFILE_INDEX:
             return set()
         usual = profile(limits.profile).limits
         return {name for name, a, b in zip(FIELDS, limits.limits, usual, strict=True) if a != b}
 
     def told(self) -> list[tuple[str, str, dict[str, tuple[float | None, float | None]]]]:
-        """Returns what changes, for a person: who, sign, and per key the profile's value and the one to try."""
+        """Returns the changes, for a report: profile or patient, sign, and per key the profile's and the new value."""
         rows = []
         for name, changes in self.profiles.items():
-            # What all profiles have now differs between them.
+            # The profiles' present values differ, so none is shown.
             base = None if name == ALL else profile(name).limits
             who = "every profile" if base is None else f"profile {name}"
             for sign, change in changes.items():
@@ -112,10 +110,10 @@ def _changed(limit: Limit, change: Change, where: str) -> Limit:
 
 
 def read(text: str) -> Trial:
-    """Reads a trial file.
+    """Parses a trial file.
 
     Raises:
-        TrialError: It is no TOML, or names a profile, sign or key that there is not, or a value that is none.
+        TrialError: It is not TOML, or has an unknown profile, sign or key, or an invalid value.
     """
     try:
         told = tomllib.loads(text)
@@ -139,7 +137,7 @@ def read(text: str) -> Trial:
 
 
 def _fits_some(trial: Trial, patient: str) -> None:
-    """Whose profile is not known here: a patient's limits must make sense over one of them."""
+    """Checks that a patient's limits fit at least one profile, as the patient's profile is not known here."""
     problems = []
     for base in PROFILES:
         try:

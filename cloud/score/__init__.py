@@ -1,1 +1,1 @@
-"""Spark: readings against limits and NEWS2, without state."""
+"""Spark: scores readings against limits and NEWS2, without state."""

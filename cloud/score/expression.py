@@ -1,7 +1,7 @@
 """The scoring step as Spark columns: records of `vitals` in, records of `vitals.scored` and `vitals.rejected` out.
 
-Built from the declared tables (`SIGNS`, `PROFILES`, `BANDS`), so a new sign, profile or band needs no edit here. Why
-it is one `transform` with a packed result spliced into the value: docs/adr/0001.
+It is built from the declared tables (`SIGNS`, `PROFILES`, `BANDS`), so a new sign, profile or band needs no edit here.
+The reasons for one `transform` with a packed result that is spliced into the value are in docs/adr/0001.
 """
 
 from functools import cache
@@ -20,9 +20,9 @@ from vitals.wire.topics import MAX_RECORD_BYTES, REJECTED, SCORED, VITALS
 from vitals.wire.vitals_record import MAX_READINGS
 
 MAX_VALUE: Final = MAX_RECORD_BYTES - (256 << 10)
-"""Bytes of a record that can be scored: with its scores it must fit what topic and producer take."""
+"""Maximum bytes of a record to score: with its scores it must still fit the limits of topic and producer."""
 MAX_KEY: Final = 1024
-"""Bytes of a key that are kept: a record's size counts it too, and nobody reads more than a name or a lane of it."""
+"""Bytes of a key that are kept: a record's size includes the key, and only a name or a lane is ever read from it."""
 _CORRUPT: Final = "_corrupt"
 _OPTIONS: Final = (
     f"map('columnNameOfCorruptRecord', '{_CORRUPT}', 'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false')"
@@ -31,7 +31,7 @@ _UNKNOWN_LIMITS: Final = "-1L"
 
 
 def schema() -> str:
-    """Returns the DDL of what scoring reads of a record; the other columns pass through as bytes."""
+    """Returns the DDL of the columns that scoring reads; the other columns pass through as bytes."""
     sets = ", ".join(f"{field}: ARRAY<DOUBLE>" for field in FIELDS)
     signs = ", ".join(f"{field} ARRAY<DOUBLE>" for field in FIELDS)
     return f"{signs}, limits ARRAY<INT>, limit_sets ARRAY<STRUCT<{sets}>>, {_CORRUPT} STRING"
@@ -39,7 +39,7 @@ def schema() -> str:
 
 @cache
 def packed_sql(reading: str = "x", sets: str = "r.limit_sets") -> str:
-    """Returns the SQL of one reading's packed scores, breach below news2; -1 when its limits are not to be found.
+    """Returns the SQL of one reading's packed scores, breach below news2; -1 if its limits are not found.
 
     Built-in profiles are literals in the text; only overrides are looked up in the record.
 
@@ -55,12 +55,12 @@ def packed_sql(reading: str = "x", sets: str = "r.limit_sets") -> str:
 
 
 def _variable(reading: str, field: str) -> str:
-    # arrays_zip names what is not a plain column by its place.
+    # arrays_zip names a field by its index if its source is not a plain column.
     return f"{reading}.`{INDEX[field]}`"
 
 
 def _profile_sql(reading: str, limits: LimitSet) -> str:
-    """Sums what each sign adds to a reading in which everything is absent."""
+    """Sums each sign's contribution to a reading in which everything is absent."""
     absent = int(packed(np.full((1, len(FIELDS)), np.nan), limits)[0])
     return " + ".join((f"{absent}L", *(_sign_sql(reading, field, limits) for field in FIELDS)))
 
@@ -77,7 +77,7 @@ def _sign_sql(reading: str, field: str, limits: LimitSet) -> str:
 
 
 def _override_sql(reading: str, limits: str) -> str:
-    """Breach digits from bounds in the record, beside NEWS2, which needs no limits."""
+    """Breach digits from limits in the record; NEWS2 needs no limits."""
     digits = []
     for i, field in enumerate(FIELDS):
         value, shift = _variable(reading, field), DIGIT_BITS * i
@@ -95,7 +95,7 @@ def _override_sql(reading: str, limits: str) -> str:
 
 
 def reason_sql() -> str:
-    """Returns the SQL of why a record is refused, null when it is not."""
+    """Returns the SQL of the reason for rejecting a record, null if it is valid."""
     sizes = " OR ".join(f"size(r.{field}) <> size(r.limits)" for field in FIELDS)
     cases = (
         ("value IS NULL", "no value"),
@@ -103,7 +103,7 @@ def reason_sql() -> str:
         ("NOT is_valid_utf8(text)", "not UTF-8"),
         (f"r IS NULL OR r.{_CORRUPT} IS NOT NULL OR NOT endswith(text, '}}')", "not a record of readings"),
         ("r.limits IS NULL", "no limits column"),
-        # Each grows by its scores: of more than a record may have, the result is one that Kafka never takes.
+        # Scores enlarge every reading: with more readings the result would exceed Kafka's record size.
         (f"size(r.limits) > {MAX_READINGS}", "too many readings"),
         (f"coalesce({sizes}, false)", "columns differ in length"),
         ("array_min(packed) < 0", "limits refer to a profile or limit set that is not there"),
@@ -120,7 +120,7 @@ def _scored_sql() -> str:
 
 
 def _rejected_sql() -> str:
-    # Spark breaks base64 into lines, which strict readers refuse.
+    # Spark inserts line breaks into base64, which strict readers refuse.
     payload = f"translate(base64(coalesce(substring(value, 1, {MAX_ASIDE}), X'')), decode(X'0D0A', 'UTF-8'), '')"
     return f"""to_json(named_struct('topic', concat('{VITALS}/', partition, '/', offset), 'reason', reason,
         't', unix_millis(timestamp), 'payload', {payload}))"""
@@ -130,13 +130,13 @@ def score(records: DataFrame) -> DataFrame:
     """Scores records of `vitals`.
 
     Args:
-        records: Columns key, value (binary), partition, offset, timestamp, as Spark's Kafka source has them.
+        records: Columns key, value (binary), partition, offset, timestamp, as in Spark's Kafka source.
 
     Returns:
-        One record for each: key, value, topic and partition for Spark's Kafka sink. Scored records keep the partition
-        that they came from, which is their lane's (topics are co-partitioned); refused ones go to `vitals.rejected`.
+        One record for each: key, value, topic and partition for Spark's Kafka sink. Scored records keep their
+            partition, which is their lane's (topics are co-partitioned); rejected ones go to `vitals.rejected`.
     """
-    # A sign that no reading has is left out of the record; arrays_zip fills the shorter of its arrays with null.
+    # A sign without any value is left out of the record; arrays_zip pads the shorter arrays with null.
     signs = ", ".join(f"coalesce(r.{field}, CAST(array() AS ARRAY<DOUBLE>))" for field in FIELDS)
     return (
         records.selectExpr("key", "value", "rtrim(CAST(value AS STRING)) AS text", "partition", "offset", "timestamp")
@@ -144,7 +144,7 @@ def score(records: DataFrame) -> DataFrame:
         .selectExpr("*", f"transform(arrays_zip({signs}, r.limits), x -> {packed_sql()}) AS packed")
         .selectExpr("*", f"{reason_sql()} AS reason")
         .selectExpr(
-            # Refused records go by gateway, as the bridge's do, where they are well enough to name one.
+            # Rejected records are keyed by gateway, like the bridge's, if one can be read from them.
             "substring(IF(reason IS NULL OR r.limits IS NULL, key, "
             f"coalesce(CAST(get_json_object(text, '$.gateway[0]') AS BINARY), key)), 1, {MAX_KEY}) AS key",
             f"CASE WHEN reason IS NULL THEN {_scored_sql()} ELSE {_rejected_sql()} END AS value",

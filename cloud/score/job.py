@@ -1,8 +1,8 @@
 """The scoring job: `vitals` in, `vitals.scored` and `vitals.rejected` out, by Spark Structured Streaming.
 
 Stateless: a record in, a record out. Every start continues after the newest record of `vitals.scored`
-(`cloud.score.start_offsets`), so Spark's checkpoint is a scratch folder made anew. If a record is scored twice all
-the same, consumers drop what is at or below their high-water mark of source offsets.
+(`cloud.score.start_offsets`), so Spark's checkpoint is a new scratch folder each time. If a record is scored twice
+nevertheless, consumers drop records at or below their high-water mark of source offsets.
 """
 
 import json
@@ -42,15 +42,15 @@ MIN_BATCH_S: Final = 5
 WATCH_S: Final = 0.5
 MAX_FAILURES: Final = 5
 HEALTHY_S: Final = 60.0
-"""A query that ran this long was not failing from the start."""
+"""A query that ran longer resets the count of failures in a row."""
 PRODUCER: Final = {
     "compression.type": "lz4",
     "acks": "all",
-    # Retries of its own keep the order and double nothing; it never gives a record up while later ones go through.
-    # On that rests every high-water mark of source offsets: ours at a restart, and the consumers'.
+    # Retries keep the order and duplicate nothing, and no record is given up while later ones succeed. Every high-water
+    # mark of source offsets, ours at a restart and the consumers', depends on that.
     "enable.idempotence": "true",
     "delivery.timeout.ms": str(2**31 - 1),
-    # As large as what `cloud.score.expression` lets through can become.
+    # The largest size that a record accepted by `cloud.score.expression` can reach.
     "max.request.size": str(topics.MAX_RECORD_BYTES),
 }
 LOST: Final = Counter(
@@ -85,7 +85,7 @@ class Score(Kafka):
 
 
 def open_session(settings: Score, *java: str) -> SparkSession:
-    """Starts Spark, on loopback alone and without its web page; `java` are further options of its JVM.
+    """Starts Spark on loopback only, without its web UI; `java` are further options of its JVM.
 
     Raises:
         PySparkException: Java is missing, or the connector could not be fetched.
@@ -95,12 +95,12 @@ def open_session(settings: Score, *java: str) -> SparkSession:
         master=settings.score_master or f"local[{settings.partitions}]",
         memory=settings.score_memory,
         jars=settings.score_jars,
-        # One thread collects what few records leave; more of them would take the cores from scoring.
+        # The garbage is little enough for one thread; more threads would use scoring's cores.
         java=("-XX:+UseSerialGC", *java),
         classes=settings.score_classes,
     )
-    # A task that Spark runs again begins where its batch began, and batches are long. The query goes on after what it
-    # has written.
+    # A retried task would restart at the beginning of its batch, and batches are long. The query itself continues after
+    # the newest record written.
     session = start.config("spark.task.maxFailures", "1").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
@@ -112,7 +112,7 @@ def start(session: SparkSession, settings: Score, offsets: Mapping[int, int], sc
     Args:
         session: Spark.
         settings: The job's settings.
-        offsets: Offset of `vitals` to begin with, for every partition.
+        offsets: First offset of `vitals`, for every partition.
         scratch: URL of an empty folder for Spark's checkpoint.
     """
     begin = json.dumps({topics.VITALS: {str(p): offset for p, offset in offsets.items()}})
@@ -121,8 +121,8 @@ def start(session: SparkSession, settings: Score, offsets: Mapping[int, int], sc
         .options(**connector_options(settings))
         .option("subscribe", topics.VITALS)
         .option("startingOffsets", begin)
-        # What retention removes while the query lags stops it, so that the next start tells of it: nothing is skipped
-        # in silence.
+        # If retention deletes records while the query lags, the query stops, and the next start logs the gap: no record
+        # is skipped silently.
         .option("failOnDataLoss", "true")
         .load()
     )
@@ -141,16 +141,16 @@ def start(session: SparkSession, settings: Score, offsets: Mapping[int, int], sc
 def _triggered(writer: DataStreamWriter, settings: Score) -> DataStreamWriter:
     if settings.score_trigger == MICRO_BATCH:
         return writer.trigger(processingTime="0 seconds")
-    # The one thing used here that Spark 4.0 does not have.
+    # The only feature used here that Spark 4.0 lacks.
     return writer.trigger(realTime=f"{settings.score_batch_s} seconds")  # type: ignore[call-overload, no-any-return] # pyspark's overloads lack it
 
 
 def score_until(settings: Score, stop: threading.Event) -> int:
-    """Runs the job until `stop` is set. A query that fails is started again, after what it has written.
+    """Runs the job until `stop` is set. A failed query is restarted after the newest record written.
 
     Returns:
-        0 when it was stopped; 1 when it should be started afresh; 2 when a person must act first. The reason is in the
-        log.
+        0 if it was stopped; 1 if a restart of the process may help; 2 if an operator must act first. The reason is
+            logged.
     """
 
     @cache
@@ -173,34 +173,34 @@ def score_until(settings: Score, stop: threading.Event) -> int:
             FAILED.inc()
             failures = in_a_row(failures, time.monotonic() - began)
             if failures >= MAX_FAILURES:
-                log.error("%d queries failed one after the other: ending, so that a fresh start may help", failures)
+                log.error("%d queries failed in a row: stopping, so that the process can be restarted", failures)
                 return 1
             stop.wait(RETRY_S)
         if session is not None:
             session.stop()
         return 0
     except RecreatedError as error:
-        log.error("cannot go on: %s", error)
+        log.error("cannot continue: %s", error)
         return 2
     except (PySparkException, Py4JError, OSError) as error:
-        # A service manager may signal the JVM together with us; then its end is the one that was asked for.
+        # A service manager may signal the JVM together with us; then the JVM's end is expected.
         if stop.is_set():
             return 0
-        remedy = "Started again, the job goes on after what it has written" if session else NEEDS
-        log.error("Spark is not there: %s. %s", error, remedy)
+        remedy = "After a restart the job continues after the newest record written" if session else NEEDS
+        log.error("Spark is not available: %s. %s", error, remedy)
         return 1
 
 
 def in_a_row(failures: int, ran_s: float) -> int:
-    """Counts one more failure of a query, after which it had run for `ran_s`."""
+    """Returns the number of failures in a row after a query that ran for `ran_s`."""
     return 1 if ran_s > HEALTHY_S else failures + 1
 
 
 def begin(settings: Score) -> dict[int, int] | None:
-    """Returns where each partition goes on; None, with the reason logged, while Kafka or a topic is not there.
+    """Returns the next offset of each partition; None, with the reason logged, if Kafka or a topic is not available.
 
     Raises:
-        RecreatedError: `vitals` was made anew, and `vitals.scored` was not.
+        RecreatedError: `vitals` was recreated, and `vitals.scored` was not.
     """
     marks = watermarks(settings, (topics.VITALS, topics.SCORED), "wardwatch-score", log)
     if marks is None:
@@ -214,15 +214,15 @@ def begin(settings: Score) -> dict[int, int] | None:
     finally:
         reader.close()
     remedy = (
-        "Its consumers take its readings for repeats: delete vitals.scored and skipped too, make them by "
-        "python -m cloud topics, empty WATCH_SNAPSHOTS and start watch again"
+        "Consumers would drop its readings as repeats: delete vitals.scored and skipped too, create them by "
+        "python -m cloud topics, empty WATCH_SNAPSHOTS and restart watch"
     )
     offsets, lost = resume_offsets(topics.VITALS, known, marks[topics.VITALS], remedy)
     for span in lost:
         LOST.labels(str(span.partition)).inc(len(span))
         log.error(
-            "LOST: %s[%d] offsets %d to %d were deleted by Kafka before they were scored. Scoring goes on after them. "
-            "Give the topic a longer retention than scoring's outages",
+            "LOST: %s[%d] offsets %d to %d were deleted by Kafka before they were scored. Scoring continues after "
+            "them. Set the topic's retention to more than scoring's longest outage",
             *(topics.VITALS, span.partition, span.first, span.last),
         )
     return offsets
@@ -244,8 +244,8 @@ def run_query(
             pass
         failure = query.exception()
         if failure is not None:
-            log.error("scoring failed and goes on after what it has written: %s", failure)
-        # Spark reports the tasks that a stop interrupts as errors.
+            log.error("scoring failed and continues after the newest record written: %s", failure)
+        # Spark logs the tasks that a stop interrupts as errors.
         session.sparkContext.setLogLevel("OFF")
         query.stop()
         session.sparkContext.setLogLevel("ERROR")

@@ -1,8 +1,8 @@
-"""`python -m cloud classes FILE`: an archive of the classes that Spark loads, with which it starts in half the time.
+"""`python -m cloud classes FILE`: writes an archive of Spark's classes, with which Spark starts in half the time.
 
-A Java virtual machine maps such a file instead of loading and checking some twenty thousand classes. It fits one
-version of Java, Spark and connector, at their places on one machine: make it when the machine or its image is made. One
-that does not fit is passed over, so a stale archive costs time and nothing else.
+A Java virtual machine maps this file instead of loading and checking some twenty thousand classes. It fits one version
+of Java, Spark and connector, at their places on one machine: write it when the machine or its image is made. An archive
+that does not fit is ignored, so a stale archive costs time and nothing else.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _WARM: Final = """SELECT CAST('0' AS BINARY) AS key, CAST('{"hr":[70],"limits":[
 
 
 def archive(settings: Score, target: Path) -> None:
-    """Starts Spark as the scoring job does, works a little, and lets the JVM write what it has loaded.
+    """Starts Spark as the scoring job does, scores a few records, and has the JVM write its loaded classes.
 
     Raises:
         PySparkException: Spark did not start.
@@ -39,7 +39,7 @@ def archive(settings: Score, target: Path) -> None:
     session = open_session(settings, f"-XX:ArchiveClassesAtExit={beside}")
     score(session.sql(_WARM)).collect()
     with tempfile.TemporaryDirectory(prefix="wardwatch-classes-") as scratch:
-        # Nobody answers there, but by trying, Spark loads its connector and Kafka's clients.
+        # No Kafka is at that address, but by trying to connect, Spark loads its connector and Kafka's clients.
         query = start(session, settings, {0: 0}, Path(scratch).as_uri())
         end = time.monotonic() + _LOADED_S
         while query.isActive and time.monotonic() < end:

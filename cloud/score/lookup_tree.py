@@ -1,8 +1,8 @@
-"""What one vital sign adds to a reading's packed scores: a step function of its value, written as SQL.
+"""One vital sign's contribution to a reading's packed scores: a step function of its value, written as SQL.
 
-Breach and NEWS2 digits change only at fixed edges, so for limits that are known beforehand one short search tree per
-sign yields all its digits at once. The NumPy functions of `vitals` are asked for every digit and every edge, so both
-sides agree to the last bit; nothing clinical is written down here.
+Breach and NEWS2 digits change only at fixed edges, so for limits known in advance one short search tree per sign yields
+all its digits at once. Every digit and every edge is computed by the NumPy functions of `vitals`, so both sides agree
+to the last bit; no clinical rule is repeated here.
 """
 
 import math
@@ -19,7 +19,7 @@ from vitals.news2 import BANDS, Band
 from vitals.signs import INDEX, SIGNS
 
 BREACH_BITS: Final = breach_codes.DIGIT_BITS * len(SIGNS)
-"""Width of `breach`, at the low end of the packed number; `news2` lies above it."""
+"""Width of `breach`, at the low end of the packed number; `news2` is above it."""
 UNWATCHED: Final = LimitSet("unwatched", tuple(Limit() for _ in SIGNS))
 
 
@@ -28,7 +28,7 @@ class Steps:
     """A function that is constant between edges.
 
     Attributes:
-        edges: Ascending; value i + 1 holds from edge i on, inclusive.
+        edges: Ascending; value i + 1 applies from edge i on, inclusive.
         values: One more than `edges`.
     """
 
@@ -41,18 +41,18 @@ class Steps:
 
 
 def packed(values: NDArray[np.float64], limits: LimitSet) -> NDArray[np.int64]:
-    """Packs breach and NEWS2 digits of (n, signs) values into (n,) integers: what the Spark expression must equal."""
+    """Packs breach and NEWS2 digits of (n, signs) values into (n,) integers; the Spark expression must equal it."""
     breach = breach_codes.pack(breach_codes.breach(values, limits.array()))
     return breach | (breach_codes.pack(news2.digits(values)) << BREACH_BITS)
 
 
 def contribution(field: str, limits: LimitSet, beside: str | None = None) -> Steps:
-    """Returns what a present value of `field` adds to the packed number of an otherwise absent reading.
+    """Returns the contribution of a present value of `field` to the packed number of an otherwise absent reading.
 
     Args:
         field: The sign.
         limits: The limits in force.
-        beside: A sign that is present too and takes precedence in NEWS2 (`pr` before `hr`).
+        beside: Another sign that is present and has precedence in NEWS2 (`pr` before `hr`).
     """
     others = np.full(len(SIGNS), np.nan)
     if beside is not None:
@@ -67,7 +67,7 @@ def contribution(field: str, limits: LimitSet, beside: str | None = None) -> Ste
 
 def _limit_edges(field: str, limits: LimitSet) -> list[float]:
     row = limits.array()[INDEX[field]]
-    # A value equal to its bound is within: a low bound is the first value within, a high one the last.
+    # A value equal to its limit is within: a low limit is the first value within, a high one the last.
     edges = [
         row[EXTREME_LOW],
         row[LOW],
@@ -79,7 +79,7 @@ def _limit_edges(field: str, limits: LimitSet) -> list[float]:
 
 @cache
 def _band_edges(band: Band) -> tuple[float, ...]:
-    """Finds the smallest values that the chart, with its rounding, takes into the second, third, … band."""
+    """Finds the smallest values that the NEWS2 chart, with its rounding, assigns to the second, third, … band."""
     part, column, resolution = news2.PART_INDEX[band.part], INDEX[band.sources[0]], 10.0**-band.decimals
 
     def scored(value: float) -> int:
@@ -100,7 +100,7 @@ def _band_edges(band: Band) -> tuple[float, ...]:
 
 
 def tree(variable: str, steps: Steps, usual: float) -> str:
-    """Writes steps as nested SQL conditions, 0 where the variable is null.
+    """Renders steps as nested SQL conditions, 0 if the variable is null.
 
     Args:
         variable: SQL of the value, a double.
@@ -110,7 +110,7 @@ def tree(variable: str, steps: Steps, usual: float) -> str:
     if not steps.edges:
         return f"IF({variable} IS NULL, 0L, {steps.values[0]}L)"
     home = sum(edge <= usual for edge in steps.edges)
-    # Without an edge below, the lowest step is home, and absence has to be asked for.
+    # Without an edge below, the usual value is in the lowest step, and null has to be tested explicitly.
     lower = _search(variable, Steps(steps.edges[: home - 1], steps.values[:home])) if home else f"{steps.values[0]}L"
     missing = f"IF({variable} IS NULL, 0L, {lower})"
     above = f"{steps.values[home]}L"
@@ -134,7 +134,7 @@ def _double(value: float) -> str:
 
 
 def usual(field: str) -> float:
-    """Returns a value within the adult limits: where most values are; it decides speed, never a result."""
+    """Returns a value within the adult limits, where most values are; it affects speed, never a result."""
     limit = ADULT.limits[INDEX[field]]
     sign = SIGNS[INDEX[field]]
     return ((limit.low if limit.low is not None else sign.minimum) + (limit.high or sign.maximum)) / 2

@@ -1,8 +1,8 @@
-"""Where scoring goes on: after the newest record that it has written itself.
+"""Start offsets of scoring: after the newest record that it has written.
 
-`vitals.scored` is the job's only memory. Its producer is idempotent and never gives a record up, so what it wrote to a
-partition is without gaps, and the last record there names the source offset up to which everything is scored. A
-restart therefore repeats nothing, however long Spark's batches are, and no checkpoint can be lost or disagree.
+`vitals.scored` is the job's only memory. Its producer is idempotent and never drops a record, so the records in a
+partition have no gaps. The last one contains the source offset up to which everything is scored. A restart therefore
+repeats nothing, however long Spark's batches are, and no checkpoint can be lost or disagree.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from cloud.kafka.port import Reader, Record, read_to_end
 from vitals.wire.topics import SCORED
 
 _TAIL: Final = 50
-"""Records looked at from the end of a partition: somebody else's junk there must not hide ours."""
+"""Records read from the end of a partition: foreign records there must not hide ours."""
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ class _Source(msgspec.Struct, frozen=True):
 
 
 def scored_up_to(reader: Reader, partitions: Iterable[int]) -> dict[int, int]:
-    """Returns the offset of `vitals` to be scored next, by partition; absent where nothing of ours is to be found.
+    """Returns the next offset of `vitals` to score, by partition; absent if no record of ours is found.
 
     Raises:
         KafkaUnavailableError: Kafka did not answer.

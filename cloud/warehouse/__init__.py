@@ -1,4 +1,4 @@
-"""The warehouse: one SQL source for PostgreSQL and Redshift. A manifest is loaded in one transaction, once."""
+"""The warehouse: one SQL source for PostgreSQL and Redshift. A manifest is loaded once, in one transaction."""
 
 from cloud.warehouse.loader import load, loaded, prepare
 from cloud.warehouse.open import Warehouse, WarehouseError, open_warehouse

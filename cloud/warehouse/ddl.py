@@ -1,8 +1,8 @@
-"""The warehouse's SQL: one file a table or view, the same for PostgreSQL and Redshift.
+"""The warehouse's SQL: one file per table or view, the same for PostgreSQL and Redshift.
 
-What only one of them takes stands in a comment that bears its name, `/*redshift DISTKEY (patient) */`, and is uncovered
-for it. `{each: …}` is repeated for every sign of `vitals.signs`, so that a new one needs no edit here: SIGN is its
-field, CODE the place value of its four bits in `suspect`.
+SQL for one dialect is in a comment with its name, `/*redshift DISTKEY (patient) */`, and is uncommented for it. `{each:
+…}` is repeated for every sign of `vitals.signs`, so that a new one needs no edit here: SIGN is its field, CODE the
+place value of its four bits in `suspect`.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ VIEWS: Final = (
     "news2_distribution",
     "loads",
 )
-"""In an order in which each stands after those that it reads."""
+"""Ordered so that each view follows those that it reads."""
 _COMMENT: Final = re.compile(r"--[^\n]*")
 _EACH: Final = re.compile(r"\{each: (.*?)\}", re.DOTALL)
 _KEY: Final = re.compile(r"PRIMARY KEY \((.*?)\)")
@@ -60,7 +60,7 @@ _COLUMN: Final = re.compile(r"^ {4}(\w+) (varchar\(\d+\)|bigint|timestamp|double
 
 
 def statements(name: str, dialect: str) -> list[str]:
-    """Returns the statements of one SQL file, as one dialect takes them.
+    """Returns the statements of one SQL file in one dialect.
 
     Args:
         name: The file below `sql/`, such as "tables/vitals".
@@ -73,7 +73,7 @@ def statements(name: str, dialect: str) -> list[str]:
 
 
 def each_sign(text: str) -> str:
-    """Returns SQL with each `{each: …}` written out for every sign."""
+    """Returns SQL with each `{each: …}` expanded for every sign."""
     return _EACH.sub(lambda match: ",\n    ".join(_of_sign(match[1], k) for k in range(len(FIELDS))), text)
 
 
@@ -83,7 +83,7 @@ def _of_sign(text: str, place: int) -> str:
 
 
 def create_tables(dialect: str) -> list[str]:
-    """Returns the statements that make every table that is not there."""
+    """Returns the statements that create missing tables."""
     return [s for table in TABLES for s in statements(f"tables/{table}", dialect)]
 
 
@@ -93,16 +93,16 @@ def columns_of(table: str, dialect: str) -> dict[str, str]:
 
 
 def add_columns(table: str, present: Iterable[str], dialect: str) -> list[str]:
-    """Returns the statements that add the columns that a table of an earlier version lacks, such as a new sign's."""
+    """Returns the statements that add columns missing from a table of an earlier version, such as a new sign's."""
     have = set(present)
     wanted = columns_of(table, dialect).items()
     return [f"ALTER TABLE {table} ADD COLUMN {name} {kind}" for name, kind in wanted if name not in have]
 
 
 def change_key(table: str, present: Iterable[str]) -> list[str]:
-    """Returns the statement by which PostgreSQL takes a table's key when that of an earlier version was another.
+    """Returns the statement that changes PostgreSQL's primary key if an earlier version had another.
 
-    Redshift enforces no key, so loading there asks for identities by itself.
+    Redshift enforces no key, so loading there compares identities itself.
     """
     found = _KEY.search(statements(f"tables/{table}", POSTGRESQL)[0])
     if found is None or found[1].split(", ") == list(present):
@@ -111,25 +111,26 @@ def change_key(table: str, present: Iterable[str]) -> list[str]:
 
 
 def drop_views() -> list[str]:
-    """Returns the statements that remove every view: neither warehouse lets a view's columns be replaced freely."""
+    """Returns the statements that remove every view: neither warehouse can replace a view's columns freely."""
     return [f"DROP VIEW IF EXISTS {view}" for view in reversed(VIEWS)]
 
 
 def create_views(dialect: str) -> list[str]:
-    """Returns the statements that make every view."""
+    """Returns the statements that create every view."""
     return [s for view in VIEWS for s in statements(f"views/{view}", dialect)]
 
 
 def digest(dialect: str) -> str:
-    """Returns what tells this version of tables and views from every other, a changed list of signs included."""
+    """Returns a digest of this version of tables and views; a changed list of signs changes it too."""
     told = "\n".join((*create_tables(dialect), *create_views(dialect)))
     return hashlib.sha256(told.encode()).hexdigest()
 
 
 def literal(value: str | int) -> str:
-    """Returns an SQL literal: the two drivers agree on no placeholder.
+    """Returns an SQL literal: the two drivers have no placeholder in common.
 
-    Redshift takes a backslash before a quote for its escape, PostgreSQL for itself: neither gets one within quotes.
+    Redshift treats a backslash before a quote as its escape, PostgreSQL as itself: so backslashes are kept out of
+    quotes.
     """
     if isinstance(value, int):
         return str(value)

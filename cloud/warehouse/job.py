@@ -1,7 +1,7 @@
-"""The loader: manifests that the warehouse does not have, each in one transaction. Two at once do no harm.
+"""The loader: loads manifests that the warehouse does not have, each in one transaction. Two may run concurrently.
 
-A manifest that cannot be loaded is logged and tried again at the next turn; it keeps no other from being loaded. One
-whose objects a compaction has replaced is loaded from that, together with all others that it replaced.
+A manifest that cannot be loaded is logged and retried at the next turn; it does not block others. If a compaction has
+replaced its objects, the compaction is loaded instead, for all waiting manifests that it replaced.
 """
 
 import logging
@@ -37,7 +37,7 @@ class Settings:
     lake: str = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder")
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     warehouse_iam_role: str = setting("ARN of the role by which Redshift reads the lake", "")
-    load_interval_s: float = setting("Seconds between two looks for new manifests", 60.0)
+    load_interval_s: float = setting("Seconds between two checks for new manifests", 60.0)
     load_once: bool = setting("1: load what is there, then exit", False)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
@@ -47,11 +47,11 @@ class Settings:
 
 
 class Loader:
-    """Loads what is new in a lake, turn by turn, and remembers what it has seen loaded.
+    """Loads new manifests of a lake, turn by turn, and caches the names of loaded ones.
 
     Args:
-        warehouse: Where to.
-        store: Where from.
+        warehouse: Target.
+        store: Source.
     """
 
     def __init__(self, warehouse: Warehouse, store: Store) -> None:
@@ -62,16 +62,16 @@ class Loader:
         self._prepared = False
 
     def turn(self, stop: threading.Event) -> int:
-        """Loads every manifest that is not loaded yet; returns early, after the one under way, once `stop` is set.
+        """Loads every manifest that is not loaded yet; returns early, after the current one, once `stop` is set.
 
-        The first turn makes tables, columns and views that are not there yet. A turn without a new manifest does not
-        touch the warehouse.
+        The first turn creates missing tables, columns and views. A turn without a new manifest does not connect to the
+        warehouse.
 
         Returns:
-            How many could not be loaded.
+            Number of manifests that could not be loaded.
 
         Raises:
-            WarehouseError: The warehouse cannot be reached, or its schema cannot be made.
+            WarehouseError: The warehouse cannot be reached, or its schema cannot be created.
             LakeError: The lake cannot be listed.
         """
         unseen = {topic: self._unseen(topic) for topic in TABLES}
@@ -90,11 +90,11 @@ class Loader:
             connection.close()
 
     def _unseen(self, topic: str) -> list[str]:
-        """Batch manifests not known to be loaded, in order of commit; compactions repeat rows and are none."""
+        """Returns batch manifests not known to be loaded, in order of commit; compactions only repeat rows."""
         found = manifest_names(self._store, topic, since=self._since[topic])
         unseen = [name for name in found if name not in self._done[topic]]
         if found:
-            # Numbers only grow: what stands before the first that waits is asked for no more.
+            # Numbers only grow: manifests before the first waiting one are not listed again.
             reached = (unseen or found[-1:])[0]
             self._since[topic] = number_of(reached)
             self._done[topic] = {name for name in self._done[topic] if name >= reached}
@@ -117,14 +117,14 @@ class Loader:
         return failed
 
     def _load(self, connection: Any, topic: str, name: str, waiting: list[str]) -> set[str]:  # noqa: ANN401 - DB-API
-        """Loads one manifest; returns the names of those that are loaded with it, none when it could not be."""
+        """Loads one manifest; returns the names of all that are loaded with it, none if it failed."""
         began = time.monotonic()
         try:
             with LOAD_S.time():
                 fresh, covered = self._take(connection, topic, name, waiting)
         except (BadManifestError, LakeError, WarehouseError) as error:
             FAILED.labels(topic).inc()
-            log.error("%s is not loaded and will be tried again: %s", name, error)
+            log.error("%s is not loaded and will be retried: %s", name, error)
             return set()
         if fresh is not None:
             ROWS.labels(topic).inc(fresh)
@@ -139,7 +139,7 @@ class Loader:
         try:
             return load(self._warehouse, connection, self._store, manifest), [manifest]
         except (LakeError, WarehouseError):
-            # Redshift tells of a missing object by a refused COPY.
+            # Redshift reports a missing object as a refused COPY.
             _, by = superseded(self._store, topic)
             if name not in by:
                 raise
@@ -149,7 +149,7 @@ class Loader:
 
 
 def _newest(name: str, by: Mapping[str, str]) -> str:
-    """The manifest whose objects hold a manifest's rows now."""
+    """Returns the name of the manifest that contains a manifest's rows now."""
     while name in by:
         name = by[name]
     return name
@@ -159,7 +159,7 @@ def load_until(settings: Settings, stop: threading.Event) -> int:
     """Runs the loader until `stop` is set, or once.
 
     Returns:
-        0 when it was stopped or has loaded everything; 1 when, run once, it could not; 2 when a setting is wrong.
+        0 if it was stopped or has loaded everything; 1 if, run once, it could not; 2 if a setting is invalid.
     """
     try:
         warehouse, store = open_warehouse(settings.warehouse, settings.warehouse_iam_role), open_lake(settings.lake)

@@ -1,4 +1,4 @@
-"""Loading: the schema, what is loaded, and one manifest in one transaction. The same for every warehouse."""
+"""Schema, log of loaded manifests, and loading of one manifest in one transaction, for every warehouse."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ _KEY = (
 
 @contextmanager
 def transaction(warehouse: Warehouse, connection: Any) -> Iterator[Any]:  # noqa: ANN401 - see `Warehouse.connect`
-    """Gives a cursor; commits at the end, rolls back at an error.
+    """Yields a cursor; commits at the end, rolls back on an error.
 
     Raises:
         WarehouseError: A statement was refused.
@@ -53,16 +53,16 @@ def transaction(warehouse: Warehouse, connection: Any) -> Iterator[Any]:  # noqa
 
 
 def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - see `Warehouse.connect`
-    """Makes tables, columns and views as this version has them, unless they are so already; may run twice at once.
+    """Creates tables, columns and views of this version, if they differ; may run twice concurrently.
 
-    Views are made anew when anything changed. One of somebody else's that reads ours keeps them from it, and is named.
+    Views are recreated after any change. A foreign view that reads ours prevents that, and the error contains its name.
 
     Raises:
         WarehouseError: A statement was refused.
     """
     with transaction(warehouse, connection) as cursor:
         if warehouse.dialect == POSTGRESQL:
-            # CREATE … IF NOT EXISTS is no protection against another that creates at the same time.
+            # CREATE … IF NOT EXISTS does not protect against a concurrent creation.
             cursor.execute(warehouse.lock("schema"))
             cursor.execute(_GETDATE)
         for statement in statements("tables/schema_log", warehouse.dialect):
@@ -81,7 +81,7 @@ def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - se
 
 
 def _renew(cursor: Any, table: str, dialect: str) -> None:  # noqa: ANN401 - see `Warehouse.connect`
-    """Gives a table of an earlier version this version's columns and key."""
+    """Adds this version's columns and key to a table of an earlier version."""
     cursor.execute(
         f"SELECT column_name FROM information_schema.columns WHERE table_name = {literal(table)} "  # noqa: S608 - quoted
         "AND table_schema = current_schema()"
@@ -95,7 +95,7 @@ def _renew(cursor: Any, table: str, dialect: str) -> None:  # noqa: ANN401 - see
 
 
 def loaded(warehouse: Warehouse, connection: Any, topic: str, since: str = "") -> set[str]:  # noqa: ANN401 - see `Warehouse.connect`
-    """Returns the names of a topic's manifests that are loaded, from `since` on in order of their names.
+    """Returns the names of a topic's loaded manifests, from `since` on in order of their names.
 
     Raises:
         WarehouseError: The query was refused.
@@ -116,14 +116,14 @@ def load(
     """Loads one manifest's objects, in one transaction.
 
     Args:
-        warehouse: Where to.
+        warehouse: Target.
         connection: One of its connections.
-        store: Where from.
+        store: Source.
         source: The manifest.
-        stands_for: The batches whose rows `source`, a compaction, holds now; by default it is a batch itself.
+        stands_for: The batches that `source`, a compaction, contains; by default it is a batch itself.
 
     Returns:
-        Rows that the warehouse did not have; None when all of it was loaded already.
+        Rows that the warehouse did not have; None if all of it was loaded already.
 
     Raises:
         WarehouseError: A statement was refused; nothing of the manifest is loaded.

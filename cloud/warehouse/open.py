@@ -1,4 +1,4 @@
-"""What PostgreSQL and Redshift do differently, behind one port; the URL's scheme picks the adapter."""
+"""The port to the warehouse, for the differences of PostgreSQL and Redshift; the URL's scheme selects the adapter."""
 
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from cloud.lake.schema import Table
 
 
 class WarehouseError(RuntimeError):
-    """The warehouse could not be reached or refused a statement; the message says which, and what to do."""
+    """The warehouse could not be reached or refused a statement; the message contains the cause and the remedy."""
 
 
 class Warehouse(Protocol):
@@ -24,13 +24,13 @@ class Warehouse(Protocol):
         """
 
     def lock(self, what: str) -> str:
-        """Returns the statement by which one transaction at a time works on `what`, until it ends."""
+        """Returns the statement that gives one transaction at a time exclusive access to `what`, until it ends."""
 
     def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see connect
-        """Inserts the rows of a manifest's objects whose identity the table does not have.
+        """Inserts the rows of a manifest's objects that are new by identity.
 
         Returns:
-            How many rows were inserted.
+            Number of inserted rows.
 
         Raises:
             LakeError: An object could not be read.
@@ -38,7 +38,7 @@ class Warehouse(Protocol):
 
 
 def open_warehouse(url: str, iam_role: str = "") -> Warehouse:
-    """Opens the warehouse that a URL names; nothing connects yet.
+    """Opens the warehouse at a URL; nothing connects yet.
 
     Args:
         url: `postgresql://user:password@host:port/database` or `redshift://…`.

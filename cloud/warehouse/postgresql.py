@@ -1,4 +1,4 @@
-"""PostgreSQL: Arrow straight from the lake's objects by ADBC; only where rows repeat, by a stage and an INSERT."""
+"""PostgreSQL: loads Arrow straight from the lake's objects by ADBC; only repeated rows need a staging table."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -15,7 +15,7 @@ from cloud.warehouse.ddl import POSTGRESQL, columns, literal
 from cloud.warehouse.open import WarehouseError
 
 PIECE_ROWS: Final = 250_000
-"""Rows from which on a piece is loaded: with an object of at most as many again, some 200 MB."""
+"""Rows at which a piece is loaded: with an object of at most as many again, some 200 MB."""
 
 
 class PostgreSQL:
@@ -42,7 +42,7 @@ class PostgreSQL:
         return f"SELECT pg_advisory_xact_lock(hashtext({literal('wardwatch.' + what)}))"
 
     def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see `Warehouse`
-        """See `Warehouse`. Rows that are all new, as nearly always, go straight into the table."""
+        """See `Warehouse`. If all rows are new, which is the rule, they are inserted into the table directly."""
         fresh = 0
         for rows in pieces(manifest, store, table):
             if _all_new(cursor, table, rows):
@@ -56,16 +56,17 @@ class PostgreSQL:
 
 
 def stage(cursor: Any, rows: pa.Table) -> None:  # noqa: ANN401 - see `Warehouse`
-    """Copies rows into the temporary table `stage`, made for them."""
+    """Copies rows into the temporary table `stage`, which it creates."""
     cursor.adbc_ingest("stage", rows, mode="create", temporary=True)
 
 
 def _all_new(cursor: Any, table: Table, rows: pa.Table) -> bool:  # noqa: ANN401 - see `Warehouse`
-    """Whether no row repeats another or one of the table, judged by runs of the identity's last column.
+    """Returns whether no row repeats another or one of the table, judged by ranges of the identity's last column.
 
-    A device's readings of one boot are one run of numbers, so a few questions of the index stand for every row. Of an
-    identity that ends in no number it is never said.
-    Loaders work on one table in turn (`lock`), so the answer holds until the commit.
+    A device's readings of one boot are one range of numbers, so a few index lookups cover every row. For an identity
+    that does not end in a number it returns False.
+
+    Loaders work on one table in turn (`lock`), so the result remains true until the commit.
     """
     *run, number = table.identity
     if not pa.types.is_integer(rows.schema.field(number).type):
@@ -86,9 +87,9 @@ def _all_new(cursor: Any, table: Table, rows: pa.Table) -> bool:  # noqa: ANN401
 
 
 def _merge(table: Table, columns_: tuple[str, ...]) -> str:
-    """Returns the statement that inserts from `stage` the rows whose identity the table does not have."""
+    """Returns the statement that inserts the rows of `stage` that are new by identity."""
     names = columns(columns_)
-    # ON CONFLICT passes over repetitions within the stage as well.
+    # ON CONFLICT also skips repeats within the stage.
     return (
         f"INSERT INTO {table.name} ({names}) SELECT {names} FROM stage "  # noqa: S608 - names are our own tables'
         f"ON CONFLICT ({columns(table.identity)}) DO NOTHING"
@@ -96,12 +97,12 @@ def _merge(table: Table, columns_: tuple[str, ...]) -> str:
 
 
 def _plain(field: pa.Field) -> pa.Field:
-    """Warehouse columns are UTC `timestamp` without zone."""
+    """Converts a field's type: warehouse columns are UTC `timestamp` without zone."""
     return pa.field(field.name, pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
 
 
 def pieces(manifest: Manifest, store: Store, table: Table) -> Iterator[pa.Table]:
-    """Yields a manifest's rows as PostgreSQL takes them, in pieces of whole objects that bound the memory.
+    """Yields a manifest's rows in PostgreSQL's types, in pieces of whole objects that bound the memory.
 
     Raises:
         LakeError: An object could not be read.
@@ -128,7 +129,7 @@ def _rows(content: bytes, schema: pa.Schema) -> pa.Table:
 
 
 def _clean(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """PostgreSQL's text holds no NUL: one in a name must not keep the whole batch out."""
+    """Replaces NUL, which PostgreSQL's text cannot hold: one in a name must not block the whole batch."""
     if not pa.types.is_string(column.type):
         return column
     return pc.replace_substring(column, "\0", "\ufffd")

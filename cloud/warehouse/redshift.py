@@ -1,6 +1,6 @@
-"""Redshift: COPY by manifest with an IAM role, then an INSERT of what is not there yet.
+"""Redshift: COPY by manifest with an IAM role, then an INSERT of new rows.
 
-Never run against a live cluster; its statements are asserted as text.
+Never run against a live cluster; its statements are tested as text.
 """
 
 import importlib
@@ -55,7 +55,7 @@ class Redshift:
         return "LOCK TABLE load_log"
 
     def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see `Warehouse`
-        """See `Warehouse`: copies the objects into the temporary table `stage`, and inserts from it what is new."""
+        """See `Warehouse`: copies the objects into the temporary table `stage`, and inserts new rows from it."""
         for statement in self.copy(table, manifest, store):
             cursor.execute(statement)
         cursor.execute(self.merge(table, manifest.columns))
@@ -64,7 +64,7 @@ class Redshift:
         return fresh
 
     def copy(self, table: Table, manifest: Manifest, store: Store) -> list[str]:
-        """Returns the statements that fill `stage`: with the objects' columns, since COPY matches by position."""
+        """Returns the statements that fill `stage`, with the objects' columns, since COPY matches by position."""
         names, source, role = columns(manifest.columns), literal(store.url(manifest.name)), literal(self._iam_role)
         return [
             f"CREATE TEMP TABLE stage AS SELECT {names} FROM {table.name} WHERE 1 = 0",  # noqa: S608 - our own names
@@ -72,7 +72,7 @@ class Redshift:
         ]
 
     def merge(self, table: Table, columns_: tuple[str, ...]) -> str:
-        """Returns the statement that inserts from `stage` the rows whose identity the table does not have."""
+        """Returns the statement that inserts the rows of `stage` that are new by identity."""
         names, identity = columns(columns_), columns(table.identity)
         same = " AND ".join(f'held."{name}" = fresh."{name}"' for name in table.identity)
         copies = f"row_number() OVER (PARTITION BY {identity} ORDER BY source_partition, source_offset) AS copy_n"

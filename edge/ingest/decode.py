@@ -16,6 +16,7 @@ from edge.ingest import device_clock
 from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_rows import DeviceRows, grown, rounds
 from edge.ingest.roster import AssignmentTable
+from edge.store.outbox import REJECTED_BYTES
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
 from vitals.readings import Readings, text
@@ -88,18 +89,15 @@ class Ingest:
     Args:
         gateway: Gateway id.
         ledger: Accepted identities.
-        memory: `memory()` of an earlier run.
     """
 
-    def __init__(self, gateway: str, ledger: SeenSequences, memory: bytes | None = None) -> None:
+    def __init__(self, gateway: str, ledger: SeenSequences) -> None:
         self._gateway = gateway
         self._seen = ledger
         self._rows = DeviceRows()
         self._clock = np.empty((0, device_clock.COLUMNS))
         # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
-        if memory:
-            self._recall(memory)
 
     def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable) -> IngestResult:
         """Turns messages into readings; each new one is in the ledger afterwards.
@@ -182,15 +180,26 @@ class Ingest:
         )
         return zlib.compress(msgspec.msgpack.encode(known), 6)
 
-    def _recall(self, memory: bytes) -> None:
-        known = msgspec.msgpack.decode(zlib.decompress(memory), type=DeviceStates)
-        count = len(self._room(known.devices))
-        clocks = np.frombuffer(known.clock)
-        # An earlier version remembered less of each; its devices' clocks are learnt anew.
-        if len(clocks) == count * device_clock.COLUMNS:
-            self._clock[:count] = clocks.reshape(-1, device_clock.COLUMNS)
-        if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
-            self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
+    def recall(self, memory: bytes | None) -> bytes | None:
+        """Takes up what an earlier run knew; returns it, None when there is nothing that can be read."""
+        try:
+            known = msgspec.msgpack.decode(zlib.decompress(memory), type=DeviceStates) if memory else None
+            if known is None:
+                return None
+            clocks = np.frombuffer(known.clock)
+            # An earlier version remembered less of each clock: those are learnt anew.
+            if clocks.size == device_clock.FORMER_COLUMNS * len(known.devices):
+                clocks = np.full((len(known.devices), device_clock.COLUMNS), device_clock.UNKNOWN)
+            clocks = clocks.reshape(len(known.devices), device_clock.COLUMNS)
+            planes = artefacts.COLUMNS, len(known.devices), len(SIGNS)
+            same = (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS)
+            history = np.frombuffer(known.history).reshape(planes) if same else np.full(planes, math.nan)
+        except (ValueError, zlib.error) as error:
+            log.warning("what is kept of the devices cannot be read, and is learnt anew: %s", error)
+            return None
+        rows = self._room(known.devices)
+        self._clock[rows], self._history[:, rows] = clocks, history
+        return memory
 
     def _room(self, devices: list[str]) -> NDArray[np.intp]:
         slots = self._rows.of(devices)
@@ -265,18 +274,19 @@ def _with_clock(
 def decode_message(delivery: DeviceMessage) -> DecodedMessage:
     """Reads a message; what is no frame comes back with its reason."""
     if not is_name(delivery.device):
-        return DecodedMessage(
-            delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
-        )
+        return refused(delivery, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md")
     try:
         frame = device_reading.decode(delivery.payload)
     except WireError as error:
-        return DecodedMessage(delivery, None, str(error))
+        return refused(delivery, str(error))
     if frame.t <= 0 or delivery.t_gw <= 0:
-        return DecodedMessage(
-            delivery, None, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range"
-        )
+        return refused(delivery, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
     return DecodedMessage(delivery, frame)
+
+
+def refused(delivery: DeviceMessage, reason: str) -> DecodedMessage:
+    """Returns a message that is no reading; of its bytes no more than the card is to keep, as many may wait for it."""
+    return DecodedMessage(delivery._replace(payload=delivery.payload[:REJECTED_BYTES]), None, reason)
 
 
 def rejection_kind(rejected: Rejected) -> str:

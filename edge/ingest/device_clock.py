@@ -43,6 +43,7 @@ BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS, BACK = range(11)
 readings are in it, the device time of its first; arrival of the newest, in how many in a row its clock stood, and
 whether a step back is still unexplained."""
 COLUMNS: Final = 11
+FORMER_COLUMNS: Final = 7
 UNKNOWN: Final = -1.0
 
 Rows = NDArray[np.float64]

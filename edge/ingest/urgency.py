@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.devices.driver import DeviceMessage
-from edge.ingest.decode import DecodedMessage, decode_message
+from edge.ingest.decode import DecodedMessage, decode_message, refused
 from edge.ingest.roster import AssignmentTable
 from vitals.limits import HIGH, LOW
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
@@ -47,7 +47,7 @@ class UrgencyCheck:
             raise
         except Exception as error:
             log.exception("a message of device %a ends in an error, and is refused", delivery.device)
-            return DecodedMessage(delivery, None, f"cannot be read: {describe_exception(error)}"), False
+            return refused(delivery, f"cannot be read: {describe_exception(error)}"), False
         limits = self._limits.get(delivery.device)
         if limits is None or heard.frame is None:
             return heard, False

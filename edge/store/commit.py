@@ -24,7 +24,7 @@ from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_clock import moved
 from edge.metrics import Metrics
 from edge.settings import Settings
-from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
+from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
 from edge.store.snapshot import ROSTER, keep
 from edge.store.unconfirmed import UnconfirmedBatches
 from vitals import readings as columns
@@ -195,7 +195,7 @@ class CommitQueue:
         for row, part in self._outbox.journal(first - 1):
             if row > until:
                 break
-            parts.append(correct_boot_times(row, part, self._times.moves))
+            parts.append(self.righted(row, part))
             count += len(part)
             if count >= PIECE:
                 until = row
@@ -276,12 +276,17 @@ class CommitQueue:
         for segment in self._segments:
             segment.readings = [moved(part, jump_ms) for part in segment.readings]
         # The rows of before a start whose clock is not known have their right times.
-        first = max(self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row, self._times.unset)
+        lowest = self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row
+        first = max(min(lowest, self._outbox.behind or lowest), self._times.unset)
         if first <= self._outbox.row:
             self._times.moves.append(Move(first, self._outbox.row, jump_ms))
         self.unconfirmed.rebase(jump_ms)
         # Kept with the next commit, in one transaction with all that is moved.
         self._alarms.dirty = True
+
+    def righted(self, row: int, readings: Readings) -> Readings:
+        """Returns the readings of a row of the journal with the times that are known now."""
+        return correct_boot_times(row, readings, self._times.moves)
 
     def _put_on_shelf(self) -> None:
         """Forgets what is open and committed: it stays in the journal until its times are known."""
@@ -321,7 +326,8 @@ class CommitQueue:
         needed = [self._open_row, *([] if row is None else [row]), *([first] if first <= last else [])]
         outbox.settle(min(needed), self._seen)
         outbox.save(ROW, str(newest).encode())
-        self._times.moves = [move for move in self._times.moves if move.last >= min(needed)]
+        still = min(*needed, outbox.behind or min(needed))
+        self._times.moves = [move for move in self._times.moves if move.last >= still]
         outbox.save(MOVES, msgspec.json.encode(self._times.moves))
         outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
         keep(outbox, self._alarms, self._memory(), newest)
@@ -356,7 +362,8 @@ class CommitQueue:
 
 def accepted_so_far(outbox: Outbox) -> SeenSequences:
     """Returns the ledger: the stored runs, and what the journal has had since."""
-    ledger = SeenSequences(outbox.accepted(), count=int(outbox.load("count") or b"0"))
+    count = outbox.count(COUNT) if outbox.load(COUNT) else None
+    ledger = SeenSequences(outbox.accepted(), count, outbox.begun())
     for _, part in outbox.journal(outbox.position):
         for identity in part.identities():
             ledger.add(*identity)

@@ -150,7 +150,7 @@ class UnconfirmedBatches:
         with self._outbox.transaction():
             self._outbox.delete([(n, n) for n in sorted(self._done)])
             trimmed = self._outbox.trim(max_bytes=max_bytes, oldest=oldest, offered=vain)
-            count = int(self._outbox.load(TRIMMED) or b"0") + trimmed.readings
+            count = self._outbox.count(TRIMMED) + trimmed.readings
             self._outbox.save(TRIMMED, str(count).encode())
         self._done.clear()
         return trimmed

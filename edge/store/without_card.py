@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from edge.store.outbox import Outbox, open_outbox
-from edge.store.repair import KEPT
+from edge.store.snapshot import ENGINE, MEMORY, ROSTER
 from edge.store.sqlite import NAME, in_memory
+from edge.store.values import verified
 from vitals.runtime.daemon import now_ms
 
 log = logging.getLogger(__name__)
 TRY_EVERY_S: Final = 10.0
+KEPT: Final = (ROSTER, ENGINE, MEMORY)
+"""Values that a start needs."""
 
 
 class InMemoryStore(Outbox):
@@ -30,7 +33,7 @@ class InMemoryStore(Outbox):
 
     def __init__(self, directory: Path) -> None:
         self._closed = False
-        super().__init__(in_memory(), None)
+        super().__init__(in_memory())
         with self.transaction():
             for key, value in _shown(directory):
                 self.save(key, value)
@@ -55,8 +58,9 @@ def _shown(directory: Path) -> Iterator[tuple[str, bytes]]:
     for how in ("mode=ro", "mode=ro&immutable=1"):
         uri = f"{(directory / NAME).absolute().as_uri()}?{how}"
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(uri, uri=True)) as db:
-            found = [db.execute("SELECT key, value FROM meta WHERE key = ?", (key,)).fetchone() for key in KEPT]
-            yield from ((key, bytes(value)) for key, value in filter(None, found))
+            rows = db.execute("SELECT key, value FROM meta").fetchall()
+            found = verified({key: value for key, value in rows if isinstance(value, bytes)}).values
+            yield from ((key, found[key]) for key in KEPT if key in found)
             return
 
 

@@ -61,6 +61,10 @@ class SendScheduler:
             for n in [n for n in self._attempts if first <= n <= last]:
                 del self._attempts[n]
 
+    def more(self, n: int) -> None:
+        """Batches came into the backlog, none with a number below `n`."""
+        self._cursor, self._has_more = min(self._cursor, n - 1), True
+
     def gone(self, n: int) -> None:
         """The outbox no longer has a batch."""
         self._attempts.pop(n, None)

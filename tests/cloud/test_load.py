@@ -207,7 +207,7 @@ def test_a_manifest_that_cannot_be_loaded_leaves_nothing_and_stops_no_other(
     store.put(first.objects[0].name, b"cut short")
     assert load_all(warehouse, store, NEVER) == 1
     assert ask("SELECT seq FROM vitals") == [(1,)]
-    assert "is not loaded and will be tried again" in caplog.text
+    assert "is not loaded and will be retried" in caplog.text
     store.put(first.objects[0].name, content)
     assert load_all(warehouse, store, NEVER) == 0
     assert ask("SELECT seq FROM vitals ORDER BY seq") == [(0,), (1,)]

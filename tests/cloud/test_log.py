@@ -136,5 +136,5 @@ def test_a_record_that_is_too_large_is_put_aside_with_its_reason_and_those_aroun
 
 def test_a_writer_that_can_tell_a_person_refuses_what_is_too_large(own_kafka: str) -> None:
     writer = KafkaWriter(Kafka(kafka_bootstrap=own_kafka), "contract")
-    with pytest.raises(KafkaUnavailableError, match="was not taken"):
+    with pytest.raises(KafkaUnavailableError, match="was not accepted"):
         writer.write(("any", 0), b"key", bytes(topics.MAX_RECORD_BYTES))

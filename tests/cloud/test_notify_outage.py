@@ -99,7 +99,7 @@ def test_what_is_over_and_old_when_sns_is_back_pages_nobody_and_is_closed(
     cut(station)
     wait(station, notifier, 20)
     assert [n.alarm for n in station.notifications() if n.sns] == [holds.id]
-    assert "ended before nurse could be told" in caplog.text
+    assert "ended before nurse could be notified" in caplog.text
     notifier.step(0)
     assert committed(station) == len(station.log.records(topics.ALARMS))
 

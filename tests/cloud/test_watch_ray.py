@@ -204,8 +204,8 @@ def test_an_actor_that_is_stopped_but_not_dead_is_killed_and_its_successor_misse
     feed.until(lambda: set(during) <= set(feed.started()), BACK_S)
     for _ in range(10):
         feed.send()
-    assert strict.lines("shard 0 stands still and is killed; it begins again from its snapshot")
-    assert not strict.lines("shard 1 stands still and is killed; it begins again from its snapshot")
+    assert strict.lines("shard 0 is stuck and is killed; it recovers from its snapshot")
+    assert not strict.lines("shard 1 is stuck and is killed; it recovers from its snapshot")
     assert not stopped.is_running()
     assert feed.started() == Counter(before + during)
     assert max(Counter((e.id, e.n) for e in feed.events).values()) == 1

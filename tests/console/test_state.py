@@ -115,7 +115,7 @@ def test_a_shard_that_began_anew_is_believed_anew(process: tuple[RayState, Path]
 def test_a_shard_that_still_reads_what_came_before_is_not_believed_yet(process: tuple[RayState, Path]) -> None:
     state, folder = process
     lay(folder, sight(seen(ADA, {"hr": 72}, T0)), catching_up=True)
-    with pytest.raises(StateDownError, match="what came before"):
+    with pytest.raises(StateDownError, match="replays its backlog"):
         state.fetch()
 
 

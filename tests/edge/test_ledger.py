@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ingest.dedup import SeenSequences
+from edge.ingest.dedup import BOOTS, SeenSequences
 
 IDENTITIES = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 1), st.integers(0, 30)), max_size=200)
 
@@ -44,3 +44,15 @@ def test_stored_changes_rebuild_the_ledger(groups: list[list[tuple[str, int, int
     assert sorted((*key, last) for key, last in stored.items()) == list(ledger.ranges())
     again = SeenSequences((*key, last) for key, last in stored.items())
     assert again.count == ledger.count
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=BOOTS, max_size=BOOTS + 8, unique=True), st.integers(1, BOOTS))
+def test_the_oldest_boot_is_forgotten_first_also_after_a_restart(boots: list[int], restart: int) -> None:
+    ledger = SeenSequences()
+    for boot in boots[:restart]:
+        ledger.add("a", boot, 0)
+    ledger = SeenSequences(ledger.ranges(), ledger.count, ledger.begun())
+    for boot in boots[restart:]:
+        ledger.add("a", boot, 0)
+    assert {boot for _, boot, _, _ in ledger.ranges()} == set(boots[-BOOTS:])
+    assert ledger.count == len(boots)

@@ -309,8 +309,8 @@ def _since(wanted: Mapping[str, int], came: Mapping[str, int]) -> dict[str, floa
 
 
 def _ends(log: str) -> int:
-    """Counts the ends of a process by what it says last."""
-    return log.count('"cannot start') + log.count('"ends: ')
+    """Counts the ends of a process by its last log line."""
+    return log.count('"cannot start') + log.count('"notifier stopped: ')
 
 
 def _until(met: Callable[[], bool], within_s: float, what: str, or_else: Callable[[str], None] | None = None) -> None:

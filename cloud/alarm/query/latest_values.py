@@ -1,6 +1,6 @@
-"""The newest values of each patient, and the few before them that an alarm event carries. No alarm depends on them.
+"""Newest values of each patient, and the few before them that an alarm event carries. No alarm depends on them.
 
-Rows are the engine's. With eight signs a patient takes 376 bytes.
+Rows are the engine's. With eight signs a patient occupies 376 bytes.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from vitals.signs import INDEX, SIGNS, Suspect
 
 ROOM: Final = 64
 RECENT: Final = 10
-"""Values of each sign that an alarm event carries."""
+"""Number of values of each sign that an alarm event carries."""
 POINTS: Final = RECENT + 1
 """Length of the ring: the point that is still being filled counts as the newest value."""
 SPACING_S: Final = 30
@@ -29,7 +29,7 @@ class LatestValues:
     """Newest value, its time and its suspect mark per sign; limits in force; a ring of recent values.
 
     Args:
-        revisions: Numbers the changes, ascending; the partitions of one shard share it.
+        revisions: Ascending numbers of changes, shared by the partitions of one shard.
     """
 
     def __init__(self, revisions: Iterator[int] | None = None) -> None:
@@ -47,13 +47,13 @@ class LatestValues:
         self._recent: NDArray[np.float16] = np.full((ROOM, POINTS, len(SIGNS)), np.nan, dtype=np.float16)
 
     def update(self, readings: Readings, rows: NDArray[np.int64], now: int) -> None:
-        """Takes in readings; an absent sign keeps its former value, an older reading changes nothing.
+        """Stores readings; an absent sign keeps its former value, and an older reading changes nothing.
 
-        A reading of a clock that is ahead counts as of now, as it does for the engine: what comes after it is newer.
+        A reading from a clock that is ahead counts as of `now`, as in the engine, so that later readings are newer.
 
         Args:
             readings: n readings in arrival order.
-            rows: (n,) the engine's rows of their patients, -1 for nobody.
+            rows: (n,) the engine's rows of their patients, -1 for an unknown patient.
             now: Log time, UTC epoch ms.
         """
         mine = np.flatnonzero(rows >= 0)
@@ -65,7 +65,7 @@ class LatestValues:
         at, t, values = rows[mine], event[mine], readings.values[mine]
         codes = readings.suspect_digits()[mine]
         present = ~np.isnan(values)
-        # Where a patient comes repeatedly the last assignment stays, and that is the newest that arrived.
+        # If a patient has several readings, NumPy keeps the last assignment, which is the newest that arrived.
         who, sign = np.nonzero(present)
         self.values[at[who], sign] = values[who, sign]
         self.times[at[who], sign] = t[who]
@@ -79,7 +79,7 @@ class LatestValues:
         self._remember(at, t, values)
 
     def _remember(self, at: NDArray[np.int64], t: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        # A value older than the whole ring would take the place of a newer one.
+        # A value older than the whole ring would replace a newer one.
         kept = t > self.seen[at] - 1000 * SPACING_S * (POINTS - 1)
         at, t, values = at[kept], t[kept], values[kept]
         seconds = (t // 1000 - SINCE_2020_S).astype(np.int32)
@@ -91,7 +91,7 @@ class LatestValues:
         self._recent[at[who], slot[who], sign] = values[who, sign]
 
     def forget(self, row: int) -> None:
-        """Clears a row that its patient has left, before it is another's."""
+        """Clears a row whose patient has left, before another patient gets it."""
         if row < len(self.seen):
             self.values[row], self.times[row], self.words[row] = np.nan, 0, 0
             self.seen[row] = self.changed[row] = self._limits[row] = 0
@@ -103,7 +103,7 @@ class LatestValues:
         return next(limits for limits, i in self._sets.items() if i == index)
 
     def recent(self, row: int, field: str) -> tuple[tuple[int, float], ...]:
-        """Returns a sign's last values as (time, value), oldest first, the very newest at the end."""
+        """Returns a sign's last values as (time, value), oldest first, including the newest value."""
         if row >= len(self.seen) or field not in INDEX:
             return ()
         s = INDEX[field]

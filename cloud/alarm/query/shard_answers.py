@@ -1,4 +1,4 @@
-"""A shard's answers: from its slices to the form of :mod:`cloud.alarm.query.answers`. Pure."""
+"""Builds a shard's answers (:mod:`cloud.alarm.query.answers`) from its slices. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -27,13 +27,13 @@ def now(
     patients: Collection[str] | None = None,
     since: int = 0,
 ) -> ShardSnapshot:
-    """Returns what a shard knows.
+    """Returns the patients and alarms of a shard.
 
     Args:
         shard: The shard.
-        number: Its number.
-        epoch: Names this start of it.
-        catching_up: Whether it judges the past.
+        number: Number of the shard.
+        epoch: Id of this start of the shard.
+        catching_up: Whether it judges records from before its start.
         wards: Only these wards; None for all.
         patients: Only these patients; None for all.
         since: Only patients that changed after this revision.
@@ -80,7 +80,7 @@ def _changed(
         and slice_.latest.changed[row] > since
         and (wards is None or slice_.state.wards[row] in wards)
     ]
-    # All at once: a question about a thousand patients must not hold up what raises alarms.
+    # All forecasts in one call: a query about a thousand patients must not delay alarms.
     ahead = trend.forecasts(slice_.trends, [patient for patient, _ in wanted], slice_.clock + HORIZON_MS)
     for (patient, row), own in zip(wanted, ahead, strict=True):
         yield _patient(slice_, patient, row, own)

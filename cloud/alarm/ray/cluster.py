@@ -1,7 +1,7 @@
-"""The Ray cluster that the shards live in: started here on loopback, or joined by its address.
+"""The Ray cluster of the shards: started here on loopback, or joined by its address.
 
-What reaches Ray runs code in it. So it listens on loopback alone when it is started here, and its processes prove a
-shared secret (Ray's token) to each other in every case: RAY_AUTH_TOKEN, or the one that Ray keeps in the user's home.
+A client of Ray can run code in it. A cluster started here therefore listens on loopback only. In every case its
+processes authenticate by a shared secret (Ray's token): RAY_AUTH_TOKEN, or the token that Ray keeps in the user's home.
 """
 
 import ipaddress
@@ -23,20 +23,20 @@ def shard_name(number: int) -> str:
 
 
 def writer_name(number: int) -> str:
-    """Returns the name under which a shard writes; of several that bear it the newest alone can write."""
+    """Returns a shard's transactional id; of several writers with one id only the newest can write."""
     return f"watch-{number}"
 
 
 def start(settings: Watch) -> ModuleType:
-    """Starts Ray on loopback, or joins the cluster at RAY_ADDRESS; returns the module, connected.
+    """Starts Ray on loopback, or joins the cluster at RAY_ADDRESS; returns the `ray` module, connected.
 
     Raises:
-        ConnectionError: RAY_PORT is taken, Ray did not start within its 30 s, or no cluster is at RAY_ADDRESS.
+        ConnectionError: RAY_PORT is in use, Ray did not start within its 30 s, or no cluster is at RAY_ADDRESS.
     """
     if settings.ray_address:
         return join(settings.ray_address, settings.ray_auth_token)
     _await_port(settings.ray_port)
-    # Ray gives `init` no parameter for it.
+    # `ray.init` has no parameter for this port.
     os.environ["RAY_GCS_SERVER_PORT"] = str(settings.ray_port)
     ray = _prepared(settings.ray_auth_token, loopback=True)
     _begin(ray, settings.watch_shards, settings.watch_object_store_mb)
@@ -44,9 +44,9 @@ def start(settings: Watch) -> ModuleType:
 
 
 def alone(cpus: int, token: str | None = None, object_store_mb: int = 80) -> ModuleType:
-    """Starts a cluster of this process's own on loopback, on any free port; returns the module, connected.
+    """Starts a separate cluster for this process on loopback, on any free port; returns the `ray` module, connected.
 
-    The shards of `cloud watch` hold their cluster's processors, so other work beside them gets none.
+    The shards of `cloud watch` occupy all processors of their cluster, so other work would get none there.
 
     Raises:
         ConnectionError: Ray did not start within its 30 s.
@@ -59,24 +59,24 @@ def alone(cpus: int, token: str | None = None, object_store_mb: int = 80) -> Mod
 def _begin(ray: ModuleType, cpus: int, object_store_mb: int) -> None:
     try:
         ray.init(
-            # Without it Ray joins whatever cluster it finds on this machine.
+            # Without an address Ray joins any cluster that it finds on this machine.
             address="local",
             namespace=NAMESPACE,
             num_cpus=cpus,
             include_dashboard=False,
             object_store_memory=object_store_mb << 20,
             _node_ip_address="127.0.0.1",
-            # Shards hand their lines over by themselves, and Ray's own go where all logging goes.
+            # The driver fetches the shards' log lines itself, and Ray's own lines go through the usual logging.
             log_to_driver=False,
             configure_logging=False,
         )
     except Exception as error:
-        # Ray raises nothing narrower.
+        # Ray raises no narrower exception.
         raise ConnectionError(f"Ray did not start: {error} Is this machine busy? Try again") from error
 
 
 def _await_port(port: int) -> None:
-    """Waits until a former Ray, whose driver was killed, has let go of its port."""
+    """Waits until an earlier Ray, after its driver was killed, has released its port."""
     deadline = time.monotonic() + PORT_FREE_S
     while True:
         with socket.socket() as listener:
@@ -86,7 +86,7 @@ def _await_port(port: int) -> None:
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise ConnectionError(
-                        f"RAY_PORT={port} is taken: stop what listens there, or choose another"
+                        f"RAY_PORT={port} is in use: stop the process that listens on it, or choose another port"
                     ) from error
             else:
                 return
@@ -94,10 +94,10 @@ def _await_port(port: int) -> None:
 
 
 def join(address: str, token: str | None = None) -> ModuleType:
-    """Joins the cluster at `host:port` as one more driver; returns the module, connected.
+    """Joins the cluster at `host:port` as one more driver; returns the `ray` module, connected.
 
     Raises:
-        ConnectionError: No cluster is there; Ray has tried for some seconds.
+        ConnectionError: No cluster answers there within Ray's own timeout of some seconds.
     """
     ray = _prepared(token, loopback=_is_loopback(address.rpartition(":")[0]))
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
@@ -112,17 +112,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def _prepared(token: str | None, *, loopback: bool) -> ModuleType:
-    """Imports Ray, whose settings are read from the environment at its import, and in its child processes."""
-    # No report of use leaves the ward, and no idle workers are kept in advance.
+    """Imports Ray after setting the environment, which Ray reads at import and in its child processes."""
+    # No usage report leaves the ward, and no idle workers are started in advance.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_enable_worker_prestart", "0")
-    # Ray takes its workers for background work (nice 15); here they are what raises alarms.
+    # Ray runs its workers with nice 15, as background work; here they raise alarms.
     os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if token:
         os.environ["RAY_AUTH_TOKEN"] = token
     if loopback:
-        # Ray takes 127.0.0.1 for a mistake and listens everywhere, unless it may not form clusters at all.
+        # Ray ignores 127.0.0.1 and listens on all interfaces, unless clusters of several machines are switched off.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""What runs inside a Ray actor: one shard's loop in a thread of its own, and answers to those who ask."""
+"""The Ray actor of a shard: runs its loop in a thread and answers queries."""
 
 import collections
 import itertools
@@ -18,29 +18,29 @@ logger = logging.getLogger("watch")
 KEEP_LINES: Final = 1000
 POLL_S: Final = 0.2
 CLOSE_S: Final = 8.0
-"""How long the last snapshots may take; without them the next start reads more of the log."""
+"""Time for the last snapshots; without them the next start reads more of the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a shard is.
+    """Health and counters of a shard.
 
     Attributes:
-        shard: Its number.
-        pid: Its process.
-        clocks: Log time of each of its partitions, 0 where nothing has come.
-        catching_up: Whether it still judges what came before its start.
-        turns: Turns of work since its start, with or without anything to do; 0 while it recovers.
+        shard: Number of the shard.
+        pid: Process id.
+        clocks: Log time of each of its partitions, 0 before the first record.
+        catching_up: Whether it still judges records from before its start.
+        turns: Iterations of its loop since its start, idle ones included; 0 while it recovers.
         cpu_s: Processor seconds of its process so far.
         readings: Readings judged since its start.
         repeats: Records dropped because they had been judged before.
-        misplaced: Readings left out, as they name a patient whose they cannot be.
+        misplaced: Readings dropped because their patient cannot be in that bed or at that gateway.
         emitted: Alarm events written since its start.
-        rejects: Records that could not be read since its start.
-        disputed: Beds and devices that two admissions claim; shard 0 knows.
-        passed_over: What was passed over since its start, by topic and exception.
-        foreign: Readings since its start of gateways about patients that they do not have, by gateway.
-        unseen: Readings judged since its start that those who look do not see, as that raised.
+        rejects: Undecodable records since its start.
+        disputed: Beds and devices that two admissions claim; counted by shard 0.
+        passed_over: Records and readings skipped since its start, by topic and exception.
+        foreign: Readings since its start about patients that the gateway does not have, by gateway.
+        unseen: Readings judged since its start that are missing from answers, because storing them raised.
         snapshots_failing: Slices whose last snapshot could not be made, written or read.
         snapshots_saved: Slices that have had a snapshot written since its start.
         lines: Log lines since the last call.
@@ -67,7 +67,7 @@ class Health:
 
 
 class _Lines(logging.Handler):
-    """Keeps log lines until the driver fetches them: Ray would put a prefix of its own before each."""
+    """Keeps log lines until the driver fetches them, because Ray would put its own prefix before each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,20 +78,20 @@ class _Lines(logging.Handler):
         self._kept.append(self.format(record))
 
     def take(self) -> tuple[str, ...]:
-        """Returns the lines and forgets them."""
+        """Returns the lines and removes them."""
         return tuple(self._kept.popleft() for _ in range(len(self._kept)))
 
 
 class ShardActor:
-    """One shard. Ray restarts it when its process dies; it then recovers by itself.
+    """One shard. Ray restarts it when its process dies; the new process recovers by itself.
 
     Args:
         settings: The job's settings.
-        number: Which of `settings.watch_shards` it is; number 0 holds the equipment's alarms as well.
+        number: Index within `settings.watch_shards`; number 0 also holds the equipment's alarms.
     """
 
     def __init__(self, settings: Watch, number: int) -> None:
-        # Inside the actor's process: neither librdkafka nor boto3 survives being pickled.
+        # Imported inside the actor's process: neither librdkafka nor boto3 can be pickled.
         from cloud.alarm.partition_engine import Terms  # noqa: PLC0415 - see above
         from cloud.alarm.shard import Shard, share  # noqa: PLC0415 - see above
         from cloud.alarm.shard_runner import ShardRunner  # noqa: PLC0415 - see above
@@ -111,7 +111,7 @@ class ShardActor:
         self._runner = ShardRunner(
             self._shard,
             KafkaReader(settings, client),
-            # Made last: from here on a former process of this shard, should one still run, writes nothing any more.
+            # Created last: it fences a former process of this shard, should one still run.
             TransactionalWriter(settings, client),
             self._snapshots,
         )
@@ -127,7 +127,7 @@ class ShardActor:
             while not self._stop.is_set():
                 self._step()
                 if time.monotonic() - saved >= self._every_s / len(self._shard.engines):
-                    # One after the other: an alarm then waits for one slice's snapshot at most.
+                    # One slice at a time, so that an alarm waits for at most one slice's snapshot.
                     with self._lock:
                         self._runner.save((next(slices),))
                     saved = time.monotonic()
@@ -136,19 +136,19 @@ class ShardActor:
                 self._runner.save()
             self._snapshots.close(CLOSE_S)
         except BaseException:
-            # Crash-only: whatever it was, state and log may have parted. A new process begins from the snapshot.
-            logger.exception("shard %s ends and will be restarted", self._number)
+            # Crash-only: after any exception, state and log may disagree. A new process starts from the snapshot.
+            logger.exception("shard %s failed and will be restarted", self._number)
             os._exit(1)
 
     def _step(self) -> None:
-        # Those who ask get their turn between two batches, not within one.
+        # Queries get the lock between two batches, never within one.
         with self._lock:
             came = self._runner.step(POLL_S / 20)
         if not came:
             self._stop.wait(0.001)
 
     def health(self) -> Health:
-        """Returns how it is."""
+        """Returns the shard's health and counters."""
         slices = self._shard.engines.values()
         return Health(
             shard=self._number,
@@ -183,8 +183,8 @@ class ShardActor:
         Args:
             wards: Only these wards; None for all.
             patients: Only these patients; None for all.
-            epoch: Of the last answer; when the shard has begun anew since, everything is answered.
-            since: Revision of the last answer: only what changed after it.
+            epoch: Epoch of the last answer; if the shard has restarted since, the answer is complete.
+            since: Revision of the last answer: only later changes.
         """
         from cloud.alarm.query import answers, shard_answers  # noqa: PLC0415 - see __init__
 
@@ -201,7 +201,7 @@ class ShardActor:
         return answers.encode(found)
 
     def stop(self) -> bool:
-        """Ends the work with a last snapshot; returns whether it ended in time."""
+        """Stops the loop with a last snapshot; returns whether it stopped in time."""
         self._stop.set()
         self._worker.join(10.0)
         return not self._worker.is_alive()

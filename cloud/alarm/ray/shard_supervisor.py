@@ -1,4 +1,4 @@
-"""The shards' actors as the driver has them: started, asked, and killed when they stand still."""
+"""Starts, polls and stops the shards' actors, and kills a shard that is stuck."""
 
 import logging
 from collections.abc import Iterable
@@ -12,21 +12,21 @@ from cloud.settings import Watch
 
 logger = logging.getLogger("watch")
 COMPUTING: Final = 0.1
-"""What a second without a turn counts for a shard that computes."""
+"""Weight of a second without a turn while the shard uses the processor."""
 BUSY: Final = 0.05
-"""From this share of a processor on it does; to answer takes a hundredth of that."""
+"""Processor share above which a shard counts as computing; answering queries needs a hundredth of that."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Judges from turns of work alone which shards stand still: stopped, hung in a call, or waiting for a lock.
+    """Finds stuck shards, by turns of their loop: stopped, hung in a call, or waiting for a lock.
 
-    A shard counts from its first turn on: recovering takes what it takes, and a process that dies is Ray's to restart.
-    One that computes is more likely busy than hung, and killed it would do its work again: it has ten times as long.
-    Time is what the driver spent looking, so that a machine that slept finds nobody guilty.
+    A shard counts from its first turn on: recovery has no time limit, and Ray restarts a process that dies. A shard
+    that uses the processor is more likely busy than hung, and a kill would repeat its work: its limit is ten times as
+    long. Elapsed time is the time that the driver spent polling, so that a suspended machine blames no shard.
 
     Attributes:
-        limit_s: How long a shard may stand still.
+        limit_s: Longest time without a turn.
     """
 
     limit_s: float
@@ -35,10 +35,10 @@ class Progress:
     _still_s: dict[int, float] = field(default_factory=dict)
 
     def judge(self, health: Iterable[Health], looked_s: float) -> list[int]:
-        """Returns the shards to kill, and forgets them until they answer again.
+        """Returns the shards to kill, and ignores them until their next turn.
 
         Args:
-            health: How those shards are that answered.
+            health: Health of the shards that answered.
             looked_s: Time since the last call, s.
         """
         computed = set()
@@ -62,7 +62,7 @@ class ShardSupervisor:
     """The actors.
 
     Attributes:
-        ray: The module, connected.
+        ray: The `ray` module, connected.
         settings: The job's settings.
     """
 
@@ -72,7 +72,7 @@ class ShardSupervisor:
     _asked: dict[int, Any] = field(default_factory=dict)
 
     def start(self, number: int) -> None:
-        """Starts a shard; Ray restarts its process as often as it dies."""
+        """Starts a shard; Ray restarts its process each time it dies."""
         remote = self.ray.remote(ShardActor).options(
             name=cluster.shard_name(number),
             num_cpus=1,
@@ -84,7 +84,7 @@ class ShardSupervisor:
         self._asked.pop(number, None)
 
     def health(self, timeout_s: float) -> list[Health]:
-        """Asks all shards; those that are down or being restarted are missing from the answer."""
+        """Polls all shards; shards that are down or restarting are missing from the result."""
         for number, handle in self._handles.items():
             if number not in self._asked:
                 self._asked[number] = handle.health.remote()
@@ -99,25 +99,25 @@ class ShardSupervisor:
             except self.ray.exceptions.ActorUnavailableError:
                 logger.warning("shard %s does not answer", number)
             except self.ray.exceptions.ActorDiedError as error:
-                logger.warning("shard %s died and is started again: %s", number, str(error).splitlines()[0])
+                logger.warning("shard %s died and is restarted: %s", number, str(error).splitlines()[0])
                 self._replace(number)
         return found
 
     def kill(self, numbers: Iterable[int]) -> None:
-        """Kills shards, which Ray then starts again. What a late one still writes, the log refuses."""
+        """Kills shards, which Ray then restarts. Kafka fences a late write of the killed process."""
         for number in numbers:
-            logger.error("shard %s stands still and is killed; it begins again from its snapshot", number)
+            logger.error("shard %s is stuck and is killed; it recovers from its snapshot", number)
             self.ray.kill(self._handles[number], no_restart=False)
 
     def stop(self, timeout_s: float) -> None:
-        """Ends all shards with a last snapshot."""
+        """Stops all shards with a last snapshot."""
         stopping = [handle.stop.remote() for handle in self._handles.values()]
         done, late = self.ray.wait(stopping, num_returns=len(stopping), timeout=timeout_s)
         if late:
-            logger.warning("%s of %s shards did not end in time; they recover at the next start", len(late), len(done))
+            logger.warning("%s shards did not stop in time, %s did; the next start recovers them", len(late), len(done))
 
     def _replace(self, number: int) -> None:
-        # Ray answers so for a call that died with a process it restarts, too. Only a dead actor's name is free again.
+        # Ray also raises this for a call that died with a process it restarts. Only a dead actor's name is free again.
         try:
             self._handles[number] = self.ray.get_actor(cluster.shard_name(number))
         except ValueError:

@@ -1,4 +1,4 @@
-"""The form of a snapshot: what a slice was at one moment."""
+"""Encoding of a slice's snapshot."""
 
 import hashlib
 from typing import Final
@@ -13,19 +13,19 @@ _SUM_BYTES: Final = 16
 
 
 class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A slice at one moment: what a snapshot holds.
+    """Content of a snapshot: one slice at one moment.
 
     Attributes:
-        format: Version of this form.
-        layout: Lanes and partitions of the deployment; another layout makes the snapshot useless.
+        format: Version of this encoding.
+        layout: Lanes and partitions of the deployment; a snapshot of another layout is not loaded.
         positions: (topic, partition, next offset).
         alarms: (partition of `alarms`, offset) from which own events are read back.
         marks: Source partition and the highest source offset applied.
         clock: Log time, UTC epoch ms.
         uneasy: Gateways with a silent device of this slice.
         engine: `engine.snapshot`.
-        heard: Alarms of the watchdog and the notifier that stand.
-        trends: `trend.snapshot`; empty in a snapshot of before there were any.
+        heard: Active alarms of the watchdog and the notifier.
+        trends: `trend.snapshot`; empty in a snapshot from before there were trends.
     """
 
     layout: tuple[int, int]
@@ -41,7 +41,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(saved: EngineSnapshot) -> bytes:
-    """Returns a snapshot's bytes."""
+    """Encodes a snapshot, with a checksum."""
     body = msgspec.msgpack.encode(saved)
     # Damage that still decodes would be a wrong state of a patient.
     return _sum(body) + body
@@ -52,10 +52,10 @@ def _sum(body: bytes) -> bytes:
 
 
 def decode(data: bytes, layout: Partitioning) -> EngineSnapshot:
-    """Reads a snapshot.
+    """Decodes a snapshot.
 
     Raises:
-        ValueError: It is no snapshot of this program and layout; the state is then rebuilt from the log.
+        ValueError: It is damaged, or of another format or layout; the state is then rebuilt from the log.
     """
     body = data[_SUM_BYTES:]
     if _sum(body) != data[:_SUM_BYTES]:

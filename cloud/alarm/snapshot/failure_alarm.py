@@ -1,4 +1,4 @@
-"""The alarm that snapshots fail: no alarm of a patient depends on them, but a restart takes as long as the log is."""
+"""Technical alarm for failing snapshots: patients' alarms do not depend on them, but a restart reads the whole log."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from vitals.engine.rules.technical_alarms import PIPELINE
 
 SNAPSHOTS_FAILING: Final = "snapshots-failing"
 GRACE_MS: Final = 120_000
-"""One that fails is tried again with the next; what lasts longer than this is somebody's to mend."""
+"""A failed snapshot is retried with the next one; only failures that last longer than this need a person."""
 
 
 class SnapshotHealth(Protocol):
-    """What a shard says of its snapshots; `cloud.alarm.ray.shard_actor.Health` in the product."""
+    """Snapshot counters of a shard; `cloud.alarm.ray.shard_actor.Health` in the product."""
 
     @property
     def shard(self) -> int:
-        """Its number."""
+        """Number of the shard."""
 
     @property
     def snapshots_failing(self) -> int:
@@ -26,12 +26,12 @@ class SnapshotHealth(Protocol):
 
     @property
     def snapshots_saved(self) -> int:
-        """Slices that have had one written since the shard's start."""
+        """Slices with a snapshot written since the shard's start."""
 
 
 @dataclass(slots=True)
 class SnapshotWatch:
-    """Begins one alarm for all shards, and ends it when each of them has written again."""
+    """Starts one alarm for all shards, and ends it when every shard has written a snapshot again."""
 
     _failing: dict[int, bool] = field(default_factory=dict)
     _saved: dict[int, bool] = field(default_factory=dict)
@@ -39,20 +39,20 @@ class SnapshotWatch:
     _alarm: AlarmEvent | None = None
 
     def resume(self, events: Iterable[AlarmEvent]) -> None:
-        """Takes up an alarm that an earlier run raised and did not end."""
+        """Resumes an alarm that an earlier run raised and did not end."""
         for event in events:
             if event.condition == SNAPSHOTS_FAILING:
                 self._alarm = None if event.phase is Phase.END else event
 
     def judge(self, shards: Iterable[SnapshotHealth], now: int) -> AlarmEvent | None:
-        """Judges what the shards that answered say; of the others the last word holds.
+        """Judges the counters of the shards that answered; for the others the last counters count.
 
         Args:
-            shards: They.
+            shards: Counters of the shards that answered.
             now: Wall clock, UTC epoch ms.
 
         Returns:
-            The alarm's start or end, None when nothing has changed.
+            The alarm's start or end, None if nothing has changed.
         """
         for shard in shards:
             self._failing[shard.shard] = shard.snapshots_failing > 0

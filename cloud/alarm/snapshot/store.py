@@ -1,4 +1,4 @@
-"""Where snapshots are kept: a URL picks a folder or an S3 prefix. A snapshot is whole or not there."""
+"""Snapshot stores, chosen by a URL: a folder or an S3 prefix. Writing a snapshot is atomic."""
 
 import os
 import tempfile
@@ -10,21 +10,21 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class SnapshotError(Exception):
-    """Snapshots cannot be kept there, or not now; the message says why."""
+    """The snapshot store cannot be used; the message contains the cause."""
 
 
 class Snapshots(Protocol):
-    """Keeps the newest snapshot of each slice."""
+    """Stores the newest snapshot of each slice."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Replaces a snapshot at one stroke.
+        """Replaces a snapshot atomically.
 
         Raises:
-            SnapshotError: It cannot be written; the one before may still be there.
+            SnapshotError: It cannot be written; the previous one may still exist.
         """
 
     def get(self, name: str) -> bytes | None:
-        """Returns a snapshot, None when there is none.
+        """Returns a snapshot, None if there is none.
 
         Raises:
             SnapshotError: It cannot be read.
@@ -49,7 +49,7 @@ class FolderSnapshots:
                     os.fsync(file.fileno())
                     beside.replace(self._folder / f"{name}.snapshot")
                 except OSError:
-                    # A full disk is not to be filled further by every attempt.
+                    # Repeated attempts must not fill a full disk further.
                     beside.unlink(missing_ok=True)
                     raise
 
@@ -110,7 +110,7 @@ class S3Snapshots:
 
 
 def open_snapshots(url: str) -> Snapshots:
-    """Opens the place that a URL names: `file:///folder` or `s3://bucket/prefix?endpoint_override=http://host:port`.
+    """Opens the store at a URL: `file:///folder` or `s3://bucket/prefix?endpoint_override=http://host:port`.
 
     Raises:
         SnapshotError: The scheme is unknown or a part is missing.

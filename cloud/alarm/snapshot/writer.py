@@ -1,4 +1,4 @@
-"""Snapshots beside the alarm loop: they shorten a restart, and no alarm waits for them or fails with them."""
+"""Writes snapshots in the background: they shorten a restart, and no alarm waits for them or fails with them."""
 
 import logging
 import threading
@@ -10,16 +10,17 @@ from cloud.alarm.snapshot.store import SnapshotError, Snapshots
 
 logger = logging.getLogger(__name__)
 READS_S: Final = 30.0
-"""What reads that fail may cost a start in all: from then on the log is the quicker way."""
+"""Total time that failing reads may cost a start; beyond it, replaying the log is quicker."""
 
 
 class SnapshotWriter:
-    """Writes snapshots in a thread of its own. What cannot be written or read is a warning, and nothing else.
+    """Writes snapshots in a separate thread. A failed write or read is logged and counted, never raised.
 
-    One is being written, and of each slice the newest waits: a store that hangs costs no more memory than that.
+    One snapshot is being written, and the newest of each slice waits: a store that hangs costs no more memory than
+    that.
 
     Args:
-        store: Where they go.
+        store: Snapshot store.
         clock: Monotonic clock, s.
     """
 
@@ -35,24 +36,24 @@ class SnapshotWriter:
 
     @property
     def failing(self) -> int:
-        """How many slices have a snapshot that could not be written or read, and none written since."""
+        """Number of slices with a failed write or read and no successful write since."""
         with self._changed:
             return len(self._failed)
 
     @property
     def saved(self) -> int:
-        """How many slices have had a snapshot written."""
+        """Number of slices with a snapshot written."""
         with self._changed:
             return len(self._saved)
 
     def put(self, name: str, data: bytes) -> None:
-        """Has a snapshot written, instead of one of the same slice that still waits; returns at once."""
+        """Queues a snapshot, replacing a queued one of the same slice; returns at once."""
         with self._changed:
             self._waiting[name] = data
             self._changed.notify_all()
 
     def get(self, name: str) -> bytes | None:
-        """Returns a snapshot; None when there is none, or none that can be read."""
+        """Returns a snapshot; None if there is none, or if it cannot be read."""
         begun = self._clock()
         try:
             if self._lost_s < READS_S:
@@ -61,19 +62,19 @@ class SnapshotWriter:
         except SnapshotError as error:
             logger.warning("%s; %s is rebuilt from the log", error, name)
         except Exception:
-            logger.exception("the snapshot of %s cannot be read; its state is rebuilt from the log", name)
+            logger.exception("snapshot of %s cannot be read; the state is rebuilt from the log", name)
         self._lost_s += self._clock() - begun
         with self._changed:
             self._failed.add(name)
         return None
 
     def settle(self, timeout_s: float) -> bool:
-        """Waits until nothing waits any more; returns whether that came in time."""
+        """Waits until every queued snapshot is written; returns whether that happened in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._writing, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Writes what waits and ends the thread; returns whether it ended in time."""
+        """Writes queued snapshots and ends the thread; returns whether it ended in time."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -101,10 +102,10 @@ class SnapshotWriter:
         try:
             self._store.put(name, data)
         except SnapshotError as error:
-            logger.warning("%s; alarms go on, and a restart takes longer", error)
+            logger.warning("%s; alarms continue, a restart will be slower", error)
             return False
         except Exception:
-            # Whatever a client library raises, this thread goes on.
-            logger.exception("the snapshot of %s cannot be written; alarms go on, and a restart takes longer", name)
+            # A client library may raise anything; this thread must continue.
+            logger.exception("snapshot of %s cannot be written; alarms continue, a restart will be slower", name)
             return False
         return True

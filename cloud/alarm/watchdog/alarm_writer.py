@@ -1,4 +1,4 @@
-"""The watchdog's word on its way into the log, which may be what stands still."""
+"""Writes watchdog alarms to Kafka, and keeps them until Kafka, which may itself be down, acknowledges."""
 
 import logging
 from collections.abc import Callable
@@ -14,11 +14,11 @@ FLUSH_S: Final = 5.0
 
 @dataclass(slots=True)
 class WatchdogWriter:
-    """Writes alarms. One that is acknowledged late is waited for; a new writer writes it again only if it was refused.
+    """Writes alarms. It waits for a late acknowledgement; a new writer repeats an alarm only if Kafka refused it.
 
     Attributes:
-        place: Where they go.
-        connect: Makes a writer.
+        place: Partition to write to.
+        connect: Creates a writer.
     """
 
     place: Place
@@ -27,7 +27,7 @@ class WatchdogWriter:
     _unsure: list[AlarmEvent] = field(default_factory=list)
 
     def tell(self, event: AlarmEvent | None) -> None:
-        """Writes an event, if there is one, and looks after those before it."""
+        """Writes an event, if there is one, and retries unacknowledged events."""
         if event is not None:
             self._unsure.append(event)
             if self._writer is not None:
@@ -41,8 +41,8 @@ class WatchdogWriter:
             self._writer.flush(FLUSH_S)
             self._unsure.clear()
         except KafkaUnavailableError as error:
-            # Kafka itself is what stands still: the word waits for it, and the shards go on waiting too.
-            logger.warning("the watchdog's word waits for Kafka: %s", error)
+            # Kafka itself is down: the alarm is kept, and the shards wait for Kafka as well.
+            logger.warning("watchdog alarm is kept until Kafka acknowledges: %s", error)
             self._replace_failed()
 
     def _write(self, writer: Writer, events: list[AlarmEvent]) -> None:
@@ -50,7 +50,7 @@ class WatchdogWriter:
             try:
                 writer.write(self.place, event.subject.encode(), encode(event))
             except KafkaUnavailableError as error:
-                logger.warning("the watchdog's word was not taken: %s", error)
+                logger.warning("watchdog alarm not written: %s", error)
 
     def _replace_failed(self) -> None:
         try:

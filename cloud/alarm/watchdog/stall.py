@@ -1,4 +1,4 @@
-"""The wall-clock watchdog: the only one. A pipeline from which nothing comes is one alarm, however many beds it has."""
+"""The only wall-clock watchdog. A stalled pipeline is one alarm, however many beds it has."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,13 @@ from vitals.engine.rules.technical_alarms import PIPELINE_STALLED as CONDITION
 
 @dataclass(slots=True)
 class StallWatch:
-    """Judges from progress alone, never from differences between clocks.
+    """Judges by progress only, never by differences between clocks.
 
     Attributes:
-        stall_ms: How long a partition may stand still.
-        grace_ms: The same, while nothing has come from it yet, and while a start is still reading what it missed.
-        again_ms: After how long it calls the next contact: no engine hands it over, and nobody can acknowledge it.
+        stall_ms: Longest time without progress of a partition.
+        grace_ms: The same, before its first record, and while a start still replays the backlog.
+        again_ms: Time after which it pages the next contact: no engine escalates this alarm, and it cannot be
+            acknowledged.
     """
 
     stall_ms: int
@@ -30,7 +31,7 @@ class StallWatch:
     _starting: bool = False
 
     def resume(self, events: Iterable[AlarmEvent]) -> None:
-        """Takes up an alarm that an earlier run raised and did not end."""
+        """Resumes an alarm that an earlier run raised and did not end."""
         for event in events:
             if event.condition == CONDITION:
                 self._alarm = None if event.phase is Phase.END else event
@@ -38,23 +39,23 @@ class StallWatch:
     def judge(
         self, clocks: Mapping[int, int], partitions: int, now: int, *, starting: bool = False
     ) -> AlarmEvent | None:
-        """Judges progress.
+        """Judges the progress of all partitions.
 
         Args:
-            clocks: Log time of each partition, as far as shards answered; 0 where nothing has come.
-            partitions: How many partitions there should be.
+            clocks: Log time of each partition of the shards that answered; 0 before the first record.
+            partitions: Expected number of partitions.
             now: Wall clock, UTC epoch ms.
-            starting: Whether shards are still reading what they missed, one partition's backlog after another's.
+            starting: Whether shards still replay the backlog, one partition after another.
 
         Returns:
-            An alarm's start or end, None when nothing has changed.
+            The alarm's start, handover or end, None if nothing has changed.
         """
         for partition in range(partitions):
             clock, _ = self._seen.setdefault(partition, (0, now))
             if clocks.get(partition, 0) > clock:
                 self._seen[partition] = (clocks[partition], now)
         if self._starting and not starting:
-            # What a partition waited for the others' backlog is no time in which it stood still.
+            # A partition that waited for the others' backlog has not stalled.
             self._seen = {partition: (clock, now) for partition, (clock, _) in self._seen.items()}
         self._starting = starting
         stalled = [
@@ -73,7 +74,7 @@ class StallWatch:
     def _raise(self, stalled: list[int], now: int) -> AlarmEvent:
         start = min(self._seen[partition][1] for partition in stalled)
         what = "all partitions" if len(stalled) == len(self._seen) else f"partitions {', '.join(map(str, stalled))}"
-        # No alarm of any patient behind it can come: nothing is more urgent.
+        # The alarms of all patients depend on this pipeline: nothing is more urgent.
         text = f"No readings reach the alarm engine ({what}). Watch patients at the bedside."
         self._alarm = technical(PIPELINE, CONDITION, priority_of(CONDITION), start=start, now=now, text=text)
         return self._alarm

@@ -1,4 +1,4 @@
-"""`/api`: rota, users and audit log."""
+"""Administration routes of `/api`: rota, users and audit log."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -34,21 +34,21 @@ class DutyRow(BaseModel):
 
 
 class Rota(BaseModel):
-    """A ward's whole rota, and the version that the person saw; 0 when there was none."""
+    """A ward's whole rota, and the version that the person saw; 0 if there was none."""
 
     version: int
     contacts: Annotated[list[DutyRow], Field(max_length=200)]
 
 
 class Roles(BaseModel):
-    """A user's roles by ward, `*` being all wards; without any the user is shut out."""
+    """A user's roles by ward, `*` being all wards; a user without any role has no access."""
 
     roles: dict[Annotated[str, Field(min_length=1, max_length=256)], str]
 
 
 @router.get("/wards/{ward}/rota")
 def rota(request: Request, ward: str, who: Who) -> dict[str, Any]:
-    """Who is on duty on a ward."""
+    """Returns the rota of a ward."""
     auth.require_role(request, who, Role.VIEWER, ward)
     duty = auth.parts(request).topics.duties.get(ward)
     rows = [] if duty is None else [_row(c) for c in duty.contacts]
@@ -76,7 +76,7 @@ def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any
 
 @router.get("/users")
 def users(request: Request, who: Who) -> list[dict[str, Any]]:
-    """Every user; needs an admin of all wards."""
+    """Returns every user; needs an admin of all wards."""
     auth.require_role(request, who, Role.ADMIN, None)
     found = auth.parts(request).accounts.users()
     return [{"name": n, "roles": {w: r.label for w, r in roles.items()}, "ready": ready} for n, roles, ready in found]
@@ -84,7 +84,7 @@ def users(request: Request, who: Who) -> list[dict[str, Any]]:
 
 @router.put("/users/{name}")
 def set_user(request: Request, name: str, body: Roles, who: Who) -> dict[str, Any]:
-    """Makes a user or replaces their roles; a new one gets a one-time link by which they choose a password."""
+    """Creates a user or replaces their roles; a new one gets a one-time link to set a password."""
     auth.require_role(request, who, Role.ADMIN, None)
     own = auth.parts(request)
     try:
@@ -107,7 +107,7 @@ def set_user(request: Request, name: str, body: Roles, who: Who) -> dict[str, An
 
 @router.post("/users/{name}/link")
 def link(request: Request, name: str, who: Who) -> dict[str, str]:
-    """Makes a one-time link by which a user sets a new password; it holds for a day."""
+    """Creates a one-time link by which a user sets a new password; it is valid for a day."""
     auth.require_role(request, who, Role.ADMIN, None)
     own = auth.parts(request)
     if name not in {known for known, _, _ in own.accounts.users()}:
@@ -118,7 +118,7 @@ def link(request: Request, name: str, who: Who) -> dict[str, str]:
 
 @router.post("/users/{name}/key")
 def key(request: Request, name: str, who: Who) -> dict[str, str]:
-    """Makes a key by which a program reads in a user's name (`Authorization: Bearer …`); shown this once."""
+    """Creates a read-only API key of a user (`Authorization: Bearer …`); shown this once."""
     auth.require_role(request, who, Role.ADMIN, None)
     own = auth.parts(request)
     auth.audit(request, who.name, "make-key", user=name)
@@ -135,7 +135,7 @@ def audit(
     patient: str | None = None,
     before: Before = None,
 ) -> list[dict[str, Any]]:
-    """The newest 200 lines of the audit log, or of one patient's; needs an admin of all wards."""
+    """Returns the newest 200 lines of the audit log, or of one patient's; needs an admin of all wards."""
     auth.require_role(request, who, Role.ADMIN, None)
     auth.audit(request, who.name, "view-audit", patient=patient)
     lines = auth.parts(request).audit.read(patient=patient, before=before)

@@ -1,4 +1,4 @@
-"""`/api/alarms`: acknowledge one alarm, pause one alarm's audio signal; never another's along with it."""
+"""`/api/alarms`: acknowledges one alarm or pauses its audio signal; never another alarm with it."""
 
 from typing import Annotated, Any, Final
 
@@ -18,36 +18,36 @@ Who = Annotated[Person, Depends(auth.current_user)]
 
 
 class Acknowledge(BaseModel):
-    """Which alarm."""
+    """Alarm to acknowledge."""
 
     alarm: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class Pause(Acknowledge):
-    """Which alarm, and for how long."""
+    """Alarm to pause, and the length of the pause."""
 
     seconds: Annotated[int, Field(ge=1, le=600)] = 120
 
 
 @router.post("/acknowledge")
 def acknowledge(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
-    """Acknowledges an alarm that holds or is latched."""
+    """Acknowledges an active or latched alarm."""
     return _do(request, who, Act.ACKNOWLEDGE, body.alarm)
 
 
 @router.post("/pause")
 def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
-    """Pauses an alarm's audio signal for some seconds; the alarm stays on the screen."""
+    """Pauses an alarm's audio signal for some seconds; the alarm remains on the screen."""
     return _do(request, who, Act.AUDIO_PAUSE, body.alarm, pause_s=body.seconds)
 
 
 def find(own: AppState, alarm: str) -> AlarmEvent | None:
-    """Returns the last event of an alarm that has not ended, None when there is no such alarm."""
+    """Returns the last event of an alarm that has not ended, None if there is no such alarm."""
     return next((e for e in own.feed.sight.alarms if e.id == alarm), None)
 
 
 def wards(own: AppState, event: AlarmEvent) -> set[str]:
-    """Returns the wards whose alarm it is; none for one of the whole house, such as a pipeline that stalled."""
+    """Returns the wards of an alarm; none for one of the whole site, such as a stalled pipeline."""
     here = {a.ward for a in own.topics.present() if concerns(event, a)}
     return here or ({event.ward} if event.ward else set())
 

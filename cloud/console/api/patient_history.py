@@ -1,4 +1,4 @@
-"""`/api/patients/{patient}/history`: what was, from the warehouse and the log, each row once."""
+"""`/api/patients/{patient}/history`: a patient's history from the warehouse and the log, each row once."""
 
 from typing import Annotated, Any, Final
 
@@ -20,10 +20,10 @@ HISTORY: Final = ("trend", "limits", "alarms", "notifications", "actions")
 
 @router.get("/{patient}/history")
 def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[str, Any]:
-    """Trends with the limits in force and where they head, alarms, messages and actions of the last 1 to 72 hours.
+    """Trends and forecasts, limits in force, alarms, messages and actions of the last 1 to 72 hours.
 
-    What the warehouse does not have yet comes from the log; when it does not answer, that is said, and the log's is
-    given alone.
+    Rows that the warehouse does not have yet are read from the log. If the warehouse does not answer, `down` has the
+    reason, and only the log's rows are returned.
     """
     own = auth.parts(request)
     found = auth.require_patient(request, who, patient)
@@ -55,7 +55,7 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
 
 
 def _with_trail(own: AppState, patient: str, trend: list[dict[str, Any]], begin: int) -> list[dict[str, Any]]:
-    """Adds the last half hour, as far as the warehouse does not have it yet."""
+    """Adds points of the last half hour that the warehouse does not have yet."""
     newest = max((point["t"] for point in trend), default=begin)
     trail = own.feed.trails.get(patient)
     fresh = [] if trail is None else [(t, v) for t, v in trail.points() if t > newest]
@@ -63,7 +63,7 @@ def _with_trail(own: AppState, patient: str, trend: list[dict[str, Any]], begin:
 
 
 def _forecast(own: AppState, patient: str) -> dict[str, dict[str, Any]]:
-    """Per field that has a trend: its slope, unit per minute, and low, middle and high of what is expected at `t`."""
+    """Returns per field with a trend its slope, unit per minute, and low, middle and high of the forecast at `t`."""
     seen = own.feed.sight.patients.get(patient)
     at = own.feed.sight.clock + HORIZON_MS
     return {

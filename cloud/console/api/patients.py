@@ -19,7 +19,7 @@ from vitals.signs import FIELDS
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
 Who = Annotated[Person, Depends(auth.current_user)]
-# What is looked up and what is written must be one text: spaces at the ends made two patients of one.
+# Stripped before lookup and writing: spaces at the ends would create a second patient of the same id.
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
 
@@ -42,7 +42,7 @@ class NewPatient(BaseModel):
 
 
 class Versioned(BaseModel):
-    """What changes a patient: the version that the person saw."""
+    """Change of a patient; `version` is the one that the person saw."""
 
     version: int
 
@@ -57,7 +57,7 @@ class Transfer(Versioned):
 
 
 class Limits(Versioned):
-    """Other limits: per sign extreme low, low, high, extreme high; signs that are not named keep theirs."""
+    """Other limits: per sign extreme low, low, high, extreme high; signs that are not listed keep theirs."""
 
     profile: str
     scale2: bool
@@ -65,7 +65,7 @@ class Limits(Versioned):
 
 
 class Charting(BaseModel):
-    """What was observed at the bed."""
+    """Observation at the bed."""
 
     oxygen: bool | None = None
     consciousness: Literal["A", "C", "V", "P", "U"] | None = None
@@ -73,7 +73,7 @@ class Charting(BaseModel):
 
 @router.get("/{patient}")
 def view(request: Request, patient: str, who: Who) -> dict[str, Any]:
-    """One patient as they are now, with the limits in force."""
+    """Returns one patient's admission, present values and limits in force."""
     own = auth.parts(request)
     found = auth.require_patient(request, who, patient)
     auth.audit(request, who.name, "view-patient", ward=found.ward, patient=patient)
@@ -114,7 +114,7 @@ def transfer(request: Request, patient: str, body: Transfer, who: Who) -> dict[s
 
 @router.post("/{patient}/discharge")
 def discharge(request: Request, patient: str, body: Versioned, who: Who) -> dict[str, Any]:
-    """Ends a patient's stay: bed and devices become free, alarms end."""
+    """Discharges a patient: bed and devices become free, alarms end."""
     auth.require_patient(request, who, patient, Role.NURSE)
     return _change(request, who, patient, "discharge", body.version, discharged=auth.parts(request).clock())
 

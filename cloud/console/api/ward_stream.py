@@ -1,4 +1,4 @@
-"""`/api`: who is signed in, the ward as it is now, and its stream of changes."""
+"""Live routes of `/api`: the signed-in user, a ward's present state, and its stream of changes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ STILL_SIGNED_IN_S: Final = 15.0
 
 @router.get("/me")
 def me(request: Request, who: Who) -> dict[str, Any]:
-    """Who is signed in, their wards, and what their pages must send along with a change."""
+    """Returns the signed-in user, their wards, and the CSRF secret that their pages send with a change."""
     wards = sorted({*auth.parts(request).topics.wards(), *(w for w in who.roles if w != ANY)})
     own = [{"ward": w, "role": _role(who, w)} for w in wards if who.may(Role.VIEWER, w)]
     return {"name": who.name, "csrf": who.csrf, "wards": own, "admin": who.may(Role.ADMIN, None)}
@@ -29,7 +29,7 @@ def me(request: Request, who: Who) -> dict[str, Any]:
 
 @router.get("/signs")
 def signs(who: Who) -> dict[str, Any]:
-    """The vital signs, in the order of the wire, why a value may be doubted, and the built-in limit profiles."""
+    """Returns the vital signs in the order of the wire, the suspect reasons, and the built-in limit profiles."""
     del who
     described = [
         {"field": s.field, "name": s.name, "unit": s.unit, "loinc": s.loinc[0], "decimals": s.decimals} for s in SIGNS
@@ -44,7 +44,7 @@ def signs(who: Who) -> dict[str, Any]:
 
 @router.get("/wards/{ward}")
 def ward_now(request: Request, ward: str, who: Who) -> dict[str, Any]:
-    """A ward as it is now: one entry a bed."""
+    """Returns a ward's present state: one entry per bed."""
     auth.require_role(request, who, Role.VIEWER, ward)
     hub = auth.parts(request).feed
     beds = hub.ward(ward)
@@ -54,13 +54,13 @@ def ward_now(request: Request, ward: str, who: Who) -> dict[str, Any]:
 
 @router.get("/wards/{ward}/stream")
 async def stream(request: Request, ward: str, who: Who) -> StreamingResponse:
-    """A ward's changes as server-sent events: `ward` (everything), `tiles` (what changed), `pulse`, `bye`."""
+    """A ward's changes as server-sent events: `ward` (everything), `tiles` (changed beds), `pulse`, `bye`."""
     auth.require_role(request, who, Role.VIEWER, ward)
     hub = auth.parts(request).feed
     feed = hub.open(ward)
     patients = sorted(a.patient for a in auth.parts(request).topics.on_ward(ward))
     auth.audit(request, who.name, "view-ward", ward=ward, patients=patients)
-    # Proxies must not collect what is to be seen at once.
+    # Proxies must not buffer the stream.
     headers = {"x-accel-buffering": "no"}
     return StreamingResponse(_frames(request, feed), media_type="text/event-stream", headers=headers)
 

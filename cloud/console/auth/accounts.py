@@ -1,7 +1,7 @@
 """Users, their roles, sessions and one-time links, in one SQLite file.
 
-SQLite, and not the warehouse: people must be able to sign in and acknowledge while the warehouse is down (ADR 0008).
-Whatever opens a door (password, session, link) is kept as a hash alone.
+SQLite, not the warehouse: users must be able to sign in and acknowledge while the warehouse is down (ADR 0008).
+Passwords, session secrets and link secrets are stored only as hashes.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from typing import Final
 import argon2
 
 ANY: Final = "*"
-"""The ward of a role that holds on all wards."""
+"""Ward of a role that applies to all wards."""
 SHORTEST: Final = 10
 LONGEST: Final = 256
 TICKET_MS: Final = 24 * 3_600_000
 KEY_MS: Final = 365 * 24 * 3_600_000
 TOUCH_MS: Final = 60_000
-"""A session's last use is written down this often at most."""
+"""Minimum time between two updates of a session's last use."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, password TEXT, disabled INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS roles (
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 
 
 class Role(IntEnum):
-    """What a person may do on a ward; each may do what the one before may."""
+    """Permissions on a ward; each role includes those of the one before."""
 
     VIEWER = 1
     NURSE = 2
@@ -45,22 +45,22 @@ class Role(IntEnum):
 
     @property
     def label(self) -> str:
-        """The word that a person reads."""
+        """Name of the role in texts."""
         return self.name.lower()
 
 
 class AccountError(ValueError):
-    """What a person asked for cannot be; the message tells them why."""
+    """The change of an account is not allowed; the message contains the reason, for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is signed in.
+    """A signed-in user.
 
     Attributes:
         name: User name.
-        roles: Role by ward; `ANY` stands for all wards.
-        csrf: What their pages must send along with every change; empty for an API key.
+        roles: Role by ward; `ANY` is for all wards.
+        csrf: Secret that their pages send with every change; empty for an API key.
     """
 
     name: str
@@ -68,32 +68,32 @@ class Person:
     csrf: str = ""
 
     def may(self, role: Role, ward: str | None) -> bool:
-        """Whether they have at least this role on the ward; without a ward, on all wards."""
+        """Returns whether they have at least this role on the ward; without a ward, on all wards."""
         own = self.roles.get(ward or ANY)
         return max(own or 0, self.roles.get(ANY, 0)) >= role
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """How long a session lasts, ms: after sign-in, and without use."""
+    """Lifetime of a session, ms: after sign-in, and without use."""
 
     session_ms: int
     idle_ms: int
 
 
 class Accounts:
-    """The store.
+    """The store of accounts.
 
     Args:
-        path: SQLite file, made when absent; its folder must exist.
-        spans: How long sessions last.
-        hasher: argon2id with the library's parameters, unless a test wants it cheaper.
+        path: SQLite file, created if absent; its folder must exist.
+        spans: Lifetime of sessions.
+        hasher: argon2id with the library's parameters, unless a test needs a cheaper one.
     """
 
     def __init__(self, path: Path, spans: Spans, hasher: argon2.PasswordHasher | None = None) -> None:
         self._spans = spans
         self._hasher = hasher or argon2.PasswordHasher()
-        # Verified for a user who does not exist, so that the time of the answer names nobody.
+        # Verified for an unknown user, so that response times reveal no user name.
         self._decoy = self._hasher.hash(secrets.token_hex(16))
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -116,14 +116,14 @@ class Accounts:
             return self._db.execute(sql, values).fetchall()
 
     def empty(self) -> bool:
-        """Whether nobody could sign in yet."""
+        """Returns whether no user has a password yet."""
         return not self._rows("SELECT 1 FROM users WHERE password IS NOT NULL LIMIT 1")
 
     def create_invite(self, name: str | None, now: int) -> str:
         """Returns the secret of a new one-time link, by which one user sets their password.
 
         Args:
-            name: The user; None for the first one, whose name is still to be chosen.
+            name: The user; None for the first one, who chooses a name with the password.
             now: UTC epoch ms.
         """
         token = secrets.token_urlsafe(24)
@@ -133,15 +133,15 @@ class Accounts:
         return token
 
     def holder(self, token: str, now: int) -> tuple[bool, str | None]:
-        """Returns whether a one-time link holds, and whose it is."""
+        """Returns whether a one-time link is valid, and its user's name."""
         found = self._rows("SELECT name FROM tickets WHERE hash = ? AND until > ?", _hash(token), now)
         return bool(found), None if not found else _text(found[0][0])
 
     def set_password(self, token: str, name: str, password: str, now: int) -> None:
-        """Sets a password by a one-time link, which then is used up; the first user becomes admin of all wards.
+        """Sets a password by a one-time link, which is then used up; the first user becomes admin of all wards.
 
         Raises:
-            AccountError: The link does not hold, or name or password will not do.
+            AccountError: The link is not valid, or name or password is not allowed.
         """
         holds, owner = self.holder(token, now)
         if not holds:
@@ -162,10 +162,10 @@ class Accounts:
             db.execute("DELETE FROM sessions WHERE name = ?", (named,))
 
     def grant(self, name: str, roles: dict[str, Role]) -> None:
-        """Makes a user, or replaces their roles; without any role they are shut out at once.
+        """Creates a user, or replaces their roles; a user without any role loses access at once.
 
         Raises:
-            AccountError: The name will not do, or no admin of all wards is left.
+            AccountError: The name is not allowed, or no admin of all wards would remain.
         """
         _named(name)
         with self._change() as db:
@@ -185,7 +185,7 @@ class Accounts:
         return [(str(name), self._roles(str(name)), bool(ready)) for name, ready in rows]
 
     def sign_in(self, name: str, password: str, now: int) -> tuple[str, Person] | None:
-        """Returns a new session's secret and who has it; None when name or password is wrong."""
+        """Returns a new session's secret and user; None if name or password is wrong."""
         found = self._rows("SELECT name, password FROM users WHERE name = ? AND disabled = 0", name)
         hashed = _text(found[0][1]) if found else None
         try:
@@ -197,7 +197,7 @@ class Accounts:
         return self._open(name, now, self._spans.session_ms, self._spans.idle_ms)
 
     def key(self, name: str, now: int) -> str:
-        """Returns a new API key of a user, good for a year and only for reading.
+        """Returns a new API key of a user, valid for a year and only for reading.
 
         Raises:
             AccountError: There is no such user.
@@ -217,7 +217,7 @@ class Accounts:
         return token, Person(name, self._roles(name), csrf)
 
     def user_of_session(self, token: str, now: int) -> Person | None:
-        """Returns whose session it is and notes its use; None when it has ended or never was."""
+        """Returns the user of a session and updates its last use; None if it has ended or never existed."""
         sql = (
             "SELECT name, csrf, used FROM sessions JOIN users USING (name) "
             "WHERE hash = ? AND until > ? AND used + idle > ? AND disabled = 0"
@@ -242,7 +242,7 @@ class Accounts:
 
 
 def _hash(token: str) -> str:
-    # Tokens are random and long: a plain hash cannot be searched through.
+    # Tokens are long and random, so a plain hash cannot be brute-forced.
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Who saw whom and who did what: an audit log that can only grow."""
+"""Append-only audit log of views and actions."""
 
 import json
 import sqlite3
@@ -24,13 +24,13 @@ class Entry:
     """One line.
 
     Attributes:
-        t: When, UTC epoch ms.
+        t: UTC epoch ms.
         who: User or contact; for a refused sign-in the name that was tried.
-        address: Where they sat.
+        address: Client address.
         what: `view-patient`, `acknowledge`, `sign-in-refused`, …
-        ward: Ward, when one is concerned.
-        patient: Patient, when one is concerned.
-        detail: What else there is to know, as JSON; never a password or a secret.
+        ward: Ward, if one is concerned.
+        patient: Patient, if one is concerned.
+        detail: Further facts, as JSON; never a password or a secret.
     """
 
     t: int
@@ -43,10 +43,10 @@ class Entry:
 
 
 class Audit:
-    """The log. A view or an action whose line cannot be written does not take place: `add` raises.
+    """The log. A view or an action is refused if its line cannot be written: `add` raises.
 
     Args:
-        path: SQLite file, made when absent.
+        path: SQLite file, created if absent.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class Audit:
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
 
     def add(self, entry: Entry) -> None:
-        """Writes a line, on disk when it returns."""
+        """Writes a line; it is on disk on return."""
         row = asdict(entry)
         with self._lock:
             self._db.execute(
@@ -69,9 +69,9 @@ class Audit:
         """Returns lines, newest first.
 
         Args:
-            patient: Only of this one.
-            before: Only earlier than this, UTC epoch ms.
-            limit: How many at most.
+            patient: Only lines of this patient.
+            before: Only earlier lines, UTC epoch ms.
+            limit: Maximum number of lines.
         """
         sql = (
             "SELECT t, who, address, what, ward, patient, detail FROM audit "
@@ -82,5 +82,5 @@ class Audit:
 
 
 def detail(**facts: object) -> str:
-    """Returns facts as an entry's detail."""
+    """Encodes facts as an entry's detail."""
     return json.dumps(facts, default=str, sort_keys=True)

@@ -1,7 +1,7 @@
-"""FHIR R4 resources of what Wardwatch measures: plain functions from readings and admissions to JSON.
+"""FHIR R4 resources: plain functions from readings and admissions to JSON.
 
-Codes and units are `vitals.signs`'s. Pressures of one cuff are one panel with components, as the profile *bp* wants it.
-Source: HL7 FHIR R4 (4.0.1), vital signs profiles.
+Codes and units are those of `vitals.signs`. Pressures of one cuff are one panel with components, as the profile *bp*
+requires. Source: HL7 FHIR R4 (4.0.1), vital signs profiles.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ REASONS: Final = {
 
 
 def identifier(name: str) -> str:
-    """Returns a name as a FHIR id: itself, or where FHIR does not allow its characters a digest of it."""
+    """Returns a name as a FHIR id: unchanged, or a digest if it has characters that FHIR does not allow."""
     return name if _ID.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:40]
 
 
@@ -40,7 +40,7 @@ def instant(t: int) -> str:
 
 
 def codes() -> dict[str, tuple[str, ...]]:
-    """Returns the signs that each LOINC code asks for; the panel's and its components' codes ask for the panel."""
+    """Maps each LOINC code to signs; the codes of the panel and of its components map to all pressures."""
     found = {code: (sign.field,) for sign in SIGNS for code in sign.loinc if sign.field not in COMPONENTS}
     return found | dict.fromkeys((PANEL, *(SIGNS[INDEX[f]].loinc[0] for f in COMPONENTS)), COMPONENTS)
 
@@ -70,7 +70,7 @@ def observations(reading: Mapping[str, Any], subject: str, wanted: frozenset[str
     Args:
         reading: A row of `History.readings`.
         subject: Patient id.
-        wanted: Signs asked for; a panel is given when any of its components is.
+        wanted: Requested signs; the panel is included if any of its components is.
     """
     found = []
     for sign in SIGNS:
@@ -85,7 +85,7 @@ def observations(reading: Mapping[str, Any], subject: str, wanted: frozenset[str
             unknown = {"dataAbsentReason": _absent("unknown", "Not measured")}
             components = [
                 {"code": {"coding": [_coding(sign.loinc[0], sign.name)], "text": sign.name}}
-                # A component has no note of its own; what is doubtful in it is told by the panel's.
+                # A component has no note of its own; the panel has the notes of its components.
                 | {k: v for k, v in (content or unknown).items() if k != "note"}
                 for sign, content in parts
             ]
@@ -113,7 +113,7 @@ def _observation(
 
 
 def _content(sign: Sign, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns value or reason of absence; empty when the sign was no part of the reading."""
+    """Returns value or reason of absence; empty if the sign was not part of the reading."""
     digit = int(reading["suspect"] or 0) >> (SUSPECT_BITS * FIELDS.index(sign.field)) & ((1 << SUSPECT_BITS) - 1)
     value = reading.get(sign.field)
     if value is None:
@@ -136,13 +136,13 @@ def _absent(code: str, text: str) -> dict[str, Any]:
 
 
 def bundle(entries: list[dict[str, Any]], base: str, link: str, following: str | None) -> dict[str, Any]:
-    """Returns the answer to a search.
+    """Returns the searchset Bundle of a search.
 
     Args:
         entries: The resources.
-        base: Address of this server's FHIR root.
-        link: Address of this search.
-        following: Address of its next page, None on the last one.
+        base: URL of this server's FHIR root.
+        link: URL of this search.
+        following: URL of its next page, None on the last one.
     """
     links = [{"relation": "self", "url": link}]
     if following:
@@ -156,7 +156,7 @@ def bundle(entries: list[dict[str, Any]], base: str, link: str, following: str |
 
 
 def outcome(code: str, text: str) -> dict[str, Any]:
-    """Returns what went wrong as an OperationOutcome."""
+    """Returns an error as an OperationOutcome."""
     return {
         "resourceType": "OperationOutcome",
         "issue": [{"severity": "error", "code": code, "diagnostics": text}],

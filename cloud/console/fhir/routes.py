@@ -1,4 +1,4 @@
-"""`/fhir`: Patient and Observation as FHIR R4, for who may see the patient. Errors are OperationOutcomes."""
+"""`/fhir`: Patient and Observation as FHIR R4, for users with access to the patient. Errors are OperationOutcomes."""
 
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -26,7 +26,7 @@ ISSUES: Final = {
 
 
 def answer(resource: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Returns a resource as FHIR's JSON."""
+    """Returns a response with FHIR's content type."""
     return JSONResponse(resource, status, headers=headers, media_type=TYPE)
 
 
@@ -37,7 +37,7 @@ def failed(status: int, text: str, headers: dict[str, str] | None = None) -> JSO
 
 @router.get("/metadata")
 def metadata(request: Request) -> JSONResponse:
-    """What this server can do: FHIR's CapabilityStatement."""
+    """Returns this server's FHIR CapabilityStatement."""
     parameters = [("patient", "reference"), ("code", "token"), ("date", "date"), ("category", "token")]
     resources = [
         {"type": "Patient", "interaction": [{"code": "read"}]},
@@ -62,7 +62,7 @@ def metadata(request: Request) -> JSONResponse:
 
 @router.get("/Patient/{patient}")
 def read_patient(request: Request, patient: str, who: Who) -> JSONResponse:
-    """One patient."""
+    """Returns one patient."""
     found = _patient(request, who, patient)
     auth.audit(request, who.name, "fhir-patient", ward=found.ward, patient=found.patient)
     return answer(resource_builders.patient(found))
@@ -81,7 +81,7 @@ def search(request: Request, who: Who) -> JSONResponse:
         request, who.name, "fhir-observations", ward=found.ward, patient=found.patient, query=str(request.url.query)
     )
     try:
-        # One more than asked for tells whether there is a next page.
+        # One row more than the page shows whether there is a next page.
         rows = (
             own.history.readings(found.patient, wanted.begin, wanted.end, limit=wanted.count + 1, offset=wanted.offset)
             if wanted.signs
@@ -106,5 +106,5 @@ def search(request: Request, who: Who) -> JSONResponse:
 def _patient(request: Request, who: Person, identifier: str) -> Admission:
     people = auth.parts(request).topics
     known = next((p for p in list(people.admissions) if resource_builders.identifier(p) == identifier), None)
-    # An unknown one goes the same way as one of another ward: the two must look alike.
+    # An unknown patient is handled like one of another ward, so that the responses are identical.
     return auth.require_patient(request, who, known or identifier, Role.VIEWER)

@@ -1,4 +1,4 @@
-"""FHIR search parameters, read strictly: what is not understood is refused, never passed over."""
+"""FHIR search parameters, parsed strictly: an unsupported parameter is refused, never ignored."""
 
 import re
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from vitals.bounds import digits
 from vitals.signs import FIELDS
 
 MOST: Final = 500
-"""Readings of one page."""
+"""Maximum readings of one page."""
 USUAL: Final = 100
 KNOWN: Final = frozenset(("patient", "subject", "code", "date", "category", "_count", "_offset", "_format"))
 FORMATS: Final = frozenset(("json", "application/json", "application/fhir+json"))
 LAST: Final = 4_102_444_800_000
-"""The year 2100: later than anything that was measured."""
+"""The year 2100: later than any measured value."""
 _DATE: Final = re.compile(
     r"(?P<prefix>eq|ge|gt|le|lt)?(?P<y>\d{4})(-(?P<m>\d\d)(-(?P<d>\d\d)"
     r"(T(?P<H>\d\d):(?P<M>\d\d)(:(?P<S>\d\d)(?P<f>\.\d{1,9})?)?(?P<z>Z|[+-]\d\d:\d\d)?)?)?)?"
@@ -24,7 +24,7 @@ _DATE: Final = re.compile(
 
 
 class SearchError(ValueError):
-    """A parameter cannot be understood; `code` is FHIR's issue type."""
+    """A parameter is not supported or invalid; `code` is FHIR's issue type."""
 
     def __init__(self, message: str, code: str = "value") -> None:
         super().__init__(message)
@@ -37,9 +37,9 @@ class Search:
 
     Attributes:
         patient: FHIR id of the patient.
-        signs: Signs asked for.
+        signs: Requested signs.
         begin: From this time on, UTC epoch ms.
-        end: Before this time.
+        end: Before this time, UTC epoch ms.
         count: Readings of a page.
         offset: Readings of the pages before.
     """
@@ -53,7 +53,7 @@ class Search:
 
 
 def parse(pairs: Iterable[tuple[str, str]]) -> Search:
-    """Reads the parameters of `GET /fhir/Observation`.
+    """Parses the parameters of `GET /fhir/Observation`.
 
     Raises:
         SearchError: One is unknown, missing, repeated or malformed.
@@ -94,14 +94,14 @@ def _signs(raw: str) -> frozenset[str]:
         system, bar, code = token.rpartition("|")
         if not code or (bar and system != LOINC):
             raise SearchError(f"code {token!r} is not a LOINC code such as 8867-4 or {LOINC}|8867-4")
-        # A code that nobody measures here finds nothing, as FHIR has it; it is no error.
+        # FHIR: a code without any measured sign finds nothing; it is no error.
         found.update(known.get(code, ()))
     return frozenset(found)
 
 
 def _category(raw: str) -> None:
     if raw not in {"vital-signs", f"{CATEGORY}|vital-signs"}:
-        raise SearchError(f"category {raw!r}: there are vital-signs alone")
+        raise SearchError(f"category {raw!r}: only vital-signs is supported")
 
 
 def _number(raw: str, name: str, least: int, most: int) -> int:
@@ -131,7 +131,7 @@ def _span(dates: list[str]) -> tuple[int, int]:
 
 
 def _interval(raw: str, match: re.Match[str]) -> tuple[int, int]:
-    """Returns the first ms of what a date of some precision means, and the first ms after it."""
+    """Returns the first ms of a date of any precision, and the first ms after it."""
     part = {key: int(value) for key, value in match.groupdict().items() if value and key in "ymdHMS"}
     zone = UTC
     try:

@@ -1,6 +1,6 @@
-"""`/a/{token}`: the page behind the link in a message. GET only asks, as mail scanners follow links; POST acts.
+"""`/a/{token}`: the page of an acknowledge link. GET only shows a form, as mail scanners follow links; POST acts.
 
-Whoever has the link needs no sign-in, so the page names no patient: ward, bed-free text and the alarm's number alone.
+A link needs no sign-in, so the page contains no patient, bed or alarm text, only ward, priority and the alarm's number.
 """
 
 from html import escape
@@ -25,7 +25,7 @@ TRIES: Final = Rate(20, 3.0)
 
 @router.get("/a/{token}")
 def ask(request: Request, token: str) -> HTMLResponse:
-    """Asks whether to acknowledge."""
+    """Returns the form that acknowledges an alarm."""
     auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
@@ -43,7 +43,7 @@ def ask(request: Request, token: str) -> HTMLResponse:
 
 @router.post("/a/{token}")
 def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> HTMLResponse:
-    """Acknowledges."""
+    """Acknowledges an alarm."""
     del fields
     auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)

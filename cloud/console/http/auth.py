@@ -1,4 +1,4 @@
-"""What stands before every request: size and headers, who asks, whether they may, and how often."""
+"""Checks of every request: size, security headers, user, permission, rate."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from cloud.console.http.rate_limit import ADDRESS, SESSION, Rate
 from vitals.admissions import Admission
 
 BIGGEST: Final = 64 << 10
-"""Bytes of a request's body: a rota of a hundred people fits."""
+"""Maximum bytes of a request's body: a rota of a hundred people fits."""
 SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -26,7 +26,7 @@ HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # The address of an acknowledge page is a secret. With `no-referrer` browsers send forms without their origin.
+    # The URL of an acknowledge page is a secret. With `no-referrer` browsers send forms without their origin.
     "referrer-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "cross-origin-opener-policy": "same-origin",
@@ -36,11 +36,11 @@ HEADERS: Final = {
 
 @dataclass(slots=True)
 class Headers:
-    """Adds the security headers, keeps answers out of caches, and refuses bodies that are too big.
+    """Adds the security headers, prevents caching, and refuses bodies that are too large.
 
     Attributes:
-        app: What it stands before.
-        secure: Whether people reach the page by TLS.
+        app: Wrapped application.
+        secure: Whether the page is served by TLS.
     """
 
     app: ASGIApp
@@ -66,7 +66,7 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                # Static files are asked for anew each time, by their ETag; everything else is never kept.
+                # Static files are revalidated by ETag each time; everything else is never stored.
                 headers["cache-control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
                 if self.secure:
                     headers["strict-transport-security"] = "max-age=31536000"
@@ -76,13 +76,13 @@ class Headers:
 
 
 def parts(request: Request) -> AppState:
-    """Returns what the app was made of."""
+    """Returns the application's state."""
     made: AppState = request.app.state.parts
     return made
 
 
 def address(request: Request) -> str:
-    """Returns where the one who asks sits, behind as many proxies as the settings believe."""
+    """Returns the client's address, behind the number of proxies that the settings trust."""
     direct = request.client.host if request.client else "unknown"
     hops = parts(request).settings.console_proxies
     told = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
@@ -90,17 +90,17 @@ def address(request: Request) -> str:
 
 
 def cookie_name(secure: bool) -> str:
-    """Returns the name of the session's cookie; the prefix makes browsers hold it to this host and to TLS."""
+    """Returns the name of the session's cookie; with the prefix browsers bind it to this host and to TLS."""
     return "__Host-wardwatch" if secure else "wardwatch"
 
 
 def token(request: Request) -> str:
-    """Returns the session's secret that came with a request, or an empty text."""
+    """Returns the session's secret of a request, or an empty text."""
     return request.cookies.get(cookie_name(parts(request).settings.secure), "")
 
 
 def throttle(request: Request, rate: Rate, *key: str) -> None:
-    """Refuses what comes too often.
+    """Refuses requests over the rate limit.
 
     Raises:
         HTTPException: 429, with the seconds to wait.
@@ -125,10 +125,10 @@ def same_origin(request: Request) -> None:
 
 
 def current_user(request: Request) -> Person:
-    """Returns who asks. A change needs the session's cookie and its secret beside it; an API key can only read.
+    """Returns the user of a request. A change needs the session's cookie and its CSRF secret; an API key can only read.
 
     Raises:
-        HTTPException: 401 without a session, 403 for a change that may be forged, 429 when it comes too often.
+        HTTPException: 401 without a session, 403 for a change that may be forged, 429 over the rate limit.
     """
     own, now = parts(request), parts(request).clock()
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -149,7 +149,7 @@ def current_user(request: Request) -> Person:
 
 
 def require_role(request: Request, who: Person, role: Role, ward: str | None) -> None:
-    """Refuses what a person may not do.
+    """Refuses a request without the required role.
 
     Raises:
         HTTPException: 403, and it is in the audit log.
@@ -164,8 +164,8 @@ def require_patient(request: Request, who: Person, patient: str, role: Role = Ro
     """Returns a patient's admission.
 
     Raises:
-        HTTPException: 404 for a patient who is unknown or on a ward that is not theirs: the two look alike, so that
-            nobody learns who is in the house. 403 when they may look and not do this.
+        HTTPException: 404 for an unknown patient and for one of another ward: the responses are identical, so that no
+            user learns the patients of other wards. 403 if the user may view the patient but not do this.
     """
     found = parts(request).topics.admissions.get(patient)
     if found is None or not who.may(Role.VIEWER, found.ward):

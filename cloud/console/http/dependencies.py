@@ -1,4 +1,4 @@
-"""What the page is made of, put together once in `cloud.console.job`, or by a test."""
+"""Dependencies of the application, built by `cloud.console.job` or by a test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ from cloud.console.warehouse_history import History
 
 @dataclass(slots=True)
 class AppState:
-    """Everything that requests need.
+    """State that requests use.
 
     Attributes:
         settings: The job's settings.
         clock: Wall clock, UTC epoch ms.
         accounts: Users and sessions.
         audit: The audit log.
-        people: Who is admitted and on duty.
-        desk: Writes what people do.
-        hub: What the state tier knows now.
-        history: What the warehouse keeps.
-        limiter: How often is too often.
+        topics: Admissions, rotas and recent events, followed from Kafka.
+        commands: Writes actions and changes.
+        feed: Present state from the alarm engine, and open pages.
+        history: History in the warehouse.
+        rate_limiter: Rate limits of requests.
     """
 
     settings: Console

@@ -1,4 +1,4 @@
-"""The few pages that the server writes itself: sign-in, first password, acknowledge. They work without scripts."""
+"""Pages that the server renders itself: sign-in, first password, acknowledge. They work without scripts."""
 
 from html import escape
 from typing import Annotated, Final
@@ -40,17 +40,17 @@ _PAGE: Final = """<!doctype html>
 
 
 def page(title: str, body: str, status: int = 200) -> HTMLResponse:
-    """Returns a small page; `body` is HTML whose foreign parts have been escaped."""
+    """Returns a small page; foreign parts of `body`, which is HTML, must be escaped."""
     return HTMLResponse(_PAGE.format(title=escape(title), body=body, secondary=SECONDARY), status)
 
 
 def problem(text: str) -> str:
-    """Returns a paragraph that says what went wrong."""
+    """Returns a paragraph with an error text."""
     return f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
 
 
 async def form(request: Request) -> dict[str, str]:
-    """Returns the fields of a form that a browser sent, after making sure that it is from a page of ours."""
+    """Returns the fields of a submitted form, after checking that one of our pages sent it."""
     auth.same_origin(request)
     fields = parse_qs((await request.body()).decode(errors="replace"), keep_blank_values=True, max_num_fields=10)
     return {name: values[0] for name, values in fields.items()}
@@ -61,7 +61,7 @@ Form = Annotated[dict[str, str], Depends(form)]
 
 @router.get("/")
 def shell(request: Request) -> Response:
-    """The app, for who is signed in."""
+    """The application, for a signed-in user; otherwise redirects to the sign-in page."""
     own = auth.parts(request)
     token = auth.token(request)
     if not token or own.accounts.user_of_session(token, own.clock()) is None:
@@ -71,7 +71,7 @@ def shell(request: Request) -> Response:
 
 @router.get("/sw.js")
 def service_worker() -> FileResponse:
-    """The service worker; it must stand at the root to serve the whole page."""
+    """The service worker; it must be served at the root to control the whole page."""
     return FileResponse(FOLDER / "sw.js", media_type="text/javascript")
 
 
@@ -84,7 +84,7 @@ def ask(request: Request) -> HTMLResponse:
 
 @router.post("/signin")
 def sign_in(request: Request, fields: Form) -> Response:
-    """Opens a session."""
+    """Opens a session, if name and password are right."""
     own, now = auth.parts(request), auth.parts(request).clock()
     name, here = fields.get("name", "").strip()[:64], auth.address(request)
     auth.throttle(request, SIGN_IN, "sign-in", name, here)
@@ -111,7 +111,7 @@ def sign_out(request: Request, fields: Form) -> Response:
         own.accounts.sign_out(token)
     answer = RedirectResponse("/signin", 303)
     answer.delete_cookie(auth.cookie_name(own.settings.secure), path="/")
-    # Whatever the browser kept of this page goes as well.
+    # Also clears the browser's caches and storage of this page.
     answer.headers["clear-site-data"] = '"cache", "storage"'
     return answer
 

@@ -10,11 +10,11 @@ MOST: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What is allowed.
+    """A token bucket's parameters.
 
     Attributes:
-        burst: At once.
-        every_s: Seconds until one more is.
+        burst: Requests that are allowed at once.
+        every_s: Seconds until one more is allowed.
     """
 
     burst: int
@@ -22,9 +22,9 @@ class Rate:
 
 
 SIGN_IN: Final = Rate(6, 30.0)
-"""Tries of one name from one address."""
+"""Attempts of one name from one address."""
 SIGN_IN_NAME: Final = Rate(30, 60.0)
-"""Tries of one name from anywhere: guessing from many addresses is slow, and nobody is locked out for long."""
+"""Attempts of one name from any address: guessing from many addresses is slow, and no user is locked out for long."""
 ADDRESS: Final = Rate(120, 0.5)
 """Requests without a session from one address."""
 SESSION: Final = Rate(200, 0.05)
@@ -33,21 +33,21 @@ SESSION: Final = Rate(200, 0.05)
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Buckets by key; the least recently used give way."""
+    """Buckets by key; the least recently used are evicted."""
 
     _buckets: OrderedDict[tuple[str, ...], tuple[float, int]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait_s(self, rate: Rate, now: int, *key: str) -> float:
-        """Takes one from a bucket.
+        """Uses one token of a bucket.
 
         Args:
-            rate: What is allowed.
+            rate: Parameters of the bucket.
             now: UTC epoch ms.
-            key: Whose bucket.
+            key: Key of the bucket.
 
         Returns:
-            0 when it is allowed, else seconds until it will be.
+            0 if it is allowed, else seconds until it will be.
         """
         with self._lock:
             left, then = self._buckets.pop(key, (float(rate.burst), now))

@@ -1,4 +1,4 @@
-"""What the state tier knows of every patient at one moment, and the port by which the page asks for it."""
+"""State of every patient at one moment, and the port by which the page queries the alarm engine for it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,7 +10,7 @@ from vitals.alarm_events import AlarmEvent
 
 
 class StateDownError(RuntimeError):
-    """The state tier does not answer; the message says what was asked and what to do."""
+    """The alarm engine does not answer; the message contains the address and the cause."""
 
 
 class AlarmStateSnapshot(msgspec.Struct, frozen=True):
@@ -31,31 +31,31 @@ NOTHING = AlarmStateSnapshot({}, (), 0)
 
 
 class StatePort(Protocol):
-    """The state tier, as the page sees it."""
+    """The alarm engine, as seen by the page."""
 
     def fetch(self) -> AlarmStateSnapshot:
-        """Returns this moment.
+        """Returns the present state.
 
         Raises:
             StateDownError: It does not answer in time, wholly or in part.
         """
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes the connection."""
 
 
 class MemoryState:
-    """A state tier in memory: for tests, benchmarks and pictures."""
+    """An alarm engine in memory, for tests, benchmarks and screenshots."""
 
     def __init__(self, sight: AlarmStateSnapshot = NOTHING) -> None:
         self.sight = sight
         self.down: str | None = None
 
     def fetch(self) -> AlarmStateSnapshot:
-        """See `State`."""
+        """See `StatePort`."""
         if self.down is not None:
             raise StateDownError(self.down)
         return self.sight
 
     def close(self) -> None:
-        """See `State`."""
+        """See `StatePort`."""

@@ -1,4 +1,4 @@
-"""Looks at the state tier a few times a second and tells every open page what has changed, encoded once a ward."""
+"""Polls the alarm engine a few times a second and sends changes to every open page, encoded once per ward."""
 
 import asyncio
 import logging
@@ -23,23 +23,23 @@ from vitals.signs import FIELDS
 logger = logging.getLogger("console")
 TRAIL_EVERY_MS: Final = 20_000
 FOLLOW_EVERY_MS: Final = 5_000
-"""Time between two looks at everybody for the small curves: all else that a look costs is for wards that are open."""
+"""Interval at which the sparklines of all patients are updated; other work is done only for open wards."""
 TRAIL_POINTS: Final = 90
-"""Half an hour of small curves; the warehouse has the rest."""
+"""Half an hour of sparklines; the warehouse has the rest."""
 CURVES: Final = ("hr", "pr", "spo2")
-"""Signs whose small curve a bed shows; the first frame of a large ward holds nothing else of the past."""
+"""Signs with a sparkline on a bed's tile; the first frame of a large ward has no other past values."""
 BEHIND: Final = 8
-"""Frames that a slow page may be behind before it is sent everything afresh."""
+"""Frames that a slow page may be behind before it is sent the whole ward again."""
 _POINT: Final = struct.Struct(f"<q{len(FIELDS)}d")
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
 class RecentValues:
-    """The last half hour of one patient, a point each 20 s; packed, as there is one of everybody: 10 KB when full.
+    """The last half hour of one patient, a point each 20 s; packed, as every patient has one: 10 KB when full.
 
     Attributes:
-        patient: The patient; another one in the bed begins anew.
+        patient: The patient.
     """
 
     patient: str
@@ -47,7 +47,7 @@ class RecentValues:
     _newest: int = 0
 
     def add(self, seen: PatientNow) -> None:
-        """Takes the newest values in, when the last point is old enough; values to be doubted leave a gap."""
+        """Adds the newest values, if the last point is old enough; suspect values leave a gap."""
         if seen.t and seen.t - self._newest >= TRAIL_EVERY_MS:
             fresh = {
                 f: s.value
@@ -57,7 +57,7 @@ class RecentValues:
             self.put(seen.t, fresh)
 
     def put(self, t: int, values: Mapping[str, float]) -> None:
-        """Takes a point in: its event time, UTC epoch ms, and values by sign."""
+        """Adds a point: its event time, UTC epoch ms, and values by sign."""
         self._newest = t
         self._packed.append(_POINT.pack(t, *(values.get(f, math.nan) for f in FIELDS)))
 
@@ -74,7 +74,7 @@ class Subscriber:
     """One open page's queue of frames.
 
     Args:
-        ward: What it shows.
+        ward: Ward on the page.
     """
 
     def __init__(self, ward: str) -> None:
@@ -83,7 +83,7 @@ class Subscriber:
         self.behind = False
 
     def put(self, frame: bytes | None) -> None:
-        """Queues a frame; one who cannot keep up is sent everything afresh later, and memory stays bounded."""
+        """Queues a frame, unless the queue is full: a slow page is sent the whole ward later, so memory is bounded."""
         if frame is not None and self.frames.qsize() >= BEHIND:
             self.behind = True
             return
@@ -91,11 +91,11 @@ class Subscriber:
 
 
 class LiveFeed:
-    """The looking, and who is told.
+    """Polling, and the open pages that receive changes.
 
     Args:
-        state: The state tier.
-        people: Who is admitted.
+        state: The alarm engine.
+        people: Admissions.
         clock: Wall clock, UTC epoch ms.
     """
 
@@ -114,19 +114,19 @@ class LiveFeed:
         self._asked = False
 
     def run(self, stop: threading.Event, every_s: float) -> None:
-        """Looks until told to stop, then ends every feed. With nobody there it looks for the small curves alone."""
+        """Polls until `stop` is set, then ends every stream. Without open pages it polls only for the sparklines."""
         try:
             while not stop.wait(every_s):
                 if self._feeds or self._asked or abs(self._clock() - self._followed) >= FOLLOW_EVERY_MS:
                     self._asked = False
                     self.tick()
         finally:
-            # However it ends: a stream that went on without it would show a ward that stands still.
+            # In any case: a stream that continued without polling would show a frozen ward.
             self._state.close()
             self._tell(self._end)
 
     def tick(self) -> None:
-        """Looks once and tells what has changed."""
+        """Polls once and sends changes to open pages."""
         now = self._clock()
         try:
             self.sight = self._state.fetch()
@@ -135,7 +135,7 @@ class LiveFeed:
             down = str(error)
         if not self.since or (down is None) != (self.down is None):
             self.since = now
-            logger.warning("state tier is %s", down or "back")
+            logger.warning("alarm engine: %s", down or "reachable again")
         self.down = down
         if abs(now - self._followed) >= FOLLOW_EVERY_MS:
             self._followed = now
@@ -149,23 +149,23 @@ class LiveFeed:
                 except NOT_CAUSED_BY_INPUT:
                     raise
                 except Exception:
-                    # The other wards' pages go on, and this one's say that it stands still.
-                    logger.exception("ward %s cannot be shown", ward)
+                    # Other wards' pages continue, and this ward's page shows that its values are old.
+                    logger.exception("ward %s cannot be rendered", ward)
 
     def open(self, ward: str) -> Subscriber:
-        """Returns a new page's feed; its first frame has everything. To be called in the server's loop."""
+        """Returns a new page's queue; its first frame has the whole ward. Must be called in the server's event loop."""
         feed = Subscriber(ward)
         with self._lock:
             self._loop = asyncio.get_running_loop()
             if ward not in self._sent:
-                # What the first page of a ward has: later frames hold what differs from it.
+                # Baseline of the ward's first page: later frames contain the differences to it.
                 self._difference(ward, self._clock())
             self._feeds.setdefault(ward, set()).add(feed)
             feed.put(self.whole(ward))
         return feed
 
     def leave(self, feed: Subscriber) -> None:
-        """Forgets a page."""
+        """Removes a page."""
         with self._lock:
             feeds = self._feeds.get(feed.ward, set())
             feeds.discard(feed)
@@ -173,16 +173,16 @@ class LiveFeed:
                 self._feeds.pop(feed.ward, None)
 
     def viewers(self) -> int:
-        """Returns how many pages are open."""
+        """Returns the number of open pages."""
         return sum(len(feeds) for feeds in list(self._feeds.values()))
 
     def ward(self, ward: str) -> dict[str, dict[str, Any]]:
-        """Returns a ward's beds by patient, as they are now."""
+        """Returns a ward's beds by patient, in their present state."""
         self._asked = True
         return ward_view.ward_tiles(self._people.on_ward(ward), self.sight, self._people.pauses, self._clock())
 
     def whole(self, ward: str) -> bytes:
-        """Returns the frame that has everything, the small curves included."""
+        """Returns the frame with the whole ward, including the sparklines."""
         beds = self.ward(ward)
         for patient, bed in beds.items():
             if patient in self.trails:
@@ -243,10 +243,10 @@ def _frame(event: str, body: dict[str, Any]) -> bytes:
 
 
 def pulse(now: int) -> bytes:
-    """Returns the frame that says: the line is up, and nothing has changed."""
+    """Returns the keep-alive frame: connected, no change."""
     return _frame("pulse", {"now": now})
 
 
 def farewell(why: str) -> bytes:
-    """Returns the last frame, which sends the page away: its session has ended."""
+    """Returns the last frame, which signs the page out: its session has ended."""
     return _frame("bye", {"why": why})

@@ -1,4 +1,4 @@
-"""`State` on the Ray actors of `cloud watch`, by a process of its own that may die without harm."""
+"""`StatePort` on the Ray actors of `cloud watch`, by a separate process that may die without harm."""
 
 import os
 import selectors
@@ -19,17 +19,17 @@ JOIN_WITHIN_S: Final = 60.0
 ANSWER_WITHIN_S: Final = 4.0
 AGAIN_S: Final = 2.0
 REJOIN_S: Final = 10.0
-"""A shard that died is back by then. What gives no answer for longer is another cluster at the same address."""
+"""A shard that died has recovered by then. If there is no answer for longer, another cluster has the same address."""
 
 
 class RayState:
-    """See `cloud.console.live.alarm_state.State`. Used by one thread.
+    """See `cloud.console.live.alarm_state.StatePort`. Used by one thread.
 
     Args:
         address: Ray's head, host:port.
-        token: Secret of Ray's processes; None takes the one at home.
-        shards: How many actors there are.
-        program: Module that asks; tests have a stand-in.
+        token: Secret of Ray's processes; None: the one in the user's home.
+        shards: Number of actors.
+        program: Module that queries Ray; tests replace it.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RayState:
         self._patients: dict[int, dict[str, PatientNow]] = {}
 
     def fetch(self) -> AlarmStateSnapshot:
-        """See `State`."""
+        """See `StatePort`."""
         try:
             answer = self._ask()
         except (OSError, msgspec.DecodeError) as error:
@@ -60,15 +60,15 @@ class RayState:
         for data in answer.now:
             self._take(answers.decode_now(data))
         if any(now.catching_up for now in self._known.values()):
-            raise StateDownError("the state tier has started and still reads what came before")
-        # Not joined: at many thousand patients that takes longer than all that has changed.
+            raise StateDownError("the state tier has started and still replays its backlog")
+        # A ChainMap: with many thousand patients a merged copy would cost more than all changes.
         patients = ChainMap(*self._patients.values())
         alarms = {event.id: event for now in self._known.values() for event in now.alarms}
         clock = max((now.clock for now in self._known.values()), default=0)
         return AlarmStateSnapshot(patients, tuple(alarms.values()), clock)
 
     def close(self) -> None:
-        """See `State`."""
+        """See `StatePort`."""
         process, self._process = self._process, None
         self._known, self._patients, self._waiting, self._joined = {}, {}, False, False
         if process is not None:
@@ -98,7 +98,7 @@ class RayState:
             selector.register(process.stdout, selectors.EVENT_READ)
             ready = selector.select(ANSWER_WITHIN_S)
         if not ready:
-            # Joining takes Ray many seconds; a question that is under way is waited for, never asked twice.
+            # Joining Ray needs many seconds; a pending query is awaited, never repeated.
             if time.monotonic() - self._asked > (REJOIN_S if self._joined else JOIN_WITHIN_S):
                 raise OSError("no answer")
             raise StateDownError(f"the state tier at {self._address} has not answered yet")

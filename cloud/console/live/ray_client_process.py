@@ -1,7 +1,7 @@
 """The process that queries Ray: `python -m cloud.console.live.ray_client_process ADDRESS`. The ward page starts it.
 
-Ray ends a process whose cluster has gone. A page must outlive the state tier to say that it is down, so whoever joins
-Ray is a process of its own. It reads questions from its standard input and writes answers, both MessagePack behind a
+Ray ends a process that has lost its cluster. A page must outlive the alarm engine to show that it is down, so a
+separate process joins Ray. It reads queries from its standard input and writes answers, both as MessagePack after a
 length of four bytes.
 """
 
@@ -47,7 +47,7 @@ def read(stream: BinaryIO) -> bytes | None:
 
 
 class _Shards:
-    """The actors, looked up again when one is missing."""
+    """The actors; their handles are looked up again after an error."""
 
     def __init__(self, ray: Any, count: int) -> None:  # noqa: ANN401 - the module ray
         self._ray, self._count = ray, count
@@ -66,9 +66,9 @@ class _Shards:
 
 
 def main(arguments: list[str]) -> int:
-    """Answers until its standard input ends."""
+    """Answers queries until its standard input ends."""
     address, count = arguments[0], int(arguments[1])
-    # Ray's own words must not come between the answers.
+    # Output of Ray must not be mixed with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:

@@ -1,6 +1,6 @@
-"""Who is admitted, who is on duty, and what has lately been done and told: topics followed into memory.
+"""In-memory copy of admissions, rotas and recent events, followed from Kafka.
 
-The warehouse has the same, a minute later. A page that shows an acknowledgement must not be a minute late.
+The warehouse has the same, a minute later. A page must show an acknowledgement sooner.
 """
 
 import logging
@@ -22,7 +22,7 @@ from vitals.wire import topics
 
 logger = logging.getLogger("console")
 KEEP: Final = 20_000
-"""Events, messages and actions kept of each kind; what is older is in the warehouse."""
+"""Events, messages and actions kept of each kind; older ones are in the warehouse."""
 BACK: Final = 1_000
 """Records of each partition that are read back at the start."""
 RETRY_S: Final = 3.0
@@ -30,13 +30,13 @@ RETRY_S: Final = 3.0
 
 @dataclass(slots=True)
 class TopicCache:
-    """What is known. Readers may look at any time, at copies of what grows in place.
+    """The copy. Any thread may read it; collections that grow in place are copied for that.
 
     Attributes:
         admissions: Newest admission by patient, discharged ones included.
         duties: Rota by ward.
         events: Latest alarm events.
-        notifications: Latest messages.
+        notifications: Latest notifications.
         actions: Latest actions.
         pauses: End of each alarm's audio pause, UTC epoch ms.
     """
@@ -51,7 +51,7 @@ class TopicCache:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, record: Record) -> str | None:
-        """Takes a record in; returns why it could not be read, None when it could."""
+        """Applies a record; returns the reason if it cannot be read, else None."""
         if record.value is None:
             if record.topic == topics.PATIENTS:
                 self._leave(self.admissions.pop(record.key.decode(errors="replace"), None))
@@ -73,14 +73,14 @@ class TopicCache:
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
-            # One record that nobody foresaw must not end what follows the log for every page.
-            logger.exception("%s[%s]@%s ends in an error", record.topic, record.partition, record.offset)
+            # An unexpected error in one record must not end the follower, on which every page depends.
+            logger.exception("%s[%s]@%s raised while it was applied", record.topic, record.partition, record.offset)
             return describe_exception(error)
         return None
 
     def admit(self, admission: Admission) -> None:
-        """Takes in an admission, unless a newer version is known."""
-        # The follower and whoever admits at the desk may come at once.
+        """Stores an admission, unless a newer version is known."""
+        # The follower and a request may admit at the same time.
         with self._lock:
             known = self.admissions.get(admission.patient)
             if known is None or known.version <= admission.version:
@@ -94,7 +94,7 @@ class TopicCache:
             self._beds.get(admission.ward, {}).pop(admission.patient, None)
 
     def did(self, action: Action) -> None:
-        """Takes in an action."""
+        """Stores an action, unless it is known."""
         if any(action.id == known.id for known in list(self.actions)[-50:]):
             return
         self.actions.append(action)
@@ -103,34 +103,34 @@ class TopicCache:
             self.pauses = {**ended, action.alarm: action.t + action.pause_s * 1000}
 
     def present(self) -> list[Admission]:
-        """Returns everybody who is in a bed, by ward and bed."""
+        """Returns all patients in a bed, by ward and bed."""
         return [admission for ward in sorted(self._beds) for admission in self.on_ward(ward)]
 
     def on_ward(self, ward: str) -> list[Admission]:
-        """Returns everybody who is in a bed of a ward, by bed."""
-        # `sorted` copies before it calls anything of ours, so another thread may admit meanwhile.
+        """Returns all patients in a bed of a ward, by bed."""
+        # `sorted` copies before it calls the key function, so another thread may admit at the same time.
         return sorted(self._beds.get(ward, {}).values(), key=lambda a: a.bed)
 
     def here(self, patient: str) -> bool:
-        """Whether a patient is in a bed."""
+        """Returns whether a patient is in a bed."""
         admission = self.admissions.get(patient)
         return admission is not None and admission.discharged is None
 
     def wards(self) -> list[str]:
-        """Returns every ward that has patients or a rota."""
+        """Returns every ward with patients or a rota."""
         return sorted({ward for ward, beds in list(self._beds.items()) if beds} | self.duties.keys())
 
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps `People` up to date from the log, in a thread of its own.
+    """Updates a `TopicCache` from the log, in a thread.
 
     Attributes:
-        people: What it fills.
-        connect: Makes a reader; called again after the log failed.
-        layout: How subjects lie on partitions.
-        ready: Set once everything that stood in the log at the start is in.
-        down: Why the log cannot be followed; None while it can.
+        people: Cache to update.
+        connect: Creates a reader; called again after a failure of the log.
+        layout: Lanes and partitions of the deployment.
+        ready: Set once every record from before the start is applied.
+        down: Reason why the log cannot be read; None while it can.
     """
 
     people: TopicCache
@@ -140,13 +140,13 @@ class Follower:
     down: str | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Follows until told to stop; a log that fails is tried again."""
+        """Follows the log until `stop` is set; retries after a failure."""
         while not stop.is_set():
             try:
                 self._follow(self.connect(), stop)
             except KafkaUnavailableError as error:
                 self.down = str(error)
-                logger.warning("the log cannot be followed, trying again: %s", error)
+                logger.warning("log cannot be read, retrying: %s", error)
                 stop.wait(RETRY_S)
 
     def _follow(self, reader: Reader, stop: threading.Event) -> None:
@@ -170,4 +170,4 @@ class Follower:
         for record in sorted(records, key=lambda r: r.t):
             reason = self.people.take(record)
             if reason is not None:
-                logger.warning("%s[%s]@%s is passed over: %s", record.topic, record.partition, record.offset, reason)
+                logger.warning("%s[%s]@%s is skipped: %s", record.topic, record.partition, record.offset, reason)

@@ -1,4 +1,4 @@
-"""A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
+"""A bed on the ward page: pure functions from admission, state and alarms to JSON for the browser."""
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ logger = logging.getLogger("console")
 
 
 def age_years(born: str, now: int) -> int | None:
-    """Returns a person's age at `now`, UTC epoch ms; None where the log holds no date of birth."""
+    """Returns a person's age at `now`, UTC epoch ms; None if the date of birth is invalid."""
     try:
         birth = date.fromisoformat(born)
     except ValueError:
@@ -50,7 +50,7 @@ def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
 
 
 def concerns(event: AlarmEvent, admission: Admission) -> bool:
-    """Whether an alarm belongs to a patient's tile: theirs, their device's, or their gateway's."""
+    """Returns whether an alarm belongs on a patient's tile: the patient's, their device's, or their gateway's."""
     if event.kind is Kind.PHYSIOLOGICAL or event.patient is not None:
         return event.patient == admission.patient
     if event.condition == GATEWAY_DOWN:
@@ -61,7 +61,7 @@ def concerns(event: AlarmEvent, admission: Admission) -> bool:
 def tile(
     admission: Admission, seen: PatientNow | None, alarms: Iterable[AlarmEvent], pauses: Mapping[str, int], now: int
 ) -> dict[str, Any]:
-    """Returns one bed for the browser; of what changes by age alone it holds times, never ages."""
+    """Returns one bed for the browser; it contains times, never ages, so that it changes only with data."""
     signs = {
         field: [sign.value, sign.t, sign.breach, sign.suspect]
         for field, sign in (seen.signs if seen else {}).items()
@@ -90,7 +90,7 @@ def tile(
 def ward_tiles(
     admissions: Sequence[Admission], sight: AlarmStateSnapshot, pauses: Mapping[str, int], now: int
 ) -> dict[str, dict[str, Any]]:
-    """Returns the beds of a ward, whose admissions are given, by patient."""
+    """Returns the tiles of a ward's admissions, by patient."""
     by_patient: dict[str, list[AlarmEvent]] = {a.patient: [] for a in admissions}
     equipment: list[AlarmEvent] = []
     for event in sight.alarms:
@@ -107,25 +107,27 @@ def ward_tiles(
 def _shown(
     admission: Admission, seen: PatientNow | None, alarms: Sequence[AlarmEvent], pauses: Mapping[str, int], now: int
 ) -> dict[str, Any]:
-    """Returns a bed; one whose values cannot be shown stands there without any, and with its alarms."""
+    """Returns a bed's tile; if its values cannot be rendered, a tile without values, with its alarms."""
     try:
         return tile(admission, seen, alarms, pauses, now)
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception:
-        logger.exception("bed %s of ward %s cannot be shown as it is", admission.bed, admission.ward)
+        logger.exception(
+            "bed %s of ward %s cannot be rendered; it is shown without values", admission.bed, admission.ward
+        )
         return tile(admission, None, alarms, pauses, now)
 
 
 def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:
-    """Tells of one of a ward's gateways, unless each ward is told of that by an alarm of its own."""
+    """Returns whether an alarm is of one of a ward's gateways and not already raised for each ward."""
     return event.subject in gateways and event.condition not in BY_WARD
 
 
 def ward_alarms(
     ward: str, gateways: Iterable[str], sight: AlarmStateSnapshot, pauses: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Returns the alarms of equipment that stand above single beds: everybody's, and those of the ward's gateways."""
+    """Returns equipment alarms to show above the beds: site-wide ones and those of the ward's gateways."""
     own = set(gateways)
     shown = [
         event

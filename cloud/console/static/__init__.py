@@ -1,4 +1,4 @@
-"""The page's own files, as the browser gets them."""
+"""The page's static files."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""The port to people, and its adapter: one SNS topic per contact, SMS and e-mail subscribed, one publish for both."""
+"""Port to contacts, and its SNS adapter: one topic per contact, SMS and e-mail subscribed, one publish for both."""
 
 import json
 import logging
@@ -18,19 +18,19 @@ TIMEOUT_S: Final = 5
 
 
 class SendError(Exception):
-    """A message could not be handed over; the message says what was refused."""
+    """A message was not accepted; the text contains the refused call and the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedMessage:
-    """One message in all its forms.
+    """One message, rendered for every channel.
 
     Attributes:
         subject: Subject of the e-mail.
         sms: Text of the SMS, at most 140 bytes.
         email: Body of the e-mail.
-        outbox: What a subscribed queue receives, as JSON.
-        channels: By which of them it goes.
+        outbox: JSON that a subscribed queue receives.
+        channels: Channels to send by.
     """
 
     subject: str
@@ -42,11 +42,11 @@ class RenderedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was accepted.
+    """Acceptance of a message by SNS.
 
     Attributes:
         id: SNS message id.
-        channels: Channels that it goes by.
+        channels: Channels of the message.
     """
 
     id: str
@@ -54,10 +54,10 @@ class Receipt:
 
 
 class MessageChannel(Protocol):
-    """Reaches people. Called from several threads."""
+    """Sends messages to contacts. Called from several threads."""
 
     def prepare(self, contact: Contact) -> None:
-        """Makes ready what a contact's messages need, so that the first is as fast as the next."""
+        """Creates a contact's topic and subscriptions, so that the first message is as fast as later ones."""
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """Sends by all channels at once.
@@ -67,7 +67,7 @@ class MessageChannel(Protocol):
         """
 
     def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """Sends by a channel that needs none of what `send` needs.
+        """Sends by a channel that does not depend on the topic and subscriptions of `send`.
 
         Raises:
             SendError: It was not accepted, or the contact has no such channel.
@@ -75,13 +75,13 @@ class MessageChannel(Protocol):
 
 
 class SnsChannel:
-    """`Sender` on SNS.
+    """`MessageChannel` on SNS.
 
     Args:
-        endpoint: Address of SNS and SQS when it is not AWS's own.
+        endpoint: Address of SNS and SQS if it is not AWS's own.
         outbox_url: URL of an SQS queue that receives a copy of every message.
-        undelivered_arn: ARN of an SQS queue that receives what SNS accepted and then could not deliver.
-        sns_endpoint: Address of SNS alone, when it is not that of SQS.
+        undelivered_arn: ARN of an SQS queue that receives messages that SNS accepted and then could not deliver.
+        sns_endpoint: Address of SNS, if it differs from that of SQS.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SnsChannel:
         undelivered_arn: str | None = None,
         sns_endpoint: str | None = None,
     ) -> None:
-        # Retries are ours: they know of the next channel.
+        # `Delivery` retries, because it knows the fallback channel.
         config = Config(
             connect_timeout=2, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1}, max_pool_connections=32
         )
@@ -104,11 +104,11 @@ class SnsChannel:
         self._locks: dict[str, threading.Lock] = {}
 
     def prepare(self, contact: Contact) -> None:
-        """See `Sender.prepare`."""
+        """See `MessageChannel.prepare`."""
         self._topic(contact)
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """See `Sender.send`."""
+        """See `MessageChannel.send`."""
         topic = self._topic(contact)
         refused = self._refused.get(contact.contact, {})
         by = tuple(channel for channel in texts.channels if channel.value not in refused)
@@ -129,7 +129,7 @@ class SnsChannel:
         return Receipt(answer["MessageId"], by)
 
     def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """See `Sender.send_directly`: an SMS to the number itself, without a topic."""
+        """See `MessageChannel.send_directly`: an SMS to the phone number, without a topic."""
         if contact.phone is None:
             raise SendError(f"{contact.contact} has no other channel")
         what = f"SMS to {contact.contact}"
@@ -149,11 +149,11 @@ class SnsChannel:
             return arn
 
     def _subscribe(self, arn: str, contact: Contact) -> dict[str, str]:
-        """Subscribes a contact's addresses, and lets go of former ones: those may be somebody else's now.
+        """Subscribes a contact's addresses and unsubscribes former ones, which may belong to another person now.
 
         Returns:
-            Why, by channel that was refused: a number that SNS does not take leaves the e-mail, and is tried again with
-            the next message.
+            Error text of each refused channel. If SNS refuses the number, the e-mail is still sent, and the number is
+                retried with the next message.
         """
         if contact.contact == CANARY:
             return {}
@@ -186,7 +186,7 @@ class SnsChannel:
         return refused
 
     def _redirect(self, subscription: str, attributes: dict[str, str]) -> None:
-        """Has a subscription of before the setting put what it cannot deliver into the queue, too."""
+        """Sets the redrive policy of a subscription that is older than the setting."""
         if "RedrivePolicy" in attributes and subscription.startswith("arn:"):
             fields = {"AttributeName": "RedrivePolicy", "AttributeValue": attributes["RedrivePolicy"]}
             what = f"redrive policy of {subscription}"
@@ -209,7 +209,7 @@ class SnsChannel:
 
 
 def _filter(channel: str) -> dict[str, str]:
-    # Set once at subscription, never changed afterwards: changes would take up to 15 minutes to act.
+    # Set once at subscription and never changed: a change would need up to 15 minutes to act.
     return {"FilterPolicy": json.dumps({"channels": [channel]}), "FilterPolicyScope": "MessageAttributes"}
 
 

@@ -28,7 +28,7 @@ QUICK: Final[Mapping[str, Mapping[str, str]]] = {
     "archive": {"ARCHIVE_INTERVAL_S": "5"},
     "load": {"LOAD_INTERVAL_S": "5"},
 }
-SHARD_LOST: Final = ("died and is started again", "does not answer", "stands still")
+SHARD_LOST: Final = ("died and is restarted", "does not answer", "is stuck")
 QUERY_LOST: Final = {"score": "scoring failed", "archive": "a batch failed"}
 
 

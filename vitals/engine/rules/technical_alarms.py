@@ -56,7 +56,9 @@ RIGHT_MS: Final = 2500
 OWN: Final = {
     "outbox-write-failing": "cannot write its outbox, and accepts no readings: check its disk",
     "outbox-trimmed": "had a full outbox and dropped the oldest readings: restore its uplink",
-    "outbox-replaced": "set a damaged outbox aside: recover it from its data folder",
+    "outbox-replaced": "set a damaged outbox aside: its card may be failing",
+    "outbox-rescue": "takes over what can be read of its damaged outbox: leave it running",
+    "memory-lost": "has a card that changed what it kept over a restart, and begins that anew: replace the card",
     "outbox-filling": "has a half-full outbox: restore its uplink",
     TWO_VOICES: "hears two devices under one name, which hide each other: take one of them off",
     "clock-unset": "has no clock: its times are wrong until it is set",
