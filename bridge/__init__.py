@@ -1,1 +1,1 @@
-"""The bridge: from the site's MQTT broker to Kafka with nothing lost, and from Kafka back down to gateways."""
+"""The bridge: moves batches from the site broker to Kafka without loss, and rosters and actions back to gateways."""

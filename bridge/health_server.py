@@ -11,12 +11,12 @@ from vitals.runtime.metrics import WithFormerNames
 
 
 def serve(port: int, registry: CollectorRegistry, health: Callable[[], Mapping[str, object]]) -> ThreadingHTTPServer:
-    """Serves on a thread of its own until `shutdown` is called.
+    """Serves on its own thread until `shutdown` is called.
 
     Args:
-        port: Port on 127.0.0.1; 0 takes a free one.
-        registry: What `/metrics` shows.
-        health: What `/health` shows; its status is 200 when `ok` in it is true, else 503.
+        port: Port on 127.0.0.1; 0 selects a free one.
+        registry: Metrics for `/metrics`.
+        health: Returns the body of `/health`. The status is 200 if its `ok` is true, else 503.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ def serve(port: int, registry: CollectorRegistry, health: Callable[[], Mapping[s
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing: a scrape every few seconds is no event."""
+            """Logs nothing: a scrape every few seconds is no event."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True

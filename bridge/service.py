@@ -43,7 +43,7 @@ class Service:
 
     Args:
         settings: Settings.
-        log: Where it writes.
+        log: Producer to which it writes.
         feed: Topics `patients`, `actions` and `status`.
         meters: Metrics.
     """
@@ -63,7 +63,7 @@ class Service:
         self._stopping = False
 
     def run(self, stop: threading.Event) -> None:
-        """Runs until `stop` is set; then takes nothing more, and waits a little for what is on its way."""
+        """Runs until `stop` is set; then reads no more messages, and waits at most `DRAIN_S` for those in flight."""
         drained = threading.Event()
         network = threading.Thread(target=self._site_broker.run, args=(drained,), name="network")
         others = [
@@ -99,7 +99,7 @@ class Service:
         }
 
     def _turn(self) -> None:
-        """Does what is due, then waits for something to happen and takes all that has."""
+        """Does the work that is due, then waits for events and applies all of them."""
         wait_s = self._up_pipeline.work(time.monotonic(), daemon.now_ms())
         for event in take(self._events, min(wait_s, POLL_S), EVENTS):
             self._happened(event, time.monotonic())
@@ -122,7 +122,7 @@ class Service:
 
     def _messages(self, messages: list[Message]) -> None:
         found = []
-        # The broker does not hold QoS 0 back, so beyond the bound it is left here; nobody was told that it arrived.
+        # The broker does not limit QoS 0, so messages beyond the bound are dropped; they were never acknowledged.
         full = self._put - self._taken > self._settings.receive_maximum
         for message in messages:
             if message.topic.endswith("/roster"):
@@ -152,7 +152,7 @@ class Service:
         if connected:
             self._metrics.connections.inc()
         self._events.put(connected)
-        # In one queue, as what the broker holds may come before the word that it is connected.
+        # One queue for both, since retained rosters may arrive before the event that the broker is connected.
         self._rosters.put(connected)
 
     # --- on the report thread
@@ -190,9 +190,9 @@ class Service:
 
 
 def take(queue: SimpleQueue[T], wait_s: float, most: int) -> list[T]:
-    """Takes what is in a queue, at most so many; waits for the first, at most `wait_s` seconds.
+    """Returns at most `most` items of a queue; waits for the first, at most `wait_s` seconds.
 
-    What is taken is returned, whatever ends the taking: an event lost here is a batch that is never confirmed.
+    Items removed from the queue are always returned: a lost event is a batch that is never confirmed.
     """
     found: list[T] = []
     try:
@@ -215,7 +215,7 @@ def start(settings: Settings, stop: threading.Event) -> int:
     failed: list[BaseException] = []
 
     def ended(fault: threading.ExceptHookArgs) -> None:
-        # A bridge without one of its threads is none: end, so that the supervisor starts it whole.
+        # A bridge without one of its threads cannot work: it stops, so that the supervisor restarts it.
         logger.critical("thread %s failed", fault.thread and fault.thread.name, exc_info=fault.exc_value)
         failed.append(fault.exc_value or RuntimeError(str(fault.exc_type)))
         stop.set()

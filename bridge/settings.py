@@ -1,4 +1,4 @@
-"""What a bridge is told: from the environment, once, in `__main__`."""
+"""Settings of the bridge, read from the environment once, in `__main__`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +24,22 @@ class Settings(KafkaAccess):
     uplink_ca: Path | None = setting("Certificate authority of the site broker, PEM file", None)
     uplink_cert: Path | None = setting("Client certificate, PEM file", None)
     uplink_key: Path | None = setting("Key of the client certificate, PEM file", None)
-    receive_maximum: int = setting("Batches and statuses taken from the broker and not yet acknowledged, at most", 2000)
-    gateway_window: int = setting("Of these, at most so many wait of one gateway; it keeps and resends the rest", 256)
-    session_expiry_s: int = setting("How long the broker keeps messages for a bridge that is away, s", 300)
+    receive_maximum: int = setting(
+        "Maximum of batches and statuses received from the broker and not yet acknowledged", 2000
+    )
+    gateway_window: int = setting("Maximum queued messages per gateway; the gateway resends the rest", 256)
+    session_expiry_s: int = setting("Time for which the broker keeps messages of a bridge that is away, s", 300)
     kafka_bootstrap: str = setting("Kafka brokers, host:port, comma-separated", "127.0.0.1:9092")
     kafka_compression: str = setting("Compression of records: zstd, lz4 or none", "lz4")
-    kafka_queue_mb: int = setting("Records waiting for Kafka, at most, MB; when full the bridge stops taking", 64)
+    kafka_queue_mb: int = setting(
+        "Maximum of records queued for Kafka, MB; while it is full the bridge reads no messages", 64
+    )
     lanes: int = setting("Lanes of the deployment, fixed for its life", LANES)
     partitions: int = setting("Partitions of the topics placed by lane", 16)
-    linger_ms: float = setting("While readings keep arriving, they are gathered for so long, ms", 20.0)
-    status_timeout_s: float = setting("A gateway without a status for so long is silent, s", 10.0)
+    linger_ms: float = setting("Time for which arriving readings are collected before a write, ms", 20.0)
+    status_timeout_s: float = setting("Time without a status after which a gateway is silent, s", 10.0)
     status_every_s: float = setting("Seconds between two statuses of the bridge itself", 2.0)
-    actions_replay_s: float = setting(
-        "At its start the bridge passes on the actions of the last so many seconds", 600.0
-    )
+    actions_replay_s: float = setting("Age of the oldest actions that a starting bridge sends again, s", 600.0)
     metrics_port: int = setting("Port of /metrics and /health on loopback; 0 = none", 0)
 
     def __post_init__(self) -> None:
@@ -58,7 +60,7 @@ class Settings(KafkaAccess):
         _check(self.kafka_queue_mb > 0, "KAFKA_QUEUE_MB must be at least 1")
 
     def kafka(self) -> dict[str, str]:
-        """Returns what every Kafka client of the bridge is configured with."""
+        """Returns the configuration that all Kafka clients of the bridge share."""
         return self.client() | {"client.id": self.bridge}
 
 

@@ -18,7 +18,6 @@ from edge.alarm.bedside_alarms import Signal, signal
 from edge.alarm.unassigned_devices import UnassignedDevices
 from edge.clock.boot_clock import Boot, correct_boot_times, this_boot
 from edge.clock.gateway_clock import GatewayClock
-from edge.clock.restore import take_up
 from edge.clock.synchronisation import synchronised
 from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence
 from edge.downlink import Downlink, kept_roster
@@ -30,6 +29,7 @@ from edge.pipeline import Pipeline
 from edge.settings import Settings
 from edge.status import health
 from edge.status.report import Reporter, offline
+from edge.store.clock_restore import take_up
 from edge.store.commit import PIECE_EVERY_S, CommitQueue, accepted_so_far
 from edge.store.outbox import Outbox, Trimmed
 from edge.store.rescue import EVERY_S as RESCUE_EVERY_S

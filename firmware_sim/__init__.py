@@ -1,5 +1,5 @@
-"""Simulated bedside devices worth trusting: seeded physiology, stories with ground truth, artefacts, faults, a ledger.
+"""Simulated bedside devices: seeded physiology, scenarios with ground truth, artefacts, faults, a ground truth log.
 
-They speak to a gateway's broker over real MQTT 5 connections and write frames with an encoder of their own, so that a
-mistake in the gateway's decoder is not hidden by the same mistake here.
+They publish to a gateway's broker over real MQTT 5 connections. Their encoder is their own, so that the same mistake in
+encoder and decoder cannot hide itself.
 """

@@ -77,7 +77,7 @@ def _fault_words(words: list[str]) -> dict[str, tuple[Fault, ...]]:
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
-    """Returns the plan: the file's, with the flags on top of it."""
+    """Returns the plan: the file's, overridden by the flags."""
     made = plan.load(arguments.plan) if arguments.plan is not None else None
     devices = (*(made.devices if made is not None else ()), *_devices(arguments))
     if not devices:
@@ -95,7 +95,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the simulator; returns 0 when every reading was acknowledged or knowingly dropped."""
+    """Runs the simulator; returns 0 if every reading was acknowledged, or dropped and logged as dropped."""
     arguments = _arguments().parse_args(argv)
     log_json("firmware_sim")
     try:

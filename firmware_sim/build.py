@@ -1,4 +1,4 @@
-"""From a plan to a fleet: builds sources, devices and their seeds."""
+"""Plan to simulation: builds sources, devices and their seeds."""
 
 from pathlib import Path
 from typing import Final
@@ -18,14 +18,14 @@ _DAY_MS: Final = 86_400_000
 
 
 def sources(plan: Plan, now: int) -> list[Source]:
-    """Returns where the readings of a plan come from.
+    """Returns the sources of a plan's readings.
 
     Args:
         plan: The plan.
         now: UTC epoch ms of second 0; its time of day sets the circadian course.
 
     Raises:
-        ValueError: A story or a recording cannot be read, or a baseline names no channel.
+        ValueError: A scenario or a recording cannot be read, or a baseline names no channel.
     """
     day_s = now % _DAY_MS / 1000
     found: list[Source] = [
@@ -57,9 +57,9 @@ def _by_cadence(plan: Plan) -> dict[float, list[DevicePlan]]:
 
 
 def devices(plan: Plan, ledger: GroundTruthLog, boots: np.random.Generator) -> dict[str, tuple[Device, Broker]]:
-    """Returns each device with its broker; `boots` draws boot numbers, and is not the plan's seed.
+    """Returns each device with its broker; `boots` draws boot numbers, and does not use the plan's seed.
 
-    Two runs of one plan must never share an identity: their readings would be taken for duplicates.
+    Two runs of one plan must not share an identity: their readings would be dropped as repeats.
 
     Raises:
         ValueError: A device's certificate cannot be used.

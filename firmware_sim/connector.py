@@ -1,4 +1,4 @@
-"""Connections that nobody waits for: name, TCP and TLS, each a step that the fleet's loop takes when a socket is ready.
+"""Non-blocking connections: name, TCP and TLS, one step each time the selector reports the socket ready.
 
 One broker that does not answer must not keep the other devices of a run from measuring and sending.
 """
@@ -22,7 +22,7 @@ Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How devices prove who they are on `mqtts://`; `{device}` in a path stands for the device id.
+    """Certificates of devices on `mqtts://`; `{device}` in a path is replaced by the device id.
 
     Attributes:
         ca: Certificate authority of the broker, PEM; None for the system's.
@@ -65,7 +65,7 @@ def _context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContex
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where one device connects to.
+    """Broker of one device.
 
     Attributes:
         host: Name or address.
@@ -97,17 +97,17 @@ def broker(url: str, device: str, tls: Tls) -> Broker:
 
 
 class Connector:
-    """Begins connections; brokers' names are looked up beside the fleet's thread."""
+    """Begins connections; resolves brokers' names on a thread of its own."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="names")
         self._found: dict[tuple[str, int], Future[list[Address]]] = {}
 
     def begin(self, to: Broker, now_s: float) -> "Connecting | None":
-        """Begins a connection; returns None while the name is looked up.
+        """Begins a connection; returns None while the name is being resolved.
 
         Raises:
-            OSError: There is no such name, or the broker refuses at once; the next call looks again.
+            OSError: The name does not exist, or the broker refuses at once; the next call resolves again.
         """
         found = self._found.get((to.host, to.port))
         if found is None:
@@ -119,22 +119,22 @@ class Connector:
         return Connecting(found.result()[0], to, now_s + TIMEOUT_S)
 
     def failed(self, to: Broker) -> None:
-        """A broker was not where its name said: look it up again."""
+        """Drops a broker's address after a failed connection, so that its name is resolved again."""
         found = self._found.get((to.host, to.port))
         if found is not None and found.done():
             del self._found[to.host, to.port]
 
     def close(self) -> None:
-        """Looks up no more."""
+        """Ends the resolver's thread."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_up(host: str, port: int) -> list[Address]:
-    return [(family, address) for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]  # type: ignore[misc] # addresses of IPv4 and IPv6 alone
+    return [(family, address) for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]  # type: ignore[misc] # only addresses of IPv4 and IPv6
 
 
 class Step(Enum):
-    """What a connection in the making waits for."""
+    """Event that a connection being made waits for."""
 
     READ = auto()
     WRITE = auto()
@@ -142,17 +142,17 @@ class Step(Enum):
 
     @property
     def events(self) -> int:
-        """The selector's events for it."""
+        """Events of the selector for this step."""
         return selectors.EVENT_READ if self is Step.READ else selectors.EVENT_WRITE
 
 
 class Connecting:
-    """One connection in the making; `sock` is non-blocking and changes when TLS begins.
+    """One connection being made; `sock` is non-blocking and changes when TLS begins.
 
     Args:
-        address: Where to.
-        to: Whose certificate is expected, and with which one of our own.
-        ends_s: When to give up, by the fleet's monotonic clock.
+        address: Address to connect to.
+        to: The broker, with its host name and our certificate for TLS.
+        ends_s: Deadline, by the simulation's monotonic clock.
 
     Raises:
         OSError: The connection is refused at once.
@@ -174,10 +174,10 @@ class Connecting:
             raise
 
     def advance(self) -> Step:
-        """Takes the next step; the socket was ready for the one before.
+        """Performs the next step; call it if the socket is ready for the current one.
 
         Raises:
-            OSError: The broker refuses, or its certificate is not believed.
+            OSError: The broker refuses, or its certificate is not trusted.
         """
         if not isinstance(self.sock, ssl.SSLSocket):
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

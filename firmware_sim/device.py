@@ -1,4 +1,4 @@
-"""A bedside device without its network: identity, clock, memory, faults. What it wants sent stands in its outbox."""
+"""A bedside device without its network: identity, clock, memory, faults. Messages to send wait in its outbox."""
 
 import heapq
 import math
@@ -14,7 +14,7 @@ from firmware_sim.patient.patient_group import Sample
 
 @dataclass(frozen=True, slots=True, order=True)
 class Message:
-    """Bytes that wait to be acknowledged; `key` is their order, `identity` None when they are no frame."""
+    """Bytes that are not acknowledged; `key` is their order, `identity` None if they are no valid message."""
 
     key: int
     payload: bytes
@@ -22,7 +22,7 @@ class Message:
 
 
 class Outbox:
-    """What a device has not yet been acknowledged, in order and bounded."""
+    """Unacknowledged messages of a device, in order and bounded."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -35,18 +35,18 @@ class Outbox:
 
     @property
     def given(self) -> int:
-        """How many are on their way."""
+        """Number of messages in flight."""
         return len(self._given)
 
     def put(self, payload: bytes, identity: Identity | None) -> Message | None:
-        """Adds a message; returns the oldest one when that had to go to make room."""
+        """Adds a message; returns the oldest waiting one if it was dropped to make room."""
         dropped = heapq.heappop(self._waiting) if len(self) >= self._limit and self._waiting else None
         heapq.heappush(self._waiting, Message(self._keys, payload, identity))
         self._keys += 1
         return dropped
 
     def next(self) -> Message | None:
-        """Takes the oldest waiting message on its way; None when none waits."""
+        """Moves the oldest waiting message in flight and returns it; None if none waits."""
         if not self._waiting:
             return None
         message = heapq.heappop(self._waiting)
@@ -54,21 +54,21 @@ class Outbox:
         return message
 
     def acknowledge(self, message: Message) -> None:
-        """A message was acknowledged."""
+        """Removes an acknowledged message."""
         self._given.pop(message.key, None)
 
     def requeue(self, message: Message) -> None:
-        """A message was refused: it waits again, in its old place."""
+        """Returns a refused message to its old place among those that wait."""
         if self._given.pop(message.key, None) is not None:
             heapq.heappush(self._waiting, message)
 
     def requeue_all(self) -> None:
-        """The connection went: whatever was on its way waits again."""
+        """Returns all messages in flight to those that wait, after the loss of the connection."""
         for message in list(self._given.values()):
             self.requeue(message)
 
     def clear(self) -> list[Message]:
-        """Forgets everything; returns what was forgotten."""
+        """Drops all messages; returns them."""
         forgotten = sorted((*self._waiting, *self._given.values()))
         self._waiting, self._given = [], {}
         return forgotten
@@ -83,7 +83,7 @@ class Device:
         self.name = name
         self.outbox = outbox
         self.half_open = False
-        """Dead without a word: its connection must not be closed, only left alone."""
+        """True if the device died without closing its connection, which must then be left open."""
         self._injector, self._ledger, self._boots = injector, ledger, boots
         self._down_until_s = -math.inf
         self._held_until_s = -math.inf
@@ -92,22 +92,22 @@ class Device:
 
     @property
     def down_until_s(self) -> float:
-        """Second of the run at which it is back; infinite when never."""
+        """Second of the run at which the device is back; infinite if it never is."""
         return self._down_until_s
 
     def is_down(self, t_s: float) -> bool:
-        """Whether it is rebooting or dead at second `t_s` of the run."""
+        """Returns whether the device is rebooting or dead at second `t_s` of the run."""
         return t_s < self._down_until_s
 
     def may_send(self, t_s: float) -> bool:
-        """Whether it may send at second `t_s`: not while it is down or holds its readings for a burst."""
+        """Returns whether the device may send at second `t_s`: not while it is down or holds readings for a burst."""
         return not self.is_down(t_s) and t_s >= self._held_until_s
 
     def measure(self, sample: Sample, now: int) -> None:
-        """Turns a measurement into a frame in the outbox, unless a fault is in the way.
+        """Encodes a measurement into the outbox, unless a fault prevents it.
 
         Args:
-            sample: What was measured.
+            sample: The measurement.
             now: True time, UTC epoch ms.
         """
         if self.is_down(sample.at_s):
@@ -139,7 +139,7 @@ class Device:
         self._queue(frame, identity, kinds, now)
 
     def finish(self, now: int, t_s: float) -> None:
-        """No further reading will come: what a reordering or a burst still holds back goes out."""
+        """Releases messages held back by a reordering or a burst, after the last reading."""
         if not self.is_down(t_s):
             self._held_until_s = -math.inf
         self._release(now)
@@ -168,7 +168,7 @@ class Device:
             self._ledger.dropped(dropped.identity, now=now, reason="full")
 
     def _fall(self, kind: FaultKind, until_s: float, now: int) -> None:
-        """Goes down: memory is lost, the next boot has another number."""
+        """Goes down: its memory is lost, and the next boot has another number."""
         self._ledger.device(self.name, now=now, event=kind.value)
         self._release(now)
         for message in self.outbox.clear():

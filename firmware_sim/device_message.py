@@ -1,6 +1,6 @@
-"""The frame that a device sends: one JSON object, written by hand from the device contract.
+"""The message that a device sends: one JSON object, written by hand from the device contract.
 
-No decoder is shared with the gateway, on purpose: a mistake made on both sides by one codec would never be seen.
+It shares no codec with the gateway on purpose: a mistake on both sides would never be seen.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ _WHOLE = tuple(sign.decimals == 0 for sign in SIGNS)
 
 
 def encode(boot: int, seq: int, t: int, values: Sequence[float | None], off: Sequence[str] = ()) -> bytes:
-    """Writes a frame.
+    """Encodes a reading.
 
     Args:
         boot: Random 32-bit number of the device's start.
         seq: Number of the reading within it.
         t: The device's clock, UTC epoch ms.
-        values: One per sign in digit order, in its unit; None where absent.
+        values: One per sign in digit order, in its unit; None if absent.
         off: Fields whose sensor is disconnected.
     """
     parts = [f'"boot":{boot},"seq":{seq},"t":{t}']
@@ -33,7 +33,7 @@ def encode(boot: int, seq: int, t: int, values: Sequence[float | None], off: Seq
 
 
 def garbage(frame: bytes, rng: np.random.Generator) -> bytes:
-    """Returns bytes that are no frame: noise, a frame cut short, a wrong type, a NaN for time, too deep, too long."""
+    """Returns an invalid message: noise, a truncated one, a wrong type, a NaN for time, too deep, too long."""
     kind = rng.integers(6)
     if kind == 0:
         return b"\xff" + rng.bytes(int(rng.integers(1, 200)))

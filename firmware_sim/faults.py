@@ -1,4 +1,4 @@
-"""What goes wrong with a device itself. A fault strikes once at a set second, or at a share of the readings, seeded."""
+"""Faults of a device itself. A fault strikes once at a set second, or at a share of the readings, seeded."""
 
 import math
 import re
@@ -14,9 +14,9 @@ class FaultKind(StrEnum):
     """The faults that a device can have."""
 
     CLOCK_DRIFT = "clock-drift"
-    """Its clock runs fast by `by_s` seconds per hour (slow when negative)."""
+    """Its clock runs fast by `by_s` seconds per hour (slow if negative)."""
     CLOCK_JUMP = "clock-jump"
-    """Its clock jumps by `by_s` seconds, and stays there."""
+    """Its clock jumps by `by_s` seconds, and keeps that offset."""
     REBOOT = "reboot"
     """It loses its memory, is away for `for_s` seconds, and returns with a new boot number and seq 0."""
     DUPLICATE = "duplicate"
@@ -24,11 +24,11 @@ class FaultKind(StrEnum):
     REORDER = "reorder"
     """It sends a reading after the next one."""
     LATE_BURST = "late-burst"
-    """It holds its readings for `for_s` seconds and then sends them at once."""
+    """It holds its readings for `for_s` seconds and then sends them all together."""
     GARBAGE = "garbage"
-    """It sends bytes that are no frame, beside its readings."""
+    """It sends invalid messages among its readings."""
     BATTERY = "battery"
-    """It falls dead without a word, its connection half open; back as after a reboot when `for_s` is not 0."""
+    """It dies without closing its connection; returns as after a reboot unless `for_s` is 0."""
 
 
 _FOR_S: Final = {FaultKind.REBOOT: 5.0, FaultKind.LATE_BURST: 20.0, FaultKind.BATTERY: 0.0}
@@ -43,8 +43,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         fault: Its kind.
         at_s: Second of the run at which it strikes once; None: by `rate`.
         rate: Share of readings at which it strikes.
-        for_s: How long it lasts; None for the kind's default.
-        by_s: How far the clock goes wrong; None for the kind's default.
+        for_s: Duration, s; None for the kind's default.
+        by_s: Error of the clock, s; None for the kind's default.
     """
 
     fault: FaultKind
@@ -63,13 +63,13 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     @property
     def lasts_s(self) -> float:
-        """How long it lasts; infinite for a battery that nobody changes."""
+        """Duration, s; infinite for a battery that is never changed."""
         lasts = _FOR_S.get(self.fault, 0.0) if self.for_s is None else self.for_s
         return math.inf if self.fault is FaultKind.BATTERY and lasts == 0 else lasts
 
     @property
     def shift_s(self) -> float:
-        """How far the clock goes wrong: seconds, per hour for a drift."""
+        """Error of the clock: seconds, for a drift seconds per hour."""
         return _BY_S.get(self.fault, 0.0) if self.by_s is None else self.by_s
 
 
@@ -79,10 +79,10 @@ _WORD = re.compile(
 
 
 def parse(word: str) -> Fault:
-    """Reads `KIND[=RATE][@AT_S][+FOR_S][~BY_S]`, such as `duplicate=0.01`, `reboot@30+5` or `clock-jump@20~-7200`.
+    """Parses `KIND[=RATE][@AT_S][+FOR_S][~BY_S]`, such as `duplicate=0.01`, `reboot@30+5` or `clock-jump@20~-7200`.
 
     Raises:
-        ValueError: It is no such word.
+        ValueError: The text has another form.
     """
     match = _WORD.fullmatch(word.strip())
     kinds = {kind.value: kind for kind in FaultKind}
@@ -119,7 +119,7 @@ class Injector:
         return struck
 
     def clock_offset_ms(self, t_s: float) -> int:
-        """Returns how far the device's clock is ahead at second `t_s`, ms."""
+        """Returns the time by which the device's clock is ahead at second `t_s`, ms."""
         drift_s = sum(
             fault.shift_s * max(0.0, t_s - (fault.at_s or 0.0)) / _HOUR_S
             for fault in self._faults

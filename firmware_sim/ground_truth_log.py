@@ -1,20 +1,20 @@
-"""The ledger: what was really so. JSON lines, appended, each complete before the frame that it tells of leaves.
+"""The ground truth log: JSON lines, appended, each written completely before its message is sent.
 
-| `k` | fields | tells |
+| `k` | fields | event |
 |---|---|---|
-| `run` | `seed`, `devices`, `t` | a run begins; earlier runs stay above it |
+| `run` | `seed`, `devices`, `t` | a run begins; the lines of earlier runs are above it |
 | `sent` | `device boot seq t at story phase truth state artefacts unmeasured faults` | a reading was made and kept |
-| `ack` | `device boot seq at` | the broker took it on |
-| `dropped` | `device boot seq at reason` | the device forgot it unacknowledged: `full` outbox, `reboot` or `battery` |
-| `garbage` | `device at bytes` | bytes that are no frame were put in the outbox |
+| `ack` | `device boot seq at` | the broker acknowledged it |
+| `dropped` | `device boot seq at reason` | the device dropped it unacknowledged: `full` outbox, `reboot` or `battery` |
+| `garbage` | `device at bytes` | an invalid message was put in the outbox |
 | `device` | `device at event` | `reboot`, `battery` or `back` |
 | `summary` | `t sent acknowledged pending dropped garbage late_max_s` | the run ended in order |
 
-Times are UTC epoch ms by the machine's clock, a frame's `t` by the device's. `truth` has one value per sign in
-digit order, as a faultless monitor would show it at that moment, measured or not; `state` what is so in the patient
-behind the variation from minute to minute, unrounded, by which a breach is judged true; `unmeasured` the fields of
-`truth` that a faultless device would not have shown then: a cuff at rest, a sensor that is off.
-A sent reading with neither `ack` nor `dropped` is pending.
+Times are UTC epoch ms by the machine's clock, a message's `t` by the device's. `truth` has one value per sign in digit
+order, as a faultless monitor would show it at that moment, measured or not. `state` is the patient's state without the
+variation from minute to minute, unrounded, by which a breach is judged true. `unmeasured` has the fields of `truth`
+that a faultless device would not have shown then: a cuff at rest, a sensor that is off. A sent reading with neither
+`ack` nor `dropped` is pending.
 """
 
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ from typing import Any
 import msgspec
 
 Identity = tuple[str, int, int]
-"""(device, boot, seq): what makes a reading itself."""
+"""Identity of a reading: (device, boot, seq)."""
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """How a run ended.
+    """Counts of a run at its end.
 
     Attributes:
         sent: Readings made.
-        acknowledged: Of them, taken on by the broker.
-        pending: Still in an outbox when the run ended.
-        dropped: Forgotten by the device.
-        garbage: Messages that are no frame.
-        late_max_s: How far behind its schedule the simulator itself ever was, s.
+        acknowledged: Readings that the broker acknowledged.
+        pending: Readings still in an outbox at the end of the run.
+        dropped: Readings dropped by the device.
+        garbage: Invalid messages.
+        late_max_s: Largest delay of the simulator itself against its schedule, s.
     """
 
     sent: int
@@ -50,10 +50,10 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class GroundTruthLog:
-    """Writes a ledger and keeps its counts; what is written stands in the file after `flush`, kill or no kill."""
+    """Writes the log and counts its lines; lines are in the file after `flush`, even if the process is killed then."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens the ledger for appending; None keeps the counts alone.
+        """Opens the file for appending; None only counts.
 
         Raises:
             OSError: The file cannot be written.
@@ -67,7 +67,7 @@ class GroundTruthLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab")
             if _is_cut_short(path):
-                # The run before was killed in the middle of a line; that line is lost, the next must not be.
+                # A killed run may have left part of a line; that line is lost, but the next must not be.
                 self._buffer.write(b"\n")
 
     def __enter__(self) -> "GroundTruthLog":
@@ -85,36 +85,36 @@ class GroundTruthLog:
         self._write(k="run", t=now, seed=seed, devices=list(devices))
 
     def sent(self, identity: Identity, *, now: int, **told: Any) -> None:  # noqa: ANN401 - written to JSON as it is
-        """A reading was made; `told` is the rest of its line."""
+        """Writes that a reading was made; `told` has the other fields of its line."""
         self._sent += 1
         self._open.add(identity)
         self._write(k="sent", device=identity[0], boot=identity[1], seq=identity[2], at=now, **told)
 
     def acknowledged(self, identity: Identity, *, now: int) -> None:
-        """The broker took a reading on; the second time of a duplicate changes nothing."""
+        """Writes that the broker acknowledged a reading; the second acknowledgement of a duplicate is ignored."""
         if identity in self._open:
             self._open.remove(identity)
             self._acknowledged += 1
             self._write(k="ack", device=identity[0], boot=identity[1], seq=identity[2], at=now)
 
     def dropped(self, identity: Identity, *, now: int, reason: str) -> None:
-        """A device forgot a reading that was never acknowledged."""
+        """Writes that a device dropped an unacknowledged reading."""
         if identity in self._open:
             self._open.remove(identity)
             self._dropped += 1
             self._write(k="dropped", device=identity[0], boot=identity[1], seq=identity[2], at=now, reason=reason)
 
     def garbage(self, device: str, *, now: int, size: int) -> None:
-        """A device sent bytes that are no frame."""
+        """Writes that a device sent an invalid message."""
         self._garbage += 1
         self._write(k="garbage", device=device, at=now, bytes=size)
 
     def device(self, device: str, *, now: int, event: str) -> None:
-        """Something happened to a device."""
+        """Writes an event of a device."""
         self._write(k="device", device=device, at=now, event=event)
 
     def summary(self, *, now: int, late_max_s: float) -> Summary:
-        """The run ended; returns its counts."""
+        """Writes the summary of the run; returns it."""
         summary = Summary(
             self._sent, self._acknowledged, len(self._open), self._dropped, self._garbage, round(late_max_s, 3)
         )
@@ -123,7 +123,7 @@ class GroundTruthLog:
         return summary
 
     def flush(self) -> None:
-        """Hands everything to the operating system; call it before what it tells of leaves the process."""
+        """Passes all lines to the operating system; call it before the messages they describe are sent."""
         written = self._buffer.getvalue()
         self._buffer = BytesIO()
         if written and self._file is not None:

@@ -1,7 +1,7 @@
-"""One device's MQTT 5 connection, without a thread: the fleet's loop calls it when its socket is ready or time passed.
+"""One device's MQTT 5 connection without a thread: called when its socket is ready or time has passed.
 
-Each connection is a fresh paho client with a clean session; what was not acknowledged on the one before goes out again
-in its old order. paho's own queue is never relied upon: it tells a refused message as published.
+Each connection is a new paho client with a clean session; unacknowledged messages of the previous one are sent again in
+their old order. paho's own queue is not used: paho reports a refused message as published.
 """
 
 import logging
@@ -23,7 +23,7 @@ from firmware_sim.ground_truth_log import Identity
 from vitals.wire import topics
 
 if TYPE_CHECKING:
-    # paho defines it for type checkers alone.
+    # paho defines it only for type checkers.
     from paho.mqtt.client import SocketLike
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _DISCONNECT_WITH_WILL: Final = 4
 
 
 class _Client(mqtt.Client):
-    """paho on a socket that is already connected: by itself paho waits for the connection, and with it the fleet."""
+    """paho on a connected socket: paho itself would block until the connection is made, and with it the simulation."""
 
     def __init__(self, name: str, sock: "SocketLike") -> None:
         super().__init__(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
@@ -47,14 +47,14 @@ class _Client(mqtt.Client):
 
 
 class MqttConnection:
-    """A device's connection to its broker, lost and made again as often as it takes.
+    """A device's connection to its broker, which reconnects as often as needed.
 
     Args:
         device: The device.
         broker: Its broker.
-        dialler: Who begins connections.
-        selector: The fleet's selector; the link registers its socket there, with itself as data.
-        acknowledged: Called with the identity of each reading that the broker took on.
+        dialler: Begins connections.
+        selector: The simulation's selector, in which the connection registers its socket with itself as data.
+        acknowledged: Called with the identity of each reading that the broker acknowledged.
         rng: Jitter of the backoff.
     """
 
@@ -83,15 +83,15 @@ class MqttConnection:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted the connection."""
+        """True once the broker has accepted the connection."""
         return self._connected
 
     def wants_to_connect(self, now_s: float) -> bool:
-        """Whether a connection is to be tried at `now_s`, by the fleet's monotonic clock."""
+        """Returns whether to begin a connection at `now_s`, by the simulation's monotonic clock."""
         return self._client is None and self._dial is None and now_s >= self._retry_s
 
     def connect(self, now_s: float) -> None:
-        """Begins a connection, and waits for nothing; a broker that cannot be reached is tried again later."""
+        """Begins a connection without waiting; an unreachable broker is tried again later."""
         self._now_s = now_s
         _hang_up(self._dead)
         self._dead = None
@@ -103,7 +103,7 @@ class MqttConnection:
             self._selector.register(self._dial.sock, selectors.EVENT_WRITE, self)
 
     def pump(self, now_s: float) -> None:
-        """Sends what waits, as far as the window allows."""
+        """Sends waiting messages, as far as the window allows."""
         self._now_s = now_s
         if not self._connected or now_s < self._paused_s:
             return
@@ -121,13 +121,13 @@ class MqttConnection:
         self._watch()
 
     def ready(self, now_s: float, events: int, *, may_send: bool) -> None:
-        """The socket can be read or written; `may_send` is false while the device holds its readings."""
+        """Handles a ready socket; `may_send` is false while the device holds its readings."""
         self._now_s = now_s
         if self._dial is not None:
             self._advance(self._dial)
         if events & selectors.EVENT_READ and self._client is not None:
             self._client.loop_read()
-            # What TLS has already decrypted makes no socket readable any more.
+            # Bytes that TLS has already decrypted do not make the socket readable.
             while self._client is not None and _decrypted(self._client):
                 self._client.loop_read()
         if events & selectors.EVENT_WRITE and self._client is not None:
@@ -138,7 +138,7 @@ class MqttConnection:
             self._watch()
 
     def tick(self, now_s: float, *, may_send: bool) -> None:
-        """Time has passed: keepalive, and what was paused or held."""
+        """Handles the passage of time: timeouts, keepalive, and messages that were paused or held."""
         self._now_s = now_s
         if self._dial is not None and now_s >= self._dial.ends_s:
             self._lost(f"no answer within {TIMEOUT_S:g} s")
@@ -148,11 +148,11 @@ class MqttConnection:
             self.pump(now_s)
 
     def cut(self, *, half_open: bool, back_s: float) -> None:
-        """The device fell: the connection breaks without a goodbye, or stays half open until the keepalive ends it.
+        """Cuts the connection without DISCONNECT, or leaves it half open until the keepalive ends it.
 
         Args:
             half_open: Whether nothing at all is sent any more, not even the end of the connection.
-            back_s: When the device is back, by the fleet's monotonic clock.
+            back_s: Time at which the device is back, by the simulation's monotonic clock.
         """
         client = self._let_go()
         self._retry_s = back_s
@@ -162,7 +162,7 @@ class MqttConnection:
             _hang_up(client)
 
     def close(self) -> None:
-        """Says goodbye in order; the broker publishes the last will, so that the status ends as offline."""
+        """Disconnects in order, with the last will, so that the device's status ends as offline."""
         connected = self._connected
         client = self._let_go()
         if client is not None and connected:
@@ -222,7 +222,7 @@ class MqttConnection:
             return
         self._connected, self._attempts, self._told = True, 0, False
         self._paused_s = 0.0
-        # A broker that takes on fewer at a time says so; sending more would cost the connection.
+        # A broker with a lower receive maximum announces it; sending more would cost the connection.
         self._window = max(1, min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW + 1) - 1))
         client.publish(topics.device_status(self.device.name), b"online", qos=1, retain=True)
 
@@ -248,12 +248,12 @@ class MqttConnection:
         message = self._flying.pop(mid, None)
         if message is None:
             return
-        # Without a subscriber the broker drops what it "accepts": the gateway is not there yet, so it is kept.
+        # Without a subscriber the broker drops an "accepted" message: no gateway is connected yet, so it is kept.
         if reason.is_failure or reason.value == _NO_SUBSCRIBER:
             self.device.outbox.requeue(message)
             self._paused_s = self._now_s + _REFUSED_PAUSE_S
             if not self._told:
-                _log.warning("%s: not taken on: %s; will send again", self.device.name, reason)
+                _log.warning("%s: message not accepted: %s; retrying", self.device.name, reason)
                 self._told = True
             return
         self.device.outbox.acknowledge(message)
@@ -269,7 +269,7 @@ class MqttConnection:
         self._attempts = min(self._attempts + 1, 10)
 
     def _let_go(self) -> mqtt.Client | None:
-        """Takes the client out of service; what was on its way waits again."""
+        """Removes the client; its messages in flight wait again."""
         dial, self._dial = self._dial, None
         if dial is not None:
             self._selector.unregister(dial.sock)
@@ -284,7 +284,7 @@ class MqttConnection:
         return client
 
     def _watch(self) -> None:
-        """Asks to be told of a writable socket only while there is something to write."""
+        """Polls for a writable socket only while there is something to write."""
         sock = self._client.socket() if self._client is not None else None
         if sock is not None and self._client is not None:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)

@@ -1,4 +1,4 @@
-"""The plan of a run: which devices, on which broker, with whose story. Written by hand, by flags, or by a demo."""
+"""The plan of a run: devices, brokers and scenarios. Written by hand, by flags, or by a demo."""
 
 import re
 import tomllib
@@ -25,16 +25,16 @@ class DevicePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     Attributes:
         device: Device id; also its MQTT client id.
-        broker: `mqtt://[user:password@]host[:port]`, or `mqtts://` for TLS; `{device}` in user or password stands for
-            the device id.
-        story: Name of a story (built in or of the plan) or a story file; None for a stable patient.
-        start_s: Second of the run at which the story begins.
-        speed: Clinical seconds of the story per second of the run.
+        broker: `mqtt://[user:password@]host[:port]`, or `mqtts://` for TLS; `{device}` in user or password is replaced
+            by the device id.
+        story: Name of a scenario (built in or of the plan) or a scenario file; None for a stable patient.
+        start_s: Second of the run at which the scenario begins.
+        speed: Clinical seconds of the scenario per second of the run.
         cadence_s: Seconds between readings; None for the plan's.
         cuff_s: Seconds between cuff pressures, 0 for an arterial line (continuous); None for the plan's.
         signs: Signs that it measures.
         baseline: Resting values that are given instead of drawn.
-        faults: Its faults, beside the plan's.
+        faults: Its faults, in addition to the plan's.
         replay: Recording to play in place of a simulated patient: monitor numerics as CSV, or a WFDB record.
         replay_speed: Recorded seconds per second of the run.
     """
@@ -77,8 +77,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         cuff_s: Seconds between two cuff pressures; 0 for arterial lines.
         artefacts: Artefact rates.
         faults: Faults of every device.
-        stories: Stories beside the built-in ones.
-        outbox: Readings that a device can hold unacknowledged; the oldest go first.
+        stories: Scenarios in addition to the built-in ones.
+        outbox: Readings that a device can hold unacknowledged; the oldest are dropped first.
         tls: Certificates, for brokers behind `mqtts://`.
     """
 
@@ -103,10 +103,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             raise ValueError("cadence must be positive, cuff interval not negative, outbox at least 1")
 
     def story(self, device: DevicePlan) -> Scenario:
-        """Returns a device's story.
+        """Returns a device's scenario.
 
         Raises:
-            ValueError: There is no such story.
+            ValueError: The scenario does not exist.
         """
         if device.story is None:
             return scenarios.STABLE
@@ -117,7 +117,7 @@ def load(path: Path) -> Plan:
     """Reads a plan from a TOML or JSON file.
 
     Raises:
-        ValueError: The file is missing or no plan; the message says where.
+        ValueError: The file is missing or no plan; the message names the place.
     """
     try:
         if path.suffix == ".toml":
@@ -139,10 +139,10 @@ _STORY = re.compile(r"((?P<device>[^:@]+):)?(?P<story>[^@:]+?)(@(?P<start>[\d.]+
 
 
 def ward(word: str) -> tuple[DevicePlan, ...]:
-    """Reads `WARD=COUNT@BROKER`: devices `mon-WARD-01` … on that broker.
+    """Parses `WARD=COUNT@BROKER`: devices `mon-WARD-01` … on that broker.
 
     Raises:
-        ValueError: It is no such word.
+        ValueError: The text has another form.
     """
     match = _WARD.fullmatch(word)
     if match is None:
@@ -154,10 +154,10 @@ def ward(word: str) -> tuple[DevicePlan, ...]:
 
 
 def with_stories(devices: tuple[DevicePlan, ...], words: list[str]) -> tuple[DevicePlan, ...]:
-    """Gives stories to devices; each word is `[DEVICE:]STORY[@START_S[xSPEED]]`, without a device the next free one.
+    """Assigns scenarios to devices, each `[DEVICE:]STORY[@START_S[xSPEED]]`; without a device the next free one.
 
     Raises:
-        ValueError: A word cannot be read, names no device, or there are more stories than devices.
+        ValueError: A text has another form, names no device, or there are more scenarios than devices.
     """
     told: dict[str, DevicePlan] = {}
     free = {device.device: device for device in devices}
@@ -178,10 +178,10 @@ def with_stories(devices: tuple[DevicePlan, ...], words: list[str]) -> tuple[Dev
 
 
 def with_faults(plan: Plan, words: Mapping[str, tuple[Fault, ...]]) -> Plan:
-    """Adds faults to devices by id; under "" those of every device.
+    """Adds faults to devices by id; those under "" apply to every device.
 
     Raises:
-        ValueError: There is no such device.
+        ValueError: A device does not exist.
     """
     unknown = words.keys() - {d.device for d in plan.devices} - {""}
     if unknown:

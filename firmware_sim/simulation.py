@@ -27,10 +27,10 @@ DRAIN_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The two clocks that the wiring hands in.
+    """The two clocks of the simulation.
 
     Attributes:
-        monotonic_s: Never steps; the schedule runs on it.
+        monotonic_s: Monotonic time of the schedule, s.
         wall_ms: UTC epoch ms; devices stamp with it.
     """
 
@@ -49,7 +49,7 @@ class Simulation:
         clock: Clock,
         seed: int,
     ) -> None:
-        """Takes devices with their brokers, and where readings come from."""
+        """Connects devices, their brokers and the sources of readings."""
         self._selector = selectors.DefaultSelector()
         self._dialler = Connector()
         self._sources, self._ledger, self._clock = tuple(sources), ledger, clock
@@ -99,7 +99,7 @@ class Simulation:
         return not self._schedule and all(math.isinf(source.start_s()) for source in self._sources)
 
     def _measure(self, t_s: float) -> set[str]:
-        """Takes the readings that are due; returns the devices that have something new to send."""
+        """Makes the readings that are due; returns the devices with a new message."""
         for source in self._sources:
             while source.start_s() <= t_s + _LOOK_AHEAD_S:
                 for sample in source.next():
@@ -138,7 +138,7 @@ class Simulation:
             link.tick(self._began_s + t_s, may_send=link.device.may_send(t_s))
 
     def _wait_s(self, t_s: float, *, draining: bool) -> float:
-        """How long nothing but a socket can make work."""
+        """Returns the longest time for which only a socket can need work, s."""
         due = [t_s + _LONGEST_WAIT_S]
         if not draining:
             due += [source.start_s() - _LOOK_AHEAD_S for source in self._sources]

@@ -1,1 +1,1 @@
-"""Setting up, running and watching Wardwatch: the local stack, the demo, the checks."""
+"""Setup, local stack, demo, deployment and checks of Wardwatch."""

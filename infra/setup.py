@@ -1,7 +1,7 @@
-"""`make setup`: everything that a fresh clone needs, fetched once.
+"""`make setup`: everything that a fresh clone needs, downloaded once.
 
-Standard library alone, run by the system's Python before there is a virtual environment. All checks come before
-anything is changed; every step leaves a stamp of what it was made from, so a second run takes no time.
+Standard library only, run by the system's Python before there is a virtual environment. All checks run before anything
+is changed; every step leaves a stamp of its inputs, so a second run needs no time.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def say(line: str) -> None:
 
 def run(*argv: str) -> None:
     """Runs a step with its own output visible; its failure ends the setup."""
-    # uv trusts its own list alone unless told; a company's proxy is known to the system's.
+    # uv trusts only its own list by default; the system's list has a company's proxy.
     trust = {"UV_SYSTEM_CERTS": "1"} if SYSTEM_CERTIFICATES.exists() else {}
     done = subprocess.run(argv, cwd=ROOT, env={**os.environ, **trust}, check=False)  # noqa: S603 - this file's own words
     if done.returncode != 0:
@@ -43,7 +43,7 @@ def run(*argv: str) -> None:
 
 
 def check() -> None:
-    """Ends with one line per problem when this machine lacks something that setup cannot bring itself."""
+    """Ends with one line per problem if this machine lacks something that setup cannot install itself."""
     found = prerequisites.check_java()
     if not PYTHON.exists():
         found += prerequisites.check_venv()
@@ -67,7 +67,7 @@ def install_mosquitto() -> None:
 
 
 def install_browser() -> None:
-    """The browser of the ward page's tests and pictures; nothing else needs it, so its absence stops nothing."""
+    """Installs the browser of the ward page's tests and pictures; its absence stops nothing else."""
     prefix = prerequisites.apt_prefix()
     if prerequisites.find_program(prerequisites.BROWSER):
         return
@@ -110,12 +110,12 @@ def install_jars() -> None:
 
 
 def make_classes() -> None:
-    """What Spark loads, laid out for its virtual machine; it starts without it too."""
+    """Makes the archive of Spark's classes; Spark starts without it too."""
     run(str(PYTHON), "-m", "infra.local.jvm_class_archive")
 
 
 def main(words: Sequence[str]) -> int:
-    """All steps, in order; with the word `browser`, that of the tests alone."""
+    """Runs all steps, in order; with the argument `browser`, only the one of the tests' browser."""
     if list(words) == ["browser"]:
         install_browser()
         return 0

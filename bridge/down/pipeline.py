@@ -1,4 +1,4 @@
-"""From the log to gateways: rosters, actions, the notifier's heartbeat. One thread owns a `DownPipeline`."""
+"""Kafka to gateways: rosters, actions, the notifier's heartbeat. One thread owns a `DownPipeline`."""
 
 import logging
 from collections import deque
@@ -20,22 +20,22 @@ from vitals.status import Health, Heartbeat, Status
 from vitals.wire import topics
 
 RETAINED_S: Final = 1.0
-"""The broker has sent what it holds when for so long nothing more of it has come; MQTT has no word for the end."""
+"""Silence, s, after which all retained rosters have been received; MQTT does not mark the end of retained messages."""
 RETAINED_MOST_S: Final = 10.0
 STALE_MS: Final = 60_000
-"""A heartbeat older than this is not passed on: it would tell a gateway that the notifier lives now."""
+"""Age beyond which a heartbeat is dropped, ms: a gateway would take it as proof that the notifier is alive now."""
 logger = logging.getLogger("bridge.down.pipeline")
 
 
 class DownPipeline:
-    """The bridge's way down.
+    """The bridge's downlink.
 
-    Nothing is published before the whole of `patients` has been read: a roster drawn from half of it would take
-    patients off their monitors.
+    Nothing is published before the whole of `patients` has been read. A roster made from part of it would remove
+    patients from their monitors.
 
     Args:
         slots: Slots that this bridge serves.
-        uplink: Where it publishes.
+        uplink: Site broker to which it publishes.
         meters: Metrics.
     """
 
@@ -50,7 +50,7 @@ class DownPipeline:
         self._publish: deque[tuple[str, str, bytes, bool]] = deque()
 
     def seen(self, gateway: str) -> None:
-        """Takes note of a gateway that has sent something."""
+        """Notes a gateway that has sent a message."""
         if topics.slot(gateway) in self._slots:
             self._seen.add(gateway)
 
@@ -59,22 +59,22 @@ class DownPipeline:
         return self._rosters.expected()
 
     def owner_of(self, action: Action) -> str | None:
-        """Returns the gateway of an action's patient, of whatever slot; None of nobody. Safe from any thread."""
+        """Returns the gateway of an action's patient in any slot, or None if it is unknown. Safe from any thread."""
         return self._rosters.owner_of(action)
 
     def connected(self, is_connected: bool, at: float) -> None:
-        """Takes note, at monotonic time `at`, of whether the broker is connected; it then sends what it holds."""
+        """Notes, at monotonic time `at`, whether the broker is connected; a connection brings the retained rosters."""
         self._has_found = False
         self._connected_at = at if is_connected else float("inf")
         if not is_connected:
             self._rosters.lost()
 
     def puzzled(self) -> bool:
-        """Returns whether a roster that is not this bridge's was found since the last call."""
+        """Returns whether a roster that this bridge did not publish was found since the last call."""
         return self._rosters.puzzled()
 
     def found(self, message: Message, at: float) -> None:
-        """Takes a roster that the broker holds."""
+        """Applies a retained roster from the broker."""
         self._found_at = at
         try:
             roster = decoded(message.payload, Roster)
@@ -85,7 +85,7 @@ class DownPipeline:
             self._rosters.found(roster)
 
     def received(self, record: ConsumedRecord, t: int) -> None:
-        """Takes a record of `patients`, `actions` or `status`; one that cannot be read is logged and passed over."""
+        """Applies a record of `patients`, `actions` or `status`; logs and skips an unreadable one."""
         try:
             if record.topic == topics.PATIENTS:
                 self._rosters.apply(record.key.decode(), record.value)
@@ -100,7 +100,7 @@ class DownPipeline:
             raise
         except Exception as error:
             if not isinstance(error, ValueError):
-                logger.exception("a record ends in an error")
+                logger.exception("evaluating a record raised an exception")
             self._metrics.unreadable.labels(record.topic).inc()
             where = (record.topic, record.partition, record.offset)
             logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)
@@ -112,7 +112,7 @@ class DownPipeline:
             self._beat(status, t)
 
     def bridges(self) -> list[Status | Retired]:
-        """Returns what bridges have said since the last call, and who is gone for good."""
+        """Returns the statuses and retirements of bridges read since the last call."""
         said, self._bridges = self._bridges, []
         return said
 
@@ -125,7 +125,7 @@ class DownPipeline:
         self._metrics.down.labels("heartbeat").inc()
 
     def _knows_what_is_held(self, at: float) -> bool:
-        """Waits for the rosters that the broker holds; what is missing then was forgotten, and is said again."""
+        """Waits for the retained rosters; the broker has lost the missing ones, which are published again."""
         quiet = at - max(self._connected_at, self._found_at) >= RETAINED_S
         if not self._has_found and (quiet or at - self._connected_at >= RETAINED_MOST_S):
             self._has_found = True
@@ -133,12 +133,12 @@ class DownPipeline:
         return self._has_found
 
     def work(self, caught_up: bool, at: float, is_read: bool = True) -> None:
-        """Publishes what is due; what the uplink does not take stays for the next time.
+        """Publishes the rosters and actions that are due; messages that the broker's client refuses stay queued.
 
         Args:
-            caught_up: Whether all of `patients` has been read, and there is a broker.
+            caught_up: Whether all of `patients` has been read and the broker is connected.
             at: Monotonic time, s.
-            is_read: Whether what was in `patients` when a puzzling roster was found has been read.
+            is_read: Whether `patients` has been read up to its end at the time a foreign roster was found.
         """
         if not caught_up:
             return

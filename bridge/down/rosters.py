@@ -1,4 +1,4 @@
-"""What goes down to gateways: rosters drawn from admissions, and the way of an action to its gateway. Pure."""
+"""Rosters made from admissions, and the gateway to which an action is sent. Pure."""
 
 import logging
 from typing import Final
@@ -13,17 +13,18 @@ from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
 ROOM: Final = 64
-"""Bytes that a roster's version may still grow by."""
+"""Bytes by which a roster's version may still grow."""
 
 
 class Rosters:
-    """The admissions, and what the broker holds of the rosters that follow from them.
+    """The admissions, and the rosters made from them as the broker retains them.
 
-    A roster's version only grows, also when the admission with the highest version is removed and also over a restart
-    of the bridge: a gateway that passes over older versions would otherwise keep a patient who has left.
+    A roster's version only grows: also when the admission with the highest version is removed, and over a restart of
+    the bridge. A gateway ignores older versions, and would otherwise keep a patient who has left.
 
-    While two bridges have a slot in common, one may know of an admission that the other has yet to read. So a newer
-    roster that this one cannot explain stands until the log is known to be read, and is overruled once at most.
+    While two bridges share a slot, one may have read an admission before the other. A newer roster that this bridge
+    cannot derive from its admissions is therefore kept until `patients` has been read to its end, and is replaced at
+    most once.
 
     Args:
         slots: Slots that this bridge serves.
@@ -44,10 +45,10 @@ class Rosters:
         self._cut: set[str] = set()
 
     def apply(self, patient: str, value: bytes | None) -> None:
-        """Takes a record of topic `patients`; a tombstone removes the patient.
+        """Applies a record of topic `patients`; a tombstone removes the patient.
 
         Raises:
-            ValueError: The record is no admission of that patient; what was known of the patient stays.
+            ValueError: The record is no admission of that patient; the patient's earlier admission is kept.
         """
         admission = None
         if value is not None:
@@ -69,7 +70,7 @@ class Rosters:
         self._overruled -= touched
 
     def found(self, roster: Roster) -> None:
-        """Takes a roster that the broker holds: an earlier one of this bridge, or another bridge's."""
+        """Notes a retained roster: an earlier one of this bridge, or another bridge's."""
         gateway, told = roster.gateway, self._told.get(roster.gateway)
         self._held.add(gateway)
         if roster == told:
@@ -80,27 +81,27 @@ class Rosters:
             self._foreign.add(gateway)
             self._puzzled = True
         else:
-            # The broker has gone back to what it had saved.
+            # The broker has restored an older roster from its storage.
             self._again.add(gateway)
 
     def lost(self) -> None:
-        """Takes note that the connection to the broker is gone: nobody knows what it will hold when it is back."""
+        """Notes that the broker's connection is lost; its retained rosters are unknown until the next connection."""
         self._held.clear()
 
     def all_found(self) -> None:
-        """Takes note that what the broker holds has been found: of the rest it has forgotten what it was told."""
+        """Notes that all retained rosters have been received; the broker has lost the others."""
         self._again |= self._told.keys() - self._held
 
     def puzzled(self) -> bool:
-        """Returns whether a roster that is not this bridge's was found since the last call."""
+        """Returns whether a roster that this bridge did not publish was found since the last call."""
         was, self._puzzled = self._puzzled, False
         return was
 
     def due(self, is_read: bool = True) -> list[Roster]:
-        """Returns the rosters to publish: those whose beds are not as the broker has them.
+        """Returns the rosters to publish: those that differ from the broker's, or that it has lost.
 
         Args:
-            is_read: Whether the admissions are known to be read up to what was in the log when a foreign one was found.
+            is_read: Whether `patients` has been read up to its end at the time a foreign roster was found.
         """
         found, waiting = [], set()
         for gateway in sorted(self._changed | self._again):
@@ -114,7 +115,7 @@ class Rosters:
             elif told and gateway in self._foreign and told.version >= roster.version and not is_read:
                 waiting.add(gateway)
             elif gateway in self._foreign and gateway in self._overruled:
-                logger.error("another bridge draws up the roster of gateway %s otherwise; its own stands", gateway)
+                logger.error("another bridge publishes a different roster of gateway %s; that roster is kept", gateway)
             else:
                 if told:
                     roster = msgspec.structs.replace(roster, version=max(roster.version, told.version + 1))
@@ -126,9 +127,9 @@ class Rosters:
         return found
 
     def _fitting(self, roster: Roster) -> Roster:
-        """Leaves out whom no message holds, those who came last: a broker ends the connection for a longer one.
+        """Leaves out the newest assignments that a message cannot hold: a broker closes the connection on a longer one.
 
-        Their devices stay unassigned, and the alarm engine tells that nobody hears of them.
+        Their devices stay unassigned, and the alarm engine reports their patients as not judged.
         """
         whole = msgspec.json.encode(roster)
         if len(whole) <= MAX_MESSAGE - ROOM and len(roster.placements) <= MAX_DEVICES:
@@ -152,12 +153,12 @@ class Rosters:
         ]
 
     def gateway_of(self, action: Action) -> str | None:
-        """Returns the gateway of an action's patient, device or self; None when it is not of these slots."""
+        """Returns the gateway of an action's patient, device or gateway; None if it is not in these slots."""
         gateway = self.owner_of(action)
         return gateway if gateway is not None and topics.slot(gateway) in self._slots else None
 
     def owner_of(self, action: Action) -> str | None:
-        """Returns the same of whatever slots; None when nobody of that name is known."""
+        """Returns the same for any slot; None if no patient, device or gateway has that id."""
         admission = self._admissions.get(action.patient)
         gateway = admission.gateway if admission else self._by_device.get(action.patient)
         if gateway is None and action.patient in self._by_gateway:

@@ -1,4 +1,4 @@
-"""Kafka as the bridge's log. What each durability setting is for stands beside it, and in `docs/bridge.md`."""
+"""Kafka client of the bridge. The reason for each durability setting is next to it and in `docs/bridge.md`."""
 
 import logging
 import threading
@@ -23,21 +23,22 @@ BATCH: Final = 500
 METADATA_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.5
 FOR_GOOD: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD})
-"""What no second attempt heals; a topic that is not there may be made, and a right may be given."""
+"""Errors that a retry cannot resolve. A missing topic may be created and an access right granted, so they are not here.
+"""
 logger = logging.getLogger("bridge.kafka.client")
 
 
 class KafkaProducer:
     """Writes to Kafka.
 
-    A record counts as stored when all in-sync replicas have it. There is no time at which the client gives up: while
-    Kafka is away records wait in its queue, the queue fills, `send` returns False, and the bridge stops taking.
+    A record counts as stored when all in-sync replicas have it. The client never times out: while Kafka is away,
+    records wait in its queue, the queue fills, `send` returns False, and the bridge stops reading messages.
 
     Args:
-        config: Where and who, `Settings.kafka`.
+        config: Addresses and credentials, `Settings.kafka`.
         compression: zstd, lz4 or none.
-        queue_mb: Bound of the queue, MB.
-        make: Makes the client, again after one that failed for good.
+        queue_mb: Maximum size of the queue, MB.
+        make: Creates the client, and its replacement after a fatal error.
     """
 
     def __init__(
@@ -53,16 +54,16 @@ class KafkaProducer:
             # With acks=all the leader answers when every in-sync replica has the record; with the topic's
             # min.insync.replicas=2 the loss of one machine then loses nothing.
             "acks": "all",
-            # Numbers each record per partition, so that the client's own retries neither double nor reorder.
+            # Numbers each record per partition, so that the client's own retries neither duplicate nor reorder records.
             "enable.idempotence": True,
-            # Never give up: a record that is given up would have to be asked for again from its gateway.
+            # No timeout: the gateway would have to resend a record that the client has dropped.
             "message.timeout.ms": 0,
             "retry.backoff.max.ms": 1000,
             "reconnect.backoff.max.ms": 2000,
-            # The queue in memory: the bound of what waits while Kafka is slow or away.
+            # The queue in memory: the most that waits while Kafka is slow or away.
             "queue.buffering.max.kbytes": queue_mb * 1024,
             "queue.buffering.max.messages": 100_000,
-            # The bridge has gathered already; a second wait would only add to the latency.
+            # The bridge batches readings already; a second wait would only add latency.
             "linger.ms": 0,
             "compression.type": compression,
             "error_cb": self._error,
@@ -89,7 +90,7 @@ class KafkaProducer:
             except BufferError:
                 return False
             except KafkaException as error:
-                # Refused on the spot, e.g. because the producer has failed for good: reported like any other refusal.
+                # Refused at once, e.g. after a fatal error of the producer; reported like any other refusal.
                 self._reports.append(_report(number, error.args[0]))
         return True
 
@@ -102,7 +103,7 @@ class KafkaProducer:
         return reports
 
     def close(self, timeout_s: float) -> int:
-        """Waits for what is in the queue; returns how many records are not stored (no loss: none is confirmed)."""
+        """Waits for queued records. Returns how many are not stored; they are not lost, since none is confirmed."""
         return int(self._producer.flush(timeout_s))
 
     def _error(self, error: KafkaError) -> None:
@@ -110,8 +111,8 @@ class KafkaProducer:
         logger.log(logging.ERROR if error.fatal() else logging.WARNING, "Kafka: %s", error.str())
 
     def _renew(self) -> None:
-        """Replaces a producer that has failed for good; what it held is reported as refused, to be sent again."""
-        logger.error("the Kafka producer has failed for good and is replaced")
+        """Replaces a producer after a fatal error. Its records are reported as refused, and sent again."""
+        logger.error("Kafka producer: fatal error; replacing it")
         with self._swap:
             self._producer.purge()
             self._producer.flush(METADATA_S)
@@ -126,18 +127,18 @@ def _report(number: int, error: KafkaError | None) -> DeliveryReport:
 
 
 class KafkaConsumer:
-    """Reads topics from Kafka without a consumer group: a bridge reads all partitions and keeps what it needs.
+    """Reads topics from Kafka without a consumer group: a bridge reads all partitions and keeps the relevant records.
 
     Args:
-        config: Where and who, `Settings.kafka`.
-        starts: Where to begin, by topic: None for the beginning, else a time, UTC epoch ms.
+        config: Addresses and credentials, `Settings.kafka`.
+        starts: Start position by topic: None for the beginning, else a time, UTC epoch ms.
     """
 
     def __init__(self, config: Mapping[str, str], starts: Mapping[str, int | None]) -> None:
         self._consumer = Consumer(
             {
                 **config,
-                # The client insists on a group; nothing is committed to it.
+                # The client requires a group; nothing is committed to it.
                 "group.id": f"bridge-{config.get('client.id', '')}",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
@@ -155,7 +156,7 @@ class KafkaConsumer:
         self._whole: frozenset[tuple[str, int]] = frozenset()
 
     def poll(self, timeout_s: float) -> list[ConsumedRecord]:
-        """See `Feed.poll`. While Kafka cannot be asked what there is to read, there is nothing."""
+        """See `Consumer.poll`. Returns nothing while Kafka does not answer the query for partitions."""
         if self._behind is None and not self._assign():
             return []
         if self._asks:
@@ -173,24 +174,24 @@ class KafkaConsumer:
         return found
 
     def caught_up(self) -> bool:
-        """See `Feed.caught_up`."""
+        """See `Consumer.caught_up`."""
         return self._behind is not None and not self._behind
 
     def mark(self) -> None:
-        """See `Feed.mark`. Kafka is asked with the next `poll`, again until it answers."""
+        """See `Consumer.mark`. The next `poll` queries the end offsets, and repeats that until Kafka answers."""
         self._asks = True
 
     def at_mark(self) -> bool:
-        """See `Feed.at_mark`."""
+        """See `Consumer.at_mark`."""
         return not self._asks and all(self._next.get(place, 0) >= end for place, end in self._marked.items())
 
     def close(self) -> None:
-        """Ends reading."""
+        """Closes the consumer."""
         self._consumer.close()
 
     def _at_end(self, message: Message) -> None:
         place = str(message.topic()), int(message.partition() or 0)
-        # Records that only readers of transactions know of have places, too.
+        # Transaction markers, which are never delivered, use offsets too.
         self._next[place] = max(int(message.offset() or 0), self._next.get(place, 0))
         if self._behind is not None:
             self._behind.discard(place)
@@ -205,7 +206,7 @@ class KafkaConsumer:
             }
             self._asks = False
         except KafkaException as error:
-            logger.warning("Kafka: cannot learn what there is to read: %s", error)
+            logger.warning("Kafka: reading the end offsets failed: %s", error)
 
     def _assign(self) -> bool:
         try:
@@ -222,11 +223,11 @@ class KafkaConsumer:
             timed = [p for p in partitions if self._starts[p.topic] is not None]
             begun = self._consumer.offsets_for_times(timed, METADATA_S) if timed else []
         except KafkaException as error:
-            logger.warning("Kafka: cannot learn what there is to read: %s", error)
+            logger.warning("Kafka: reading the partitions failed: %s", error)
             time.sleep(ASK_AGAIN_S)
             return False
         self._consumer.assign([p for p in partitions if self._starts[p.topic] is None] + begun)
-        # What begins in the middle has no end that matters: `status` never stands still.
+        # A topic read from a time on has no end to wait for: `status` always grows.
         self._whole = frozenset((p.topic, p.partition) for p in partitions if self._starts[p.topic] is None)
         self._behind = set(self._whole)
         return True
@@ -244,7 +245,7 @@ def _received(message: Message) -> ConsumedRecord:
 
 
 def missing_topics(config: Mapping[str, str], wanted: Mapping[str, int], timeout_s: float) -> list[str]:
-    """Returns which topics are not there with so many partitions: with another number patients lie on other ones.
+    """Returns the topics that are missing or have another number of partitions, which would place patients elsewhere.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -261,9 +262,9 @@ def missing_topics(config: Mapping[str, str], wanted: Mapping[str, int], timeout
 
 
 def topics_or_wait(check: Callable[[], Iterable[str]], wait: Callable[[float], bool], every_s: float = 2.0) -> bool:
-    """Waits until Kafka answers and has the topics; returns False when told to stop before.
+    """Waits until Kafka answers and has the topics; returns False if `wait` reports a stop first.
 
-    Producing to a topic that is not there fails its records for good, so nothing is taken before.
+    Records for a missing topic fail for good, so no message is read before.
     """
     while True:
         try:

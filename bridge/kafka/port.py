@@ -1,4 +1,4 @@
-"""The log that the bridge writes to and reads from: the port, and the log in memory that keeps its promises.
+"""The port to Kafka, and an in-memory log that meets the same contract.
 
 Kafka's adapter is `bridge.kafka.client`. One contract suite (`tests/bridge/test_log.py`) holds for both.
 """
@@ -12,14 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is to be stored.
-
-    Attributes:
-        topic: Kafka topic.
-        partition: Where in it; the bridge decides, never a hash.
-        key: Key.
-        value: Value.
-    """
+    """A record to store; the bridge chooses the partition, never a hash of the key."""
 
     topic: str
     partition: int
@@ -29,13 +22,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What became of a record.
+    """Outcome of sending a record.
 
     Attributes:
-        number: The number it was sent with.
-        t: When the log appended it, by the log's clock, UTC epoch ms; 0 when it is not stored, or not dated by the log.
-        error: Why it was not stored; None when it is, durably.
-        final: Whether the log says no to the record, or to those sent together with it, however often they are sent.
+        number: Number under which it was sent.
+        error: Reason for which it was not stored; None if it is stored durably.
+        final: Whether the log refuses this record, or one sent in the same batch, at every attempt.
+        t: Append time by the log's clock, UTC epoch ms; 0 if it is not stored or the log sets no append time.
     """
 
     number: int
@@ -46,7 +39,7 @@ class DeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class ConsumedRecord:
-    """A record as it is read. `value` None is a tombstone; `t` is its time in the log, UTC epoch ms."""
+    """A record as read. `value` None is a tombstone; `t` is its time in the log, UTC epoch ms."""
 
     topic: str
     partition: int
@@ -60,10 +53,10 @@ class Producer(Protocol):
     """Stores records; safe to use from several threads."""
 
     def send(self, number: int, record: Record) -> bool:
-        """Takes a record, to store it behind those taken before for its partition; False when full: offer it again."""
+        """Queues a record behind earlier ones of its partition; returns False if the queue is full."""
 
     def poll(self, timeout_s: float) -> list[DeliveryReport]:
-        """Returns what became of records, one report for each taken; waits at most `timeout_s` for the first."""
+        """Returns one report for each record sent; waits at most `timeout_s` for the first."""
 
 
 class Consumer(Protocol):
@@ -73,23 +66,23 @@ class Consumer(Protocol):
         """Returns records in the order of each partition; waits at most `timeout_s` for the first."""
 
     def caught_up(self) -> bool:
-        """Returns whether all that was there at the start has been returned, of what is read from its beginning."""
+        """Returns whether all records present at the start have been returned, for topics read from their beginning."""
 
     def mark(self) -> None:
-        """Marks what is there now, of what is read from its beginning."""
+        """Marks the present end of the topics read from their beginning."""
 
     def at_mark(self) -> bool:
-        """Returns whether all that was marked has been returned."""
+        """Returns whether all records before the mark have been returned."""
 
 
 class MemoryLog:
-    """A log in memory: for tests, and for trying the bridge without Kafka.
+    """An in-memory log for tests, and for running the bridge without Kafka.
 
     Args:
         partitions: Number of partitions by topic.
-        capacity: Records taken and not yet stored, at most.
+        capacity: Maximum of records sent and not yet stored.
         most_bytes: Size of a value beyond which it is refused for good.
-        clock: UTC epoch ms, of which records have their time; without it they have their offset, and are not dated.
+        clock: Time of records, UTC epoch ms. Without it their offset is their time, and reports have no append time.
     """
 
     def __init__(
@@ -109,7 +102,7 @@ class MemoryLog:
         self._changed = threading.Condition()
 
     def stop(self) -> None:
-        """Stores nothing more until `start`, as a log that is away."""
+        """Stores nothing until `start`, like a log that is away."""
         with self._changed:
             self._up = False
 
@@ -129,7 +122,7 @@ class MemoryLog:
             return True
 
     def poll(self, timeout_s: float) -> list[DeliveryReport]:
-        """See `Producer.poll`. A record for a partition that is not there is reported as failed."""
+        """See `Producer.poll`. A record for a missing partition is reported as failed."""
         with self._changed:
             self._changed.wait_for(lambda: self._up and self._taken, timeout_s)
             if not self._up:
@@ -154,13 +147,13 @@ class MemoryLog:
         return DeliveryReport(number, t=t)
 
     def append(self, topic: str, partition: int, key: bytes, value: bytes | None, t: int = 0) -> None:
-        """Stores a record of somebody else's."""
+        """Stores a record of another producer."""
         with self._changed:
             records = self._stored[topic, partition]
             records.append(ConsumedRecord(topic, partition, len(records), key, value, t))
 
     def records(self, topic: str) -> list[ConsumedRecord]:
-        """Returns what a topic holds, partition by partition."""
+        """Returns the records of a topic, partition by partition."""
         with self._changed:
             return [r for (name, _), records in self._stored.items() if name == topic for r in records]
 
@@ -180,7 +173,7 @@ class MemoryFeed:
         self._marked: set[ConsumedRecord] = set()
 
     def poll(self, timeout_s: float) -> list[ConsumedRecord]:
-        """See `Feed.poll`."""
+        """See `Consumer.poll`."""
         found = [
             r
             for topic in self._topics
@@ -194,14 +187,14 @@ class MemoryFeed:
         return found
 
     def caught_up(self) -> bool:
-        """See `Feed.caught_up`."""
+        """See `Consumer.caught_up`."""
         return not self._start
 
     def mark(self) -> None:
-        """See `Feed.mark`."""
+        """See `Consumer.mark`."""
         there = (r for topic in self._topics for r in self._log.records(topic))
         self._marked = {r for r in there if r.offset >= self._next.get((r.topic, r.partition), 0)}
 
     def at_mark(self) -> bool:
-        """See `Feed.at_mark`."""
+        """See `Consumer.at_mark`."""
         return not self._marked

@@ -1,7 +1,7 @@
-"""Bridges judge each other: one that says nothing for a while is silent, unless others serve all of its slots. Pure.
+"""Liveness of the other bridges: silent if no status arrives in time, unless others serve all of its slots. Pure.
 
-So a bridge that stops in order says nothing special: restarted within the time, nobody is paged; if not, it is told
-like one that was lost. The last bridge of all is missed by the pipeline's watchdog, as its heartbeats end.
+An orderly stop sends no special status: a restart within the timeout pages nobody, and a longer stop is reported like
+the loss of a bridge. The last bridge is missed by the pipeline's watchdog, since its heartbeats end.
 """
 
 import msgspec
@@ -10,19 +10,20 @@ from vitals.status import Health, Status
 
 
 class Retired(msgspec.Struct, frozen=True):
-    """A gateway or bridge that is gone for good, as a tombstone in topic `status` says."""
+    """A gateway or bridge removed for good, by a tombstone in topic `status`."""
 
     id: str
 
 
 class BridgeLiveness:
-    """What this bridge knows of the others, from topic `status`.
+    """The other bridges, as topic `status` shows them.
 
-    It judges only while it hears itself there: otherwise it would call the others silent for its own deafness.
+    It judges only while it reads its own statuses there: otherwise it would report others as silent because it reads
+    nothing.
 
     Args:
         name: This bridge.
-        timeout_s: A bridge that is not heard for so long is silent, s.
+        timeout_s: Time without a status after which a bridge is silent, s.
     """
 
     def __init__(self, name: str, timeout_s: float) -> None:
@@ -32,7 +33,7 @@ class BridgeLiveness:
         self._hearing_since: float | None = None
 
     def heard(self, status: Status, at: float) -> None:
-        """Notes a status of a bridge, this one's included, read at monotonic time `at`, in the order of the log."""
+        """Notes a status of a bridge, also this one's, read at monotonic time `at`, in the order of the log."""
         if status.kind != "bridge":
             return
         if status.health is Health.UP:
@@ -40,12 +41,12 @@ class BridgeLiveness:
         self._last[status.id] = status
 
     def forget(self, name: str) -> None:
-        """Forgets a bridge that is gone for good."""
+        """Removes a bridge."""
         self._heard.pop(name, None)
         self._last.pop(name, None)
 
     def lost(self, at: float, t: int) -> list[Status]:
-        """Returns the statuses of bridges that have fallen silent since the last call; `t` is UTC epoch ms."""
+        """Returns the statuses of bridges that became silent since the last call; `t` is UTC epoch ms."""
         if at - self._heard.get(self._name, -float("inf")) >= self._timeout_s / 2:
             self._hearing_since = None
             return []

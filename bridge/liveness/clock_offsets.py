@@ -1,7 +1,7 @@
-"""How far each gateway's clock is off, measured against the bridge's by what its statuses say they were sent at. Pure.
+"""Clock offset of each gateway against the bridge's clock, from the send times in its statuses. Pure.
 
-The way of a status only ever adds to the difference, so of several the smallest is the nearest; the second smallest is
-taken, lest one status that fell into a moment in which somebody set the bridge's own clock decides.
+Transit only adds to the difference, so the smallest of several is the most accurate. The second smallest is used, since
+one status may have arrived while the bridge's own clock was being set.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from vitals.status import ClockOffset
 
 WINDOW_S: Final = 20.0
 LEAST_S: Final = 5.0
-"""Statuses that a broker kept come all at once, the oldest first, and tell of the broker."""
+"""Statuses that a broker queued arrive together, the oldest first, and measure the broker's delay."""
 LEAST: Final = 3
 MOST: Final = 64
 CHANGE_MS: Final = 250
@@ -29,16 +29,16 @@ class _Gateway:
 
 
 class ClockOffsets:
-    """The clocks of gateways; `at` is monotonic, s. What is to be added to a gateway's clock is its offset, ms."""
+    """Clock offsets of gateways, ms: the value to add to a gateway's clock. `at` is monotonic, s."""
 
     def __init__(self) -> None:
         self._gateways: dict[str, _Gateway] = {}
 
     def heard(self, gateway: str, sent: int, at: float, t: int) -> ClockOffset | None:
-        """Takes a status that was sent at `sent` by its gateway's clock and came at `t` by the bridge's.
+        """Notes a status that was sent at `sent` by its gateway's clock and arrived at `t` by the bridge's.
 
         Returns:
-            The offset that the gateway is to be told, once a minute and whenever it has changed; None otherwise.
+            The offset to send to the gateway, once a minute and whenever it has changed; None otherwise.
         """
         if not sent:
             return None
@@ -61,11 +61,11 @@ class ClockOffsets:
         return known.offset_ms if known else None
 
     def begin_anew(self) -> None:
-        """Forgets what was measured by a clock that was off; what was found before stands until it is found again."""
+        """Drops differences measured by a wrong clock; offsets found earlier are kept until new ones are found."""
         for known in self._gateways.values():
             known.seen.clear()
             known.answered_at = -float("inf")
 
     def forget(self, gateway: str) -> None:
-        """Forgets a gateway."""
+        """Removes a gateway."""
         self._gateways.pop(gateway, None)

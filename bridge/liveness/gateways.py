@@ -1,4 +1,4 @@
-"""Which gateways are up, judged from the bridge's own clock. Pure."""
+"""Liveness of gateways, by the bridge's own clock. Pure."""
 
 import msgspec
 
@@ -7,15 +7,16 @@ from vitals.status import DeviceStatus, Health, Status
 
 
 class GatewayLiveness:
-    """Judges gateways by when their last status arrived.
+    """Liveness of gateways, from the arrival times of their statuses.
 
-    One that says goodbye, or whose last will comes, has the same time to be back: a restart is nothing to run for.
+    A gateway that announces its stop, or whose last will arrives, has the same timeout to return: a restart calls
+    nobody.
 
-    While the bridge itself hears nothing (no uplink, or it takes nothing because the log is away) it judges nobody: it
-    would call every gateway silent for its own deafness.
+    While the bridge itself receives nothing (no uplink, or Kafka's queue is full) it judges no gateway. It would report
+    every gateway as silent although the fault is its own.
 
     Args:
-        timeout_s: A gateway without a status for so long is silent, s.
+        timeout_s: Time without a status after which a gateway is silent, s.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -29,24 +30,24 @@ class GatewayLiveness:
         return len(self._heard)
 
     def gateways(self, most: int = MAX_DEVICES) -> tuple[DeviceStatus, ...]:
-        """Returns the gateways that this bridge speaks for, as its own status lists them.
+        """Returns the gateways of this bridge, as listed in its own status.
 
-        When the bridge is down, these are the gateways that are down with it, whatever other bridges there are. Of
-        more than a record holds, those that are not up come first; one that is not listed is told for itself.
+        If the bridge is down, these gateways are down with it, whatever other bridges there are. If a record cannot
+        hold all, those that are not up come first; a gateway that is not listed gets an alarm of its own.
         """
         order = sorted(self._last.items(), key=lambda item: (item[1].health is Health.UP, item[0]))
         listed = sorted(order[:most], key=lambda item: item[0])
         return tuple(DeviceStatus(device=gateway, health=last.health, t=last.t) for gateway, last in listed)
 
     def expect(self, gateway: str, at: float) -> None:
-        """Notes a gateway that ought to be there, as a patient is admitted to it."""
+        """Notes a gateway that is expected, because a patient is admitted to it."""
         self._heard.setdefault(gateway, at)
 
     def heard(self, status: Status, at: float, t: int) -> Status | None:
-        """Notes a status of a gateway at monotonic time `at`; returns it as it is to be told, None when it is not yet.
+        """Notes a status of a gateway at monotonic time `at`; returns the status to report, None if there is none yet.
 
-        It is told with the time at which it came, `t`, UTC epoch ms by the bridge's clock: so all that is told of
-        gateways has one clock. A last will was written when the gateway connected; it became true now.
+        It is dated with its arrival time `t`, UTC epoch ms by the bridge's clock, so that reports on gateways use one
+        clock. A last will was written when the gateway connected; it became true now.
         """
         self._heard[status.id] = at
         last = self._last.get(status.id)
@@ -59,20 +60,20 @@ class GatewayLiveness:
         return told
 
     def forget(self, gateway: str) -> None:
-        """Forgets a gateway that is gone for good."""
+        """Removes a gateway."""
         self._heard.pop(gateway, None)
         self._last.pop(gateway, None)
         self._gone.discard(gateway)
 
     def listening(self, listens: bool, at: float) -> None:
-        """Notes whether the bridge hears its gateways."""
+        """Notes whether the bridge receives messages of gateways."""
         if not listens:
             self._listening_since = None
         elif self._listening_since is None:
             self._listening_since = at
 
     def silent(self, at: float, t: int) -> list[Status]:
-        """Returns the statuses of gateways whose time is over since the last call: they are silent, or offline."""
+        """Returns the statuses of gateways that became silent or offline since the last call."""
         if self._listening_since is None:
             return []
         found = []

@@ -1,8 +1,8 @@
-"""How far the bridge's clock is from Kafka's, whose time is log time. Pure.
+"""Offset of the bridge's clock to Kafka's, which defines log time. Pure.
 
-A record is appended after it was sent and before its report has come. So what the bridge's clock says less what the
-log has written is at most how far the bridge is ahead when taken at the sending, and at least that when taken at the
-report: no delay, however long, makes a right clock look wrong.
+A record is appended after it is sent and before its report arrives. So the bridge is ahead by at least its send time
+less the append time, and by at most its report time less the append time. A delay of any length cannot make a right
+clock appear wrong.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,17 @@ from typing import Final
 from bridge.kafka.port import DeliveryReport
 
 OFF_MS: Final = 2000
-"""What is dated with a clock that is further off is doubted, and gateways are not measured by it."""
+"""Offset beyond which this clock's times are doubted, and gateways are not measured by it."""
 RIGHT_MS: Final = 1000
-"""It is right again only this close, measured as closely: otherwise it would come and go."""
+"""The clock is right again only within this offset, measured as precisely; otherwise the state would flap."""
 
 
 class KafkaClock:
-    """What acknowledged records tell of the bridge's clock; all times are UTC epoch ms.
+    """Offset of the bridge's clock by acknowledged records; all times are UTC epoch ms.
 
     Attributes:
-        off_since: Since when, by the log's clock, this one is known to be off; 0 while it is not.
-        offset_ms: By how much it lags behind the log's, negative when it is ahead; None before it was measured.
+        off_since: Time by Kafka's clock since which this clock is known to be off; 0 while it is not.
+        offset_ms: Lag behind Kafka's clock, negative if it is ahead; None before the first measurement.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class KafkaClock:
         self.offset_ms: int | None = None
 
     def true(self, t: int) -> int:
-        """Returns what the log's clock says when this one says `t`, which is the same as long as this one is right."""
+        """Returns Kafka's time for this clock's time `t`; they are equal while this clock is right."""
         return t + (self.offset_ms or 0) if self.off_since else t
 
     def stored(self, sent: Mapping[int, int], reports: Iterable[DeliveryReport], now: int) -> None:
-        """Takes reports of records, of which `sent` has when they were sent, by number; `now` is when they came."""
+        """Measures by delivery reports that arrived at `now`; `sent` maps a record's number to its send time."""
         dated = [(sent[r.number], r.t) for r in reports if r.error is None and r.t and r.number in sent]
         if not dated:
             return

@@ -1,4 +1,4 @@
-"""What the bridge says of its own accord: heartbeats into every lane, its own state, and who has fallen silent."""
+"""Messages of the bridge itself: heartbeats into every lane, its status, statuses of silent gateways and bridges."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
@@ -19,21 +19,21 @@ HEARTBEAT_S: Final = 1.0
 
 
 class Ship(Protocol):
-    """The way of a record into the log."""
+    """Port through which records are sent to Kafka."""
 
     def ship(self, records: tuple[Record, ...], messages: tuple[()], at: float) -> range:
-        """Ships records that no message waits for; returns their numbers."""
+        """Sends records that carry no message; returns their numbers."""
 
     def holds(self, number: int) -> bool:
         """Returns whether a record is not stored yet."""
 
 
 class StatusReporter:
-    """The bridge's own voice; `at` is monotonic, s, and `t` UTC epoch ms.
+    """Writes the bridge's heartbeats and statuses; `at` is monotonic, s, and `t` UTC epoch ms.
 
     Args:
         settings: Settings.
-        ship: Where records go.
+        ship: Sends records.
     """
 
     def __init__(self, settings: Settings, ship: Ship) -> None:
@@ -51,15 +51,15 @@ class StatusReporter:
         self._deaf_since: float | None = None
 
     def connected(self, is_connected: bool) -> None:
-        """Takes note of whether the broker is connected."""
+        """Notes whether the broker is connected."""
         self._connected = is_connected
 
     def listening(self, has_room: bool, at: float) -> None:
-        """Takes note of whether gateways can be heard: with a full log nothing is taken from the broker."""
+        """Notes whether gateways can be received: with a full queue nothing is read from the broker."""
         self.presence.listening(self._connected and has_room, at)
 
     def heard(self, status: Status, at: float, t: int) -> Status | None:
-        """Takes a gateway's status; returns it as it is to be told: with the bridge's time, and its clock's offset."""
+        """Notes a gateway's status; returns it for topic `status`, with the bridge's time and the clock's offset."""
         if status.health is Health.UP and not self.clock.off_since:
             answer = self._offsets.heard(status.id, status.sent, at, t)
             if answer is not None:
@@ -68,11 +68,10 @@ class StatusReporter:
         return self.presence.heard(measured, at, self.clock.true(t))
 
     def stored(self, reports: Sequence[DeliveryReport], t: int) -> dict[str, ClockOffset]:
-        """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
+        """Applies delivery reports; those of heartbeats show the offset of the bridge's own clock.
 
         Returns:
-            By gateway, the offset that it is to be told: measured before a heartbeat that shows that the bridge's own
-            clock is right.
+            The offset to send to each gateway: measured before a heartbeat that proves the bridge's own clock right.
         """
         self.clock.stored(self._beaten, reports, t)
         never = proven = -float("inf")
@@ -89,18 +88,18 @@ class StatusReporter:
         return due
 
     def forget(self, name: str) -> None:
-        """Forgets a gateway or bridge that is gone for good."""
+        """Removes a gateway or bridge."""
         self.presence.forget(name)
         self.peers.forget(name)
         self._offsets.forget(name)
         self._answers.pop(name, None)
 
     def wait_s(self, at: float) -> float:
-        """Returns when to speak again, s from now."""
+        """Returns the time until the next report is due, s."""
         return max(0.0, min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at)
 
     def report(self, at: float, t: int, waiting: int) -> None:
-        """Writes what is due; `waiting` is how many messages are not done with."""
+        """Writes the reports that are due; `waiting` is the number of unfinished messages."""
         if at >= self._heartbeat_at + HEARTBEAT_S:
             self._heartbeat_at = at
             self._beat(at, t)
@@ -112,7 +111,7 @@ class StatusReporter:
 
     def _beat(self, at: float, t: int) -> None:
         for lane in range(self._settings.lanes):
-            # One at a time: heartbeats that queue behind a slow log would tell of times long past.
+            # One at a time: heartbeats that queue behind a slow log would carry outdated times.
             if not self._ship.holds(self._heartbeats.get(lane, 0)):
                 beat = kafka_records.heartbeat(lane, self._settings.partitions)
                 (number,) = self._ship.ship((beat,), (), at)
@@ -123,7 +122,7 @@ class StatusReporter:
             self._ship.ship((kafka_records.status(status),), (), at)
 
     def _judge(self, at: float) -> Health:
-        """Up while it hears its gateways; a start, or a broker that is back at once, is no silence yet."""
+        """Up while it receives its gateways; a start, or a short loss of the broker, does not count as silence."""
         if self._connected:
             self._deaf_since = None
             return Health.UP

@@ -1,7 +1,7 @@
-"""MQTT 5 on the wire, as far as each reading needs it: PUBLISH in and out, PUBACK out (OASIS MQTT 5.0, 2.1, 3.3, 3.4).
+"""MQTT 5 packets of the hot path: PUBLISH in and out, PUBACK out (OASIS MQTT 5.0, 2.1, 3.3, 3.4).
 
-paho does everything else of MQTT. Its way of reading a PUBLISH (three reads, a message, a properties object, four locks
-and a log line each) costs more than all the rest that the bridge does with a batch of 30 readings: `docs/bridge.md`.
+paho does all other MQTT. Its reading of one PUBLISH (three reads, a message, a properties object, four locks and a log
+line) costs more than all other work of the bridge on a batch of 30 readings: `docs/bridge.md`.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ import msgspec
 from vitals.wire.uplink_batch import MAX_PAYLOAD_BYTES
 
 MAX_FRAME_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
-"""The largest frame that the broker may send, and is told that it may send."""
+"""Largest packet that the broker may send, as announced to it on connection."""
 _PUBLISH: Final = 0x30
 _KIND, _QOS, _QOS_2 = 0xF0, 0x06, 0x04
 _SHORT: Final = 128
@@ -19,10 +19,10 @@ _LENGTH_BYTES: Final = 4
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """With what a message is acknowledged.
+    """Identity by which a message is acknowledged.
 
     Attributes:
-        connection: Counts connections; an acknowledgement is valid within its own alone.
+        connection: Number of the connection; an acknowledgement is valid only within it.
         mid: MQTT packet identifier.
     """
 
@@ -34,9 +34,9 @@ class Message(msgspec.Struct, frozen=True):
     """A message from the broker.
 
     Attributes:
-        topic: Its MQTT topic, "" when it is not UTF-8.
+        topic: Its MQTT topic, "" if it is not UTF-8.
         payload: Its bytes.
-        receipt: With what to acknowledge it; None for QoS 0.
+        receipt: Identity for its acknowledgement; None for QoS 0.
     """
 
     topic: str
@@ -45,18 +45,18 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class FrameError(ConnectionError):
-    """What the broker sent is not MQTT; the connection is of no use any more."""
+    """The broker's bytes are not MQTT; the connection cannot be used any more."""
 
 
 def split(data: bytes, connection: int) -> tuple[list[Message], bytes, bytes]:
-    """Splits what was read from a connection.
+    """Splits the bytes read from a connection into packets.
 
     Args:
-        data: Whole frames and the beginning of one.
+        data: Whole packets and the beginning of one.
         connection: Number of the connection, for the receipts.
 
     Returns:
-        The messages at QoS 0 and 1, all other frames as they are, and what is not a whole frame yet.
+        The messages at QoS 0 and 1, all other packets unchanged, and the bytes of the incomplete packet.
 
     Raises:
         FrameError: A length is wrong, or over `MAX_FRAME_BYTES`.
@@ -104,7 +104,7 @@ def _message(data: bytes, at: int, end: int, connection: int | None) -> Message:
 
 
 def _number(data: bytes, at: int, end: int) -> tuple[int, int] | None:
-    """Reads a variable byte integer (1.5.5); returns it and where it ends, None when `end` comes before."""
+    """Reads a variable byte integer (1.5.5); returns it and its end, None if `data` ends within it."""
     value = 0
     for place in range(_LENGTH_BYTES):
         if at + place >= end:

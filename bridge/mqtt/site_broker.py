@@ -27,30 +27,30 @@ KEEPALIVE_S: Final = 20
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 MISC_S: Final = 0.25
 TURN_S: Final = 0.005
-"""Turns come at most so often: one for each message would cost more than the message."""
+"""Shortest time between two turns, s: a turn for each message would cost more than the message."""
 QUEUED: Final = 10_000
 SUBSCRIBED: Final = (*topics.UP, "roster")
 logger = logging.getLogger("bridge.mqtt.site_broker")
 
 
 class SiteBroker(Protocol):
-    """The site broker, as the ways up and down use it."""
+    """The site broker, as uplink and downlink use it."""
 
     def ack(self, receipts: Sequence[Receipt]) -> None:
-        """Acknowledges messages, in order; those of an earlier connection are left, as the broker sends them again."""
+        """Acknowledges messages, in order; ignores those of an earlier connection, which the broker sends again."""
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
-        """Publishes; returns whether the message was taken for sending."""
+        """Publishes; returns whether the message was queued for sending."""
 
 
 class MqttSiteBroker:
-    """One MQTT 5 connection with manual acknowledgement, made again whenever it is lost.
+    """One MQTT 5 connection with manual acknowledgement, which reconnects whenever it is lost.
 
     `run` is the network thread; `ack` and `publish` may be called from any other.
 
     Args:
         settings: Settings.
-        on_messages: Called with the messages of each reading, on the network thread.
+        on_messages: Called with the messages of each read, on the network thread.
         on_connected: Called with whether the broker is connected and has accepted the subscriptions.
     """
 
@@ -83,7 +83,7 @@ class MqttSiteBroker:
         self._client = client
 
     def run(self, stop: threading.Event) -> None:
-        """Connects, serves the connection, and connects again, until `stop` is set."""
+        """Connects, serves the connection, and reconnects, until `stop` is set."""
         failures = 0
         while not stop.is_set():
             try:
@@ -101,12 +101,12 @@ class MqttSiteBroker:
         self.close()
 
     def close(self) -> None:
-        """Lets go of what wakes the network thread; `run` does so at its end."""
+        """Closes the sockets that wake the network thread; `run` calls this at its end."""
         self._wake_r.close()
         self._wake_w.close()
 
     def ack(self, receipts: Sequence[Receipt]) -> None:
-        """See `Uplink.ack`."""
+        """See `SiteBroker.ack`."""
         connection = self._connection
         pubacks = b"".join(packets.puback(one.mid) for one in receipts if one.connection == connection)
         if pubacks:
@@ -114,10 +114,10 @@ class MqttSiteBroker:
             self._wake()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
-        """See `Uplink.publish`."""
+        """See `SiteBroker.publish`."""
         if qos or retain:
             return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
-        # Without a connection nothing is kept: what waited for hours would only be old.
+        # Without a connection nothing is queued: after hours it would only be outdated.
         taken = self._subscribed
         if taken:
             self._outgoing.append((self._connection, packets.publish(topic.encode(), payload)))
@@ -125,11 +125,12 @@ class MqttSiteBroker:
         return taken
 
     def _connect(self) -> None:
-        # Before anything can come: what a kept session brings follows the broker's first answer at once.
+        # Counted before any packet can arrive: a kept session's messages follow the broker's CONNACK at once.
         self._connection += 1
         url = urlsplit(self._settings.uplink)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
-        # How much the broker may send ahead of our acknowledgements: the bound of what the bridge holds.
+        # Receive maximum: the broker's limit of unacknowledged messages, and so the limit of messages that the bridge
+        # holds.
         properties.ReceiveMaximum = self._settings.receive_maximum
         properties.MaximumPacketSize = packets.MAX_FRAME_BYTES
         properties.SessionExpiryInterval = self._settings.session_expiry_s
@@ -142,7 +143,7 @@ class MqttSiteBroker:
         )
 
     def _serve(self, stop: threading.Event) -> bool:
-        """Serves one connection; returns whether it ever came to subscriptions."""
+        """Serves one connection; returns whether its subscriptions were ever accepted."""
         self._subscribed = False
         ever = False
         try:
@@ -157,7 +158,7 @@ class MqttSiteBroker:
         connection: Any = self._client.socket()
         if not isinstance(connection, TlsSocket):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
-        # After a quiet moment a message waits for nobody; of many, those that come together are taken together.
+        # After an idle time a message does not wait; under load, messages are read together, one turn per `TURN_S`.
         time.sleep(max(0.0, self._turn_at - time.monotonic()))
         writing = [connection] if connection.waits() else []
         readable, _, _ = select.select([connection, self._wake_r], writing, [], 0 if connection.pending() else MISC_S)
@@ -177,7 +178,7 @@ class MqttSiteBroker:
         return self._client.loop_misc()
 
     def _write(self, connection: TlsSocket) -> None:
-        """Sends what waits: paho's frames, then acknowledgements and confirmations of this connection."""
+        """Writes pending data: paho's packets, then acknowledgements and confirmations of this connection."""
         if self._client.want_write():
             self._client.loop_write()
         while self._outgoing:
@@ -193,7 +194,7 @@ class MqttSiteBroker:
         try:
             self._wake_w.send(b"\0")
         except OSError:
-            # Enough wake-ups are waiting to be read, or nobody reads them any more.
+            # The socket is full of unread wake-ups, or the network thread has ended.
             return
 
     def _connected(
@@ -205,7 +206,7 @@ class MqttSiteBroker:
         mine, options = set(self._settings.bridge_slots), SubscribeOptions(qos=1)
         others = set(range(topics.SLOTS)) - mine
         if others:
-            # A kept session keeps its subscriptions too, also those of a former share of slots.
+            # A kept session keeps its subscriptions, also those of an earlier assignment of slots.
             client.unsubscribe([topics.slot_filter(s, name) for s in sorted(others) for name in SUBSCRIBED])
         client.subscribe([(topics.slot_filter(s, name), options) for s in sorted(mine) for name in SUBSCRIBED])
 
@@ -223,7 +224,8 @@ class MqttSiteBroker:
     def _disconnected(
         self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
-        # Acknowledgements of this connection must not reach the next one, where the same number may be another message.
+        # Acknowledgements of this connection must not reach the next one, where the same number may name another
+        # message.
         self._connection += 1
         logger.warning("connection to %s ended: %s", self._settings.uplink, reason)
 
@@ -235,5 +237,5 @@ class MqttSiteBroker:
 
 
 def _no_delay(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401 - paho leaves it untyped
-    # Acknowledgements and confirmations are small: held back for company (Nagle) they would wait 40 ms for nothing.
+    # Acknowledgements and confirmations are small: Nagle's algorithm would delay them by 40 ms for nothing.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

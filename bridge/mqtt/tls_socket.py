@@ -1,8 +1,8 @@
-"""The TLS connection that paho uses: what paho is for goes through it, readings go past it.
+"""The TLS connection that paho uses, with a bypass for PUBLISH packets.
 
-`ssl` lets a context name the class of its sockets (`SSLContext.sslsocket_class`), and paho takes a context. So the
-bridge reads and writes the connection in large pieces itself, hands paho only those frames that are paho's, and sends
-what paho writes together with its own frames, in order. One thread owns a `Wire` once it is connected.
+`ssl` lets a context name the class of its sockets (`SSLContext.sslsocket_class`), and paho accepts a context. So the
+bridge reads and writes the connection in large pieces itself, passes only the other packets to paho, and sends paho's
+packets together with its own, in order. One thread owns a `TlsSocket` once it is connected.
 """
 
 import ssl
@@ -14,12 +14,12 @@ from bridge.mqtt.packets import Message
 
 READ_BYTES: Final = 64 * 1024
 READS: Final = 128
-"""A turn reads at most so many TLS records, so that writing has its turn too."""
+"""Maximum of TLS records read per turn, so that writing has its turn too."""
 _AGAIN: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class TlsSocket(ssl.SSLSocket):
-    """A TLS connection to the broker, split into messages and what is for paho."""
+    """A TLS connection to the broker that splits its input into messages and paho's packets."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "TlsSocket":  # noqa: ANN401 - whatever `ssl` makes its sockets with
         """`ssl` builds sockets without calling `__init__` of their class."""
@@ -36,10 +36,10 @@ class TlsSocket(ssl.SSLSocket):
     _ended: bool
 
     def pump(self, connection: int) -> list[Message]:
-        """Reads what has come, without waiting; frames that are not messages stay for paho to `recv`.
+        """Reads the available bytes without waiting; packets that are no messages are kept for paho's `recv`.
 
         Raises:
-            OSError: The connection is broken, or what comes is not MQTT.
+            OSError: The connection is broken, or its bytes are not MQTT.
         """
         found = [self._rest]
         try:
@@ -56,11 +56,11 @@ class TlsSocket(ssl.SSLSocket):
         return messages
 
     def for_paho(self) -> bool:
-        """Returns whether paho has something to read: a frame, or the end."""
+        """Returns whether paho has something to read: a packet, or the end."""
         return bool(self._pahos) or self._ended
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """What paho reads: its own frames, then the end of the connection."""
+        """Returns bytes to paho: its own packets, then the end of the connection."""
         del flags
         if not self._pahos and not self._ended:
             raise ssl.SSLWantReadError
@@ -69,17 +69,17 @@ class TlsSocket(ssl.SSLSocket):
         return data
 
     def send(self, data: Any, flags: int = 0) -> int:  # noqa: ANN401 - bytes or bytearray, as `ssl` has it
-        """What paho writes waits for `flush`, so that many frames go in one piece."""
+        """Queues paho's bytes until `flush`, so that many packets are written in one piece."""
         del flags
         self._out += data
         return len(data)
 
     def waits(self) -> bool:
-        """Returns whether something is to be written."""
+        """Returns whether bytes wait to be written."""
         return bool(self._out)
 
     def flush(self) -> None:
-        """Writes what the connection takes now; the rest waits.
+        """Writes as much as the connection accepts now; the rest waits.
 
         Raises:
             OSError: The connection is broken.
@@ -91,17 +91,17 @@ class TlsSocket(ssl.SSLSocket):
             return
 
     def close(self) -> None:
-        """Writes paho's goodbye, if that is what waits, and closes."""
+        """Writes the pending bytes, such as paho's DISCONNECT, and closes."""
         try:
             self.flush()
         except OSError:
-            # Nobody is there to hear it.
+            # The peer is gone.
             self._out.clear()
         super().close()
 
 
 def context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
-    """Returns a TLS context whose connections are `Wire`s; without `ca` it trusts what the system trusts."""
+    """Returns a TLS context whose connections are `TlsSocket`s; without `ca` it uses the system's authorities."""
     made = ssl.create_default_context(cafile=ca)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert:

@@ -1,1 +1,1 @@
-"""Gateways to Kafka: validate batches, gather them by lane, write records, acknowledge what is stored."""
+"""Gateways to Kafka: validate batches, collect them by lane, write records, acknowledge stored batches."""

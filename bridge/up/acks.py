@@ -1,4 +1,4 @@
-"""Who waits for what: messages for records, acknowledgements for those before them, gateways for their turn. Pure."""
+"""In-flight messages: their records, MQTT acknowledgements in arrival order, a fair queue of gateways. Pure."""
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 class Tracker(Generic[T]):
-    """Which messages wait for which records.
+    """The records that each message waits for.
 
-    What is written together is done together: the messages of one write are done when all of its records are stored.
+    Messages of one write are done together, when all records of that write are stored.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Tracker(Generic[T]):
         return self._waiting
 
     def register(self, records: Collection[int], messages: Sequence[T]) -> None:
-        """Notes one write: all the records that carry any part of these messages, before any of them is sent."""
+        """Notes one write: all records that carry any part of these messages, before any of them is sent."""
         if not messages:
             return
         if not records:
@@ -34,7 +34,7 @@ class Tracker(Generic[T]):
         self._waiting += len(messages)
 
     def delivered(self, record: int) -> Sequence[T]:
-        """Notes that the log holds a record; returns the messages done with it. A repeated report does nothing."""
+        """Notes that Kafka has stored a record; returns the messages this completes. A repeated report does nothing."""
         write = self._writes.pop(record, None)
         if write is None:
             return ()
@@ -47,18 +47,18 @@ class Tracker(Generic[T]):
 
 
 class Finishing(Protocol):
-    """Something that is done with at some time."""
+    """A message that is done at some time."""
 
     @property
     def done(self) -> bool:
-        """Whether it is."""
+        """True once all of its records are stored."""
 
 
 F = TypeVar("F", bound=Finishing)
 
 
 class AckOrder(Generic[F]):
-    """Messages in the order of arrival, in which MQTT 5 demands their acknowledgements (section 4.6)."""
+    """Messages in the order of arrival, in which MQTT 5 requires their acknowledgements (section 4.6)."""
 
     def __init__(self) -> None:
         self._line: deque[F] = deque()
@@ -71,11 +71,11 @@ class AckOrder(Generic[F]):
         self._line.append(message)
 
     def first(self) -> F | None:
-        """Returns the oldest that has not left."""
+        """Returns the oldest unacknowledged message."""
         return self._line[0] if self._line else None
 
     def pop_acknowledgeable(self) -> list[F]:
-        """Returns those done with, of which all before are done with too; they leave."""
+        """Removes and returns the messages that are done, up to the first that is not."""
         left = []
         while self._line and self._line[0].done:
             left.append(self._line.popleft())
@@ -83,10 +83,10 @@ class AckOrder(Generic[F]):
 
 
 class FairQueue(Generic[T]):
-    """Waiting messages, each gateway's in order, the gateways in turn: one that floods waits behind itself alone.
+    """Messages in a queue per gateway, taken round robin, so that a flood of messages delays only its own gateway.
 
     Args:
-        window: Messages of one gateway that wait, at most.
+        window: Maximum of queued messages per gateway.
     """
 
     def __init__(self, window: int) -> None:
@@ -98,7 +98,7 @@ class FairQueue(Generic[T]):
         return self._waiting
 
     def put(self, gateway: str, message: T) -> bool:
-        """Adds a message; False when this gateway has too many waiting."""
+        """Adds a message; returns False if this gateway's queue is full."""
         queue = self._queues.get(gateway)
         if queue is None:
             self._queues[gateway] = deque((message,))
@@ -110,7 +110,7 @@ class FairQueue(Generic[T]):
         return True
 
     def take(self) -> T | None:
-        """Returns the next message: the oldest of the gateway whose turn it is."""
+        """Returns the oldest message of the next gateway in turn."""
         if not self._queues:
             return None
         gateway, queue = self._queues.popitem(last=False)
@@ -121,7 +121,7 @@ class FairQueue(Generic[T]):
         return message
 
     def clear(self) -> Iterable[T]:
-        """Empties all queues; returns what waited."""
+        """Empties all queues; returns their messages."""
         waiting = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
         self._waiting = 0

@@ -1,4 +1,4 @@
-"""When gathered readings are written, and as which records: one per lane, bounded in readings and bytes. Pure."""
+"""Time and size of writes: one record per lane, with a maximum of readings and bytes. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from vitals.wire.vitals_record import MAX_READINGS
 MAX_RECORD_BYTES: Final = 900_000
 """Below Kafka's default `message.max.bytes` of 1 MB, so that no record can be refused for its size."""
 ENOUGH: Final = 16 * MAX_READINGS
-"""Readings that are written without waiting: sixteen lanes' records are full then, after some 80 ms of work."""
+"""Readings that are written without waiting: the records of sixteen lanes are then full, after some 80 ms of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneRecord:
-    """One record's worth of readings.
+    """The readings of one record.
 
     Attributes:
-        lane: Their lane.
-        value: The record's value.
-        readings: How many.
+        lane: Lane of the readings.
+        value: Value of the record.
+        readings: Number of readings.
     """
 
     lane: int
@@ -29,13 +29,13 @@ class LaneRecord:
 
 
 class Linger:
-    """When gathered readings are written: at once, unless something was written less than the linger ago.
+    """Delay of a write: none, unless the last write was less than the linger ago.
 
-    So a lone reading waits for nobody, and a stream of them goes in one step per linger.
+    So a single reading is written at once, and a stream of readings once per linger.
 
     Args:
         linger_s: The linger, s.
-        enough: This many readings are written without waiting.
+        enough: Number of readings that are written without waiting.
     """
 
     def __init__(self, linger_s: float, enough: int = ENOUGH) -> None:
@@ -44,22 +44,22 @@ class Linger:
         self._written = -float("inf")
 
     def wait_s(self, gathered: int, at: float) -> float:
-        """Returns how long to wait still, s, at monotonic time `at`; infinite when nothing is gathered."""
+        """Returns the remaining wait, s, at monotonic time `at`; infinite if there are no readings."""
         if not gathered:
             return float("inf")
         return 0.0 if gathered >= self._enough else max(0.0, self._written + self._linger_s - at)
 
     def written(self, at: float) -> None:
-        """Notes that what was gathered has been written."""
+        """Notes a write."""
         self._written = at
 
 
 def lane_records(gathered: ColumnBuffer, lanes: int) -> Iterator[LaneRecord]:
-    """Sorts readings into lanes, each patient's in the order of arrival.
+    """Splits readings by lane, each patient's in the order of arrival.
 
     Args:
         gathered: The readings.
-        lanes: The deployment's lanes.
+        lanes: Number of lanes of the deployment.
     """
     for lane, part in gathered.by_lane(lanes):
         for start in range(0, len(part), MAX_READINGS):
@@ -67,7 +67,7 @@ def lane_records(gathered: ColumnBuffer, lanes: int) -> Iterator[LaneRecord]:
 
 
 def _fit(lane: int, part: LaneColumns) -> Iterator[LaneRecord]:
-    """Encodes readings, in halves when they are too long: ids at their longest would not fit otherwise.
+    """Encodes readings, in halves if the record is too long, as with ids of maximum length.
 
     One reading always fits: its texts, numbers and limits are bounded.
     """

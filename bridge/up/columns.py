@@ -1,8 +1,8 @@
-"""Readings as columns of plain Python values: decoded with all bounds at once, joined, sorted into lanes. Pure.
+"""Readings as columns of plain Python values: decoded within all bounds at once, joined, sorted by lane. Pure.
 
-The bridge changes no reading, so it builds none: what one compiled decoder has found to be within bounds goes on as
-the same objects. `bridge.up.validate` reads again, slowly, what that decoder refuses, and says what is wrong with which
-reading. What is taken here is exactly what is taken there (`tests/bridge/test_columns.py`).
+The bridge changes no reading, so it builds none: values that one compiled decoder has accepted are passed on as the
+same objects. `bridge.up.validate` decodes a batch that this decoder refuses once more, reading by reading, and gives
+the reason for each refusal. Both accept exactly the same batches (`tests/bridge/test_columns.py`).
 """
 
 import zlib
@@ -80,13 +80,13 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def read(gateway: str, payload: bytes) -> Batch | None:
-    """Reads a batch that arrived on the topic of `gateway`; None when anything is wrong with it."""
+    """Decodes a batch that arrived on the topic of `gateway`; returns None if anything is wrong with it."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return None
     inflater = uplink_batch.inflater()
     try:
         text = inflater.decompress(payload, uplink_batch.MAX_JSON_BYTES)
-        # A zero byte in a text can only come as this escape; a text that spells it out is left to the slow way.
+        # A zero byte in a text can only be written as this escape; a text that contains it is left to `examine`.
         if not inflater.eof or _ESCAPED_ZERO in text:
             return None
         wire: Any = _decode(text)
@@ -104,16 +104,16 @@ def read(gateway: str, payload: bytes) -> Batch | None:
 
 @lru_cache(maxsize=4096)
 def _canonical(limits: bytes) -> bytes:
-    """Checks limits and returns them as all parts write them.
+    """Checks limits and returns them as canonical JSON.
 
     Raises:
-        ValueError: They are none.
+        ValueError: They are no limits.
     """
     return _json.encode(from_wire(msgspec.json.decode(limits, type=dict[str, Any])).wire())
 
 
 def from_readings(gateway: str, outbox: str, n: int, readings: Readings) -> Batch:
-    """Makes a batch of readings that were taken the slow way."""
+    """Makes a batch of readings that `examine` accepted."""
     columns = to_columns(readings)
     sets = tuple(_json.encode(one) for one in columns.get("limit_sets", ()))
     return Batch(gateway, outbox, n, len(readings), [columns.get(name) for name in NAMES], sets)
@@ -131,7 +131,7 @@ class ColumnBuffer:
         return len(self._gateway)
 
     def add(self, batch: Batch) -> None:
-        """Joins a batch."""
+        """Appends a batch."""
         nothing = [None] * batch.size
         for own, new in zip(self._columns, batch.columns, strict=True):
             own.extend(nothing if new is None else new)
@@ -144,11 +144,11 @@ class ColumnBuffer:
                     limits[i] = place[-1 - limits[i]]
 
     def by_lane(self, lanes: int) -> Iterator[tuple[int, "LaneColumns"]]:
-        """Yields each lane that has readings, with them; a device that is on nobody has a lane by its own id."""
+        """Yields each lane that has readings, with them; an unassigned device has the lane of its own id."""
         subjects = self._columns[_PATIENT]
         if None in subjects:
             subjects = [p or d for p, d in zip(subjects, self._columns[_DEVICE], strict=True)]
-        # `vitals.wire.topics.lane` of all at once: it is asked for every reading.
+        # `vitals.wire.topics.lane` for all readings in one pass.
         lane = np.fromiter(map(zlib.crc32, map(str.encode, subjects)), np.int64, len(subjects)) % lanes
         order = lane.argsort(kind="stable").tolist()
         # With one place `itemgetter` returns the bare item.
@@ -182,7 +182,7 @@ class LaneColumns:
         return LaneColumns([column[start:end] for column in self._columns], self._gateway[start:end], self._sets)
 
     def encode(self) -> bytes:
-        """Returns the value of a `vitals` record: its own readings' signs and limits alone."""
+        """Returns the value of a `vitals` record, with only the signs and limits that its readings use."""
         columns: dict[str, Any] = {"gateway": self._gateway}
         for place, (name, column) in enumerate(zip(NAMES, self._columns, strict=True)):
             if place < _SIGNS_FROM or column[0] is not None or column.count(None) < len(column):

@@ -1,8 +1,8 @@
-"""Batches that came before, told by their bytes: a gateway sends one again until it hears that it is stored. Pure.
+"""Repeated batches, recognised by their bytes: a gateway resends a batch until it is confirmed. Pure.
 
-After an outage of Kafka, or of this bridge, the broker holds several copies of each batch. To write all of them would
-make everything behind the bridge catch up for several times as long. What is forgotten is written again, and everything
-that keeps readings drops repeats by identity.
+After an outage of Kafka or of this bridge, the broker holds several copies of each batch. Writing all of them would
+multiply the time that later parts need to catch up. A repeat of an evicted batch is written again; every part that
+stores readings drops repeats by identity.
 """
 
 from collections import OrderedDict
@@ -14,16 +14,16 @@ import msgspec
 from bridge.up.validate import BatchId
 
 REMEMBERED: Final = 1 << 17
-"""Batches: two minutes of a million patients at one reading a half minute, 30 in a batch; some 40 MB when full."""
+"""Batches: two minutes of a million patients, one reading each half minute, 30 in a batch; some 40 MB if full."""
 _DIGEST_BYTES: Final = 16
 
 
 class SentBatch(msgspec.Struct):
-    """A batch that went to the log.
+    """A batch that was sent to Kafka.
 
     Attributes:
-        number: What confirms it.
-        stored: Whether the log holds all of it.
+        number: Number to confirm.
+        stored: Whether Kafka holds all of it.
     """
 
     number: BatchId | None = None
@@ -31,10 +31,10 @@ class SentBatch(msgspec.Struct):
 
 
 class RepeatedBatches:
-    """What was sent to the log lately.
+    """Batches sent to Kafka recently.
 
     Args:
-        remembered: How many batches are remembered.
+        remembered: Maximum number of batches to keep.
     """
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
@@ -42,12 +42,12 @@ class RepeatedBatches:
         self._sent: OrderedDict[bytes, SentBatch] = OrderedDict()
 
     def find(self, gateway: str, payload: bytes) -> tuple[bytes, SentBatch | None]:
-        """Returns what names these bytes of this gateway, and what became of them when they came before."""
+        """Returns the digest of a gateway's payload, and the earlier batch with the same digest, if any."""
         digest = blake2b(b"\0".join((gateway.encode(), payload)), digest_size=_DIGEST_BYTES).digest()
         return digest, self._sent.get(digest)
 
     def remember(self, digest: bytes, number: BatchId | None) -> SentBatch:
-        """Notes that a batch goes to the log; its `stored` is set when the log has it."""
+        """Notes that a batch is sent to Kafka; `stored` of the result is set when Kafka has it."""
         sent = self._sent[digest] = SentBatch(number)
         if len(self._sent) > self._remembered:
             self._sent.popitem(last=False)

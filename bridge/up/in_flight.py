@@ -1,7 +1,7 @@
-"""Records on their way into the log: offered until taken, tracked until stored, offered again when refused.
+"""Records in flight to Kafka: offered until accepted, tracked until stored, offered again if refused.
 
-One that the log refuses for good is put aside with its reason, lest all others wait behind it for ever. A log refuses
-whole batches, so one is first offered again with no other beside it.
+A record that Kafka refuses for good becomes a dead letter, so that it does not block all others. Kafka refuses whole
+batches, so such a record is first sent once more by itself.
 """
 
 import logging
@@ -23,12 +23,12 @@ logger = logging.getLogger("bridge.up.in_flight")
 
 
 class InFlightRecords(Generic[T]):
-    """What is between the bridge and the log. It holds each record until the log has stored it.
+    """Records between the bridge and Kafka; each is kept until Kafka has stored it.
 
     Args:
-        log: The log.
+        log: The producer.
         meters: Metrics.
-        clock: UTC epoch ms, for what is put aside.
+        clock: UTC epoch ms, for dead letters.
     """
 
     def __init__(self, log: Producer, meters: Metrics, clock: Callable[[], int] = now_ms) -> None:
@@ -46,12 +46,12 @@ class InFlightRecords(Generic[T]):
 
     @property
     def full(self) -> bool:
-        """Whether records wait for the log to take them; then nothing more should be shipped."""
+        """True while Kafka's queue is full; then nothing more should be shipped."""
         return bool(self._unsent)
 
     @property
     def messages(self) -> int:
-        """How many messages wait for the log."""
+        """Number of messages that wait for Kafka."""
         return len(self._tracker)
 
     def holds(self, number: int) -> bool:
@@ -59,7 +59,7 @@ class InFlightRecords(Generic[T]):
         return number in self._sent
 
     def ship(self, records: Sequence[Record], messages: Sequence[T], at: float) -> range:
-        """Ships all the records that carry any part of these messages.
+        """Sends all records that carry any part of these messages.
 
         Returns:
             The records' numbers, in order.
@@ -75,7 +75,7 @@ class InFlightRecords(Generic[T]):
         return numbers
 
     def push(self, at: float) -> None:
-        """Offers the log what it has not taken, in order."""
+        """Offers unsent records to the producer, in order."""
         if at < self._again_at:
             return
         while self._unsent:
@@ -88,14 +88,14 @@ class InFlightRecords(Generic[T]):
             self._unsent.popleft()
 
     def wait_s(self, at: float) -> float:
-        """Returns when to push again, s from now; infinite when nothing waits."""
+        """Returns the time until the next `push`, s; infinite if no record waits."""
         return max(self._again_at - at, OFFER_S) if self._unsent else float("inf")
 
     def reported(self, reports: Iterable[DeliveryReport], at: float) -> list[T]:
-        """Takes the log's reports.
+        """Applies delivery reports.
 
         Returns:
-            The messages of which everything is stored now.
+            The messages whose records are all stored now.
         """
         done: list[T] = []
         again: list[tuple[int, Record]] = []
@@ -115,7 +115,7 @@ class InFlightRecords(Generic[T]):
             else:
                 again.append((report.number, record))
                 self._alone.update({report.number} if report.final else ())
-                text = "%s, partition %d, was not stored: %s; it is sent again in %.0f s"
+                text = "%s, partition %d: record was not stored: %s; retrying in %.0f s"
                 logger.error(text, record.topic, record.partition, report.error, RETRY_S)
         if again:
             self._metrics.failed.inc(len(again))
@@ -124,7 +124,7 @@ class InFlightRecords(Generic[T]):
         return done
 
     def _is_outdated(self, number: int, record: Record) -> bool:
-        """Tells of a status that a newer one of its sender follows: sent again, it would seem to be the newer."""
+        """Returns whether a newer status of the same sender follows: sent again, this one would appear newer."""
         return record.topic == topics.STATUS and self._statuses[record.key] > number
 
     def _stored(self, number: int) -> Sequence[T]:
@@ -133,14 +133,17 @@ class InFlightRecords(Generic[T]):
         return self._tracker.delivered(number)
 
     def _put_aside(self, number: int, record: Record, why: str) -> Sequence[T]:
-        """Has the refusal stored in the record's place; returns the messages done when not even that is possible."""
+        """Sends the dead letter in the record's place; returns the messages done if even that is refused for good."""
         self._metrics.failed.inc()
         self._metrics.given_up.inc()
         if record.topic == topics.REJECTED:
             logger.error("a refusal was itself refused for good and is dropped: %s", why)
             return self._stored(number)
         logger.error(
-            "%s, partition %d, is put aside, as it was refused for good: %s", record.topic, record.partition, why
+            "%s, partition %d: record refused for good and sent to vitals.rejected: %s",
+            record.topic,
+            record.partition,
+            why,
         )
         aside = self._sent[number] = kafka_records.refused(record, why, self._clock())
         self._line_up([(number, aside)])

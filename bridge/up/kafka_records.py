@@ -1,4 +1,4 @@
-"""The records that the bridge writes: where each goes, under which key. Pure."""
+"""The records that the bridge writes: topic, partition and key of each. Pure."""
 
 import msgspec
 
@@ -22,17 +22,17 @@ def vitals(lane: int, value: bytes, partitions: int) -> Record:
 
 
 def heartbeat(lane: int, partitions: int) -> Record:
-    """No readings: it lets time pass in a lane."""
+    """Record without readings: it advances log time in a lane."""
     return vitals(lane, _NO_READINGS, partitions)
 
 
 def lane_record(carried: LaneRecord, partitions: int) -> Record:
-    """A record's worth of readings."""
+    """Record of a lane's readings."""
     return vitals(carried.lane, carried.value, partitions)
 
 
 def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
-    """What cannot be used, kept with its reason; one partition, by gateway."""
+    """Dead letter of an unusable message, with its reason; one partition, by gateway."""
     payload = refusal.payload[:MAX_ASIDE]
     return dead_letter(
         gateway.encode(), Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
@@ -40,12 +40,12 @@ def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
 
 
 def dead_letter(key: bytes, refused: Rejected) -> Record:
-    """A refusal of this bridge or of the gateway itself, whose name is its key."""
+    """Dead letter of this bridge, or of a gateway, whose id is its key."""
     return Record(topics.REJECTED, 0, key, _encode(refused))
 
 
 def refused(record: Record, why: str, t: int) -> Record:
-    """What stands in the log for a record that it refuses for good: its beginning, with the reason."""
+    """Dead letter of a record that Kafka refuses for good: its first bytes, with the reason."""
     reason = f"{len(record.value)} bytes were refused for good: {why}"
     place = f"{record.topic}[{record.partition}]"
     payload = record.value[:MAX_REFUSED]
@@ -53,11 +53,11 @@ def refused(record: Record, why: str, t: int) -> Record:
 
 
 def action(done: Action, lanes: int, partitions: int) -> Record:
-    """What somebody did at a bed, in the lane of its patient."""
+    """A person's action at a bed, in the lane of its patient."""
     place = topics.partition(topics.lane(done.patient, lanes), partitions)
     return Record(topics.ACTIONS, place, done.patient.encode(), _encode(done))
 
 
 def status(state: Status) -> Record:
-    """The state of a gateway or of this bridge; one partition, so that each id's order holds."""
+    """Status of a gateway or of this bridge; one partition, so that each id's order is kept."""
     return Record(topics.STATUS, 0, state.id.encode(), _encode(state))

@@ -1,7 +1,7 @@
-"""From gateways to the log: messages in, records out, acknowledged and confirmed once the log holds them.
+"""Gateways to Kafka: messages in, records out, acknowledged and confirmed once Kafka has stored them.
 
 One thread owns an `UpPipeline` and calls it at each event (`arrived`, `reported`, `work`) with the time: `at` is
-monotonic, in seconds, for intervals; `t` is UTC epoch ms, for what is written.
+monotonic, in seconds, for intervals; `t` is UTC epoch ms, for records.
 """
 
 import logging
@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _InFlightMessage(msgspec.Struct):
-    """A message not done with: where it came from, when, and what to confirm. Its bytes go once they are read."""
+    """An unfinished message: source, arrival time, batch to confirm. Its bytes are dropped once they are decoded."""
 
     message: Message | None
     at: float
@@ -44,14 +44,14 @@ class _InFlightMessage(msgspec.Struct):
 
 
 class UpPipeline:
-    """The bridge's way up.
+    """The bridge's uplink.
 
     Args:
         settings: Settings.
-        log: Where records go.
-        uplink: Where messages come from, acknowledgements and confirmations go.
+        log: Producer of records.
+        uplink: Site broker, for acknowledgements and confirmations.
         meters: Metrics.
-        owner_of: Tells the gateway of an action's patient, None when it knows of none; called on the owner's thread.
+        owner_of: Returns the gateway of an action's patient, None if it is unknown; called on the owner's thread.
     """
 
     def __init__(
@@ -78,28 +78,29 @@ class UpPipeline:
 
     @property
     def stalled(self) -> bool:
-        """Whether the log takes nothing, so that nothing is taken from the broker either."""
+        """True while Kafka's queue is full, so that no message is read from the broker either."""
         return self._in_flight.full
 
     @property
     def waiting(self) -> int:
-        """Messages that are not done with, and those behind them; 0 when all is stored and acknowledged."""
+        """Number of unfinished messages and of those behind them; 0 if all is stored and acknowledged."""
         return len(self._ack_order)
 
     def oldest_s(self, at: float) -> float:
-        """Returns for how long the oldest of these has waited, s; 0 when there is none."""
+        """Returns the waiting time of the oldest unfinished message, s; 0 if there is none."""
         oldest = self._ack_order.first()
         return at - oldest.at if oldest else 0.0
 
     def arrived(self, messages: Sequence[Message], at: float) -> None:
-        """Takes messages from the broker. Each is read when its gateway's turn comes and the log has room."""
+        """Queues messages from the broker. Each is decoded at its gateway's turn, if Kafka's queue has room."""
         for message in messages:
             source = validate.source(message.topic)
-            # Only QoS 1 is held back by the broker while we do not acknowledge; QoS 0 must find room in the same bound.
+            # While messages are unacknowledged the broker limits only QoS 1, so QoS 0 has the same bound here.
             room = message.receipt is not None or len(self._ack_order) < self._settings.receive_maximum
             entry = _InFlightMessage(message, at, source, message.receipt)
             if source and source.slot not in self._slots:
-                # A kept session remembers an earlier share of slots; the bridge that has them now confirms.
+                # A kept session holds messages of an earlier assignment of slots; the bridge that now has them
+                # confirms.
                 entry.done = True
             elif not (room and self._queue.put(source.gateway if source else "", entry)):
                 self._metrics.shed.inc()
@@ -109,9 +110,9 @@ class UpPipeline:
         self._acknowledge()
 
     def connected(self, is_connected: bool) -> None:
-        """Takes note of whether the broker is connected.
+        """Notes whether the broker is connected.
 
-        What was not read from a connection that is gone is forgotten: the broker or the gateway sends it again, and
+        Messages of a lost connection that were not decoded are dropped: the broker or the gateway sends them again, and
         keeping both would let memory grow with every reconnection.
         """
         self._reporter.connected(is_connected)
@@ -121,12 +122,12 @@ class UpPipeline:
             self._acknowledge()
 
     def expect(self, gateways: Iterable[str], at: float) -> None:
-        """Takes note of gateways that ought to be there."""
+        """Notes gateways that are expected."""
         for gateway in gateways:
             self._reporter.presence.expect(gateway, at)
 
     def peers(self, said: Iterable[Status | Retired], at: float) -> None:
-        """Takes what bridges have said of themselves in the log, and who is gone for good."""
+        """Applies statuses of bridges from topic `status`, and retirements."""
         for one in said:
             if isinstance(one, Status):
                 self._reporter.peers.heard(one, at)
@@ -134,15 +135,15 @@ class UpPipeline:
                 self._reporter.forget(one.id)
 
     def reported(self, reports: Sequence[DeliveryReport], at: float) -> None:
-        """Takes the log's reports: what is stored is acknowledged and confirmed."""
+        """Applies delivery reports: stored messages are acknowledged and confirmed."""
         was_at, t = self._now
         for gateway, offset in self._reporter.stored(reports, t + round(1000 * (at - was_at))).items():
-            # QoS 0: one that is lost comes again within a minute, and an old one would only be less true.
+            # QoS 0: a lost offset is repeated within a minute, and a queued one would be outdated.
             self._site_broker.publish(topics.gateway_topic(gateway, "clock"), _encode(offset))
         self._done(self._in_flight.reported(reports, at), at)
 
     def work(self, at: float, t: int) -> float:
-        """Does all there is to do now; returns how long the next thing can wait, s, unless something happens."""
+        """Does all work that is due; returns the time until the next is due, s, unless an event occurs."""
         self._now = at, t
         self._in_flight.push(at)
         self._reporter.listening(not self._in_flight.full, at)
@@ -171,7 +172,7 @@ class UpPipeline:
         return len(self._gathered) + len(self._refused)
 
     def _take(self, entry: _InFlightMessage, at: float, t: int) -> None:
-        """Reads a message; one that nobody foresaw is refused, as it would end the next process, too."""
+        """Decodes a message; rejects one that raises an unforeseen exception, or every restart would end there."""
         message, entry.message = entry.message, None
         if message is None:
             return
@@ -180,9 +181,9 @@ class UpPipeline:
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
-            logger.exception("a message on %s ends in an error, and is refused", message.topic)
+            logger.exception("decoding a message on %s raised an exception; rejected", message.topic)
             if entry.source is not None and entry.source.name == "vitals" and entry.number is None:
-                # Confirmed like any that is refused: its gateway would send it for ever.
+                # Confirmed like any rejected batch: its gateway would resend it for ever.
                 entry.number = validate.head(message.payload)
             reason = f"cannot be read: {describe_exception(error)}"
             self._refuse(
@@ -212,7 +213,7 @@ class UpPipeline:
     def _read_batch(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
         digest, before = self._repeats.find(gateway, message.payload)
         if before is not None:
-            # One on its way is confirmed when it is stored; acknowledged are both in the order of arrival.
+            # A copy in flight is confirmed once it is stored; both are acknowledged in the order of arrival.
             entry.number = before.number if before.stored else None
             self._metrics.repeats.inc()
             self._done((entry,), at)
@@ -230,9 +231,9 @@ class UpPipeline:
             self._done((entry,), at)
 
     def _read_pressed(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
-        """Passes on an acknowledgement that was given at a bed; its gateway tells it until it is back from the log."""
+        """Forwards an acknowledgement made at a bed; its gateway resends it until it returns from Kafka."""
         action = validate.take_pressed(message.payload)
-        # Whom nobody knows of may be admitted at this moment: it presses until the log has it.
+        # An unknown patient may be admitted just now: the gateway resends the action until Kafka has it.
         if not isinstance(action, validate.Refusal) and gateway not in {action.patient, self._owner_of(action)}:
             reason = f"action on {action.patient}, who is not at gateway {gateway}"
             action = validate.Refusal(validate.RejectReason.WRONG_NAME, reason, message.payload)
@@ -243,7 +244,7 @@ class UpPipeline:
             self._in_flight.ship((record,), (entry,), at)
 
     def _read_rejected(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
-        """Passes on what a gateway has refused itself."""
+        """Forwards dead letters of a gateway."""
         found = validate.take_rejected(message.payload)
         if isinstance(found, validate.Refusal):
             self._refuse(entry, (found,), message.topic, t)
@@ -271,7 +272,7 @@ class UpPipeline:
             self._written.append(entry)
 
     def _write(self, at: float) -> None:
-        """Ships what is gathered: readings and refusals together, as a batch is done when all of it is stored."""
+        """Sends the collected readings and dead letters together, since a batch is done when all of it is stored."""
         gathered, self._gathered = self._gathered, ColumnBuffer()
         written, self._written = self._written, []
         refused, self._refused = self._refused, []
@@ -308,6 +309,7 @@ class UpPipeline:
     def _publish_confirmed(self) -> None:
         for topic, outboxes in self._confirm.items():
             for outbox, numbers in outboxes.items():
-                # QoS 0: a confirmation that is lost costs one more sending of its batches, and no acknowledgement each.
+                # QoS 0: a lost confirmation costs one resend of its batches; QoS 1 would cost an acknowledgement for
+                # each.
                 self._site_broker.publish(topic, _encode(BatchAck(outbox, ranges(numbers))))
         self._confirm.clear()

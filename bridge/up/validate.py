@@ -1,6 +1,6 @@
-"""What arrives from gateways: topics and payloads, any bytes whatever, into readings and refusals. Pure.
+"""Validation of gateways' messages: any bytes into readings and refusals. Pure.
 
-Nothing here raises on bad input: bad input is an outcome with a reason (`Refusal`), and the rest of its batch goes on.
+Nothing here raises on bad input: bad input is an outcome with a reason (`Refusal`), and the rest of its batch is used.
 """
 
 import zlib
@@ -25,7 +25,7 @@ TOPIC_LEVELS: Final = 4
 
 
 class RejectReason(StrEnum):
-    """Kinds of refusal, few enough for a metric's label; the record itself carries the full reason."""
+    """Kinds of refusal, few enough for a metric's label; the record itself has the full reason."""
 
     TOPIC = "topic"
     UNDECODABLE = "undecodable"
@@ -33,21 +33,21 @@ class RejectReason(StrEnum):
     READING = "reading"
     STATUS = "status"
     GATEWAY = "by-gateway"
-    """Refused by the gateway already, and passed on."""
+    """Already rejected by the gateway, and forwarded."""
     PRESSED = "pressed"
     RAISED = "raised"
-    """Reading it raised an exception that nobody foresaw."""
+    """Decoding it raised an unforeseen exception."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message came from: a gateway's own topic.
+    """Source of a message: a gateway's own topic.
 
     Attributes:
-        gateway: Its name.
+        gateway: Name of the gateway.
         name: Last level of the topic.
-        slot: Its slot.
-        confirmed: Topic on which it is told what is stored.
+        slot: Slot of the gateway.
+        confirmed: Topic for its confirmations.
     """
 
     gateway: str
@@ -57,7 +57,7 @@ class Source:
 
 
 class BatchId(msgspec.Struct, frozen=True):
-    """What names a batch: `confirmed` tells it to its gateway."""
+    """Identity of a batch, as `confirmed` sends it to the gateway."""
 
     outbox: str
     n: int
@@ -65,13 +65,13 @@ class BatchId(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What cannot be used, and why.
+    """An unusable message or part of one, with the reason.
 
     Attributes:
         why: Kind.
-        reason: For a person.
+        reason: Reason as text.
         payload: The bytes.
-        readings: How many readings are refused; 0 when that is unknown.
+        readings: Number of rejected readings; 0 if it is unknown.
     """
 
     why: RejectReason
@@ -81,12 +81,12 @@ class Refusal:
 
 
 class ValidBatch(msgspec.Struct, frozen=True):
-    """A message, read.
+    """A decoded batch.
 
     Attributes:
-        number: What to confirm; None when it could not be read, so that nothing is confirmed.
-        batch: What is usable; None when nothing is.
-        refusals: What is not.
+        number: Batch to confirm; None if it could not be decoded, so that nothing is confirmed.
+        batch: Usable readings; None if there are none.
+        refusals: Unusable parts.
     """
 
     number: BatchId | None
@@ -96,7 +96,7 @@ class ValidBatch(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1 << 16)
 def source(topic: str) -> Source | None:
-    """Returns whose topic it is; None when it is no gateway's, or in a slot that is not that gateway's."""
+    """Returns the source that a topic names; None if it is no gateway's, or has the wrong slot for that gateway."""
     levels = topic.split("/")
     if len(levels) != TOPIC_LEVELS or not is_name(levels[2]):
         return None
@@ -107,7 +107,7 @@ def source(topic: str) -> Source | None:
 
 
 def take(gateway: str, payload: bytes) -> ValidBatch:
-    """Reads a batch that arrived on the topic of `gateway`: at once, or, when anything is wrong with it, bit by bit."""
+    """Decodes a batch that arrived on the topic of `gateway`; if anything is wrong with it, reading by reading."""
     batch = columns.read(gateway, payload)
     if batch is not None:
         return ValidBatch(BatchId(batch.outbox, batch.n), batch)
@@ -115,7 +115,7 @@ def take(gateway: str, payload: bytes) -> ValidBatch:
 
 
 def examine(gateway: str, payload: bytes) -> ValidBatch:
-    """Reads a batch slowly: finds what is usable, and says what is wrong with the rest."""
+    """Decodes a batch reading by reading: collects the usable ones, and the reason for each refusal."""
     try:
         batch = uplink_batch.decode(payload)
     except WireError as error:
@@ -132,7 +132,7 @@ def examine(gateway: str, payload: bytes) -> ValidBatch:
 
 
 def _refuse(readings: Readings, bad: dict[int, str]) -> tuple[Refusal, ...]:
-    """One refusal per reason, however many readings share it: a broken gateway must not multiply its own noise."""
+    """Returns one refusal per reason, however many readings share it: a broken gateway must not multiply noise."""
     by_reason: dict[str, list[int]] = {}
     for i, reason in bad.items():
         by_reason.setdefault(reason, []).append(i)
@@ -151,9 +151,9 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def head(payload: bytes) -> BatchId | None:
-    """Reads as much of an unusable batch as confirming it takes.
+    """Reads outbox and number of an unusable batch, which its confirmation needs.
 
-    Without this a batch that can never be used stays in its gateway's outbox and is sent again for ever.
+    Without it, an unusable batch would stay in its gateway's outbox and be resent for ever.
     """
     inflater = uplink_batch.inflater()
     try:
@@ -168,7 +168,7 @@ def head(payload: bytes) -> BatchId | None:
 
 
 def take_status(gateway: str, payload: bytes) -> Status | Refusal:
-    """Reads a status that arrived on the topic of `gateway`."""
+    """Decodes a status that arrived on the topic of `gateway`."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return Refusal(
             RejectReason.STATUS, f"status of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
@@ -185,7 +185,7 @@ def take_status(gateway: str, payload: bytes) -> Status | Refusal:
 
 
 def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
-    """Reads what a gateway has refused itself: a JSON list of `Rejected`."""
+    """Decodes a gateway's dead letters: a JSON list of `Rejected`."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return Refusal(
             RejectReason.GATEWAY, f"refusals of {len(payload)} bytes are over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
@@ -198,7 +198,7 @@ def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
 
 
 def take_pressed(payload: bytes) -> Action | Refusal:
-    """Reads an acknowledgement that was given at a bed; a gateway can do nothing else to an alarm."""
+    """Decodes an acknowledgement made at a bed; a gateway may not do anything else to an alarm."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return Refusal(
             RejectReason.PRESSED, f"action of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload

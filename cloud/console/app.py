@@ -10,8 +10,9 @@ from starlette.staticfiles import StaticFiles
 
 from cloud.console.api import admin, alarms, patient_history, patients, ward_stream
 from cloud.console.fhir import routes
-from cloud.console.http import ack_link_page, auth, html_pages
+from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
+from cloud.console.pages import ack_link_page, html_pages
 from cloud.console.static import FOLDER
 
 PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, admin, routes)

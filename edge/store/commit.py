@@ -18,12 +18,12 @@ import msgspec
 
 from edge.alarm.bedside_alarms import BedsideAlarms
 from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, correct_boot_times
-from edge.clock.restore import Times
 from edge.devices.driver import DeviceMessage, acknowledge
 from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_clock import moved
 from edge.metrics import Metrics
 from edge.settings import Settings
+from edge.store.clock_restore import Times
 from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
 from edge.store.snapshot import ROSTER, keep
 from edge.store.unconfirmed import UnconfirmedBatches

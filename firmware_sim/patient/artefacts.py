@@ -1,6 +1,6 @@
-"""What a monitor shows that the patient does not have: artefacts, at rates measured on recordings. Rows are devices.
+"""Artefacts, that is values that a monitor shows but the patient does not have. Rows are devices.
 
-The default rates come from a recorded ICU patient's monitor numerics (32.3 h at one sample a minute), counted thus:
+The default rates were measured on a recorded ICU patient's monitor numerics (32.3 h at one sample a minute):
 
 | artefact | counted as | found | default |
 |---|---|---|---|
@@ -13,13 +13,13 @@ The default rates come from a recorded ICU patient's monitor numerics (32.3 h at
 | flat line | HR, PULSE, RESP equal to 0.1 for 5 min | none | 0.03 /h ((0 + 1) / 32 h), 300 s |
 | cuff error | pressure over 20 % from the median of seven | 2 of 152 | 0.013 per measurement |
 
-Of 8,084 nurse-charted cuff pressures of 100 patients 10 contradict themselves: a tenth, as nurses leave bad ones out.
-A minute's mean hides what is shorter than a minute, so spikes and motion are lower bounds at 1 s cadence, and a single
-patient's rates carry an uncertainty of a factor of about two.
+Of 8,084 nurse-charted cuff pressures of 100 patients 10 contradict themselves: a tenth, as nurses leave bad ones out. A
+minute's mean hides shorter events, so spikes and motion are lower bounds at 1 s cadence, and a single patient's rates
+are uncertain by a factor of about two.
 
-How far motion moves a value is assumed, not measured: in those nine minutes the rates are 10 to 25 /min apart and the
-breaths up to 10 /min too many, but the saturation hardly moves, as a minute's mean has room for what a second shows.
-The oximeter averages over some 8 s, so its values slide into the disturbance and out of it.
+The size of motion artefacts is assumed, not measured. In those nine minutes the rates are 10 to 25 /min apart and the
+breaths up to 10 /min too many, but the saturation hardly moves, since a minute's mean smooths seconds. The oximeter
+averages over some 8 s, so its values move into the disturbance and out of it gradually.
 """
 
 import math
@@ -36,7 +36,7 @@ _HOUR_S: Final = 3600.0
 
 
 class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How often artefacts begin and how long they last on average; see the module for where the defaults come from.
+    """Rates and mean durations of artefacts; the module's docstring has the sources of the defaults.
 
     Attributes:
         scale: Factor on all rates; 0 switches artefacts off.
@@ -50,7 +50,7 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         motion_s: Mean length.
         breath_spike_per_h: One wild `rr`.
         spike_per_h: One wild `hr`, `pr` or `spo2`.
-        flat_per_h: A sign stands still.
+        flat_per_h: A sign that does not change.
         flat_s: Mean length.
         cuff_error_share: Share of cuff measurements that are wrong.
     """
@@ -88,7 +88,7 @@ KINDS: Final = (
     "cuff-error",
 )
 _OXIMETER, _ECG, _MONITOR, _MOTION, _BREATH, _SPIKE, _FLAT, CUFF = range(len(KINDS))
-"""Places in `KINDS`; the cuff's is the last, as it comes with a measurement and not with time."""
+"""Indices in `KINDS`; the cuff's is the last, since it occurs per measurement and not per time."""
 _ZEROED: Final = {_OXIMETER: ("pr", "spo2"), _ECG: ("hr", "rr"), _MONITOR: ("hr", "pr", "rr", "spo2")}
 _RATES_AND_SPIKES: Final = np.array([INDEX["hr"], INDEX["pr"], INDEX["spo2"]])
 _CAN_STAND_STILL: Final = np.array([INDEX["hr"], INDEX["pr"], INDEX["rr"]])
@@ -101,7 +101,7 @@ _HIGHEST: Final = np.array([sign.maximum - (1 if sign.open_maximum else 0) for s
 
 
 class Artefacts:
-    """Artefacts of n devices over time; the only state is what is going on now."""
+    """Artefacts of n devices over time; the only state is the ongoing artefacts."""
 
     def __init__(self, rates: Rates, n: int, rng: np.random.Generator) -> None:
         per_h = (
@@ -132,7 +132,7 @@ class Artefacts:
     def apply(
         self, shown: Floats, measured: NDArray[np.bool_], t_s: Floats, dt_s: float
     ) -> tuple[Floats, NDArray[np.bool_]]:
-        """Spoils what the monitors show.
+        """Adds artefacts to the values that the monitors show.
 
         Args:
             shown: (n, signs) values without artefact; not changed.
@@ -141,11 +141,11 @@ class Artefacts:
             dt_s: Seconds since the reading before.
 
         Returns:
-            (n, signs) values as sent, and (n, kinds) which of `KINDS` is in them.
+            (n, signs) values as sent, and (n, kinds) flags of the artefacts (`KINDS`) in them.
         """
         going = np.zeros((len(shown), len(KINDS)), dtype=np.bool_)
         i, k = self._begin(t_s, dt_s)
-        # Whatever goes on has ended later than now in one kind at least; most patients have nothing.
+        # Only rows with an artefact of any kind that ends later than now; most patients have none.
         rows = np.flatnonzero(self._busy_s > t_s)
         going[rows, :CUFF] = self._ends_s[rows] > t_s[rows, None]
         going[i, k] = True
@@ -165,7 +165,7 @@ class Artefacts:
         return values, going
 
     def _begin(self, t_s: Floats, dt_s: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Lets artefacts begin, at most one in a patient at a time, none that goes on; returns rows and kinds."""
+        """Starts artefacts, at most one per patient and call, none of an ongoing kind; returns rows and kinds."""
         i = np.flatnonzero(self._rng.random(len(t_s), dtype=np.float32) < -math.expm1(-self._per_s * dt_s))
         k = np.searchsorted(self._up_to, self._rng.random(len(i)), side="right").clip(max=CUFF - 1)
         free = self._ends_s[i, k] <= t_s[i]
@@ -175,7 +175,7 @@ class Artefacts:
         return i, k
 
     def _move(self, values: Floats, new: NDArray[np.intp], going: NDArray[np.bool_], dt_s: float) -> None:
-        """Moves what moves, and adds to `going` those whose oximeter has yet to forget the motion."""
+        """Applies motion, and adds to `going` the rows whose oximeter still averages it."""
         rng, rows = self._rng, np.flatnonzero(going | self._shaken)
         if not len(rows):
             return
@@ -191,7 +191,7 @@ class Artefacts:
         going[rows] |= self._shaken[rows]
         cells = np.ix_(rows, _MOVED)
         shaken = np.rint(moved + np.where(moving, rng.standard_normal(moved.shape) * _MOVED_SD, 0.0))
-        # What a monitor does not find, motion does not bring back.
+        # Motion does not restore a value that the monitor does not find.
         values[cells] += np.where(values[cells] > 0, shaken, 0.0)
 
     def _spike(self, values: Floats, rows: NDArray[np.intp], columns: NDArray[np.int64]) -> None:
@@ -209,11 +209,11 @@ class Artefacts:
         values[rows, self._flat_sign[rows]] = self._flat_value[rows]
 
     def _squeeze(self, values: Floats, rows: NDArray[np.intp]) -> None:
-        # Half of the wrong measurements lose the pulse (40/10 and the like), half see a muscle tensed.
+        # Half of the wrong measurements lose the pulse (40/10 and the like), half measure a tensed muscle.
         factor = self._rng.choice([0.33, 1.4], len(rows))
         values[np.ix_(rows, _PRESSURES)] = np.rint(values[np.ix_(rows, _PRESSURES)] * factor[:, None])
 
 
 def names(kinds: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Returns the names of the artefacts that (kinds,) flags say."""
+    """Returns the names of the artefacts in (kinds,) flags."""
     return tuple(KINDS[k] for k in np.flatnonzero(kinds))

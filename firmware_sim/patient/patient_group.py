@@ -1,8 +1,8 @@
-"""Readings of many devices, round by round: physiology, story, cuff, sensors, artefacts. Pure but for its own seed.
+"""Readings of many devices, round by round: physiology, scenario, cuff, sensors, artefacts. Pure but for its own seed.
 
-All devices of one cadence make a round together; within it each has its own phase and a little jitter, as monitors
-have that nobody synchronises. Time is the second of the run: nothing here looks at a clock, so a day passes as fast as
-it is computed.
+All devices of one cadence make a round together; within it each has its own phase and a little jitter, like real
+monitors, which are not synchronised. Time is the second of the run and no clock is read, so a day passes as fast as it
+is computed.
 """
 
 import math
@@ -31,12 +31,12 @@ class Sample:
     Attributes:
         device: Device id.
         at_s: Second of the run.
-        values: One per sign as shown, None where absent.
+        values: One per sign as shown, None if absent.
         off: Fields whose sensor is disconnected.
-        story: Name of the patient's story.
+        story: Name of the patient's scenario.
         phase: Phase of it.
-        truth: What the monitor shows without artefacts, one per sign, measured now or not.
-        state: What is so in the patient behind the minute's variation, one per sign, unrounded; empty for a recording.
+        truth: Value that the monitor shows without artefacts, one per sign, measured now or not.
+        state: The patient's state without the minute's variation, one per sign, unrounded; empty for a recording.
         artefacts: Names of the artefacts in `values`.
         unmeasured: Fields that a faultless device would not have measured now: a cuff at rest, a sensor that is off.
     """
@@ -55,15 +55,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round:
-    """One reading of each patient of a cohort, as columns; rows in the order of admission.
+    """One reading of each patient of a group, as columns; rows in the order of admission.
 
     Attributes:
         t_s: (n,) seconds of the run.
-        values: (n, signs) as shown, NaN where nothing is measured.
-        truth: (n, signs) what the monitor shows without artefacts, measured now or not; 0 where it finds nothing.
-        state: (n, signs) what is so in the patient behind the minute's variation, unrounded.
-        artefacts: (n, kinds) which of `artefacts.KINDS` is in the values.
-        measured: (n, signs) what is measured now, sensors that a story takes off included.
+        values: (n, signs) as shown, NaN if nothing is measured.
+        truth: (n, signs) values shown without artefacts, measured now or not; 0 if the monitor finds none.
+        state: (n, signs) the patient's state without the minute's variation, unrounded.
+        artefacts: (n, kinds) flags of the artefacts (`artefacts.KINDS`) in the values.
+        measured: (n, signs) flags of the signs measured now, including sensors that a scenario disconnects.
     """
 
     t_s: Floats
@@ -75,13 +75,13 @@ class Round:
 
 
 class Source(Protocol):
-    """Where readings come from."""
+    """Source of readings."""
 
     def start_s(self) -> float:
-        """Returns the second before which the next round has nothing; infinite when there is none."""
+        """Returns the second of the run before which the next round has no reading; infinite after the last."""
 
     def next(self) -> Sequence[Sample]:
-        """Makes the next round."""
+        """Returns the next round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Patient:
 
     Attributes:
         device: Device id.
-        course: The patient's story.
+        course: The patient's scenario.
         cuff_s: Seconds between cuff pressures; 0 for an arterial line.
         signs: Fields that the device measures.
         baseline: Resting values that are given instead of drawn.
@@ -104,7 +104,7 @@ class Patient:
 
 
 class PatientGroup:
-    """Simulated patients whose devices share a cadence."""
+    """Simulated patients whose devices share one cadence."""
 
     def __init__(self, patients: Sequence[Patient], cadence_s: float, rates: Rates, seed: int, day_s: float) -> None:
         """Admits the patients; `day_s` is the time of day at second 0 of the run, seconds since midnight."""
@@ -128,11 +128,11 @@ class PatientGroup:
         self._round = 0
 
     def start_s(self) -> float:
-        """Returns the second before which the next round has nothing."""
+        """Returns the second of the run before which the next round has no reading."""
         return self._round * self._cadence_s
 
     def next(self) -> list[Sample]:
-        """Makes the next round, in order of time."""
+        """Returns the next round, in order of time."""
         made = self.step()
         at, shown, true = made.t_s.tolist(), made.values.tolist(), made.truth.tolist()
         state, spoilt = np.round(made.state, 2).tolist(), np.any(made.artefacts, axis=1).tolist()
@@ -151,7 +151,7 @@ class PatientGroup:
         ]
 
     def step(self) -> Round:
-        """Makes the next round as columns; sensors that a story takes off are still on in them."""
+        """Returns the next round as columns; sensors that a scenario disconnects are still connected in them."""
         t_s = self.start_s() + self._phase_s
         t_s += self._rng.uniform(0, _JITTER_SHARE, len(t_s)) * self._cadence_s
         if self._round:
@@ -218,7 +218,7 @@ class PatientGroup:
 
 
 def _by_story(courses: Sequence[Course]) -> list[tuple[Scenario, NDArray[np.intp], Floats, Floats]]:
-    """Groups patients by story, so that each story is computed once a round for all who live it."""
+    """Groups patients by scenario, so that each scenario is computed once a round for all its patients."""
     rows: dict[Scenario, list[int]] = {}
     for i, course in enumerate(courses):
         rows.setdefault(course.story, []).append(i)

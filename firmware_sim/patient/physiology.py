@@ -1,18 +1,18 @@
-"""Vital signs that hang together, for many patients at once: drives in, signs out. Pure; rows are patients.
+"""Correlated vital signs of many patients at once: drives in, signs out. Pure; rows are patients.
 
-A *drive* is what goes wrong inside a patient; the signs answer to it together, as the body does:
+A *drive* is a disturbance in a patient; the signs respond to it together, as the body does:
 
 - hypoxia raises heart and breathing rate (about 2 beats and 0.6 breaths per point of saturation lost beyond 2);
 - fever raises heart rate by some 9 beats and breathing by some 3 breaths per degree (Liebermeister's rule);
 - blood loss follows the ATLS classes: up to 15 % of the volume only the pulse pressure narrows, at 30 % the systolic
   pressure falls, the heart is above 110 and breathing faster, at 40 % breathing is above 33 /min and it is in shock;
-- vasodilation is the failing of resistance in septic shock; bradycardia slows the sinus node; arrest stops it all;
-  a pressor raises the pressure.
+- vasodilation is the loss of vascular resistance in septic shock; bradycardia slows the sinus node; arrest stops the
+  heart; a pressor raises the pressure.
 
 Minute-to-minute noise and its correlation were measured on a recorded adult ICU patient (32 h of monitor numerics):
 robust standard deviation of minute differences over sqrt 2 of HR 1.05, pulse 1.15, RESP 1.26 /min and SpO2 0.21 %,
-lag-1 autocorrelation 0.57-0.91. That patient's cuff (7 mmHg between measurements) holds his real change in 10 min, so
-pressures take a third of it.
+lag-1 autocorrelation 0.57-0.91. That patient's cuff (7 mmHg between measurements) includes his real change in 10 min,
+so a third of it is used for pressures.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ DRIVES: Final = ("hypoxia", "fever", "loss", "vasodilation", "bradycardia", "arr
 """Points of SpO2 lost; degrees above normal; share of blood volume lost; and four shares from 0 to 1."""
 
 CHANNELS: Final = ("hr", "pr", "rr", "spo2", "temp", "sbp", "dbp")
-"""What varies of itself; `pr` is the oximeter's error against the heart rate, `map` follows from the pressures."""
+"""Channels of noise; `pr` is the oximeter's error against the heart rate, and `map` follows from the pressures."""
 _NOISE_SD: Final = np.array([1.1, 0.5, 1.1, 0.35, 0.04, 2.4, 1.8])
 _NOISE_TAU_S: Final = np.array([60.0, 5.0, 45.0, 240.0, 1800.0, 90.0, 90.0])
 _BASE_MEAN: Final = np.array([74.0, 0.0, 15.5, 97.3, 36.8, 123.0, 74.0])
@@ -76,7 +76,7 @@ def settle(rng: np.random.Generator, n: int) -> Floats:
 
 
 def wander(noise: Floats, dt_s: float, rng: np.random.Generator) -> Floats:
-    """Takes the noise `dt_s` seconds on: a first-order autoregression, whatever the step."""
+    """Advances the noise by `dt_s` seconds: a first-order autoregression, for any step."""
     keep = np.exp(-dt_s / _NOISE_TAU_S)
     # Column by column in memory, as `signs` reads it.
     fresh = rng.standard_normal(noise.shape[::-1])
@@ -127,7 +127,7 @@ def signs(base: Floats, noise: Floats, drives: Floats, day_s: Floats) -> Floats:
 
 
 def shown(values: Floats) -> Floats:
-    """Returns what a monitor shows of true values: rounded, and zero for what it cannot find.
+    """Returns the values that a monitor shows for true ones: rounded, and zero for a sign that it cannot find.
 
     Without a pulse an oximeter finds neither rate nor saturation; below its range a monitor shows zero.
     """

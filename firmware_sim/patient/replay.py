@@ -1,8 +1,8 @@
-"""Recorded monitors as a source of readings: numerics played as they stand, zeros and gaps included.
+"""Recorded monitors as a source of readings: numerics played unchanged, zeros and gaps included.
 
 Two forms are read: CSV with columns `t_s,HR,ABPSys,ABPDias,ABPMean,PULSE,RESP,SpO2,NBPSys,NBPDias,NBPMean` (bpm, mmHg,
-/min, %), and WFDB numerics records (`.hea`), whose signals are known by the names that such records use. A row's cuff
-pressures, where it has them, stand in for the arterial line's, as there is one pressure on the wire.
+/min, %), and WFDB numerics records (`.hea`), with the usual names of their signals. A row's cuff pressures, if it has
+any, are used as the arterial line's, since a message has only one pressure.
 """
 
 import csv
@@ -30,13 +30,13 @@ Row = tuple[float, tuple[float | None, ...]]
 
 
 def read(path: Path) -> list[Row]:
-    """Reads a recording: seconds since its start, and one value per sign, None where there is none.
+    """Reads a recording: seconds since its start, and one value per sign, None if there is none.
 
     Raises:
-        ValueError: The file is missing, is of neither form, or a cell is no number; the message says where.
+        ValueError: The file is missing, is of neither form, or a cell is no number; the message names the place.
     """
     if path.suffix == ".hea":
-        # Only who plays such a record waits for the library, which brings all of SciPy and pandas with it.
+        # Imported only for such a record, since the library needs all of SciPy and pandas.
         from firmware_sim.patient.wfdb_numerics import read_wfdb  # noqa: PLC0415
 
         rows = read_wfdb(path)
@@ -86,7 +86,7 @@ class Replay:
         return self._rows[self._next][0] / self._speed if self._next < len(self._rows) else math.inf
 
     def next(self) -> list[Sample]:
-        """Returns the next row; what a recording says is all the truth there is."""
+        """Returns the next row; its values are the truth too, as a recording has no other."""
         at_s = self.start_s()
         values = self._rows[self._next][1]
         self._next += 1

@@ -1,7 +1,7 @@
-"""Stories: what happens to a patient over time, with the truth of it. Story time runs in clinical seconds.
+"""Scenarios: the course of a patient over time, with its ground truth. Scenario time runs in clinical seconds.
 
-A story is key frames; between two of them each drive changes linearly, and the phase is that of the last one passed. A
-`Course` places a story on a run: when it starts and how much faster than life it is told.
+A scenario is a list of key frames. Between two of them each drive changes linearly, and the phase is that of the last
+one passed. A `Course` places a scenario on a run: its start and its speed against real time.
 """
 
 import tomllib
@@ -27,7 +27,7 @@ BEFORE: Final = "stable"
 
 
 class Keyframe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """State of a patient at one moment of a story; drives as in `physiology.DRIVES`."""
+    """State of a patient at one moment of a scenario; drives as in `physiology.DRIVES`."""
 
     at_s: float
     phase: str
@@ -48,7 +48,7 @@ class Keyframe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sensor is disconnected, and the device says so."""
+    """A sensor is disconnected, and the device reports that."""
 
     sensor: str
     from_s: float
@@ -64,10 +64,10 @@ class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What happens to one patient.
+    """The course of one patient.
 
     Attributes:
-        name: Its name, as the ledger writes it.
+        name: Its name, as the ground truth log writes it.
         frames: Key frames, ascending in time.
         off: Times at which a sensor is disconnected.
     """
@@ -90,16 +90,16 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return np.array([[getattr(frame, drive) for drive in DRIVES] for frame in self.frames])
 
     def drives(self, story_s: Floats) -> Floats:
-        """Returns (n, drives) at (n,) moments of the story."""
+        """Returns (n, drives) at (n,) moments of the scenario."""
         return np.stack([np.interp(story_s, self._times, column) for column in self._table.T], axis=1)
 
     def phase(self, story_s: float) -> str:
-        """Returns the phase at a moment of the story."""
+        """Returns the phase at a moment of the scenario."""
         passed = bisect_right(self.frames, story_s, key=lambda frame: frame.at_s)
         return self.frames[passed - 1].phase if passed else BEFORE
 
     def sensors_off(self, story_s: float) -> tuple[str, ...]:
-        """Returns the fields of the signs whose sensor is off at a moment of the story."""
+        """Returns the fields of the signs whose sensor is disconnected at a moment of the scenario."""
         off = {o.sensor for o in self.off if o.from_s <= story_s < o.to_s}
         if not off:
             return ()
@@ -108,10 +108,10 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A story placed on a run.
+    """A scenario placed on a run.
 
     Attributes:
-        story: The story.
+        story: The scenario.
         start_s: Second of the run at which it begins.
         speed: Clinical seconds per second of the run.
     """
@@ -125,7 +125,7 @@ class Course:
             raise ValueError(f"story {self.story.name}: speed {self.speed} is not positive")
 
     def story_s(self, t_s: float | NDArray[np.float64]) -> Any:  # noqa: ANN401 - a number for a number, an array for an array
-        """Returns the moment of the story at second `t_s` of the run; negative before it begins."""
+        """Returns the moment of the scenario at second `t_s` of the run; negative before it begins."""
         return (t_s - self.start_s) * self.speed
 
 
@@ -203,10 +203,10 @@ NAMED: Final[dict[str, Scenario]] = {
 
 
 def load(source: str, own: dict[str, Scenario] | None = None) -> Scenario:
-    """Returns a story by name, or reads it from a TOML or JSON file.
+    """Returns a scenario by name, or reads it from a TOML or JSON file.
 
     Raises:
-        ValueError: There is no such name or file, or the file is no story; the message says which.
+        ValueError: The name or file does not exist, or the file is no scenario; the message names it.
     """
     known = NAMED | (own or {})
     if source in known:

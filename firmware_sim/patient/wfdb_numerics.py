@@ -9,9 +9,9 @@ import wfdb
 from firmware_sim.patient.replay import NAMES, Row, by_sign
 
 _DECIMALS: Final = 2
-"""As in a frame. Gain and baseline make a zero of a stored zero only to within rounding."""
+"""As in a device message. Gain and baseline return a stored zero only to within rounding."""
 FASTEST: Final = 4.0
-"""Numerics come at a few a second at most; what is faster is a waveform."""
+"""Highest rate of numerics, Hz; a faster record is a waveform."""
 _OF_WAVES: Final = frozenset(("mV", "uV", "V"))
 _KNOWN: Final = frozenset(name for names in NAMES.values() for name in names)
 
@@ -20,11 +20,10 @@ def read_wfdb(path: Path) -> list[Row]:
     """Reads a record of one or more segments by its header.
 
     Args:
-        path: The `.hea` file; the signal files lie beside it.
+        path: The `.hea` file; the signal files are in the same folder.
 
     Returns:
-        Seconds since the record's start and one value per sign. A sample in which nothing was recorded is a gap, and
-        gives no row.
+        Seconds since the record's start and one value per sign. A sample without any value is a gap, and has no row.
 
     Raises:
         ValueError: Files are missing or no record, or no signal is a vital sign.

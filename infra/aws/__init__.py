@@ -1,1 +1,1 @@
-"""The AWS stack: CloudFormation templates, container image, Spark jobs, and the checks that hold them together."""
+"""The AWS stack: CloudFormation templates, container image, Spark jobs, and checks of the templates."""

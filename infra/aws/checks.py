@@ -1,6 +1,6 @@
-"""`python -m infra.aws.checks`: what cfn-lint lets pass and must not be, one function per rule.
+"""`python -m infra.aws.checks`: rules for our templates that cfn-lint does not check, one function per rule.
 
-Each takes one template and yields findings; a test breaks our own templates and sees each rule fail.
+Each takes one template and yields findings; a test breaks our own templates and checks that each rule fails.
 """
 
 import sys
@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from infra.aws.template import Template, listed, load_all
 
-# EMR's Spark 4 releases; cfn-lint takes any text for a label. https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html
+# EMR's Spark 4 releases; cfn-lint accepts any text for a label.
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html
 RELEASES: Final = {"emr-spark-8.0.0"}
 # SNS, Subscribe, parameter Protocol.
 PROTOCOLS: Final = {"http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose"}
@@ -48,11 +49,11 @@ PRIVATE: Final = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": (("Scheme",), "internal"),
     "AWS::ECS::Service": (("NetworkConfiguration", "AwsvpcConfiguration", "AssignPublicIp"), "DISABLED"),
 }
-"""By type: where it says that it is private, and how."""
+"""By type: path of the property that makes a resource private, and its value."""
 
 
 def ingress_is_from_somebody(template: Template) -> Iterator[str]:
-    """No rule lets everybody in."""
+    """No rule allows access from every address."""
     for name, _, resource in template.resources("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"):
         own = resource["Properties"]
         for rule in [own, *own.get("SecurityGroupIngress", [])]:
@@ -61,7 +62,7 @@ def ingress_is_from_somebody(template: Template) -> Iterator[str]:
 
 
 def nothing_is_public(template: Template) -> Iterator[str]:
-    """What can be public is not, and there is no way to the internet."""
+    """No resource that can be public is public, and there is no route to the internet."""
     for name, kind, resource in template.resources():
         if kind in {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway"}:
             yield f"{name} opens a way to the internet"
@@ -81,14 +82,14 @@ def nobody_is_everybody(template: Template) -> Iterator[str]:
 
 
 def effects_exist(template: Template) -> Iterator[str]:
-    """An effect is Allow or Deny; in policies of IoT and of resources nobody else looks."""
+    """An effect is Allow or Deny; cfn-lint does not check policies of IoT and of resources."""
     for name, _, statement in template.statements():
         if statement.get("Effect") not in {"Allow", "Deny"}:
             yield f"{name} has the effect {statement.get('Effect')!r}"
 
 
 def privileges_are_least(template: Template) -> Iterator[str]:
-    """No action is a wildcard, and all resources are meant only where AWS knows no narrower one."""
+    """No action is a wildcard, and a statement names all resources only if AWS defines no narrower one."""
     for name, kind, statement in template.statements():
         if statement.get("Effect") != "Allow" or kind == "AWS::KMS::Key":
             continue
@@ -99,7 +100,7 @@ def privileges_are_least(template: Template) -> Iterator[str]:
 
 
 def gateways_stay_among_themselves(template: Template) -> Iterator[str]:
-    """An IoT policy names IoT's actions, and who connects has the name of its thing."""
+    """An IoT policy has only IoT's actions, and a client connects only under the name of its thing."""
     for name, kind, statement in template.statements():
         if kind != "AWS::IoT::Policy":
             continue
@@ -115,7 +116,7 @@ def gateways_stay_among_themselves(template: Template) -> Iterator[str]:
 
 
 def buckets_are_shut(template: Template) -> Iterator[str]:
-    """A bucket is encrypted by KMS, versioned, blocked to the public, and refuses what is not TLS."""
+    """A bucket is encrypted by KMS, versioned, blocked to the public, and refuses requests without TLS."""
     refused = {
         resource["Properties"]["Bucket"]["Ref"]
         for _, _, resource in template.resources("AWS::S3::BucketPolicy")
@@ -138,14 +139,14 @@ def buckets_are_shut(template: Template) -> Iterator[str]:
 
 
 def what_rests_is_encrypted(template: Template) -> Iterator[str]:
-    """Whatever keeps data names a key."""
+    """Every resource that stores data names a key."""
     for name, kind, resource in template.resources(*ENCRYPTED):
         if not resource["Properties"].get(ENCRYPTED[kind]):
             yield f"{name} has no {ENCRYPTED[kind]}"
 
 
 def what_moves_is_encrypted(template: Template) -> Iterator[str]:
-    """Kafka, warehouse, files and page speak TLS alone."""
+    """Kafka, warehouse, files and page accept only TLS."""
     tls: dict[str, tuple[tuple[str, ...], object]] = {
         "AWS::MSK::Cluster": (("EncryptionInfo", "EncryptionInTransit"), {"ClientBroker": "TLS", "InCluster": True}),
         "AWS::ElasticLoadBalancingV2::Listener": (("Protocol",), "HTTPS"),
@@ -171,14 +172,14 @@ def keys_rotate(template: Template) -> Iterator[str]:
 
 
 def what_is_kept_survives_its_stack(template: Template) -> Iterator[str]:
-    """A stack that is deleted by mistake takes no data with it."""
+    """A stack that is deleted by mistake keeps its data."""
     for name, _, resource in template.resources(*KEPT, *KEPT_TOO):
         if {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} != {"Retain"}:
             yield f"{name} is deleted with its stack"
 
 
 def releases_exist(template: Template) -> Iterator[str]:
-    """EMR's label is one that there is."""
+    """The release label is one that EMR has."""
     for name, _, resource in template.resources("AWS::EMRServerless::Application"):
         label = resource["Properties"]["ReleaseLabel"]
         if isinstance(label, dict):
@@ -190,7 +191,7 @@ def releases_exist(template: Template) -> Iterator[str]:
 
 
 def sns_knows_the_protocol(template: Template) -> Iterator[str]:
-    """A subscription's protocol is SNS's, and what is logged can be."""
+    """A subscription's protocol is one of SNS's, and its delivery log is one that SNS offers."""
     for name, kind, resource in template.resources("AWS::SNS::Topic", "AWS::SNS::Subscription"):
         own = resource["Properties"]
         subscriptions = own.get("Subscription", []) if kind == "AWS::SNS::Topic" else [own]
@@ -201,7 +202,7 @@ def sns_knows_the_protocol(template: Template) -> Iterator[str]:
 
 
 def containers_may_little(template: Template) -> Iterator[str]:
-    """A container is nobody, writes nowhere but where it must, and its image is one certain image."""
+    """A container has no root user, capability or writable root, a fixed image, and no secret in its environment."""
     for name, _, resource in template.resources("AWS::ECS::TaskDefinition"):
         for container in resource["Properties"]["ContainerDefinitions"]:
             if str(container.get("User", "0")).split(":")[0] in {"0", "root"}:
@@ -237,7 +238,7 @@ CHECKS: Final[tuple[Callable[[Template], Iterator[str]], ...]] = (
 
 
 def main() -> int:
-    """Prints what is wrong with our templates; the exit status says whether anything was."""
+    """Prints the findings in our templates; returns 1 if there is any."""
     found = [f"{t.name}.yaml: {line}" for t in load_all() for check in CHECKS for line in check(t)]
     sys.stderr.writelines(f"{line}\n" for line in found)
     return int(bool(found))

@@ -13,7 +13,7 @@ BLOCK: Final = re.compile(
     r"(?P<head>^(?P<pad> +)# functions/(?P<name>\w+)\.py\n +ZipFile: \|\n)(?P<code>(?: {10}.*\n|\n)*)", re.M
 )
 LIMIT_BYTES: Final = 4096
-"""Most that CloudFormation takes as code in a template."""
+"""CloudFormation's limit of code in a template, bytes."""
 
 
 def embedded(template: str) -> str:
@@ -30,7 +30,7 @@ def embedded(template: str) -> str:
 
 
 def main() -> int:
-    """Brings all templates up to date."""
+    """Updates all templates."""
     for path in sorted(FOLDER.glob("*.yaml")):
         path.write_text(embedded(path.read_text(encoding="utf-8")), encoding="utf-8")
     return 0

@@ -1,4 +1,4 @@
-"""`python -m infra.aws.submit_emr_job score|archive`: starts a Spark job on EMR Serverless, by what the stacks export.
+"""`python -m infra.aws.submit_emr_job score|archive`: starts a Spark job on EMR Serverless, with the stacks' exports.
 
 The managed Spark is 4.0.2, which has no real-time trigger: score runs there with SCORE_TRIGGER=micro-batch (ADR 0009).
 """
@@ -38,7 +38,7 @@ def environment(job: str, exports: Mapping[str, str], deployment: str) -> dict[s
 
 
 def request(job: str, exports: Mapping[str, str], deployment: str) -> dict[str, Any]:
-    """Returns what EMR Serverless is asked to run."""
+    """Returns the request that starts a job on EMR Serverless."""
     folder = f"{exports[f'{deployment}-lake'].rpartition('/')[0]}/jobs"
     python = "./environment/bin/python"
     conf = {
@@ -53,13 +53,13 @@ def request(job: str, exports: Mapping[str, str], deployment: str) -> dict[str, 
     }
     settings = environment(job, exports, deployment)
     conf |= {f"spark.emr-serverless.driverEnv.{name}": value for name, value in settings.items()}
-    # Workers write the archive's objects, and read where from their own environment.
+    # Workers write the archive's objects, and read their location from their own environment.
     conf |= {f"spark.executorEnv.{name}": value for name, value in settings.items() if name != "KAFKA_LOGIN"}
     return {
         "applicationId": exports[f"{deployment}-spark"],
         "executionRoleArn": exports[f"{deployment}-spark-role"],
         "name": job,
-        # A streaming job that fails is started again, and goes on where it was.
+        # A failed streaming job is restarted, and continues from its checkpoint.
         "mode": "STREAMING",
         "retryPolicy": {"maxFailedAttemptsPerHour": 5},
         "jobDriver": {
@@ -73,7 +73,7 @@ def request(job: str, exports: Mapping[str, str], deployment: str) -> dict[str, 
 
 
 def main(arguments: list[str]) -> int:
-    """Starts a job, or prints what would be asked for."""
+    """Starts a job, or prints the request."""
     parser = argparse.ArgumentParser(prog="python -m infra.aws.submit_emr_job", description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
     parser.add_argument("--deployment", default="wardwatch")

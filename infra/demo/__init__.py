@@ -1,1 +1,1 @@
-"""`make demo`: the whole system on this machine, with a story running, and a report that counts every reading."""
+"""`make demo`: the whole system on this machine with a scenario, and a report that counts every reading."""

@@ -20,7 +20,7 @@ from vitals.runtime.settings import SettingsError, load
 
 
 def _missing(settings: DemoSettings) -> list[str]:
-    """What keeps the demo from starting; asked before anything starts."""
+    """Returns the problems that prevent a start; called before anything is started."""
     var = settings.var / "demo"
     LocalStack(var).down()
     stack = LocalStack(var, ports=Ports.from_base(settings.port_base, len(WARDS)), gateways=tuple(WARDS))
@@ -28,7 +28,7 @@ def _missing(settings: DemoSettings) -> list[str]:
 
 
 def main() -> int:
-    """Returns the exit status: 1 when the path did not deliver or could not start, with the reason."""
+    """Returns the exit status: 1 if the path did not deliver or could not start, with the reason."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

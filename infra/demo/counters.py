@@ -1,4 +1,4 @@
-"""What the demo sees of the path: readings counted by identity as they pass, alarms and messages."""
+"""Counters of the demo: readings by identity at each hop, alarms and messages."""
 
 import logging
 import math
@@ -24,18 +24,18 @@ _status: Final = msgspec.json.Decoder(Status)
 
 @dataclass(slots=True)
 class Sight:
-    """All that was seen so far.
+    """Counts since the start.
 
     Attributes:
-        accepted: Readings that each gateway's outbox has accepted, by its own word.
+        accepted: Readings that each gateway's outbox has accepted, from the gateway's status.
         kafka: Readings in `vitals`.
         scored: Readings in `vitals.scored`.
         latest: Newest event of each alarm, by id.
         started: Alarms that started, by priority label, and "technical".
-        notifications: What SNS accepted.
+        notifications: Messages that SNS accepted.
         rejected: Records in `vitals.rejected`.
         latencies_ms: By hop (`infra.demo.report.HOPS`).
-        ended: UTC epoch ms at which the story ended; what begins later (every monitor switched off) is not of it.
+        ended: UTC epoch ms at which the scenario ended; later alarms (every monitor switched off) are not counted.
     """
 
     accepted: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Sight:
 
     def _readings(self, hop: str, place: Seen, readings: Readings, stamped: int) -> None:
         identities = readings.identities()
-        # A repeat says nothing about latency: the reading was there already.
+        # A repeat is no measure of latency: the first copy arrived earlier.
         fresh = [t for identity, t in zip(identities, readings.t.tolist(), strict=True) if not place.counts[identity]]
         self.latencies_ms[hop].extend(stamped - t for t in fresh)
         place.add(identities)
@@ -94,6 +94,6 @@ class Sight:
         if notification.sns is not None and notification.t <= self.ended:
             self.notifications.append(notification)
             told = self.latest.get(notification.alarm)
-            # A low-priority alarm is collected for a minute on purpose: it says nothing of how fast the path is.
+            # A low-priority alarm is collected for a minute on purpose, so it is no measure of the path's latency.
             if told is None or told.priority is not Priority.LOW:
                 self.latencies_ms["sensor_to_sns"].append(notification.accepted - notification.t)

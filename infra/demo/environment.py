@@ -1,4 +1,4 @@
-"""Brings the demo's parts up: stack, tiers, people, devices; and ends them again."""
+"""Starts the demo's parts (stack, tiers, people, devices), and stops them."""
 
 import shutil
 import sys
@@ -25,7 +25,7 @@ from infra.local.topic_observer import PARTITIONS, Beats, Observer
 LOOK_EVERY_S: Final = 0.5
 WARM_WITHIN_S: Final = 180.0
 QUICK: Final[Mapping[str, Mapping[str, str]]] = {
-    # A demo is watched, so what a hospital batches for thirty seconds goes at once here.
+    # A demo is watched, so messages that a hospital collects for thirty seconds are sent at once here.
     "edge": {"UPLINK_FLUSH_S": "0.5"},
     "archive": {"ARCHIVE_INTERVAL_S": "3"},
     "load": {"LOAD_INTERVAL_S": "1"},
@@ -35,14 +35,14 @@ DEVICES: Final = "devices"
 
 @dataclass(slots=True)
 class Running:
-    """A demo while it runs.
+    """A running demo.
 
     Attributes:
         stack: The outside parts.
         specs: Every process that must run, by name.
-        observer: What passes through Kafka.
+        observer: Reads the records in Kafka.
         supervisor: Keeps the processes running.
-        outbox: Where the messages to people arrive.
+        outbox: Queue that receives the messages to people.
         messages: Messages so far.
         began: Monotonic time of the first reading, s.
     """
@@ -57,7 +57,7 @@ class Running:
 
 
 def _page(stack: LocalStack) -> str:
-    """Returns where the ward page is, and the link by which its first user chooses a password."""
+    """Returns the ward page's address, and the link by which its first user chooses a password."""
     said = (stack.processes.logs / "console.log").read_text(errors="replace").splitlines()
     link = next((line.strip() for line in said if "/welcome/" in line), "")
     return f"the ward page is at {stack.env()['CONSOLE_URL']}; choose a password for it at {link}"
@@ -69,7 +69,7 @@ def _quick(tier: Tier) -> Tier:
 
 
 def _invent(stack: LocalStack, settings: DemoSettings) -> None:
-    """Invents the people of the demo, and puts the rota in force before anybody can be alarmed."""
+    """Invents the people of the demo, and puts the rota in force before any alarm."""
     people = stack.var / "people"
     wards = ",".join(f"{ward}={scenario.BEDS}" for ward in scenario.WARDS.values())
     words = (
@@ -98,22 +98,22 @@ def _devices(stack: LocalStack, settings: DemoSettings) -> Spec:
 
 
 def ledger(stack: LocalStack) -> Path:
-    """Returns where the devices keep their ledger."""
+    """Returns the path of the devices' ground truth log."""
     return stack.var / "devices" / "ledger.jsonl"
 
 
 @contextmanager
 def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) -> Iterator[Running]:
-    """Brings everything up and ends it again, whatever happens in between.
+    """Starts all parts and stops them on exit, also after an exception.
 
     Args:
-        settings: How it runs.
-        screen: What tells of it.
-        ports: Where the parts listen; None takes those that the settings name.
+        settings: Settings of the run.
+        screen: Shows progress.
+        ports: Ports of the parts; None uses those in the settings.
 
     Raises:
-        PartError: A part did not come up.
-        PortTakenError: A port is held by somebody else.
+        PartError: A part did not start.
+        PortTakenError: A port is in use.
     """
     var = settings.var / "demo"
     LocalStack(var).down()
@@ -126,7 +126,7 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         uplinks = {scenario.CUT_GATEWAY: f"mqtts://{HOST}:{cable.port}"}
         _invent(stack, settings)
         screen.say("starting Spark, Ray, bridge, gateways and the rest")
-        # Nothing may be under way while a bounded run counts its readings, and canaries never fall silent.
+        # No record may be in flight while a bounded run counts its readings, and canaries never stop.
         canary_s = CANARY_S if settings.duration is None else 0.0
         own = [_quick(tier) for tier in tiers(stack, uplinks, canary_s)]
         start_tiers(stack, own)
@@ -144,7 +144,7 @@ def running(settings: DemoSettings, screen: Screen, ports: Ports | None = None) 
         )
         outbox = Outbox(stack.env()["ALERT_OUTBOX_URL"], stack.env())
         demo = Running(stack, specs, observer, supervised, outbox)
-        # Monitors are on before a patient is admitted to them: one that has yet to speak would be a silent device.
+        # Monitors start before a patient is admitted to them: a device that has not sent yet would count as silent.
         stack.processes.start(devices)
         demo.began = time.monotonic()
         screen.say(_page(stack))

@@ -1,9 +1,9 @@
-"""A network cable that can be pulled, squeezed or refused: a TCP relay on loopback, for the demo, storms and tests.
+"""A network cable that can be cut, slowed or refused: a TCP relay on loopback, for the demo, storms and tests.
 
-While it is cut, no byte passes and nobody is told, as with a real cable: open connections stall and new ones get no
-answer. When it heals, what was stalled goes on. A slow one passes so many bytes a second. One that refuses ends every
-connection and takes none, as where nobody listens. One may also break just after a request has been done and before its
-answer has come back.
+While it is cut, no byte passes and neither end is notified, as with a real cable: open connections stall and new ones
+get no answer. When it is restored, stalled connections continue. A slow one passes a set number of bytes a second. One
+that refuses closes every connection and accepts none, like a closed port. It can also break a connection just after a
+request was processed and before its answer arrives.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Self
 
 CHUNK_BYTES = 64 * 1024
 SLOW_CHUNK_BYTES = 2 * 1024
-"""On a slow cable pieces are small, so that it is slow for what is short as well."""
+"""A slow cable uses small pieces, so that short messages are slow too."""
 
 
 class Relay:
@@ -52,7 +52,7 @@ class Relay:
 
     @property
     def cut(self) -> bool:
-        """Whether the cable is pulled."""
+        """True while the cable is cut."""
         return not self._whole.is_set()
 
     def pull(self) -> None:
@@ -60,25 +60,25 @@ class Relay:
         self._loop.call_soon_threadsafe(self._whole.clear)
 
     def slow(self, bytes_per_s: float) -> None:
-        """Lets so many bytes a second pass, each way of each connection."""
+        """Limits the rate, bytes per second, in each direction of each connection."""
         self._bytes_per_s = bytes_per_s
 
     def refuse(self) -> None:
-        """Ends every connection, and takes no other."""
+        """Closes every connection, and accepts no other."""
         self._refusing = True
         self._loop.call_soon_threadsafe(self._hang_up)
 
     def lose_answer(self, request: bytes, answer: bytes) -> None:
-        """Ends the connection instead of passing on `answer`, once, when `request` has been asked on it before."""
+        """Closes the connection instead of passing on `answer`, once, if `request` was sent on it before."""
         self._losing = request, answer
 
     @property
     def lost(self) -> bool:
-        """Whether the answer that was to be lost has been lost, or none was to be."""
+        """True once the answer to be lost is lost, or if none was set."""
         return self._losing is None
 
     def plug(self) -> None:
-        """Mends the cable, whatever was done to it."""
+        """Restores the cable after any of these faults."""
         self._refusing, self._bytes_per_s = False, None
         self._loop.call_soon_threadsafe(self._whole.set)
 
@@ -122,7 +122,7 @@ class Relay:
             for pump, side in zip(pumps, (writer, far_writer), strict=True):
                 pump.cancel()
                 if self._refusing:
-                    # What waits to be sent is not: nobody is there to take it.
+                    # Pending bytes are discarded: no process listens at this end.
                     side.transport.abort()
                 side.close()
 

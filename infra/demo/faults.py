@@ -1,4 +1,4 @@
-"""What goes wrong in a demo with FAULTS=1, and when: decided before it starts, so that a run can be told again."""
+"""Faults of a demo with FAULTS=1 and their times, planned before it starts so that a run can be repeated."""
 
 import random
 from collections.abc import Sequence
@@ -14,32 +14,32 @@ LAST_AT: Final = 0.85
 
 
 class What(StrEnum):
-    """A kind of fault."""
+    """Kind of a fault."""
 
     KILL = "kill"
-    """kill -9 of a process and all below it; it is started again."""
+    """kill -9 of a process and all its children; it is restarted."""
     STALL = "stall"
-    """SIGSTOP of a process and all below it, then SIGCONT: it does not answer for a while."""
+    """SIGSTOP of a process and all its children, then SIGCONT: it does not answer for a while."""
     RESTART = "restart"
-    """A process is ended in order; it is started again."""
+    """A process is stopped in order; it is restarted."""
     CUT = "cut"
-    """A link passes nothing and tells nobody, and heals."""
+    """A link passes nothing without closing connections, and is restored."""
     SLOW = "slow"
-    """A link passes `Fault.amount` bytes a second, and heals."""
+    """A link passes `Fault.amount` bytes a second, and is restored."""
     REFUSE = "refuse"
-    """What is behind a link ends every connection and takes none, until it does again."""
+    """A link closes every connection and accepts none, until it is restored."""
     NEW_OUTBOX = "new-outbox"
-    """A gateway is stopped in order, and goes on with an empty data folder: a new SD card."""
+    """A gateway is stopped in order and restarted with an empty data folder: a new SD card."""
     FULL_DISK = "full-disk"
-    """A gateway's card is full, until somebody makes room."""
+    """A gateway's card is full, until space is freed."""
     CLOCK = "clock"
     """A gateway's clock is `Fault.amount` s off, and is set right."""
     LOSE_STATE = "lose-state"
-    """A job's own files are deleted under its hands; then it is killed."""
+    """A job's own files are deleted while it runs; then it is killed."""
     THROTTLE = "throttle"
-    """SNS takes `Fault.amount` messages a second, and refuses the others."""
+    """SNS accepts `Fault.amount` messages a second, and refuses the others."""
     LOSE_ANSWERS = "lose-answers"
-    """SNS takes the next `Fault.amount` messages, and none of its answers comes."""
+    """SNS accepts the next `Fault.amount` messages, but sends no answer."""
     SLOW_ANSWERS = "slow-answers"
     """SNS answers after `Fault.amount` ms."""
 
@@ -49,11 +49,11 @@ class Fault:
     """One fault.
 
     Attributes:
-        at_s: When it strikes, s after the first reading.
-        what: What happens.
-        target: The process, link or gateway that it happens to.
-        for_s: How long it lasts, s; 0 for what is over at once.
-        amount: How much of it: see `What`.
+        at_s: Time after the first reading, s.
+        what: Its kind.
+        target: Process, link or gateway.
+        for_s: Duration, s; 0 for a fault without one.
+        amount: Size of it: see `What`.
     """
 
     at_s: float
@@ -68,25 +68,25 @@ class Fault:
 
 
 def cuts(gateway: str, at_s: float, for_s: float) -> tuple[Fault, ...]:
-    """The one fault of the ordinary story: a gateway loses its uplink for a while."""
+    """The one fault of the ordinary scenario: a gateway loses its uplink for a while."""
     return (Fault(at_s, What.CUT, gateway, for_s),)
 
 
 def storm(
     processes: Sequence[str], *, stalled: Sequence[str], cut: str, new_outbox: str, duration_s: float, seed: int
 ) -> tuple[Fault, ...]:
-    """Plans a kill of every process, a stall of each service that stands for somebody else's, a cut, a new SD card.
+    """Plans a kill of every process, a stall of each stand-in of an outside service, a cut, a new SD card.
 
-    The faults are spread evenly over the run in a random order; the new outbox comes last, as nobody swaps a card in
-    the middle of an outage.
+    The faults are spread evenly over the run in a random order. The new outbox is the last, since nobody swaps a card
+    during an outage.
 
     Args:
         processes: Names of processes to kill.
-        stalled: Names of services to stall instead: their data lives in their memory only.
+        stalled: Names of services to stall instead: their data is only in memory.
         cut: Gateway whose uplink is cut for 60 s.
         new_outbox: Gateway that gets a new outbox.
         duration_s: Length of the run, s.
-        seed: Decides the order.
+        seed: Seed of the order.
     """
     faults = [(What.KILL, name, 0.0) for name in processes]
     faults += [(What.STALL, name, STALL_S) for name in stalled]

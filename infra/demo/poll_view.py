@@ -1,4 +1,4 @@
-"""Gathers what the screen shows, from Kafka, the stores and the outbox."""
+"""Collects the screen's figures from Kafka, the stores and the outbox."""
 
 import logging
 import time
@@ -13,11 +13,11 @@ from infra.demo.stores import Lake, Warehouse
 
 log: Final = logging.getLogger(__name__)
 COUNT_EVERY: Final = 6
-"""Lake and warehouse are asked every so many views: each asking costs them something."""
+"""Views between two queries of lake and warehouse, since each query loads them."""
 
 
 class Viewer:
-    """Gathers what there is to show."""
+    """Collects the figures to show."""
 
     def __init__(self, demo: Running) -> None:
         self._demo = demo
@@ -28,7 +28,7 @@ class Viewer:
         self._sent = Sent(ledger(demo.stack))
 
     def look(self) -> View:
-        """Returns this moment."""
+        """Returns the present figures."""
         demo = self._demo
         demo.messages += demo.outbox.take()
         if self._views % COUNT_EVERY == 0:
@@ -57,7 +57,7 @@ class Viewer:
 
     def _count(self) -> None:
         env = self._demo.stack.env()
-        # Before the first commit, and while a fault has them down, the last known figures stand.
+        # Before the first commit, and while a fault has them down, the last known figures are shown.
         try:
             self._rows = Warehouse(env["WAREHOUSE"]).rows()
             self._objects = self._lake.objects()

@@ -1,4 +1,4 @@
-"""Counting by identity: what the gateways accepted against what the lake and the warehouse hold."""
+"""Reconciliation by identity: readings that the gateways accepted against those in the lake and the warehouse."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ Identity = tuple[str, int, int]
 
 @dataclass(slots=True)
 class Seen:
-    """How often each reading was seen at one place."""
+    """Number of copies of each reading in one store."""
 
     counts: Counter[Identity] = field(default_factory=Counter)
 
@@ -25,15 +25,15 @@ class Seen:
 
     @property
     def repeated(self) -> int:
-        """How many times a reading was seen beyond its first."""
+        """Number of copies of readings beyond the first of each."""
         return self.counts.total() - len(self.counts)
 
 
 class Sent:
-    """Counts the readings that devices have sent, in the ledger that they keep of them.
+    """Counts the readings that devices have sent, from their ground truth log.
 
     Args:
-        ledger: The file; it need not be there yet.
+        ledger: The file; it need not exist yet.
     """
 
     def __init__(self, ledger: Path) -> None:
@@ -42,7 +42,7 @@ class Sent:
         self._count = 0
 
     def count(self) -> int:
-        """Returns how many readings were sent so far; reads only what is new, up to its last whole line."""
+        """Returns the number of readings sent so far; reads only the new part, up to its last complete line."""
         if self._ledger.exists():
             with self._ledger.open("rb") as file:
                 file.seek(self._read)
@@ -53,7 +53,7 @@ class Sent:
 
 
 def accepted(lines: Iterable[str]) -> set[Identity]:
-    """Reads what `python -m edge accepted` prints.
+    """Parses the output of `python -m edge accepted`.
 
     Args:
         lines: JSON lines `{"device", "boot", "ranges": [[first, last], ...]}`.
@@ -68,14 +68,14 @@ def accepted(lines: Iterable[str]) -> set[Identity]:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the path delivered.
+    """Result of a reconciliation.
 
     Attributes:
         accepted: Readings that the gateways' outboxes had committed.
         lost: Accepted readings that lake or warehouse lack.
         duplicated: Warehouse rows beyond one per reading.
-        lake_repeats: Lake rows beyond one per reading: a bridge that dies between Kafka's answer and its own
-            confirmation is sent the batch again, and identity removes the repeat at the load.
+        lake_repeats: Lake rows beyond one per reading. If a bridge dies between Kafka's ack and its own confirmation,
+            the gateway resends the batch, and the load removes the repeat by identity.
     """
 
     accepted: int
@@ -85,7 +85,7 @@ class Verdict:
 
 
 def judge(accepted_: set[Identity], lake: Seen, warehouse: Seen) -> Verdict:
-    """Compares what was accepted with what the stores hold."""
+    """Compares the accepted readings with those in the stores."""
     held = lake.counts.keys() & warehouse.counts.keys()
     return Verdict(
         accepted=len(accepted_),

@@ -11,7 +11,7 @@ HOPS: Final = ("sensor_to_kafka", "sensor_to_scored", "sensor_to_alarm", "sensor
 
 
 def spread(latencies_ms: Sequence[float]) -> dict[str, float | None]:
-    """Returns p50, p99 (nearest rank) and max, ms; None where nothing was measured."""
+    """Returns p50, p99 (nearest rank) and max, ms; None if nothing was measured."""
     if not latencies_ms:
         return {"p50": None, "p99": None, "max": None}
     ordered = sorted(latencies_ms)
@@ -24,7 +24,7 @@ def spread(latencies_ms: Sequence[float]) -> dict[str, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted at the hops.
+    """Counts at the hops.
 
     Attributes:
         sent: Readings that devices sent.
@@ -50,9 +50,9 @@ def report(
 ) -> dict[str, Any]:
     """Returns the report as JSON-ready data.
 
-    `sensor_to_alarm` is measured on alarms that a reading decided, `sensor_to_sns` on messages of medium and high
-    priority, from the event time of the step that is told of. `alarms` counts every start, and each escalation under
-    the priority that it reached.
+    `sensor_to_alarm` is measured on alarms that a reading decided. `sensor_to_sns` is measured on messages of medium
+    and high priority, from the event time of the step they report. `alarms` counts every start, and each escalation
+    under the priority that it reached.
     """
     return {
         "sent": counts.sent,
@@ -72,7 +72,7 @@ def report(
 
 
 def shortcomings(result: Mapping[str, Any]) -> list[str]:
-    """Returns why the path did not deliver; empty when it did."""
+    """Returns the reasons for which the path did not deliver; empty if it did."""
     found = []
     if not result["accepted"]:
         found.append("the gateways accepted no reading")

@@ -1,4 +1,4 @@
-"""Runs the demo: the story, and, when it is bounded, the reckoning."""
+"""Runs the demo: the scenario and, if it is bounded, the reconciliation."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -77,7 +77,7 @@ def endless(settings: DemoSettings, screen: Screen) -> None:
 
 
 def play(settings: DemoSettings, demo: Running, screen: Screen) -> None:
-    """Plays the story until its end, or until Ctrl-C."""
+    """Plays the scenario until its end, or until Ctrl-C."""
     faults = _faults(settings, demo)
     viewer = Viewer(demo)
     while settings.duration is None or time.monotonic() - demo.began < settings.duration:

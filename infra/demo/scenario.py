@@ -1,4 +1,4 @@
-"""The story of the demo: two wards, 24 beds, and four things that happen to them."""
+"""The scenario of the demo: two wards, 24 beds, and four events."""
 
 import json
 from collections.abc import Mapping
@@ -14,15 +14,16 @@ WARDS: Final = {"gw-icu": "icu", "gw-med": "med"}
 CUT_GATEWAY: Final = "gw-med"
 NEW_OUTBOX_GATEWAY: Final = "gw-icu"
 TOLD_IN_S: Final = 90.0
-"""The story fits this long a run; a shorter one tells it faster."""
+"""Length of run for which the scenario is written, s; in a shorter one it runs faster."""
 DESATURATING: Final = "mon-icu-03"
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A story on one device: when it starts and how much faster than life, in a run of `TOLD_IN_S`.
+    """A scenario on one device: start and speed against real time, in a run of `TOLD_IN_S`.
 
-    A speed of 1 stays life's own in a shorter run: what waits for a real delay of the alarm rules cannot be hurried.
+    A speed of 1 is kept in a shorter run, since an event that waits for a real delay of the alarm rules cannot be
+    faster.
     """
 
     device: str
@@ -40,16 +41,16 @@ CUT_AT_S, CUT_FOR_S = 34.0, 20.0
 
 
 def pace(duration_s: float | None) -> float:
-    """Returns how much faster the story is told to fit into a run shorter than `TOLD_IN_S`."""
+    """Returns the factor by which the scenario is sped up to fit into a run shorter than `TOLD_IN_S`."""
     return max(1.0, TOLD_IN_S / duration_s) if duration_s else 1.0
 
 
 def plan(brokers: Mapping[str, str], *, duration_s: float | None, seed: int) -> bytes:
-    """Returns the plan of the simulated devices, as `python -m firmware_sim --plan` reads it.
+    """Returns the plan of the simulated devices, in the form that `python -m firmware_sim --plan` reads.
 
     Args:
         brokers: Address of each gateway's broker.
-        duration_s: Length of the run, s; None when it is endless.
+        duration_s: Length of the run, s; None if it is endless.
         seed: Seed of the patients.
     """
     faster = pace(duration_s)
@@ -62,11 +63,11 @@ def plan(brokers: Mapping[str, str], *, duration_s: float | None, seed: int) -> 
                 speed = beat.speed if beat.speed == 1 else beat.speed * faster
                 device |= {"story": beat.story, "start_s": beat.start_s / faster, "speed": speed}
             devices.append(device)
-    # Artefacts are left out: each alarm on the screen is one of the story.
+    # Artefacts are left out: each alarm on the screen belongs to the scenario.
     plan_ = {"devices": devices, "seed": seed, "cadence_s": CADENCE_S, "artefacts": {"scale": 0}}
     return json.dumps(plan_, indent=1).encode()
 
 
 def ordinary_faults(duration_s: float | None) -> tuple[Fault, ...]:
-    """Returns the one fault of the story: a gateway loses its uplink for 20 s."""
+    """Returns the one fault of the scenario: a gateway loses its uplink for 20 s."""
     return cuts(CUT_GATEWAY, CUT_AT_S / pace(duration_s), CUT_FOR_S)

@@ -1,4 +1,4 @@
-"""What the demo shows: a live screen on a terminal, plain lines elsewhere."""
+"""Output of the demo: a live screen on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -26,10 +26,10 @@ PLAIN_EVERY_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A notification as its receiver reads it.
+    """A notification as its recipient reads it.
 
     Attributes:
-        contact: Who.
+        contact: Name of the recipient.
         sms: Text of the SMS.
         email: Text of the e-mail.
     """
@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(slots=True)
 class View:
-    """What there is to show at one moment.
+    """The figures at one moment.
 
     Attributes:
         elapsed_s: Since the first reading, s.
@@ -51,7 +51,7 @@ class View:
         messages: Messages received so far, newest last.
         objects: Objects in the lake.
         rows: Rows of readings in the warehouse.
-        note: What the story or a fault is doing.
+        note: Latest event of the scenario or fault.
     """
 
     elapsed_s: float
@@ -72,7 +72,7 @@ class Rates:
     _history: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)
 
     def at(self, now_s: float, hops: Mapping[str, int]) -> dict[str, float]:
-        """Takes the counts of this moment and returns readings per second."""
+        """Adds the present counts and returns readings per second."""
         self._history.append((now_s, dict(hops)))
         while len(self._history) > 1 and now_s - self._history[0][0] > self.over_s:
             self._history.popleft()
@@ -88,7 +88,7 @@ class Screen(Protocol):
         """Shows one moment."""
 
     def say(self, line: str) -> None:
-        """Tells of something that happened."""
+        """Shows a message about an event."""
 
     def __enter__(self) -> Self: ...
 
@@ -186,7 +186,7 @@ class Plain:
         sys.stdout.flush()
 
     def show(self, view: View) -> None:
-        """Prints what is new."""
+        """Prints the changes since the last view."""
         for event in view.alarms:
             if (event.id, event.n) not in self._told:
                 self._told.add((event.id, event.n))

@@ -9,15 +9,15 @@ from vitals.runtime.settings import setting
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """How `make demo` runs."""
+    """Settings of `make demo`."""
 
     duration: float | None = setting("Length of the demo after its first reading, s; without it until Ctrl-C", None)
     report: Path | None = setting("File for the report of a bounded demo", None)
-    life: Path | None = setting("Folder that keeps what a bounded demo was, for `python -m tests.truth.real`", None)
+    life: Path | None = setting("Folder that keeps the data of a bounded demo, for `python -m tests.truth.real`", None)
     faults: bool = setting("1: kill each process once, cut a gateway for 60 s, give one a new outbox", False)
     seed: int = setting("Seed of the demo's patients and faults", 1)
     var: Path = setting("Folder of the local stack's data, logs and records", Path("var"))
-    port_base: int = setting("First of the consecutive ports that the local stack takes on 127.0.0.1", DEFAULT_BASE)
+    port_base: int = setting("First of the local stack's consecutive ports on 127.0.0.1", DEFAULT_BASE)
 
     def __post_init__(self) -> None:
         if self.duration is not None and not 30 <= self.duration <= 86_400:  # noqa: PLR2004 - the story needs its time

@@ -1,4 +1,4 @@
-"""What the lake and the warehouse hold, asked of themselves: manifests and Parquet, SQL, and the outbox queue."""
+"""Contents of the lake and the warehouse, read from manifests and Parquet, SQL, and the outbox queue."""
 
 import json
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ ANSWER_WITHIN_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The lake as a reader sees it: through its manifests alone.
+    """The lake as a reader sees it: only through its manifests.
 
     Attributes:
         url: `LAKE`.
@@ -31,7 +31,7 @@ class Lake:
     _known: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def objects(self) -> int:
-        """Returns how many objects the committed manifests of all topics name."""
+        """Returns the number of objects in the committed manifests of all topics."""
         return sum(len(manifest["objects"]) for topic in topics.TOPICS for manifest in self._manifests(topic.name))
 
     def bytes_of(self, topic: str) -> int:
@@ -55,7 +55,7 @@ class Lake:
         folder = fs.FileSelector(f"{root}/{topic}/_manifests", allow_not_found=True)
         found = []
         for info in files.get_file_info(folder):
-            # A manifest never changes once it is there, so each is fetched once however often the lake is asked.
+            # A manifest never changes after its commit, so each is read only once.
             if info.path not in self._known:
                 with files.open_input_file(info.path) as file:
                     self._known[info.path] = json.loads(file.read())
@@ -75,7 +75,7 @@ class Warehouse:
     url: str
 
     def rows(self) -> int:
-        """Returns how many rows of readings there are; 0 before the first load."""
+        """Returns the number of rows of readings; 0 before the first load."""
         return int(self._ask("select count(*) from vitals")[0][0])
 
     def readings(self) -> Seen:
@@ -93,7 +93,7 @@ class Warehouse:
 
 
 class Outbox:
-    """The queue in which the demo reads what people were sent."""
+    """The queue from which the demo reads the messages to people."""
 
     def __init__(self, url: str, env: dict[str, str]) -> None:
         self._url = url
@@ -107,7 +107,7 @@ class Outbox:
         )
 
     def take(self) -> list[Message]:
-        """Takes the messages that have come, oldest first; none while the queue does not answer."""
+        """Returns the new messages, oldest first; none while the queue does not answer."""
         try:
             answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
             taken = answer.get("Messages", [])

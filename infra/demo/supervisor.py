@@ -1,4 +1,4 @@
-"""Keeps the processes of the demo running, as systemd and ECS do elsewhere, and carries out its faults."""
+"""Keeps the processes of the demo running, like systemd and ECS elsewhere, and carries out its faults."""
 
 import json
 import logging
@@ -33,8 +33,8 @@ class Struck:
 
     Attributes:
         fault: The fault.
-        began: When, UTC epoch ms.
-        ended: When what was done to the parts was over and recovery could begin, UTC epoch ms.
+        began: Start, UTC epoch ms.
+        ended: End of the disturbance, after which recovery could begin, UTC epoch ms.
     """
 
     fault: Fault
@@ -43,14 +43,14 @@ class Struck:
 
 
 class Supervisor:
-    """Starts again what has died, and lets planned faults strike.
+    """Restarts processes that ended, and carries out planned faults.
 
     Args:
         processes: The stack's processes.
-        specs: What must run.
+        specs: Processes that must run.
         cables: Links that can be cut, slowed or refused, by name.
-        say: Tells what happens.
-        others: How further kinds of fault are done; each returns when the fault is over.
+        say: Shows a message.
+        others: Functions for further kinds of fault; each returns when the fault is over.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Supervisor:
             **(others or {}),
         }
         self.struck: list[Struck] = []
-        """Faults that are over, as they ended."""
+        """Faults that are over, in the order of their ends."""
         self._thread = threading.Thread(target=self._keep, name="supervisor", daemon=True)
         self._strikes: list[threading.Thread] = []
         self.set_aside: list[tuple[str, Path]] = []
-        """(gateway process, folder) of outboxes that were replaced: what they accepted counts too."""
+        """(gateway process, folder) of replaced outboxes, whose accepted readings count too."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -94,7 +94,7 @@ class Supervisor:
             thread.join(timeout=ASK_WITHIN_S)
 
     def strike(self, fault: Fault) -> None:
-        """Lets a fault strike, in a thread of its own: the demo goes on meanwhile."""
+        """Carries out a fault on its own thread, while the demo continues."""
         thread = threading.Thread(target=self._carry_out, args=(fault,), name=f"fault-{fault.target}", daemon=True)
         self._strikes.append(thread)
         thread.start()
@@ -105,14 +105,14 @@ class Supervisor:
             thread.join()
 
     def wait(self, seconds: float) -> None:
-        """Waits, for a fault that lasts; shorter when everything ends."""
+        """Waits for the duration of a fault, or until the supervisor stops."""
         self._stop.wait(seconds)
 
     def accepted(self) -> set[Identity]:
-        """Returns what the gateways' outboxes have accepted, those that were set aside included.
+        """Returns the readings that the gateways' outboxes have accepted, replaced outboxes included.
 
         Raises:
-            PartError: A gateway could not be asked.
+            PartError: A gateway did not answer.
         """
         folders: list[tuple[str, Path | None]] = [(name, None) for name in self._specs if name.startswith("edge-")]
         found: set[Identity] = set()
@@ -155,7 +155,7 @@ class Supervisor:
         cable.plug()
 
     def _new_outbox(self, fault: Fault) -> None:
-        """Stops a gateway in order and gives it an empty data folder, once its outbox holds nothing unconfirmed."""
+        """Stops a gateway in order and gives it an empty data folder, once its outbox holds no unconfirmed reading."""
         name = f"edge-{fault.target}"
         spec = self._specs[name]
         folder = Path(spec.env["EDGE_DATA"])
@@ -168,7 +168,7 @@ class Supervisor:
                     folder.rename(aside)
                     self.set_aside.append((name, aside))
                     return
-                # A card with readings that Kafka does not hold yet is not thrown away: it goes back in.
+                # A card with readings that Kafka does not hold yet is kept: the gateway is restarted with it.
                 self._processes.start(spec)
                 if self._stop.wait(LOOK_EVERY_S * 4):
                     return
@@ -184,28 +184,28 @@ class Supervisor:
                     try:
                         self._processes.start(spec)
                     except (PartError, psutil.Error) as error:
-                        log.warning("%s could not be started again: %s", name, error)
+                        log.warning("restart of %s failed: %s", name, error)
 
 
 def edge_says(spec: Spec, word: str, folder: Path | None = None) -> str:
-    """Returns what `python -m edge WORD` prints for a gateway, or for an outbox that was set aside.
+    """Returns the output of `python -m edge WORD` for a gateway, or for a replaced outbox.
 
     Raises:
-        PartError: It could not be asked.
+        PartError: The command failed or did not end in time.
     """
     env = dict(spec.env) | ({"EDGE_DATA": str(folder)} if folder else {})
     argv = [sys.executable, "-m", "edge", word]
     try:
         done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=ASK_WITHIN_S)  # noqa: S603 - this module's own words
     except subprocess.TimeoutExpired as error:
-        raise PartError(f"{spec.name} was asked for {word} and gave none within {ASK_WITHIN_S} s") from error
+        raise PartError(f"{spec.name}: edge {word} did not end within {ASK_WITHIN_S} s") from error
     if done.returncode != 0:
-        raise PartError(f"{spec.name} could not be asked for {word}: {done.stderr[-500:]}")
+        raise PartError(f"{spec.name}: edge {word} failed: {done.stderr[-500:]}")
     return done.stdout
 
 
 def drained(spec: Spec) -> bool:
-    """Returns whether Kafka holds all that a gateway's outbox has accepted, once the gateway has ended in order."""
+    """Returns whether Kafka holds all that a gateway's outbox has accepted, after an orderly stop of the gateway."""
     kept = json.loads(edge_says(spec, "status"))["on_card"]
     return not (kept["batches"] or kept["journal_rows"])
 

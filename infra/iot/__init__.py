@@ -1,1 +1,1 @@
-"""AWS IoT Core's registry: which gateways and devices there are, where they stand, and who may speak for them."""
+"""AWS IoT Core's registry: gateways and devices, their wards and beds, and their certificates."""

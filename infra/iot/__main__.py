@@ -1,6 +1,7 @@
 """`python -m infra.iot`: registers, lists, rotates and retires gateways and devices in AWS IoT Core.
 
-Every step is one JSON line on standard output, and in the file of `--audit`. Run again, a command does what is left.
+Every step is one JSON line on standard output, and in the file of `--audit`. A repeated command does the remaining
+steps.
 """
 
 import argparse
@@ -82,7 +83,7 @@ def _carry_out(office: Office, chosen: argparse.Namespace, members: tuple[Member
 
 
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Runs one command; returns 0 when all is done, 1 when something failed, 2 when nothing was begun."""
+    """Runs one command; returns 0 if all is done, 1 if something failed, 2 if nothing was begun."""
     chosen = _arguments().parse_args(arguments)
     try:
         members, errors = _members(chosen)

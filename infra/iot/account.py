@@ -1,4 +1,4 @@
-"""One account and region as this command reaches it, and in words why it does not."""
+"""One AWS account and region, with errors that name the remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-# IoT's control plane takes some ten calls a second of a kind; the SDK slows down by itself when it is told to.
+# IoT's control plane accepts some ten calls a second of a kind; in adaptive mode the SDK slows down by itself.
 CONFIG: Final = Config(retries={"mode": "adaptive", "total_max_attempts": 6}, connect_timeout=5, read_timeout=30)
 REFUSED: Final = {
     "UnrecognizedClientException": "the credentials are unknown to AWS: check AWS_PROFILE or AWS_ACCESS_KEY_ID",
@@ -31,7 +31,7 @@ REFUSED: Final = {
 
 
 class AccountError(RuntimeError):
-    """AWS was not reached, or refused; the message says what to do."""
+    """AWS was not reached, or refused; the message names the remedy."""
 
 
 class Account:
@@ -39,12 +39,12 @@ class Account:
 
     Args:
         session: Holds credentials and region.
-        endpoint: Address of AWS when it is not its own.
-        connections: How many requests may be under way at once.
+        endpoint: Address of AWS if it is not its own.
+        connections: Maximum of concurrent requests.
 
     Attributes:
-        actor: ARN of who acts.
-        prefix: What stands before this account's IoT resources in an ARN.
+        actor: ARN of the caller.
+        prefix: First part of the ARNs of this account's IoT resources.
         iot: boto3's client of the registry.
     """
 
@@ -60,10 +60,10 @@ class Account:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Tells what went wrong with AWS in words that name the remedy.
+    """Turns errors of AWS into messages that name the remedy.
 
     Raises:
-        AccountError: Something did.
+        AccountError: AWS was not reached, or refused.
     """
     try:
         yield
@@ -78,4 +78,4 @@ def explained() -> Iterator[None]:
         remedy = REFUSED.get(told["Code"], "run the same command again; what is done stays done")
         raise AccountError(f"{error.operation_name}: {told['Code']} {told['Message']}; {remedy}") from error
     except BotoCoreError as error:
-        raise AccountError(f"AWS cannot be asked: {error}") from error
+        raise AccountError(f"the request to AWS failed: {error}") from error

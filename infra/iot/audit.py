@@ -11,7 +11,7 @@ from typing import TextIO
 
 
 class Outcome(StrEnum):
-    """What became of one step."""
+    """Outcome of one step."""
 
     DONE = "done"
     ALREADY = "already"
@@ -22,13 +22,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Writes the trail; several threads may.
+    """Writes the audit trail; safe from several threads.
 
     Attributes:
-        actor: Who acts, as AWS knows them.
-        places: Where the lines go.
+        actor: ARN of the caller.
+        places: Files to which the lines are written.
         now: The time, aware.
-        counts: How many steps had each outcome.
+        counts: Number of steps by outcome.
     """
 
     actor: str

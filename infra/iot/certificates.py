@@ -1,4 +1,4 @@
-"""Certificate requests and certificates: judged before AWS or a broker is asked, so that the error names the cause."""
+"""Certificate requests and certificates, checked before AWS or a broker sees them, so that errors name the cause."""
 
 import datetime
 import hashlib
@@ -20,7 +20,7 @@ class CertificateError(ValueError):
 
 
 def fingerprint(request: x509.CertificateSigningRequest) -> str:
-    """Returns what tells a request's key from every other: SHA-256 of its public key, the first 128 bits, hex."""
+    """Returns the fingerprint of a request's key: the first 128 bits of the SHA-256 of its public key, hex."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return hashlib.sha256(request.public_key().public_bytes(serialization.Encoding.DER, form)).hexdigest()[:32]
 
@@ -37,7 +37,7 @@ def read_request(path: Path, name: str) -> x509.CertificateSigningRequest:
     """
     text = path.read_bytes() if path.is_file() else b""
     if b"PRIVATE KEY" in text:
-        raise CertificateError(f"{path} holds a private key: it must never leave the gateway; send {name}.csr alone")
+        raise CertificateError(f"{path} holds a private key: it must never leave the gateway; send only {name}.csr")
     try:
         request = x509.load_pem_x509_csr(text)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""What a fleet consists of, and the CSV file in which a technician lists it.
+"""The members of a fleet, and the CSV file in which a technician lists them.
 
-Columns: `kind,name,ward` and, as known, `bed,gateway,serial,firmware`. Every complaint names its line, and nothing is
-registered while one stands.
+Columns: `kind,name,ward` and, as known, `bed,gateway,serial,firmware`. Every error names its line, and nothing is
+registered while there is one.
 """
 
 import csv
@@ -31,7 +31,7 @@ class Member:
         name: Thing name; a gateway's MQTT client id and the common name of its certificate.
         ward: Ward that it serves; its thing group.
         bed: Bed of a device.
-        gateway: Gateway that a device speaks to.
+        gateway: Gateway to which a device connects.
         serial: Serial number.
         firmware: Version of its firmware.
     """
@@ -60,14 +60,14 @@ class Member:
             raise ValueError(f"gateway {self.name} stands at no bed and behind no other gateway")
 
     def attributes(self) -> dict[str, str]:
-        """Returns the attributes of its thing; a gateway's slot is one, because its policy is written with it."""
+        """Returns the attributes of its thing; a gateway's slot is one, since its policy refers to it."""
         known = {field: getattr(self, field) for field in COLUMNS[2:] if getattr(self, field)}
         return known | ({"slot": str(topics.slot(self.name))} if self.kind == GATEWAY else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What a file lists.
+    """Contents of a fleet's file.
 
     Attributes:
         members: Gateways before devices, in the file's order.

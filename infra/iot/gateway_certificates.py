@@ -1,8 +1,8 @@
-"""A gateway's certificates: made of its request, attached, activated, replaced, revoked.
+"""A gateway's certificates: created from its request, attached, activated, replaced, revoked.
 
-A certificate is made inactive, written down at its thing as pending, given the policy, attached, activated, and written
-down as active. A run that dies leaves something harmless that the next run finishes. A certificate that is inactive
-although it was written down as active was switched off by a person, and stays so.
+A certificate is created inactive, recorded at its thing as pending, given the policy, attached, activated, and recorded
+as active. A run that dies leaves a harmless state that the next run completes. A certificate that is inactive although
+it is recorded as active was deactivated by a person, and stays inactive.
 """
 
 import datetime
@@ -31,7 +31,7 @@ class Held:
         arn: Its ARN.
         status: `ACTIVE`, `INACTIVE`, `REVOKED`, ….
         pem: The certificate.
-        made: When it was made.
+        made: Time of its creation.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Held:
 
     @property
     def parsed(self) -> x509.Certificate:
-        """What it says."""
+        """The parsed certificate."""
         return x509.load_pem_x509_certificate(self.pem.encode())
 
 
@@ -66,16 +66,16 @@ class Credentials:
         return sorted((self._describe(arn.rpartition("/")[2]) for arn in principals), key=lambda held: held.made)
 
     def issue(self, name: str, request_file: Path, *, beside: bool = False) -> None:
-        """Gives a gateway the certificate that its request asks for.
+        """Gives a gateway a certificate for its request.
 
         Args:
             name: The gateway.
             request_file: Its certificate request.
-            beside: Whether it may be a second one, beside one that is active: a rotation.
+            beside: Whether it may be a second one, in addition to an active one: a rotation.
 
         Raises:
             CertificateError: The request cannot be used.
-            RegistryError: The gateway has another certificate, or this one was revoked, switched off, or has expired.
+            RegistryError: The gateway has another certificate, or this one was revoked, deactivated, or has expired.
         """
         request = read_request(request_file, name)
         key = fingerprint(request)
@@ -111,7 +111,7 @@ class Credentials:
                 self._revoke(name, held)
 
     def revoke_all(self, name: str) -> None:
-        """Revokes every certificate of a gateway; they stay attached, as a record of whose they were."""
+        """Revokes every certificate of a gateway; they stay attached, as a record of their owner."""
         for held in self.held(name):
             self._revoke(name, held)
 
@@ -120,7 +120,7 @@ class Credentials:
         pem = request.public_bytes(serialization.Encoding.PEM).decode()
 
         def create() -> None:
-            # Inactive by default; said aloud, moto takes "false" for true.
+            # Inactive by default; an explicit "false" would be true to moto.
             made.update(self._iot.create_certificate_from_csr(certificateSigningRequest=pem))
 
         self._registry.step("certificate", name, already=False, do=create, key=key)

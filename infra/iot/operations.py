@@ -1,4 +1,4 @@
-"""What `python -m infra.iot` does, command by command."""
+"""The commands of `python -m infra.iot`."""
 
 import datetime
 import json
@@ -21,7 +21,7 @@ REFUSALS: Final = (RegistryError, CertificateError, AccountError)
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Where registrations are made: the registry, its certificates, and the trail.
+    """The registry, its certificates, and the audit trail.
 
     Attributes:
         registry: The things.
@@ -36,7 +36,7 @@ class Office:
     requests: Path | None
 
     def register_all(self, members: Sequence[Member]) -> None:
-        """Registers a fleet, gateways before the devices behind them; one that fails stops no other."""
+        """Registers a fleet, gateways before their devices; a failure stops no other."""
         self.registry.require_prepared()
         self.registry.ensure_groups([f"ward-{member.ward}" for member in members])
         for kind in (GATEWAY, DEVICE):
@@ -70,7 +70,7 @@ class Office:
             self.credentials.issue(name, request, beside=True)
 
     def retire(self, name: str) -> None:
-        """Ends a gateway's or device's time: its certificates first, so that it is out even if the rest fails."""
+        """Retires a gateway or device: its certificates first, so that it cannot connect even if the rest fails."""
         thing = self.registry.require(name)
         if thing.get("thingTypeName") == GATEWAY:
             self.credentials.revoke_all(name)

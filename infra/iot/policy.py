@@ -1,7 +1,7 @@
-"""What a gateway's certificate allows: its own topics, under its own name, and nothing else.
+"""The policy of gateways' certificates: a gateway's own topics, under its own name, and nothing else.
 
-The policy is one for the whole fleet. AWS fills in its variables at each request from the thing to which the
-certificate is attached, so that a stolen certificate is worth one gateway.
+The whole fleet has one policy. AWS fills in its variables at each request from the thing to which the certificate is
+attached, so a stolen certificate gives access as one gateway only.
 """
 
 from typing import Any, Final
@@ -17,7 +17,7 @@ def document(prefix: str) -> dict[str, Any]:
     """Returns the policy document.
 
     Args:
-        prefix: What stands before a resource: `arn:aws:iot:REGION:ACCOUNT`.
+        prefix: First part of a resource's ARN: `arn:aws:iot:REGION:ACCOUNT`.
     """
     own = f"gateways/{SLOT}/{THING}"
     up = [f"{prefix}:topic/{own}/{name}" for name in topics.UP]
@@ -28,7 +28,7 @@ def document(prefix: str) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Action": "iot:Connect",
                 "Resource": f"{prefix}:client/{THING}",
-                # A certificate that is attached to no thing has no name to fill in.
+                # A certificate that is attached to no thing has no name for the variables.
                 "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
             },
             {"Effect": "Allow", "Action": "iot:Publish", "Resource": up},

@@ -1,4 +1,4 @@
-"""The registry as AWS keeps it: thing types, things, groups. Every step looks first, so that it can be done again."""
+"""AWS's registry: thing types, things, groups. Every step checks the state first, so that it can be repeated."""
 
 import json
 from collections.abc import Callable, Collection
@@ -14,16 +14,16 @@ from infra.iot.policy import POLICY, document
 RETIRED: Final = "retired"
 PAGE: Final = 250
 CREDENTIAL: Final = ("state", "key", "certificate")
-"""Attributes of a gateway that tell of its certificate; see `infra.iot.gateway_certificates`."""
+"""Attributes of a gateway that record its certificate; see `infra.iot.gateway_certificates`."""
 SEARCHABLE: Final = {GATEWAY: ["ward", "serial", "firmware"], DEVICE: ["ward", "bed", "serial"]}
 
 
 class RegistryError(RuntimeError):
-    """The registry is not as a command needs it; the message says what to do."""
+    """The registry lacks something that a command needs; the message names the remedy."""
 
 
 def pages(operation: Any, key: str, **arguments: object) -> list[Any]:  # noqa: ANN401 - boto3's method
-    """Returns all items of an operation that answers in pages."""
+    """Returns all items of a paginated operation."""
     found: list[Any] = []
     token: dict[str, str] = {}
     while True:
@@ -35,12 +35,12 @@ def pages(operation: Any, key: str, **arguments: object) -> list[Any]:  # noqa: 
 
 
 class Registry:
-    """The things of one account and region, as they were when this was made and as this has changed them.
+    """The things of one account and region, as read at the start and changed since by this process.
 
     Args:
         iot: boto3's client of `iot`.
-        audit: Where steps are told.
-        dry_run: Whether steps are only told.
+        audit: Audit trail of the steps.
+        dry_run: Whether steps are only written to the audit trail.
     """
 
     def __init__(self, iot: Any, audit: Audit, *, dry_run: bool) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
@@ -57,7 +57,7 @@ class Registry:
         }
 
     def step(self, action: str, subject: str, *, already: bool, do: Callable[[], object], **detail: object) -> None:
-        """Does one step unless it is done already or only to be told, and tells it."""
+        """Performs one step unless it is already done or this is a dry run, and writes it to the audit trail."""
         if already:
             self._audit.tell(action, subject, Outcome.ALREADY, **detail)
         elif self.dry_run:
@@ -67,18 +67,18 @@ class Registry:
             self._audit.tell(action, subject, Outcome.DONE, **detail)
 
     def waits(self, action: str, subject: str, reason: str) -> None:
-        """Tells of a step that waits for something that a person must bring."""
+        """Writes to the audit trail that a step waits for a person."""
         self._audit.tell(action, subject, Outcome.WAITING, reason=reason)
 
     def prepare(self, prefix: str) -> None:
-        """Makes what every registration needs, where CloudFormation (infra/aws/iot.yaml) has not made it."""
+        """Creates the types and the policy, if CloudFormation (infra/aws/iot.yaml) has not created them."""
         for kind, fields in SEARCHABLE.items():
             self.step("type", kind, already=self._has_type(kind), do=partial(self._type, kind, fields))
         policy = {"policyName": POLICY, "policyDocument": json.dumps(document(prefix))}
         self.step("policy", POLICY, already=self._has_policy(), do=partial(self.iot.create_policy, **policy))
 
     def require_prepared(self) -> None:
-        """Stops before anything is written where this fleet has never been set up: a wrong region looks like that.
+        """Stops before any write if this fleet was never set up here, as with a wrong region.
 
         Raises:
             RegistryError: The types or the policy are missing.
@@ -91,7 +91,7 @@ class Registry:
             )
 
     def register(self, member: Member) -> None:
-        """Makes a thing, or brings it up to date, and puts it into its ward's group alone.
+        """Creates or updates a thing, and puts it into its ward's group only.
 
         Raises:
             RegistryError: The name is a retired thing's, or one of another kind; or a device's gateway is unknown.
@@ -99,7 +99,7 @@ class Registry:
         known, wanted = self.things.get(member.name), member.attributes()
         if known is not None:
             self._refuse(known, member)
-            # What stands there of its certificate stays.
+            # Attributes that record its certificate are kept.
             wanted |= {key: value for key, value in known.get("attributes", {}).items() if key in CREDENTIAL}
         if member.gateway:
             self.require(member.gateway, GATEWAY)
@@ -111,7 +111,7 @@ class Registry:
         self.place(member.name, f"ward-{member.ward}")
 
     def place(self, name: str, group: str) -> None:
-        """Puts a thing into a group, and takes it out of every other one."""
+        """Puts a thing into a group, and removes it from every other one."""
         self.ensure_groups([group])
         join = partial(self.iot.add_thing_to_thing_group, thingGroupName=group, thingName=name)
         self.step("group", name, already=name in self._groups[group], do=join, group=group)
@@ -122,14 +122,14 @@ class Registry:
             self._groups[other].discard(name)
 
     def ensure_groups(self, names: Collection[str]) -> None:
-        """Makes the groups that are not there; done for all wards before things are registered side by side."""
+        """Creates the missing groups of all wards, before things are registered in parallel."""
         for name in sorted(set(names) - self._groups.keys()):
             make = partial(self.iot.create_thing_group, thingGroupName=name)
             self.step("make-group", name, already=False, do=make)
             self._groups[name] = set()
 
     def record(self, name: str, action: str, **attributes: str) -> None:
-        """Writes attributes of a thing beside those that it has."""
+        """Writes attributes of a thing, and keeps its others."""
         known = self.things.setdefault(name, {})
         whole = {**known.get("attributes", {}), **attributes}
         payload = {"attributes": whole, "merge": False}

@@ -1,7 +1,7 @@
-"""`python -m infra.iot.revocation`: which certificates a site's own broker refuses (Mosquitto's `crlfile`).
+"""`python -m infra.iot.revocation`: list of certificates that a site's own broker refuses (Mosquitto's `crlfile`).
 
-For sites with an authority and broker of their own. In AWS IoT Core `python -m infra.iot retire` does it by itself.
-Restart the broker afterwards: a connection that is open already stays open until then.
+For sites with an authority and broker of their own. In AWS IoT Core, `python -m infra.iot retire` is enough. Restart
+the broker afterwards: an open connection stays open until then.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-# As long as a certificate of the site lasts, so that a forgotten list refuses nobody: OpenSSL refuses every client of
-# an authority whose list is out of date.
+# As long as a certificate of the site is valid: OpenSSL refuses every client of an authority with an expired list, so a
+# forgotten list must not expire earlier.
 VALID_FOR: Final = datetime.timedelta(days=3650)
 
 
@@ -33,8 +33,8 @@ def revoked(
     Args:
         ca: The authority.
         key: Its key.
-        former: The list so far; what is on it stays.
-        certificates: What is revoked now.
+        former: The list so far, whose entries are kept.
+        certificates: Certificates to revoke now.
         now: The time, aware.
 
     Raises:

@@ -17,7 +17,7 @@ from vitals.runtime.settings import SettingsError, load
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command; exit code 1 with one clear line when it could not be done."""
+    """Runs one command; returns 1 with one clear line if it failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     parser.add_argument("command", choices=("up", "env", "down", "doctor"))
     parser.add_argument("--all", action="store_true", help="with up: start Wardwatch's own tiers too")
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _stack(settings: LocalSettings, port_base: int | None) -> LocalStack:
-    """The stack that runs already, else one on the ports asked for."""
+    """Returns the running stack, else one on the requested ports."""
     stack = LocalStack(settings.var, gateways=settings.stack_gateways)
     if stack.running() and port_base is None:
         return stack

@@ -1,4 +1,4 @@
-"""What is missing or wrong on this machine, with the remedy."""
+"""Problems of this machine, with the remedy for each."""
 
 import importlib.util
 from pathlib import Path
@@ -10,7 +10,7 @@ from infra.local.stack import LocalStack
 
 FREE_FOR_DATA_GB = 1.0
 _SETUP = "Run make setup"
-# One importable name of each extra that the whole path needs.
+# One importable module of each extra that the whole path needs.
 _NEEDED = (
     "awscrt",
     "paho.mqtt",
@@ -25,13 +25,13 @@ _NEEDED = (
 
 
 def blocking(stack: LocalStack) -> list[Finding]:
-    """What would keep the parts of this stack from starting; empty when nothing would."""
+    """Returns the problems that would prevent a start of this stack's parts."""
     found = check_java() + check_mosquitto() + check_disk(stack.var, FREE_FOR_DATA_GB)
     return found + _check_ports(stack) + _check_writable(stack.var)
 
 
 def examine(stack: LocalStack) -> list[Finding]:
-    """What would keep the whole system, tiers included, from running; empty when nothing would."""
+    """Returns the problems that would prevent a run of the whole system, tiers included."""
     found = blocking(stack)
     found += [Finding(f"The Python package {name} is missing", _SETUP) for name in _NEEDED if not _importable(name)]
     found += [

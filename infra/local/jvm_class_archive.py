@@ -1,8 +1,8 @@
-"""The archive of Spark's classes, with which scoring and archive start sooner. Setup makes it.
+"""The archive of Spark's classes, which shortens the start of scoring and archive. Setup makes it.
 
-It costs a minute of processor time and 150 MB, once a virtual environment, and spares each start of Spark a quarter of
-its processor time (ADR 0010). It fits one Java and one set of jars at their places, so it lies in the environment that
-holds Spark's, with what it was made of beside it. Without one, or with one that does not fit, Spark starts as ever.
+It costs a minute of processor time and 150 MB, once per virtual environment, and saves a quarter of the processor time
+of each start of Spark (ADR 0010). It fits one Java and one set of jars at fixed paths, so it is kept in the environment
+that holds Spark's jars, with a record of its parts. Without one, or with one that does not fit, Spark starts normally.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ _WITHIN_S: Final = 900.0
 
 
 def made_of(jars: Path, java: str, spark: str) -> str:
-    """Returns what tells an archive of these parts from any other."""
+    """Returns a description of these parts that differs from that of any others."""
     return hashlib.sha256("\n".join((str(jars), java, spark)).encode()).hexdigest()
 
 
 def make(archive: Path, parts: str, jars: str) -> bool:
-    """Makes the archive unless it is there, of these parts.
+    """Makes the archive of these parts unless it exists.
 
     Args:
-        archive: Where.
+        archive: Path of the archive.
         parts: From `made_of`.
-        jars: The connector's jars, as SCORE_JARS has them.
+        jars: The connector's jars, in the form of SCORE_JARS.
 
     Returns:
-        Whether it is there.
+        Whether it exists now.
     """
     stamp = archive.with_suffix(".made-of")
     if archive.exists() and stamp.exists() and stamp.read_text() == parts:
@@ -56,7 +56,7 @@ def make(archive: Path, parts: str, jars: str) -> bool:
 
 
 def main() -> int:
-    """Makes it; that it cannot be made stops nothing."""
+    """Makes the archive; a failure stops nothing."""
     try:
         java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S607 - PATH's, as Spark takes it
         make(ARCHIVE, made_of(jar_folder("spark"), java, version("pyspark")), spark_jars())

@@ -1,7 +1,7 @@
 """Kafka's server and Spark's Kafka connector, by Maven coordinates, without Maven.
 
-Apache Ivy comes inside the pyspark package, so a Java and the virtual environment are all that is needed. `jars.toml`
-locks every file with its SHA-256; `python -m infra.local.maven_jars lock` writes it anew after a change of version.
+Apache Ivy is inside the pyspark package, so only a Java and the virtual environment are needed. `jars.toml` locks every
+file with its SHA-256; `python -m infra.local.maven_jars lock` rewrites it after a change of version.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 from infra.local.prerequisites import cache_folder
 
 LOCK = Path(__file__).with_name("jars.toml")
-# The local broker with what makes it log; and Spark's connector, whose releases appear later than pyspark's own.
+# The local broker with its logging library; and Spark's connector, released later than pyspark itself.
 KAFKA = ("org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5")
 CONNECTOR = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
 
 
 class JarsError(RuntimeError):
-    """Jars could not be fetched, or are not what the lock says."""
+    """Jars could not be downloaded, or differ from the lock."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """The name under which it is kept."""
+        """Name of the file in the cache."""
         _, name, version = self.coordinate.split(":")
         return f"{name}-{version}.jar"
 
 
 @dataclass(frozen=True)
 class JarSet:
-    """What one program needs: the coordinate asked for, and every jar that came of it."""
+    """Jars of one program: the requested coordinate, and every jar that it resolves to."""
 
     name: str
     root: str
@@ -53,7 +53,7 @@ class JarSet:
 
     @property
     def folder(self) -> Path:
-        """Where this very set is kept; another version is another folder, so a set is complete or absent."""
+        """Folder of this set; each version has its own, so a set is complete or absent."""
         digest = hashlib.sha256(" ".join(jar.sha256 for jar in self.jars).encode()).hexdigest()[:12]
         return cache_folder() / "jars" / f"{self.name}-{self.root.rpartition(':')[2]}-{digest}"
 
@@ -68,7 +68,7 @@ def read_lock(path: Path = LOCK) -> dict[str, JarSet]:
 
 
 def connector_mismatch(path: Path = LOCK) -> str | None:
-    """None when the connector was locked for the installed Spark, else a line that says what to do."""
+    """Returns None if the connector was locked for the installed Spark, else a line that names the remedy."""
     spark, locked = importlib.metadata.version("pyspark"), tomllib.loads(path.read_text())["spark"]
     if spark == locked["pyspark"]:
         return None
@@ -91,7 +91,7 @@ def jar_folder(name: str) -> Path:
 
 
 def spark_jars() -> str:
-    """The value of Spark's `spark.jars`: the connector and what it needs, as comma-separated paths."""
+    """Returns Spark's `spark.jars`: comma-separated paths of the connector and its dependencies."""
     return ",".join(str(path) for path in sorted(jar_folder("spark").glob("*.jar")))
 
 
@@ -112,7 +112,7 @@ def fetch(jar_set: JarSet) -> None:
             path = got.get(jar.coordinate)
             if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != jar.sha256:
                 raise JarsError(
-                    f"{jar.coordinate} is not what {LOCK.name} locks: a proxy may have changed it; run make setup again"
+                    f"{jar.coordinate} does not match {LOCK.name}: a proxy may have changed it; run make setup again"
                 )
             path.rename(ready / jar.file_name)
         if not jar_set.folder.is_dir():  # another clone may have been faster
@@ -156,7 +156,7 @@ def _dependency(coordinate: str, *, transitive: bool) -> str:
 
 
 def _show_progress(run: subprocess.Popen[str], expected: int) -> str:
-    """One line per finished download; returns all that Ivy said."""
+    """Prints one line per finished download; returns the whole output of Ivy."""
     said, done = [], 0
     assert run.stdout is not None  # noqa: S101 - a pipe was asked for
     for line in run.stdout:
@@ -170,7 +170,7 @@ def _show_progress(run: subprocess.Popen[str], expected: int) -> str:
 
 
 def write_lock(path: Path = LOCK) -> None:
-    """Resolves both coordinates and writes every jar they need, without those that Spark brings itself."""
+    """Resolves both coordinates and writes every jar they need, without those that Spark has itself."""
     pyspark = f'pyspark = "{importlib.metadata.version("pyspark")}"\n'
     own = {jar.name.rpartition("-")[0] for jar in _pyspark_jars().glob("*.jar")}
     sections = []
@@ -188,7 +188,7 @@ def write_lock(path: Path = LOCK) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`fetch` (the default) downloads what the lock lists; `lock` writes the lock."""
+    """`fetch` (the default) downloads the locked jars; `lock` writes the lock."""
     if arguments == ["lock"]:
         write_lock()
         return 0

@@ -12,7 +12,7 @@ from infra.local.process import Processes
 
 
 def pss_mb(process: psutil.Process) -> float:
-    """The PSS of a process and everything below it, MB (10^6 bytes); what ended meanwhile counts nothing."""
+    """Returns the PSS of a process and its children, MB (10^6 bytes), without those that have ended."""
     try:
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -23,7 +23,7 @@ def pss_mb(process: psutil.Process) -> float:
 def _pss_kib(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it ended, or belongs to somebody else
+    except OSError:  # it ended, or belongs to another user
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
@@ -59,7 +59,7 @@ class PeakMemory:
         return dict(self._peak)
 
     def sample(self) -> None:
-        """Looks once."""
+        """Takes one sample."""
         now = {name: pss_mb(process) for name, process in self._processes.alive().items()}
         now["total"] = sum(now.values())
         self._peak |= {name: max(mb, self._peak.get(name, 0.0)) for name, mb in now.items()}

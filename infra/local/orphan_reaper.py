@@ -1,4 +1,4 @@
-"""Ends a stack whose owner is gone, also after a `kill -9`, so that a demo or a test never leaves a process behind.
+"""Ends a stack after its owner has ended, even by `kill -9`, so that a demo or a test never leaves a process behind.
 
 `LocalStack` as a context manager starts `python -m infra.local.orphan_reaper VAR PID START_TICKS`, and ends it at its
 orderly end.

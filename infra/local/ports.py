@@ -1,4 +1,4 @@
-"""Which port each part listens on, all on 127.0.0.1, and who holds one that is taken."""
+"""Ports of the parts, all on 127.0.0.1, and the process that holds a port in use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PortTakenError(RuntimeError):
 class Ports:
     """The ports of one stack.
 
-    `devices` has one broker per gateway, in the stack's order of gateways; `metrics` are handed to the tiers, one each.
+    `devices` has one broker per gateway, in the stack's order of gateways; `metrics` has one port per tier.
     """
 
     site: int
@@ -55,10 +55,10 @@ class Ports:
 
     @classmethod
     def ephemeral(cls, gateways: int = len(DEFAULT_GATEWAYS)) -> Self:
-        """Ports that are free now, for stacks side by side.
+        """Returns ports that are free now, for several stacks on one machine.
 
-        They lie below those that the kernel gives to outgoing connections, one of which could otherwise take a port
-        between this choice and the start of its part.
+        They are below the range of outgoing connections, one of which could otherwise use a port between this choice
+        and the start of its part.
         """
         chance = random.SystemRandom()
         found: list[int] = []
@@ -85,7 +85,7 @@ class Ports:
         )
 
     def named(self) -> Iterator[tuple[str, int]]:
-        """Every port with the name of what listens there."""
+        """Returns every port with the name of its part."""
         yield from (("site-broker", self.site), ("kafka", self.kafka), ("kafka-controller", self.kafka_controller))
         yield from (("postgres", self.postgres), ("moto", self.moto), ("console", self.console))
         yield from (("ray", self.ray), ("sns", self.sns))
@@ -99,7 +99,7 @@ def _first_outgoing() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a part could listen on this port of 127.0.0.1 now."""
+    """Returns whether a part could listen on this port of 127.0.0.1 now."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -110,7 +110,7 @@ def is_free(port: int) -> bool:
 
 
 def holder_of(port: int) -> str:
-    """Who listens on a port, as far as this user may see."""
+    """Returns the process that listens on a port, as far as this user may see it."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
@@ -131,10 +131,10 @@ def holder_of(port: int) -> str:
 
 
 def require_free(named: Sequence[tuple[str, int]]) -> None:
-    """Refuses before anything starts when a port is taken.
+    """Raises if a port is in use, before anything starts.
 
     Raises:
-        PortTakenError: Names the port, what it is for, who holds it and what to do.
+        PortTakenError: Names the port, its purpose, the process that holds it and the remedy.
     """
     for name, port in named:
         if not is_free(port):

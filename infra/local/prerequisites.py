@@ -1,6 +1,6 @@
-"""What this machine must offer before anything starts.
+"""Prerequisites of this machine, checked before anything starts.
 
-Standard library alone: `make setup` runs these checks before a virtual environment exists.
+Standard library only: `make setup` runs these checks before a virtual environment exists.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 JAVA_AT_LEAST = 17
 FREE_DISK_GB = 3.0
 APT_PACKAGES = ("mosquitto", "mosquitto-clients")
-# The ward page is tested, and its pictures taken, in a real browser.
+# The ward page is tested, and its pictures are made, in a real browser.
 BROWSER = "chromium"
 # An ordinary user's PATH leaves out the folders where Debian puts a broker.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/opt/homebrew/sbin")
@@ -25,7 +25,7 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/opt/homebrew/sbin")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing missing or wrong, and what to do about it."""
+    """One problem, and its remedy."""
 
     problem: str
     remedy: str
@@ -40,7 +40,7 @@ def find_program(name: str) -> str | None:
 
 
 def apt_prefix() -> tuple[str, ...] | None:
-    """How apt can be run here without asking anybody: as root, by passwordless sudo, or (None) not at all."""
+    """Returns the prefix with which apt runs without a prompt: none for root, sudo if passwordless, else None."""
     if shutil.which("apt-get") is None:
         return None
     if os.geteuid() == 0:
@@ -57,7 +57,7 @@ def apt_line(packages: tuple[str, ...] = APT_PACKAGES) -> str:
 
 
 def java_major(version_text: str) -> int | None:
-    """Java's major version out of what `java -version` prints (`1.8.0_392` is 8); None if it says none."""
+    """Returns Java's major version from the output of `java -version` (`1.8.0_392` is 8); None if there is none."""
     found = re.search(r'version "(?:1\.)?(\d+)', version_text)
     return int(found.group(1)) if found else None
 
@@ -83,7 +83,7 @@ def check_java() -> list[Finding]:
 
 
 def check_venv() -> list[Finding]:
-    """Debian ships Python without what `python3 -m venv` needs."""
+    """Debian ships Python without the files that `python3 -m venv` needs."""
     if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip"):
         return []
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
@@ -108,6 +108,6 @@ def check_disk(folder: Path, at_least_gb: float = FREE_DISK_GB) -> list[Finding]
 
 
 def cache_folder() -> Path:
-    """Where downloads that several clones share are kept: `$XDG_CACHE_HOME/wardwatch`."""
+    """Returns the folder of downloads that several clones share: `$XDG_CACHE_HOME/wardwatch`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "wardwatch"

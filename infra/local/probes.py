@@ -1,4 +1,4 @@
-"""Readiness: each part is asked in its own protocol, because an open port alone serves nobody."""
+"""Readiness probes in each part's own protocol, since an open port does not prove that it serves."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ _TIMEOUT_S = 2.0
 
 
 def mqtt_accepts(port: int, identity: Identity | None = None) -> bool:
-    """Whether a broker answers CONNECT with success; over TLS with a client certificate when `identity` is given."""
+    """Returns whether a broker answers CONNECT with success; `identity` is a client certificate for TLS."""
     try:
         with socket.create_connection((HOST, port), timeout=_TIMEOUT_S) as plain:
             if identity is None:
@@ -42,7 +42,7 @@ def _connack_ok(connection: socket.socket) -> bool:
 
 
 def tcp_accepts(port: int) -> bool:
-    """Whether somebody listens; for a process that opens its port only when it serves."""
+    """Returns whether a process listens; for one that opens its port only once it serves."""
     try:
         socket.create_connection((HOST, port), timeout=_TIMEOUT_S).close()
     except OSError:
@@ -51,7 +51,7 @@ def tcp_accepts(port: int) -> bool:
 
 
 def kafka_serves(port: int) -> bool:
-    """Whether a broker answers a metadata request and is in the cluster that it describes."""
+    """Returns whether a broker answers a metadata request and is in the cluster that it describes."""
     if not tcp_accepts(port):
         return False  # librdkafka would log each refused connection
     bootstrap = f"{HOST}:{port}"
@@ -62,7 +62,7 @@ def kafka_serves(port: int) -> bool:
 
 
 def postgres_answers(url: str) -> bool:
-    """Whether a database answers SELECT 1."""
+    """Returns whether a database answers SELECT 1."""
     try:
         with psycopg.connect(url, connect_timeout=2) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
@@ -71,7 +71,7 @@ def postgres_answers(url: str) -> bool:
 
 
 def http_ok(url: str) -> bool:
-    """Whether a page answers 200."""
+    """Returns whether a page answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - http on loopback
             return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
@@ -80,7 +80,7 @@ def http_ok(url: str) -> bool:
 
 
 def health(port: int) -> dict[str, object]:
-    """What a part says of itself at /health on loopback; nothing when it does not answer."""
+    """Returns a part's answer at /health on loopback; empty if it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
             found: dict[str, object] = json.loads(answer.read())

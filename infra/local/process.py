@@ -1,8 +1,8 @@
-"""Starting, recording and ending processes: exactly those that this stack started, and nothing else.
+"""Starting, recording and ending processes: exactly those that this stack started, and no others.
 
-Every process gets its own session and carries the stack's mark in its environment. A record (pid and start time) is
-kept in `var/run`, so that another command, or the guard after a crash, ends them: a pid that was given to somebody else
-since has another start time and is left alone.
+Every process gets its own session and has the stack's mark in its environment. A record (pid and start time) is kept in
+`var/run`, so that another command, or the reaper after a crash, can end it. A pid that was reused since has another
+start time and is not touched.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import psutil
 
 MARK = "WARDWATCH_PROCESS"
 LATER = 10
-"""Niceness of what keeps: it may wait for what calls a nurse."""
+"""Niceness of archive, loader and PostgreSQL, which may wait for the path that calls a nurse."""
 _PROBE_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.02
 _KILLED_WITHIN_S = 10.0
@@ -40,18 +40,18 @@ class PartEndedError(PartError):
 
 @dataclass(frozen=True)
 class Spec:
-    """How to start one process and how to know that it is ready.
+    """Command, environment and readiness of one process.
 
     Attributes:
         name: Unique in the stack; names the log and the record.
         argv: Program and arguments.
-        env: Its environment, complete: nothing is inherited beside it.
-        ready: True once it serves; must not raise when it does not yet.
-        ready_timeout_s: How long readiness may take.
-        stop_signal: What asks it to end in order.
-        stop_timeout_s: How long that may take before it is killed.
-        niceness: How far it stands back when processors are short, 0 to 19.
-        scratch: Its folder for temporary files, emptied before each start: what is killed leaves them behind.
+        env: Its complete environment; nothing else is inherited.
+        ready: True once it serves; must not raise before.
+        ready_timeout_s: Limit of the time to readiness.
+        stop_signal: Signal for an orderly stop.
+        stop_timeout_s: Time from that signal until it is killed.
+        niceness: Niceness, 0 to 19.
+        scratch: Its folder for temporary files, emptied before each start, since a killed process leaves them behind.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Record:
-    """A started process as it is remembered in `var/run`."""
+    """A started process as recorded in `var/run`."""
 
     name: str
     pid: int
@@ -76,7 +76,7 @@ class Record:
     stop_timeout_s: float
 
     def process(self) -> psutil.Process | None:
-        """The process itself while it lives; None once it ended, or when its pid is somebody else's now."""
+        """Returns the process while it lives; None once it ended, or if its pid was reused."""
         try:
             return psutil.Process(self.pid) if start_ticks(self.pid) == self.started else None
         except psutil.NoSuchProcess:
@@ -84,7 +84,7 @@ class Record:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a living process started, in clock ticks since boot (proc(5) stat, field 22): no clock change moves it."""
+    """Returns a living process's start, clock ticks since boot (proc(5) stat, field 22); no clock change moves it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -93,10 +93,10 @@ def start_ticks(pid: int) -> int | None:
 
 
 def _stand_back(pid: int, niceness: int) -> None:
-    """Gives a process, and what it will start, less of the processor when others want it."""
-    with contextlib.suppress(OSError):  # it has ended already: whoever waits for it says so
+    """Lowers the priority of a process and its future children."""
+    with contextlib.suppress(OSError):  # it has ended already: its waiter reports that
         os.setpriority(os.PRIO_PROCESS, pid, niceness)
-        # Where the kernel groups processes by session, it is the group's niceness that counts.
+        # If the kernel groups processes by session (autogroup), the group's niceness decides.
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
@@ -114,7 +114,7 @@ class Processes:
         """Everything recorded as started, alive or not, by name."""
         found = {}
         for path in sorted(self.run.glob("*.process.json")):
-            with contextlib.suppress(FileNotFoundError):  # another command ended it meanwhile
+            with contextlib.suppress(FileNotFoundError):  # another command ended it in between
                 record = Record(**json.loads(path.read_text()))
                 found[record.name] = record
         return found
@@ -124,7 +124,7 @@ class Processes:
         return {name: process for name, record in self.records().items() if (process := record.process())}
 
     def start(self, spec: Spec) -> psutil.Process:
-        """Starts a process without waiting for its readiness; one that runs already is left as it is.
+        """Starts a process without waiting for its readiness; leaves one that runs already.
 
         Raises:
             PartError: The program could not be executed.
@@ -175,7 +175,7 @@ class Processes:
             time.sleep(_PROBE_EVERY_S)
 
     def kill(self, name: str) -> None:
-        """Kills a process and all it started at once, as a crash or a power cut does. It can be started again."""
+        """Kills a process and all it started at once, as a crash or a power cut does. It can be restarted."""
         if (record := self.records().get(name)) is None:
             return
         for _ in range(_KILL_ROUNDS):  # it may start another one while it is being killed
@@ -189,7 +189,7 @@ class Processes:
                 _signal(process, number)
 
     def end(self, names: Iterable[str] | None = None) -> None:
-        """Ends processes in order, all together: asks, waits, then kills what is left; forgets them."""
+        """Ends processes together: sends the stop signal, waits, then kills the rest; removes their records."""
         chosen = [record for name, record in self.records().items() if names is None or name in names]
         families = [(record, self._family(record)) for record in chosen]
         for record, _ in families:
@@ -204,7 +204,7 @@ class Processes:
         self._reap()
 
     def _family(self, record: Record) -> list[psutil.Process]:
-        """The process, all below it, and whatever else bears its mark (a child that made itself independent)."""
+        """Returns the process, its descendants, and others with its mark (a child that made itself independent)."""
         found: dict[int, psutil.Process] = {}
         if main := record.process():
             found = {process.pid: process for process in (main, *_children(main))}
@@ -214,7 +214,7 @@ class Processes:
                 if process.pid not in found and process.environ().get(MARK) == mark:
                     found[process.pid] = process
             except (psutil.Error, OSError):
-                continue  # another user's process, or one that ended meanwhile
+                continue  # another user's process, or one that has ended
         return list(found.values())
 
     def _merged(self, record: Record, before: list[psutil.Process]) -> list[psutil.Process]:
@@ -225,7 +225,7 @@ class Processes:
         with self._lock:
             for child in self._started:
                 if start_ticks(child.pid) is None:
-                    # The kernel hands over a process of many threads only once the last of them is gone.
+                    # A process with many threads can be reaped only after the last of them has ended.
                     child.wait(_KILLED_WITHIN_S)
             self._started = [child for child in self._started if child.poll() is None]
 
@@ -246,7 +246,7 @@ class Processes:
 
 
 def base_env(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What any child needs of the caller's environment, and nothing that would steer it to another place.
+    """Returns the variables that any child needs of the caller's environment, and none that could redirect it.
 
     JAVA_HOME is left out: Spark would prefer it to the `java` on PATH, which is the one that was checked.
     """
@@ -268,7 +268,7 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _wait(processes: list[psutil.Process], deadline: float) -> list[psutil.Process]:
-    """Waits until all ended; the ones that did not. A zombie has ended, whoever was to collect it."""
+    """Waits until all ended; returns the others. A zombie counts as ended."""
     while left := [process for process in processes if _lives(process)]:
         if time.monotonic() >= deadline:
             return left
@@ -281,7 +281,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _end(processes: list[psutil.Process], grace_s: float) -> None:
-    """Gives the processes a moment to follow their parent, then kills the rest."""
+    """Waits a moment for the processes to follow their parent, then kills the rest."""
     left = _wait(processes, time.monotonic() + grace_s)
     for process in left:
         _signal(process, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""Wardwatch's own processes, as one list: what runs, with which settings, and how one knows that it is ready.
+"""Wardwatch's own processes as one list: command, settings and readiness of each.
 
-Nothing of a tier is imported here: a tier is a command line and an environment, as it is on any other machine.
+Nothing of a tier is imported here: a tier is a command line and an environment, as on any other machine.
 """
 
 import subprocess
@@ -28,12 +28,12 @@ class Tier:
 
     Attributes:
         name: Unique in a stack; names its log and its memory.
-        words: What follows `python -m`.
+        words: Arguments of `python -m`.
         settings: Its environment beyond the stack's addresses.
-        metrics_port: It serves once it listens here.
-        ready_timeout_s: How long it may take to serve.
-        stop_timeout_s: How long it may take to end in order.
-        niceness: How far it stands back when processors are short.
+        metrics_port: Port on which it listens once it serves.
+        ready_timeout_s: Limit of the time to readiness.
+        stop_timeout_s: Limit of the time to an orderly end.
+        niceness: Niceness, 0 to 19.
         spark: Whether it runs Spark, which fills a folder for temporary files.
     """
 
@@ -47,7 +47,7 @@ class Tier:
     spark: bool = False
 
     def spec(self, stack: LocalStack, **extra: str) -> Spec:
-        """How to start it on a stack; `extra` settings stand above its own."""
+        """Returns its specification on a stack; `extra` settings override its own."""
         own = {"METRICS_PORT": str(self.metrics_port), "PYTHONUNBUFFERED": "1"}
         return Spec(
             name=self.name,
@@ -62,20 +62,20 @@ class Tier:
 
 
 def scratch(stack: LocalStack, tier: str) -> Path:
-    """Returns where a tier's temporary files are."""
+    """Returns the folder of a tier's temporary files."""
     return stack.var / "tmp" / tier
 
 
 def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s: float = 0.0) -> list[Tier]:
-    """All tiers, from the end of the path to its beginning: who reads stands before who writes.
+    """All tiers, from the end of the path to its beginning: a reader is before its writer.
 
     Args:
         stack: The parts that they use.
-        uplinks: Where a gateway finds the site broker if not directly, by gateway; for a cable that can be cut.
+        uplinks: Address of the site broker for a gateway if it is not the direct one; for a cable that can be cut.
         canary_s: Period of the gateways' canaries, s; 0 for none. `admit_canaries` admits them.
 
     Raises:
-        JarsError: Spark's connector has not been fetched.
+        JarsError: Spark's connector has not been downloaded.
     """
     metrics = iter(stack.ports.metrics)
     state = stack.var / "tiers"
@@ -108,10 +108,10 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s:
 
 
 def command(stack: LocalStack, *words: str, within_s: float = _COMMAND_WITHIN_S) -> str:
-    """Runs `python -m WORDS` against a stack; returns what it printed.
+    """Runs `python -m WORDS` against a stack; returns its output.
 
     Raises:
-        PartError: It failed; carries what was said.
+        PartError: It failed; has its output.
     """
     done = subprocess.run(  # noqa: S603 - the caller's words, none of them from outside
         [sys.executable, "-m", *words],
@@ -127,19 +127,19 @@ def command(stack: LocalStack, *words: str, within_s: float = _COMMAND_WITHIN_S)
 
 
 def make_topics(stack: LocalStack) -> None:
-    """Makes the Kafka topics, which no broker makes by accident.
+    """Creates the Kafka topics, since brokers here create none automatically.
 
     Raises:
-        PartError: It could not be done; carries what was said.
+        PartError: It failed; has the command's output.
     """
     command(stack, "cloud", "topics")
 
 
 def start_tiers(stack: LocalStack, chosen: list[Tier]) -> None:
-    """Makes the topics, starts tiers together and waits until all of them serve.
+    """Creates the topics, starts tiers together and waits until all of them serve.
 
     Raises:
-        PartError: One did not come up.
+        PartError: A tier did not start.
     """
     make_topics(stack)
     specs = [tier.spec(stack) for tier in chosen]
@@ -149,16 +149,16 @@ def start_tiers(stack: LocalStack, chosen: list[Tier]) -> None:
         try:
             stack.processes.wait_ready(spec)
         except PartEndedError:
-            # A tier that finds what it needs not there yet ends, and is started again, as systemd and ECS do.
+            # A tier that starts before its dependencies ends, and is restarted, as by systemd and ECS.
             stack.processes.start(spec)
             stack.processes.wait_ready(spec)
 
 
 def admit_canaries(stack: LocalStack, canary_s: float = CANARY_S) -> None:
-    """Admits each gateway's canary: from now on its alarm proves in each period that the path works.
+    """Admits each gateway's canary, whose alarm then proves in each period that the path works.
 
     Raises:
-        PartError: It could not be done; carries what was said.
+        PartError: It failed; has the command's output.
     """
     command(stack, "cloud", "canary", *stack.gateways, "--every", f"{canary_s:g}")
 

@@ -1,4 +1,4 @@
-"""The whole local stack as one value: parts that start, answer and end together, and the addresses where they are."""
+"""The whole local stack as one value: parts that start, answer and end together, and their addresses."""
 
 import fcntl
 import json
@@ -29,23 +29,23 @@ from infra.local.servers.sns.server import Options
 DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO = "device-brokers", "site-broker", "kafka", "postgres", "moto"
 PARTS = (DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO)
 SNS = "sns"
-"""The stand-in for SNS beside moto, only where it is asked for."""
+"""The second SNS server, in addition to moto's, only on request."""
 
 
 class LocalStack:
     """The outside parts of Wardwatch on 127.0.0.1, with their data under `var`.
 
-    As a context manager it starts them and ends them again, and a guard ends them even if this process is killed.
-    Several stacks stand side by side when their `var` and their ports differ.
+    As a context manager it starts them and ends them, and a reaper ends them even if this process is killed. Several
+    stacks can run at once if their `var` and their ports differ.
 
     Args:
-        var: Folder of data, logs and records; made when absent.
-        ports: Where the parts listen; None takes those of the stack that runs in `var`, else the default ones.
+        var: Folder of data, logs and records; made if absent.
+        ports: Ports of the parts; None uses those of the stack that runs in `var`, else the default ones.
         gateways: Names of the gateways; each gets a broker for its devices and a client certificate.
-        parts: Which parts to start, out of `PARTS`.
+        parts: Parts to start, out of `PARTS`.
         kafka_heap_mb: Kafka's largest heap, MB.
-        bridges: Names of the bridges that the site broker lets in.
-        sns: How a stand-in for SNS beside moto behaves, which is then a part too; None: SNS is moto's.
+        bridges: Names of the bridges that may connect to the site broker.
+        sns: Behaviour of a second SNS server, which is then a part too; None: SNS is moto's.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class LocalStack:
         self.down()
 
     def up(self, parts: Collection[str] | None = None) -> None:
-        """Starts what does not run yet of `parts` (by default all of the stack's) and waits until all of them serve.
+        """Starts those of `parts` (by default all of the stack's) that do not run, and waits until all of them serve.
 
         Raises:
-            PortTakenError: A port is held by somebody else; nothing was started.
-            PartError: A part did not come up.
+            PortTakenError: A port is in use; nothing was started.
+            PartError: A part did not start.
         """
         parts = self.parts if parts is None else parts
         with self._alone():
@@ -104,7 +104,7 @@ class LocalStack:
                 aws.make_resources(self.ports.moto)
 
     def down(self) -> None:
-        """Ends everything that was started here, tiers first; ending what does not run is no error."""
+        """Ends everything that was started here, tiers first; a part that does not run is no error."""
         if self._guard is not None:
             self._guard.kill()
             self._guard.wait()
@@ -116,16 +116,16 @@ class LocalStack:
                 self._state.unlink(missing_ok=True)
 
     def running(self) -> bool:
-        """Whether a stack stands in `var`."""
+        """Returns whether a stack runs in `var`."""
         return self._state.exists() and bool(self.processes.alive())
 
     def closed_ports(self, parts: Collection[str]) -> list[tuple[str, int]]:
-        """The ports that `up` would still take for `parts`, each with the name of its process."""
+        """Returns the ports that `up` would still use for `parts`, each with the name of its process."""
         alive = self.processes.alive()
         return [(name, port) for name, port in self._listening(parts) if name not in alive]
 
     def specs(self, parts: Collection[str] | None = None) -> list[Spec]:
-        """How parts (by default all of the stack's) are started; prepares their folders on first use."""
+        """Returns the specifications of parts (by default all of the stack's); prepares their folders on first use."""
         parts = self.parts if parts is None else parts
         ports, builders = self.ports, list[Callable[[], Spec]]()
         if KAFKA in parts:
@@ -145,7 +145,7 @@ class LocalStack:
         if DEVICE_BROKERS in parts:
             for gateway, port in zip(self.gateways, ports.devices, strict=True):
                 builders.append(partial(self._device_broker, gateway, port))
-        # On first use Kafka's format and PostgreSQL's initdb take seconds each: side by side.
+        # On first use Kafka's format and PostgreSQL's initdb need seconds each, so they run in parallel.
         with ThreadPoolExecutor() as pool:
             return list(pool.map(lambda build: build(), builders))
 

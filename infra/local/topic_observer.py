@@ -1,4 +1,4 @@
-"""Looks at every Kafka topic of a running stack from outside."""
+"""Reads every Kafka topic of a running stack from outside."""
 
 import logging
 import threading
@@ -21,15 +21,17 @@ FRESH_MS: Final = 2500
 
 
 class Looker(Protocol):
-    """What looks at records as they pass."""
+    """Receives records as they pass."""
 
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
-        """Looks at one record: topic, partition, value, and Kafka timestamp, UTC epoch ms."""
+        """Receives one record: topic, partition, value, and Kafka timestamp, UTC epoch ms."""
 
 
 @dataclass(slots=True)
 class Beats:
-    """Which partitions of `vitals.scored` beat: the first plan takes Spark seconds, and lanes come one after another.
+    """Partitions of `vitals.scored` that have had heartbeats.
+
+    Spark needs seconds for its first plan, and lanes follow one another.
 
     Attributes:
         newest: Newest Kafka timestamp in each.
@@ -38,12 +40,12 @@ class Beats:
     newest: dict[int, int] = field(default_factory=dict)
 
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
-        """Looks at one record."""
+        """Receives one record."""
         if topic == topics.SCORED:
             self.newest[partition] = stamped
 
     def fresh(self) -> bool:
-        """Returns whether every lane's heartbeat comes out of Spark while it is fresh."""
+        """Returns whether Spark's output has a fresh heartbeat of every lane."""
         return len(self.newest) == PARTITIONS and now_ms() - min(self.newest.values()) < FRESH_MS
 
 
@@ -52,13 +54,13 @@ A = TypeVar("A")
 
 
 class Observer(Generic[L]):
-    """Shows every topic's records to somebody, in a thread of its own, from their beginning.
+    """Passes every topic's records to an observer, on a thread of its own, from their beginning.
 
     Args:
         bootstrap: Kafka's address.
         partitions: Partitions of a topic placed by lane.
-        sight: Who looks; read it under `lock`.
-        bulk: Of `vitals` and `vitals.scored` so many partitions, where to read them all is too much; None for all.
+        sight: The observer; read it under `lock`.
+        bulk: Number of partitions to read of `vitals` and `vitals.scored`, if all are too many; None for all.
     """
 
     def __init__(self, bootstrap: str, partitions: int, sight: L, bulk: int | None = None) -> None:
@@ -81,7 +83,7 @@ class Observer(Generic[L]):
         self._thread.join(timeout=15)
 
     def asked(self, question: Callable[[L], A]) -> A:
-        """Returns an answer of who looks, between two records."""
+        """Returns a result that the observer computes between two records."""
         with self.lock:
             return question(self.sight)
 

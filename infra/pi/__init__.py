@@ -1,1 +1,1 @@
-"""A gateway on a Raspberry Pi: its installer and what that puts into place."""
+"""A gateway on a Raspberry Pi: the installer and the files that it installs."""

@@ -12,7 +12,7 @@ from vitals.alarm_events import AlarmEvent
 from vitals.status import Status
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
-SECTION = TEXT.split("## What a door takes")[1].split("\n## ")[0]
+SECTION = TEXT.split("## Bounds at each door")[1].split("\n## ")[0]
 ROWS = {
     cells[1].strip(" `"): cells for row in SECTION.splitlines() if (cells := row.split("|"))[1:2] and "`" in cells[1]
 }

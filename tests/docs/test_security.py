@@ -46,8 +46,8 @@ def test_the_ages_in_the_map_are_the_topics() -> None:
     )
     for row, name in (
         ("alarms", topics.ALARMS),
-        ("who acted", topics.ACTIONS),
-        ("what could not be used", topics.REJECTED),
+        ("actions", topics.ACTIONS),
+        ("dead letters", topics.REJECTED),
     ):
         assert f"{days[name]} days" in ROWS[row], row
     assert days[topics.NOTIFICATIONS] == 30

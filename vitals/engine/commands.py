@@ -12,7 +12,7 @@ from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
 from vitals.breach_codes import ABSENT
 from vitals.engine.evaluate_row import PatientRow, evaluate_news2
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.fast_path.idle_marks import refresh_marks
+from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import not_judged
 from vitals.engine.rules.constants import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM

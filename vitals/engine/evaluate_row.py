@@ -2,7 +2,7 @@
 
 from vitals.breach_codes import ABSENT
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.fast_path.idle_marks import mark
+from vitals.engine.idle_marks import mark
 from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, worsening
 from vitals.engine.rules.constants import CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, NEWS2, PARTS, SENSOR_OFF, TRUSTED

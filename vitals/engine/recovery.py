@@ -9,7 +9,7 @@ from typing import Any
 
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.fast_path.idle_marks import refresh_marks
+from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.rollback import Attempt
 from vitals.engine.rules.constants import CONDITIONS, COUNT, GROWING, NOT_JUDGED, PROBLEM

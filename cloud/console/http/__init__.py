@@ -1,1 +1,1 @@
-"""HTTP layer: authentication, rate limits, HTML pages, the application's dependencies."""
+"""HTTP layer: authentication, rate limits, the application's dependencies."""

@@ -1,4 +1,4 @@
-"""Tells CloudFormation the brokers' addresses, which no attribute of AWS::MSK::Cluster has."""
+"""Returns the brokers' addresses to CloudFormation, since AWS::MSK::Cluster has no attribute for them."""
 
 from typing import Any
 

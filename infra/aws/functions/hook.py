@@ -1,7 +1,7 @@
-"""Asked by AWS IoT before a gateway gets its certificate by fleet provisioning: is it one that we expect?
+"""Pre-provisioning hook of AWS IoT: decides whether a gateway gets a certificate by fleet provisioning.
 
-Only a gateway that `python -m infra.iot` has registered, with the serial number written down there, that has no
-certificate yet and is not retired. Whoever steals the claim certificate from an image gains nothing without one.
+It accepts a gateway only if `python -m infra.iot` has registered it with this serial number, it has no certificate yet,
+and it is not retired. A claim certificate stolen from an image is therefore useless on its own.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError
 
 
 def refusal(parameters: dict[str, str], thing: dict[str, Any]) -> str | None:
-    """Returns why a gateway gets no certificate, or None.
+    """Returns the reason for which a gateway gets no certificate, or None.
 
     Args:
-        parameters: What it says of itself: `Gateway` and `Serial`.
-        thing: What the registry says of a thing of that name.
+        parameters: The gateway's own claims: `Gateway` and `Serial`.
+        thing: The registry's entry of that name.
     """
     written = thing.get("attributes", {})
     if thing.get("thingTypeName") != "gateway":
@@ -28,7 +28,7 @@ def refusal(parameters: dict[str, str], thing: dict[str, Any]) -> str | None:
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
-    """Answers AWS IoT's question; anything unexpected is a no."""
+    """Answers AWS IoT's request; refuses on anything unexpected."""
     parameters = event.get("parameters", {})
     name = parameters.get("Gateway", "")
     try:

@@ -1,4 +1,4 @@
-"""Sets how SMS are sent and what they may cost: the account's attributes of SNS, which no CloudFormation type has."""
+"""Sets type and spending limit of SMS: account attributes of SNS, for which CloudFormation has no resource type."""
 
 from typing import Any
 

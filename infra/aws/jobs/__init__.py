@@ -1,1 +1,1 @@
-"""Spark jobs on EMR Serverless: what is submitted, and what runs there."""
+"""Spark jobs on EMR Serverless: submission, and the entry point that runs there."""

@@ -1,6 +1,6 @@
-"""What EMR Serverless starts: gets Kafka's password from its secret, then runs `python -m cloud JOB` in this process.
+"""Entry point on EMR Serverless: reads Kafka's password from its secret, then runs `python -m cloud JOB` in process.
 
-A job's environment is shown in the console, so that the password is no part of it; `KAFKA_LOGIN` names its secret.
+A job's environment is shown in the console, so the password is not in it; `KAFKA_LOGIN` names its secret.
 """
 
 import json
@@ -22,7 +22,7 @@ def settings(environ: Mapping[str, str], secrets: Any) -> dict[str, str]:  # noq
 def main(arguments: list[str]) -> int:
     """Runs a job; returns its exit status."""
     os.environ.update(settings(os.environ, boto3.client("secretsmanager")))
-    # By its name, because the parts know nothing of each other.
+    # Imported by name, since the parts must not import each other.
     sys.argv = ["cloud", *arguments]
     runpy.run_module("cloud", run_name="__main__")
     return 0

@@ -1,4 +1,4 @@
-"""One Kafka node in KRaft mode: broker and controller in one process, on loopback, no topic made by accident."""
+"""One Kafka node in KRaft mode: broker and controller in one process, on loopback, without automatic topics."""
 
 import base64
 import subprocess
@@ -41,7 +41,7 @@ def kafka(folder: Path, port: int, controller_port: int, heap_mb: int = 512) -> 
     java = ("java", f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", classes)
     if not (folder / "data" / "meta.properties").exists():
         _format(java, folder, properties)
-    # The small initial heap keep a quiet broker quiet; the collector's pauses stay far below the path's latency.
+    # A small initial heap keeps an idle broker small; the collector's pauses stay far below the path's latency.
     heap = (
         f"-Xms{min(heap_mb, 128)}m",
         f"-Xmx{heap_mb}m",
@@ -71,7 +71,7 @@ def _properties(folder: Path, port: int, controller_port: int) -> Mapping[str, o
         "transaction.state.log.num.partitions": 4,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
-        # A group on one node has nobody to wait for.
+        # A group on one node has no other members to wait for.
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
         # Sparse indexes of 16 partitions and eight topics would be 10 MB each.
@@ -84,7 +84,7 @@ def _properties(folder: Path, port: int, controller_port: int) -> Mapping[str, o
 
 
 def _format(java: tuple[str, ...], folder: Path, properties: Path) -> None:
-    # The cluster's id follows from the folder, so that formatting twice gives the same cluster.
+    # The cluster's id is derived from the folder, so that formatting twice gives the same cluster.
     cluster = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, folder.as_uri()).bytes).decode().rstrip("=")
     argv = [
         *java,
@@ -92,7 +92,7 @@ def _format(java: tuple[str, ...], folder: Path, properties: Path) -> None:
         "format",
         "--config",
         str(properties),
-        # In one word: some ids begin with a dash.
+        # One argument, since some ids begin with a dash.
         f"--cluster-id={cluster}",
         "--ignore-formatted",
     ]

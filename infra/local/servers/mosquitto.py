@@ -1,4 +1,4 @@
-"""The MQTT brokers: one per gateway, as its Raspberry Pi has, and the site's, with TLS and client certificates."""
+"""The MQTT brokers: one per gateway, as on its Raspberry Pi, and the site's, with TLS and client certificates."""
 
 import os
 import pwd
@@ -13,18 +13,21 @@ from infra.local.process import PartError, Spec, base_env
 from infra.local.servers.pki import Identity
 
 QUEUE_BYTES: Final = 64 * 2**20
-"""Bound of what a broker keeps for one absent client. Their count has none, because Mosquitto acknowledges what it
-drops at one (eclipse/mosquitto #3687)."""
+"""Bytes that a broker queues for an absent client.
+
+The number of messages has no limit, because Mosquitto acknowledges those that it drops at one (eclipse/mosquitto
+#3687).
+"""
 SITE: Final = Path(__file__).resolve().parents[2] / "site"
-"""The site broker's configuration as a hospital gets it."""
+"""The site broker's configuration as shipped to a hospital."""
 BRIDGE: Final = "bridge"
 """The bridge to which the shipped access rules give a block."""
 LOADS: Final = tuple(f"load-{number}" for number in range(16))
-"""Clients that speak for many gateways each (`infra/load`), on a local stack alone."""
+"""Clients that act for many gateways each (`infra/load`), only on a local stack."""
 
-# A device writes under its own client id alone. Lights, buzzers and buttons at the bed use beds/#.
-# `pattern`, though it holds no name: a session restored after a restart has no `topic` rules until its client is back,
-# and Mosquitto 2.0 acknowledges and drops whatever it must not read; patterns hold for it from the start.
+# A device writes only under its own client id. Lights, buzzers and buttons at the bed use beds/#. `pattern`, though it
+# holds no name: a session restored after a restart has no `topic` rules until its client is back, and Mosquitto 2.0
+# acknowledges and drops every message it may not read; patterns apply from the start.
 DEVICE_ACL: Final = """\
 pattern read devices/#
 topic readwrite beds/#
@@ -40,7 +43,7 @@ topic read gateways/+/+/confirmed
 
 
 def device_broker(name: str, folder: Path, port: int) -> Spec:
-    """A gateway's own broker: no password, on loopback alone.
+    """A gateway's own broker: no password, only on loopback.
 
     Its PUBACK is durable to within two seconds: it saves when more than one full second has passed. Without autosave a
     kill loses everything acknowledged, and at each change it would write its whole queue for each message.
@@ -62,13 +65,13 @@ def site_broker(
     bridges: Collection[str] = (BRIDGE,),
     host: str = HOST,
 ) -> Spec:
-    """The site's broker, configured by `infra/site`, which stands for AWS IoT Core.
+    """The site's broker, configured by `infra/site`, in place of AWS IoT Core.
 
     Args:
         folder: Holds its files.
         port: Port that it listens on.
         server: Its certificate.
-        probe: Certificate of a client that sees whether it serves.
+        probe: Certificate of the client of the readiness probe.
         bridges: Names of the bridges that may connect.
         host: Address that it listens on.
     """
@@ -102,7 +105,7 @@ def site_acl(bridges: Collection[str]) -> str:
     blocks = (SITE / "site.acl").read_text().split("\n\n")
     (block,) = [each for each in blocks if f"user {BRIDGE}" in each.splitlines()]
     others = [block.replace(f"user {BRIDGE}\n", f"user {name}\n") for name in bridges if name != BRIDGE]
-    # Rules for one user hold from its line to the next one: patterns, which hold for everyone, may stand anywhere.
+    # Rules for one user apply from its line to the next user's; patterns apply to everyone, and may be anywhere.
     return "\n\n".join([*blocks, *others]) + "\n\n"
 
 

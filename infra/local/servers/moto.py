@@ -1,4 +1,4 @@
-"""moto server: S3, SNS, SQS and IoT in one process, for AWS where it behaves like it. It keeps nothing when it ends."""
+"""moto server: S3, SNS, SQS and IoT in one process, in place of AWS. It keeps nothing when it ends."""
 
 import sys
 
@@ -12,7 +12,7 @@ from infra.local.process import Spec, base_env
 REGION = "eu-west-1"
 BUCKET = "wardwatch-lake"
 OUTBOX = "alert-outbox"
-# moto takes any credentials; these make sure that none of the user's own are ever sent.
+# moto accepts any credentials; these ensure that none of the user's own are ever sent.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -35,12 +35,12 @@ def endpoint(port: int) -> str:
 
 
 def outbox_url(port: int) -> str:
-    """The SQS queue in which a person reads what the SMS and the e-mail said."""
+    """Returns the SQS queue with the texts of SMS and e-mails."""
     return f"{endpoint(port)}/123456789012/{OUTBOX}"
 
 
 def make_resources(port: int) -> None:
-    """Makes the lake's bucket and the alert outbox; what is there already stays."""
+    """Makes the lake's bucket and the alert outbox; existing ones are kept."""
     keys = {
         "aws_access_key_id": "local",
         "aws_secret_access_key": "local",

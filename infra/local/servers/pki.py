@@ -1,7 +1,7 @@
 """A certificate authority of the stack's own, with a certificate for the site broker and one per client.
 
-A client's common name is its MQTT user name (`use_identity_as_username`): a gateway is who its certificate says it is.
-Keys are 0600, elliptic-curve P-256; what is valid for another day is kept.
+A client's common name is its MQTT user name (`use_identity_as_username`), so its certificate decides which gateway it
+is. Keys are 0600, elliptic-curve P-256; a certificate that is valid for another day is kept.
 """
 
 import datetime
@@ -23,7 +23,7 @@ _RENEW_BEFORE = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Identity:
-    """The three files with which a client (or the broker) proves who it is."""
+    """The three files by which a client (or the broker) authenticates."""
 
     ca: Path
     cert: Path
@@ -43,11 +43,11 @@ class Authority:
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
 
     def server(self, name: str) -> Identity:
-        """An identity for a server on 127.0.0.1, or wherever its name leads to."""
+        """Returns an identity for a server on 127.0.0.1, or under its own host name."""
         return self._identity(name, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def client(self, name: str) -> Identity:
-        """An identity whose common name is `name`."""
+        """Returns an identity with the common name `name`."""
         return self._identity(name, ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def _identity(self, name: str, usage: x509.ObjectIdentifier) -> Identity:

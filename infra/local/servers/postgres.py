@@ -1,4 +1,4 @@
-"""PostgreSQL out of a Python package, so that nothing of the machine's is touched; it stands for Redshift.
+"""PostgreSQL from a Python package, in place of Redshift; the machine's own PostgreSQL is not touched.
 
 PostgreSQL refuses to run as root. There, its programs run in a user namespace of their own, in which root's files
 belong to an ordinary user: no account is made and no folder's mode is widened.
@@ -26,10 +26,10 @@ _NOBODY = "nobody"
 
 
 def postgres(folder: Path, port: int) -> tuple[Spec, str]:
-    """The database and its URL; made on first use, with a password that only this user's files hold.
+    """Returns the database and its URL; made on first use, with a password that only this user can read.
 
     Raises:
-        PartError: As root, when neither a user namespace nor the account nobody can be used; or initdb failed.
+        PartError: As root, if neither a user namespace nor the account nobody can be used; or initdb failed.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     prefix = _unprivileged(folder)
@@ -45,7 +45,7 @@ def postgres(folder: Path, port: int) -> tuple[Spec, str]:
         "shared_buffers": "64MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        # A load that was reported as done is not done again, so it must be on disk.
+        # A load that was reported as done is not repeated, so it must be on disk.
         "synchronous_commit": "on",
         "max_wal_size": "512MB",
     }
@@ -76,7 +76,7 @@ def _program(name: str) -> str:
 
 
 def _unprivileged(folder: Path) -> tuple[str, ...]:
-    """The words before a PostgreSQL program that make it run as nobody special; none for an ordinary user."""
+    """Returns the command prefix that runs a PostgreSQL program as an unprivileged user; empty for an ordinary user."""
     if os.geteuid() != 0:
         return ()
     program = _program("initdb")
@@ -113,7 +113,7 @@ def _password(folder: Path) -> str:
 
 
 def _initialise(prefix: tuple[str, ...], folder: Path, data: Path) -> None:
-    shutil.rmtree(data, ignore_errors=True)  # what a broken start left
+    shutil.rmtree(data, ignore_errors=True)  # remains of a broken start
     argv = [*prefix, _program("initdb"), "-D", str(data), "-U", USER, "--pwfile", str(folder / "password")]
     argv += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
     done = subprocess.run(argv, env=_c_locale(), capture_output=True, text=True, check=False)  # noqa: S603 - this module's words
@@ -127,7 +127,7 @@ def _c_locale() -> Mapping[str, str]:
 
 
 def _database_exists(url: str) -> bool:
-    """Makes the database on the first call; afterwards says whether it answers."""
+    """Makes the database on the first call; afterwards returns whether it answers."""
     return postgres_answers(url + DATABASE) or _create(url)
 
 

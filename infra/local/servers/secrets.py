@@ -1,4 +1,4 @@
-"""Secrets that tiers of one stack share: drawn at first use, kept in the stack's folder for its owner alone."""
+"""Secrets that tiers of one stack share: drawn at first use, and readable only by the stack folder's owner."""
 
 import json
 import os
@@ -10,12 +10,12 @@ NAMES: Final = ("LINK_KEY", "RAY_AUTH_TOKEN")
 
 
 def shared_secrets(var: Path) -> dict[str, str]:
-    """Returns the secrets by the name of the setting that carries them; a stack that starts again keeps its own."""
+    """Returns the secrets by the name of their setting; a restarted stack keeps its own."""
     var.mkdir(parents=True, exist_ok=True)
     path = var / "secrets.json"
     if not path.exists():
         drawn = {name: secrets.token_urlsafe(32) for name in NAMES}
-        # Made with its mode from the start, and whole or not there: two starts side by side end with one file.
+        # Created with its mode and complete in one step: two concurrent starts end with one file.
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         temporary.touch(mode=0o600)
         temporary.write_text(json.dumps(drawn))

@@ -43,7 +43,7 @@ SETTINGS: Final[Settings] = {
     "score": {"SCORE_MEMORY": "2g"},
     "archive": {"ARCHIVE_MEMORY": "2g", "ARCHIVE_OBJECT_ROWS": "400000"},
     # The page's curves of a million patients would be most of the state's memory.
-    "watch": {"WATCH_PAST_POINTS": "0", "WATCH_SNAPSHOT_S": "120"},
+    "watch": {"WATCH_SNAPSHOT_S": "120"},
 }
 
 

@@ -2,7 +2,7 @@
 
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.fast_path.idle_marks import bits
+from vitals.engine.idle_marks import bits
 from vitals.engine.reading_view import ReadingContext, label
 from vitals.engine.rules.constants import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
 from vitals.engine.rules.sign_condition import calmed, finish, move

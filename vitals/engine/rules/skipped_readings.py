@@ -8,7 +8,7 @@ from typing import Any
 
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.fast_path.idle_marks import refresh_marks
+from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.rules.constants import NOT_JUDGED, SENSOR_OFF, WITHIN_MS
 from vitals.engine.rules.not_judged import key
 from vitals.engine.state import BUSY, CALM, RESTLESS, Condition

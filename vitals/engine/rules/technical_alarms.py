@@ -29,7 +29,7 @@ from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.fast_path.idle_marks import refresh_marks
+from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.rules.constants import (
     BY_WARD,
     CONDITIONS,

@@ -8,7 +8,7 @@ from vitals.runtime.daemon import stop_on_signals
 
 
 def main(arguments: list[str]) -> int:
-    """Serves until it is asked to end."""
+    """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser("python -m infra.local.servers.sns", description=__doc__, allow_abbrev=False)
     usual = Options()
     parser.add_argument("--port", type=int, required=True, help="where it listens on 127.0.0.1")

@@ -1,4 +1,4 @@
-"""What became of messages: what reached somebody's device, and what was accepted and did not. The last so many."""
+"""Outcomes of messages: those that reached a device, and those accepted but undelivered. Bounded."""
 
 import threading
 from collections import Counter, deque
@@ -8,15 +8,15 @@ import msgspec
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
-    """A message on somebody's device, or in a queue.
+    """A message on a person's device, or in a queue.
 
     Attributes:
-        t: When, UTC epoch ms.
+        t: Time, UTC epoch ms.
         endpoint: Number, address, or ARN of a queue.
         protocol: Sms, email or sqs.
-        topic: ARN of the topic; empty for one to the number itself.
-        message_id: As `Publish` told it.
-        text: What is read there.
+        topic: ARN of the topic; empty for a message to the number itself.
+        message_id: Id that `Publish` returned.
+        text: Text for this protocol.
         subject: Subject of an e-mail.
     """
 
@@ -33,12 +33,12 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was accepted and reached no device.
 
     Attributes:
-        t: When that was clear, UTC epoch ms.
-        endpoint: As of `Reached`; empty where nobody was subscribed.
+        t: Time of the failure, UTC epoch ms.
+        endpoint: As of `Reached`; empty if there was no subscription.
         protocol: As of `Reached`.
         topic: As of `Reached`.
-        message_id: As `Publish` told it.
-        reason: Why.
+        message_id: Id that `Publish` returned.
+        reason: Reason.
         queue: ARN of the queue in which it is kept; None: nowhere.
     """
 
@@ -52,10 +52,10 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
-    """An e-mail that asks to confirm a subscription: no message, and counted as none.
+    """An e-mail that requests the confirmation of a subscription; it is not counted as a message.
 
     Attributes:
-        t: When, UTC epoch ms.
+        t: Time, UTC epoch ms.
         endpoint: Address.
         topic: ARN of the topic.
         token: For `ConfirmSubscription`.
@@ -68,10 +68,10 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """Keeps the last `keep` of each kind; to note one takes as long however many there are.
+    """The last `keep` entries of each kind; adding one is O(1).
 
     Args:
-        keep: How many of each kind.
+        keep: Number of entries per kind.
     """
 
     def __init__(self, keep: int) -> None:
@@ -82,7 +82,7 @@ class Ledger:
         self._counts: Counter[str] = Counter()
 
     def note(self, told: Reached | Undelivered | Confirmation) -> None:
-        """Takes in what happened."""
+        """Adds an entry."""
         with self._lock:
             if isinstance(told, Reached):
                 self._reached.append(told)
@@ -93,27 +93,27 @@ class Ledger:
             self._counts[type(told).__name__.lower()] += 1
 
     def count(self, what: str) -> None:
-        """Counts an answer by its word: `accepted`, an error's code, `lost`."""
+        """Counts an answer by its kind: `accepted`, an error's code, `lost`."""
         with self._lock:
             self._counts[what] += 1
 
     def reached(self) -> list[Reached]:
-        """Returns what reached somebody, in order."""
+        """Returns the delivered messages, in order."""
         with self._lock:
             return list(self._reached)
 
     def undelivered(self) -> list[Undelivered]:
-        """Returns what was accepted and reached nobody, in order."""
+        """Returns the undelivered messages, in order."""
         with self._lock:
             return list(self._undelivered)
 
     def confirmations(self) -> list[Confirmation]:
-        """Returns what asks to confirm a subscription, in order."""
+        """Returns the requests for confirmation, in order."""
         with self._lock:
             return list(self._confirmations)
 
     def counts(self) -> dict[str, int]:
-        """Returns how much there was of each since the start, what is no longer kept included."""
+        """Returns the number of entries of each kind since the start, evicted ones included."""
         with self._lock:
             return dict(self._counts)
 

@@ -17,10 +17,10 @@ class Message:
 
     Attributes:
         id: Its id.
-        topic: ARN of the topic; empty for one to a number.
-        texts: What is read, by protocol, with a `default`.
+        topic: ARN of the topic; empty for a message to a number.
+        texts: Text by protocol, with a `default`.
         subject: Subject of its e-mail.
-        attributes: By which subscriptions filter.
+        attributes: Attributes by which subscriptions filter.
     """
 
     id: str
@@ -30,12 +30,12 @@ class Message:
     attributes: Attributes = field(default_factory=dict)
 
     def text(self, protocol: str) -> str:
-        """Returns what is read by a protocol."""
+        """Returns the text for a protocol."""
         return self.texts.get(protocol, self.texts["default"])
 
 
 def envelope(message: Message) -> str:
-    """Returns what a queue holds of a message that it does not take raw."""
+    """Returns the body in a queue without raw delivery."""
     told = {"Type": "Notification", "MessageId": message.id, "TopicArn": message.topic, "Subject": message.subject}
     return json.dumps(told | {"Message": message.texts["default"]})
 
@@ -44,7 +44,7 @@ def check(texts: Mapping[str, str], subject: str) -> None:
     """Checks a message.
 
     Raises:
-        SnsError: AWS would not take it.
+        SnsError: AWS would refuse it.
     """
     if any(not text for text in texts.values()):
         raise invalid("Empty message")

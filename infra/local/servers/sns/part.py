@@ -15,7 +15,7 @@ def endpoint(port: int) -> str:
 
 
 def sns(port: int, options: Options, sqs_endpoint: str | None) -> Spec:
-    """The server; what goes to queues is put into those of an SQS, which is moto's."""
+    """The server; messages to queues are put into moto's SQS."""
     words = ["--port", str(port), "--answer-ms", f"{options.answer_ms:g}", "--keep", str(options.keep)]
     words += ["--emails-per-s", str(options.emails_per_s)]
     words += ["--confirmed"] if options.confirmed else []

@@ -1,4 +1,4 @@
-"""AWS's query protocol: from a form's words to a call of the service, and from what it gives to XML."""
+"""AWS's query protocol: form fields to a call of the service, and its result to XML."""
 
 import json
 import re
@@ -14,16 +14,16 @@ from infra.local.servers.sns.values import ACCOUNT, Attributes, SnsError, Standi
 NAMESPACE: Final = "http://sns.amazonaws.com/doc/2010-03-31/"
 Words = Mapping[str, str]
 Given = Mapping[str, "str | list[str] | list[dict[str, str]] | dict[str, str]"]
-"""What a call gives, by name: a word, a list of words or of structures, or a map."""
+"""Result of a call, by name: a text, a list of texts or of structures, or a map."""
 
 
 def words(body: bytes) -> dict[str, str]:
-    """Returns a form's words; a name that comes twice has its last one."""
+    """Returns a form's fields; the last value counts if a name is repeated."""
     return {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
 
 
 def call(service: Service, asked: Words) -> Given:
-    """Does what a form asks for.
+    """Performs the call that a form names.
 
     Raises:
         SnsError: The answer is an error.

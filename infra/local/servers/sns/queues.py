@@ -1,4 +1,4 @@
-"""Passes on what goes to queues, to a real SQS, in a thread of its own: no answer waits for it."""
+"""Forwards messages to the queues of a real SQS, on a thread of its own, so that no answer waits for it."""
 
 import queue
 import threading
@@ -21,7 +21,7 @@ class Queues:
 
     Args:
         endpoint: Its address.
-        keep: Texts that may wait for it; beyond them they fail.
+        keep: Maximum of texts that wait for it; further ones fail.
     """
 
     def __init__(self, endpoint: str, keep: int) -> None:
@@ -48,7 +48,7 @@ class Queues:
         self._sqs.close()
 
     def put(self, arn: str, text: str, done: Done) -> None:
-        """Puts a text into the queue of an ARN, some time; `done` is told why it could not, None when it could."""
+        """Sends a text to the queue of an ARN later; `done` receives the reason of a failure, or None."""
         try:
             self._waiting.put_nowait((arn, text, done))
         except queue.Full:

@@ -1,13 +1,13 @@
-"""The service over HTTP, on loopback: AWS's calls at `/`, orders at `/control`, what became of messages beside them.
+"""The service over HTTP, on loopback: AWS's calls at `/`, orders at `/control`, and the outcomes of messages.
 
 | path | |
 |---|---|
 | `POST /` | AWS's query protocol |
 | `POST /control` | an order as JSON, `{"set": "state", …}`, `trouble` or `pace`: see `trouble.py` |
-| `GET /reached` | JSON lines: what is on somebody's device, or in a queue |
-| `GET /undelivered` | JSON lines: what was accepted and is not, with the reason |
-| `GET /confirmations` | JSON lines: e-mails that ask to confirm a subscription, with their token |
-| `GET /counts` | JSON: how many of each since the start, and how many answers of each kind |
+| `GET /reached` | JSON lines: messages on a person's device, or in a queue |
+| `GET /undelivered` | JSON lines: messages accepted but not delivered, with the reason |
+| `GET /confirmations` | JSON lines: e-mails that request the confirmation of a subscription, with their token |
+| `GET /counts` | JSON: number of each since the start, and number of answers of each kind |
 """
 
 import socket
@@ -42,9 +42,9 @@ class Options:
     """Behaviour from the start.
 
     Attributes:
-        answer_ms: From a call to its answer, ms.
+        answer_ms: Time from a call to its answer, ms.
         confirmed: Subscriptions by e-mail are confirmed at once.
-        emails_per_s: E-mails in a second that deactivate their subscription when there are more; 0: none do.
+        emails_per_s: Rate of e-mails beyond which their subscription is deactivated; 0: no limit.
         keep: Messages kept, of each kind.
     """
 
@@ -55,12 +55,12 @@ class Options:
 
 
 class Sns:
-    """Serves, in threads of this process, from the beginning to the end of a block.
+    """Serves on threads of this process, for the duration of a `with` block.
 
     Args:
-        options: How it behaves.
-        port: Where it listens; 0 takes a free one.
-        sqs_endpoint: Address of the SQS of subscribed queues; None: they keep nothing but a line in `reached`.
+        options: Its behaviour.
+        port: Port; 0 selects a free one.
+        sqs_endpoint: Address of the SQS of subscribed queues; None: a line in `reached` is all that they keep.
     """
 
     def __init__(self, options: Options | None = None, *, port: int = 0, sqs_endpoint: str | None = None) -> None:
@@ -99,18 +99,18 @@ class Sns:
         return f"http://{HOST}:{self._server.server_address[1]}"
 
     def control(self, order: Control) -> None:
-        """Takes an order, as `/control` does."""
+        """Carries out an order, like `/control`."""
         if isinstance(order, State):
             self.service.set(order)
         else:
             self.troubles.set(order)
 
     def reached(self) -> list[Reached]:
-        """Returns what is on somebody's device, in order."""
+        """Returns the messages on a person's device, in order."""
         return self.ledger.reached()
 
     def undelivered(self) -> list[Undelivered]:
-        """Returns what was accepted and reached nobody, in order."""
+        """Returns the undelivered messages, in order."""
         return self.ledger.undelivered()
 
 
@@ -134,7 +134,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own
-        # Who no longer waits for an answer has hung up: no news.
+        # A client that no longer waits for an answer has disconnected: nothing to report.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -193,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         except SnsError as error:
             sns.ledger.count(error.code)
             status, told = error.status, refusal(error)
-        # The answer comes after a time that does not depend on what there was to do.
+        # The answer is sent after a fixed time, whatever work there was.
         self.server.ended.wait(max(0.0, began + verdict.answer_ms / 1000 - time.monotonic()))
         if verdict.lost:
             sns.ledger.count("lost")
@@ -209,4 +209,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own
-        """Says nothing: `/counts` tells."""
+        """Logs nothing: `/counts` has the figures."""

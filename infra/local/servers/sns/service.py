@@ -1,4 +1,4 @@
-"""The service itself, without HTTP: topics, subscriptions, and what becomes of what is published."""
+"""The service itself, without HTTP: topics, subscriptions, and the delivery of published messages."""
 
 import threading
 import uuid
@@ -25,20 +25,20 @@ OPTED_OUT: Final = "Phone number is opted out"
 
 
 Forward = Callable[[str, str, Callable[[str | None], None]], None]
-"""Puts a text into the queue of an ARN, then calls back with why it could not, None when it could."""
+"""Sends a text to the queue of an ARN, then calls back with the reason of a failure, or None."""
 
 
 @dataclass(slots=True)
 class Service:
-    """See the module. Called from several threads.
+    """The service; safe from several threads.
 
     Attributes:
-        ledger: What became of messages.
+        ledger: Outcomes of messages.
         clock: UTC epoch ms.
         monotonic: s.
         confirmed: New subscriptions by e-mail are confirmed at once, as if each person had clicked.
-        emails_per_s: E-mails in a second that deactivate their subscription when there are more; 0: none do.
-        forward: Puts texts into queues; None: queues keep nothing but their line in the ledger.
+        emails_per_s: Rate of e-mails beyond which their subscription is deactivated; 0: no limit.
+        forward: Sends texts to queues; None: a line in the ledger is all that queues keep.
     """
 
     ledger: Ledger
@@ -54,7 +54,7 @@ class Service:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def set(self, state: State) -> None:
-        """Has an address stand so."""
+        """Sets the state of an address."""
         with self._lock:
             if state.to == "opted-out":
                 self._opted_out.add(state.endpoint)
@@ -156,7 +156,7 @@ class Service:
             return sorted(self._opted_out)
 
     def publish(self, topic: str, texts: Mapping[str, str], subject: str, attributes: Attributes) -> str:
-        """Publishes to all who are subscribed; returns the message's id, whomever it reaches."""
+        """Publishes to all subscriptions; returns the message's id, whether or not it reaches any."""
         check(texts, subject)
         with self._lock:
             message = Message(str(uuid.uuid4()), topic, texts, subject, attributes)
@@ -191,7 +191,7 @@ class Service:
             if sum(now - at < 1 for at in to.sent) > self.emails_per_s:
                 to.standing = Standing.DEACTIVATED
         if to.standing is not Standing.CONFIRMED:
-            # Nobody is subscribed there as yet, or any more: no attempt, and nothing for the queue of the undelivered.
+            # No subscription exists yet or any more: no attempt, and no dead letter.
             self._fail(message, to.protocol, to.endpoint, to.standing.why)
         else:
             self._send(message, to.protocol, to.endpoint, to)

@@ -1,4 +1,4 @@
-"""What goes wrong with answers: slow, lost after the message was kept, throttled, refused."""
+"""Faults of answers: slow, lost after the message was kept, throttled, refused."""
 
 import threading
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class Fate(StrEnum):
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="set", tag="trouble"):
-    """The next calls go wrong.
+    """A fault of the next calls.
 
     Attributes:
-        fate: How.
-        count: How many calls; 0 ends trouble of this kind.
-        actions: Which calls.
+        fate: Its kind.
+        count: Number of calls; 0 ends faults of this kind.
+        actions: Calls to which it applies.
         error: Code of the error, for `error`.
         slow_ms: Time to the answer, for `slow`, ms.
     """
@@ -46,11 +46,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="set", tag="pace"):
-    """Pace of answers, and the number of calls that are taken.
+    """Pace of answers, and limit of accepted calls.
 
     Attributes:
-        answer_ms: From a call to its answer, whatever else there is to do; None leaves it.
-        publishes_per_s: `Publish` beyond it is throttled; 0 throttles nothing; None leaves it.
+        answer_ms: Time from a call to its answer, whatever work there is; None changes nothing.
+        publishes_per_s: Rate of `Publish` beyond which calls are throttled; 0: no limit; None changes nothing.
     """
 
     answer_ms: float | None = None
@@ -62,13 +62,13 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="set", tag="state"):
-    """An order: the state that an address takes.
+    """An order: the new state of an address.
 
     Attributes:
         endpoint: Number or address.
-        to: Of its subscriptions: confirmed, pending, deactivated, removed by its receiver, or expired, as what is
-            pending does after 48 hours; of the number or mailbox itself: opted-out, failing, fine.
-        reason: Why it fails.
+        to: Of its subscriptions: confirmed, pending, deactivated, removed by its recipient, or expired, like a pending
+            one after 48 hours. Of the number or mailbox itself: opted-out, failing, fine.
+        reason: Reason of the failure.
     """
 
     endpoint: str
@@ -81,12 +81,12 @@ Control = State | Trouble | Pace
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An order: the fate of the next calls.
+    """Outcome of one call.
 
     Attributes:
         answer_ms: Time to its answer, ms.
-        refused: The error that it is answered with.
-        lost: No answer is given, although it is done.
+        refused: Error with which it is answered.
+        lost: True if no answer is sent, although the call is carried out.
     """
 
     answer_ms: float
@@ -95,10 +95,10 @@ class Verdict:
 
 
 class Troubles:
-    """Decides of each call what becomes of it.
+    """Decides the outcome of each call.
 
     Args:
-        answer_ms: From a call to its answer, ms.
+        answer_ms: Time from a call to its answer, ms.
     """
 
     def __init__(self, answer_ms: float) -> None:
@@ -109,7 +109,7 @@ class Troubles:
         self._left: list[tuple[Trouble, int]] = []
 
     def set(self, control: Trouble | Pace) -> None:
-        """Takes an order."""
+        """Applies an order."""
         with self._lock:
             if isinstance(control, Trouble):
                 self._left = [(t, n) for t, n in self._left if t.fate is not control.fate or control.count]
@@ -121,7 +121,7 @@ class Troubles:
                 self._rate = self._tokens = control.publishes_per_s
 
     def judge(self, action: str, now_s: float) -> Verdict:
-        """Returns what becomes of a call at `now_s` of a monotonic clock."""
+        """Returns the outcome of a call at `now_s` of a monotonic clock."""
         with self._lock:
             if action == "Publish" and self._rate and not self._token(now_s):
                 return Verdict(self._answer_ms, throttled(action))
@@ -153,5 +153,5 @@ class Troubles:
 
 
 def throttled(action: str) -> SnsError:
-    """Returns what AWS answers to one call too many."""
+    """Returns AWS's answer to a call beyond the limit."""
     return error("Throttled" if action in OPT_OUT_CALLS else "ThrottlingException", "Rate exceeded")

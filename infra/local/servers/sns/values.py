@@ -1,4 +1,4 @@
-"""What the stand-in knows of topics and subscriptions, and the errors that it answers with."""
+"""Values of the stand-in's topics and subscriptions, and its errors."""
 
 import json
 import re
@@ -21,9 +21,9 @@ class SnsError(Exception):
     """An answer that is an error.
 
     Args:
-        code: AWS's word for it.
+        code: AWS's code.
         status: HTTP status.
-        message: What is wrong.
+        message: Message of the answer.
     """
 
     def __init__(self, code: str, status: int, message: str) -> None:
@@ -51,7 +51,7 @@ def error(code: str, message: str) -> SnsError:
 
 
 def invalid(what: str) -> SnsError:
-    """Returns what AWS says of a parameter that it does not take."""
+    """Returns AWS's answer to an invalid parameter."""
     return error("InvalidParameter", f"Invalid parameter: {what}")
 
 
@@ -65,7 +65,7 @@ class Standing(StrEnum):
 
     @property
     def why(self) -> str:
-        """Why nothing goes to it."""
+        """Reason for which nothing is sent to it."""
         return {
             Standing.CONFIRMED: "",
             Standing.PENDING: "pending confirmation",
@@ -79,15 +79,15 @@ class Subscription:
     """One address on one topic.
 
     Attributes:
-        arn: Its ARN, which is told of it only while it is confirmed.
+        arn: Its ARN, listed only while it is confirmed.
         topic: ARN of the topic.
         protocol: Sms, email or sqs.
         endpoint: Number, address, or ARN of a queue.
-        token: Confirms it.
-        standing: How it stands.
+        token: Token that confirms it.
+        standing: Its state.
         attributes: As they were set.
         policy: Strings of which a message's attribute must have one, by attribute.
-        sent: When the last e-mails went, s of a monotonic clock.
+        sent: Times of the last e-mails, s of a monotonic clock.
     """
 
     arn: str
@@ -102,14 +102,14 @@ class Subscription:
 
     @property
     def listed(self) -> str:
-        """Returns what stands for its ARN in lists."""
+        """Returns the text in place of its ARN in lists."""
         if self.standing is Standing.CONFIRMED:
             return self.arn
         return "Deleted" if self.standing is Standing.REMOVED else "PendingConfirmation"
 
     @property
     def redrive(self) -> str | None:
-        """Returns the ARN of the queue for what cannot be delivered."""
+        """Returns the ARN of the dead letter queue."""
         if "RedrivePolicy" not in self.attributes:
             return None
         return str(json.loads(self.attributes["RedrivePolicy"])["deadLetterTargetArn"])
@@ -124,7 +124,7 @@ class Subscription:
             self.policy = policy(value)
         elif name == "FilterPolicyScope":
             if value != "MessageAttributes":
-                raise invalid("Attributes Reason: FilterPolicyScope: this stand-in knows MessageAttributes alone")
+                raise invalid("Attributes Reason: FilterPolicyScope: this stand-in supports only MessageAttributes")
         elif name == "RedrivePolicy":
             _redrive(value)
         elif name not in {"RawMessageDelivery", "DeliveryPolicy"}:
@@ -150,7 +150,7 @@ def policy(value: str) -> Attributes:
         isinstance(wanted, list) and all(isinstance(one, str) for one in wanted) for wanted in found.values()
     )
     if not exact:
-        raise invalid("FilterPolicy: this stand-in knows lists of exact strings alone")
+        raise invalid("FilterPolicy: this stand-in supports only lists of exact strings")
     return {name: tuple(wanted) for name, wanted in found.items()}
 
 

@@ -14,8 +14,8 @@ from cloud.console.api.alarms import find
 from cloud.console.command_writer import LogDownError, action
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.http.html_pages import form, page, problem
 from cloud.console.http.rate_limit import Rate
+from cloud.console.pages.html_pages import form, page, problem
 from vitals.actions import Act
 from vitals.alarm_events import AlarmEvent, Inactivation
 
