@@ -95,7 +95,7 @@ def evaluate(scribe: EventWriter) -> None:
     overdue = {}
     for row, since in _overdue(state, limits).items():
         if covers.covers(row):
-            # When the inhibiting alarm ends, the wait starts again.
+            # The wait starts again when the inhibiting alarm ends.
             state.covered[row] = state.now
         else:
             overdue[row] = since
