@@ -8,7 +8,7 @@ every due time moves by the jump. Timers act in the order of their due times. Al
   each further such time. The time is the state's `handover_ms` (default `HANDOVER_MS`) for a high alarm, and
   `MEDIUM_HANDOVERS` times as long for a medium one. A low alarm is not handed over.
 - *Escalation*: a technical alarm of `GROWING`, medium, becomes high if it is neither paused nor acknowledged for
-  `UNANSWERED_MS`, because a patient may not be monitored.
+  `UNANSWERED_MS`, because a patient may be in danger.
 
 A start or an escalation starts the handover again with the first contact; an acknowledgement ends it
 (`EventWriter.arm`).

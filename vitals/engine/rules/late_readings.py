@@ -7,7 +7,7 @@ newest. While a patient has only late readings, *not judged* names them as its c
 
 **Ahead.** A clock is wrong if its event time is more than `AHEAD_MS` ahead of log time. Log time then replaces the
 event time. Of that device only readings that are newer by its own clock count, so that repeated ones have no effect.
-The rule ends when log time has passed the newest time of that clock.
+The rule ends when log time has passed the newest time of each of the patient's clocks that were ahead.
 """
 
 from vitals.engine.constants import SENSOR_OFF

@@ -67,7 +67,7 @@ def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
     below every threshold, none starts.
 
     Args:
-        marks: (n, MARKS) rows of `State.marks`, brought up to the reading.
+        marks: (n, MARKS) rows of `State.marks`, updated by the reading.
     """
     spo2 = marks[:, SOURCE_COLUMNS[_SPO2]]
     scale2, oxygen = marks[:, SCALE2], marks[:, OXYGEN]
@@ -197,7 +197,7 @@ def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int3
 
     Args:
         t: (n,) time, ms.
-        marks: (n, MARKS) rows of `State.marks`, brought up to the reading.
+        marks: (n, MARKS) rows of `State.marks`, updated by the reading.
         pace: (n, PACE) rows of `State.pace`, likewise.
     """
     now = t // 1000 - SINCE_2020_S

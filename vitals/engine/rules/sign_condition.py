@@ -18,9 +18,9 @@ time of the value before it.
 at least. Also high if half of the values in `OFTEN_MS`, the present one among them, are beyond an extreme limit; at
 least `OFTEN_LEAST` and at most `OFTEN_MOST` values are compared. After a blind period an extreme value is high at once.
 
-**Cuff.** The first breach starts the alarm without delay: low, or medium beyond the extreme limit. A repeat that is
-still beyond its limit, at least `CUFF_REPEAT_MS` later, is medium. Values beyond the extreme limit for that time are
-high.
+**Cuff** (a pressure of a patient with a cuff interval). The first breach starts the alarm without delay: low, or medium
+beyond the extreme limit. A repeat that is still beyond its limit, at least `CUFF_REPEAT_MS` later, is medium. Values
+beyond the extreme limit for that time are high.
 
 **Change.** A higher priority escalates: the acknowledgement ends and the first contact is notified again. A high alarm
 without a value beyond its extreme limit for `SUNK_MS` becomes medium, unless it was not acknowledged. Such an alarm

@@ -186,7 +186,7 @@ def disputed(scribe: EventWriter, faults: list[TechnicalCondition]) -> None:
 
 
 def stalled(scribe: EventWriter, since: int | None) -> None:
-    """Starts (or, with None, ends) *pipeline stalled*; the caller judges it by the wall clock, as no other alarm is."""
+    """Starts (or, with None, ends) *pipeline stalled*, which the caller detects by the wall clock."""
     state = scribe.state
     fault = TechnicalCondition(PIPELINE, PIPELINE_STALLED, "the pipeline stands still: no reading is being judged")
     if since is not None:

@@ -2,8 +2,8 @@
 
 **Condition.** An alarm condition of the problem is active, and at least one sign of the problem is beyond its limit.
 A trusted value is worse than the known worst by a step of `WORSE_STEP` or more. Known is the worst value up to the
-acknowledgement, or up to the last escalation by this rule. Systolic and mean pressure are one problem (`PROBLEM`),
-because the acknowledgement of one of them covers the other.
+acknowledgement or pause, or up to the last escalation by this rule. Systolic and mean pressure are one problem
+(`PROBLEM`), because a person who acknowledged one of them has seen the other.
 
 **Delay.** Every reading is worse for the sign's `MEDIUM_DELAY_MS`, two readings at least. If the first of them is
 beyond an extreme limit, the delay is `EXTREME_DELAY_MS`; for a cuff it is `CUFF_REPEAT_MS`. A gap of more than
