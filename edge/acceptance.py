@@ -10,6 +10,7 @@ and not in memory, however long that takes. Once the time is known the shelf is 
 """
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,9 +23,10 @@ from edge.ledger import Ledger
 from edge.local import LocalAlarms
 from edge.metrics import Metrics
 from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
-from edge.recall import ROSTER, keep
+from edge.recall import ENGINE, ROSTER, keep
 from edge.resume import Times
 from edge.settings import Settings
+from edge.spare import Spare
 from edge.unset import BOOT, MOVES, Boot, Move, righted
 from edge.waiting import Waiting
 from vitals import readings as columns
@@ -94,7 +96,7 @@ class Acceptance:
         self._open: list[Readings] = []
         self._open_row = outbox.row + 1
         self._open_since: float | None = None
-        self._boot, self._times = boot, times
+        self._boot, self._times, self._spare = boot, times, Spare(settings.runtime_directory)
         # Rows that are committed, not sealed and not in memory: from the first on up to and with the last.
         self._shelf = outbox.first_row, outbox.row
         self._piece_at = -float("inf")
@@ -242,12 +244,15 @@ class Acceptance:
             if isinstance(error, sqlite3.OperationalError):
                 self._let_go()
                 self._forget()
+                self._spare.keep(self._needed())
+                self._local.dirty = before
             raise
         self.failing, self._committed_at = False, clock_s
         self._settle()
         if self.held:
             self._put_on_shelf()
         if tidy:
+            self._spare.drop()
             self._ledger.stored()
             self.waiting.tidied(kept)
             self._kept_at, self._was_up = clock_s, up
@@ -324,6 +329,14 @@ class Acceptance:
         outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
         keep(outbox, self._local, self._memory(), newest)
         return kept
+
+    def _needed(self) -> dict[str, bytes]:
+        """Returns what a restart needs, the card taking nothing."""
+        return self._memory() | {
+            ROSTER: msgspec.json.encode(self._local.book.roster),
+            ENGINE: zlib.compress(self._local.snapshot(), 6),
+            BOOT: msgspec.json.encode(self._boot()),
+        }
 
     def _settle(self) -> None:
         self._metrics.accepted.inc(sum(len(part) for s in self._segments for part in s.readings))

@@ -28,6 +28,8 @@ WINDOW: Final = 2_000
 MAX_PACKET_BYTES: Final = 1_048_576
 """What is larger the broker drops; what is smaller and no reading is refused with its reason."""
 KEEPALIVE_S: Final = 30
+AGAIN_S: Final = 2
+"""A broker that is gone is looked for so often: it is on this machine, and without it no bed is lit."""
 
 
 class MqttBedside:
@@ -53,7 +55,7 @@ class MqttBedside:
         self._deliver: Deliver = _nobody
         self._client = BulkClient(gateway, self._take)
         self._client.username_pw_set(user, password)
-        self._client.reconnect_delay_set(1, 10)
+        self._client.reconnect_delay_set(1, AGAIN_S)
         self._client.max_inflight_messages_set(1_000)
         self._client.will_set(topics.bed_alarm(gateway), will, qos=1, retain=True)
         self._client.on_connect = self._on_connect

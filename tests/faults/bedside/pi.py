@@ -1,0 +1,334 @@
+"""A gateway's machine: its broker, its card, its clock, and `python -m edge` as its unit runs it; and how each is hurt.
+
+The card is a file system of its own, in memory; needs root. Of `/proc` the gateway sees processes alone, as in its
+unit. When the gateway or its broker was struck is noted in spans: until their end a light may be as it was.
+"""
+
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from edge import show
+from infra.demo.relay import Relay
+from infra.local.mosquitto import device_broker
+from infra.local.process import base_env
+from infra.local.stack import LocalStack
+from tests.faults.bedside import damage, machine
+from tests.faults.bedside.damage import Identity
+from tests.faults.bedside.plan import Fault, What
+from tests.truth.beds import Span
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+RESTART_S: Final = 2.0
+"""`RestartSec` of the unit."""
+MIND_S: Final = 0.5
+BOOT_S: Final = 4.0
+"""From a power cut until the machine starts its services."""
+WHOLE_MS: Final = {What.KILL: 15_000, What.BOOT: 60_000, What.HANG: 10_000, What.DIE: 10_000}
+"""After a gateway's process was started, its machine was booted, its broker goes on, or was started: so long until its
+lights owe what is so."""
+CARD: Final = "96m"
+FILL_BYTES: Final = (1 << 16, 512)
+RUN: Final = 'mount -t proc -o subset=pid proc /proc && exec "$@"'
+Later = Callable[[float, Callable[[], None]], None]
+
+
+def now_ms() -> int:
+    """Returns the host's time, UTC epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Pi:
+    """One gateway.
+
+    Attributes:
+        stack: With its broker.
+        gateway: Its name.
+        folder: Its folders and logs.
+        uplink: The cable to the site's broker.
+        later: Has something done after so many seconds.
+        say: Tells how it goes.
+        struck: Spans in which it could not show what is so, UTC epoch ms.
+        cuts: Spans in which its uplink was cut.
+        accepted: What its ledgers held that are gone.
+        unreadable: Readings that damage left nothing readable of.
+        died: How often its process ended by itself.
+    """
+
+    stack: LocalStack
+    gateway: str
+    folder: Path
+    uplink: Relay
+    later: Later
+    say: Callable[[str], None]
+    struck: list[Span] = field(default_factory=list)
+    cuts: list[Span] = field(default_factory=list)
+    accepted: set[Identity] = field(default_factory=set)
+    unreadable: set[Identity] = field(default_factory=set)
+    died: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+    _down: bool = False
+    _refusing: bool = False
+
+    def __post_init__(self) -> None:
+        for path in (self.folder, self.card, self.machine, self.runtime):
+            path.mkdir(parents=True)
+        (self.machine / machine.SET).touch()
+        (self.machine / machine.BOOTED).write_text("0")
+        port = self.stack.ports.devices[self.stack.gateways.index(self.gateway)]
+        name = f"device-broker-{self.gateway}"
+        self.broker = device_broker(name, self.stack.var / name, port)
+
+    @property
+    def card(self) -> Path:
+        """Its card."""
+        return self.folder / "card"
+
+    @property
+    def data(self) -> Path:
+        """Its data on the card."""
+        return self.card / "edge"
+
+    @property
+    def machine(self) -> Path:
+        """How its clock is (`machine.py`)."""
+        return self.folder / "machine"
+
+    @property
+    def runtime(self) -> Path:
+        """What is gone with each boot."""
+        return self.folder / "runtime"
+
+    def start(self) -> None:
+        """Starts the gateway's process."""
+        identity = self.stack.identity(self.gateway)
+        environ = base_env() | {
+            "GATEWAY": self.gateway,
+            "DEVICE_BROKER": self.stack.device_broker_url(self.gateway),
+            "UPLINK": f"mqtts://127.0.0.1:{self.uplink.port}",
+            "UPLINK_CA": str(identity.ca),
+            "UPLINK_CERT": str(identity.cert),
+            "UPLINK_KEY": str(identity.key),
+            "UPLINK_FLUSH_S": "5",
+            "EDGE_DATA": str(self.data),
+            "RUNTIME_DIRECTORY": str(self.runtime),
+            "PYTHONPATH": str(ROOT),
+        }
+        words = [sys.executable, "-m", "tests.faults.bedside.machine", str(self.machine), "edge"]
+        argv = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", RUN, "sh", *words]
+        self._process = subprocess.Popen(argv, env=environ, cwd=ROOT, stderr=subprocess.PIPE)  # noqa: S603 - own words
+        assert self._process.stderr is not None
+        # Not straight into a file: what the process may write is limited now and then.
+        threading.Thread(target=_kept, args=(self._process.stderr, self.folder / "edge.log"), daemon=True).start()
+        self._down = False
+        self._limit()
+
+    def mind(self) -> None:
+        """Starts the process whenever it has ended, as its unit does; the first time too."""
+        self.later(MIND_S, self.mind)
+        if self._process is None:
+            self.struck.append((now_ms(), now_ms() + WHOLE_MS[What.KILL]))
+            self.start()
+        elif not self._down and self._process.poll() is not None:
+            self.died += 1
+            self.say(f"{self.gateway} ended by itself with {self._process.returncode}")
+            self._down = True
+            self.later(RESTART_S, self.start)
+
+    def stop(self) -> None:
+        """Ends the process in order."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+
+    def strike(self, fault: Fault) -> None:
+        """Does a fault, and has it ended in time."""
+        _DONE[fault.what](self, fault)
+
+    def cut(self, fault: Fault) -> None:
+        """The uplink is cut."""
+        began = now_ms()
+        self.uplink.pull()
+
+        def mend() -> None:
+            self.uplink.plug()
+            self.cuts.append((began, now_ms()))
+
+        self.later(fault.for_s, mend)
+
+    def step(self, fault: Fault) -> None:
+        """Somebody sets the machine's clock wrong, and right again."""
+        (self.machine / machine.CLOCK).write_text(str(fault.amount))
+        self.later(fault.for_s, lambda: (self.machine / machine.CLOCK).unlink(missing_ok=True))
+
+    def kill(self, _fault: Fault | None = None) -> None:
+        """The process is killed, and started again."""
+        self._kill(now_ms(), RESTART_S, WHOLE_MS[What.KILL])
+
+    def _kill(self, began: int, down_s: float, whole_ms: int, meanwhile: Callable[[], None] | None = None) -> None:
+        assert self._process is not None
+        self._down = True
+        self._process.kill()
+        self._process.wait(30)
+        if meanwhile is not None:
+            meanwhile()
+
+        def again() -> None:
+            self.start()
+            self.struck.append((began, now_ms() + whole_ms))
+
+        self.later(down_s, again)
+
+    def boot(self, fault: Fault) -> None:
+        """The power fails; the machine boots with its saved clock, which is set later."""
+
+        def meanwhile() -> None:
+            self.stack.processes.kill(self.broker.name)
+            shutil.rmtree(self.runtime)
+            self.runtime.mkdir()
+            (self.machine / machine.SET).unlink(missing_ok=True)
+            (self.machine / machine.CLOCK).write_text(str(fault.amount))
+            up_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+            (self.machine / machine.BOOTED).write_text(str(up_s))
+
+        def keeper() -> None:
+            (self.machine / machine.CLOCK).unlink(missing_ok=True)
+            (self.machine / machine.SET).touch()
+
+        self._kill(now_ms(), BOOT_S, WHOLE_MS[What.BOOT], meanwhile)
+        self.later(BOOT_S - 1, lambda: self.stack.processes.start(self.broker))
+        self.later(BOOT_S + fault.for_s, keeper)
+
+    def hang(self, fault: Fault) -> None:
+        """The broker answers nobody for a while."""
+        began = now_ms()
+        self.stack.processes.send(self.broker.name, signal.SIGSTOP)
+
+        def go_on() -> None:
+            self.stack.processes.send(self.broker.name, signal.SIGCONT)
+            self.struck.append((began, now_ms() + WHOLE_MS[What.HANG]))
+
+        self.later(fault.for_s, go_on)
+
+    def die(self, fault: Fault) -> None:
+        """The broker is killed, and started again."""
+        began = now_ms()
+        self.stack.processes.kill(self.broker.name)
+
+        def again() -> None:
+            self.stack.processes.start(self.broker)
+            self.struck.append((began, now_ms() + WHOLE_MS[What.DIE]))
+
+        self.later(fault.for_s, again)
+
+    def full(self, fault: Fault) -> None:
+        """The card is full to its last byte."""
+        filler = self.card / "filler"
+        with filler.open("wb", buffering=0) as file:
+            for size in FILL_BYTES:
+                _fill(file, size)
+        self.later(fault.for_s, filler.unlink)
+
+    def read_only(self, fault: Fault) -> None:
+        """The power blinks, and the card comes back read-only."""
+        self._kill(now_ms(), RESTART_S, WHOLE_MS[What.KILL], lambda: self._remount("ro"))
+        self.later(fault.for_s, lambda: self._remount("rw"))
+
+    def refuse(self, fault: Fault) -> None:
+        """The card takes nothing from the process that runs, nor from one that is started meanwhile."""
+        self._refusing = True
+        self._limit()
+
+        def take() -> None:
+            self._refusing = False
+            self._limit()
+
+        self.later(fault.for_s, take)
+
+    def flip_page(self, fault: Fault) -> None:
+        """A page of the outbox turns to garbage while the gateway is down."""
+        self._damaged(fault, damage.flip_page)
+
+    def flip_meta(self, fault: Fault) -> None:
+        """A bit of what the outbox keeps beside readings flips while the gateway is down."""
+        self._damaged(fault, damage.flip_meta)
+
+    def remembered(self) -> set[Identity]:
+        """Returns what the gateway's ledger says that it accepted."""
+        return {
+            (line["device"], line["boot"], seq)
+            for line in show.accepted(self.data)
+            for first, last in line["ranges"]
+            for seq in range(first, last + 1)
+        }
+
+    def _damaged(self, fault: Fault, how: Callable[[Path, random.Random], object]) -> None:
+        def meanwhile() -> None:
+            path = self.data / damage.NAME
+            self.accepted |= self.remembered()
+            before = damage.readable(path)
+            where = how(path, random.Random(fault.amount))  # noqa: S311 - where, no secret
+            gone = before - damage.readable(path)
+            self.unreadable |= gone
+            self.say(f"{self.gateway}: {fault.what} at {where}, {len(gone)} of {len(before)} readings with it")
+
+        self._kill(now_ms(), RESTART_S, WHOLE_MS[What.KILL], meanwhile)
+
+    def _remount(self, how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.card)], check=True)  # noqa: S603, S607 - own words
+
+    def _limit(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            most = 0 if self._refusing else resource.RLIM_INFINITY
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+
+_DONE: Final[dict[What, Callable[[Pi, Fault], None]]] = {
+    What.CUT: Pi.cut,
+    What.STEP: Pi.step,
+    What.BOOT: Pi.boot,
+    What.KILL: Pi.kill,
+    What.HANG: Pi.hang,
+    What.DIE: Pi.die,
+    What.FULL: Pi.full,
+    What.READ_ONLY: Pi.read_only,
+    What.REFUSING: Pi.refuse,
+    What.PAGE: Pi.flip_page,
+    What.META: Pi.flip_meta,
+}
+
+
+def _fill(file: IO[bytes], size: int) -> None:
+    try:
+        while True:
+            file.write(b"\0" * size)
+    except OSError:
+        return
+
+
+def _kept(said: IO[bytes], log: Path) -> None:
+    with said, log.open("ab") as file:
+        for line in said:
+            file.write(line)
+
+
+@contextmanager
+def small_card(pi: Pi) -> Iterator[None]:
+    """A file system of its own for a gateway's card, in memory."""
+    words = ["mount", "-t", "tmpfs", "-o", f"size={CARD}", "tmpfs", str(pi.card)]
+    subprocess.run(words, check=True)  # noqa: S603 - own words
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(pi.card)], check=True)  # noqa: S603, S607 - as above
