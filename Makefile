@@ -29,15 +29,15 @@ test-spark40: setup ## the scoring tests on the Spark that EMR runs, in an envir
 	@$(UV) pip install -q --python $(SPARK40) -r var/spark40.txt pyspark==$(SPARK40_VERSION)
 	@$(SPARK40) -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/cloud/test_score_columns.py tests/cloud/test_score_resume.py tests/cloud/test_score_spark.py
 check: setup ## lint, types, import rules, docs and hazards
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m infra.checks
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports && $(PY) -m tests.docs.checks
 bench: browser ## measure, into bench.json: ONLY=state
-	@$(PY) -m infra.bench bench
+	@$(PY) -m tests.bench.measure bench
 peers: setup ## the same work through others and through ours, into peers.json: ONLY=bridge
-	@$(PY) -m infra.bench peers
+	@$(PY) -m tests.bench.measure peers
 verify: setup ## check against recordings and reference documents: SHARED=../shared
-	@$(PY) -m infra.verify $(SHARED)
+	@$(PY) -m tests.verify.recordings $(SHARED)
 faults: setup ## storms of kills, cuts and bad input, into faults.json: ONLY=edge
-	@$(PY) -m infra.bench faults
+	@$(PY) -m tests.bench.measure faults
 screenshots: browser ## pictures of the ward page, into docs/images
 	@$(PY) -m tests.console.pictures
 pi: setup ## a bare Debian becomes a gateway, as root; aarch64; IoT Core's limits: some minutes

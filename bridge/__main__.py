@@ -5,7 +5,7 @@ import sys
 
 from bridge.service import start
 from bridge.settings import Settings
-from vitals import daemon
+from vitals.runtime import daemon
 
 if __name__ == "__main__":
     sys.exit(daemon.run("bridge", Settings, start, os.environ))

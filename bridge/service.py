@@ -13,19 +13,20 @@ from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from bridge import intake
-from bridge.downward import Downward
-from bridge.frames import Message
-from bridge.health import serve
-from bridge.kafka import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
-from bridge.log import Feed, Log, Report
-from bridge.meters import Meters
-from bridge.peers import Retired
+from bridge.down.pipeline import Downward
+from bridge.health_server import serve
+from bridge.kafka.client import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
+from bridge.kafka.port import Feed, Log, Report
+from bridge.liveness.bridges import Retired
+from bridge.metrics import Meters
+from bridge.mqtt.packets import Message
+from bridge.mqtt.site_broker import MqttUplink
 from bridge.settings import Settings
-from bridge.uplink import MqttUplink
-from bridge.upward import Upward
-from vitals import daemon, topics
+from bridge.up import validate
+from bridge.up.pipeline import Upward
+from vitals.runtime import daemon
 from vitals.status import Status
+from vitals.wire import topics
 
 POLL_S: Final = 0.2
 DRAIN_S: Final = 5.0
@@ -136,7 +137,7 @@ class Service:
         if len(self._known) >= KNOWN:
             self._known.clear()
         self._known.add(topic)
-        source = intake.source(topic)
+        source = validate.source(topic)
         if source:
             self._gateways.put(source.gateway)
 

@@ -6,9 +6,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vitals.bounds import is_name
-from vitals.kafka import KafkaAccess
-from vitals.settings import setting
-from vitals.topics import LANES, SLOTS
+from vitals.runtime.kafka_settings import KafkaAccess
+from vitals.runtime.settings import setting
+from vitals.wire.topics import LANES, SLOTS
 
 UPLINK_PORT: Final = 8883
 MAX_RECEIVE: Final = 65_535

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from cloud.links import MIN_KEY_CHARACTERS
-from cloud.log.layout import Layout
-from vitals.kafka import KafkaAccess
-from vitals.settings import setting
-from vitals.topics import LANES
+from cloud.ack_links import MIN_KEY_CHARACTERS
+from cloud.kafka.partitioning import Layout
+from vitals.runtime.kafka_settings import KafkaAccess
+from vitals.runtime.settings import setting
+from vitals.wire.topics import LANES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,21 +16,21 @@ from threading import Event
 
 import msgspec
 
-from edge import show
-from edge.bedside import MqttBedside
-from edge.canary import Canary
-from edge.cardless import Cardless, until_there_is_one
+from edge.clock.boot_clock import this_boot
+from edge.devices.canary import Canary
+from edge.devices.mqtt_driver import MqttBedside
 from edge.gateway import Gateway, down
 from edge.metrics import Metrics
-from edge.outbox import Outbox, open_outbox
-from edge.report import offline
 from edge.settings import Settings, StoreSettings
-from edge.spare import Spare, take_up
-from edge.storage import condemned
-from edge.unset import this_boot
-from edge.uplink import Uplink
-from vitals import daemon
-from vitals.settings import SettingsError, load
+from edge.status import cli
+from edge.status.report import offline
+from edge.store.outbox import Outbox, open_outbox
+from edge.store.runtime_state import RuntimeState, take_up
+from edge.store.sqlite import condemned
+from edge.store.without_card import Cardless, until_there_is_one
+from edge.uplink.client import Uplink
+from vitals.runtime import daemon
+from vitals.runtime.settings import SettingsError, load
 
 log = logging.getLogger("edge")
 
@@ -59,7 +59,7 @@ def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> Non
 
 
 def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
-    spare = Spare(settings.runtime_directory).values()
+    spare = RuntimeState(settings.runtime_directory).values()
     try:
         outbox = open_outbox(settings.edge_data, daemon.now_ms())
         take_up(spare, outbox)
@@ -149,9 +149,9 @@ def _show(what: str, environ: Mapping[str, str]) -> int:
     directory = load(StoreSettings, environ).edge_data
     try:
         if what == "status":
-            sys.stdout.write(json.dumps(show.status(directory, daemon.now_ms()), indent=2) + "\n")
+            sys.stdout.write(json.dumps(cli.status(directory, daemon.now_ms()), indent=2) + "\n")
         else:
-            sys.stdout.writelines(json.dumps(line) + "\n" for line in show.accepted(directory))
+            sys.stdout.writelines(json.dumps(line) + "\n" for line in cli.accepted(directory))
     except sqlite3.OperationalError as error:
         sys.stderr.write(f"no outbox can be read in EDGE_DATA={directory}: {error}; has the gateway run there?\n")
         return 1

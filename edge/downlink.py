@@ -4,19 +4,19 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.local import LocalAlarms
+from edge.alarm.bedside_alarms import LocalAlarms
+from edge.ingest.roster import Book, StaleRosterError, nobody, updated
 from edge.metrics import Metrics
-from edge.outbox import Outbox
-from edge.recall import ROSTER
-from edge.report import Reporter
-from edge.roster import Book, StaleRosterError, nobody, updated
-from edge.tidings import Tidings
-from edge.uplink import Down
+from edge.status.report import Reporter
+from edge.store.outbox import Outbox
+from edge.store.snapshot import ROSTER
+from edge.uplink.client import Down
+from edge.uplink.side_messages import Tidings
 from vitals.actions import Action
-from vitals.batches import Confirmed
 from vitals.bounds import decoded
-from vitals.faults import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_ITS_OWN
 from vitals.status import Heartbeat
+from vitals.wire.uplink_batch import Confirmed
 
 log = logging.getLogger(__name__)
 

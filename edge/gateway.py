@@ -14,33 +14,34 @@ from typing import Final
 
 import msgspec
 
-from edge import health
-from edge.acceptance import PIECE_EVERY_S, Acceptance, accepted_so_far
+from edge.alarm.bedside_alarms import Signal, signal
+from edge.clock.boot_clock import Boot, righted, this_boot
+from edge.clock.gateway_clock import Reference
+from edge.clock.restore import take_up
+from edge.clock.synchronisation import synchronised
+from edge.devices.driver import Delivery, Driver, Lights, Presence, Pressed
 from edge.downlink import Downlink, kept_roster
-from edge.driver import Delivery, Driver, Lights, Presence, Pressed
-from edge.inbox import Inbox
-from edge.intake import Heard, Intake
-from edge.keeper import synchronised
-from edge.local import Signal, signal
+from edge.event_queue import Inbox
+from edge.ingest.decode import Heard, Intake
+from edge.ingest.urgency import Triage
 from edge.metrics import Metrics
-from edge.outbox import Outbox, Trimmed
-from edge.recall import HEARD, MEMORY, kept_state, resumed
-from edge.reception import Reception
-from edge.reference import Reference
-from edge.report import Reporter, offline
-from edge.resume import take_up
-from edge.sender import Sender
+from edge.pipeline import Reception
 from edge.settings import Settings
-from edge.tidings import Tidings
-from edge.triage import Triage
-from edge.unset import Boot, righted, this_boot
-from edge.uplink import Down, Link, Up
-from edge.waiting import TRIMMED
-from vitals import daemon, engine
+from edge.status import health
+from edge.status.report import Reporter, offline
+from edge.store.commit import PIECE_EVERY_S, Acceptance, accepted_so_far
+from edge.store.outbox import Outbox, Trimmed
+from edge.store.snapshot import HEARD, MEMORY, kept_state, resumed
+from edge.store.unconfirmed import TRIMMED
+from edge.uplink.client import Down, Link, Up
+from edge.uplink.send_scheduler import Sender
+from edge.uplink.side_messages import Tidings
+from vitals import engine
 from vitals import readings as columns
 from vitals.bounds import BoundError, decoded
-from vitals.engine.rules import GATEWAY_DOWN
+from vitals.engine.rules.constants import GATEWAY_DOWN
 from vitals.readings import Readings
+from vitals.runtime import daemon
 from vitals.status import ClockOffset
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vitals.bounds import MAX_ID, is_name
-from vitals.settings import setting
+from vitals.runtime.settings import setting
 
 MAX_LINGER_MS = 1_000
 """Longer than this a reading must not wait for others: until its commit it is the sender's alone."""

@@ -10,12 +10,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from firmware_sim import faults, plan, run, stories
+from firmware_sim import build, faults, plan
 from firmware_sim.faults import Fault
-from firmware_sim.fleet import DRAIN_S, Clock, Fleet
-from firmware_sim.ledger import Ledger
+from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.patient import scenarios
 from firmware_sim.plan import DevicePlan, Plan
-from vitals.daemon import log_json, now_ms, stop_on_signals
+from firmware_sim.simulation import DRAIN_S, Clock, Fleet
+from vitals.runtime.daemon import log_json, now_ms, stop_on_signals
 
 _BROKER: Final = "mqtt://127.0.0.1:1883"
 
@@ -28,7 +29,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--devices", type=int, help="so many devices, mon-sim-0001 …, on --broker")
     parser.add_argument("--broker", default=_BROKER, help=f"broker for --devices and --replay ({_BROKER})")
     parser.add_argument("--story", action="append", default=[], metavar="[DEVICE:]STORY[@START_S[xSPEED]]",
-                        help=f"a story file, or one of {', '.join(stories.NAMED)}")  # fmt: skip
+                        help=f"a story file, or one of {', '.join(scenarios.NAMED)}")  # fmt: skip
     parser.add_argument("--faults", action="append", default=[], metavar="[DEVICE:]KIND[=RATE][@AT_S][+FOR_S][~BY_S]",
                         help=f"comma-separated; KIND of {', '.join(k.value for k in faults.FaultKind)}")  # fmt: skip
     parser.add_argument("--ca", help="certificate authority of mqtts:// brokers (the system's)")
@@ -102,9 +103,9 @@ def main(argv: list[str]) -> int:
         if arguments.print_plan:
             sys.stdout.write(plan.dump(made).decode() + "\n")
             return 0
-        sources = run.sources(made, now_ms())
+        sources = build.sources(made, now_ms())
         ledger = Ledger(arguments.ledger)
-        devices = run.devices(made, ledger, np.random.default_rng())
+        devices = build.devices(made, ledger, np.random.default_rng())
     except (ValueError, OSError) as error:
         sys.stderr.write(f"firmware_sim: {error}\n")
         return 2

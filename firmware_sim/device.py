@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_sim import frames
-from firmware_sim.cohort import Sample
+from firmware_sim import device_message
 from firmware_sim.faults import FaultKind, Injector
-from firmware_sim.ledger import Identity, Ledger
+from firmware_sim.ground_truth_log import Identity, Ledger
+from firmware_sim.patient.patient_group import Sample
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,7 +122,7 @@ class Device:
                 self._held_until_s = sample.at_s + fault.lasts_s
         t = now + self._injector.clock_offset_ms(sample.at_s)
         identity = (self.name, self._boot, self._seq)
-        frame = frames.encode(self._boot, self._seq, t, sample.values, sample.off)
+        frame = device_message.encode(self._boot, self._seq, t, sample.values, sample.off)
         self._seq += 1
         self._ledger.sent(
             identity,
@@ -158,7 +158,7 @@ class Device:
             self._put(frame, identity, now=now)
         self._release(now)
         if FaultKind.GARBAGE in kinds:
-            junk = frames.garbage(frame, self._injector.rng)
+            junk = device_message.garbage(frame, self._injector.rng)
             self._ledger.garbage(self.name, now=now, size=len(junk))
             self._put(junk, None, now=now)
 

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from firmware_sim import stories
-from firmware_sim.artefacts import Rates
-from firmware_sim.dial import Tls
+from firmware_sim.connector import Tls
 from firmware_sim.faults import Fault
-from firmware_sim.stories import Story
+from firmware_sim.patient import scenarios
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.scenarios import Story
 from vitals.signs import FIELDS
 
 DEFAULT_CADENCE_S: Final = 30.0
@@ -109,8 +109,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             ValueError: There is no such story.
         """
         if device.story is None:
-            return stories.STABLE
-        return stories.load(device.story, {story.name: story for story in self.stories})
+            return scenarios.STABLE
+        return scenarios.load(device.story, {story.name: story for story in self.stories})
 
 
 def load(path: Path) -> Plan:

@@ -17,7 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this very script is what tells t
         "python3.11-venv, then run make PYTHON=python3.11" % sys.version_info[:2]
     )
 
-from infra.local import machine
+from infra.local import prerequisites
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -44,39 +44,40 @@ def run(*argv: str) -> None:
 
 def check() -> None:
     """Ends with one line per problem when this machine lacks something that setup cannot bring itself."""
-    found = machine.check_java()
+    found = prerequisites.check_java()
     if not PYTHON.exists():
-        found += machine.check_venv()
+        found += prerequisites.check_venv()
     if not _python_is_ready():
-        found += machine.check_disk(ROOT) + machine.check_disk(machine.cache_folder())
-    if machine.apt_prefix() is None:
-        found += machine.check_mosquitto()
+        found += prerequisites.check_disk(ROOT) + prerequisites.check_disk(prerequisites.cache_folder())
+    if prerequisites.apt_prefix() is None:
+        found += prerequisites.check_mosquitto()
     if found:
         sys.exit("\n".join(dict.fromkeys(str(finding) for finding in found)))
 
 
 def install_mosquitto() -> None:
     """The MQTT broker and its command-line clients, by apt."""
-    prefix = machine.apt_prefix()
-    if not machine.check_mosquitto() or prefix is None:
+    prefix = prerequisites.apt_prefix()
+    if not prerequisites.check_mosquitto() or prefix is None:
         return
     say("Installing Mosquitto with apt")
     run(*prefix, "apt-get", "update", "-q")
-    install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", *machine.APT_PACKAGES)
+    install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", *prerequisites.APT_PACKAGES)
     run(*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *install)
 
 
 def install_browser() -> None:
     """The browser of the ward page's tests and pictures; nothing else needs it, so its absence stops nothing."""
-    prefix = machine.apt_prefix()
-    if machine.find_program(machine.BROWSER):
+    prefix = prerequisites.apt_prefix()
+    if prerequisites.find_program(prerequisites.BROWSER):
         return
     if prefix is None:
-        say(f"Without a browser the ward page's tests fail. Install it: {machine.apt_line((machine.BROWSER,))}")
+        command = prerequisites.apt_line((prerequisites.BROWSER,))
+        say(f"Without a browser the ward page's tests fail. Install it: {command}")
         return
     say("Installing Chromium with apt")
     run(*prefix, "apt-get", "update", "-q")
-    install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", machine.BROWSER)
+    install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", prerequisites.BROWSER)
     run(*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *install)
 
 
@@ -105,12 +106,12 @@ def install_python() -> None:
 
 def install_jars() -> None:
     """Kafka's server and Spark's connector."""
-    run(str(PYTHON), "-m", "infra.local.jars")
+    run(str(PYTHON), "-m", "infra.local.maven_jars")
 
 
 def make_classes() -> None:
     """What Spark loads, laid out for its virtual machine; it starts without it too."""
-    run(str(PYTHON), "-m", "infra.local.classes")
+    run(str(PYTHON), "-m", "infra.local.jvm_class_archive")
 
 
 def install_web() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from infra.local.machine import cache_folder
+from infra.local.prerequisites import cache_folder
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 VENDOR: Final = ROOT / "cloud" / "console" / "static" / "vendor"

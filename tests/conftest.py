@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from infra.local.moto import CREDENTIALS
 from infra.local.ports import Ports
+from infra.local.servers.moto import CREDENTIALS
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, PARTS, POSTGRES, SITE_BROKER, LocalStack
-from vitals.daemon import JsonLines
+from vitals.runtime.daemon import JsonLines
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,14 @@ def no_log_handler_stays() -> Iterator[None]:
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each.formatter, JsonLines)]:
         root.removeHandler(handler)
+
+
+BRIDGES = (
+    *("bridge", "shared-a", "shared-b", "told-a", "told-b", "ahead", "still", "flooded"),
+    *("bridge-away", "bridge-bad", "bridge-broker", "bridge-clocks", "bridge-down", "bridge-kill-a", "bridge-kill-b"),
+    *("bridge-lost", "bridge-once", "bridge-restart", "bridge-secured", "bridge-silence"),
+)
+"""The bridges of all tests: the site broker lets in those that it knows, each by a certificate of its own."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +42,7 @@ def parts_on_demand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalS
     with pytest.MonkeyPatch.context() as patch:
         for key, value in CREDENTIALS.items():
             patch.setenv(key, value)
-        with LocalStack(var, ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256) as stack:
+        with LocalStack(var, ports=Ports.ephemeral(), parts=(), kafka_heap_mb=256, bridges=BRIDGES) as stack:
             yield stack
 
 

@@ -95,7 +95,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 """A name as another process passes it on; whoever gives it checks `Id`."""
 Line = Annotated[str, Meta(max_length=MAX_LINE)]
 AlarmName = Annotated[str, Meta(min_length=1, max_length=MAX_LINE)]
-"""Subject, condition and begin of an alarm, divided by dots (`vitals.alarms.alarm_id`)."""
+"""Subject, condition and begin of an alarm, divided by dots (`vitals.alarm_events.alarm_id`)."""
 Words = Annotated[str, Meta(max_length=MAX_PROSE)]
 
 

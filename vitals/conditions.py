@@ -7,7 +7,7 @@ where the condition is judged; how urgent it is, is decided here alone.
 from dataclasses import dataclass
 from typing import Final
 
-from vitals.alarms import Kind, Priority
+from vitals.alarm_events import Kind, Priority
 
 HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 from vitals.bounds import (
     MAX_CONTACTS,
     MAX_DEVICES,

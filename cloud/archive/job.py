@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Histogram
 
-from cloud.archive.commit import after, commit, goes_on, manifests, resume
-from cloud.archive.write import OBJECT_ROWS, Progress, Writer, Written
+from cloud.archive.commit_manifest import after, commit, goes_on, manifests, resume
+from cloud.archive.parquet_writer import OBJECT_ROWS, Progress, Writer, Written
+from cloud.kafka.offsets import RETRY_S, RecreatedError, Watermarks, watermarks
 from cloud.lake import BadManifestError, LakeError, Store, open_lake
-from cloud.lake.tables import TABLES
+from cloud.lake.schema import TABLES
 from cloud.settings import Kafka
-from cloud.watermarks import RETRY_S, RecreatedError, Watermarks, watermarks
-from vitals import daemon
-from vitals.settings import setting
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
 
 if TYPE_CHECKING:
-    from cloud.archive.spark import Batch
+    from cloud.archive.spark_query import Batch
 
 log = logging.getLogger("archive")
 MAX_FAILURES: Final = 5
@@ -126,15 +126,15 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
     Returns:
         0 when it was stopped, 1 when the job should be started afresh, 2 when a person must act first.
     """
-    from cloud.archive import spark  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
+    from cloud.archive import spark_query  # noqa: PLC0415 - Spark is loaded after everything else is known to be there
 
     daemon.serve_metrics(settings.metrics_port)
     session = None
 
     def query(job: Archive) -> None:
         nonlocal session
-        session = session or spark.open_session(settings)
-        spark.run_query(session, settings, job, batch_of(settings, job), stop)
+        session = session or spark_query.open_session(settings)
+        spark_query.run_query(session, settings, job, batch_of(settings, job), stop)
 
     try:
         store = open_lake(settings.lake)
@@ -142,12 +142,12 @@ def archive_until(settings: Settings, stop: threading.Event) -> int:
     except (RecreatedError, BadManifestError, ValueError) as error:
         log.error("cannot go on: %s", error)
         return 2
-    except spark.SparkEndedError as error:
+    except spark_query.SparkEndedError as error:
         log.error("%s", error)
         return 0 if stop.is_set() else error.status
     finally:
         if session is not None:
-            spark.close_session(session)
+            spark_query.close_session(session)
 
 
 def repeat(

@@ -12,20 +12,20 @@ from typing import Final
 import prometheus_client
 import uvicorn
 
-from cloud.console.accounts import Accounts, Spans
-from cloud.console.audit import Audit
-from cloud.console.desk import Desk
-from cloud.console.history import WarehouseHistory
-from cloud.console.hub import Hub
-from cloud.console.parts import Parts
-from cloud.console.people import Follower, People
-from cloud.console.ray_state import RayState
+from cloud.console.app import create_app
+from cloud.console.auth.accounts import Accounts, Spans
+from cloud.console.auth.audit_log import Audit
+from cloud.console.command_writer import Desk
+from cloud.console.http.dependencies import Parts
+from cloud.console.live.feed import Hub
+from cloud.console.live.ray_client import RayState
+from cloud.console.live.topic_cache import Follower, People
 from cloud.console.settings import Console
-from cloud.console.web import create_app
-from cloud.log import partitions
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from vitals.daemon import notify, now_ms, serve_metrics
-from vitals.daemon import run as run_daemon
+from cloud.console.warehouse_history import WarehouseHistory
+from cloud.kafka import partitions
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from vitals.runtime.daemon import notify, now_ms, serve_metrics
+from vitals.runtime.daemon import run as run_daemon
 
 logger = logging.getLogger("console")
 VIEWERS: Final = prometheus_client.Gauge("wardwatch_console_viewers", "ward screens that are open")
@@ -126,7 +126,7 @@ async def serve(parts: Parts, stop: threading.Event) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to `vitals.daemon`."""
+    """Leaves signals to `vitals.runtime.daemon`."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

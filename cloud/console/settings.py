@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cloud.links import MIN_KEY_CHARACTERS
+from cloud.ack_links import MIN_KEY_CHARACTERS
 from cloud.settings import Kafka
-from vitals.settings import setting
+from vitals.runtime.settings import setting
 
 
 @dataclass(frozen=True, kw_only=True)

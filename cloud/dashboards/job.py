@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cloud.dashboards import bodies
-from cloud.dashboards.declared import boards
-from cloud.dashboards.metabase import Login, Metabase, MetabaseError
+from cloud.dashboards import metabase_payloads
+from cloud.dashboards.board_files import boards
+from cloud.dashboards.client import Login, Metabase, MetabaseError
 from cloud.dashboards.provision import Done, Outcome, Provisioner, summary
-from vitals.settings import SettingsError, load, setting
+from vitals.runtime.settings import SettingsError, load, setting
 
 CHANGED_BY_HAND: Final = 3
 """Exit status when something was left as a person made it."""
@@ -38,7 +38,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         settings = load(Settings, environ)
         login = Login(settings.metabase_api_key, settings.metabase_email, settings.metabase_password)
-        database = bodies.database(settings.metabase_warehouse)
+        database = metabase_payloads.database(settings.metabase_warehouse)
         with Metabase(arguments.metabase, login) as metabase:
             for one in Provisioner(metabase, arguments.overwrite).run(boards(), database):
                 done.append(one)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from cloud.dashboards import bodies, marks
-from cloud.dashboards.declared import Board
-from cloud.dashboards.marks import Mark
-from cloud.dashboards.metabase import Metabase, MetabaseError
+from cloud.dashboards import fingerprints, metabase_payloads
+from cloud.dashboards.board_files import Board
+from cloud.dashboards.client import Metabase, MetabaseError
+from cloud.dashboards.fingerprints import Mark
 
 HIDDEN: Final = frozenset(("password",))
 """Metabase answers these with a placeholder."""
@@ -43,8 +43,8 @@ class _Kind:
     digest: Callable[[dict[str, Any]], str]
 
 
-_CARD: Final = _Kind("card", "/api/card", marks.digest_of_card)
-_BOARD: Final = _Kind("dashboard", "/api/dashboard", marks.digest_of_board)
+_CARD: Final = _Kind("card", "/api/card", fingerprints.digest_of_card)
+_BOARD: Final = _Kind("dashboard", "/api/dashboard", fingerprints.digest_of_board)
 
 
 @dataclass(slots=True)
@@ -79,11 +79,11 @@ class Provisioner:
         for board in boards:
             for question in board.questions:
                 key = f"{board.key}/{question.key}"
-                body = bodies.card(board, question, database_id, collection_id)
+                body = metabase_payloads.card(board, question, database_id, collection_id)
                 cards[key], outcome = self._card(key, question.description, body)
                 yield Done(key, outcome)
         for board in boards:
-            _, outcome = self._board(board, collection_id, bodies.dashboard(board, cards))
+            _, outcome = self._board(board, collection_id, metabase_payloads.dashboard(board, cards))
             yield Done(board.key, outcome)
 
     def _database(self, wanted: dict[str, Any]) -> tuple[int, Outcome]:
@@ -109,9 +109,9 @@ class Provisioner:
     def _collection(self) -> tuple[int, Outcome]:
         for one in self.metabase.get("/api/collection"):
             # The root has the id "root"; what lies in the trash is as good as gone.
-            if one["name"] == bodies.NAME and not one.get("archived") and isinstance(one["id"], int):
+            if one["name"] == metabase_payloads.NAME and not one.get("archived") and isinstance(one["id"], int):
                 return one["id"], Outcome.UNCHANGED
-        made = self.metabase.post("/api/collection", {"name": bodies.NAME, "parent_id": None})
+        made = self.metabase.post("/api/collection", {"name": metabase_payloads.NAME, "parent_id": None})
         return int(made["id"]), Outcome.CREATED
 
     def _look(self, collection_id: int) -> None:
@@ -120,33 +120,34 @@ class Provisioner:
             items = self.metabase.get(f"/api/collection/{collection_id}/items", models=kind.name)["data"]
             for item in items:
                 held = self.metabase.get(f"{kind.path}/{item['id']}")
-                mark = marks.mark_of(held)
+                mark = fingerprints.mark_of(held)
                 if mark is None:
                     continue
                 if (kind.name, mark.key) in self._held:
                     raise MetabaseError(
-                        f"two {kind.name}s in the collection {bodies.NAME} are marked as {mark.key}: one is a copy. "
+                        f"two {kind.name}s in the collection {metabase_payloads.NAME} are marked as {mark.key}: "
+                        "one is a copy. "
                         "Take the line that begins with [wardwatch from the copy's description, then run this again."
                     )
                 self._held[kind.name, mark.key] = held
 
     def _card(self, key: str, text: str, body: dict[str, Any]) -> tuple[int, Outcome]:
-        wanted = marks.digest([text, body])
+        wanted = fingerprints.digest([text, body])
         outcome, held = self._compare(_CARD, key, wanted)
         if outcome in {Outcome.UNCHANGED, Outcome.KEPT}:
             return held["id"], outcome
-        begun = body | {"description": marks.described(text, Mark(key, wanted))}
+        begun = body | {"description": fingerprints.described(text, Mark(key, wanted))}
         made = self.metabase.put(f"/api/card/{held['id']}", begun) if held else self.metabase.post("/api/card", begun)
         self._seal(_CARD, made["id"], text, Mark(key, wanted))
         return made["id"], outcome
 
     def _board(self, board: Board, collection_id: int, body: dict[str, Any]) -> tuple[int, Outcome]:
-        wanted = marks.digest([board.description, body])
+        wanted = fingerprints.digest([board.description, body])
         outcome, held = self._compare(_BOARD, board.key, wanted)
         if outcome in {Outcome.UNCHANGED, Outcome.KEPT}:
             return held["id"], outcome
         mark = Mark(board.key, wanted)
-        text = marks.described(board.description, mark)
+        text = fingerprints.described(board.description, mark)
         if not held:
             empty = {"name": board.name, "description": text, "collection_id": collection_id}
             held = self.metabase.post("/api/dashboard", empty)
@@ -156,7 +157,7 @@ class Provisioner:
 
     def _compare(self, kind: _Kind, key: str, wanted: str) -> tuple[Outcome, dict[str, Any]]:
         held = self._held.get((kind.name, key))
-        mark = marks.mark_of(held) if held else None
+        mark = fingerprints.mark_of(held) if held else None
         if held is None or mark is None:
             return Outcome.CREATED, {}
         # Without the second digest, the run that wrote it was cut off before it could read it.
@@ -170,7 +171,7 @@ class Provisioner:
         """Writes beside the mark what Metabase holds now: the last step, so that a run cut off before it shows."""
         held = self.metabase.get(f"{kind.path}/{number}")
         sealed = Mark(mark.key, mark.declared, kind.digest(held))
-        self.metabase.put(f"{kind.path}/{number}", {"description": marks.described(text, sealed)})
+        self.metabase.put(f"{kind.path}/{number}", {"description": fingerprints.described(text, sealed)})
 
 
 def summary(done: Iterable[Done]) -> str:

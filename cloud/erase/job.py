@@ -9,19 +9,19 @@ from typing import Final
 
 import msgspec
 
-from cloud.erase import audit, places
-from cloud.erase.audit import Erasure
-from cloud.erase.places import StillHereError
+from cloud.erase import erasure_log, erasure_targets
+from cloud.erase.erasure_log import Erasure
+from cloud.erase.erasure_targets import StillHereError
+from cloud.kafka import partitions
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import LogError, Place, Reader, Writer
 from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
-from cloud.log import partitions
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.layout import Layout
-from cloud.log.port import LogError, Place, Reader, Writer
 from cloud.settings import Kafka
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
-from vitals.daemon import log_json, now_ms
-from vitals.settings import SettingsError, load, setting
-from vitals.topics import TOPICS
+from vitals.runtime.daemon import log_json, now_ms
+from vitals.runtime.settings import SettingsError, load, setting
+from vitals.wire.topics import TOPICS
 
 LOOK_S: Final = 2.0
 UNFINISHED: Final = 3
@@ -81,9 +81,9 @@ def begin(where: Everywhere, patient: str, by: str, reason: str, now: int) -> Be
         LakeError: The lake cannot be read or written.
         LogError: The log cannot be read or written.
     """
-    told = places.tombstone(where.reader, where.writer, where.layout, patient)
-    until = places.ends(where.reader, where.layout, patient)
-    erasure = audit.begun(where.lake, patient, by, reason, now)
+    told = erasure_targets.tombstone(where.reader, where.writer, where.layout, patient)
+    until = erasure_targets.ends(where.reader, where.layout, patient)
+    erasure = erasure_log.begun(where.lake, patient, by, reason, now)
     return Begun(patient, _noted(where, erasure, {"tombstones": told}), until)
 
 
@@ -101,21 +101,21 @@ def erase(where: Everywhere, begun: Begun, now: int) -> tuple[Begun, list[str]]:
     """
     patient, erasure = begun.patient, begun.erasure
     waiting = behind(where, begun)
-    for table, found in places.from_lake(where.lake, patient, now):
+    for table, found in erasure_targets.from_lake(where.lake, patient, now):
         counts = {"rows": found.rows, "objects": found.objects, "rejected": found.rejected}
         erasure = _noted(where, erasure, {f"lake {table.name} {what}": n for what, n in counts.items()})
         waiting += [f"{found.waiting} objects of {table.name} are being written"] if found.waiting else []
     for name, rows in _from_warehouse(where, patient):
         erasure = _noted(where, erasure, {f"warehouse {name} rows": rows})
-    _, naming = places.from_snapshots(where.snapshots, patient)
+    _, naming = erasure_targets.from_snapshots(where.snapshots, patient)
     waiting += [f"{naming} snapshots of watch name the patient, until 48 h after the discharge"] if naming else []
-    before = [e for e in audit.past(where.lake, patient) if e.finished is not None]
+    before = [e for e in erasure_log.past(where.lake, patient) if e.finished is not None]
     if not waiting and before and not erasure.removed:
         return replace(begun, erasure=before[-1]), []
     if not waiting:
         until = now + max(topic.keep_ms or 0 for topic in TOPICS)
         erasure = msgspec.structs.replace(erasure, finished=now, topics_until=until)
-        audit.write(where.lake, erasure)
+        erasure_log.write(where.lake, erasure)
     return replace(begun, erasure=erasure), waiting
 
 
@@ -126,7 +126,7 @@ def behind(where: Everywhere, begun: Begun) -> list[str]:
         LakeError: The lake cannot be read.
         LogError: The log cannot be read.
     """
-    left = places.unarchived(where.lake, where.reader, begun.until)
+    left = erasure_targets.unarchived(where.lake, where.reader, begun.until)
     return [f"the archive has still to read {n:,} offsets of {topic}" for topic, n in left.items()]
 
 
@@ -135,7 +135,7 @@ def _noted(where: Everywhere, erasure: Erasure, removed: dict[str, int]) -> Eras
     if not found:
         return erasure
     erasure = erasure.counting(found)
-    audit.write(where.lake, erasure)
+    erasure_log.write(where.lake, erasure)
     return erasure
 
 
@@ -143,7 +143,7 @@ def _from_warehouse(where: Everywhere, patient: str) -> Iterator[tuple[str, int]
     connection = where.warehouse.connect()
     try:
         prepare(where.warehouse, connection)
-        yield from places.from_warehouse(where.warehouse, connection, patient)
+        yield from erasure_targets.from_warehouse(where.warehouse, connection, patient)
     finally:
         connection.close()
 

@@ -1,8 +1,8 @@
 """The lake: Parquet objects and manifests, in S3 or in a directory. Readers trust manifests alone (see `read`)."""
 
 from cloud.lake.manifests import BadManifestError, Manifest, manifest_names, read_manifest
-from cloud.lake.port import Keeper, LakeError, Store
-from cloud.lake.store import open_lake
+from cloud.lake.open import open_lake
+from cloud.lake.store import Keeper, LakeError, Store
 
 __all__ = [
     "BadManifestError",

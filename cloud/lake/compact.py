@@ -25,10 +25,10 @@ from cloud.lake.manifests import (
     manifest_names,
     read_manifest,
 )
-from cloud.lake.objects import day, identities, ordered, span, to_parquet
-from cloud.lake.port import Keeper
+from cloud.lake.parquet import day, identities, ordered, span, to_parquet
 from cloud.lake.read import live, read
-from cloud.lake.tables import Table
+from cloud.lake.schema import Table
+from cloud.lake.store import Keeper
 
 _ARCHIVED: Final = re.compile(r"-(?P<partition>\d+)-\d+-(?P<last>\d+)\.parquet$")
 _COMPACTED: Final = re.compile(r"-c(?P<number>\d+)-[0-9a-f]+\.parquet$")

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from cloud.lake.compact import MOST_GROUPS, Held, is_past, next_number, supersede, write
 from cloud.lake.manifests import COMPACTION, Manifest, last_manifest, manifest_names, read_manifest
-from cloud.lake.objects import from_parquet
-from cloud.lake.port import Keeper
+from cloud.lake.parquet import from_parquet
 from cloud.lake.read import live, read
-from cloud.lake.tables import Table
+from cloud.lake.schema import Table
+from cloud.lake.store import Keeper
 from vitals.status import Rejected
 
 

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 import msgspec
 
-from cloud.lake.port import Store
+from cloud.lake.store import Store
 
 BATCH: Final = "batch"
 COMPACTION: Final = "compaction"

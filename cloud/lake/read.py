@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloud.lake.manifests import Manifest, Object, is_compaction, manifest_names, read_manifest
-from cloud.lake.objects import from_parquet
-from cloud.lake.port import Store
-from cloud.lake.tables import Table
+from cloud.lake.parquet import from_parquet
+from cloud.lake.schema import Table
+from cloud.lake.store import Store
 
 FOREVER: Final = 2**62
 """Later than any time, UTC epoch ms."""

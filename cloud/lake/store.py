@@ -1,38 +1,53 @@
-"""Where the lake is: the URL's scheme picks the adapter, S3 or a directory."""
+"""The port to the lake: what its parts need of a place where objects lie. The adapters are a directory and S3."""
 
-import os
-from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
-
-import pyarrow as pa
-import pyarrow.fs as pafs
-
-from cloud.lake.bucket import Bucket
-from cloud.lake.directory import Directory
-from cloud.lake.port import Keeper
+from typing import Protocol
 
 
-def open_lake(url: str) -> Keeper:
-    """Opens the lake that a URL names.
+class LakeError(RuntimeError):
+    """The lake could not be read or written; the message names the object and what to check."""
 
-    Args:
-        url: `file:///folder`, or `s3://bucket/prefix` with pyarrow's options (`?endpoint_override=…&region=…`).
 
-    Raises:
-        ValueError: The scheme is neither, or the URL names no bucket or folder.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path not in {"", "/"}:
-        return Directory(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc:
-        options = dict(parse_qsl(parts.query))
-        # Without a region pyarrow asks AWS for the bucket's, which a local endpoint does not answer.
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if region:
-            options.setdefault("region", region)
-        try:
-            filesystem, path = pafs.FileSystem.from_uri(f"s3://{parts.netloc}{parts.path}?{urlencode(options)}")
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"LAKE={url}: {error}") from error
-        return Bucket(filesystem, path, options)
-    raise ValueError(f"LAKE={url}: must be s3://bucket/prefix or file:///folder")
+class Store(Protocol):
+    """Named objects. An object is there with all of its bytes, or it is not there."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Writes an object, replacing one of that name; returns once it is durable."""
+
+    def get(self, name: str) -> bytes:
+        """Returns an object's bytes.
+
+        Raises:
+            LakeError: There is none.
+        """
+
+    def names(self, folder: str, after: str = "") -> list[str]:
+        """Returns the names of all objects below a folder, ascending; none when there is no such folder.
+
+        Args:
+            folder: The folder.
+            after: Only names that sort after this one; what sorts before costs nothing in a bucket.
+        """
+
+    def url(self, name: str) -> str:
+        """Returns the absolute URL of an object, as Redshift's COPY takes it."""
+
+
+class Keeper(Store, Protocol):
+    """A store to whoever keeps house in it: compaction and erasure."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes an object unless there is one of that name; of several at once, one succeeds.
+
+        Returns:
+            Whether these bytes are there now, durably. A write whose answer was lost and that was tried again finds its
+            own: so contents must be such that equal ones are the same writer's, or harmless.
+
+        Raises:
+            LakeError: It is unknown; they may be there or not.
+        """
+
+    def remove(self, name: str) -> None:
+        """Deletes an object with every version of it that the store keeps; nothing when there is none."""
+
+    def forget(self, name: str) -> None:
+        """Deletes every older version of an object; what it holds now stays."""

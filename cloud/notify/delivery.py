@@ -5,8 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.notify.queue import Message
-from cloud.notify.sns import Sender, SendError, Sent, Texts
+from cloud.notify.channels.sns import Sender, SendError, Sent, Texts
+from cloud.notify.throttle import Message
 from vitals.contacts import Contact
 
 FIRST_PAUSE_MS: Final = 500

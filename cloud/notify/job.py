@@ -8,21 +8,21 @@ from typing import Final
 
 import prometheus_client
 
-from cloud.log import partitions
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import LogError
+from cloud.kafka import partitions
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import LogError
 from cloud.notify import canary
+from cloud.notify.channels.sns import SnsSender
 from cloud.notify.delivery import Delivery
-from cloud.notify.loop import Notifier, Terms
-from cloud.notify.plan import Rotas, parse_default
-from cloud.notify.queue import Queue
-from cloud.notify.sns import SnsSender
-from cloud.notify.texts import Links
+from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.routing import Rotas, parse_default
+from cloud.notify.templates import Links
+from cloud.notify.throttle import Queue
 from cloud.settings import Notify
-from vitals import topics
-from vitals.daemon import notify as tell_systemd
-from vitals.daemon import now_ms, serve_metrics
-from vitals.daemon import run as run_daemon
+from vitals.runtime.daemon import notify as tell_systemd
+from vitals.runtime.daemon import now_ms, serve_metrics
+from vitals.runtime.daemon import run as run_daemon
+from vitals.wire import topics
 
 logger = logging.getLogger("notify")
 POLL_S: Final = 0.02

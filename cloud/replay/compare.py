@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from cloud.replay.events import Marked
-from vitals.alarms import AlarmEvent, Phase, Priority, State
+from cloud.replay.reference_events import Marked
+from vitals.alarm_events import AlarmEvent, Phase, Priority, State
 
 CANARY: Final = "canary-"
 """How a marked test patient's id begins; no ward chooses its limits by them."""

@@ -13,17 +13,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from rich.console import Console
 
+from cloud.alarm.ray import cluster
 from cloud.lake import BadManifestError, LakeError, open_lake
-from cloud.replay import events as marked_events
-from cloud.replay import trial as trials
-from cloud.replay.page import page
+from cloud.replay import reference_events as marked_events
+from cloud.replay import trial_limits as trials
+from cloud.replay.html_report import page
+from cloud.replay.lake_source import devices
+from cloud.replay.ray_tasks import Told, joined, raised, spread, tasks
 from cloud.replay.report import Report, build
-from cloud.replay.run import Told, joined, raised, spread, tasks
-from cloud.replay.source import devices
-from cloud.replay.terminal import lines, table
-from cloud.watch import cluster
-from vitals.daemon import log_json
-from vitals.settings import SettingsError, load, setting
+from cloud.replay.text_report import lines, table
+from vitals.runtime.daemon import log_json
+from vitals.runtime.settings import SettingsError, load, setting
 
 HOUR_MS: Final = 3_600_000
 

@@ -12,9 +12,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from cloud.replay.compare import per_day
+from cloud.replay.formatting import condition
 from cloud.replay.report import Report
-from cloud.replay.words import condition
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 
 COLOURS: Final = {Priority.HIGH: "#c62828", Priority.MEDIUM: "#f2b600", Priority.LOW: "#2a9d9d"}
 """Red, yellow and cyan, as alarm signals have them."""

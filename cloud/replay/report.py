@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 from cloud.replay.compare import DAY_MS, Difference, Side, agreement, alarms, delays, difference
-from cloud.replay.events import Marked
-from cloud.replay.judge import SLOT_MS
-from cloud.replay.trial import Trial
-from vitals.alarms import AlarmEvent
+from cloud.replay.reference_events import Marked
+from cloud.replay.simulate import SLOT_MS
+from cloud.replay.trial_limits import Trial
+from vitals.alarm_events import AlarmEvent
 
 FORCE, TRIAL = "in force", "trial"
 FORMAT: Final = 1

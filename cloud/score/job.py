@@ -1,8 +1,8 @@
 """The scoring job: `vitals` in, `vitals.scored` and `vitals.rejected` out, by Spark Structured Streaming.
 
-Stateless: a record in, a record out. Every start goes on after what `vitals.scored` holds (`cloud.score.resume`), so
-Spark's checkpoint is a scratch folder made anew. Should a record be scored twice all the same, consumers drop what is
-at or below their high-water mark of source offsets.
+Stateless: a record in, a record out. Every start continues after the newest record of `vitals.scored`
+(`cloud.score.start_offsets`), so Spark's checkpoint is a scratch folder made anew. If a record is scored twice all
+the same, consumers drop what is at or below their high-water mark of source offsets.
 """
 
 import json
@@ -23,15 +23,16 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import LogError
-from cloud.score.columns import score
-from cloud.score.resume import scored_up_to
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.offsets import RETRY_S, RecreatedError, watermarks, within
+from cloud.kafka.port import LogError
+from cloud.score.expression import score
+from cloud.score.start_offsets import scored_up_to
 from cloud.settings import Kafka
-from cloud.spark import NEEDS, builder, connector_options
-from cloud.watermarks import RETRY_S, RecreatedError, watermarks, within
-from vitals import daemon, topics
-from vitals.settings import setting
+from cloud.spark_session import NEEDS, builder, connector_options
+from vitals.runtime import daemon
+from vitals.runtime.settings import setting
+from vitals.wire import topics
 
 log = logging.getLogger("score")
 REAL_TIME: Final = "real-time"
@@ -49,7 +50,7 @@ PRODUCER: Final = {
     # On that rests every high-water mark of source offsets: ours at a restart, and the consumers'.
     "enable.idempotence": "true",
     "delivery.timeout.ms": str(2**31 - 1),
-    # As large as what `cloud.score.columns` lets through can become.
+    # As large as what `cloud.score.expression` lets through can become.
     "max.request.size": str(topics.MAX_RECORD_BYTES),
 }
 LOST: Final = Counter("score_lost_offsets_total", "Offsets that Kafka deleted before they were scored", ["partition"])

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from cloud.lake import Manifest, Store
-from cloud.lake.tables import Table
+from cloud.lake.schema import Table
 
 
 class WarehouseError(RuntimeError):

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloud.lake import LakeError, Manifest, Store
-from cloud.lake.objects import from_parquet
-from cloud.lake.tables import Table
+from cloud.lake.parquet import from_parquet
+from cloud.lake.schema import Table
+from cloud.warehouse.ddl import POSTGRESQL, columns, literal
 from cloud.warehouse.open import WarehouseError
-from cloud.warehouse.schema import POSTGRESQL, columns, literal
 
 PIECE_ROWS: Final = 250_000
 """Rows from which on a piece is loaded: with an object of at most as many again, some 200 MB."""

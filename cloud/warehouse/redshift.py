@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from cloud.lake import Manifest, Store
-from cloud.lake.tables import Table
+from cloud.lake.schema import Table
+from cloud.warehouse.ddl import REDSHIFT, columns, literal
 from cloud.warehouse.open import WarehouseError
-from cloud.warehouse.schema import REDSHIFT, columns, literal
 
 PORT = 5439
 

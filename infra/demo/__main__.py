@@ -12,11 +12,11 @@ from infra.demo.scenario import WARDS
 from infra.demo.screen import open_screen
 from infra.demo.settings import DemoSettings
 from infra.local.doctor import examine
-from infra.local.jars import JarsError
+from infra.local.maven_jars import JarsError
 from infra.local.ports import Ports, PortTakenError
 from infra.local.process import PartError
 from infra.local.stack import LocalStack
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
 
 
 def _missing(settings: DemoSettings) -> list[str]:

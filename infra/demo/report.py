@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.demo.tally import Verdict
+from infra.demo.reconciliation import Verdict
 
 HOPS: Final = ("sensor_to_kafka", "sensor_to_scored", "sensor_to_alarm", "sensor_to_sns")
 

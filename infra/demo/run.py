@@ -9,20 +9,20 @@ import psycopg
 
 from infra.demo import report as reports
 from infra.demo import scenario
+from infra.demo.environment import DEVICES, Running, ledger, running
 from infra.demo.faults import Fault, storm
+from infra.demo.poll_view import Viewer
+from infra.demo.reconciliation import Identity, Sent, judge
 from infra.demo.screen import Message, Screen
 from infra.demo.settings import DemoSettings
-from infra.demo.stage import DEVICES, Running, ledger, running
 from infra.demo.stores import Lake, Warehouse
 from infra.demo.supervisor import wait_for
-from infra.demo.tally import Identity, Sent, judge
-from infra.demo.viewer import Viewer
-from infra.local.memory import PeakMemory
+from infra.local.memory_usage import PeakMemory
 from infra.local.ports import Ports
 from infra.local.process import PartError
 from infra.local.stack import MOTO
-from infra.proof.kept import keep
-from vitals.daemon import now_ms
+from tests.bench.path.run_files import keep
+from vitals.runtime.daemon import now_ms
 
 SHOW_EVERY_S: Final = 0.5
 DRAIN_WITHIN_S: Final = 180.0

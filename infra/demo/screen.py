@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.demo.report import spread
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State
 
 PRIORITY_STYLE: Final = {Priority.HIGH: "bold red", Priority.MEDIUM: "yellow", Priority.LOW: "cyan"}
 SHOWN_ALARMS: Final = 10

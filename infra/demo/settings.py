@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.ports import DEFAULT_BASE
-from vitals.settings import setting
+from vitals.runtime.settings import setting
 
 
 @dataclass(frozen=True)

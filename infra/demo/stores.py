@@ -11,9 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
+from infra.demo.reconciliation import Seen
 from infra.demo.screen import Message
-from infra.demo.tally import Seen
-from vitals import topics
+from vitals.wire import topics
 
 IDENTITY: Final = ["device", "boot", "seq"]
 ANSWER_WITHIN_S: Final = 5

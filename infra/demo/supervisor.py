@@ -15,11 +15,11 @@ from typing import Final, Self
 
 import psutil
 
+from infra.demo.fault_proxy import Relay
 from infra.demo.faults import Fault, What
-from infra.demo.relay import Relay
-from infra.demo.tally import Identity, accepted
+from infra.demo.reconciliation import Identity, accepted
 from infra.local.process import PartError, Processes, Spec
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 log: Final = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 0.5

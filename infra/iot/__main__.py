@@ -16,9 +16,9 @@ import boto3
 
 from infra.iot.account import Account, explained
 from infra.iot.audit import Audit, Outcome
-from infra.iot.commands import REFUSALS, SIDE_BY_SIDE, Office
-from infra.iot.credentials import Credentials
 from infra.iot.fleet import DEVICE, GATEWAY, Member, read
+from infra.iot.gateway_certificates import Credentials
+from infra.iot.operations import REFUSALS, SIDE_BY_SIDE, Office
 from infra.iot.registry import Registry
 
 USAGE: Final = 2

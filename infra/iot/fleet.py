@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from vitals import topics
 from vitals.bounds import MAX_ID
+from vitals.wire import topics
 
 GATEWAY: Final = "gateway"
 DEVICE: Final = "device"

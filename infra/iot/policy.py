@@ -6,7 +6,7 @@ certificate is attached, so that a stolen certificate is worth one gateway.
 
 from typing import Any, Final
 
-from vitals import topics
+from vitals.wire import topics
 
 POLICY: Final = "wardwatch-gateway"
 THING: Final = "${iot:Connection.Thing.ThingName}"

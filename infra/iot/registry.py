@@ -14,7 +14,7 @@ from infra.iot.policy import POLICY, document
 RETIRED: Final = "retired"
 PAGE: Final = 250
 CREDENTIAL: Final = ("state", "key", "certificate")
-"""Attributes of a gateway that tell of its certificate; see `infra.iot.credentials`."""
+"""Attributes of a gateway that tell of its certificate; see `infra.iot.gateway_certificates`."""
 SEARCHABLE: Final = {GATEWAY: ["ward", "serial", "firmware"], DEVICE: ["ward", "bed", "serial"]}
 
 

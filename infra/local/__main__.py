@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from infra.local.doctor import blocking, examine
-from infra.local.jars import JarsError
+from infra.local.maven_jars import JarsError
 from infra.local.ports import Ports, PortTakenError
 from infra.local.process import PartError
+from infra.local.services import CANARY_S, admit_canaries, start_tiers, tiers
 from infra.local.settings import LocalSettings
 from infra.local.stack import LocalStack
-from infra.local.tiers import CANARY_S, admit_canaries, start_tiers, tiers
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
 
 
 def main(arguments: list[str]) -> int:

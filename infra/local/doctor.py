@@ -3,9 +3,9 @@
 import importlib.util
 from pathlib import Path
 
-from infra.local.jars import connector_mismatch, read_lock
-from infra.local.machine import Finding, check_disk, check_java, check_mosquitto
+from infra.local.maven_jars import connector_mismatch, read_lock
 from infra.local.ports import PortTakenError, require_free
+from infra.local.prerequisites import Finding, check_disk, check_java, check_mosquitto
 from infra.local.stack import LocalStack
 
 FREE_FOR_DATA_GB = 1.0

@@ -10,8 +10,8 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from infra.local.pki import Identity
 from infra.local.ports import HOST
+from infra.local.servers.pki import Identity
 
 # MQTT 5 CONNECT, clean start, keep-alive 10 s, client id "probe" (MQTT 5.0, 3.1).
 _CONNECT = bytes([0x10, 0x12, 0, 4]) + b"MQTT" + bytes([5, 2, 0, 10, 0, 0, 5]) + b"probe"

@@ -16,15 +16,15 @@ from typing import Self
 
 import psutil
 
-from infra.local import moto as aws
-from infra.local.kafka import kafka
-from infra.local.mosquitto import device_broker, site_broker
-from infra.local.pki import Authority, Identity
 from infra.local.ports import DEFAULT_GATEWAYS, HOST, Ports, require_free
-from infra.local.postgres import DATABASE, USER, postgres
 from infra.local.process import PartError, Processes, Spec, base_env, start_ticks
-from infra.local.sns import part as bad_sns
-from infra.local.sns.server import Options
+from infra.local.servers import moto as aws
+from infra.local.servers.kafka import kafka
+from infra.local.servers.mosquitto import BRIDGE, device_broker, site_broker
+from infra.local.servers.pki import Authority, Identity
+from infra.local.servers.postgres import DATABASE, USER, postgres
+from infra.local.servers.sns import part as bad_sns
+from infra.local.servers.sns.server import Options
 
 DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO = "device-brokers", "site-broker", "kafka", "postgres", "moto"
 PARTS = (DEVICE_BROKERS, SITE_BROKER, KAFKA, POSTGRES, MOTO)
@@ -44,6 +44,7 @@ class LocalStack:
         gateways: Names of the gateways; each gets a broker for its devices and a client certificate.
         parts: Which parts to start, out of `PARTS`.
         kafka_heap_mb: Kafka's largest heap, MB.
+        bridges: Names of the bridges that the site broker lets in.
         sns: How a stand-in for SNS beside moto behaves, which is then a part too; None: SNS is moto's.
     """
 
@@ -55,6 +56,7 @@ class LocalStack:
         gateways: Collection[str] = DEFAULT_GATEWAYS,
         parts: Collection[str] = PARTS,
         kafka_heap_mb: int = 512,
+        bridges: Collection[str] = (BRIDGE,),
         sns: Options | None = None,
     ) -> None:
         if unknown := set(parts) - set(PARTS):
@@ -64,7 +66,7 @@ class LocalStack:
         self._sns = sns
         self.processes = Processes(self.var)
         self.gateways, self.ports = self._agree(tuple(gateways), ports)
-        self._kafka_heap_mb = kafka_heap_mb
+        self._kafka_heap_mb, self._bridges = kafka_heap_mb, tuple(bridges)
         self._authority = Authority(self.var / "pki")
         self._guard: psutil.Popen | None = None
 
@@ -138,7 +140,8 @@ class LocalStack:
             builders.append(lambda: bad_sns.sns(ports.sns, options, aws.endpoint(ports.moto)))
         if SITE_BROKER in parts:
             server, probe = self._authority.server("site-broker"), self.identity("probe")
-            builders.append(lambda: site_broker(self.var / "site-broker", ports.site, server, probe))
+            site = self.var / "site-broker"
+            builders.append(lambda: site_broker(site, ports.site, server, probe, bridges=self._bridges))
         if DEVICE_BROKERS in parts:
             for gateway, port in zip(self.gateways, ports.devices, strict=True):
                 builders.append(partial(self._device_broker, gateway, port))
@@ -237,7 +240,7 @@ class LocalStack:
     def _stand_guard(self) -> None:
         """Starts the process that ends everything here once this one is gone, however it went."""
         owner = os.getpid()
-        argv = [sys.executable, "-m", "infra.local.guard", str(self.var), str(owner), str(start_ticks(owner))]
+        argv = [sys.executable, "-m", "infra.local.orphan_reaper", str(self.var), str(owner), str(start_ticks(owner))]
         root = str(Path(__file__).parents[2])
         env: Mapping[str, str] = {**base_env(), "PYTHONPATH": root}
         self._guard = psutil.Popen(argv, env=env, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/")

@@ -4,7 +4,7 @@ A hundred patients through a day (`tests/bench/wards.py`, held-out seeds), at 1 
 artefacts at the measured rates, the gateway's filter, the shared engine. A nurse acknowledges each high alarm a minute
 after it was told. The simulator's truth judges:
 
-- *Alarms* are what would page: every event that calls the first contact (`vitals.alarms.pages`).
+- *Alarms* are what would page: every event that calls the first contact (`vitals.alarm_events.pages`).
   *Episodes* are runs of values beyond a limit as sent, per sign, zeros left out: what a monitor without delay and
   filter tells. Compared are alarms of the signs' limits; what no such monitor has (lost signs, NEWS2, sensors)
   is told in the note.
@@ -31,16 +31,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
+from edge.ingest import artefact_filter as artefacts
 from tests.bench import wards
 from tests.bench.bench_filter import memory
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, pages
-from vitals.alarms import State as AlarmState
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages
+from vitals.alarm_events import State as AlarmState
+from vitals.breach_codes import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN, breach
 from vitals.limits import DELAY_S
-from vitals.patients import Placement
-from vitals.scoring import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN, breach
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS
 
 PATIENTS = int(os.environ.get("ALARM_PATIENTS", "100"))

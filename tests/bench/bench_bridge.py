@@ -11,10 +11,10 @@ import sys
 import time
 from typing import Any, Final
 
-from infra.load.apart import Apart
-from infra.load.check import arrived
-from infra.load.plan import Plan
-from infra.load.stage import Stage, stage
+from tests.load.check import arrived
+from tests.load.environment import Stage, stage
+from tests.load.plan import Plan
+from tests.load.subprocess_load import Apart
 
 PER_BATCH: Final = 30
 GATEWAYS: Final = 1000

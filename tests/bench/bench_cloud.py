@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from cloud.lake import manifest_names, open_lake, read_manifest
 from infra.local.ports import Ports
+from infra.local.services import Tier, make_topics, tiers
 from infra.local.stack import KAFKA, LocalStack
-from infra.local.tiers import Tier, make_topics, tiers
 from tests.bench.source import Source, fill, flow, now_ms
-from vitals import topics
+from vitals.wire import topics
 
 BATCH_S = int(os.environ.get("BENCH_BATCH_S", "300"))
 BACKLOG = int(os.environ.get("BENCH_BACKLOG", "3000000"))

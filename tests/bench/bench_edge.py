@@ -26,22 +26,22 @@ import numpy as np
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import show
-from edge.driver import Delivery
-from edge.intake import Intake, hear
-from edge.ledger import Ledger
-from edge.outbox import open_outbox
-from edge.roster import nobody, updated
-from firmware_sim.frames import encode
+from edge.devices.driver import Delivery
+from edge.ingest.decode import Intake, hear
+from edge.ingest.dedup import Ledger
+from edge.ingest.roster import nobody, updated
+from edge.status import cli
+from edge.store.outbox import open_outbox
+from firmware_sim.build import sources
+from firmware_sim.device_message import encode
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.run import sources
 from infra.local.ports import Ports
 from infra.local.process import base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack
-from vitals import batches, topics
 from vitals.readings import Readings, text
-from vitals.records import MAX_READINGS
 from vitals.signs import SIGNS
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import MAX_READINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY = "gw-bench"
@@ -104,7 +104,7 @@ class Above:
         self._client.loop_stop()
 
     def _take(self, payload: bytes) -> None:
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
         now = time.time_ns() // 1_000_000
         self.payloads.append((len(payload), len(batch.readings)))
         self.delays_ms.append(now - int(batch.readings.t_gw.max()))
@@ -219,7 +219,7 @@ def running_costs(stack: LocalStack, folder: Path, above: Above) -> list[dict[st
 
 def accepted_count(data: Path) -> int:
     """Readings accepted so far, from the database."""
-    lines = show.accepted(data)
+    lines = cli.accepted(data)
     return sum(last - first + 1 for line in lines for first, last in line["ranges"])
 
 
@@ -297,7 +297,7 @@ def uplink_bytes(cadence_s: float, seconds: int) -> float:
             n += 1
             part = intake.take(waiting, book).readings
             size, count, waiting = (
-                size + len(batches.encode(batches.Batch(GATEWAY, "5f1c20a9b3d4e687", n, part))),
+                size + len(uplink_batch.encode(uplink_batch.Batch(GATEWAY, "5f1c20a9b3d4e687", n, part))),
                 count + len(part),
                 [],
             )

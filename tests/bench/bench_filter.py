@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient
-from firmware_sim.stories import STABLE, Course
+from edge.ingest import artefact_filter as artefacts
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.scenarios import STABLE, Course
 from tests.bench import wards
+from vitals.breach_codes import ABSENT, BREACH_LOW, WITHIN, breach
 from vitals.limits import in_force
-from vitals.scoring import ABSENT, BREACH_LOW, WITHIN, breach
 from vitals.signs import FIELDS, SIGNS
 
 SIZES = {"10k": (10_000, 12, 300.0), "64": (64, 400, 2_500.0)}

@@ -23,9 +23,9 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_playwright
 
-from cloud.console.accounts import Role
+from cloud.console.auth.accounts import Role
 from tests.console.stage import PASSWORD, Stage, build, course, event, playing, seen, ward
-from vitals.alarms import Phase, State
+from vitals.alarm_events import Phase, State
 from vitals.signs import FIELDS
 
 BEDS = 200

@@ -6,8 +6,9 @@ in the figure. Every hop is the real part, but for SNS, whose stand-in answers i
 `path.moto_p99_ms` are the same with moto, which answers the later the more it keeps. PATH_BREACHES and
 PATH_SECONDS make both shorter; 0 breaches leave them out, PATH_MOTO=0 the second.
 
-`path.patients`: uplink batches of ever more patients at one reading per 30 s (`infra/proof/million.py`), as PATH_STEPS
-has them: patients:seconds, with commas between; an empty text leaves it out.
+`path.patients`: uplink batches of ever more patients at one reading per 30 s
+(`tests/bench/path/capacity.py`), as PATH_STEPS has them: patients:seconds, with commas between; an empty text leaves it
+out.
 """
 
 import os
@@ -16,10 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from infra.local.sns.server import Options
-from infra.proof.latency import measure
-from infra.proof.million import Step, climb
-from infra.proof.spread import rank
+from infra.local.servers.sns.server import Options
+from tests.bench.path.capacity import Step, climb
+from tests.bench.path.latency import measure
+from tests.bench.path.percentiles import rank
 
 BREACHES, SECONDS = int(os.environ.get("PATH_BREACHES", "1000")), float(os.environ.get("PATH_SECONDS", "600"))
 STEPS = os.environ.get("PATH_STEPS", "100000:60,250000:60,500000:60,750000:60,1000000:600")

@@ -8,9 +8,9 @@ import sys
 import time
 from typing import Any
 
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient
-from firmware_sim.stories import NAMED, Course
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.scenarios import NAMED, Course
 
 PATIENTS, ROUNDS, RUNS = 20_000, 6, 5
 GOAL = 1e6

@@ -15,15 +15,15 @@ from typing import Any
 import boto3
 import psutil
 
-from infra.local.memory import pss_mb
-from infra.local.moto import OUTBOX, make_resources, moto
-from infra.local.moto import endpoint as moto_at
+from infra.local.memory_usage import pss_mb
 from infra.local.ports import Ports
 from infra.local.process import Processes, Spec
-from infra.local.sns.part import endpoint, sns
-from infra.local.sns.server import Options
-from infra.local.sns.values import ACCOUNT, REGION
-from infra.proof.spread import rank
+from infra.local.servers.moto import OUTBOX, make_resources, moto
+from infra.local.servers.moto import endpoint as moto_at
+from infra.local.servers.sns.part import endpoint, sns
+from infra.local.servers.sns.server import Options
+from infra.local.servers.sns.values import ACCOUNT, REGION
+from tests.bench.path.percentiles import rank
 
 MESSAGES = int(os.environ.get("SNS_MESSAGES", "3000"))
 SOME = 100

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vitals import engine, readings
-from vitals.patients import Placement
+from vitals.admissions import Placement
 from vitals.readings import Readings
 from vitals.signs import INDEX, SIGNS
 

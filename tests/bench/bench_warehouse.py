@@ -20,15 +20,15 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from cloud.alarm.ray import cluster
 from cloud.lake import Manifest, Store, open_lake
 from cloud.lake.manifests import Entry, Meta, Object
-from cloud.lake.objects import ordered, to_parquet
-from cloud.lake.tables import VITALS
-from cloud.load import Loader
-from cloud.replay.run import replay, spread, tasks
+from cloud.lake.parquet import ordered, to_parquet
+from cloud.lake.schema import VITALS
+from cloud.replay.ray_tasks import replay, spread, tasks
 from cloud.warehouse import open_warehouse, prepare
+from cloud.warehouse.job import Loader
 from cloud.warehouse.postgresql import pieces, stage
-from cloud.watch import cluster
 from infra.local.ports import Ports
 from infra.local.stack import POSTGRES, LocalStack
 from vitals.signs import FIELDS

@@ -19,21 +19,22 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import read_to_end
+from cloud.alarm.ray import cluster
+from cloud.alarm.ray.shard_actor import Health
+from cloud.alarm.ray.shard_supervisor import Shards
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import read_to_end
 from cloud.settings import Topics, Watch
-from cloud.watch import cluster
-from cloud.watch.actor import Health
-from cloud.watch.actors import Shards
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
-from vitals import news2, scoring, topics
-from vitals.alarms import Phase, decode
-from vitals.daemon import now_ms
+from vitals import breach_codes, news2
+from vitals.alarm_events import Phase, decode
 from vitals.readings import Readings, text
-from vitals.records import to_columns
+from vitals.runtime.daemon import now_ms
 from vitals.signs import INDEX, SIGNS
+from vitals.wire import topics
+from vitals.wire.vitals_record import to_columns
 
 PATIENTS: Final = int(os.environ.get("PATIENTS", "64000"))
 MINUTES: Final = int(os.environ.get("MINUTES", "30"))
@@ -94,8 +95,8 @@ def backlog(settings: Watch) -> Iterator[tuple[int, bytes, int]]:
                     made = readings(part, t, step, rng, ill=step == rounds // 2)
                     offsets[partition] += 1
                     columns = to_columns(made) | {
-                        "breach": scoring.pack(scoring.breach(made.values, made.bounds())).tolist(),
-                        "news2": scoring.pack(news2.digits(made.values)).tolist(),
+                        "breach": breach_codes.pack(breach_codes.breach(made.values, made.bounds())).tolist(),
+                        "news2": breach_codes.pack(news2.digits(made.values)).tolist(),
                         "partition": partition,
                         "offset": offsets[partition],
                         "timestamp": t + 50,

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from confluent_kafka import Producer
 
-from vitals import topics
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.signs import FIELDS, INDEX, SIGNS
+from vitals.wire import topics
 
 DEVICES: Final = 250
 """Devices of one lane."""

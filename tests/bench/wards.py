@@ -2,7 +2,7 @@
 
 Bodies are computed each second, whatever the cadence of the devices: so the moment at which a true breach begins is
 known to the second, and what a device shows of it is a sample. Artefacts come at the device's cadence, at the rates
-that were measured (`firmware_sim/artefacts.py`). Half of the patients have an arterial line, half a cuff.
+that were measured (`firmware_sim/patient/artefacts.py`). Half of the patients have an arterial line, half a cuff.
 
 Three things are told apart, per value:
 
@@ -19,12 +19,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim import physiology
-from firmware_sim.artefacts import Artefacts, Rates
-from firmware_sim.stories import NAMED, STABLE, Course, Keyframe, Story
+from firmware_sim.patient import physiology
+from firmware_sim.patient.artefacts import Artefacts, Rates
+from firmware_sim.patient.scenarios import NAMED, STABLE, Course, Keyframe, Story
 from vitals import news2
+from vitals.breach_codes import breach
 from vitals.limits import profile
-from vitals.scoring import breach
 from vitals.signs import INDEX, SIGNS
 
 T0 = 1_763_798_400_000

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from infra.local.stack import KAFKA, SITE_BROKER, LocalStack
 from tests.bridge.hospital import Site
-from vitals import batches
 from vitals.readings import Readings, text
 from vitals.signs import SIGNS
+from vitals.wire import uplink_batch
 
 MakeReadings = Callable[..., Readings]
 MakeBatch = Callable[..., bytes]
@@ -47,7 +47,7 @@ def make_readings(gateway: str = "gw-1", n: int = 3, *, boot: int = 7, first: in
 
 def make_batch(gateway: str = "gw-1", number: int = 1, *, outbox: str = "box", **readings: int) -> bytes:
     """The payload of a batch."""
-    return batches.encode(batches.Batch(gateway, outbox, number, make_readings(gateway, **readings)))
+    return uplink_batch.encode(uplink_batch.Batch(gateway, outbox, number, make_readings(gateway, **readings)))
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,15 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge.kafka import KafkaFeed
-from bridge.log import Received
+from bridge.kafka.client import KafkaFeed
+from bridge.kafka.port import Received
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
-from vitals import topics
-from vitals.batches import Confirmed
-from vitals.records import decode_vitals
 from vitals.status import Rejected, Status
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 DEADLINE_S = 60.0
@@ -120,10 +120,10 @@ class Site:
 
         Args:
             bridge: Its name.
-            clock: File that says by how many seconds its clock is off (`infra.proof.moved_clock`).
+            clock: File that says by how many seconds its clock is off (`tests.support.fake_clock`).
             settings: Further settings.
         """
-        identity, port = self.stack.identity("bridge"), self.stack.ports.metrics[-1 - len(self._bridges)]
+        identity, port = self.stack.identity(bridge), self.stack.ports.metrics[-1 - len(self._bridges)]
         certificate = {
             "UPLINK_CA": str(identity.ca),
             "UPLINK_CERT": str(identity.cert),
@@ -134,7 +134,7 @@ class Site:
         env["PYTHONPATH"] = str(ROOT)
         python = ROOT / ".venv" / "bin" / "python"
         ready = lambda: bool(self.health(bridge).get("uplink"))  # noqa: E731 - a condition of one line
-        moved = ("-m", "infra.proof.moved_clock", str(clock)) if clock else ("-m",)
+        moved = ("-m", "tests.support.fake_clock", str(clock)) if clock else ("-m",)
         spec = Spec(bridge, (str(python), *moved, "bridge"), env, ready=ready)
         self.stack.processes.start(spec)
         self.stack.processes.wait_ready(spec)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from bridge import columns, intake
-from bridge.intake import Refusal
-from bridge.presence import Presence
-from bridge.rosters import Rosters
+from bridge.down.rosters import Rosters
+from bridge.liveness.gateways import Presence
+from bridge.up import columns, validate
+from bridge.up.validate import Refusal
 from tests.bridge.test_upward import Rig
-from vitals import topics
 from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
 
 MakeBatch = Callable[..., bytes]
 T = 1_763_812_800_000
@@ -51,7 +51,7 @@ def test_a_limit_of_310_digits_is_refused_with_its_reason_and_confirmed(bound: o
 def test_both_ways_of_reading_refuse_a_reading_out_of_bounds(changes: dict[str, object]) -> None:
     raw = payload(**changes)
     assert columns.read("gw-1", raw) is None
-    taken = intake.examine("gw-1", raw)
+    taken = validate.examine("gw-1", raw)
     assert taken.batch is None
     assert taken.refusals[0].reason
     assert taken.number is not None
@@ -70,15 +70,15 @@ def test_both_ways_of_reading_refuse_a_reading_out_of_bounds(changes: dict[str, 
 )  # fmt: skip
 def test_a_status_out_of_bounds_is_refused_with_its_reason(changes: dict[str, object]) -> None:
     good = {"id": "gw-1", "kind": "gateway", "health": "up", "t": T}
-    assert isinstance(intake.take_status("gw-1", json.dumps(good).encode()), Status)
-    refused = intake.take_status("gw-1", json.dumps(good | changes).encode())
+    assert isinstance(validate.take_status("gw-1", json.dumps(good).encode()), Status)
+    refused = validate.take_status("gw-1", json.dumps(good | changes).encode())
     assert isinstance(refused, Refusal)
     assert refused.reason.startswith("not a status: ")
 
 
 @pytest.mark.parametrize("gateway", ["gw\u00ad1", "gw-\u0456", " gw", "g" * 129, "gw'--"])
 def test_the_topic_of_a_gateway_whose_name_deceives_is_nobodys(gateway: str) -> None:
-    assert intake.source(topics.gateway_topic(gateway, "vitals")) is None
+    assert validate.source(topics.gateway_topic(gateway, "vitals")) is None
 
 
 def test_an_admission_that_breaks_a_bound_leaves_the_patient_as_they_were() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from infra.local.stack import KAFKA
 from tests.bridge.hospital import Gateway, MakeBatch, Site, flow, wait_until
-from vitals import topics
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 LOW, HIGH = "0,1,2,3,4,5,6,7", "8,9,10,11,12,13,14,15"
 MEMORY_MB = 60.0

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import coalesce, columns, intake
-from bridge.columns import Gathered
-from vitals import batches
+from bridge.up import batching, columns, validate
+from bridge.up.columns import Gathered
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.readings import Readings
-from vitals.records import decode_vitals
 from vitals.signs import FIELDS
+from vitals.wire import uplink_batch
+from vitals.wire.vitals_record import decode_vitals
 
 MakeReadings = Callable[..., Readings]
 MakeBatch = Callable[..., bytes]
@@ -33,7 +33,7 @@ def came_out(batch: columns.Batch) -> list[tuple[object, ...]]:
     gathered = Gathered()
     gathered.add(batch)
     found = []
-    for load in coalesce.loads(gathered, 16):
+    for load in batching.loads(gathered, 16):
         record = decode_vitals(load.value)
         bounds = record.bounds()
         found += [
@@ -49,7 +49,9 @@ def test_a_batch_with_any_value_anywhere_comes_out_as_the_slow_way_lets_it_out(
     readings: MakeReadings, name: str, place: int, value: object
 ) -> None:
     part = replace(readings("gw-1", 3, beds=1), limits=np.array([0, -1, 1]), limit_sets=(OWN,))
-    content = json.loads(batches.inflater().decompress(batches.encode(batches.Batch("gw-1", "box", 1, part))))
+    content = json.loads(
+        uplink_batch.inflater().decompress(uplink_batch.encode(uplink_batch.Batch("gw-1", "box", 1, part)))
+    )
     if name in content:
         content[name] = value
     elif name == "limit_sets":
@@ -59,23 +61,27 @@ def test_a_batch_with_any_value_anywhere_comes_out_as_the_slow_way_lets_it_out(
     else:
         content["readings"][name] = [None, 5, value]
     payload = zlib.compress(json.dumps(content).encode())
-    quick, slow = columns.read("gw-1", payload), intake.examine("gw-1", payload)
+    quick, slow = columns.read("gw-1", payload), validate.examine("gw-1", payload)
     if quick is not None:
         assert slow.refusals == ()
-        assert slow.number == intake.Number(quick.outbox, quick.n)
+        assert slow.number == validate.Number(quick.outbox, quick.n)
         assert slow.batch is not None
         assert came_out(quick) == came_out(slow.batch)
 
 
 def test_ordinary_batches_go_the_quick_way(readings: MakeReadings, batch: MakeBatch) -> None:
     own = replace(readings("gw-1", 3), limits=np.array([0, -1, 1]), limit_sets=(OWN,))
-    for payload in (batch("gw-1", 1), batch("gw-1", 2, n=0), batches.encode(batches.Batch("gw-1", "box", 1, own))):
+    for payload in (
+        batch("gw-1", 1),
+        batch("gw-1", 2, n=0),
+        uplink_batch.encode(uplink_batch.Batch("gw-1", "box", 1, own)),
+    ):
         assert columns.read("gw-1", payload) is not None
 
 
 @pytest.mark.parametrize("lie", ["short", "long", "bomb", "cut", "many"])
 def test_a_batch_that_lies_about_its_sizes_is_left_to_the_slow_way(batch: MakeBatch, lie: str) -> None:
-    content = msgspec.json.decode(batches.inflater().decompress(batch("gw-1", 1, n=3)))
+    content = msgspec.json.decode(uplink_batch.inflater().decompress(batch("gw-1", 1, n=3)))
     if lie in {"short", "long"}:
         content["readings"]["hr"] = [70] * (2 if lie == "short" else 4)
     if lie == "many":
@@ -83,16 +89,16 @@ def test_a_batch_that_lies_about_its_sizes_is_left_to_the_slow_way(batch: MakeBa
     payload = zlib.compress(msgspec.json.encode(content))
     payload = {"bomb": zlib.compress(b" " * 50_000_000), "cut": payload[:-4]}.get(lie, payload)
     assert columns.read("gw-1", payload) is None
-    assert intake.examine("gw-1", payload).batch is None
+    assert validate.examine("gw-1", payload).batch is None
 
 
 def test_a_sign_that_only_some_batches_have_is_absent_elsewhere(readings: MakeReadings) -> None:
     with_rr, gathered = readings("gw-2", 2, beds=1), Gathered()
     with_rr.values[:, FIELDS.index("rr")] = 15.5
     for gateway, part in (("gw-1", readings("gw-1", 2, beds=1)), ("gw-2", with_rr)):
-        batch = columns.read(gateway, batches.encode(batches.Batch(gateway, "box", 1, part)))
+        batch = columns.read(gateway, uplink_batch.encode(uplink_batch.Batch(gateway, "box", 1, part)))
         assert batch is not None
         gathered.add(batch)
-    (load,) = coalesce.loads(gathered, 1)
+    (load,) = batching.loads(gathered, 1)
     rr = decode_vitals(load.value).values[:, FIELDS.index("rr")]
     assert np.array_equal(rr, [np.nan, np.nan, 15.5, 15.5], equal_nan=True)

@@ -3,14 +3,14 @@ from collections.abc import Sequence
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from bridge.downward import Downward
-from bridge.frames import Message, Receipt
-from bridge.log import Received
-from bridge.meters import Meters
-from vitals import topics
+from bridge.down.pipeline import Downward
+from bridge.kafka.port import Received
+from bridge.metrics import Meters
+from bridge.mqtt.packets import Message, Receipt
 from vitals.actions import Act, Action
-from vitals.patients import Admission, Roster
+from vitals.admissions import Admission, Roster
 from vitals.status import Health, Heartbeat, Status
+from vitals.wire import topics
 
 NOW = 1_763_812_800_000
 

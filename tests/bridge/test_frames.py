@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import frames
-from bridge.frames import FrameError, Message, Receipt
+from bridge.mqtt import packets
+from bridge.mqtt.packets import FrameError, Message, Receipt
 
 
 def publish(topic: bytes, payload: bytes, mid: int | None, properties: bytes = b"") -> bytes:
@@ -35,7 +35,7 @@ def test_messages_come_out_whole_however_the_stream_is_cut_and_the_rest_is_pahos
     stream = b"".join(publish(topic.encode(), payload, mid, more) + ANSWER for topic, payload, mid, more in sent)
     found, others, rest = [], b"", b""
     for at in range(0, len(stream), size):
-        new, more, rest = frames.split(rest + stream[at : at + size], 7)
+        new, more, rest = packets.split(rest + stream[at : at + size], 7)
         found += new
         others += more
     assert found == [Message(topic, payload, Receipt(7, mid) if mid else None) for topic, payload, mid, _ in sent]
@@ -45,22 +45,22 @@ def test_messages_come_out_whole_however_the_stream_is_cut_and_the_rest_is_pahos
 
 @given(st.text(min_size=1, max_size=50), st.binary(max_size=400))
 def test_what_is_published_is_what_a_receiver_reads(topic: str, payload: bytes) -> None:
-    assert frames.split(frames.publish(topic.encode(), payload), 1) == ([Message(topic, payload)], b"", b"")
+    assert packets.split(packets.publish(topic.encode(), payload), 1) == ([Message(topic, payload)], b"", b"")
 
 
 def test_an_acknowledgement_names_its_message() -> None:
-    assert frames.puback(0x1234) == bytes((0x40, 2, 0x12, 0x34))
+    assert packets.puback(0x1234) == bytes((0x40, 2, 0x12, 0x34))
 
 
 def test_a_topic_that_is_not_utf_8_is_a_message_without_a_name_that_can_still_be_acknowledged() -> None:
-    (message,), _, _ = frames.split(publish(b"gateways/\xff", b"x", 9), 1)
+    (message,), _, _ = packets.split(publish(b"gateways/\xff", b"x", 9), 1)
     assert message == Message("", b"x", Receipt(1, 9))
 
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_split_or_end_the_connection(data: bytes) -> None:
     try:
-        found, others, rest = frames.split(data, 1)
+        found, others, rest = packets.split(data, 1)
     except FrameError:
         return
     assert sum(len(m.payload) for m in found) + len(others) + len(rest) <= len(data)
@@ -71,4 +71,4 @@ def test_any_bytes_are_split_or_end_the_connection(data: bytes) -> None:
 )
 def test_a_length_that_cannot_be_ends_the_connection(data: bytes) -> None:
     with pytest.raises(FrameError):
-        frames.split(data, 1)
+        packets.split(data, 1)

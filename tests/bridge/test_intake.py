@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import columns, intake
-from bridge.intake import Number, Why
-from vitals import batches, topics
-from vitals.records import decode_vitals
+from bridge.up import columns, validate
+from bridge.up.validate import Number, Why
 from vitals.status import Health, Status
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 
 
 def altered(payload: bytes, **changes: object) -> bytes:
     """A batch with some of its columns replaced, by hand: as a broken gateway would send it."""
-    content = json.loads(batches.inflater().decompress(payload))
+    content = json.loads(uplink_batch.inflater().decompress(payload))
     content |= {k: v for k, v in changes.items() if k in content}
     content["readings"] |= {k: v for k, v in changes.items() if k not in content}
     return zlib.compress(json.dumps(content).encode())
@@ -28,12 +28,12 @@ def altered(payload: bytes, **changes: object) -> bytes:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_with_their_reason_and_never_raise(payload: bytes) -> None:
     for data in (payload, zlib.compress(payload)):
-        taken = intake.take("gw-1", data)
+        taken = validate.take("gw-1", data)
         assert taken.batch is None
         assert [r.why for r in taken.refusals] == [Why.UNDECODABLE]
         assert taken.refusals[0].payload == data
-        assert isinstance(intake.take_status("gw-1", data), intake.Refusal)
-        assert isinstance(intake.take_rejected(data), intake.Refusal)
+        assert isinstance(validate.take_status("gw-1", data), validate.Refusal)
+        assert isinstance(validate.take_rejected(data), validate.Refusal)
 
 
 json_values = st.recursive(
@@ -49,14 +49,14 @@ json_values = st.recursive(
 def test_a_batch_with_any_one_field_broken_is_taken_or_refused_but_never_raises(
     batch: MakeBatch, field: str, value: object
 ) -> None:
-    taken = intake.take("gw-1", altered(batch(), **{field: value}))
+    taken = validate.take("gw-1", altered(batch(), **{field: value}))
     assert (taken.batch.size if taken.batch else 0) + len(taken.refusals) > 0
 
 
 def test_a_zip_bomb_is_cut_off_and_refused() -> None:
     bomb = zlib.compress(b"[" + b"0," * 50_000_000, 9)
-    assert len(bomb) < batches.MAX_PAYLOAD_BYTES
-    taken = intake.take("gw-1", bomb)
+    assert len(bomb) < uplink_batch.MAX_PAYLOAD_BYTES
+    taken = validate.take("gw-1", bomb)
     assert "over" in taken.refusals[0].reason
     assert taken.number is None
 
@@ -64,7 +64,7 @@ def test_a_zip_bomb_is_cut_off_and_refused() -> None:
 def test_a_batch_that_lies_about_its_lengths_is_refused_and_still_confirmed_so_that_it_never_blocks(
     batch: MakeBatch,
 ) -> None:
-    taken = intake.take("gw-1", altered(batch(number=9), hr=[70]))
+    taken = validate.take("gw-1", altered(batch(number=9), hr=[70]))
     assert taken.number == Number("box", 9)
     assert taken.refusals[0].why is Why.UNDECODABLE
 
@@ -73,19 +73,19 @@ def test_a_batch_that_lies_about_its_lengths_is_refused_and_still_confirmed_so_t
 def test_a_batch_that_no_gateway_could_have_numbered_is_refused_and_not_confirmed(
     batch: MakeBatch, outbox: str, n: int
 ) -> None:
-    taken = intake.take("gw-1", altered(batch(), outbox=outbox, n=n))
+    taken = validate.take("gw-1", altered(batch(), outbox=outbox, n=n))
     assert taken.number is None
     assert taken.refusals[0].why is Why.UNDECODABLE
 
 
 def test_a_gateway_that_claims_anothers_name_is_refused_with_all_its_readings(batch: MakeBatch) -> None:
-    taken = intake.take("gw-2", batch("gw-1", n=5))
+    taken = validate.take("gw-2", batch("gw-1", n=5))
     assert taken.batch is None
     assert (taken.refusals[0].why, taken.refusals[0].readings) == (Why.WRONG_NAME, 5)
 
 
 def test_bad_readings_are_refused_by_themselves_and_the_good_of_their_batch_go_on(batch: MakeBatch) -> None:
-    taken = intake.take("gw-1", altered(batch(n=4), boot=[7, -1, 7, 2**32]))
+    taken = validate.take("gw-1", altered(batch(n=4), boot=[7, -1, 7, 2**32]))
     assert taken.batch is not None
     assert taken.batch.columns[columns.NAMES.index("seq")] == [0, 2]
     (refusal,) = taken.refusals
@@ -94,38 +94,38 @@ def test_bad_readings_are_refused_by_themselves_and_the_good_of_their_batch_go_o
 
 
 def test_an_empty_batch_has_nothing_to_store_and_is_confirmed(batch: MakeBatch) -> None:
-    taken = intake.take("gw-1", batch(number=3, n=0))
+    taken = validate.take("gw-1", batch(number=3, n=0))
     assert taken.batch is not None
     assert (taken.number, taken.batch.size, taken.refusals) == (Number("box", 3), 0, ())
 
 
 def test_topics_in_a_foreign_slot_or_of_another_shape_are_nobodys() -> None:
     good = topics.gateway_topic("gw-1", "vitals")
-    source = intake.source(good)
+    source = validate.source(good)
     assert source is not None
     assert (source.gateway, source.name, source.slot) == ("gw-1", "vitals", topics.slot("gw-1"))
     wrong = f"gateways/{(topics.slot('gw-1') + 1) % 16}/gw-1/vitals"
     empty, huge = f"gateways/{topics.slot('')}//vitals", topics.gateway_topic("x" * 129, "vitals")
     for topic in (wrong, empty, huge, "", "gateways", good + "/more", "x" + good):
-        assert intake.source(topic) is None
+        assert validate.source(topic) is None
 
 
 @given(st.text(max_size=40))
 def test_any_topic_is_somebodys_or_nobodys_and_never_raises(topic: str) -> None:
     for name in (topic, f"gateways/1/{topic}/vitals"):
-        source = intake.source(name)
+        source = validate.source(name)
         assert source is None or topics.gateway_topic(source.gateway, source.name) == name
 
 
 def test_a_status_of_another_gateway_or_of_no_gateway_is_refused() -> None:
     status = Status(id="gw-1", kind="gateway", health=Health.UP, t=1)
-    assert intake.take_status("gw-1", msgspec.json.encode(status)) == status
+    assert validate.take_status("gw-1", msgspec.json.encode(status)) == status
     for claim in (("gw-2", status), ("gw-1", msgspec.structs.replace(status, kind="bridge"))):
-        refusal = intake.take_status(claim[0], msgspec.json.encode(claim[1]))
-        assert isinstance(refusal, intake.Refusal)
+        refusal = validate.take_status(claim[0], msgspec.json.encode(claim[1]))
+        assert isinstance(refusal, validate.Refusal)
         assert refusal.why is Why.WRONG_NAME
 
 
 def test_a_status_over_the_largest_publish_is_refused() -> None:
-    refusal = intake.take_status("gw-1", b'"' + os.urandom(1) * batches.MAX_PAYLOAD_BYTES + b'"')
-    assert isinstance(refusal, intake.Refusal)
+    refusal = validate.take_status("gw-1", b'"' + os.urandom(1) * uplink_batch.MAX_PAYLOAD_BYTES + b'"')
+    assert isinstance(refusal, validate.Refusal)

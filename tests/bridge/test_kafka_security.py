@@ -14,14 +14,14 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from bridge.kafka import missing_topics
-from infra.local.kafka import kafka
-from infra.local.pki import Authority
+from bridge.kafka.client import missing_topics
 from infra.local.ports import Ports
 from infra.local.process import Processes
+from infra.local.servers.kafka import kafka
+from infra.local.servers.pki import Authority
 from tests.bridge.hospital import DEADLINE_S, MakeBatch, Site, flow, wait_until
-from vitals import topics
-from vitals.kafka import KafkaAccess
+from vitals.runtime.kafka_settings import KafkaAccess
+from vitals.wire import topics
 
 USER, PASSWORD = "bridge", "correct horse"
 

@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from bridge.kafka import KafkaFeed, KafkaLog, missing_topics
-from bridge.log import Feed, Log, MemoryLog, Received, Record, Report
+from bridge.kafka.client import KafkaFeed, KafkaLog, missing_topics
+from bridge.kafka.port import Feed, Log, MemoryLog, Received, Record, Report
 
 DEADLINE_S = 30.0
 MEMORY, KAFKA = "memory", "kafka"

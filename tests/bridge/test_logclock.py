@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from bridge.log import Report
-from bridge.logclock import OFF_MS, LogClock
+from bridge.kafka.port import Report
+from bridge.liveness.kafka_clock import OFF_MS, LogClock
 
 T = 1_763_812_800_000
 

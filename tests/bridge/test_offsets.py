@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from bridge.offsets import ANSWER_EVERY_S, CHANGE_MS, Offsets
-from edge.reference import Reference
+from bridge.liveness.clock_offsets import ANSWER_EVERY_S, CHANGE_MS, Offsets
+from edge.clock.gateway_clock import Reference
 from vitals.status import ClockOffset
 
 T = 1_763_812_800_000

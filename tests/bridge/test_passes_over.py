@@ -5,20 +5,20 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from bridge import intake
-from bridge.intake import Taken
-from bridge.rosters import Rosters
+from bridge.down.rosters import Rosters
+from bridge.up import validate
+from bridge.up.validate import Taken
 from tests.bridge.test_downward import NOW, admitted, downward
 from tests.bridge.test_upward import Rig
-from vitals import topics
-from vitals.patients import Roster
+from vitals.admissions import Roster
+from vitals.wire import topics
 
 MakeBatch = Callable[..., bytes]
 
 
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Exception]], None]:
-    real = intake.take
+    real = validate.take
 
     def patched(error: type[Exception]) -> None:
         def take(gateway: str, payload: bytes) -> Taken:
@@ -26,7 +26,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Exception]], None
                 raise error("nobody thought of it")
             return real(gateway, payload)
 
-        monkeypatch.setattr(intake, "take", take)
+        monkeypatch.setattr(validate, "take", take)
 
     return patched
 

@@ -9,10 +9,10 @@ import pytest
 
 from infra.local.stack import KAFKA, SITE_BROKER
 from tests.bridge.hospital import Site, flow, wait_until
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.patients import Admission, Roster
+from vitals.admissions import Admission, Roster
 from vitals.status import ClockOffset, Health, Heartbeat, Status
+from vitals.wire import topics
 
 MakeBatch = Callable[..., bytes]
 

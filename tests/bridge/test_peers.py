@@ -1,4 +1,4 @@
-from bridge.peers import Peers
+from bridge.liveness.bridges import Peers
 from vitals.status import Health, Status
 
 

@@ -1,5 +1,5 @@
-from bridge import outgoing
-from bridge.presence import Presence
+from bridge.liveness.gateways import Presence
+from bridge.up import kafka_records
 from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
 
@@ -119,4 +119,4 @@ def test_a_bridges_own_status_fits_a_record_however_many_gateways_it_has_and_nam
     assert [d.device for d in listed if d.health is not Health.UP] == [down.id]
     assert [d.device for d in listed] == sorted(d.device for d in listed)
     own = Status(id="bridge-1", kind="bridge", health=Health.UP, t=1_763_812_800_000, devices=listed)
-    assert len(outgoing.status(own).value) < 500_000
+    assert len(kafka_records.status(own).value) < 500_000

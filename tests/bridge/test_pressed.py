@@ -3,16 +3,16 @@
 import msgspec
 import pytest
 
-from bridge import intake, outgoing
-from vitals import topics
+from bridge.up import kafka_records, validate
 from vitals.actions import Act, Action
+from vitals.wire import topics
 
 
 def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() -> None:
     action = Action(id="a.0", act=Act.ACKNOWLEDGE, patient="p-1", t=1, by="bed W-1", alarm="p-1.hr.1")
-    taken = intake.take_pressed(msgspec.json.encode(action))
+    taken = validate.take_pressed(msgspec.json.encode(action))
     assert isinstance(taken, Action)
-    record = outgoing.action(taken, 16, 8)
+    record = kafka_records.action(taken, 16, 8)
     assert (record.topic, record.partition, record.key) == ("actions", topics.lane("p-1") % 8, b"p-1")
     assert msgspec.json.decode(record.value or b"", type=Action) == action
 
@@ -28,4 +28,4 @@ def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() 
     ],
 )
 def test_what_is_no_acknowledgement_is_refused(payload: bytes) -> None:
-    assert isinstance(intake.take_pressed(payload), intake.Refusal)
+    assert isinstance(validate.take_pressed(payload), validate.Refusal)

@@ -1,5 +1,5 @@
-from bridge.intake import Number
-from bridge.repeats import Repeats
+from bridge.up.dedup import Repeats
+from bridge.up.validate import Number
 
 
 def test_what_lies_too_far_back_is_forgotten() -> None:

@@ -4,10 +4,10 @@ import random
 import msgspec
 import pytest
 
-from bridge.rosters import Rosters
-from vitals import topics
+from bridge.down.rosters import Rosters
 from vitals.actions import Act, Action
-from vitals.patients import Admission, Roster
+from vitals.admissions import Admission, Roster
+from vitals.wire import topics
 
 ALL = frozenset(range(topics.SLOTS))
 

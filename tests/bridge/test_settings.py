@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.health import serve
-from bridge.meters import Meters
+from bridge.health_server import serve
+from bridge.metrics import Meters
 from bridge.settings import Settings
-from vitals.settings import SettingsError, documented, load
+from vitals.runtime.settings import SettingsError, documented, load
 
 DOCS = Path(__file__).parents[2] / "docs" / "bridge.md"
 

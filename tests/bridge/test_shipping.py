@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.log import MemoryLog, Record, Report
-from bridge.meters import Meters
-from bridge.shipping import RETRY_S, Shipping
-from vitals import topics
+from bridge.kafka.port import MemoryLog, Record, Report
+from bridge.metrics import Meters
+from bridge.up.in_flight import RETRY_S, Shipping
 from vitals.status import Rejected
+from vitals.wire import topics
 
 LARGE, MOST = b"x" * 2000, 1000
 NOW = 1_763_812_800_000

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.tracker import InOrder, Tracker, Turns
+from bridge.up.acks import InOrder, Tracker, Turns
 
 writes = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3)), max_size=12)
 

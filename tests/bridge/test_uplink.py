@@ -1,6 +1,6 @@
-from bridge.frames import Receipt
+from bridge.mqtt.packets import Receipt
+from bridge.mqtt.site_broker import MqttUplink
 from bridge.settings import Settings
-from bridge.uplink import MqttUplink
 
 
 def test_without_a_broker_nothing_is_taken_for_sending_and_nothing_is_kept() -> None:

@@ -5,17 +5,17 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.frames import Message, Receipt
-from bridge.log import MemoryLog, Received
-from bridge.meters import Meters
+from bridge.kafka.port import MemoryLog, Received
+from bridge.metrics import Meters
+from bridge.mqtt.packets import Message, Receipt
 from bridge.settings import Settings
-from bridge.upward import Upward
+from bridge.up.pipeline import Upward
 from tests.bridge.test_downward import downward
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.batches import Confirmed
-from vitals.records import decode_vitals
 from vitals.status import ClockOffset, Health, Rejected, Status
+from vitals.wire import topics
+from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
 T = 1_763_812_800_000

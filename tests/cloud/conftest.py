@@ -12,16 +12,16 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 
-from cloud.log.layout import Layout
+from cloud.kafka.partitioning import Layout
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from tests.cloud.station import Station
-from vitals import news2, scoring
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals import breach_codes, news2
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id
 from vitals.contacts import Contact
-from vitals.patients import Admission
 from vitals.readings import Readings, concat, text
-from vitals.records import to_columns
+from vitals.wire.vitals_record import to_columns
 
 MakeEvent = Callable[..., AlarmEvent]
 T0 = 1_763_812_800_000
@@ -115,8 +115,8 @@ def scored_value(partition: int, offset: int, *readings: Readings) -> bytes:
     joined = concat(list(readings))
     columns = to_columns(joined)
     if len(joined):
-        columns["breach"] = scoring.pack(scoring.breach(joined.values, joined.bounds())).tolist()
-        columns["news2"] = scoring.pack(news2.digits(joined.values)).tolist()
+        columns["breach"] = breach_codes.pack(breach_codes.breach(joined.values, joined.bounds())).tolist()
+        columns["news2"] = breach_codes.pack(news2.digits(joined.values)).tolist()
     return json.dumps(columns | {"partition": partition, "offset": offset}).encode()
 
 

@@ -7,12 +7,12 @@ has taken its place.
 import sys
 from pathlib import Path
 
-from cloud.log.fenced import FencedError, FencedWriter
-from cloud.log.kafka import KafkaReader
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot.store import FolderSnapshots
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.transactional import FencedError, FencedWriter
 from cloud.settings import Kafka
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.snapshots import FolderSnapshots
 
 if __name__ == "__main__":
     settings = Kafka(kafka_bootstrap=sys.argv[1])

@@ -12,23 +12,23 @@ from typing import Final
 
 import msgspec
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryReader, MemoryWriter
-from cloud.notify.loop import Notifier
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.snapshots import FolderSnapshots
-from cloud.watch.stall import StallWatch
-from cloud.watch.word import Word
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot.store import FolderSnapshots
+from cloud.alarm.watchdog.alarm_writer import Word
+from cloud.alarm.watchdog.stall import StallWatch
+from cloud.kafka.in_memory import MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.notify.notifier import Notifier
 from tests.cloud.conftest import make_admission, make_contact, make_reading, scored_value
 from tests.cloud.station import START, Station
 from tests.truth.play import Inline
-from vitals import topics
-from vitals.alarms import AlarmEvent, decode
-from vitals.engine.tree import PIPELINE
+from vitals.alarm_events import AlarmEvent, decode
+from vitals.engine.rules.technical_alarms import PIPELINE
 from vitals.readings import Readings, concat
-from vitals.records import decode_vitals, encode_vitals
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 BRIDGE, SCORE, WATCH, NOTIFY = TIERS = ("bridge", "score", "watch", "notify")
 LAYOUT: Final = Layout(lanes=2, partitions=2)

@@ -10,20 +10,20 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.log.port import Place
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.slice import SPAN_MS
-from cloud.watch.snapshots import FolderSnapshots
-from vitals import topics
+from cloud.alarm.partition_engine import SPAN_MS
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot.store import FolderSnapshots
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Place
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id, decode, encode
-from vitals.engine.tree import PIPELINE, PIPELINE_STALLED
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id, decode, encode
+from vitals.engine.rules.technical_alarms import PIPELINE, PIPELINE_STALLED
 from vitals.readings import Readings, text
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 LAYOUT = Layout(lanes=4, partitions=1)

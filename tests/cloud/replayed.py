@@ -8,23 +8,24 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cloud.archive.commit import resume
+from cloud.alarm.shard import Outcome, Shard
+from cloud.archive.commit_manifest import resume
+from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record as Archived
-from cloud.archive.write import Writer
+from cloud.archive.parquet_writer import Writer
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Record
 from cloud.lake import open_lake
-from cloud.lake.tables import TABLES
-from cloud.log.layout import Layout
-from cloud.log.port import Record
-from cloud.watch.shard import Outcome, Shard
-from vitals import news2, readings, scoring, topics
+from cloud.lake.schema import TABLES
+from vitals import breach_codes, news2, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.limits import PROFILE_INDEX, Limit, LimitSet
-from vitals.patients import Admission
 from vitals.readings import Readings, text
-from vitals.records import to_columns
 from vitals.signs import FIELDS, INDEX, SUSPECT_BITS
+from vitals.wire import topics
+from vitals.wire.vitals_record import to_columns
 
 T0 = 1_763_812_800_000
 CADENCE_MS = 5000
@@ -95,8 +96,8 @@ class Ward:
         joined = readings.empty()
         if mine:
             joined = self._readings(mine)
-            columns["breach"] = scoring.pack(scoring.breach(joined.values, joined.bounds())).tolist()
-            columns["news2"] = scoring.pack(news2.digits(joined.values)).tolist()
+            columns["breach"] = breach_codes.pack(breach_codes.breach(joined.values, joined.bounds())).tolist()
+            columns["news2"] = breach_codes.pack(news2.digits(joined.values)).tolist()
         place = {"partition": partition, "offset": len(self.log.get((topics.SCORED, partition), ()))}
         return msgspec.json.encode(to_columns(joined) | columns | place | {"timestamp": self.now})
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.notify.channels.sns import Sender, SendError, Sent, Texts
 from cloud.notify.delivery import Delivery
-from cloud.notify.loop import Notifier, Terms
-from cloud.notify.plan import Rotas
-from cloud.notify.queue import Queue
-from cloud.notify.sns import Sender, SendError, Sent, Texts
-from cloud.notify.texts import Links
-from vitals import topics
-from vitals.alarms import AlarmEvent, decode, encode
+from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.routing import Rotas
+from cloud.notify.templates import Links
+from cloud.notify.throttle import Queue
+from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
+from vitals.wire import topics
 
 START = 1_763_812_800_000
 KEY = "an invented key of 32 characters"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud.commands import admit, samples
-from cloud.log.memory import MemoryLog, MemoryWriter
+from cloud.cli import admit, sample_data
+from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from cloud.settings import Kafka
-from vitals.patients import Admission
+from vitals.admissions import Admission
 
 NOW = 1_763_812_800_000
 HEADER = "patient,name,born,phone,address,ward,bed,gateway,devices,profile,overrides,since,scale2"
@@ -107,9 +107,9 @@ def test_with_a_bad_row_the_command_loads_nothing(
 
 
 def test_samples_are_the_same_for_a_seed_and_pass_their_own_check(tmp_path: Path) -> None:
-    first, second = (samples.roster({"icu": 12, "med": 12}, seed=3, cadence_s=2) for _ in range(2))
-    assert first == second != samples.roster({"icu": 12, "med": 12}, seed=4, cadence_s=2)
-    samples.write(tmp_path / "roster.csv", first)
+    first, second = (sample_data.roster({"icu": 12, "med": 12}, seed=3, cadence_s=2) for _ in range(2))
+    assert first == second != sample_data.roster({"icu": 12, "med": 12}, seed=4, cadence_s=2)
+    sample_data.write(tmp_path / "roster.csv", first)
     with (tmp_path / "roster.csv").open() as file:
         table = admit.parse(file, NOW)
     assert not table.errors

@@ -7,25 +7,25 @@ import json
 import msgspec
 import pytest
 
-from cloud import links
-from cloud.commands import act, admit, duty, tail
-from cloud.commands.rows import moment, number
-from cloud.console.people import People
-from cloud.log.port import Record
-from cloud.notify import texts
-from cloud.notify.own import OwnAlarms
-from cloud.notify.plan import Rotas
-from cloud.notify.records import own_ids
-from cloud.watch import slice as slices
+from cloud import ack_links
+from cloud.alarm import partition_engine as slices
+from cloud.cli import act, admit, rota, tail
+from cloud.cli.csv_reader import moment, number
+from cloud.console.live.topic_cache import People
+from cloud.kafka.port import Record
+from cloud.notify import templates
+from cloud.notify.notification_log import own_ids
+from cloud.notify.routing import Rotas
+from cloud.notify.self_alarms import OwnAlarms
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.cloud.test_notify_outage import MakeContact
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, decode
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, decode
 from vitals.status import Health, Rejected, Status
+from vitals.wire import topics
 
 __all__ = ["ward"]
 GATEWAY = {"id": "gw-icu", "kind": "gateway", "health": "up", "t": T0}
@@ -150,14 +150,14 @@ def test_a_message_that_cannot_be_composed_is_sent_with_its_number(
     def raises(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(texts, "email", raises)
+    monkeypatch.setattr(templates, "email", raises)
     station.duty(contact("nurse"))
     notifier = station.start()
     station.alarm(event())
     station.settle(notifier)
     ((name, sms),) = station.phones.got
     assert name == "nurse"
-    assert links.number(event().id) in sms
+    assert ack_links.number(event().id) in sms
 
 
 @pytest.mark.parametrize("alarm", ["x", "icu.rota-empty.²", "icu.rota-empty.99999999999999999999", ".rota-empty.5", ""])
@@ -254,7 +254,7 @@ ROTA = {"ward": "icu", "name": "B", "start": "2026-11-22T07:00Z", "end": "2026-1
 )  # fmt: skip
 def test_a_duty_that_the_next_system_refuses_is_refused_here(cells: dict[str, str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        duty.contact_row(ROTA | {"contact": "nurse"} | cells)
+        rota.contact_row(ROTA | {"contact": "nurse"} | cells)
 
 
 def test_cells_are_numbers_and_times_or_reasons() -> None:

@@ -14,27 +14,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.archive import scored as archived
-from cloud.archive.commit import NOTHING, goes_on, resume
+from cloud.archive import decode_scored as archived
+from cloud.archive.commit_manifest import NOTHING, goes_on, resume
+from cloud.archive.decode_rows import Record
 from cloud.archive.job import MAX_FAILURES, Archive, Settings, batch_of, begin, repeat
-from cloud.archive.rows import Record
-from cloud.archive.spark import starting_offsets
-from cloud.archive.write import Progress, Writer, Written
+from cloud.archive.parquet_writer import Progress, Writer, Written
+from cloud.archive.spark_query import starting_offsets
+from cloud.kafka.offsets import RecreatedError
 from cloud.lake import LakeError, Store, manifest_names, open_lake, read_manifest
-from cloud.lake.objects import from_parquet
-from cloud.lake.tables import TABLES
-from cloud.spark import connector_options
-from cloud.watermarks import RecreatedError
-from vitals import alarms, topics
+from cloud.lake.parquet import from_parquet
+from cloud.lake.schema import TABLES
+from cloud.spark_session import connector_options
+from vitals import alarm_events
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Channel, Notification
 from vitals.limits import ADULT, Limit, from_wire, profile, with_overrides
-from vitals.patients import Admission
 from vitals.readings import Readings, text
-from vitals.records import decode_scored, to_columns
 from vitals.signs import FIELDS, INDEX, SIGNS
 from vitals.status import Rejected
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_scored, to_columns
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z
 SCORED = topics.SCORED
@@ -77,10 +78,10 @@ def alarm(n: int) -> AlarmEvent:
         n=n,
         subject="p1",
         condition="spo2",
-        kind=alarms.Kind.PHYSIOLOGICAL,
-        priority=alarms.Priority.HIGH,
-        phase=alarms.Phase.START,
-        state=alarms.State.ACTIVE,
+        kind=alarm_events.Kind.PHYSIOLOGICAL,
+        priority=alarm_events.Priority.HIGH,
+        phase=alarm_events.Phase.START,
+        state=alarm_events.State.ACTIVE,
         start=DAY,
         t=DAY + 1,
         log_t=DAY + 2,
@@ -162,7 +163,7 @@ def test_alarms_notifications_and_admissions_become_rows(lake: str) -> None:
     archive(
         lake,
         [
-            (topics.ALARMS, 1, Record(0, DAY, alarms.encode(alarm(0)))),
+            (topics.ALARMS, 1, Record(0, DAY, alarm_events.encode(alarm(0)))),
             (topics.NOTIFICATIONS, 1, Record(0, DAY, msgspec.json.encode(sent))),
             (topics.PATIENTS, 1, Record(0, DAY, msgspec.json.encode(admitted))),
         ],
@@ -301,9 +302,10 @@ def test_a_record_of_which_no_table_can_be_made_costs_itself_alone(lake: str, mo
 
 
 def test_an_event_of_an_impossible_time_is_rejected_with_its_reason(lake: str) -> None:
-    late = alarms.encode(alarm(1)).replace(str(DAY + 1).encode(), b"9000000000000000000")
+    late = alarm_events.encode(alarm(1)).replace(str(DAY + 1).encode(), b"9000000000000000000")
     archive(
-        lake, [(topics.ALARMS, 0, Record(0, DAY, alarms.encode(alarm(0)))), (topics.ALARMS, 0, Record(1, DAY, late))]
+        lake,
+        [(topics.ALARMS, 0, Record(0, DAY, alarm_events.encode(alarm(0)))), (topics.ALARMS, 0, Record(1, DAY, late))],
     )
     store = open_lake(lake)
     manifest = read_manifest(store, manifest_names(store, topics.ALARMS)[0])
@@ -312,7 +314,7 @@ def test_an_event_of_an_impossible_time_is_rejected_with_its_reason(lake: str) -
 
 
 def test_rows_are_what_every_other_reader_of_the_record_sees(lake: str) -> None:
-    """`vitals.records.decode_scored` is the oracle; records with and without limit sets, signs and patients mix."""
+    """The reference is `vitals.wire.vitals_record.decode_scored`; records with and without limit sets mix."""
     other = replace(readings(4, 3), limits=np.array([0, 2, 1]), limit_sets=(), patient=text([None, "p9", None]))
     values = [scored(0, 0, readings(0)), scored(0, 1, other), scored(0, 2, readings(8, 1, t=DAY + 9))]
     archive(lake, [(SCORED, 0, Record(i, DAY + i, value)) for i, value in enumerate(values)])

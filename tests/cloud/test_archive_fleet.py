@@ -5,14 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.archive.commit import NOTHING
+from cloud.archive.commit_manifest import NOTHING
+from cloud.archive.decode_rows import Record
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record
-from cloud.archive.write import Writer
+from cloud.archive.parquet_writer import Writer
 from cloud.lake import Store, open_lake
 from cloud.lake.manifests import last_manifest
 from cloud.lake.read import scan
-from cloud.lake.tables import REFUSED, STATUS, TABLES, Table
+from cloud.lake.schema import REFUSED, STATUS, TABLES, Table
 from vitals.status import DeviceStatus, Health, Rejected, Status
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z

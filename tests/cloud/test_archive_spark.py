@@ -17,13 +17,13 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cloud.lake import Store, manifest_names, open_lake, read_manifest
-from cloud.lake.objects import from_parquet
-from cloud.lake.tables import TABLES
-from infra.local.jars import jar_folder
+from cloud.lake.parquet import from_parquet
+from cloud.lake.schema import TABLES
+from infra.local.maven_jars import jar_folder
 from infra.local.process import base_env
-from vitals import topics
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, encode
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, encode
 from vitals.signs import FIELDS
+from vitals.wire import topics
 
 PARTITIONS = 4
 START_S = 240

@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import boto3
 import pytest
 
-from cloud.commands.canary import admission
+from cloud.cli.canary import admission
 from cloud.notify.canary import EVERY_MS, NOBODY, Outside, metric, ping
-from cloud.notify.sns import SnsSender, Texts
+from cloud.notify.channels.sns import SnsSender, Texts
 from vitals import engine
-from vitals.alarms import Kind, Phase, Priority
+from vitals.admissions import roster
+from vitals.alarm_events import Kind, Phase, Priority
 from vitals.contacts import CANARY, Channel, Notification
-from vitals.patients import roster
 from vitals.readings import Readings
 
 T0 = 1_763_812_800_000

@@ -12,18 +12,18 @@ import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import read_to_end
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import read_to_end
 from cloud.settings import Kafka
 from infra.demo.supervisor import edge_says
-from infra.local.moto import CREDENTIALS
-from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import Ports
+from infra.local.servers.moto import CREDENTIALS
+from infra.local.services import Tier, admit_canaries, start_tiers, tiers
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, SITE_BROKER, LocalStack
-from infra.local.tiers import Tier, admit_canaries, start_tiers, tiers
-from vitals import topics
+from infra.local.topic_observer import PARTITIONS, Beats, Observer
 from vitals.contacts import CANARY, Notification
-from vitals.topics import canary
+from vitals.wire import topics
+from vitals.wire.topics import canary
 
 GATEWAY, PERIOD_S = "gw-icu", 10.0
 NEEDED = {"notify", "watch", "score", "bridge", f"edge-{GATEWAY}"}

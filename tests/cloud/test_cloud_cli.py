@@ -12,15 +12,15 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cloud import __main__ as cli
-from cloud.commands import tail
-from cloud.commands import topics as topics_job
-from cloud.log import partitions
-from cloud.log.port import LogError, Record
+from cloud.cli import tail
+from cloud.cli import topics as topics_job
+from cloud.kafka import partitions
+from cloud.kafka.port import LogError, Record
 from cloud.settings import Kafka, Notify, Topics, Watch
-from vitals import topics
-from vitals.alarms import AlarmEvent, encode
+from vitals.alarm_events import AlarmEvent, encode
 from vitals.readings import Readings
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire import topics
 
 
 def test_an_unknown_job_is_named_and_the_known_ones_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,28 +9,28 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from cloud.archive.commit import resume
+from cloud.archive.commit_manifest import resume
+from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record as Archived
-from cloud.archive.write import Writer
-from cloud.erase import audit
-from cloud.erase.audit import Erasure
+from cloud.archive.parquet_writer import Writer
+from cloud.erase import erasure_log
+from cloud.erase.erasure_log import Erasure
+from cloud.erase.erasure_targets import StillHereError
 from cloud.erase.job import Everywhere, begin, erase
 from cloud.erase.job import run as run_erase
-from cloud.erase.places import StillHereError
-from cloud.erase.retain import expire_lake, expire_warehouse
+from cloud.erase.retain_job import expire_lake, expire_warehouse
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
 from cloud.lake import Keeper, LakeError, open_lake
-from cloud.lake.objects import from_parquet
+from cloud.lake.parquet import from_parquet
 from cloud.lake.read import scan
-from cloud.lake.tables import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
-from cloud.load import Loader
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.lake.schema import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
 from cloud.warehouse import open_warehouse
+from cloud.warehouse.job import Loader
 from tests.cloud.replayed import T0, ward_of
 from tests.cloud.warehouse import Ask, write
-from vitals import topics
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.wire import topics
 
 GONE, THERE = "p-5", "p-2"
 NEVER = threading.Event()
@@ -165,13 +165,13 @@ def test_the_audit_line_says_who_and_how_much_and_names_nobody(site: Site) -> No
     erased(site.where(), GONE, "officer", "asked for", 1)
     site.archive_on()
     erasure, _ = erased(site.where(), GONE, "officer", "asked for", 2)
-    (name,) = site.store.names(audit.FOLDER)
+    (name,) = site.store.names(erasure_log.FOLDER)
     line = site.store.get(name)
     assert GONE.encode() not in line
     assert b'"by":"officer"' in line
     assert b'"lake vitals rows":10' in line
-    assert audit.past(site.store, GONE) == [erasure]
-    assert audit.past(site.store, THERE) == []
+    assert erasure_log.past(site.store, GONE) == [erasure]
+    assert erasure_log.past(site.store, THERE) == []
     assert erasure.topics_until == 2 + 30 * 86_400_000
 
 
@@ -180,7 +180,7 @@ def test_a_second_erasure_finds_nothing_and_leaves_no_second_line(site: Site) ->
     site.archive_on()
     first, _ = erased(site.where(), GONE, "officer", "", 2)
     assert erased(site.where(), GONE, "officer", "", 3) == (first, [])
-    assert len(site.store.names(audit.FOLDER)) == 1
+    assert len(site.store.names(erasure_log.FOLDER)) == 1
 
 
 def test_killed_at_any_step_it_is_gone_on_with_until_it_is_done(site: Site, ask: Ask) -> None:
@@ -236,7 +236,7 @@ class Dying:
 def test_a_patient_in_a_bed_is_not_erased(site: Site) -> None:
     with pytest.raises(StillHereError, match="in bed icu-77: run python -m cloud discharge first"):
         erased(site.where(), THERE, "officer", "", 1)
-    assert site.store.names(audit.FOLDER) == []
+    assert site.store.names(erasure_log.FOLDER) == []
 
 
 def test_what_is_too_old_leaves_lake_and_warehouse_and_admissions_stay(site: Site, ask: Ask) -> None:

@@ -12,28 +12,28 @@ import boto3
 import msgspec
 import pytest
 
-from cloud.archive.commit import resume
+from cloud.archive.commit_manifest import resume
+from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record as Archived
-from cloud.archive.write import Writer
-from cloud.commands import topics as topics_job
-from cloud.erase.audit import Erasure
+from cloud.archive.parquet_writer import Writer
+from cloud.cli import topics as topics_job
+from cloud.erase.erasure_log import Erasure
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import Place
+from cloud.kafka.transactional import FencedWriter
 from cloud.lake import open_lake
-from cloud.lake.objects import from_parquet
+from cloud.lake.parquet import from_parquet
 from cloud.lake.read import scan
-from cloud.lake.tables import TABLES, VITALS
-from cloud.load import Loader
-from cloud.log.fenced import FencedWriter
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import Place
+from cloud.lake.schema import TABLES, VITALS
 from cloud.settings import Kafka, Topics
 from cloud.warehouse import open_warehouse
+from cloud.warehouse.job import Loader
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.warehouse import Ask
-from vitals import topics
-from vitals.alarms import encode
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import encode
 from vitals.readings import Readings
+from vitals.wire import topics
 
 GONE, THERE = "p-gone", "p-there"
 NOW = 1_795_305_600_000

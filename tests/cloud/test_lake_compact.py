@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.compact import Settings, compact_all
-from cloud.erase.retain import expire_lake
+from cloud.erase.retain_job import expire_lake
 from cloud.lake import Keeper, LakeError, open_lake
 from cloud.lake.compact import compact, sweep
+from cloud.lake.compact_job import Settings, compact_all
 from cloud.lake.erase import Erased, erase
 from cloud.lake.manifests import COMPACTION, Entry, Manifest, Meta, Object, manifest_names, read_manifest
-from cloud.lake.objects import object_name, to_parquet
+from cloud.lake.parquet import object_name, to_parquet
 from cloud.lake.read import current, live, objects, read, scan
-from cloud.lake.tables import NOTIFICATIONS, TABLES, VITALS, Table
-from infra.demo.relay import Relay
+from cloud.lake.schema import NOTIFICATIONS, TABLES, VITALS, Table
+from infra.demo.fault_proxy import Relay
 from vitals.status import Rejected
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z

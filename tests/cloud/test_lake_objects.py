@@ -18,14 +18,14 @@ from cloud.lake.manifests import (
     manifest_names,
     read_manifest,
 )
-from cloud.lake.objects import from_parquet, object_name, ordered, to_parquet
-from cloud.lake.port import Store
-from cloud.lake.store import open_lake
-from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
+from cloud.lake.open import open_lake
+from cloud.lake.parquet import from_parquet, object_name, ordered, to_parquet
+from cloud.lake.schema import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, TABLES, VITALS, Column, Table
+from cloud.lake.store import Store
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
-from vitals.patients import Admission
 from vitals.signs import FIELDS
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from cloud.lake import Keeper, LakeError, bucket, open_lake
+from cloud.lake import Keeper, LakeError, open_lake, s3
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -120,20 +120,20 @@ class Conflicting:
             raise ClientError(answer, "PutObject")
 
 
-@pytest.mark.parametrize("times", [1, len(bucket.WAITS_S), 1 + len(bucket.WAITS_S)])
+@pytest.mark.parametrize("times", [1, len(s3.WAITS_S), 1 + len(s3.WAITS_S)])
 def test_a_conflict_is_tried_again_and_never_taken_for_a_race_that_was_lost(
     monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(bucket, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(s3, "time", SimpleNamespace(sleep=waits.append))
     store = open_lake("s3://bucket/lake?region=eu-west-1&endpoint_override=http://127.0.0.1:9")
     vars(store)["_s3"] = Conflicting(times)
-    if times > len(bucket.WAITS_S):
+    if times > len(s3.WAITS_S):
         with pytest.raises(LakeError, match=r"cannot write s3://bucket/lake/a/m\.json"):
             store.create("a/m.json", b"mine")
     else:
         assert store.create("a/m.json", b"mine")
-    assert tuple(waits) == bucket.WAITS_S[:times]
+    assert tuple(waits) == s3.WAITS_S[:times]
 
 
 def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: Keeper) -> None:

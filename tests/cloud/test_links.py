@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.links import Link, LinkError, LinkExpiredError, alarm_number, number, sign, verify
+from cloud.ack_links import Link, LinkError, LinkExpiredError, alarm_number, number, sign, verify
 
 KEY = "an invented key of 32 characters"
 T0 = 1_763_812_800_000

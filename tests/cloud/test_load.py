@@ -16,9 +16,9 @@ import cloud
 import vitals
 from cloud.lake import LakeError, Store, open_lake
 from cloud.lake.manifests import COMPACTION, manifest_names
-from cloud.lake.tables import TABLES, VITALS
-from cloud.load import Loader, Settings, load_until
+from cloud.lake.schema import TABLES, VITALS
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse
+from cloud.warehouse.job import Loader, Settings, load_until
 from tests.cloud.warehouse import Ask, reading, write
 from vitals.signs import FIELDS
 
@@ -29,13 +29,13 @@ ETCO2 = """
 FIELDS"""
 USE_ETCO2 = """
 import json, sys, threading, time
-from cloud.archive.commit import resume
+from cloud.archive.commit_manifest import resume
 from cloud.archive.job import Archive
-from cloud.archive.rows import Record
-from cloud.archive.write import Writer
+from cloud.archive.decode_rows import Record
+from cloud.archive.parquet_writer import Writer
 from cloud.lake import open_lake
-from cloud.lake.tables import TABLES, VITALS
-from cloud.load import Loader
+from cloud.lake.schema import TABLES, VITALS
+from cloud.warehouse.job import Loader
 from cloud.warehouse import open_warehouse
 now = time.time_ns() // 1_000_000
 columns = {name: ["x"] for name in ("patient", "device", "gateway", "ward", "bed")}
@@ -304,7 +304,7 @@ def test_the_lake_is_not_read_when_its_manifest_is_loaded(warehouse: Warehouse, 
 def test_a_refused_statement_is_an_error_that_quotes_the_warehouse(warehouse: Warehouse) -> None:
     connection = warehouse.connect()
     try:
-        from cloud.warehouse.load import loaded  # noqa: PLC0415 - used here alone
+        from cloud.warehouse.loader import loaded  # noqa: PLC0415 - used here alone
 
         with pytest.raises(WarehouseError, match="load_log"):
             loaded(warehouse, connection, next(iter(TABLES)))

@@ -13,13 +13,13 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from cloud.log.fenced import FencedWriter
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.log.port import LogError, Reader, Writer, read_to_end
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.port import LogError, Reader, Writer, read_to_end
+from cloud.kafka.transactional import FencedWriter
 from cloud.settings import Kafka
-from vitals import topics
 from vitals.status import Rejected
+from vitals.wire import topics
 
 
 @dataclass

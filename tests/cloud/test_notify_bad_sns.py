@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cloud.notify import sns as adapter
-from cloud.notify.sns import SnsSender
-from infra.local.sns.server import Options, Sns
-from infra.local.sns.trouble import Fate, State, Trouble
+from cloud.notify.channels import sns as adapter
+from cloud.notify.channels.sns import SnsSender
+from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.trouble import Fate, State, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from vitals.contacts import Contact

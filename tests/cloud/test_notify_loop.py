@@ -6,16 +6,16 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from cloud.links import verify
-from cloud.log.memory import MemoryReader
-from cloud.notify.loop import Notifier
+from cloud.ack_links import verify
+from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.notifier import Notifier
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Station
-from vitals import topics
-from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State
 from vitals.contacts import Channel, Contact
-from vitals.patients import Admission
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 
 def test_everybody_on_duty_is_told_once_and_it_is_recorded(

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from cloud.log.memory import MemoryReader
-from cloud.notify.again import EVERY_MS, MERGED
-from cloud.notify.loop import Notifier
+from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.notifier import Notifier
+from cloud.notify.retry import EVERY_MS, MERGED
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import Station
-from vitals import topics
-from vitals.alarms import Phase, Priority
+from vitals.alarm_events import Phase, Priority
 from vitals.contacts import Contact, Duty, Notification
+from vitals.wire import topics
 
 MakeContact = Callable[..., Contact]
 

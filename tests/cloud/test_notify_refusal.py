@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import pytest
 from botocore.exceptions import ClientError
 
-from cloud.notify import sns
-from cloud.notify.sns import SendError, SnsSender, Texts
+from cloud.notify.channels import sns
+from cloud.notify.channels.sns import SendError, SnsSender, Texts
 from vitals.contacts import Channel, Contact
 
 TEXTS = Texts("subject", "sms", "mail", "{}", (Channel.SMS, Channel.EMAIL))

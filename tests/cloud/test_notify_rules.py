@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.links import number
-from cloud.notify.plan import Rotas, channels, parse_default, rota_empty
-from cloud.notify.queue import Item, Queue
-from cloud.notify.texts import MAX_SMS_BYTES, Links, age, email, sms, subject
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, pages
+from cloud.ack_links import number
+from cloud.notify.routing import Rotas, channels, parse_default, rota_empty
+from cloud.notify.templates import MAX_SMS_BYTES, Links, age, email, sms, subject
+from cloud.notify.throttle import Item, Queue
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages
 from vitals.contacts import Channel, Contact, Duty
-from vitals.patients import Admission
 
 MakeEvent = Callable[..., AlarmEvent]
 MakeContact = Callable[..., Contact]

@@ -16,16 +16,16 @@ import boto3
 import msgspec
 import pytest
 
-from cloud.commands import duty
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.notify.sns import SendError, SnsSender, Texts
+from cloud.cli import rota
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.notify.channels.sns import SendError, SnsSender, Texts
 from cloud.settings import Kafka, Topics
-from infra.local.sns.server import Options, Sns
-from vitals import topics
-from vitals.alarms import AlarmEvent, encode
+from infra.local.servers.sns.server import Options, Sns
+from vitals.alarm_events import AlarmEvent, encode
 from vitals.contacts import Channel, Contact, Duty, Notification
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 WITHIN_S = 90
 Outbox = tuple[Any, str]
@@ -163,7 +163,7 @@ def test_killed_in_the_middle_of_a_flood_it_tells_everybody_of_everything_once(
     run = uuid.uuid4().hex[:6]
     writer = KafkaWriter(settings, "test")
     people = (contact(f"{run}-nurse"), contact(f"{run}-doctor"))
-    duty.publish(writer, [Duty(ward=run, version=now_ms(), contacts=people)])
+    rota.publish(writer, [Duty(ward=run, version=now_ms(), contacts=people)])
     told = KafkaReader(settings, "test-told")
     told.assign(told.ends(settings.layout.places(topics.NOTIFICATIONS)))
     environ = {

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cloud.commands import topics as topics_job
-from cloud.log import partitions
-from cloud.log.port import LogError
+from cloud.cli import topics as topics_job
+from cloud.kafka import partitions
+from cloud.kafka.port import LogError
 from cloud.settings import Kafka, Topics
 from infra.local.ports import HOST, Ports
 

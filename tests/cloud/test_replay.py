@@ -13,20 +13,20 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from cloud.kafka.partitioning import Layout
 from cloud.lake import open_lake
-from cloud.log.layout import Layout
-from cloud.replay import events, trial
+from cloud.replay import reference_events, trial_limits
 from cloud.replay.compare import Alarm, alarms, delays, difference, per_day
-from cloud.replay.events import EventsError, Marked
+from cloud.replay.html_report import page
 from cloud.replay.job import moment
-from cloud.replay.page import page
+from cloud.replay.ray_tasks import joined, raised, replay, tasks
+from cloud.replay.reference_events import EventsError, Marked
 from cloud.replay.report import Report, build
-from cloud.replay.run import joined, raised, replay, tasks
-from cloud.replay.trial import Trial, TrialError
+from cloud.replay.trial_limits import Trial, TrialError
 from tests.cloud.replayed import T0, Ward, ward_of
-from vitals.alarms import Kind, Phase, Priority
+from vitals.admissions import Admission
+from vitals.alarm_events import Kind, Phase, Priority
 from vitals.limits import ADULT, Limit, profile, with_overrides
-from vitals.patients import Admission
 from vitals.signs import INDEX
 
 WIDER = """
@@ -75,7 +75,7 @@ def test_under_the_limits_in_force_the_alarms_are_those_that_were_raised(ward: W
 
 
 def test_a_trial_that_changes_nothing_makes_nothing_appear_or_vanish(lake: str) -> None:
-    same = trial.read("[profile.adult.spo2]\nlow = 90\n")
+    same = trial_limits.read("[profile.adult.spo2]\nlow = 90\n")
     report = replayed(lake, same)
     assert report.difference is not None
     assert (report.difference.appear, report.difference.vanish) == ((), ())
@@ -85,7 +85,7 @@ def test_a_trial_that_changes_nothing_makes_nothing_appear_or_vanish(lake: str) 
 
 
 def test_wider_limits_and_longer_delays_make_alarms_vanish_and_a_narrower_one_makes_them_appear(lake: str) -> None:
-    report = replayed(lake, trial.read(WIDER))
+    report = replayed(lake, trial_limits.read(WIDER))
     found = report.difference
     assert found is not None
     assert {a.condition for a in found.vanish} >= {"spo2"}
@@ -202,11 +202,11 @@ def test_a_delay_is_to_the_first_alarm_about_the_event_and_none_is_a_miss() -> N
 )
 def test_a_trial_that_makes_no_sense_is_refused_with_its_place(text: str, say: str) -> None:
     with pytest.raises(TrialError, match=re.escape(say)):
-        trial.read(text)
+        trial_limits.read(text)
 
 
 def test_a_trial_changes_what_it_names_and_leaves_a_patients_own_limits_unless_it_names_the_patient() -> None:
-    tried = trial.read(
+    tried = trial_limits.read(
         '[profile.all.hr]\nhigh = 130\nextreme_high = "none"\n[profile.adult.spo2]\nlow = 88\n[patient.p1.hr]\nlow = 45'
     )
     hr, spo2 = INDEX["hr"], INDEX["spo2"]
@@ -223,7 +223,7 @@ def test_events_come_from_a_table_or_from_a_simulators_ledger(tmp_path: Path) ->
     table.write_text(
         "patient,begins,ends,event,conditions\np1,2025-11-22T12:00:10Z,2025-11-22T12:01:00Z,fell,spo2 hr\n"
     )
-    (found,) = events.read(table, {}, T0, END)
+    (found,) = reference_events.read(table, {}, T0, END)
     assert (found.begins, found.ends, found.conditions) == (T0 + 10_000, T0 + 60_000, ("spo2", "hr"))
     phases = ["stable"] * 3 + ["falling"] * 3 + ["hypoxic"] * 2 + ["recovered"] * 2
     lines = [
@@ -231,7 +231,9 @@ def test_events_come_from_a_table_or_from_a_simulators_ledger(tmp_path: Path) ->
         for k, phase in enumerate(phases)
     ]
     ledger.write_text("\n".join(json.dumps(line) for line in [{"k": "run", "t": T0}, *lines]))
-    told = [(e.patient, e.event, e.begins - T0, e.ends - T0) for e in events.read(ledger, {"d1": "p1"}, T0, END)]
+    told = [
+        (e.patient, e.event, e.begins - T0, e.ends - T0) for e in reference_events.read(ledger, {"d1": "p1"}, T0, END)
+    ]
     assert told == [("p1", "desaturation: falling", 3000, 6000), ("p1", "desaturation: hypoxic", 6000, 8000)]
 
 
@@ -249,7 +251,7 @@ def test_events_that_cannot_be_read_are_refused_with_their_line(text: str, say: 
     path = tmp_path / "events"
     path.write_text(text)
     with pytest.raises(EventsError, match=re.escape(say)):
-        events.read(path, {}, T0, END)
+        reference_events.read(path, {}, T0, END)
 
 
 def test_an_alarm_that_was_on_before_the_begin_is_none_of_the_replays(

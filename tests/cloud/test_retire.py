@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from cloud.commands import topics as topics_job
-from cloud.commands.canary import admission
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import read_to_end
+from cloud.cli import topics as topics_job
+from cloud.cli.canary import admission
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import read_to_end
 from cloud.settings import Kafka, Topics
-from vitals import topics
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 
 def write(kafka: str, topic: str, partition: int, key: str, value: msgspec.Struct) -> None:

@@ -14,14 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cloud.score.columns import MAX_VALUE, score
-from cloud.score.steps import contribution, packed
-from vitals import news2, records, scoring
+from cloud.score.expression import MAX_VALUE, score
+from cloud.score.lookup_tree import contribution, packed
+from vitals import breach_codes, news2
 from vitals.limits import ADULT, PROFILES, Limit, LimitSet, with_overrides
 from vitals.news2 import BANDS
 from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings, text
 from vitals.signs import FIELDS, INDEX, SIGNS
-from vitals.topics import MAX_RECORD_BYTES
+from vitals.wire import vitals_record
+from vitals.wire.topics import MAX_RECORD_BYTES
 
 LOGGED = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OVERRIDES = (
@@ -68,8 +69,8 @@ def readings(values: NDArray[np.float64], limits: Sequence[int], sets: Sequence[
 
 
 def expected(source: Readings) -> tuple[list[int], list[int]]:
-    breach = scoring.pack(scoring.breach(source.values, source.bounds()))
-    return breach.tolist(), scoring.pack(news2.digits(source.values)).tolist()
+    breach = breach_codes.pack(breach_codes.breach(source.values, source.bounds()))
+    return breach.tolist(), breach_codes.pack(news2.digits(source.values)).tolist()
 
 
 def edge_values(field: str) -> list[float]:
@@ -114,7 +115,7 @@ def edge_readings(limits: int) -> Readings:
 
 def exact(source: Readings) -> bytes:
     """Encodes without the wire's rounding, so that neighbouring doubles stay apart."""
-    columns = records.to_columns(source)
+    columns = vitals_record.to_columns(source)
     for i, field in enumerate(FIELDS):
         columns[field] = [None if math.isnan(x) else x for x in source.values[:, i].tolist()]
     return json.dumps(columns).encode()
@@ -122,8 +123,10 @@ def exact(source: Readings) -> bytes:
 
 def test_every_edge_of_every_profile_and_override_scores_as_in_numpy(spark: SparkSession) -> None:
     whole = [edge_readings(k) for k in range(-len(OVERRIDES), len(PROFILES))]
-    most = range(0, max(map(len, whole)), records.MAX_READINGS)
-    sources = [s.take(np.arange(k, min(k + records.MAX_READINGS, len(s)))) for s in whole for k in most if k < len(s)]
+    most = range(0, max(map(len, whole)), vitals_record.MAX_READINGS)
+    sources = [
+        s.take(np.arange(k, min(k + vitals_record.MAX_READINGS, len(s)))) for s in whole for k in most if k < len(s)
+    ]
     for source, row in zip(sources, scored(spark, [exact(s) for s in sources]), strict=True):
         value = json.loads(row.value)
         breach, digits = expected(source)
@@ -138,17 +141,17 @@ def test_readings_with_different_limits_share_a_record(spark: SparkSession) -> N
     values[rng.random(values.shape) < 0.2] = np.nan
     limits = rng.integers(-len(OVERRIDES), len(PROFILES), len(values)).tolist()
     source = readings(values, limits, OVERRIDES)
-    (row,) = scored(spark, [records.encode_vitals(source)])
-    result = records.decode_scored(row.value.encode())
+    (row,) = scored(spark, [vitals_record.encode_vitals(source)])
+    result = vitals_record.decode_scored(row.value.encode())
     assert (result.breach.tolist(), result.news2.tolist()) == expected(source)
     np.testing.assert_array_equal(result.readings.values, source.values)
     assert result.readings.identities() == source.identities()
 
 
 def test_a_scored_record_keeps_its_bytes_key_and_place_in_the_log(spark: SparkSession) -> None:
-    value = records.encode_vitals(readings(np.full((2, len(FIELDS)), 70.0), [0, -1], OVERRIDES))
+    value = vitals_record.encode_vitals(readings(np.full((2, len(FIELDS)), 70.0), [0, -1], OVERRIDES))
     row = scored(spark, [value, value])[1]
-    result = records.decode_scored(row.value.encode())
+    result = vitals_record.decode_scored(row.value.encode())
     assert row.value.encode().startswith(value[:-1])
     assert (bytes(row.key), row.partition) == (b"3", 3)
     assert (result.partition, result.offset) == (3, 1)
@@ -157,7 +160,7 @@ def test_a_scored_record_keeps_its_bytes_key_and_place_in_the_log(spark: SparkSe
 
 def test_a_sign_that_no_reading_has_is_absent_and_not_within_limits(spark: SparkSession) -> None:
     (row,) = scored(spark, [b'{"hr":[70,null],"limits":[0,0]}'])
-    breach = scoring.unpack(np.array(json.loads(row.value)["breach"]), len(FIELDS))
+    breach = breach_codes.unpack(np.array(json.loads(row.value)["breach"]), len(FIELDS))
     assert breach.tolist() == [[0] + [7] * 7, [7] * 8]
 
 

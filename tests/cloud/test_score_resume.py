@@ -5,11 +5,11 @@ from itertools import count
 
 import pytest
 
-from cloud.log.memory import MemoryLog, MemoryReader
+from cloud.kafka.in_memory import MemoryLog, MemoryReader
+from cloud.kafka.offsets import RecreatedError, Span, within
 from cloud.score.job import Score, in_a_row
-from cloud.score.resume import scored_up_to
-from cloud.watermarks import RecreatedError, Span, within
-from vitals.topics import SCORED, VITALS
+from cloud.score.start_offsets import scored_up_to
+from vitals.wire.topics import SCORED, VITALS
 
 
 @pytest.fixture

@@ -19,16 +19,16 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from cloud.commands.topics import ensure
-from cloud.log.kafka import KafkaReader
-from cloud.log.layout import Layout
-from cloud.log.port import Record, read_to_end
+from cloud.alarm.shard import Shard
+from cloud.cli.topics import ensure
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka, Topics
-from cloud.watch.shard import Shard
-from infra.local.jars import connector_mismatch, spark_jars
+from infra.local.maven_jars import connector_mismatch, spark_jars
 from infra.local.process import base_env
-from vitals import topics
 from vitals.status import Rejected
+from vitals.wire import topics
 
 PARTITIONS = 2
 GOOD = b'{"hr":[170],"limits":[0]}'

@@ -5,14 +5,14 @@ import json
 import msgspec
 import pytest
 
-from cloud.commands import skipped
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.cli import skipped
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from tests.cloud.test_watch_loop import T0, Ward, starts, ward
 from tests.cloud.test_watch_passed_over import POISON, poisoned
-from vitals import topics
-from vitals.records import decode_vitals, encode_vitals
 from vitals.signs import INDEX
 from vitals.skipped import Skipped, Why
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 __all__ = ["poisoned", "ward"]
 

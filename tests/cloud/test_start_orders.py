@@ -22,9 +22,9 @@ from tests.cloud.first_start import (
     WELL,
     FirstStart,
 )
-from vitals import topics
-from vitals.alarms import Phase
-from vitals.engine.tree import PIPELINE
+from vitals.alarm_events import Phase
+from vitals.engine.rules.technical_alarms import PIPELINE
+from vitals.wire import topics
 
 PAGED_WITHIN_S = 30
 GAPS_S = ((0, 0, 0), (90, 90, 90), (300, 300, 300), (300, 90, 0), (0, 300, 90))

@@ -9,12 +9,11 @@ import pytest
 
 import cloud.warehouse
 from cloud.lake.manifests import Entry, Manifest, Meta, Object
-from cloud.lake.store import Bucket
-from cloud.lake.tables import TABLES as LAKE_TABLES
-from cloud.lake.tables import VITALS, Table
+from cloud.lake.open import Bucket
+from cloud.lake.schema import TABLES as LAKE_TABLES
+from cloud.lake.schema import VITALS, Table
 from cloud.warehouse import open_warehouse
-from cloud.warehouse.redshift import Redshift
-from cloud.warehouse.schema import (
+from cloud.warehouse.ddl import (
     POSTGRESQL,
     REDSHIFT,
     TABLES,
@@ -26,6 +25,7 @@ from cloud.warehouse.schema import (
     literal,
     statements,
 )
+from cloud.warehouse.redshift import Redshift
 from vitals.signs import FIELDS
 
 # Functions, types and clauses that Redshift lacks, or that mean something else there.

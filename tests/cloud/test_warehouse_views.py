@@ -11,12 +11,12 @@ import psycopg
 import pytest
 
 from cloud.lake import Store, open_lake
-from cloud.lake.tables import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
-from cloud.load import Loader
+from cloud.lake.schema import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
 from cloud.warehouse import WarehouseError, open_warehouse
-from cloud.warehouse.schema import VIEWS
+from cloud.warehouse.ddl import VIEWS
+from cloud.warehouse.job import Loader
 from tests.cloud.warehouse import HOUR, Ask, Cell, reading, write
-from vitals import news2, scoring
+from vitals import breach_codes, news2
 from vitals.signs import INDEX, SIGNS
 
 Load = Callable[[], None]
@@ -166,7 +166,7 @@ def test_alarms_per_bed_day_divides_by_the_time_that_beds_were_occupied(store: S
 def test_news2_adds_what_was_charted_and_says_when_it_is_incomplete(store: Store, load: Load, ask: Ask) -> None:
     values = {"hr": 95.0, "rr": 22.0, "spo2": 93.0, "temp": 38.5, "sbp": 105.0}
     row = [values.get(sign.field, float("nan")) for sign in SIGNS]
-    digits = int(scoring.pack(news2.digits(np.array([row])))[0])
+    digits = int(breach_codes.pack(news2.digits(np.array([row])))[0])
     write(store, PATIENTS, 1, [version(1), version(1, "p2"), version(1, "p3", scale2=True, oxygen=True)])
     chart = {"act": "chart", "patient": "p1", "acted_by": "anna"}
     write(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cloud.watch.actor import Health
-from cloud.watch.actors import Progress
+from cloud.alarm.ray.shard_actor import Health
+from cloud.alarm.ray.shard_supervisor import Progress
 
 
 @pytest.fixture

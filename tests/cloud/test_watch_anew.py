@@ -8,19 +8,19 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.log.port import LogError, Reader, Writer
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot.store import FolderSnapshots
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import LogError, Reader, Writer
 from cloud.settings import Topics
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.snapshots import FolderSnapshots
-from vitals import topics
-from vitals.daemon import now_ms
-from vitals.patients import Admission
+from vitals.admissions import Admission
 from vitals.readings import Readings
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 PATIENT = "p-1"

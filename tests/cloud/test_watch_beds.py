@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from cloud.watch.beds import Beds
-from vitals.patients import Admission
+from cloud.alarm.bed_history import Beds
+from vitals.admissions import Admission
 
 Admit = Callable[..., Admission]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cloud.watch.counted import COUNT_EVERY_MS, QUIET_MS, CountWatch, foreign, passed_over
-from vitals.alarms import Phase, Priority
+from cloud.alarm.count_alarms import COUNT_EVERY_MS, QUIET_MS, CountWatch, foreign, passed_over
+from vitals.alarm_events import Phase, Priority
 
 NOW = 1_763_812_800_000
 OVERFLOW = "vitals.OverflowError"

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from cloud.commands import topics as topics_job
-from cloud.log.fenced import FencedError, FencedWriter
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import read_to_end
+from cloud.kafka.transactional import FencedError, FencedWriter
 from cloud.settings import Kafka, Topics
-from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, decode
-from vitals.daemon import now_ms
+from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 SCRIPT = Path(__file__).with_name("fenced_shard.py")
 WITHIN_S = 30

@@ -11,20 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.watch import saved
-from cloud.watch.keeper import Keeper
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.slice import Terms
-from cloud.watch.snapshots import FolderSnapshots, SnapshotError
-from vitals import topics
+from cloud.alarm.partition_engine import Terms
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot import encoding
+from cloud.alarm.snapshot.store import FolderSnapshots, SnapshotError
+from cloud.alarm.snapshot.writer import Keeper
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health, Rejected, Status
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 Builders = tuple[Callable[..., Admission], Callable[..., Readings], Callable[..., bytes]]
@@ -409,11 +409,11 @@ def test_a_snapshot_is_taken_on_whole_or_not_at_all(ward: Ward) -> None:
     desaturate(ward)
     loop.step(0)
     name = f"p{ward.layout.partition('p-1')}"
-    kept = saved.decode(loop.shard.save(name, {}), ward.layout)
+    kept = encoding.decode(loop.shard.save(name, {}), ward.layout)
     fresh = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True).slices[name]
     for broken in (msgspec.structs.replace(kept, trends=b"no trends"), msgspec.structs.replace(kept, engine=b"none")):
         with pytest.raises(ValueError, match="not a snapshot"):
-            fresh.load(saved.encode(broken))
+            fresh.load(encoding.encode(broken))
         assert (fresh.positions, fresh.active(), fresh.clock) == ({}, [], 0)
 
 

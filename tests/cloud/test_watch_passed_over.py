@@ -3,22 +3,22 @@
 import msgspec
 import pytest
 
-from cloud.watch import shard as shards
-from cloud.watch import slice as slices
-from cloud.watch.latest import Latest
-from cloud.watch.loop import Loop
-from cloud.watch.passed import SpoiledError
+from cloud.alarm import partition_engine as slices
+from cloud.alarm import shard as shards
+from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.skipped_records import SpoiledError
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import Phase
-from vitals.engine import apply as applying
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import Phase
+from vitals.engine import evaluate_row as applying
 from vitals.readings import Readings
-from vitals.records import decode_vitals
 from vitals.signs import INDEX
 from vitals.skipped import Skipped, Why
 from vitals.status import Rejected
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 __all__ = ["ward"]
 POISON = 66.0

@@ -15,14 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
-from vitals import topics
-from vitals.alarms import AlarmEvent, Phase, decode
-from vitals.daemon import now_ms
+from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 READY_S, BACK_S = 150, 120
 pytestmark = pytest.mark.timeout(420)
@@ -124,7 +124,7 @@ def job(tmp_path: Path, own_kafka: str, token: str, feed: Feed) -> Iterator[Job]
 
 ASK = """
 import sys
-from cloud.watch import answers, cluster
+from cloud.alarm import answers, cluster
 ray = cluster.join(sys.argv[1], sys.argv[2])
 for shard in (ray.get_actor(cluster.shard_name(n)) for n in (0, 1)):
     for seen in answers.decode_now(ray.get(shard.now.remote(wards=("icu",)))).patients:

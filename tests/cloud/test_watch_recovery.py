@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from tests.cloud.lives import Terms, Ward, calm_life, differences, stormy_life
-from vitals.alarms import Phase
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import Phase
 
 CLOCKS = {
     "one clock, whole seconds": (Terms(), 0.8),

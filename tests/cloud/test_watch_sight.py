@@ -6,22 +6,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.watch import answers, sight
-from cloud.watch.latest import Latest
-from cloud.watch.loop import Loop
-from cloud.watch.shard import Shard, share
-from cloud.watch.slice import Terms
-from cloud.watch.snapshots import FolderSnapshots
-from vitals import engine, topics
+from cloud.alarm.partition_engine import Terms
+from cloud.alarm.query import answers, shard_answers
+from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.shard import Shard, share
+from cloud.alarm.shard_runner import Loop
+from cloud.alarm.snapshot.store import FolderSnapshots
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import Phase, decode
+from vitals.admissions import Admission
+from vitals.alarm_events import Phase, decode
 from vitals.limits import Limit
-from vitals.patients import Admission
 from vitals.readings import Readings, concat
 from vitals.signs import INDEX
 from vitals.status import DeviceStatus, Health, Status
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 Build = Callable[..., Readings]
@@ -52,7 +53,7 @@ class Ward:
     def look(
         self, *, wards: tuple[str, ...] | None = None, patients: tuple[str, ...] | None = None, since: int = 0
     ) -> answers.ShardNow:
-        found = sight.now(
+        found = shard_answers.now(
             self.shard, number=0, epoch="e", catching_up=False, wards=wards, patients=patients, since=since
         )
         return answers.decode_now(answers.encode(found))
@@ -126,13 +127,13 @@ def test_the_past_is_half_an_hour_of_points_and_ends_with_the_patient(
     for minute in range(45):
         ward.now = T0 + 60_000 * minute
         ward.read("p-1", reading("p-1", ward.now, 97 - minute / 10))
-    (past,) = sight.past(ward.shard, ("p-1",))
+    (past,) = shard_answers.past(ward.shard, ("p-1",))
     assert past.t[0] == T0 + 60_000 * 15
     assert past.t[-1] == T0 + 60_000 * 44
     assert past.values["spo2"][-1] == round(97 - 4.4)
     assert past.values["temp"][0] == 36.8
     ward.write(topics.PATIENTS, "p-1", admission(discharged=ward.now))
-    assert sight.past(ward.shard, ("p-1",)) == ()
+    assert shard_answers.past(ward.shard, ("p-1",)) == ()
     assert ward.look().patients == ()
 
 
@@ -147,14 +148,14 @@ def test_a_patient_who_takes_over_a_row_sees_nothing_of_the_former_one(
     only.values[0, 1:] = float("nan")
     ward.read(later, only)
     assert [(p.patient, set(p.signs)) for p in ward.look().patients] == [(later, {"hr"})]
-    (past,) = sight.past(ward.shard, (later,))
+    (past,) = shard_answers.past(ward.shard, (later,))
     assert set(past.values) == {"hr"}
 
 
 def test_the_equipment_is_answered_by_the_shard_that_holds_it(ward: Ward) -> None:
     device = DeviceStatus(device="mon-1", health=Health.SILENT, t=T0, patient="p-1")
     ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=Health.UP, t=T0, devices=(device,)))
-    (status,) = answers.decode_equipment(answers.encode(sight.equipment(ward.shard)))
+    (status,) = answers.decode_equipment(answers.encode(shard_answers.equipment(ward.shard)))
     assert (status.id, status.devices[0].health) == ("gw-icu", Health.SILENT)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cloud.log.layout import Layout
-from cloud.watch import keeper as keeping
-from cloud.watch.keeper import Keeper
-from cloud.watch.saved import Saved, decode, encode
-from cloud.watch.snapshots import SnapshotError, Snapshots, open_snapshots
+from cloud.alarm.snapshot import writer as keeping
+from cloud.alarm.snapshot.encoding import Saved, decode, encode
+from cloud.alarm.snapshot.store import SnapshotError, Snapshots, open_snapshots
+from cloud.alarm.snapshot.writer import Keeper
+from cloud.kafka.partitioning import Layout
 
 
 @pytest.fixture(params=["file", "s3"])

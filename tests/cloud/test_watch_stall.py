@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from cloud.watch.stall import StallWatch
-from vitals.alarms import AlarmEvent, Phase
+from cloud.alarm.watchdog.stall import StallWatch
+from vitals.alarm_events import AlarmEvent, Phase
 
 
 @pytest.fixture

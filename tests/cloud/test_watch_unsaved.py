@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from cloud.watch.unsaved import GRACE_MS, SnapshotWatch
-from vitals.alarms import AlarmEvent, Phase, Priority
+from cloud.alarm.snapshot.failure_alarm import GRACE_MS, SnapshotWatch
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 
 NOW = 1_763_812_800_000
 

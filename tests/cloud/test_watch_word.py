@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cloud.log.port import LogError, Place
-from cloud.watch.word import Word
-from vitals.alarms import AlarmEvent, decode
+from cloud.alarm.watchdog.alarm_writer import Word
+from cloud.kafka.port import LogError, Place
+from vitals.alarm_events import AlarmEvent, decode
 
 PLACE: Place = ("alarms", 3)
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from cloud.lake import Store
 from cloud.lake.manifests import Entry, Manifest, Meta, Object
-from cloud.lake.objects import to_parquet
-from cloud.lake.tables import Table
+from cloud.lake.parquet import to_parquet
+from cloud.lake.schema import Table
 
 DAY = 1_795_305_600_000  # 2026-11-22T00:00Z
 HOUR = 3_600_000

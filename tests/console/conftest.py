@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
-from cloud.console.accounts import Role
-from cloud.console.web import create_app
+from cloud.console.app import create_app
+from cloud.console.auth.accounts import Role
 from tests.console.stage import PASSWORD, Stage, build, playing, ward
 
 Client = Callable[..., TestClient]

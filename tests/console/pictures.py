@@ -11,10 +11,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from cloud.console.accounts import Role
-from cloud.console.hub import Trail
+from cloud.console.auth.accounts import Role
+from cloud.console.live.feed import Trail
 from tests.console.stage import HOUR, PASSWORD, Stage, build, course, event, playing, ward
-from vitals.alarms import Inactivation, Kind, Priority, State
+from vitals.alarm_events import Inactivation, Kind, Priority, State
 from vitals.limits import ADULT
 from vitals.signs import FIELDS
 

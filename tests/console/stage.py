@@ -15,26 +15,26 @@ import argon2
 import msgspec
 import numpy as np
 
-from cloud.console.accounts import Accounts, Role, Spans
-from cloud.console.audit import Audit
-from cloud.console.desk import Desk
-from cloud.console.history import HistoryDownError
-from cloud.console.hub import Hub
+from cloud.alarm.query.answers import News2Now, PatientNow, SignNow
+from cloud.console.auth.accounts import Accounts, Role, Spans
+from cloud.console.auth.audit_log import Audit
+from cloud.console.command_writer import Desk
+from cloud.console.http.dependencies import Parts
 from cloud.console.job import serve
-from cloud.console.parts import Parts
-from cloud.console.people import People
+from cloud.console.live.alarm_state import MemoryState, Sight
+from cloud.console.live.feed import Hub
+from cloud.console.live.topic_cache import People
 from cloud.console.settings import Console
-from cloud.console.sight import MemoryState, Sight
-from cloud.log.memory import MemoryLog, MemoryWriter
-from cloud.watch.answers import News2Now, PatientNow, SignNow
+from cloud.console.warehouse_history import HistoryDownError
+from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from infra.local.ports import Ports
 from vitals import news2
-from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.breach_codes import breach
 from vitals.contacts import Contact, Duty
-from vitals.daemon import now_ms
 from vitals.limits import ADULT
-from vitals.patients import Admission
-from vitals.scoring import breach
+from vitals.runtime.daemon import now_ms
 from vitals.signs import FIELDS, INDEX, SIGNS
 
 KEY = "a-key-that-is-only-for-tests-and-pictures"

@@ -1,4 +1,6 @@
-"""Answers like `cloud.console.looker`, out of files and without Ray: `python -m tests.console.stand_in FOLDER SHARDS`.
+"""Answers like `cloud.console.live.ray_client_process`, from files and without Ray.
+
+Usage: `python -m tests.console.stand_in FOLDER SHARDS`.
 
 Each shard's answer is a file `0`, `1`, …; a file `refuse` makes it answer an error, a file `die` makes it end.
 """
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.console.looker import Answer, Question, read, write
+from cloud.console.live.ray_client_process import Answer, Question, read, write
 
 
 def main(arguments: list[str]) -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 import argon2
 import pytest
 
-from cloud.console.accounts import ANY, SHORTEST, TICKET_MS, AccountError, Accounts, Role, Spans
-from cloud.console.audit import Audit, Entry
+from cloud.console.auth.accounts import ANY, SHORTEST, TICKET_MS, AccountError, Accounts, Role, Spans
+from cloud.console.auth.audit_log import Audit, Entry
 
 T0 = 1_763_812_800_000
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cloud.console.accounts import Role
+from cloud.console.auth.accounts import Role
 from tests.console.conftest import Client
 from tests.console.stage import Stage
 

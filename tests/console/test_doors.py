@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from cloud import links
-from cloud.console.accounts import Role
+from cloud import ack_links
+from cloud.console.auth.accounts import Role
 from tests.console.conftest import Client
 from tests.console.stage import KEY, PASSWORD, Stage, event
-from vitals.alarms import Phase, State
+from vitals.alarm_events import Phase, State
 
 
 def audit(stage: Stage) -> list[tuple[str, str, str | None]]:
@@ -171,7 +171,7 @@ def test_the_acknowledge_link_asks_and_only_its_button_acts(client: Client, stag
     person = stage.person("p-00001")
     alarm = stage.alarm(event(person, "spo2", stage.now(), "SpO2 84 % below 85 %"))
     stage.parts.hub.tick()
-    path = "/a/" + links.sign(KEY, links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
+    path = "/a/" + ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
     scanner = client()
     asked = scanner.get(path)
     assert asked.status_code == 200
@@ -189,10 +189,12 @@ def test_the_acknowledge_link_asks_and_only_its_button_acts(client: Client, stag
 def test_a_forged_a_foreign_and_an_expired_link_do_nothing(client: Client, stage: Stage) -> None:
     alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
     stage.parts.hub.tick()
-    good = links.sign(KEY, links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
-    foreign = links.sign("another-key-of-at-least-32-letters", links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
+    good = ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
+    foreign = ack_links.sign(
+        "another-key-of-at-least-32-letters", ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000)
+    )
     flipped = good[:-1] + ("A" if good[-1] != "A" else "B")
-    old = links.sign(KEY, links.Link(alarm.id, "nurse-icu", stage.now() - 1000))
+    old = ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() - 1000))
     phone = client()
     codes = [phone.post(f"/a/{token}").status_code for token in (foreign, flipped, "x", good + "A", old)]
     assert codes == [404, 404, 404, 404, 410]
@@ -204,7 +206,7 @@ def test_the_link_of_an_alarm_that_is_over_says_so(client: Client, stage: Stage)
     alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
     stage.change(alarm, phase=Phase.END, state=State.INACTIVE)
     stage.parts.hub.tick()
-    token = links.sign(KEY, links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
+    token = ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
     assert "is over" in client().post(f"/a/{token}").text
     assert stage.written("actions") == []
 

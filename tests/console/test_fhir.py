@@ -10,8 +10,8 @@ from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.patient import Patient
 
-from cloud.console import fhir, fhir_search
-from cloud.console.accounts import Role
+from cloud.console.auth.accounts import Role
+from cloud.console.fhir import resource_builders, search_parameters
 from tests.console.conftest import Client
 from tests.console.stage import Stage, admission
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
@@ -29,25 +29,31 @@ def by_code(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def test_a_reading_is_one_valid_observation_per_sign_and_one_panel_with_loinc_and_ucum() -> None:
-    found = by_code(fhir.observations(READING, "p-1", EVERY))
+    found = by_code(resource_builders.observations(READING, "p-1", EVERY))
     for resource in found.values():
         checked = Observation.model_validate(resource)
         assert checked.status == "final"
         assert resource["category"][0]["coding"][0]["code"] == "vital-signs"
         assert resource["effectiveDateTime"] == "2025-11-22T12:00:00.123Z"
-    single = {s.loinc[0]: s for s in SIGNS if s.field not in fhir.COMPONENTS and s.field in READING}
-    assert found.keys() == {*single, fhir.PANEL}
+    single = {s.loinc[0]: s for s in SIGNS if s.field not in resource_builders.COMPONENTS and s.field in READING}
+    assert found.keys() == {*single, resource_builders.PANEL}
     for code, sign in single.items():
         quantity = found[code]["valueQuantity"]
-        assert (quantity["value"], quantity["code"], quantity["system"]) == (READING[sign.field], sign.unit, fhir.UCUM)
+        assert (quantity["value"], quantity["code"], quantity["system"]) == (
+            READING[sign.field],
+            sign.unit,
+            resource_builders.UCUM,
+        )
         assert {c["code"] for c in found[code]["code"]["coding"]} == set(sign.loinc)
-    panel = {c["code"]["coding"][0]["code"]: c["valueQuantity"]["value"] for c in found[fhir.PANEL]["component"]}
+    panel = {
+        c["code"]["coding"][0]["code"]: c["valueQuantity"]["value"] for c in found[resource_builders.PANEL]["component"]
+    }
     assert panel == {"8480-6": 118, "8462-4": 76, "8478-0": 90}
-    assert "valueQuantity" not in found[fhir.PANEL]
+    assert "valueQuantity" not in found[resource_builders.PANEL]
 
 
 def test_the_profiles_are_r4s_own() -> None:
-    found = by_code(fhir.observations(READING, "p-1", EVERY))
+    found = by_code(resource_builders.observations(READING, "p-1", EVERY))
     profiles = {code: o["meta"]["profile"][0].rpartition("/")[2] for code, o in found.items()}
     assert {c: profiles[c] for c in ("8867-4", "9279-1", "2708-6", "8310-5", "85354-9")} == {
         "8867-4": "heartrate", "9279-1": "resprate", "2708-6": "oxygensat", "8310-5": "bodytemp", "85354-9": "bp",
@@ -59,21 +65,23 @@ def test_an_absent_value_has_its_reason_and_never_a_zero() -> None:
         SUSPECT_BITS * FIELDS.index("hr")
     )
     found = by_code(
-        fhir.observations(READING | {"spo2": None, "hr": None, "dbp": None, "suspect": suspect}, "p-1", EVERY)
+        resource_builders.observations(
+            READING | {"spo2": None, "hr": None, "dbp": None, "suspect": suspect}, "p-1", EVERY
+        )
     )
     for code, reason in (("2708-6", "not-performed"), ("8867-4", "error")):
         Observation.model_validate(found[code])
         assert "valueQuantity" not in found[code]
-        assert found[code]["dataAbsentReason"]["coding"][0] == {"system": fhir.ABSENT, "code": reason}
-    components = {c["code"]["coding"][0]["code"]: c for c in found[fhir.PANEL]["component"]}
+        assert found[code]["dataAbsentReason"]["coding"][0] == {"system": resource_builders.ABSENT, "code": reason}
+    components = {c["code"]["coding"][0]["code"]: c for c in found[resource_builders.PANEL]["component"]}
     assert components["8462-4"]["dataAbsentReason"]["coding"][0]["code"] == "unknown"
     # Not measured and nothing said of it: no observation, rather than an empty one.
-    assert "8889-8" not in by_code(fhir.observations(READING | {"pr": None}, "p-1", EVERY))
+    assert "8889-8" not in by_code(resource_builders.observations(READING | {"pr": None}, "p-1", EVERY))
 
 
 def test_a_value_that_is_not_to_be_trusted_says_so() -> None:
     suspect = Suspect.SPIKE << (SUSPECT_BITS * FIELDS.index("hr"))
-    found = by_code(fhir.observations(READING | {"suspect": suspect}, "p-1", EVERY))
+    found = by_code(resource_builders.observations(READING | {"suspect": suspect}, "p-1", EVERY))
     assert "not to be trusted, spike" in found["8867-4"]["note"][0]["text"]
     assert "note" not in found["9279-1"]
     Observation.model_validate(found["8867-4"])
@@ -81,7 +89,7 @@ def test_a_value_that_is_not_to_be_trusted_says_so() -> None:
 
 def test_a_patient_validates_even_with_markup_for_a_name_and_an_id_that_fhir_does_not_allow() -> None:
     person = admission(1, "icu", T0, name="<b>Robert</b> O'Neill & Söhne", patient="Bett 7_ä", phone=" ", address="")
-    resource = fhir.patient(person)
+    resource = resource_builders.patient(person)
     Patient.model_validate(resource)
     assert resource["name"][0]["text"] == "<b>Robert</b> O'Neill & Söhne"
     assert resource["identifier"][0]["value"] == "Bett 7_ä"
@@ -96,14 +104,14 @@ def test_a_patient_validates_even_with_markup_for_a_name_and_an_id_that_fhir_doe
         ("eq2025-11-22T12:00", 1763812800000, 1763812860000),
         ("2025-11-22T12:00:00Z", 1763812800000, 1763812801000),
         ("2025-11-22T14:00:00.123+02:00", 1763812800123, 1763812800124),
-        ("ge2025-11-22", 1763769600000, fhir_search.LAST),
-        ("gt2025-11-22", 1763856000000, fhir_search.LAST),
+        ("ge2025-11-22", 1763769600000, search_parameters.LAST),
+        ("gt2025-11-22", 1763856000000, search_parameters.LAST),
         ("lt2025-11-22", 0, 1763769600000),
         ("le2025-11-22", 0, 1763856000000),
     ],
 )
 def test_a_date_means_the_whole_span_of_its_precision(date: str, begin: int, end: int) -> None:
-    found = fhir_search.parse([("patient", "p-1"), ("date", date)])
+    found = search_parameters.parse([("patient", "p-1"), ("date", date)])
     assert (found.begin, found.end) == (begin, end)
 
 
@@ -155,7 +163,7 @@ def test_every_other_error_below_fhir_is_an_operation_outcome_too(client: Client
 
 def test_a_search_gives_a_valid_bundle_page_by_page(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.NURSE)
-    since = quote(fhir.instant(stage.now() - 600_000))
+    since = quote(resource_builders.instant(stage.now() - 600_000))
     path: str | None = (
         f"/fhir/Observation?patient=Patient/p-00001&code=http://loinc.org|8867-4,85354-9&date=ge{since}&_count=8"
     )

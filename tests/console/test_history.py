@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cloud.console.history import HistoryDownError, WarehouseHistory, stamp
+from cloud.console.warehouse_history import HistoryDownError, WarehouseHistory, stamp
 from cloud.warehouse import open_warehouse, prepare
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.signs import FIELDS, SUSPECT_BITS, Suspect

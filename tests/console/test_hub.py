@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from cloud.console import tiles
-from cloud.console.hub import Hub
-from cloud.console.people import People
-from cloud.console.sight import NOTHING, Sight
-from cloud.log.port import Record
+from cloud.console.live import ward_view
+from cloud.console.live.alarm_state import NOTHING, Sight
+from cloud.console.live.feed import Hub
+from cloud.console.live.topic_cache import People
+from cloud.kafka.port import Record
 from tests.console.stage import HOUR, Stage, admission
-from vitals import topics
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.wire import topics
 
 NOW = 1_763_812_800_000
 
@@ -103,14 +103,14 @@ def test_an_admission_that_says_no_date_of_birth_costs_its_age_and_no_bed(stage:
 
 
 def test_a_bed_that_cannot_be_shown_stands_there_without_values(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = tiles.tile
+    real = ward_view.tile
 
     def raises(admission: Admission, seen: object, *rest: object) -> object:
         if admission.patient == "p-00002" and seen is not None:
             raise ZeroDivisionError("nobody thought of it")
         return real(admission, seen, *rest)  # type: ignore[arg-type] # as it came
 
-    monkeypatch.setattr(tiles, "tile", raises)
+    monkeypatch.setattr(ward_view, "tile", raises)
     for patient in ("p-00001", "p-00002"):
         stage.read(patient)
     stage.parts.hub.tick()

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from cloud.console.accounts import Role
-from infra.demo.relay import Relay
+from cloud.console.auth.accounts import Role
+from infra.demo.fault_proxy import Relay
 from infra.web import AXE
 from tests.console.conftest import sign_in
 from tests.console.stage import PASSWORD, Stage, event, seen, ward
-from vitals.alarms import Inactivation, Kind, Phase, Priority, State
-from vitals.patients import Admission
+from vitals.admissions import Admission
+from vitals.alarm_events import Inactivation, Kind, Phase, Priority, State
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"

@@ -13,11 +13,11 @@ import httpx2
 import paho.mqtt.client as mqtt
 import pytest
 
-from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import Ports
 from infra.local.process import Spec, base_env
+from infra.local.services import start_tiers, tiers
 from infra.local.stack import DEVICE_BROKERS, KAFKA, POSTGRES, SITE_BROKER, LocalStack
-from infra.local.tiers import start_tiers, tiers
+from infra.local.topic_observer import PARTITIONS, Beats, Observer
 
 GATEWAY, DEVICE, BED = "gw-icu", "mon-icu-01", "icu-01"
 NEEDED = {"console", "watch", "score", "bridge", f"edge-{GATEWAY}"}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cloud.console import ray_state
-from cloud.console.ray_state import RayState
-from cloud.console.sight import MemoryState, Sight, State, StateDownError
-from cloud.watch import answers
-from cloud.watch.answers import PatientNow, ShardNow
+from cloud.alarm.query import answers
+from cloud.alarm.query.answers import PatientNow, ShardNow
+from cloud.console.live import ray_client
+from cloud.console.live.alarm_state import MemoryState, Sight, State, StateDownError
+from cloud.console.live.ray_client import RayState
 from tests.console.stage import admission, event, seen
 
 T0 = 1_763_812_800_000
@@ -123,7 +123,7 @@ def test_an_asking_process_that_dies_is_replaced(
     process: tuple[RayState, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, folder = process
-    monkeypatch.setattr(ray_state, "AGAIN_S", 0.0)
+    monkeypatch.setattr(ray_client, "AGAIN_S", 0.0)
     lay(folder, sight(seen(ADA, {"hr": 72}, T0)))
     state.look()
     (folder / "die").touch()

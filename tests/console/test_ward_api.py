@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from cloud.console.accounts import Role
-from cloud.log.port import LogError
+from cloud.console.auth.accounts import Role
+from cloud.kafka.port import LogError
 from tests.console.conftest import Client
 from tests.console.stage import Stage, event
-from vitals.alarms import Kind, Priority
+from vitals.alarm_events import Kind, Priority
 
 NEW = {
     "patient": "p-00900", "name": "Nia Lomax", "born": "1958-03-21", "phone": "+44 1632 960123",

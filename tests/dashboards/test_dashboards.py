@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloud.dashboards import bodies
-from cloud.dashboards.declared import BoardError, boards, read
+from cloud.dashboards import metabase_payloads
+from cloud.dashboards.board_files import BoardError, boards, read
 from cloud.dashboards.job import CHANGED_BY_HAND, run
 from tests.dashboards.strict_metabase import API_KEY, EMAIL, PASSWORD, StrictMetabase, serving
 
@@ -80,7 +80,7 @@ def test_a_change_of_the_declaration_reaches_what_nobody_has_touched(
     metabase: StrictMetabase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     provision(metabase)
-    monkeypatch.setitem(bodies.card.__globals__, "_drawing", lambda _: {"table.pivot": False})
+    monkeypatch.setitem(metabase_payloads.card.__globals__, "_drawing", lambda _: {"table.pivot": False})
     capsys.readouterr()
     assert provision(metabase) == 0
     assert f"{QUESTIONS} updated, 5 unchanged" in capsys.readouterr().out

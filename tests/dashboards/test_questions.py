@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from cloud.dashboards.declared import Board, Question, boards
+from cloud.dashboards.board_files import Board, Question, boards
 from cloud.lake import open_lake
-from cloud.lake.tables import ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
-from cloud.load import Loader
+from cloud.lake.schema import ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
 from cloud.warehouse import open_warehouse
+from cloud.warehouse.job import Loader
 from tests.cloud.test_warehouse_sql import DENIED
 from tests.cloud.warehouse import HOUR, write
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra import checks
+from tests.docs import checks
 
 TABLE = "| Hazard | Control | Test |\n|---|---|---|\n"
 

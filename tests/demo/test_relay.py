@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from infra.demo.relay import Relay
+from infra.demo.fault_proxy import Relay
 
 
 class Echo:

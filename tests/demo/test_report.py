@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from infra.demo.reconciliation import Verdict
 from infra.demo.report import HOPS, Counts, report, shortcomings, spread
-from infra.demo.tally import Verdict
 
 
 def delivered(**changes: object) -> dict[str, Any]:

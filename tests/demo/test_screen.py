@@ -3,7 +3,7 @@
 import pytest
 
 from infra.demo.screen import Message, Plain, Rates, View, alarm_line
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State
 
 
 def event(phase: Phase = Phase.START, n: int = 0) -> AlarmEvent:

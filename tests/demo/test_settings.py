@@ -3,7 +3,7 @@
 import pytest
 
 from infra.demo.settings import DemoSettings
-from vitals.settings import SettingsError, load
+from vitals.runtime.settings import SettingsError, load
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.demo.tally import Seen, Sent, accepted, judge
+from infra.demo.reconciliation import Seen, Sent, accepted, judge
 
 
 def seen(*identities: tuple[str, int, int]) -> Seen:

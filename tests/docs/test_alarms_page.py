@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Final
 
-from cloud.watch.beside import HEARD
-from edge.health import TEXTS
+from cloud.alarm.equipment_alarms import HEARD
+from edge.status.health import TEXTS
 from vitals.conditions import CATALOGUE
-from vitals.engine import rules
-from vitals.engine.tree import TREE
-from vitals.engine.watched import WATCH
+from vitals.engine.rules import constants
+from vitals.engine.rules.not_judged import WATCH
+from vitals.engine.rules.technical_alarms import TREE
 from vitals.limits import PROFILES, Limit
 from vitals.signs import FIELDS, SIGNS
 
@@ -49,8 +49,10 @@ def times_table() -> str:
     """Returns the table as the page must have it."""
     lines = ["| Sign | Beyond an extreme bound, s | Worse than acknowledged by | for, s |", "|---|---|---|---|"]
     for s, sign in enumerate(SIGNS):
-        extreme, worse = rules.EXTREME_DELAY_MS[s] / 1000, rules.WORSE_STEP[s]
-        lines.append(f"| {sign.field} | {extreme:g} | {worse:g} {sign.unit} | {rules.MEDIUM_DELAY_MS[s] / 1000:g} |")
+        extreme, worse = constants.EXTREME_DELAY_MS[s] / 1000, constants.WORSE_STEP[s]
+        lines.append(
+            f"| {sign.field} | {extreme:g} | {worse:g} {sign.unit} | {constants.MEDIUM_DELAY_MS[s] / 1000:g} |"
+        )
     return "\n".join(lines)
 
 
@@ -79,7 +81,7 @@ def test_the_conditions_on_the_page_are_those_of_the_catalogue() -> None:
 
 
 def test_whatever_the_code_tells_of_is_in_the_catalogue() -> None:
-    told = {*rules.CONDITIONS, *TREE, *WATCH, *HEARD, *TEXTS} - set(FIELDS)
+    told = {*constants.CONDITIONS, *TREE, *WATCH, *HEARD, *TEXTS} - set(FIELDS)
     assert told == set(CATALOGUE)
 
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec import Meta
 
 from vitals import bounds
-from vitals.alarms import AlarmEvent
-from vitals.patients import Admission, Placement
+from vitals.admissions import Admission, Placement
+from vitals.alarm_events import AlarmEvent
 from vitals.status import Status
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from edge.settings import Settings
-from vitals import topics
+from vitals.admissions import Admission, Placement
 from vitals.contacts import Contact
-from vitals.patients import Admission, Placement
+from vitals.wire import topics
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Final
 
-from vitals.settings import documented
+from vitals.runtime.settings import documented
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings: a test holds this table against the code -->", "<!-- end of settings -->"
@@ -14,14 +14,14 @@ PARTS: Final = {
     "cloud topics": ("cloud.settings", "Topics"),
     "cloud score": ("cloud.score.job", "Score"),
     "cloud archive": ("cloud.archive.job", "Settings"),
-    "cloud load": ("cloud.load", "Settings"),
+    "cloud load": ("cloud.warehouse.job", "Settings"),
     "cloud watch": ("cloud.settings", "Watch"),
     "cloud notify": ("cloud.settings", "Notify"),
     "cloud console": ("cloud.console.settings", "Console"),
-    "cloud compact": ("cloud.compact", "Settings"),
+    "cloud compact": ("cloud.lake.compact_job", "Settings"),
     "cloud replay": ("cloud.replay.job", "Replay"),
     "cloud erase": ("cloud.erase.job", "Erase"),
-    "cloud retain": ("cloud.erase.retain", "Retain"),
+    "cloud retain": ("cloud.erase.retain_job", "Retain"),
     "cloud dashboards": ("cloud.dashboards.job", "Settings"),
     "infra.local": ("infra.local.settings", "LocalSettings"),
     "infra.demo": ("infra.demo.settings", "DemoSettings"),

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from cloud.archive.rows import Pile, Record
-from vitals import alarms, engine, scoring, topics
-from vitals.alarms import AlarmEvent
-from vitals.patients import Placement
+from cloud.archive.decode_rows import Pile, Record
+from vitals import alarm_events, breach_codes, engine
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent
 from vitals.readings import Readings, empty
-from vitals.records import decode_scored, to_columns
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_scored, to_columns
 
 T0 = 1_763_812_800_000
 USUAL = Placement(device="d1", patient="p1", ward="w1", bed="b1", since=T0, cadence_s=1.0)
@@ -24,8 +25,8 @@ def known(*placements: Placement) -> engine.State:
 def kept(state: engine.State, events: Iterable[AlarmEvent] = ()) -> engine.State:
     """The engine after a restart from its snapshot; what it told is written, read and archived."""
     for event in events:
-        assert alarms.decode(alarms.encode(event)) == event
-        archived(topics.ALARMS, alarms.encode(event))
+        assert alarm_events.decode(alarm_events.encode(event)) == event
+        archived(topics.ALARMS, alarm_events.encode(event))
     restored = engine.restore(engine.snapshot(state))
     assert engine.snapshot(restored) == engine.snapshot(state)
     # Timers run with whatever was taken in.
@@ -43,7 +44,7 @@ def archived(topic: str, value: bytes) -> None:
 
 def judged(readings: Readings) -> None:
     """Readings are scored, judged one by one and together, remembered and archived."""
-    digits = scoring.pack(scoring.breach(readings.values, readings.bounds())).tolist()
+    digits = breach_codes.pack(breach_codes.breach(readings.values, readings.bounds())).tolist()
     columns = to_columns(readings) | {"breach": digits, "news2": [0] * len(readings)}
     columns |= {"partition": 0, "offset": 1, "timestamp": T0}
     value = msgspec.json.encode(columns)

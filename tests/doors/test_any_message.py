@@ -12,31 +12,32 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bridge import intake as bridge
-from bridge.intake import Refusal
-from bridge.rosters import Rosters
-from cloud.commands import admit, duty
-from cloud.log.layout import Layout
-from cloud.notify.plan import Rotas
-from cloud.watch.beds import Beds
-from cloud.watch.slice import Slice
-from edge import intake as edge
-from edge.driver import Delivery
-from edge.ledger import Ledger
-from edge.local import LocalAlarms
-from edge.roster import nobody, updated
+from bridge.down.rosters import Rosters
+from bridge.up import validate as bridge
+from bridge.up.validate import Refusal
+from cloud.alarm.bed_history import Beds
+from cloud.alarm.partition_engine import Slice
+from cloud.cli import admit, rota
+from cloud.kafka.partitioning import Layout
+from cloud.notify.routing import Rotas
+from edge.alarm.bedside_alarms import LocalAlarms
+from edge.devices.driver import Delivery
+from edge.ingest import decode as edge
+from edge.ingest.dedup import Ledger
+from edge.ingest.roster import nobody, updated
 from tests.doors.good import at
 from tests.doors.held import T0, archived, judged, kept, known
 from tests.doors.hostile import messages
-from vitals import batches, engine, topics
+from vitals import engine
 from vitals.actions import Action
+from vitals.admissions import Admission, roster
 from vitals.bounds import BoundError, decoded, encoded
 from vitals.contacts import Duty
 from vitals.limits import from_wire
-from vitals.patients import Admission, roster
-from vitals.records import decode_vitals
 from vitals.signs import FIELDS
 from vitals.status import Status
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import decode_vitals
 
 GOOD = at(T0)
 
@@ -51,7 +52,7 @@ def a_frame(raw: bytes) -> None:
     taken = edge.Intake("gw-1", Ledger()).take([heard], nobody("gw-1"))
     assert len(taken.readings) + len(taken.rejected) == 1
     if len(taken.readings):
-        a_batch_payload(batches.encode(batches.Batch("gw-1", "o", 1, taken.readings)), refused=False)
+        a_batch_payload(uplink_batch.encode(uplink_batch.Batch("gw-1", "o", 1, taken.readings)), refused=False)
         judged(taken.readings)
 
 
@@ -192,7 +193,7 @@ def a_rota(raw: bytes) -> None:
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         return
     try:
-        ward, contact = duty.contact_row(row)
+        ward, contact = rota.contact_row(row)
         encoded(Duty(ward=ward, version=1, contacts=(contact,)))
     except ValueError as error:
         told(error)

@@ -13,18 +13,18 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.driver import Deliver, Delivery
+from edge.clock.boot_clock import Boot
+from edge.devices.driver import Deliver, Delivery
 from edge.gateway import Gateway
 from edge.metrics import Metrics
-from edge.outbox import open_outbox
 from edge.settings import Settings
-from edge.unset import Boot
-from edge.uplink import Down, Link
-from infra.local.machine import find_program
+from edge.store.outbox import open_outbox
+from edge.uplink.client import Down, Link
 from infra.local.ports import HOST, Ports
-from vitals import batches
+from infra.local.prerequisites import find_program
 from vitals.readings import Readings, concat
 from vitals.status import Status
+from vitals.wire import uplink_batch
 
 NOW = 1_763_812_800_000
 
@@ -170,8 +170,8 @@ class Running:
         self.mono += seconds
         self.gateway.cycle(self.above, self.mono)
 
-    def sent(self) -> list[batches.Batch]:
-        return [batches.decode(payload) for name, payload in self.above.published if name == "vitals"]
+    def sent(self) -> list[uplink_batch.Batch]:
+        return [uplink_batch.decode(payload) for name, payload in self.above.published if name == "vitals"]
 
     def readings(self) -> Readings:
         return concat([batch.readings for batch in self.sent()])

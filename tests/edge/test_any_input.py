@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import intake
-from edge.intake import Intake
-from edge.ledger import Ledger
-from edge.roster import nobody
+from edge.ingest import decode
+from edge.ingest.decode import Intake
+from edge.ingest.dedup import Ledger
+from edge.ingest.roster import nobody
 from vitals.bounds import MAX_T
 from vitals.signs import INDEX, SIGNS, Suspect
 
@@ -109,7 +109,7 @@ def test_a_device_whose_name_deceives_is_refused(rig: Rig, device: str) -> None:
 def test_a_clock_that_was_in_the_year_9999_leads_to_no_time_that_nobody_can_hold(make: SimpleNamespace) -> None:
     taking = Intake("gw-1", Ledger())
     clocks = [(2, 253_402_300_799_000), (1, 1), (3, make.NOW), (4, 5), (6, 253_402_300_799_000), (5, make.NOW)]
-    heard = [intake.hear(make.delivery(make.frame(seq, t=t, hr=70), t_gw=make.NOW)) for seq, t in clocks]
+    heard = [decode.hear(make.delivery(make.frame(seq, t=t, hr=70), t_gw=make.NOW)) for seq, t in clocks]
     readings = taking.take(heard, nobody("gw-1")).readings
     assert len(readings) == len(clocks)
     assert readings.t.min() > 0
@@ -117,7 +117,7 @@ def test_a_clock_that_was_in_the_year_9999_leads_to_no_time_that_nobody_can_hold
 
 
 def test_an_impossible_pressure_or_pulse_costs_its_own_sign_alone() -> None:
-    from edge import filter as artefacts  # noqa: PLC0415 - beside its use
+    from edge.ingest import artefact_filter as artefacts  # noqa: PLC0415 - beside its use
 
     values = np.full((1, len(SIGNS)), np.nan)
     signs = {"hr": 72, "pr": 65_535, "spo2": 97, "rr": 15, "sbp": -999, "dbp": 70, "map": 85}

@@ -8,12 +8,12 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.canary import ALARMING, CALM, Canary, frame
+from edge.devices.canary import ALARMING, CALM, Canary, frame
 from infra.local.stack import LocalStack
-from vitals import frames
 from vitals.limits import HIGH, PROFILES
 from vitals.signs import INDEX, SIGNS
-from vitals.topics import device_vitals
+from vitals.wire import device_reading
+from vitals.wire.topics import device_vitals
 
 
 def test_a_canary_publishes_as_a_device_of_its_gateways_broker(mosquitto: LocalStack) -> None:
@@ -35,7 +35,7 @@ def test_a_canary_publishes_as_a_device_of_its_gateways_broker(mosquitto: LocalS
         listener.disconnect()
         listener.loop_stop()
     assert first[0] == device_vitals(f"canary-{name}")
-    values = [frames.decode(payload).values for _, payload in (first, second)]
+    values = [device_reading.decode(payload).values for _, payload in (first, second)]
     temps = {float(np.asarray(v).ravel()[INDEX["temp"]]) for v in values}
     assert temps == {CALM, ALARMING}
 
@@ -50,4 +50,4 @@ def test_a_canarys_values_are_plausible_and_its_step_is_never_doubted() -> None:
 
 @pytest.mark.parametrize("seq", [0, 1])
 def test_a_canarys_frame_is_one_that_devices_send(seq: int) -> None:
-    frames.decode(frame(7, seq, 1_763_812_800_000))
+    device_reading.decode(frame(7, seq, 1_763_812_800_000))

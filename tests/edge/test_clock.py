@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge import clock
+from edge.ingest import device_clock
 
 START = 1_763_812_800_000
 
@@ -11,14 +11,14 @@ class Device:
     """One device's times through the correction, one reading after the other."""
 
     def __init__(self) -> None:
-        self.rows = np.full((1, clock.COLUMNS), clock.UNKNOWN)
+        self.rows = np.full((1, device_clock.COLUMNS), device_clock.UNKNOWN)
         self.seq = -1
 
     def read(self, t: int, t_gw: int, *, boot: int = 1, seq: int | None = None) -> tuple[int, bool]:
         """Returns event time and whether the clock was not believed."""
         self.seq = self.seq + 1 if seq is None else seq
         columns = (np.array([x], dtype=np.int64) for x in (boot, self.seq, t, t_gw))
-        event, doubted, self.rows = clock.correct(self.rows, *columns)
+        event, doubted, self.rows = device_clock.correct(self.rows, *columns)
         return int(event[0]), bool(doubted[0])
 
 

@@ -18,10 +18,10 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import show
-from edge.outbox import open_outbox
-from infra.local.machine import find_program
+from edge.status import cli
+from edge.store.outbox import open_outbox
 from infra.local.ports import HOST, Ports
+from infra.local.prerequisites import find_program
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "infra" / "pi" / "files"
@@ -123,8 +123,8 @@ def test_a_device_with_credentials_writes_under_its_own_name_alone_and_the_gatew
             assert monitor.reason == "Success"
             assert stranger.reason == "Not authorized"
 
-            until(lambda: list(show.accepted(data)), "the reading accepted")
-            assert list(show.accepted(data)) == [{"device": "mon-1", "boot": 1, "ranges": [[0, 0]]}]
+            until(lambda: list(cli.accepted(data)), "the reading accepted")
+            assert list(cli.accepted(data)) == [{"device": "mon-1", "boot": 1, "ranges": [[0, 0]]}]
         finally:
             edge.terminate()
             edge.wait(20)
@@ -181,7 +181,7 @@ def test_without_a_card_at_the_start_the_bed_alarms_and_the_card_is_used_once_it
             (data / "outbox.db-wal").rmdir()
             until(lambda: speak() or "can be opened again" in log.read_text(), "the card found")
             until(lambda: log.read_text().count("listening to") == 2, "the gateway with its card")
-            until(lambda: speak() or list(show.accepted(data)), "readings accepted")
+            until(lambda: speak() or list(cli.accepted(data)), "readings accepted")
         finally:
             edge.terminate()
             edge.wait(20)

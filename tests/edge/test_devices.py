@@ -11,14 +11,15 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import health
-from edge.bedside import MqttBedside
-from edge.driver import Delivery
-from edge.voices import FORGET_S, Voices
+from edge.devices.driver import Delivery
+from edge.devices.mqtt_driver import MqttBedside
+from edge.ingest.duplicate_devices import FORGET_S, Voices
+from edge.status import health
 from infra.local.ports import HOST
-from vitals import engine, topics
-from vitals.engine.tree import TWO_VOICES
+from vitals import engine
+from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.status import Health
+from vitals.wire import topics
 
 Rig = Callable[..., Any]
 HOUR_MS = 3_600_000

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge import show
 from edge.gateway import Gateway
 from edge.metrics import Metrics
-from edge.outbox import open_outbox
 from edge.settings import Settings
+from edge.status import cli
+from edge.store.outbox import open_outbox
 
 DOC = Path(__file__).parents[2] / "docs" / "edge-driver.md"
 
@@ -43,7 +43,7 @@ def test_the_driver_in_the_docs_delivers_and_is_acknowledged_after_the_commit(
         gateway.run(make.Above(), stop)
         runner.join()
         hears.close()
-    accepted = list(show.accepted(settings.edge_data))
+    accepted = list(cli.accepted(settings.edge_data))
     outbox.close()
     assert accepted == [{"device": "dev-7", "boot": 7, "ranges": [[0, 1]]}]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import filter as artefacts
-from edge.slots import grown, rounds
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest.device_rows import grown, rounds
 from vitals.limits import PROFILE_INDEX
 from vitals.signs import INDEX, SIGNS, Suspect
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge import health, show
-from edge.driver import Presence, Pressed
-from edge.recall import ENGINE
+from edge.devices.driver import Presence, Pressed
+from edge.status import cli, health
+from edge.store.snapshot import ENGINE
 from vitals.readings import concat
 from vitals.status import Health
 
@@ -29,7 +29,7 @@ def test_a_reading_is_acknowledged_only_after_its_commit(rig: Rig) -> None:
     lock.close()
     gw.turn(1.1)
     assert gw.acked == [0]
-    assert list(show.accepted(gw.settings.edge_data)) == [{"device": "dev-1", "boot": 7, "ranges": [[0, 0]]}]
+    assert list(cli.accepted(gw.settings.edge_data)) == [{"device": "dev-1", "boot": 7, "ranges": [[0, 0]]}]
 
 
 def test_a_quiet_reading_waits_for_its_batch_and_an_urgent_one_takes_all_with_it_at_once(
@@ -313,7 +313,7 @@ def test_status_shows_backlog_last_confirmation_clock_and_devices(rig: Rig) -> N
         gw.turn(0.2)
     gw.down("confirmed", {"outbox": gw.outbox.id, "ranges": [[1, 1]]})
     gw.turn(5)
-    shown = show.status(gw.settings.edge_data, gw.clock.now)
+    shown = cli.status(gw.settings.edge_data, gw.clock.now)
     assert shown["backlog"]["batches"] == 2
     assert shown["last_confirmed_s_ago"] == 0.0
     assert shown["clock_synchronised"]

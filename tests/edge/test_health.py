@@ -1,8 +1,8 @@
 """When a device counts as silent."""
 
-from edge.health import Devices
-from edge.roster import Book
-from vitals.patients import Placement, Roster
+from edge.ingest.roster import Book
+from edge.status.health import Devices
+from vitals.admissions import Placement, Roster
 from vitals.status import Health
 
 NOW = 1_800_000_000_000

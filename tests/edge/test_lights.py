@@ -12,9 +12,9 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.bedside import MqttBedside
-from edge.driver import Pressed
-from edge.lamps import AGAIN_S, REPEAT_S, Lamps
+from edge.alarm.alarm_indicators import AGAIN_S, REPEAT_S, Lamps
+from edge.devices.driver import Pressed
+from edge.devices.mqtt_driver import MqttBedside
 from infra.local.ports import HOST
 from vitals.actions import Action
 

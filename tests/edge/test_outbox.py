@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.ledger import Ledger
-from edge.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
-from edge.storage import CORRUPT, NAME, condemned
-from vitals import batches
+from edge.ingest.dedup import Ledger
+from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
+from edge.store.sqlite import CORRUPT, NAME, condemned
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
 from vitals.status import Rejected
+from vitals.wire import uplink_batch
 
 NOW = 1_763_812_800_000
 
@@ -89,7 +89,7 @@ def test_what_was_kept_is_there_after_reopening_and_decodes_to_itself(tmp_path: 
     again = open_outbox(tmp_path, NOW)
     assert again.id == outbox.id
     assert again.backlog == 1
-    batch = batches.decode(again.payload(1) or b"")
+    batch = uplink_batch.decode(again.payload(1) or b"")
     assert (batch.gateway, batch.outbox, batch.n) == ("gw-1", outbox.id, 1)
     assert batch.readings.seq.tolist() == [0, 1, 2, 3, 4]
     again.close()
@@ -150,7 +150,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_more_readings_than_one_batch_may_hold_become_several_in_order(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
     assert accept(outbox, readings(0, 2_300)) == [1, 2, 3]
-    parts = [batches.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
+    parts = [uplink_batch.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
     assert max(len(part) for part in parts) <= 1_000
     assert concat(parts).seq.tolist() == list(range(2_300))
     outbox.close()
@@ -269,7 +269,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -
             writer.kill()
         outbox = open_outbox(tmp_path / "data", NOW)
         assert outbox.set_aside is None
-        kept = [batches.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
+        kept = [uplink_batch.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
         seqs = concat([*kept, *(part for _, part in outbox.journal())]).seq.tolist()
         assert seqs == list(range(len(seqs)))
         assert len(seqs) >= reported

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from edge import health, keeper
-from edge.alive import Alive
-from edge.reference import Reference
-from edge.unset import Boot, this_boot
+from edge.alarm.notifier_heartbeat import Alive
+from edge.clock import synchronisation
+from edge.clock.boot_clock import Boot, this_boot
+from edge.clock.gateway_clock import Reference
+from edge.status import health
 from vitals.signs import Suspect
 from vitals.status import ClockOffset, Health
 
@@ -423,9 +424,9 @@ def test_a_runtime_directory_that_takes_nothing_costs_the_boots_name_and_not_the
 
 def test_the_clocks_keeper_is_asked_and_not_the_date(tmp_path: Path) -> None:
     heard = tmp_path / "synchronized"
-    by_kernel = keeper.synchronised(heard)
+    by_kernel = synchronisation.synchronised(heard)
     heard.touch()
-    assert keeper.synchronised(heard)
+    assert synchronisation.synchronised(heard)
     assert by_kernel in {True, False}
 
 

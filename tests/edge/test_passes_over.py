@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from edge import filter as artefacts
-from edge import triage
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest import urgency
 from tests.edge.conftest import Running
-from vitals.engine import apply as applying
+from vitals.engine import evaluate_row as applying
 from vitals.signs import INDEX
 
 POISON = 74.0
@@ -75,14 +75,14 @@ def test_a_reading_at_which_the_filter_raises_is_refused_and_harms_no_other(
 
 
 def test_a_message_at_which_reading_raises_is_refused(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = triage.hear
+    real = urgency.hear
 
     def raises(delivery: Any) -> object:  # noqa: ANN401 - as it comes
         if b"74.0" in delivery.payload:
             raise ZeroDivisionError("nobody thought of it")
         return real(delivery)
 
-    monkeypatch.setattr(triage, "hear", raises)
+    monkeypatch.setattr(urgency, "hear", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}

@@ -20,11 +20,11 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge import show
-from edge.outbox import NUMBERS_PER_START
+from edge.status import cli
+from edge.store.outbox import NUMBERS_PER_START
 from infra.local.stack import LocalStack
-from vitals import batches, topics
-from vitals.batches import Batch
+from vitals.wire import topics, uplink_batch
+from vitals.wire.uplink_batch import Batch
 
 GATEWAY = "edge-it"
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ class Bridge:
             self.told.append((name, json.loads(payload)))
         if name != "vitals":
             return
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
         self.got.append(batch)
         if self.confirming:
             self.say("confirmed", {"outbox": batch.outbox, "ranges": [[batch.n, batch.n]]})
@@ -192,13 +192,13 @@ class Process:
     def accepted(self) -> set[tuple[str, int, int]]:
         return {
             (row["device"], row["boot"], seq)
-            for row in show.accepted(Path(self.environ["EDGE_DATA"]))
+            for row in cli.accepted(Path(self.environ["EDGE_DATA"]))
             for first, last in row["ranges"]
             for seq in range(first, last + 1)
         }
 
     def backlog(self) -> int:
-        return show.status(Path(self.environ["EDGE_DATA"]), 0)["backlog"]["batches"]
+        return cli.status(Path(self.environ["EDGE_DATA"]), 0)["backlog"]["batches"]
 
 
 class Site:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.roster import StaleRosterError, nobody, updated
+from edge.ingest.roster import StaleRosterError, nobody, updated
 from vitals.limits import PROFILE_INDEX
 
 

@@ -2,8 +2,8 @@
 
 import itertools
 
-from edge.outbox import Stored
-from edge.sender import BACKLOG_BYTES_PER_S, RESEND_S, WINDOW, Sender
+from edge.store.outbox import Stored
+from edge.uplink.send_scheduler import BACKLOG_BYTES_PER_S, RESEND_S, WINDOW, Sender
 
 
 class Box:

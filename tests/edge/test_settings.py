@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from edge.__main__ import main
-from edge.sender import BACKLOG_BYTES_PER_S
+from edge.devices.mqtt_bulk_reader import READ_EVERY_S
 from edge.settings import Settings
-from edge.tidings import RESEND_S
-from edge.uplink import limited
-from edge.wire import READ_EVERY_S
-from vitals.batches import MAX_PAYLOAD_BYTES
-from vitals.settings import SettingsError, load
+from edge.uplink.client import limited
+from edge.uplink.send_scheduler import BACKLOG_BYTES_PER_S
+from edge.uplink.side_messages import RESEND_S
+from vitals.runtime.settings import SettingsError, load
+from vitals.wire.uplink_batch import MAX_PAYLOAD_BYTES
 
 GOOD = {"GATEWAY": "gw-1", "UPLINK": "mqtt://127.0.0.1:1883"}
 

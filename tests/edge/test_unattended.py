@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge import health, show
-from edge.driver import Pressed
-from edge.ledger import BOOTS, RUNS, Ledger
-from edge.storage import PAGE_BYTES, condemned
-from edge.unset import Boot
+from edge.clock.boot_clock import Boot
+from edge.devices.driver import Pressed
+from edge.ingest.dedup import BOOTS, RUNS, Ledger
+from edge.status import cli, health
+from edge.store.sqlite import PAGE_BYTES, condemned
 from vitals.actions import Action
 from vitals.signs import Suspect
 from vitals.status import Rejected
@@ -85,7 +85,7 @@ def test_on_a_full_card_nothing_is_acknowledged_and_afterwards_all_of_it(rig: Ri
     gw.outbox._db.execute("PRAGMA max_page_count = 1073741823")
     gw.turn(1.1)
     assert gw.acked == list(range(400))
-    assert list(show.accepted(gw.settings.edge_data)) == [{"device": "dev-1", "boot": 7, "ranges": [[0, 399]]}]
+    assert list(cli.accepted(gw.settings.edge_data)) == [{"device": "dev-1", "boot": 7, "ranges": [[0, 399]]}]
     gw.turn(1)
     assert health.WRITE_FAILING not in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
 
@@ -134,7 +134,7 @@ def test_with_the_card_full_and_the_uplink_cut_the_broker_is_never_out_of_messag
 def test_what_waits_in_memory_alone_is_bounded_and_what_goes_is_told(
     rig: Rig, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.waiting.UNKEPT_BYTES", 5_000)
+    monkeypatch.setattr("edge.store.unconfirmed.UNKEPT_BYTES", 5_000)
     gw = rig(roster=make.roster(make.placement()))
     gw.link(up=False)
     gw.turn()
@@ -272,7 +272,7 @@ def test_what_a_gateway_refuses_is_told_at_a_bounded_rate_counted_by_kind_and_sh
     assert 1 <= len(told) <= 3
     assert {r.topic for r in told[0]} == {"devices/dev-1/vitals"}
     assert max(map(len, told)) <= 20
-    shown = show.status(gw.settings.edge_data, gw.clock.now)
+    shown = cli.status(gw.settings.edge_data, gw.clock.now)
     assert shown["rejected"].keys() == {"not-a-frame", "unknown-sign"}
     assert len(shown["rejected_last"]) == 10
 

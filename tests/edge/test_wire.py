@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge import wire
+from edge.devices import mqtt_bulk_reader
 
-Pair = tuple[socket.socket, wire.BulkSocket, list[tuple[bytes, bytes, int]]]
+Pair = tuple[socket.socket, mqtt_bulk_reader.BulkSocket, list[tuple[bytes, bytes, int]]]
 """The far end, the near end, and what was taken from it."""
 
 
@@ -32,7 +32,7 @@ def publish(topic: str, mid: int, payload: bytes, *, first: int = 0x32, properti
 def pair(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Pair]:
-    monkeypatch.setattr(wire, "READ_EVERY_S", 0.0)
+    monkeypatch.setattr(mqtt_bulk_reader, "READ_EVERY_S", 0.0)
     here, there = socket.socketpair()
     there.setblocking(False)
     taken: list[tuple[bytes, bytes, int]] = []
@@ -44,10 +44,10 @@ def pair(
         return False
 
     with here, there:
-        yield here, wire.BulkSocket(there, take), taken
+        yield here, mqtt_bulk_reader.BulkSocket(there, take), taken
 
 
-def read_all(bulk: wire.BulkSocket) -> bytes:
+def read_all(bulk: mqtt_bulk_reader.BulkSocket) -> bytes:
     """What paho gets to see, read as it reads: byte by byte and in pieces."""
     got, sizes = b"", random.Random(3)  # noqa: S311 - a test's seed
     with contextlib.suppress(BlockingIOError):
@@ -100,4 +100,4 @@ def test_a_closed_connection_is_told_as_one(
 
 
 def test_acknowledgements_are_written_as_the_standard_has_them() -> None:
-    assert wire.pubacks([1, 0x1234]) == b"\x40\x02\x00\x01\x40\x02\x12\x34"
+    assert mqtt_bulk_reader.pubacks([1, 0x1234]) == b"\x40\x02\x00\x01\x40\x02\x12\x34"

@@ -28,7 +28,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from infra.demo.relay import Relay
+from infra.demo.fault_proxy import Relay
 from infra.local.ports import Ports
 from infra.local.process import Spec, base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack

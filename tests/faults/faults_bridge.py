@@ -11,11 +11,11 @@ import sys
 import time
 from typing import Any, Final
 
-from infra.load.apart import Apart
-from infra.load.check import Arrived, arrived
-from infra.load.plan import Plan
-from infra.load.stage import Stage, stage
 from infra.local.stack import KAFKA, SITE_BROKER
+from tests.load.check import Arrived, arrived
+from tests.load.environment import Stage, stage
+from tests.load.plan import Plan
+from tests.load.subprocess_load import Apart
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "5"))

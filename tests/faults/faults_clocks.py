@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.local.process import Spec, base_env
-from infra.local.sns import part as sns
-from infra.local.sns.server import Options
+from infra.local.servers.sns import part as sns
+from infra.local.servers.sns.server import Options
+from infra.local.services import Tier, tiers
 from infra.local.stack import LocalStack
-from infra.local.tiers import Tier, tiers
-from infra.proof import breaches, kept
-from infra.proof.stage import Stage, whole_path
+from tests.bench.path import breach_scenario, run_files
+from tests.bench.path.environment import Stage, whole_path
 from tests.faults.judged import judged
 from tests.truth.judge import MUST_BE_ZERO, Judgement
 
@@ -108,7 +108,7 @@ def standing(folder: Path, plan: list[Course]) -> Iterator[tuple[Stage, Path]]:
     clock_file(folder, "bridge").write_text("1")
 
     def prepare(stack: LocalStack) -> None:
-        rosters.append(breaches.people(stack, folder / "people", beds, CADENCE_S, SEED))
+        rosters.append(breach_scenario.people(stack, folder / "people", beds, CADENCE_S, SEED))
 
     def moved(stack: LocalStack) -> list[Tier]:
         return [_moved(folder, tier) for tier in tiers(stack)]
@@ -124,7 +124,7 @@ def _moved(folder: Path, tier: Tier) -> Tier:
     name = tier.name.removeprefix("edge-")
     if name == tier.name and name != "bridge":
         return tier
-    return replace(tier, words=("infra.proof.moved_clock", str(clock_file(folder, name)), *tier.words))
+    return replace(tier, words=("tests.support.fake_clock", str(clock_file(folder, name)), *tier.words))
 
 
 def ledger(stage: Stage) -> Path:
@@ -185,7 +185,7 @@ def _stormed(folder: Path, plan: list[Course]) -> dict[str, float]:
 
 
 def _judged(stage: Stage, roster: Path, life: Path) -> Judgement:
-    kept.keep(
+    run_files.keep(
         life,
         bootstrap=stage.bootstrap,
         ledger=ledger(stage),

@@ -28,13 +28,13 @@ from confluent_kafka import Consumer, TopicPartition
 
 from cloud.lake import Keeper, manifest_names, open_lake, read_manifest
 from cloud.lake.read import scan
-from cloud.lake.tables import VITALS
-from infra.local.moto import CREDENTIALS
+from cloud.lake.schema import VITALS
 from infra.local.ports import Ports
+from infra.local.servers.moto import CREDENTIALS
+from infra.local.services import start_tiers, tiers
 from infra.local.stack import KAFKA, MOTO, POSTGRES, LocalStack
-from infra.local.tiers import start_tiers, tiers
 from tests.bench.source import Source, flow, place
-from vitals import topics
+from vitals.wire import topics
 
 KILLS = max(1, round(20 * float(os.environ.get("FAULTS_SHARE", "1"))))
 SEED = int(os.environ.get("FAULTS_SEED", "6"))

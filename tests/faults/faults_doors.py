@@ -25,27 +25,27 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import Record
+from cloud.alarm.decoded_records import decode
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import Record
 from cloud.settings import Kafka
-from cloud.watch.entries import decode
 from infra.local.ports import HOST
-from infra.local.sns import part as sns
-from infra.proof import kept
-from infra.proof.stage import Stage
+from infra.local.servers.sns import part as sns
+from tests.bench.path import run_files
+from tests.bench.path.environment import Stage
 from tests.faults.doors import doors
 from tests.faults.doors.reckoning import Seen, Sent, twice, uncounted
 from tests.faults.doors.stage import BEDS, CADENCE_S, FALLS, WARDS, Parts, ledger, standing
 from tests.faults.judged import judged
 from tests.truth.judge import MUST_BE_ZERO, Judgement
 from tests.truth.ledger import read as read_ledger
-from vitals import topics
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
-from vitals.records import Scored
 from vitals.status import Rejected
+from vitals.wire import topics
+from vitals.wire.vitals_record import Scored
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 RATE: Final = float(os.environ.get("FAULTS_RATE", "500"))
@@ -149,7 +149,7 @@ def _row(name: str, value: float, goal: float | None, note: str) -> dict[str, An
 
 def _judged(stage: Stage, roster: Path, life: Path) -> Judgement:
     """Keeps what the neighbours' lives were and what was told of them, and judges it."""
-    kept.keep(
+    run_files.keep(
         life,
         bootstrap=stage.bootstrap,
         ledger=ledger(stage),

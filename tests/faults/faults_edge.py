@@ -25,19 +25,19 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from edge import show
-from edge.driver import Delivery
+from edge.devices.driver import Delivery
 from edge.gateway import Gateway
 from edge.metrics import Metrics
-from edge.outbox import open_outbox
 from edge.settings import Settings
-from edge.storage import NAME, PAGE_BYTES
-from edge.uplink import Down, Link
+from edge.status import cli
+from edge.store.outbox import open_outbox
+from edge.store.sqlite import NAME, PAGE_BYTES
+from edge.uplink.client import Down, Link
 from infra.local.stack import LocalStack
 from tests.bench import bench_edge as bench
-from vitals import batches
 from vitals.readings import Readings, concat
 from vitals.signs import FIELDS
+from vitals.wire import uplink_batch
 
 MUTATIONS = int(os.environ.get("FAULTS_MUTATIONS", "1000000"))
 KILLS = int(os.environ.get("FAULTS_KILLS", "20"))
@@ -88,7 +88,7 @@ class Ward:
         if name != "vitals":
             return
         self.sent.append(payload)
-        batch = batches.decode(payload)
+        batch = uplink_batch.decode(payload)
         confirmed = {"outbox": batch.outbox, "ranges": [[batch.n, batch.n]]}
         self.gateway.receive(Down("confirmed", json.dumps(confirmed).encode()))
 
@@ -224,7 +224,7 @@ def outage(folder: Path) -> list[dict[str, Any]]:
         before = len(ward.sent)
         ward.turn(0)
         if step >= steps:
-            told = {i for payload in ward.sent[before:] for i in batches.decode(payload).readings.identities()}
+            told = {i for payload in ward.sent[before:] for i in uplink_batch.decode(payload).readings.identities()}
             live_late += ("mon-bench-01", 7, step) not in told
         for _ in range(30):
             ward.turn(1)
@@ -243,7 +243,7 @@ def outage(folder: Path) -> list[dict[str, Any]]:
 
 def found_above(ward: Ward) -> Readings:
     """Everything that went up."""
-    return concat([batches.decode(payload).readings for payload in ward.sent])
+    return concat([uplink_batch.decode(payload).readings for payload in ward.sent])
 
 
 def misplaced(readings: Readings) -> int:
@@ -270,7 +270,7 @@ def remembered(data: Path) -> set[Identity]:
     """What the gateway says that it accepted."""
     return {
         (line["device"], line["boot"], seq)
-        for line in show.accepted(data)
+        for line in cli.accepted(data)
         for first, last in line["ranges"]
         for seq in range(first, last + 1)
     }

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.faults.hosts import alone
 from tests.faults.network_path import OVER_UNTIL
-from vitals.engine.rules import LIVE_MS
+from vitals.engine.rules.constants import LIVE_MS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 OUTAGE_S: Final = float(os.environ.get("NETWORK_OUTAGE_S", "360"))

@@ -24,10 +24,10 @@ from typing import Any, Final
 from cloud.settings import Kafka
 from infra.demo.faults import Fault
 from infra.demo.supervisor import Supervisor
-from infra.local.observer import PARTITIONS, Observer
-from infra.local.sns import part as sns
-from infra.proof import kept
-from infra.proof.spread import rank
+from infra.local.servers.sns import part as sns
+from infra.local.topic_observer import PARTITIONS, Observer
+from tests.bench.path import run_files
+from tests.bench.path.percentiles import rank
 from tests.faults.path import bedside
 from tests.faults.path import plan as plans
 from tests.faults.path import verdict as verdicts
@@ -39,7 +39,7 @@ from tests.faults.path.storm import Storm, say, until
 from tests.faults.path.strikes import Strikes
 from tests.faults.path.truth import Truth, truth
 from tests.truth.beds import Verdict
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "10"))
@@ -154,7 +154,7 @@ def _stormed(stands: Standing, faults: tuple[Fault, ...], duration_s: float) -> 
 def keep_life(folder: Path, stands: Standing) -> None:
     """Keeps what the storm was to the patients of the real gateways; there is one nurse a ward."""
     stage = stands.stage
-    kept.keep(
+    run_files.keep(
         folder,
         bootstrap=stage.bootstrap,
         ledger=stands.ledger,

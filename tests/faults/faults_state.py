@@ -27,21 +27,22 @@ import boto3
 import msgspec
 import numpy as np
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader, KafkaWriter
-from cloud.log.port import LogError, read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import LogError, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec
+from infra.local.services import Tier
 from infra.local.stack import KAFKA, MOTO, LocalStack
-from infra.local.tiers import Tier
-from vitals import news2, scoring, topics
-from vitals.alarms import Phase, decode
+from vitals import breach_codes, news2
+from vitals.alarm_events import Phase, decode
 from vitals.contacts import Contact, Duty, Notification
-from vitals.daemon import now_ms
 from vitals.readings import Readings, text
-from vitals.records import to_columns
+from vitals.runtime.daemon import now_ms
 from vitals.signs import INDEX, SIGNS
+from vitals.wire import topics
+from vitals.wire.vitals_record import to_columns
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "7"))
@@ -92,8 +93,8 @@ class Ward:
         made = _low(names, t)
         columns = to_columns(made) | {"partition": partition, "offset": self._offset, "timestamp": t}
         if names:
-            columns["breach"] = scoring.pack(scoring.breach(made.values, made.bounds())).tolist()
-            columns["news2"] = scoring.pack(news2.digits(made.values)).tolist()
+            columns["breach"] = breach_codes.pack(breach_codes.breach(made.values, made.bounds())).tolist()
+            columns["news2"] = breach_codes.pack(news2.digits(made.values)).tolist()
         self.writer.write((topics.SCORED, partition), b"", json.dumps(columns).encode())
 
 

@@ -25,18 +25,19 @@ from typing import Any, Final
 import msgspec
 
 from infra.demo.supervisor import Supervisor
-from infra.local.observer import PARTITIONS, Beats, Observer
 from infra.local.ports import HOST, Ports
 from infra.local.process import PartError, Spec, base_env
-from infra.local.sns import part as sns
-from infra.local.sns.server import Options
+from infra.local.servers.sns import part as sns
+from infra.local.servers.sns.server import Options
+from infra.local.services import command, make_topics, tiers
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, SITE_BROKER, LocalStack
-from infra.local.tiers import command, make_topics, tiers
-from infra.proof import breaches
-from vitals import alarms, topics
-from vitals.alarms import AlarmEvent
+from infra.local.topic_observer import PARTITIONS, Beats, Observer
+from tests.bench.path import breach_scenario
+from vitals import alarm_events
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 LATE: Final = ("score", "watch", "bridge", "notify")
 TOPICS: Final = "topics"
@@ -81,7 +82,7 @@ class Seen:
         if topic == topics.NOTIFICATIONS:
             self.notifications.append(_notification.decode(value))
         elif topic == topics.ALARMS:
-            event = alarms.decode(value)
+            event = alarm_events.decode(value)
             self.events[event.id] = self.events.get(event.id, 0) + 1
             if event.patient is not None and event.condition in SIGNS:
                 self.alarmed.setdefault(event.patient, stamped)
@@ -230,7 +231,7 @@ class _Play:
 
     def _prepare(self) -> None:
         make_topics(self.stack)
-        roster = breaches.people(self.stack, self.folder / "everybody", {WARD: BEDS}, 1.0, 1)
+        roster = breach_scenario.people(self.stack, self.folder / "everybody", {WARD: BEDS}, 1.0, 1)
         command(self.stack, "cloud", "admit", str(roster))
         with roster.open(newline="", encoding="utf-8") as file:
             self.patients = [row["patient"] for row in DictReader(file)]
@@ -240,19 +241,19 @@ class _Play:
         path = self.folder / "plan.json"
         frames = [
             {"at_s": 0, "phase": "stable"},
-            {"at_s": 1, "phase": "onset", "bradycardia": breaches.BRADYCARDIA},
+            {"at_s": 1, "phase": "onset", "bradycardia": breach_scenario.BRADYCARDIA},
         ]
         devices = [
             {
                 "device": f"mon-{WARD}-{place:02d}",
                 "broker": self.stack.device_broker_url(GATEWAY),
-                "story": breaches.STORY,
+                "story": breach_scenario.STORY,
                 "start_s": (place - 1) * FALL_EVERY_S,
             }
             for place in range(1, BEDS + 1)
         ]
         plan: dict[str, Any] = {"devices": devices, "seed": 1, "cadence_s": 1.0, "artefacts": {"scale": 0}}
-        path.write_text(json.dumps(plan | {"stories": [{"name": breaches.STORY, "frames": frames}]}))
+        path.write_text(json.dumps(plan | {"stories": [{"name": breach_scenario.STORY, "frames": frames}]}))
         words = ("--plan", str(path), "--ledger", str(self.folder / "ledger.jsonl"))
         argv = (sys.executable, "-m", "firmware_sim", *words)
         self.stack.processes.start(Spec("devices", argv, env=base_env(), stop_timeout_s=30.0))
@@ -269,7 +270,7 @@ class _Play:
         return paged(self.seen.asked(lambda seen: list(seen.notifications)), reached)
 
     def _calm(self) -> bool:
-        return self.seen.asked(lambda seen: not seen.stalled or seen.stalled[-1].phase is alarms.Phase.END)
+        return self.seen.asked(lambda seen: not seen.stalled or seen.stalled[-1].phase is alarm_events.Phase.END)
 
     def _judged(self, wanted: dict[str, int], found: dict[str, int]) -> Start:
         sent, stalled, events, alarmed = self.seen.asked(

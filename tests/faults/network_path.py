@@ -15,22 +15,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from infra.demo.sight import Sight
+from infra.demo.counters import Sight
+from infra.demo.reconciliation import accepted
 from infra.demo.supervisor import edge_says, wait_for
-from infra.demo.tally import accepted
-from infra.local.mosquitto import device_broker, site_broker
-from infra.local.observer import Observer
-from infra.local.pki import Authority
 from infra.local.ports import Ports
 from infra.local.process import Spec, base_env
+from infra.local.servers.mosquitto import device_broker, site_broker
+from infra.local.servers.pki import Authority
+from infra.local.services import make_topics, start_tiers, tiers
 from infra.local.stack import KAFKA, MOTO, LocalStack
-from infra.local.tiers import make_topics, start_tiers, tiers
+from infra.local.topic_observer import Observer
 from tests.faults.hosts import SERVICE, Line, Wire, inside, network
-from vitals.alarms import Kind
-from vitals.daemon import now_ms
-from vitals.engine.rules import LIVE_MS
+from vitals.alarm_events import Kind
+from vitals.engine.rules.constants import LIVE_MS
+from vitals.runtime.daemon import now_ms
 
 GATEWAY: Final = "gw-icu"
+EVERY_HOST: Final = "0.0.0.0"  # noqa: S104 - in a namespace
 BEDS: Final = 6
 CADENCE_S: Final = 1.0
 OVER, HOLDS = "mon-icu-01", "mon-icu-02"
@@ -97,7 +98,7 @@ class ThreeHosts:
         """Starts everything but the devices."""
         var, ports = self._stack.var, self._stack.ports
         server = Authority(var / "pki").server("site-broker")
-        site = site_broker(var / "site-broker", ports.site, server, self._stack.identity("probe"), host="0.0.0.0")  # noqa: S104 - in a namespace
+        site = site_broker(var / "site-broker", ports.site, server, self._stack.identity("probe"), host=EVERY_HOST)
         below = device_broker("device-broker", var / "device-broker", ports.devices[0])
         self._up(
             self._on("site", replace(site, ready=lambda: _answers(SERVICE, ports.site))), self._on("gateway", below)

@@ -14,8 +14,8 @@ from tests.faults.bedside import damage, verdict
 from tests.faults.bedside.plan import BEDS, KINDS, STEP_S, Fault, Place, What, moved, roster, storm, story, ward
 from tests.faults.bedside.verdict import REACHED_MS, Found, Row, Told, known, lain, of_patients
 from tests.truth.beds import END, Stay, Verdict
-from vitals import batches, records
 from vitals.readings import Readings, empty
+from vitals.wire import uplink_batch, vitals_record
 
 T0 = 1_763_812_800_000
 
@@ -111,9 +111,11 @@ def outbox(tmp_path: Path) -> Path:
             "columns BLOB); CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
         )
         for n in range(1, 40):
-            batch = batches.Batch("gw", "outbox", n, reading(n))
-            db.execute("INSERT INTO batch VALUES (?, ?)", (n, batches.encode(batch)))
-            db.execute("INSERT INTO journal VALUES (?, ?)", (n, zlib.compress(records.encode_vitals(reading(100 + n)))))
+            batch = uplink_batch.Batch("gw", "outbox", n, reading(n))
+            db.execute("INSERT INTO batch VALUES (?, ?)", (n, uplink_batch.encode(batch)))
+            db.execute(
+                "INSERT INTO journal VALUES (?, ?)", (n, zlib.compress(vitals_record.encode_vitals(reading(100 + n))))
+            )
         db.executemany("INSERT INTO meta VALUES (?, ?)", [("boot", b"one"), ("engine", b"two")])
         db.commit()
     return path

@@ -8,7 +8,7 @@ import pytest
 from tests.doors.good import at
 from tests.doors.hostile import wrong
 from tests.faults.doors.reckoning import Seen, Sent, twice, uncounted
-from vitals import topics
+from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 

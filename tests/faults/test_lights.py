@@ -12,9 +12,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Struck, wait_for
-from infra.local.moto import CREDENTIALS
-from infra.local.sns.server import Options, Sns
-from infra.local.sns.trouble import Fate, Pace, State, Trouble
+from infra.local.servers.moto import CREDENTIALS
+from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from infra.local.stack import LocalStack
 from tests.faults.path import bedside
 from tests.faults.path.ledgers import reached

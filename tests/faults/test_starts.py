@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.bench import held
+from tests.bench.measure import held
 from tests.faults.faults_starts import GOAL_S, page
 from tests.faults.late_start import FOLLOWED_S, Start, due, falls, paged
 from vitals.contacts import Notification

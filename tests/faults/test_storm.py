@@ -7,11 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.log.port import Record
+from cloud.kafka.port import Record
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Struck
-from infra.load.plan import Gateway, Plan
-from infra.proof.moved_clock import Moved
 from tests.faults.path import plan as plans
 from tests.faults.path.sight import Raised, Sight
 from tests.faults.path.truth import Truth
@@ -26,10 +24,12 @@ from tests.faults.path.verdict import (
     recovery,
     synthetic,
 )
-from vitals import batches, topics
+from tests.load.plan import Gateway, Plan
+from tests.support.fake_clock import Moved
+from vitals.admissions import Admission
 from vitals.contacts import Notification
-from vitals.patients import Admission
-from vitals.records import encode_vitals
+from vitals.wire import topics, uplink_batch
+from vitals.wire.vitals_record import encode_vitals
 
 T0 = 1_763_812_800_000
 
@@ -124,7 +124,7 @@ def test_the_truth_is_what_the_engine_says_of_the_log_repeats_and_late_readings_
     plan = Plan(patients=3, per_gateway=3, name="f", cadence_s=10, breach_every=3)
     gateway = Gateway(plan, 0)
     payloads = [gateway.batch(T0 + 10_000 * k) for k in range(3)]
-    values = [encode_vitals(batches.decode(payload).readings) for payload in payloads]
+    values = [encode_vitals(uplink_batch.decode(payload).readings) for payload in payloads]
     log = [
         Record(topics.VITALS, 0, offset, T0 + 10_000 * max(order[: offset + 1]) + 50, b"", values[k])
         for offset, k in enumerate(order)

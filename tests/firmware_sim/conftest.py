@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from infra.local.mosquitto import device_broker
+from infra.local.servers.mosquitto import device_broker
 
 DEADLINE_S = 20.0
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from firmware_sim.artefacts import CUFF, KINDS, Artefacts, Rates, names
-from firmware_sim.cohort import Cohort, Patient, Sample
-from firmware_sim.stories import STABLE, Course
+from firmware_sim.patient.artefacts import CUFF, KINDS, Artefacts, Rates, names
+from firmware_sim.patient.patient_group import Cohort, Patient, Sample
+from firmware_sim.patient.scenarios import STABLE, Course
 from vitals.signs import INDEX, SIGNS
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firmware_sim.cohort import Sample
 from firmware_sim.device import Device, Outbox
 from firmware_sim.faults import Injector, parse
-from firmware_sim.ledger import Ledger
+from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.patient.patient_group import Sample
 
 NOW = 1_763_812_800_000
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_sim.ledger import Ledger
+from firmware_sim.ground_truth_log import Ledger
 
 A, B, C = ("mon", 1, 0), ("mon", 1, 1), ("mon", 1, 2)
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from firmware_sim import physiology
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient
-from firmware_sim.physiology import DRIVES
-from firmware_sim.stories import NAMED, STABLE, Course
-from vitals import news2, scoring
+from firmware_sim.patient import physiology
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.physiology import DRIVES
+from firmware_sim.patient.scenarios import NAMED, STABLE, Course
+from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
 
@@ -100,7 +100,7 @@ def test_a_baseline_can_be_given_and_an_unknown_one_is_refused() -> None:
 def test_stable_patients_breach_no_limit_and_score_no_three_for_a_day(seed: int) -> None:
     cohort = Cohort([Patient(str(i), Course(STABLE)) for i in range(24)], 120, Rates(scale=0), seed, 0)
     values = np.array([sample.values for _ in range(720) for sample in cohort.next()], dtype=np.float64)
-    assert not scoring.breach(values, ADULT.array()).any()
+    assert not breach_codes.breach(values, ADULT.array()).any()
     scored = news2.digits(values)[:, [i for p, i in news2.PART_INDEX.items() if not p.startswith("spo2_scale2")]]
     assert scored.max() < 3
     assert scored.sum(axis=1).max() < 5

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from firmware_sim import plan, run
+from firmware_sim import build, plan
 from firmware_sim.__main__ import main
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort
 from firmware_sim.faults import Fault, FaultKind
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort
+from firmware_sim.patient.replay import Replay
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.replay import Replay
 
 URL = "mqtt://127.0.0.1:1883"
 
@@ -126,7 +126,7 @@ def test_each_cadence_makes_a_cohort_of_its_own(tmp_path: Path) -> None:
             DevicePlan(device="c", broker=URL, replay=str(recording)),
         )
     )
-    assert sorted(type(source).__name__ for source in run.sources(made, 0)) == [
+    assert sorted(type(source).__name__ for source in build.sources(made, 0)) == [
         Cohort.__name__,
         Cohort.__name__,
         Replay.__name__,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware_sim import replay
-from firmware_sim.replay import Replay
+from firmware_sim.patient import replay
+from firmware_sim.patient.replay import Replay
 from vitals.signs import INDEX
 
 HEADER = "t_s,HR,ABPSys,ABPDias,ABPMean,PULSE,RESP,SpO2,NBPSys,NBPDias,NBPMean\n"

@@ -14,15 +14,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from firmware_sim import run
-from firmware_sim.artefacts import Rates
-from firmware_sim.dial import TIMEOUT_S, Tls
-from firmware_sim.fleet import Clock, Fleet
-from firmware_sim.ledger import Ledger, Summary
+from firmware_sim import build
+from firmware_sim.connector import TIMEOUT_S, Tls
+from firmware_sim.ground_truth_log import Ledger, Summary
+from firmware_sim.patient.artefacts import Rates
 from firmware_sim.plan import DevicePlan, Plan
-from infra.local.pki import Authority
+from firmware_sim.simulation import Clock, Fleet
 from infra.local.probes import mqtt_accepts
-from vitals.daemon import now_ms
+from infra.local.servers.pki import Authority
+from vitals.runtime.daemon import now_ms
 
 Until = Callable[[Callable[[], bool], str], None]
 Secured = Callable[..., SimpleNamespace]
@@ -60,8 +60,8 @@ def simulated(devices: tuple[DevicePlan, ...], tls: Tls, *, duration_s: float = 
     plan = Plan(devices=devices, cadence_s=0.2, artefacts=Rates(scale=0), tls=tls)
     with Ledger(None) as ledger:
         fleet = Fleet(
-            run.devices(plan, ledger, np.random.default_rng()),
-            run.sources(plan, now_ms()),
+            build.devices(plan, ledger, np.random.default_rng()),
+            build.sources(plan, now_ms()),
             ledger,
             Clock(time.monotonic, now_ms),
             plan.seed,

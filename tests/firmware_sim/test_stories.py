@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_sim import stories
-from firmware_sim.artefacts import Rates
-from firmware_sim.cohort import Cohort, Patient, Sample
-from firmware_sim.physiology import DRIVES
-from firmware_sim.stories import NAMED, SENSORS, Course, Keyframe, Story
-from vitals import news2, scoring
+from firmware_sim.patient import scenarios
+from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.patient_group import Cohort, Patient, Sample
+from firmware_sim.patient.physiology import DRIVES
+from firmware_sim.patient.scenarios import NAMED, SENSORS, Course, Keyframe, Story
+from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
 
@@ -54,7 +54,7 @@ def test_a_hastened_sepsis_scores_7_by_50_s_and_crosses_a_limit_by_55_s(seed: in
     samples = told("sepsis", start_s=5, speed=400, seed=seed)
     assert score(samples[0]) < 3
     assert next(s.at_s for s in samples if score(s) >= 7) <= 50
-    breached = scoring.breach(np.array([s.values for s in samples], dtype=np.float64), ADULT.array()).any(axis=1)
+    breached = breach_codes.breach(np.array([s.values for s in samples], dtype=np.float64), ADULT.array()).any(axis=1)
     assert not breached[:5].any()
     assert samples[int(breached.argmax())].at_s <= 55
     assert value(samples[-1], "sbp") < 90
@@ -110,7 +110,7 @@ def test_drives_change_linearly_between_key_frames_and_hold_after_the_last() -> 
 def test_a_story_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "faint.toml"
     path.write_text('name="faint"\n[[frames]]\nat_s=0\nphase="pale"\nbradycardia=0.4\n')
-    assert stories.load(str(path)).frames[0].bradycardia == 0.4
+    assert scenarios.load(str(path)).frames[0].bradycardia == 0.4
 
 
 @pytest.mark.parametrize(
@@ -126,16 +126,16 @@ def test_a_story_that_makes_no_sense_is_refused_with_the_reason(tmp_path: Path, 
     path = tmp_path / "s.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=reason):
-        stories.load(str(path))
+        scenarios.load(str(path))
 
 
 def test_an_unknown_story_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ValueError, match="desaturation"):
-        stories.load("flu")
+        scenarios.load("flu")
 
 
 def test_a_cuff_measures_with_the_first_reading_and_then_at_its_interval() -> None:
-    cohort = Cohort([Patient("mon", Course(stories.STABLE), cuff_s=60)], 2.0, Rates(scale=0), 1, 0)
+    cohort = Cohort([Patient("mon", Course(scenarios.STABLE), cuff_s=60)], 2.0, Rates(scale=0), 1, 0)
     at = [s.at_s for _ in range(300) for s in cohort.next() if s.values[INDEX["sbp"]] is not None]
     assert at[0] < 2
     assert len(at) == 11
@@ -143,6 +143,6 @@ def test_a_cuff_measures_with_the_first_reading_and_then_at_its_interval() -> No
 
 
 def test_a_sign_that_a_device_does_not_measure_is_absent() -> None:
-    cohort = Cohort([Patient("mon", Course(stories.STABLE), signs=("hr", "spo2"))], 2.0, Rates(scale=0), 1, 0)
+    cohort = Cohort([Patient("mon", Course(scenarios.STABLE), signs=("hr", "spo2"))], 2.0, Rates(scale=0), 1, 0)
     sample = cohort.next()[0]
     assert [f for f, v in zip(FIELDS, sample.values, strict=True) if v is not None] == ["hr", "spo2"]

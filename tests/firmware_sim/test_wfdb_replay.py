@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import wfdb
 
-from firmware_sim import replay
-from firmware_sim.cohort import Sample
-from firmware_sim.replay import Replay
+from firmware_sim.patient import replay
+from firmware_sim.patient.patient_group import Sample
+from firmware_sim.patient.replay import Replay
 from vitals.signs import FIELDS, INDEX
 
 NAN = math.nan

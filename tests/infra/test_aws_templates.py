@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from infra.aws import checks
-from infra.aws.embed import FOLDER, embedded
-from infra.aws.submit import JOBS, environment, request
+from infra.aws.inline_lambda_code import FOLDER, embedded
+from infra.aws.submit_emr_job import JOBS, environment, request
 from infra.aws.template import Template, imports, load, load_all
 from infra.iot.policy import document
 from infra.iot.registry import SEARCHABLE
-from vitals.settings import load as load_settings
+from vitals.runtime.settings import load as load_settings
 
 TEMPLATES = {template.name: template for template in load_all()}
 PARTS = {
@@ -28,8 +28,8 @@ PARTS = {
     "cloud watch": ("cloud.settings", "Watch"),
     "cloud console": ("cloud.console.settings", "Console"),
     "cloud notify": ("cloud.settings", "Notify"),
-    "cloud load": ("cloud.load", "Settings"),
-    "cloud compact": ("cloud.compact", "Settings"),
+    "cloud load": ("cloud.warehouse.job", "Settings"),
+    "cloud compact": ("cloud.lake.compact_job", "Settings"),
     "cloud erase": ("cloud.erase.job", "Erase"),
     "cloud topics": ("cloud.settings", "Topics"),
     "edge": ("edge.settings", "Settings"),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import classes
+from infra.local import jvm_class_archive
 from infra.local.ports import Ports
+from infra.local.services import tiers
 from infra.local.stack import LocalStack
-from infra.local.tiers import tiers
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_made_once_and_again_when_its_parts_changed(asked: Path, tmp_path: Path) -> None:
     archive = tmp_path / "classes.jsa"
-    old, new = (classes.made_of(Path("/jars"), java, "4.2.0") for java in ("17.0.1", "17.0.2"))
+    old, new = (jvm_class_archive.made_of(Path("/jars"), java, "4.2.0") for java in ("17.0.1", "17.0.2"))
     assert old != new
-    assert [classes.make(archive, parts, "a.jar") for parts in (old, old, new)] == [True, True, True]
+    assert [jvm_class_archive.make(archive, parts, "a.jar") for parts in (old, old, new)] == [True, True, True]
     assert (asked / "asked").read_text() == f"['classes', '{archive}']\n" * 2
 
 
@@ -40,12 +40,12 @@ def test_that_it_cannot_be_made_is_told_and_tried_again_by_the_next_setup(
 ) -> None:
     archive = tmp_path / "classes.jsa"
     (asked / "answer").touch()
-    assert not classes.make(archive, "parts", "a.jar")
+    assert not jvm_class_archive.make(archive, "parts", "a.jar")
     assert "Spark will start later than it could" in capsys.readouterr().out
     (asked / "answer").unlink()
-    assert classes.make(archive, "parts", "a.jar")
+    assert jvm_class_archive.make(archive, "parts", "a.jar")
 
 
 def test_scoring_and_archive_are_started_with_what_setup_makes(tmp_path: Path) -> None:
     found = {tier.name: tier.settings for tier in tiers(LocalStack(tmp_path, ports=Ports.ephemeral()))}
-    assert found["score"]["SCORE_CLASSES"] == found["archive"]["ARCHIVE_CLASSES"] == str(classes.ARCHIVE)
+    assert found["score"]["SCORE_CLASSES"] == found["archive"]["ARCHIVE_CLASSES"] == str(jvm_class_archive.ARCHIVE)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import machine
-from infra.local.jars import connector_mismatch, read_lock
+from infra.local import prerequisites
+from infra.local.maven_jars import connector_mismatch, read_lock
 
 
 def fake_java(folder: Path, says: str) -> dict[str, str]:
@@ -48,18 +48,18 @@ def test_up_and_setup_stop_at_an_old_java_before_anything_starts(tmp_path: Path)
     [('openjdk version "17.0.15" 2025-04-15', 17), ('java version "1.8.0_392"', 8), ('openjdk version "21" 2023', 21)],
 )
 def test_javas_version_is_read_in_all_its_spellings(says: str, major: int) -> None:
-    assert machine.java_major(says) == major
+    assert prerequisites.java_major(says) == major
 
 
 def test_a_missing_program_is_named_with_the_exact_line_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(machine, "SBIN", ())
-    assert str(machine.check_java()[0]).startswith("Java is missing")
-    assert "sudo apt-get update && sudo apt-get install -y" in str(machine.check_mosquitto()[0])
+    monkeypatch.setattr(prerequisites, "SBIN", ())
+    assert str(prerequisites.check_java()[0]).startswith("Java is missing")
+    assert "sudo apt-get update && sudo apt-get install -y" in str(prerequisites.check_mosquitto()[0])
 
 
 def test_a_full_disk_is_named_with_what_is_needed(tmp_path: Path) -> None:
-    (finding,) = machine.check_disk(tmp_path / "not" / "yet", at_least_gb=1e6)
+    (finding,) = prerequisites.check_disk(tmp_path / "not" / "yet", at_least_gb=1e6)
     assert "1000000 GB are needed" in str(finding)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from infra.iot.fleet import DEVICE, GATEWAY, Member, read
 from infra.iot.policy import SLOT, THING, document
-from vitals import topics
+from vitals.wire import topics
 
 HEADER = "kind,name,ward,bed,gateway,serial,firmware"
 PREFIX = "arn:aws:iot:eu-west-1:123456789012"

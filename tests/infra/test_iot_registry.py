@@ -20,9 +20,9 @@ from cryptography.x509.oid import NameOID
 from infra.iot.__main__ import main
 from infra.iot.account import Account, AccountError
 from infra.iot.audit import Audit
-from infra.iot.commands import Office
-from infra.iot.credentials import Credentials
 from infra.iot.fleet import Member
+from infra.iot.gateway_certificates import Credentials
+from infra.iot.operations import Office
 from infra.iot.registry import Registry, RegistryError
 
 HEADER = "kind,name,ward,bed,gateway,serial,firmware\n"

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from infra.iot.revocation import main as revoke
-from infra.local.machine import find_program
-from infra.local.mosquitto import SITE_ACL
-from infra.local.pki import Authority, Identity
 from infra.local.ports import Ports
+from infra.local.prerequisites import find_program
 from infra.local.probes import mqtt_accepts, tcp_accepts
 from infra.local.process import base_env
+from infra.local.servers.mosquitto import site_acl, site_settings
+from infra.local.servers.pki import Authority, Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,16 +54,12 @@ class Site:
 
     def start(self) -> None:
         server = self.authority.server("site-broker")
-        (self.folder / "acl").write_text(SITE_ACL)
+        (self.folder / "acl").write_text(site_acl(("bridge",)))
         (self.folder / "acl").chmod(0o600)
-        lines = [
-            f"user {pwd.getpwuid(os.geteuid()).pw_name}",
-            f"listener {self.port} 127.0.0.1",
-            "allow_anonymous false",
-        ]
-        lines += [f"cafile {server.ca}", f"certfile {server.cert}", f"keyfile {server.key}"]
-        lines += ["require_certificate true", "use_identity_as_username true", f"acl_file {self.folder / 'acl'}"]
-        lines += [f"crlfile {self.folder / 'site.crl'}"]
+        own = {"listener": f"{self.port} 127.0.0.1", "persistence_location": f"{self.folder}/"}
+        own |= {"cafile": f"{server.ca}", "certfile": f"{server.cert}", "keyfile": f"{server.key}"}
+        lines = site_settings({**own, "acl_file": f"{self.folder / 'acl'}"})
+        lines += [f"user {pwd.getpwuid(os.geteuid()).pw_name}", f"crlfile {self.folder / 'site.crl'}"]
         (self.folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         argv = [str(find_program("mosquitto")), "-c", str(self.folder / "mosquitto.conf")]
         self.process = subprocess.Popen(argv)  # noqa: S603 - our own words

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from infra.load.check import count
-from infra.load.plan import Gateway, Plan
-from vitals import batches, topics
+from tests.load.check import count
+from tests.load.plan import Gateway, Plan
 from vitals.readings import Readings, concat, problems
+from vitals.wire import topics, uplink_batch
 
 T = 1_763_812_800_000
 PLAN = Plan(patients=12, per_gateway=4, cadence_s=30, seed=3)
@@ -18,12 +18,12 @@ PLAN = Plan(patients=12, per_gateway=4, cadence_s=30, seed=3)
 def sent(plan: Plan, rounds: int) -> list[Readings]:
     """What a fleet's gateways send, round by round."""
     fleet = [Gateway(plan, number) for number in range(plan.gateways)]
-    return [batches.decode(gateway.batch(T + k)).readings for k in range(rounds) for gateway in fleet]
+    return [uplink_batch.decode(gateway.batch(T + k)).readings for k in range(rounds) for gateway in fleet]
 
 
 def test_a_loads_batches_are_gateways_batches_of_usable_readings() -> None:
     gateway = Gateway(PLAN, 2)
-    first, second = (batches.decode(gateway.batch(T + k)) for k in range(2))
+    first, second = (uplink_batch.decode(gateway.batch(T + k)) for k in range(2))
     assert (first.gateway, first.n, second.n, first.outbox) == (gateway.name, 1, 2, second.outbox)
     assert gateway.topic == topics.gateway_topic(gateway.name, "vitals")
     assert len(first.readings) == 4

@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-from infra.load.plan import Plan
-from infra.load.sender import Sender
-from infra.load.stage import site
 from infra.local.ports import Ports
 from infra.local.stack import SITE_BROKER, LocalStack
+from tests.load.environment import site
+from tests.load.plan import Plan
+from tests.load.sender import Sender
 
 T = 1_763_812_800_000
 PLAN = Plan(

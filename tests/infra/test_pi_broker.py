@@ -16,10 +16,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from infra.local.machine import find_program
-from infra.local.pki import Authority, Identity
 from infra.local.ports import Ports
+from infra.local.prerequisites import find_program
 from infra.local.probes import tcp_accepts
+from infra.local.servers.pki import Authority, Identity
 
 FILES = Path(__file__).resolve().parents[2] / "infra" / "pi" / "files"
 NOT_AUTHORIZED = 135

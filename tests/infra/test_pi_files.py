@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.machine import find_program
-from infra.local.mosquitto import QUEUE_BYTES, device_broker
+from infra.local.prerequisites import find_program
+from infra.local.servers.mosquitto import QUEUE_BYTES, device_broker
 
 ROOT = Path(__file__).resolve().parents[2]
 PI = ROOT / "infra" / "pi"

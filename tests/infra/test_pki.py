@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from infra.local.pki import Authority
+from infra.local.servers.pki import Authority
 
 NOW = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
 

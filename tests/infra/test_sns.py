@@ -18,9 +18,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from infra.local.ports import Ports
 from infra.local.process import Processes
-from infra.local.sns.part import endpoint, sns
-from infra.local.sns.server import Options, Sns
-from infra.local.sns.trouble import Fate, Pace, State, Trouble
+from infra.local.servers.sns.part import endpoint, sns
+from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from infra.local.stack import LocalStack
 
 NUMBER, MAIL = "+441632960001", "nurse@example.org"
@@ -398,6 +398,6 @@ def test_a_stack_that_asks_for_it_has_it_beside_moto_and_another_has_not(tmp_pat
 
 
 def test_its_help_tells_every_option() -> None:
-    words = [sys.executable, "-m", "infra.local.sns", "--help"]
+    words = [sys.executable, "-m", "infra.local.servers.sns", "--help"]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own words
     assert all(f"--{name}" in told for name in ("port", "answer-ms", "confirmed", "emails-per-s", "keep"))

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from paho.mqtt.enums import CallbackAPIVersion
 from pyarrow import fs
 
-from infra.local.memory import PeakMemory
+from infra.local.memory_usage import PeakMemory
 from infra.local.ports import Ports, PortTakenError, is_free
 from infra.local.process import MARK
 from infra.local.stack import DEVICE_BROKERS, PARTS, POSTGRES, SITE_BROKER, LocalStack
@@ -129,6 +129,56 @@ def test_a_certificate_decides_what_a_site_client_may_publish(
     identity = mosquitto.identity(name)
     published = Published(mosquitto.ports.site, "any", topic, (identity.ca, identity.cert, identity.key))
     assert (published.reason == NOT_AUTHORIZED) is refused
+
+
+class SiteClient:
+    """A connection to the site broker that keeps what it hears.
+
+    Args:
+        site: The brokers.
+        name: Common name of its certificate.
+        claims: Client id that it gives.
+        clean: Whether it drops what waits for that id.
+    """
+
+    def __init__(self, site: LocalStack, name: str, claims: str, *, clean: bool) -> None:
+        identity = site.identity(name)
+        self.heard: list[bytes] = []
+        self.lost = self.subscribed = False
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, claims, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
+        client.tls_set(str(identity.ca), str(identity.cert), str(identity.key))
+        client.on_message = lambda _c, _u, message: self.heard.append(message.payload)
+        client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
+        client.on_disconnect = lambda *_: setattr(self, "lost", True)
+        kept = mqtt.Properties(mqtt.PacketTypes.CONNECT)
+        kept.SessionExpiryInterval = 60
+        client.connect("127.0.0.1", site.ports.site, clean_start=clean, properties=kept)
+        client.loop_start()
+        self.client = client
+        assert within(10, client.is_connected)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        assert within(10, lambda: self.lost)
+        self.client.loop_stop()
+
+
+def test_a_client_is_who_its_certificate_says_whatever_id_it_claims(mosquitto: LocalStack) -> None:
+    before = SiteClient(mosquitto, "bridge", "bridge", clean=True)
+    before.client.subscribe("gateways/+/gw-icu/vitals", 1)
+    assert within(10, lambda: before.subscribed)
+    before.close()
+    gateway = SiteClient(mosquitto, "gw-icu", "gw-icu", clean=True)
+    gateway.client.publish("gateways/3/gw-icu/vitals", b"waits", qos=1).wait_for_publish(10)
+    SiteClient(mosquitto, "gw-med", "bridge", clean=True).close()
+    bridge = SiteClient(mosquitto, "bridge", "bridge", clean=False)
+    assert within(10, lambda: bridge.heard == [b"waits"]), "the bridge's queue went with its id"
+    thief = SiteClient(mosquitto, "gw-med", "bridge", clean=True)
+    gateway.client.publish("gateways/3/gw-icu/vitals", b"live", qos=1).wait_for_publish(10)
+    assert within(10, lambda: bridge.heard == [b"waits", b"live"])
+    assert not bridge.lost
+    for one in (bridge, thief, gateway):
+        one.close()
 
 
 def test_the_site_broker_refuses_a_client_without_certificate(mosquitto: LocalStack) -> None:

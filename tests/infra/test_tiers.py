@@ -8,21 +8,21 @@ import pytest
 import bridge.settings
 import cloud.archive.job
 import cloud.console.settings
-import cloud.load
 import cloud.score.job
 import cloud.settings
+import cloud.warehouse.job
 import edge.settings
-from infra.local import jars
-from infra.local import tiers as declared
+from infra.local import maven_jars
+from infra.local import services as declared
 from infra.local.ports import Ports
 from infra.local.process import Processes, Spec, base_env
 from infra.local.stack import LocalStack
-from vitals.settings import documented, load
+from vitals.runtime.settings import documented, load
 
 READ_BY: dict[str, type] = {
     "notify": cloud.settings.Notify,
     "console": cloud.console.settings.Console,
-    "load": cloud.load.Settings,
+    "load": cloud.warehouse.job.Settings,
     "archive": cloud.archive.job.Settings,
     "watch": cloud.settings.Watch,
     "score": cloud.score.job.Score,
@@ -88,7 +88,7 @@ def test_what_a_killed_process_left_of_temporary_files_is_gone_when_it_starts_ag
 def test_spark_is_given_the_fetched_connector(idle: LocalStack) -> None:
     score = next(tier for tier in declared.tiers(idle) if tier.name == "score")
     paths = [Path(path) for path in score.settings["SCORE_JARS"].split(",")]
-    assert {path.name for path in paths} == {jar.file_name for jar in jars.read_lock()["spark"].jars}
+    assert {path.name for path in paths} == {jar.file_name for jar in maven_jars.read_lock()["spark"].jars}
     assert all(path.is_file() for path in paths)
 
 

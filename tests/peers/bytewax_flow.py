@@ -12,9 +12,10 @@ from bytewax.connectors.kafka import KafkaSinkMessage, KafkaSource, KafkaSourceM
 from bytewax.connectors.kafka import operators as kop
 from bytewax.dataflow import Dataflow
 
-from vitals import engine, topics
-from vitals.alarms import encode
-from vitals.records import decode_scored
+from vitals import engine
+from vitals.alarm_events import encode
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_scored
 
 BOOTSTRAP: Final = os.environ["KAFKA_BOOTSTRAP"]
 SINK: Final = os.environ["PEER_TOPIC"]

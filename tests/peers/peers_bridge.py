@@ -22,17 +22,17 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.load.apart import Apart
-from infra.load.connection import Broker
-from infra.load.plan import Plan, boot_of
-from infra.load.stage import Stage, stage
-from infra.local.mosquitto import site_broker
-from infra.local.pki import Authority
 from infra.local.ports import HOST
 from infra.local.process import Spec
+from infra.local.servers.mosquitto import site_broker
+from infra.local.servers.pki import Authority
+from tests.load.connection import Broker
+from tests.load.environment import Stage, stage
+from tests.load.plan import Plan, boot_of
+from tests.load.subprocess_load import Apart
 from tests.peers import telegraf
-from vitals import topics
-from vitals.records import decode_vitals
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 SECONDS: Final = float(os.environ.get("PEERS_S", "20"))
 TURNS: Final = int(os.environ.get("PEERS_TURNS", "3"))
@@ -196,10 +196,9 @@ def peers(on: Stage, program: Any) -> list[Peer]:  # noqa: ANN401 - a path, or N
     stack.processes.start(spec)
     stack.processes.wait_ready(spec)
     reader = stack.identity("bridge")
-    url = f"mqtts://{HOST}:{stack.ports.moto}"
-    to = telegraf.spec(program, stack.var / "telegraf", Broker(url, reader.ca, reader.cert, reader.key), on.bootstrap)
+    to = telegraf.spec(program, stack.var / "telegraf", stack.ports.moto, reader, on.bootstrap)
     stack.processes.start(to)
-    load = dataclasses.replace(on.broker, url=url)
+    load = dataclasses.replace(on.broker, url=f"mqtts://{HOST}:{stack.ports.moto}")
 
     def start() -> None:
         stack.processes.start(to)

@@ -21,15 +21,15 @@ from typing import Any, Final
 import psutil
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from cloud.commands import topics as topics_job
-from cloud.log.kafka import KafkaReader
-from cloud.log.port import read_to_end
+from cloud.cli import topics as topics_job
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.port import read_to_end
 from cloud.settings import Topics, Watch
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from tests.bench import bench_watch
-from vitals import topics
-from vitals.alarms import Phase, decode
+from vitals.alarm_events import Phase, decode
+from vitals.wire import topics
 
 BYTEWAX: Final = "bytewax==0.21.1"
 WORKERS: Final = 2

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra.load.connection import Broker
-from infra.local.machine import cache_folder
+from infra.local.ports import HOST
+from infra.local.prerequisites import cache_folder
 from infra.local.process import Spec, base_env
+from infra.local.servers.pki import Identity
 
 MODULE: Final = "github.com/influxdata/telegraf"
 VERSION: Final = "v1.37.2"
@@ -90,11 +91,10 @@ def _go(go: str, arguments: tuple[str, ...], folder: Path) -> str:
     return subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True, timeout=BUILD_S).stdout  # noqa: S603 - this module's words
 
 
-def spec(telegraf: Path, folder: Path, broker: Broker, bootstrap: str) -> Spec:
-    """How to start it against a broker and a Kafka."""
+def spec(telegraf: Path, folder: Path, port: int, client: Identity, bootstrap: str) -> Spec:
+    """How to start it against a broker on loopback and a Kafka."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "telegraf.conf"
-    address = broker.url.removeprefix("mqtts://")
-    identity = {"ca": broker.ca, "cert": broker.cert, "key": broker.key}
-    config.write_text(CONFIG.format(address=address, bootstrap=bootstrap, topic=TOPIC, **identity))
+    identity = {"ca": client.ca, "cert": client.cert, "key": client.key}
+    config.write_text(CONFIG.format(address=f"{HOST}:{port}", bootstrap=bootstrap, topic=TOPIC, **identity))
     return Spec("telegraf", (str(telegraf), "--config", str(config)), base_env(), stop_timeout_s=10)

@@ -26,9 +26,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from infra.local.mosquitto import site_broker
-from infra.local.pki import Authority
 from infra.local.process import base_env
+from infra.local.servers.mosquitto import site_broker
+from infra.local.servers.pki import Authority
 from tests.faults.hosts import run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from edge import show
+from edge.status import cli
 from infra.local.ports import Ports
 from infra.local.process import base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack
@@ -72,7 +72,7 @@ def until(so: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
 
 
 def accepted(data: Path) -> int:
-    return sum(last - first + 1 for line in show.accepted(data) for first, last in line["ranges"])
+    return sum(last - first + 1 for line in cli.accepted(data) for first, last in line["ranges"])
 
 
 @pytest.mark.timeout(600)

@@ -23,16 +23,16 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge import show
-from infra.demo.relay import Relay
-from infra.local.pki import Authority, Identity
+from edge.status import cli
+from infra.demo.fault_proxy import Relay
 from infra.local.ports import Ports
 from infra.local.probes import mqtt_accepts
 from infra.local.process import Spec, base_env
+from infra.local.servers.pki import Authority, Identity
 from infra.local.stack import DEVICE_BROKERS, KAFKA, LocalStack
 from tests.bridge.hospital import Site
-from vitals import topics
-from vitals.records import decode_vitals
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = Path(__file__).with_name("iot")
@@ -86,7 +86,7 @@ def until(so: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
 def accepted(data: Path) -> set[tuple[str, int, int]]:
     return {
         (line["device"], line["boot"], seq)
-        for line in show.accepted(data)
+        for line in cli.accepted(data)
         for first, last in line["ranges"]
         for seq in range(first, last + 1)
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, Final
 
-from vitals.alarms import AlarmEvent, Kind
+from vitals.alarm_events import AlarmEvent, Kind
 from vitals.contacts import Notification
 
 _GROUPS: Final = {

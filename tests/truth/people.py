@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from tests.truth.messages import problem
-from vitals.alarms import AlarmEvent, Priority
+from vitals.alarm_events import AlarmEvent, Priority
 
 ANSWERS_MS: Final = 60_000
 """Time in which a person reads a message, reaches the bed and acknowledges."""

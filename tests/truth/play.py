@@ -13,25 +13,26 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.log.layout import Layout
-from cloud.log.memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
+from cloud.kafka.partitioning import Layout
+from cloud.notify.channels.sns import Sent, Texts
 from cloud.notify.delivery import Delivery
-from cloud.notify.loop import Notifier, Terms
-from cloud.notify.plan import Rotas
-from cloud.notify.queue import Queue
-from cloud.notify.sns import Sent, Texts
-from cloud.notify.texts import Links
-from edge import filter as artefacts
-from edge.health import Devices
-from edge.roster import Book
+from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.routing import Rotas
+from cloud.notify.templates import Links
+from cloud.notify.throttle import Queue
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest.roster import Book
+from edge.status.health import Devices
 from tests.truth.people import NURSE, People
-from vitals import engine, readings, topics
+from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, decode, encode
+from vitals.admissions import Placement, Roster
+from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Contact, Duty, Notification
-from vitals.patients import Placement, Roster
 from vitals.signs import SIGNS, SUSPECT_BITS
 from vitals.status import Health, Status
+from vitals.wire import topics
 
 GATEWAY: Final = "gw"
 WARD: Final = "ward"
@@ -55,7 +56,7 @@ class Inline(Executor):
 
 
 class Phones:
-    """`cloud.notify.sns.Sender` that accepts every message at once."""
+    """`cloud.notify.channels.sns.Sender` that accepts every message at once."""
 
     def __init__(self) -> None:
         self._sent = 0

@@ -1,7 +1,8 @@
 """`python -m tests.truth.real FOLDER`: life, messages and acts of a real run, as `judge.py` reads them.
 
-FOLDER is what `LIFE=FOLDER make demo DURATION=90` or `LIFE=FOLDER make faults ONLY=path` kept (`infra/proof/kept.py`).
-It gets `life.npz`, `messages.jsonl`, `acts.jsonl`, and `notes.json`, which says what of them is not known.
+`LIFE=FOLDER make demo DURATION=90` and `LIFE=FOLDER make faults ONLY=path` write FOLDER by
+`tests/bench/path/run_files.py`. It gets `life.npz`, `messages.jsonl`, `acts.jsonl`, and `notes.json`, which names what
+is not known of them.
 """
 
 import csv
@@ -17,7 +18,7 @@ import numpy as np
 from tests.truth import ledger as truth
 from tests.truth.messages import messages, problem
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
 
 REACHED: Final = "known: the bad SNS keeps what is on somebody's phone or in a mailbox"

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from firmware_sim.stories import NAMED as SIMULATED
-from firmware_sim.stories import Course, Keyframe, Story
+from firmware_sim.patient.scenarios import NAMED as SIMULATED
+from firmware_sim.patient.scenarios import Course, Keyframe, Story
 
 WARD: Final = "ward"
 """The benchmark's mixture of patients."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.vitals.ward import Ward
 from vitals.actions import Act
-from vitals.alarms import AlarmEvent, Priority, pages
+from vitals.alarm_events import AlarmEvent, Priority, pages
 
 FIRST = 0
 """Handover step of the first contact."""

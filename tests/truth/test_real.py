@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from confluent_kafka import Producer
 
-from cloud.commands import topics as topics_job
+from cloud.cli import topics as topics_job
 from cloud.settings import Topics
-from infra.proof.kept import keep
+from tests.bench.path.run_files import keep
 from tests.truth import real
 from tests.truth.test_ledger import T0, ack, sent
-from vitals import topics
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id, encode
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id, encode
 from vitals.contacts import Channel, Notification
+from vitals.wire import topics
 
 ROSTER = "patient,bed,gateway,devices,profile,overrides,cuff_s,canary\np,bed-1,gw,mon,adult,,0,no\n"
 

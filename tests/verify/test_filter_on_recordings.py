@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import filter as artefacts
-from firmware_sim import replay
+from edge.ingest import artefact_filter as artefacts
+from firmware_sim.patient import replay
+from vitals.breach_codes import ABSENT, WITHIN, breach
 from vitals.limits import profile
-from vitals.scoring import ABSENT, WITHIN, breach
 from vitals.signs import FIELDS, INDEX, SIGNS, Suspect
 
 RECORDING = Path(os.environ["SHARED"]) / "data" / "monitor_numerics_1min" / "patient_a_32h.csv"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.vitals.build import T0, One, columns, placement
 from vitals import engine, trend
-from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.signs import INDEX, SIGNS, Suspect
 
 DATA = Path(os.environ["SHARED"]) / "data"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vitals import readings
+from vitals.admissions import Placement
 from vitals.limits import LimitSet
-from vitals.patients import Placement
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Suspect
 
 T0 = 1_763_812_800_000

@@ -10,14 +10,15 @@ import pytest
 
 from tests.vitals.build import T0, WELL, One, columns, placement
 from tests.vitals.ward import Ward
-from vitals import bounds, engine, frames
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State
+from vitals import bounds, engine
+from vitals.admissions import Admission, Placement
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State
 from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S, MAX_T, BoundError
 from vitals.limits import Limit, from_wire
-from vitals.patients import Admission, Placement
-from vitals.records import WireError
 from vitals.signs import FIELDS, Suspect
 from vitals.status import Health, Status
+from vitals.wire import device_reading
+from vitals.wire.vitals_record import WireError
 
 
 def admission(**changes: object) -> Admission:
@@ -169,22 +170,22 @@ GOOD = '"boot":1,"seq":2,"t":3,"spo2":80'
 def test_one_bad_value_costs_that_sign_alone(value: str, order: str) -> None:
     pair = f'"temp":{value}'
     raw = (f"{{{pair},{GOOD}}}" if order.startswith("{%.0s") else f"{{{GOOD},{pair}}}").encode()
-    frame = frames.decode(raw)
+    frame = device_reading.decode(raw)
     read = dict(zip(FIELDS, frame.values, strict=True))
-    assert (read["spo2"], read["temp"], read["hr"]) == (80, frames.NO_VALUE, None)
+    assert (read["spo2"], read["temp"], read["hr"]) == (80, device_reading.NO_VALUE, None)
     assert (frame.boot, frame.seq, frame.t) == (1, 2, 3)
 
 
 def test_an_absent_value_and_a_sensor_nobody_knows_cost_nothing() -> None:
-    frame = frames.decode(f'{{{GOOD},"temp":null,"off":["hr","glucose"],"note":"x"}}'.encode())
+    frame = device_reading.decode(f'{{{GOOD},"temp":null,"off":["hr","glucose"],"note":"x"}}'.encode())
     assert frame.off == {"hr"}
-    assert frames.decode(b'{"boot":1,"seq":2,"t":3}').values == (None,) * len(FIELDS)
-    assert frames.decode(b'{"boot":1,"seq":2,"t":3,"hr":null,"battery":80}').values == (None,) * len(FIELDS)
+    assert device_reading.decode(b'{"boot":1,"seq":2,"t":3}').values == (None,) * len(FIELDS)
+    assert device_reading.decode(b'{"boot":1,"seq":2,"t":3,"hr":null,"battery":80}').values == (None,) * len(FIELDS)
 
 
 def test_of_two_equal_keys_the_last_counts_on_both_ways() -> None:
     for extra in ("", ',"temp":NaN'):
-        frame = frames.decode(f'{{"boot":1,"seq":2,"t":3,"hr":70,"seq":4,"hr":71{extra}}}'.encode())
+        frame = device_reading.decode(f'{{"boot":1,"seq":2,"t":3,"hr":70,"seq":4,"hr":71{extra}}}'.encode())
         assert (frame.seq, frame.values[0]) == (4, 71)
 
 
@@ -194,12 +195,12 @@ def test_identity_and_time_alone_refuse_a_reading(name: str, value: str) -> None
     fields = {"boot": "1", "seq": "2", "t": "3", "hr": "72", "temp": "NaN", name: value}
     raw = "{" + ",".join(f'"{key}":{one}' for key, one in fields.items()) + "}"
     with pytest.raises(WireError, match=rf"{name} (is no whole number|.* is out of range)"):
-        frames.decode(raw.encode())
+        device_reading.decode(raw.encode())
 
 
 def test_a_reading_in_another_spelling_is_refused_and_told_what_is_known() -> None:
     with pytest.raises(WireError, match="no known sign: it has 'HR', 'SPO2'; known are hr, pr, rr, spo2"):
-        frames.decode(b'{"boot":13,"seq":1,"t":3,"HR":130,"SPO2":70}')
+        device_reading.decode(b'{"boot":13,"seq":1,"t":3,"HR":130,"SPO2":70}')
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from tests.vitals.build import T0, WELL, One, columns, placement, zeros
 from tests.vitals.ward import Ward, starts
 from vitals import engine
 from vitals.actions import Act
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State
 from vitals.signs import FIELDS, Suspect
 
 HOUR_S = 3600

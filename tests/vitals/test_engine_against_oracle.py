@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.vitals.build import T0, WELL, One, columns, placement
+from tests.vitals.reference_engine import Oracle
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Phase
-from vitals.engine import flow
-from vitals.engine.watched import WATCH
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent, Phase
+from vitals.engine import batch
+from vitals.engine.rules.not_judged import WATCH
 from vitals.limits import Limit, profile, with_overrides
-from vitals.oracle import Oracle
-from vitals.patients import Placement
 from vitals.readings import Readings
 from vitals.signs import Suspect
 
@@ -220,8 +220,8 @@ def run(model: Engine | Oracle, steps: list[tuple], *, each: bool = False, reope
 @pytest.fixture(params=[0, 10**9], ids=["by-numpy", "one-by-one"])
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Both halves of the engine must do all of it."""
-    monkeypatch.setattr(flow, "FEW", request.param)
-    monkeypatch.setattr(flow, "MANY", request.param)
+    monkeypatch.setattr(batch, "FEW", request.param)
+    monkeypatch.setattr(batch, "MANY", request.param)
     return request.param
 
 

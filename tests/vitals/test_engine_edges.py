@@ -8,8 +8,8 @@ from tests.vitals.build import T0, WELL, One, columns, placement, zeros
 from tests.vitals.ward import Ward, starts
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import Phase, Priority
-from vitals.engine import early
+from vitals.alarm_events import Phase, Priority
+from vitals.engine.rules import news2_condition
 from vitals.limits import Limit, profile, with_overrides
 
 
@@ -195,7 +195,7 @@ def test_rows_of_discharged_patients_are_used_again() -> None:
 
 
 def test_the_text_of_news2_names_the_risk_of_the_total_that_it_names() -> None:
-    worse = early.Early(fresh=int(Priority.HIGH), carried=int(Priority.HIGH), total=14, missing=())
+    worse = news2_condition.Early(fresh=int(Priority.HIGH), carried=int(Priority.HIGH), total=14, missing=())
     # The alarm still stands at medium: high has to last its minute first. Nobody may read "14, medium risk".
     assert worse.told(int(Priority.MEDIUM))["text"] == "NEWS2 14, high risk"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vitals import limits
+from vitals.breach_codes import ABSENT, breach, pack, unpack
 from vitals.limits import ADULT, PROFILES, Limit, LimitSet, from_wire, profile, with_overrides
-from vitals.scoring import ABSENT, breach, pack, unpack
 from vitals.signs import FIELDS, INDEX, SIGNS
 
 

@@ -13,10 +13,10 @@ from tests.vitals.build import T0, WELL, One, columns, placement
 from tests.vitals.ward import Ward
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Phase, Priority
-from vitals.engine import apply as applying
-from vitals.engine import people
-from vitals.engine.scribe import Scribe
+from vitals.alarm_events import AlarmEvent, Phase, Priority
+from vitals.engine import commands
+from vitals.engine import evaluate_row as applying
+from vitals.engine.event_writer import Scribe
 from vitals.limits import PROFILES, LimitSet
 from vitals.status import DeviceStatus, Health, Status
 
@@ -253,7 +253,7 @@ def test_one_placement_of_a_roster_that_raises_costs_no_other(monkeypatch: pytes
             raise UnforeseenError(text)
         return real(text)
 
-    monkeypatch.setattr(people.sys, "intern", raises)
+    monkeypatch.setattr(commands.sys, "intern", raises)
     roster = [placement("p1"), placement("p2", ward="cursed"), placement("p3")]
     state, _ = engine.place(engine.empty(), roster, T0)
     (passed,) = engine.take_passed_over(state)

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from vitals import patients, settings, topics
+from vitals import admissions
 from vitals.actions import Act, Action
-from vitals.alarms import Priority
+from vitals.alarm_events import Priority
 from vitals.contacts import Contact, recipients
 from vitals.limits import Limit, profile
-from vitals.settings import SettingsError
+from vitals.runtime import settings
+from vitals.runtime.settings import SettingsError
 from vitals.signs import INDEX
+from vitals.wire import topics
 
 
-def admission(**changes: object) -> patients.Admission:
+def admission(**changes: object) -> admissions.Admission:
     fields = {
         "patient": "p1",
         "version": 1,
@@ -28,7 +30,7 @@ def admission(**changes: object) -> patients.Admission:
         "devices": ("d1",),
         "since": 1_000,
     }
-    return patients.Admission(**(fields | changes))
+    return admissions.Admission(**(fields | changes))
 
 
 @pytest.mark.parametrize(
@@ -57,13 +59,13 @@ def test_a_patients_overrides_replace_the_profiles_limits() -> None:
 
 
 def test_a_roster_names_no_person() -> None:
-    wire = msgspec.json.encode(patients.roster("g1", [admission()]))
+    wire = msgspec.json.encode(admissions.roster("g1", [admission()]))
     for private in (b"Ada", b"1815", b"960961", b"James"):
         assert private not in wire
 
 
 def test_a_roster_holds_the_gateways_own_present_patients() -> None:
-    listed = patients.roster(
+    listed = admissions.roster(
         "g1",
         [
             admission(version=3),
@@ -77,11 +79,11 @@ def test_a_roster_holds_the_gateways_own_present_patients() -> None:
 def test_a_device_claimed_by_two_patients_is_the_later_ones() -> None:
     older, newer = admission(), admission(patient="p2", since=2_000)
     for order in ([older, newer], [newer, older]):
-        assert [p.patient for p in patients.roster("g1", order).placements] == ["p2"]
+        assert [p.patient for p in admissions.roster("g1", order).placements] == ["p2"]
 
 
 def test_gateways_are_those_that_admissions_name() -> None:
-    assert patients.gateways({"p1": admission(), "p2": admission(patient="p2", gateway="g2")}) == {"g1", "g2"}
+    assert admissions.gateways({"p1": admission(), "p2": admission(patient="p2", gateway="g2")}) == {"g1", "g2"}
 
 
 def contact(**changes: object) -> Contact:

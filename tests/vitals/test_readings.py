@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vitals.build import T0, WELL, One, columns
-from vitals import batches, frames, readings, records
+from vitals import readings
+from vitals.breach_codes import breach, pack
 from vitals.limits import Limit, profile, with_overrides
 from vitals.readings import TEXT_COLUMNS, Readings
-from vitals.records import WireError
-from vitals.scoring import breach, pack
 from vitals.signs import FIELDS, INDEX, Suspect
+from vitals.wire import device_reading, uplink_batch, vitals_record
+from vitals.wire.vitals_record import WireError
 
 OWN = with_overrides(profile("adult"), {"hr": Limit(None, 60, 100, None, 5)})
 OTHER = with_overrides(profile("copd"), {"rr": Limit(None, 10, 25, None, 5)})
@@ -103,88 +104,95 @@ def test_infinite_values_and_endless_names_are_problems_and_absent_patients_are_
 
 
 def test_a_record_comes_back_as_it_was() -> None:
-    assert same(records.decode_vitals(records.encode_vitals(some())), some())
+    assert same(vitals_record.decode_vitals(vitals_record.encode_vitals(some())), some())
 
 
 def test_a_heartbeat_is_a_record_of_nothing() -> None:
-    assert len(records.decode_vitals(records.encode_vitals(readings.empty()))) == 0
+    assert len(vitals_record.decode_vitals(vitals_record.encode_vitals(readings.empty()))) == 0
 
 
 def test_a_sign_nobody_has_is_left_out_and_a_record_of_an_older_version_is_read() -> None:
-    wire = json.loads(records.encode_vitals(columns([One(T0, {"hr": 75})])))
+    wire = json.loads(vitals_record.encode_vitals(columns([One(T0, {"hr": 75})])))
     assert "spo2" not in wire
     assert [field for field in FIELDS if field in wire] == ["hr"]
 
 
 def test_no_nan_ever_reaches_the_wire() -> None:
-    wire = records.encode_vitals(columns([One(T0, {"hr": 75}), One(T0, {"rr": 15})]))
+    wire = vitals_record.encode_vitals(columns([One(T0, {"hr": 75}), One(T0, {"rr": 15})]))
     assert b"NaN" not in wire
     assert json.loads(wire)["hr"] == [75, None]
 
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"{}", b"[]", b"\xff\xfe", b'{"t":[1]}', records.encode_vitals(some()).replace(b'"seq":[0,', b'"seq":[')],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff\xfe",
+        b'{"t":[1]}',
+        vitals_record.encode_vitals(some()).replace(b'"seq":[0,', b'"seq":['),
+    ],
 )
 def test_bytes_that_are_no_record_are_refused_with_a_reason(value: bytes) -> None:
     with pytest.raises(WireError):
-        records.decode_vitals(value)
+        vitals_record.decode_vitals(value)
 
 
 def test_a_scored_record_carries_its_digits_and_where_it_came_from() -> None:
     batch = some()
     digits = pack(breach(batch.values, batch.bounds()))
-    wire = json.loads(records.encode_vitals(batch)) | {
+    wire = json.loads(vitals_record.encode_vitals(batch)) | {
         "breach": digits.tolist(),
         "news2": [0] * len(batch),
         "partition": 3,
         "offset": 99,
     }
-    scored = records.decode_scored(json.dumps(wire).encode())
+    scored = vitals_record.decode_scored(json.dumps(wire).encode())
     assert (scored.partition, scored.offset, scored.breach.tolist()) == (3, 99, digits.tolist())
     del wire["breach"]
     with pytest.raises(WireError):
-        records.decode_scored(json.dumps(wire).encode())
+        vitals_record.decode_scored(json.dumps(wire).encode())
 
 
 def test_a_batch_says_its_gateway_once_and_comes_back_as_it_was() -> None:
-    batch = batches.decode(batches.encode(batches.Batch("g1", "o1", 5, some())))
+    batch = uplink_batch.decode(uplink_batch.encode(uplink_batch.Batch("g1", "o1", 5, some())))
     assert (batch.gateway, batch.outbox, batch.n) == ("g1", "o1", 5)
     assert same(batch.readings, some())
 
 
 def test_a_zip_bomb_is_cut() -> None:
     with pytest.raises(WireError, match="cut short or over"):
-        batches.decode(zlib.compress(b" " * (4 * 1024 * 1024)))
+        uplink_batch.decode(zlib.compress(b" " * (4 * 1024 * 1024)))
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"\xff"), b"\0" * 200_000])
 def test_bytes_that_are_no_batch_are_refused(payload: bytes) -> None:
     with pytest.raises(WireError):
-        batches.decode(payload)
+        uplink_batch.decode(payload)
 
 
 def test_a_batch_cut_off_on_its_way_is_refused() -> None:
     with pytest.raises(WireError):
-        batches.decode(batches.encode(batches.Batch("g1", "o1", 1, some()))[:-5])
+        uplink_batch.decode(uplink_batch.encode(uplink_batch.Batch("g1", "o1", 1, some()))[:-5])
 
 
 @pytest.mark.parametrize("fields", [("", "o", 1), ("g", "", 1), ("g", "o", 0), ("g" * 200, "o", 1)])
 def test_a_batch_without_an_identity_is_refused(fields: tuple[str, str, int]) -> None:
     with pytest.raises(ValueError, match=r"characters|numbered"):
-        batches.Batch(*fields, some())
+        uplink_batch.Batch(*fields, some())
 
 
 @settings(max_examples=50, derandomize=True, deadline=None, database=None)
 @given(st.lists(st.integers(1, 60)))
 def test_ranges_hold_exactly_their_numbers(numbers: list[int]) -> None:
-    runs = batches.ranges(numbers)
+    runs = uplink_batch.ranges(numbers)
     assert {n for a, b in runs for n in range(a, b + 1)} == set(numbers)
     assert all(b + 1 < c for (_, b), (c, _) in pairwise(runs))
 
 
 def test_a_frame_is_read_as_the_device_sent_it() -> None:
-    frame = frames.decode(b'{"boot":1,"seq":2,"t":3,"hr":72,"spo2":null,"off":["temp"],"firmware":"2.1"}')
+    frame = device_reading.decode(b'{"boot":1,"seq":2,"t":3,"hr":72,"spo2":null,"off":["temp"],"firmware":"2.1"}')
     assert (frame.boot, frame.seq, frame.t, frame.off) == (1, 2, 3, frozenset({"temp"}))
     assert frame.values == (72, *([None] * (len(FIELDS) - 1)))
 
@@ -204,28 +212,33 @@ def test_a_frame_is_read_as_the_device_sent_it() -> None:
 )
 def test_bytes_that_are_no_frame_are_refused_with_a_reason(payload: bytes) -> None:
     with pytest.raises(WireError):
-        frames.decode(payload)
+        device_reading.decode(payload)
 
 
 @settings(max_examples=100, derandomize=True, deadline=None, database=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_crash_a_decoder(payload: bytes) -> None:
-    for decode in (frames.decode, records.decode_vitals, records.decode_scored, batches.decode):
+    for decode in (
+        device_reading.decode,
+        vitals_record.decode_vitals,
+        vitals_record.decode_scored,
+        uplink_batch.decode,
+    ):
         with pytest.raises(WireError):
             decode(payload)
     with pytest.raises(WireError):
-        batches.decode(zlib.compress(payload))
+        uplink_batch.decode(zlib.compress(payload))
 
 
 def test_alarm_events_survive_the_wire() -> None:
-    from vitals import alarms  # noqa: PLC0415 - beside the decoder it tests
-    from vitals.alarms import AlarmEvent, Kind, Phase, Priority, State, alarm_id  # noqa: PLC0415 - same
+    from vitals import alarm_events  # noqa: PLC0415 - beside the decoder it tests
+    from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id  # noqa: PLC0415 - same
 
     event = AlarmEvent(
         id=alarm_id("p1", "hr", 5), n=0, subject="p1", condition="hr", kind=Kind.PHYSIOLOGICAL, priority=Priority.HIGH,
         phase=Phase.START, state=State.ACTIVE, start=5, t=6, log_t=7, text="HR 30 /min below 40 /min (extreme)",
     )  # fmt: skip
     assert event.id == "p1.hr.5"
-    assert alarms.decode(alarms.encode(event)) == event
+    assert alarm_events.decode(alarm_events.encode(event)) == event
     with pytest.raises(ValueError, match="required field"):
-        alarms.decode(b"{}")
+        alarm_events.decode(b"{}")

@@ -8,7 +8,7 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
 

@@ -5,7 +5,7 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State
 from vitals.status import Health, Status
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from edge import filter as artefacts
 from vitals import batches, engine, frames, limits, readings, records
 from vitals.limits import Limit, profile, with_overrides
-from vitals.scoring import breach, pack, unpack
+from vitals.breach_codes import breach, pack, unpack
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Suspect
 
 assert FIELDS[-1] == "etco2" and len(FIELDS) == 9

@@ -5,7 +5,7 @@ import pytest
 
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
-from vitals.alarms import AlarmEvent, Phase, Priority
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.bounds import MAX_T
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status

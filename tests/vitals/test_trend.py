@@ -7,7 +7,7 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns
 from vitals import trend
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State
 from vitals.signs import SIGNS, Suspect
 
 MINUTE = 60_000

@@ -9,7 +9,7 @@ from tests.vitals.build import T0, WELL, One, columns, placement
 from tests.vitals.ward import Ward
 from vitals import engine
 from vitals.actions import Act
-from vitals.alarms import AlarmEvent, Kind, Phase, Priority
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
 

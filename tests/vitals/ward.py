@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Phase
-from vitals.engine.watched import WATCH
+from vitals.alarm_events import AlarmEvent, Phase
+from vitals.engine.rules.not_judged import WATCH
 from vitals.limits import PROFILE_INDEX
 from vitals.signs import Suspect
 

@@ -3,7 +3,7 @@
 Every function takes the state and returns it; the state may be changed in place, so always go on with the returned one.
 `now` is log time, ms: in the cloud the Kafka timestamp of what was read last, on a gateway its clock. It is the only
 clock. Call `advance` at least every 30 s of it, without readings too: timers act then, and a longer jump than a minute
-is taken for a log that stood still. The rules are told, one by one, in :mod:`vitals.oracle`.
+is taken for a log that stood still. The rules are told, one by one, in :mod:`tests.vitals.reference_engine`.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.actions import Action
-from vitals.alarms import AlarmEvent
-from vitals.engine import people, tree, unjudged, watched
-from vitals.engine.attempt import Attempt, describe
-from vitals.engine.clock import tick
-from vitals.engine.early import Standing, standing
-from vitals.engine.flow import judge_all
-from vitals.engine.keep import restore, snapshot
-from vitals.engine.rebase import rebase
-from vitals.engine.recall import resume, tell
-from vitals.engine.rules import HANDOVER_MS, LOST
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent
+from vitals.engine import commands
+from vitals.engine.batch import judge_all
+from vitals.engine.clock_step import rebase
+from vitals.engine.recovery import resume, tell
+from vitals.engine.rollback import Attempt, describe
+from vitals.engine.rules import not_judged, skipped_readings, technical_alarms
+from vitals.engine.rules.constants import HANDOVER_MS, LOST
+from vitals.engine.rules.news2_condition import Standing, standing
+from vitals.engine.snapshot import restore, snapshot
 from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, State
-from vitals.patients import Placement
+from vitals.engine.timers import tick
 from vitals.readings import Readings
 from vitals.status import Health, Status
 
@@ -55,7 +56,7 @@ def place(state: State, placements: Iterable[Placement], now: int, gateway: str 
         of.setdefault(placement.patient, []).append(placement)
     for patient, own in of.items():
         with Attempt(scribe, patient, (patient,)):
-            people.place(scribe, own, gateway)
+            commands.place(scribe, own, gateway)
     return state, tell(scribe)
 
 
@@ -63,7 +64,7 @@ def discharge(state: State, patient: str, now: int) -> Outcome:
     """Ends a patient's alarms and forgets the patient; their readings concern nobody until they are placed again."""
     scribe = tick(state, now)
     with Attempt(scribe, patient, (patient,), faults=lambda c: c.alarm is not None and c.alarm.patient == patient):
-        people.discharge(scribe, patient)
+        commands.discharge(scribe, patient)
     return state, tell(scribe)
 
 
@@ -79,7 +80,7 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
     scribe = tick(state, now)
     if len(readings):
         judge_all(scribe, readings, skip)
-    watched.look(scribe)
+    not_judged.look(scribe)
     return state, tell(scribe)
 
 
@@ -87,7 +88,7 @@ def act(state: State, action: Action, now: int) -> Outcome:
     """Does what a person did; an unknown or ended alarm, or another patient's, changes nothing and gives no event."""
     scribe = tick(state, now)
     with Attempt(scribe, action.patient, (action.patient,), faults=lambda c: True):
-        people.act(scribe, action)
+        commands.act(scribe, action)
     return state, tell(scribe)
 
 
@@ -102,8 +103,10 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
     """
     scribe = tick(state, now)
     patients = [d.patient for d in status.devices if d.patient and d.health is not Health.UP]
-    with Attempt(scribe, status.id, patients, faults=tree.concerned(status), status=tree.key(status)):
-        tree.report(scribe, status, own=own)
+    with Attempt(
+        scribe, status.id, patients, faults=technical_alarms.concerned(status), status=technical_alarms.key(status)
+    ):
+        technical_alarms.report(scribe, status, own=own)
     return state, tell(scribe)
 
 
@@ -111,15 +114,15 @@ def retire(state: State, name: str, now: int) -> Outcome:
     """Forgets a gateway or bridge that is gone for good, and ends the alarms that stand because of it."""
     scribe = tick(state, now)
     with Attempt(scribe, name, faults=lambda c: True):
-        tree.retire(scribe, name)
+        technical_alarms.retire(scribe, name)
     return state, tell(scribe)
 
 
-def disputed(state: State, faults: Iterable[tree.Fault], now: int) -> Outcome:
+def disputed(state: State, faults: Iterable[technical_alarms.Fault], now: int) -> Outcome:
     """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
     scribe = tick(state, now)
     with Attempt(scribe, "beds", faults=lambda c: True):
-        tree.disputed(scribe, list(faults))
+        technical_alarms.disputed(scribe, list(faults))
     return state, tell(scribe)
 
 
@@ -129,8 +132,8 @@ def stalled(state: State, since: int | None, now: int) -> Outcome:
     Log time stands still meanwhile, so `now` is the last log time; at the end, the first new one.
     """
     scribe = tick(state, now)
-    with Attempt(scribe, tree.PIPELINE, faults=lambda c: True):
-        tree.stalled(scribe, since)
+    with Attempt(scribe, technical_alarms.PIPELINE, faults=lambda c: True):
+        technical_alarms.stalled(scribe, since)
     return state, tell(scribe)
 
 
@@ -148,7 +151,7 @@ def pass_over(state: State, patient: str, ward: str | None, t: int, now: int) ->
     if patient not in state.left:
         row = state.row(patient)
         state.wards[row] = ward or state.wards[row]
-        unjudged.note(scribe, row, {"patient": patient, "ward": state.wards[row]}, t)
+        skipped_readings.note(scribe, row, {"patient": patient, "ward": state.wards[row]}, t)
     return state, tell(scribe)
 
 

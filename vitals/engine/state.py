@@ -11,9 +11,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.alarms import AlarmEvent, Priority
-from vitals.engine.recalled import Recalled
-from vitals.engine.rules import CONDITIONS, COUNT, HANDOVER_MS, MEDIUM_HANDOVERS, MEMBERS, UNANSWERED_MS, UNMONITORED
+from vitals.alarm_events import AlarmEvent, Priority
+from vitals.engine.recovered_alarms import Recalled
+from vitals.engine.rules.constants import (
+    CONDITIONS,
+    COUNT,
+    HANDOVER_MS,
+    MEDIUM_HANDOVERS,
+    MEMBERS,
+    UNANSWERED_MS,
+    UNMONITORED,
+)
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 

@@ -11,12 +11,12 @@ alarms and never one of them: it has a switch of its own, and ends when the sign
 
 import numpy as np
 
-from vitals.alarms import AlarmEvent
+from vitals.alarm_events import AlarmEvent
 from vitals.readings import Readings
 from vitals.signs import Suspect
 from vitals.trend.advisories import PREFIX, act, adopt, advise, discharge, resume
-from vitals.trend.keep import restore, snapshot
-from vitals.trend.model import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends, follow, forecast, forecasts
+from vitals.trend.kalman import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends, follow, forecast, forecasts
+from vitals.trend.snapshot import restore, snapshot
 
 LIVE_MS = 120_000
 """Older readings are followed and give no advisory, as they give no alarm."""

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.actions import Act, Action
-from vitals.alarms import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
 from vitals.limits import HIGH, LOW
 from vitals.readings import Readings
 from vitals.signs import FIELDS, SIGNS
-from vitals.trend.model import FADE_MIN, HORIZON_MIN, Trends
+from vitals.trend.kalman import FADE_MIN, HORIZON_MIN, Trends
 
 PREFIX: Final = "trend-"
 HOLD_MS: Final = 180_000

@@ -1,1 +1,1 @@
-"""Lambda functions, each small enough to stand in a template; `python -m infra.aws.embed` puts them there."""
+"""Lambda functions, each small enough for a template; `python -m infra.aws.inline_lambda_code` copies them there."""

@@ -12,7 +12,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from infra.local.stack import LocalStack
-from vitals import batches, topics
+from vitals.wire import topics, uplink_batch
 
 Identity = tuple[str, int, int]
 CONNECTED_WITHIN_S: Final = 20.0
@@ -57,7 +57,7 @@ class Above:
 
     def vitals(self, message: MQTTMessage) -> None:
         """Takes a batch, and confirms it."""
-        batch = batches.decode(bytes(message.payload))
+        batch = uplink_batch.decode(bytes(message.payload))
         with self._lock:
             self._came.setdefault(batch.gateway, set()).update(batch.readings.identities())
         confirmed = {"outbox": batch.outbox, "ranges": [[batch.n, batch.n]]}

@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from vitals import batches, records
-from vitals.records import WireError
+from vitals.wire import uplink_batch, vitals_record
+from vitals.wire.vitals_record import WireError
 
 Identity = tuple[str, int, int]
 NAME: Final = "outbox.db"
@@ -60,8 +60,8 @@ def readable(path: Path) -> set[Identity]:
 
 def _identities(table: str, row: bytes) -> set[Identity]:
     if table == "batch":
-        return set(batches.decode(row).readings.identities())
-    return set(records.decode_vitals(zlib.decompress(row)).identities())
+        return set(uplink_batch.decode(row).readings.identities())
+    return set(vitals_record.decode_vitals(zlib.decompress(row)).identities())
 
 
 def _rows(db: sqlite3.Connection, table: str, key: str, column: str) -> Iterator[bytes]:

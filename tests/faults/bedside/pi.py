@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from edge import show
-from infra.demo.relay import Relay
-from infra.local.mosquitto import device_broker
+from edge.status import cli
+from infra.demo.fault_proxy import Relay
 from infra.local.process import base_env
+from infra.local.servers.mosquitto import device_broker
 from infra.local.stack import LocalStack
 from tests.faults.bedside import damage, machine
 from tests.faults.bedside.damage import Identity
@@ -268,7 +268,7 @@ class Pi:
         """Returns what the gateway's ledger says that it accepted."""
         return {
             (line["device"], line["boot"], seq)
-            for line in show.accepted(self.data)
+            for line in cli.accepted(self.data)
             for first, last in line["ranges"]
             for seq in range(first, last + 1)
         }

@@ -19,18 +19,18 @@ import httpx2
 import paho.mqtt.client as mqtt
 from confluent_kafka import Producer
 
-from bridge import intake
-from cloud.commands import admit, duty
-from infra.local.observer import PARTITIONS
-from infra.local.pki import Identity
+from bridge.up import validate
+from cloud.cli import admit, rota
 from infra.local.ports import HOST
 from infra.local.process import PartError, base_env
-from infra.proof.stage import Stage
+from infra.local.servers.pki import Identity
+from infra.local.topic_observer import PARTITIONS
+from tests.bench.path.environment import Stage
 from tests.doors.good import at
 from tests.doors.hostile import WORDS, wrong
 from tests.faults.doors.reckoning import Sent
-from vitals import topics
-from vitals.daemon import now_ms
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
 
 DEVICES: Final = ("d1", "d2", "d 3", "ß", "d'1", "x" * 129, "\u04141a", "d\u200b1")
 """Client ids of monitors that send rubbish: names, and what is none."""
@@ -151,10 +151,10 @@ def gateway(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
 def up_refused(name: str, payload: bytes) -> int:
     """Returns how many refusals the bridge's rules make of a message."""
     if name == "vitals":
-        return len(intake.take(GATEWAY, payload).refusals)
-    take = {"status": lambda raw: intake.take_status(GATEWAY, raw), "pressed": intake.take_pressed}
-    found: object = take.get(name, intake.take_rejected)(payload)
-    return int(isinstance(found, intake.Refusal))
+        return len(validate.take(GATEWAY, payload).refusals)
+    take = {"status": lambda raw: validate.take_status(GATEWAY, raw), "pressed": validate.take_pressed}
+    found: object = take.get(name, validate.take_rejected)(payload)
+    return int(isinstance(found, validate.Refusal))
 
 
 def _up(chance: random.Random, name: str) -> bytes:
@@ -308,7 +308,7 @@ def files(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
     def one() -> None:
         number = next(made)
         rows = min(FILE_ROWS, count - number * FILE_ROWS)
-        word, columns, good = "duty", duty.REQUIRED | duty.OPTIONAL, ""
+        word, columns, good = "duty", rota.REQUIRED | rota.OPTIONAL, ""
         if number % 4 != 1:
             word, columns, good = "admit", admit.REQUIRED | admit.OPTIONAL, "row"
         path = folder / f"{number}.csv"

@@ -19,11 +19,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.log.port import Place, Record
-from cloud.watch.entries import decode
-from vitals import topics
+from cloud.alarm.decoded_records import decode
+from cloud.kafka.port import Place, Record
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Duty
+from vitals.wire import topics
 
 READ_BY_WATCH: Final = frozenset((topics.SCORED, topics.STATUS, topics.ACTIONS, topics.PATIENTS))
 

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from infra.local.process import Spec, base_env
-from infra.local.sns.server import Options
+from infra.local.servers.sns.server import Options
 from infra.local.stack import LocalStack
-from infra.proof import breaches
-from infra.proof.stage import Stage, whole_path
+from tests.bench.path import breach_scenario
+from tests.bench.path.environment import Stage, whole_path
 
 WARDS: Final = {"gw-icu": "icu", "gw-med": "med"}
 BEDS: Final = 6
@@ -39,7 +39,7 @@ def standing(folder: Path, duration_s: float, seed: int) -> Iterator[tuple[Stage
     beds = dict.fromkeys(WARDS.values(), BEDS)
 
     def prepare(stack: LocalStack) -> None:
-        rosters.append(breaches.people(stack, folder / "people", beds, CADENCE_S, seed))
+        rosters.append(breach_scenario.people(stack, folder / "people", beds, CADENCE_S, seed))
 
     with whole_path(folder, gateways=tuple(WARDS), settings=QUICK, prepare=prepare, sns=SNS) as stage:
         stage.stack.processes.start(_devices(stage, duration_s, seed))

@@ -11,10 +11,10 @@ import msgspec
 import psycopg
 from botocore.config import Config
 
-from infra.demo.tally import Identity
-from infra.load.plan import boot_of
+from infra.demo.reconciliation import Identity
 from tests.faults.path.verdict import Message, Rows
-from vitals.daemon import now_ms
+from tests.load.plan import boot_of
+from vitals.runtime.daemon import now_ms
 
 ANSWER_WITHIN_S: Final = 30
 

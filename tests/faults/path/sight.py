@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
-from vitals import alarms, topics
-from vitals.alarms import AlarmEvent, Kind, Phase
+from vitals import alarm_events
+from vitals.alarm_events import AlarmEvent, Kind, Phase
 from vitals.contacts import Notification
-from vitals.engine.rules import CONDITIONS
+from vitals.engine.rules.constants import CONDITIONS
+from vitals.wire import topics
 
 STEP_MS: Final = 250
 SHARDS: Final = 2
@@ -91,7 +92,7 @@ class Sight:
         if topic == topics.SCORED:
             self._readings(partition, _scored.decode(value), stamped)
         elif topic == topics.ALARMS:
-            event = raised(alarms.decode(value), stamped)
+            event = raised(alarm_events.decode(value), stamped)
             if event is not None:
                 self.alarms.append(event)
                 self._note(f"alarms of shard {partition % SHARDS}", stamped, event.t)

@@ -13,18 +13,18 @@ from typing import Final
 
 import msgspec
 
-from infra.demo.relay import Relay
-from infra.load.apart import Apart
-from infra.load.plan import WARD, Plan
-from infra.load.stage import site
+from infra.demo.fault_proxy import Relay
 from infra.local.ports import HOST
 from infra.local.process import Spec, base_env
-from infra.local.sns.server import Options
+from infra.local.servers.sns.server import Options
+from infra.local.services import Tier, tiers
 from infra.local.stack import LocalStack
-from infra.local.tiers import Tier, tiers
-from infra.proof import breaches
-from infra.proof.stage import Settings, Stage, whole_path
+from tests.bench.path import breach_scenario
+from tests.bench.path.environment import Settings, Stage, whole_path
 from tests.faults.path.plan import AWS_LINK, BRIDGE_LINK, GATEWAYS, LOAD_LINK, SNS_LINK, WARDS, WAREHOUSE_LINK
+from tests.load.environment import site
+from tests.load.plan import WARD, Plan
+from tests.load.subprocess_load import Apart
 
 RATE: Final = 2_000
 BEDS: Final = 24
@@ -142,7 +142,7 @@ def load_plan(seed: int) -> Plan:
 def _prepare(stack: LocalStack, folder: Path, beds: dict[str, int], seed: int) -> Path:
     os.environ |= {key: value for key, value in stack.env().items() if key.startswith("AWS_")}
     # The roster names the real gateways' wards; the rota has the synthetic one's too.
-    breaches.people(stack, folder / "everybody", {**beds, WARD: 1}, DEVICE_CADENCE_S, seed)
+    breach_scenario.people(stack, folder / "everybody", {**beds, WARD: 1}, DEVICE_CADENCE_S, seed)
     return _without(folder / "everybody" / "roster.csv", WARD)
 
 
@@ -187,7 +187,7 @@ def _linked(stack: LocalStack, tier: Tier, cables: dict[str, Relay]) -> Tier:
         if gateway == CARD:
             own["EDGE_DATA"] = str(card(stack) / "edge")
         if gateway == CLOCK:
-            words = ("infra.proof.moved_clock", str(clock_file(stack)), *words)
+            words = ("tests.support.fake_clock", str(clock_file(stack)), *words)
     return replace(tier, words=words, settings={**tier.settings, **own})
 
 
@@ -209,7 +209,7 @@ def _devices(stage: Stage, beds: dict[str, int], duration_s: float, seed: int) -
     folder.mkdir()
     brokers = {ward: stage.stack.device_broker_url(gateway) for ward, gateway in zip(beds, GATEWAYS, strict=True)}
     plan = msgspec.json.decode(
-        breaches.plan(brokers, beds, duration_s=duration_s, cadence_s=DEVICE_CADENCE_S, seed=seed)
+        breach_scenario.plan(brokers, beds, duration_s=duration_s, cadence_s=DEVICE_CADENCE_S, seed=seed)
     )
     (folder / "plan.json").write_text(json.dumps(plan))
     words = ("--plan", str(folder / "plan.json"), "--ledger", str(ledger(stage)))

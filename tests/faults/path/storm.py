@@ -9,10 +9,10 @@ from typing import Final
 import psycopg
 
 from infra.demo.faults import Fault
+from infra.demo.reconciliation import Identity
 from infra.demo.supervisor import Supervisor
-from infra.demo.tally import Identity
-from infra.local.observer import Observer
 from infra.local.process import PartError
+from infra.local.topic_observer import Observer
 from tests.faults.path import verdict as verdicts
 from tests.faults.path.ledgers import Warehouse
 from tests.faults.path.sight import Sight

@@ -13,10 +13,10 @@ import msgspec
 import psutil
 
 from infra.demo.faults import Fault, What
-from infra.local.sns import part as sns
-from infra.local.sns.trouble import Control, Fate, Pace, Trouble
+from infra.local.servers.sns import part as sns
+from infra.local.servers.sns.trouble import Control, Fate, Pace, Trouble
+from infra.local.services import scratch
 from infra.local.stack import LocalStack
-from infra.local.tiers import scratch
 from tests.faults.path.plan import ACTOR
 from tests.faults.path.stage import SNS, card, clock_file
 

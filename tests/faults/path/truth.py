@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.log.kafka import KafkaReader
-from cloud.log.layout import Layout
-from cloud.log.port import Record, read_to_end
+from cloud.kafka.client import KafkaReader
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka
-from infra.load.plan import BREACH
 from tests.faults.path.sight import Raised, raised
-from vitals import engine, topics
-from vitals.patients import Admission, roster
+from tests.load.plan import BREACH
+from vitals import engine
+from vitals.admissions import Admission, roster
 from vitals.readings import Readings, concat
-from vitals.records import decode_vitals
 from vitals.signs import INDEX
+from vitals.wire import topics
+from vitals.wire.vitals_record import decode_vitals
 
 SPAN_MS = 1000
 """Readings of at most this much log time are judged at one stroke."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from infra.demo.reconciliation import Identity
 from infra.demo.supervisor import Struck
-from infra.demo.tally import Identity
-from infra.load.plan import Plan
 from tests.faults.path.sight import Raised
+from tests.load.plan import Plan
 from vitals.contacts import Notification
 
 LATE_MS: Final = 10_000

@@ -1,0 +1,1 @@
+"""Kafka to gateways: rosters, actions, the notifier's heartbeat."""

@@ -1,0 +1,1 @@
+"""Kafka's side: the port, its client, and an in-memory log for tests."""

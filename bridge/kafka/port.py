@@ -1,0 +1,205 @@
+"""The log that the bridge writes to and reads from: the port, and the log in memory that keeps its promises.
+
+Kafka's adapter is `bridge.kafka.client`. One contract suite (`tests/bridge/test_log.py`) holds for both.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be stored.
+
+    Attributes:
+        topic: Kafka topic.
+        partition: Where in it; the bridge decides, never a hash.
+        key: Key.
+        value: Value.
+    """
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a record.
+
+    Attributes:
+        number: The number it was sent with.
+        t: When the log appended it, by the log's clock, UTC epoch ms; 0 when it is not stored, or not dated by the log.
+        error: Why it was not stored; None when it is, durably.
+        final: Whether the log says no to the record, or to those sent together with it, however often they are sent.
+    """
+
+    number: int
+    error: str | None = None
+    final: bool = False
+    t: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A record as it is read. `value` None is a tombstone; `t` is its time in the log, UTC epoch ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    t: int
+
+
+class Log(Protocol):
+    """Stores records; safe to use from several threads."""
+
+    def send(self, number: int, record: Record) -> bool:
+        """Takes a record, to store it behind those taken before for its partition; False when full: offer it again."""
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        """Returns what became of records, one report for each taken; waits at most `timeout_s` for the first."""
+
+
+class Feed(Protocol):
+    """Reads records."""
+
+    def poll(self, timeout_s: float) -> list[Received]:
+        """Returns records in the order of each partition; waits at most `timeout_s` for the first."""
+
+    def caught_up(self) -> bool:
+        """Returns whether all that was there at the start has been returned, of what is read from its beginning."""
+
+    def mark(self) -> None:
+        """Marks what is there now, of what is read from its beginning."""
+
+    def at_mark(self) -> bool:
+        """Returns whether all that was marked has been returned."""
+
+
+class MemoryLog:
+    """A log in memory: for tests, and for trying the bridge without Kafka.
+
+    Args:
+        partitions: Number of partitions by topic.
+        capacity: Records taken and not yet stored, at most.
+        most_bytes: Size of a value beyond which it is refused for good.
+        clock: UTC epoch ms, of which records have their time; without it they have their offset, and are not dated.
+    """
+
+    def __init__(
+        self,
+        partitions: Mapping[str, int],
+        capacity: int = 10_000,
+        most_bytes: int = 4 << 20,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._stored: dict[tuple[str, int], list[Received]] = {
+            (topic, p): [] for topic, count in partitions.items() for p in range(count)
+        }
+        self._taken: deque[tuple[int, Record]] = deque()
+        self._capacity, self._most_bytes = capacity, most_bytes
+        self._up = True
+        self._changed = threading.Condition()
+
+    def stop(self) -> None:
+        """Stores nothing more until `start`, as a log that is away."""
+        with self._changed:
+            self._up = False
+
+    def start(self) -> None:
+        """Stores again."""
+        with self._changed:
+            self._up = True
+            self._changed.notify_all()
+
+    def send(self, number: int, record: Record) -> bool:
+        """See `Log.send`."""
+        with self._changed:
+            if len(self._taken) >= self._capacity:
+                return False
+            self._taken.append((number, record))
+            self._changed.notify_all()
+            return True
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        """See `Log.poll`. A record for a partition that is not there is reported as failed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._up and self._taken, timeout_s)
+            if not self._up:
+                return []
+            reports = [self._store(number, record) for number, record in self._taken]
+            self._taken.clear()
+            return reports
+
+    def _store(self, number: int, record: Record) -> Report:
+        try:
+            partition = self._stored[record.topic, record.partition]
+        except KeyError:
+            return Report(number, f"no partition {record.partition} of {record.topic}: create the topic")
+        if len(record.value) > self._most_bytes:
+            return Report(number, f"{len(record.value)} bytes are over {self._most_bytes}", final=True)
+        t = self._clock() if self._clock else 0
+        partition.append(
+            Received(record.topic, record.partition, len(partition), record.key, record.value, t or len(partition))
+        )
+        return Report(number, t=t)
+
+    def append(self, topic: str, partition: int, key: bytes, value: bytes | None, t: int = 0) -> None:
+        """Stores a record of somebody else's."""
+        with self._changed:
+            records = self._stored[topic, partition]
+            records.append(Received(topic, partition, len(records), key, value, t))
+
+    def records(self, topic: str) -> list[Received]:
+        """Returns what a topic holds, partition by partition."""
+        with self._changed:
+            return [r for (name, _), records in self._stored.items() if name == topic for r in records]
+
+    def feed(self, topics: Iterable[str]) -> "MemoryFeed":
+        """Returns a reader of these topics from their beginning."""
+        return MemoryFeed(self, tuple(topics))
+
+
+class MemoryFeed:
+    """Reads a `MemoryLog` from its beginning."""
+
+    def __init__(self, log: MemoryLog, topics: tuple[str, ...]) -> None:
+        self._log = log
+        self._topics = topics
+        self._next: dict[tuple[str, int], int] = {}
+        self._start = {r for topic in topics for r in log.records(topic)}
+        self._marked: set[Received] = set()
+
+    def poll(self, timeout_s: float) -> list[Received]:
+        """See `Feed.poll`."""
+        found = [
+            r
+            for topic in self._topics
+            for r in self._log.records(topic)
+            if r.offset >= self._next.get((topic, r.partition), 0)
+        ]
+        for r in found:
+            self._next[r.topic, r.partition] = r.offset + 1
+        self._start.difference_update(found)
+        self._marked.difference_update(found)
+        return found
+
+    def caught_up(self) -> bool:
+        """See `Feed.caught_up`."""
+        return not self._start
+
+    def mark(self) -> None:
+        """See `Feed.mark`."""
+        there = (r for topic in self._topics for r in self._log.records(topic))
+        self._marked = {r for r in there if r.offset >= self._next.get((r.topic, r.partition), 0)}
+
+    def at_mark(self) -> bool:
+        """See `Feed.at_mark`."""
+        return not self._marked

@@ -1,0 +1,1 @@
+"""Liveness of gateways and bridges, clock offsets, and the bridge's own status."""

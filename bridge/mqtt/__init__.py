@@ -1,0 +1,1 @@
+"""The site broker's side: connection, TLS socket, MQTT 5 packets."""

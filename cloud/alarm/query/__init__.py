@@ -1,0 +1,1 @@
+"""Queries to a shard: alarm state and newest values of its patients."""

@@ -1,0 +1,143 @@
+"""A shard's answers: from its slices to the form of :mod:`cloud.alarm.query.answers`. Pure."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+
+from cloud.alarm.partition_engine import EQUIPMENT, Slice
+from cloud.alarm.query.answers import News2Now, Past, PatientNow, ShardNow, SignNow
+from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.shard import Shard
+from vitals import engine, trend
+from vitals.alarm_events import AlarmEvent
+from vitals.engine.reading_view import breach
+from vitals.limits import Limit
+from vitals.signs import FIELDS
+from vitals.status import Status
+
+HORIZON_MS = round(trend.HORIZON_MIN * 60_000)
+
+
+def now(
+    shard: Shard,
+    *,
+    number: int,
+    epoch: str,
+    catching_up: bool,
+    wards: Collection[str] | None = None,
+    patients: Collection[str] | None = None,
+    since: int = 0,
+) -> ShardNow:
+    """Returns what a shard knows.
+
+    Args:
+        shard: The shard.
+        number: Its number.
+        epoch: Names this start of it.
+        catching_up: Whether it judges the past.
+        wards: Only these wards; None for all.
+        patients: Only these patients; None for all.
+        since: Only patients that changed after this revision.
+    """
+    found: list[PatientNow] = []
+    revision = 0
+    for slice_ in shard.slices.values():
+        if slice_.name == EQUIPMENT:
+            continue
+        revision = max(revision, slice_.latest.revision)
+        found += _changed(slice_, wards, patients, since)
+    return ShardNow(
+        shard=number,
+        epoch=epoch,
+        revision=revision,
+        clock=max(shard.clocks().values(), default=0),
+        catching_up=catching_up,
+        patients=tuple(found),
+        alarms=tuple(e for e in shard.active() if _concerns(e, wards, patients)),
+    )
+
+
+def _concerns(event: AlarmEvent, wards: Collection[str] | None, patients: Collection[str] | None) -> bool:
+    if patients is not None and event.patient is not None:
+        return event.patient in patients
+    return wards is None or event.ward is None or event.ward in wards
+
+
+def past(shard: Shard, patients: Collection[str]) -> tuple[Past, ...]:
+    """Returns the past of those patients that the shard knows."""
+    found = []
+    for patient in patients:
+        slice_ = shard.of(patient)
+        row = slice_.state.index.get(patient) if slice_ is not None else None
+        if slice_ is not None and row is not None:
+            found.append(slice_.latest.past(row, patient))
+    return tuple(found)
+
+
+def equipment(shard: Shard) -> tuple[Status, ...]:
+    """Returns the newest word on each gateway and bridge; nothing from a shard that does not hold the equipment."""
+    slice_ = shard.slices.get(EQUIPMENT)
+    return tuple(slice_.state.statuses.values()) if slice_ is not None else ()
+
+
+def _changed(
+    slice_: Slice, wards: Collection[str] | None, patients: Collection[str] | None, since: int
+) -> Iterator[PatientNow]:
+    index = slice_.state.index
+    if patients is not None:
+        chosen = [(patient, index[patient]) for patient in patients if patient in index]
+    elif since:
+        rows = set(np.flatnonzero(slice_.latest.changed > since).tolist())
+        chosen = [(patient, row) for patient, row in index.items() if row in rows]
+    else:
+        chosen = list(index.items())
+    wanted = [
+        (patient, row)
+        for patient, row in chosen
+        if row < len(slice_.latest.seen)
+        and slice_.latest.changed[row] > since
+        and (wards is None or slice_.state.wards[row] in wards)
+    ]
+    # All at once: a question about a thousand patients must not hold up what raises alarms.
+    ahead = trend.forecasts(slice_.trends, [patient for patient, _ in wanted], slice_.clock + HORIZON_MS)
+    for (patient, row), own in zip(wanted, ahead, strict=True):
+        yield _patient(slice_, patient, row, own)
+
+
+def _patient(slice_: Slice, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
+    latest, limits = slice_.latest, slice_.latest.limits(row)
+    signs = {
+        field: _sign(latest, (row, s), limits.limits[s], ahead.get(field))
+        for s, field in enumerate(FIELDS)
+        if latest.times[row, s] or latest.words[row, s]
+    }
+    oxygen, consciousness = engine.charted(slice_.state, patient)
+    return PatientNow(
+        patient=patient,
+        ward=slice_.state.wards[row],
+        t=int(latest.seen[row]),
+        signs=signs,
+        news2=_news2(slice_, patient),
+        oxygen=oxygen,
+        consciousness=consciousness,
+    )
+
+
+def _sign(latest: Latest, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
+    value, t = float(latest.values[place]), int(latest.times[place])
+    return SignNow(
+        value=value if t else None,
+        t=t,
+        suspect=int(latest.words[place]),
+        breach=breach(value, limit),
+        limits=(limit.extreme_low, limit.low, limit.high, limit.extreme_high),
+        slope=None if ahead is None else round(ahead.slope, 4),
+        expected=None if ahead is None else (round(ahead.low, 1), round(ahead.mean, 1), round(ahead.high, 1)),
+    )
+
+
+def _news2(slice_: Slice, patient: str) -> News2Now | None:
+    score = engine.score(slice_.state, patient, slice_.clock)
+    if score is None:
+        return None
+    return News2Now(score.total, score.risk, score.parts, score.ages_s, score.missing, bool(score.missing))

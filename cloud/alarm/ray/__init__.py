@@ -1,0 +1,1 @@
+"""The shards as Ray actors: started, queried, restarted."""

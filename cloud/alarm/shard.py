@@ -1,0 +1,188 @@
+"""One shard: the slices that one actor holds. Without Ray and without Kafka: records in, alarm events out."""
+
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cloud.alarm.bed_history import FOREVER, Beds
+from cloud.alarm.decoded_records import Entry, decode
+from cloud.alarm.partition_engine import EQUIPMENT, Slice, Terms
+from cloud.alarm.replay_buffer import Early
+from cloud.alarm.skipped_records import Passed, PutAside, SpoiledError, put_aside, unreadable
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import Place, Record
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
+from vitals.engine import describe
+from vitals.engine.rules.technical_alarms import PIPELINE
+from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.wire import topics
+from vitals.wire.vitals_record import Scored
+
+logger = logging.getLogger("watch")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of some records.
+
+    Attributes:
+        events: Alarm events, in order within each slice.
+        put_aside: What could not be read, judged or applied.
+    """
+
+    events: list[AlarmEvent] = field(default_factory=list)
+    put_aside: list[PutAside] = field(default_factory=list)
+
+
+def share(layout: Layout, shard: int, shards: int) -> tuple[int, ...]:
+    """Returns the partitions of one of `shards` shards."""
+    return tuple(range(shard, layout.partitions, shards))
+
+
+class Shard:
+    """The slices of some partitions, and for one of the shards the equipment's.
+
+    Args:
+        layout: Lanes and partitions of the deployment.
+        partitions: Partitions to hold.
+        equipment: Whether to hold the technical alarms as well.
+        terms: The deployment's choices.
+    """
+
+    def __init__(
+        self, layout: Layout, partitions: Sequence[int], *, equipment: bool, terms: Terms | None = None
+    ) -> None:
+        terms = terms or Terms()
+        self.layout = layout
+        self.beds = Beds(follows_devices=equipment)
+        revisions = itertools.count(1)
+        self.passed = passed = Passed()
+        self.slices = {
+            f"p{p}": Slice(f"p{p}", _places(p), layout, terms, revisions=revisions, passed=passed) for p in partitions
+        }
+        if equipment:
+            places = layout.places(topics.ACTIONS) | layout.places(topics.PATIENTS)
+            places |= {(topics.STATUS, 0), (topics.ALARMS, layout.partition(PIPELINE))}
+            clock = (topics.SCORED, partitions[0])
+            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, terms, clock_only=clock, passed=passed)
+        self._early = {name: Early() for name in self.slices}
+        self._live = False
+
+    def places(self) -> dict[Place, int]:
+        """Returns what is to be read, and from which offset; `patients` always whole, for the beds' history."""
+        starts: dict[Place, int] = {}
+        for slice_ in self.slices.values():
+            for place in slice_.places | ({slice_.clock_only} if slice_.clock_only else set()):
+                offset = slice_.positions.get(place, 0)
+                starts[place] = min(offset, starts.get(place, offset))
+        return starts | dict.fromkeys(self.layout.places(topics.PATIENTS), 0)
+
+    def hold(self, records: Iterable[Record]) -> Outcome:
+        """Keeps actions, admissions and statuses until the readings of their time come, while catching up."""
+        outcome = Outcome()
+        entries = self._decode(records, outcome)
+        for name, slice_ in self.slices.items():
+            self._early[name].put(entry for entry in entries if slice_.wants(entry.record))
+        return outcome
+
+    def apply(self, records: Iterable[Record]) -> Outcome:
+        """Applies records as they come.
+
+        While catching up, actions, admissions and statuses wait for readings as old as themselves, as they did when it
+        first happened; live, they act at once.
+        """
+        outcome = Outcome()
+        entries = self._decode(records, outcome)
+        for name, slice_ in self.slices.items():
+            wanted = [entry for entry in entries if slice_.wants(entry.record)]
+            ready = wanted if self._live else _ready(wanted, self._early[name], slice_.clock)
+            self._apply(slice_, ready, outcome)
+        return outcome
+
+    def live(self) -> Outcome:
+        """Ends catching up: what was held acts now."""
+        self._live = True
+        outcome = Outcome()
+        for name, slice_ in self.slices.items():
+            self._apply(slice_, self._early[name].due(FOREVER), outcome)
+        return outcome
+
+    def clocks(self) -> dict[int, int]:
+        """Returns the log time of each partition, 0 where nothing has come."""
+        return {int(name[1:]): s.clock for name, s in self.slices.items() if name != EQUIPMENT}
+
+    def active(self) -> list[AlarmEvent]:
+        """Returns the last event of every alarm that has not ended."""
+        return [event for slice_ in self.slices.values() for event in slice_.active()]
+
+    def of(self, patient: str) -> Slice | None:
+        """Returns the slice that judges a patient, None when it is another shard's."""
+        return self.slices.get(f"p{self.layout.partition(patient)}")
+
+    def save(self, name: str, alarms: Mapping[int, int]) -> bytes:
+        """Returns a snapshot of a slice; `alarms` are the offsets from which its events are read back."""
+        own = alarms if name == EQUIPMENT else {int(name[1:]): alarms.get(int(name[1:]), 0)}
+        return self.slices[name].save(own.items())
+
+    def give_up(self, record: Record, error: Exception) -> list[PutAside]:
+        """Returns what passes over a record at which processes ended: with all of its readings, in every slice."""
+        entry, _ = decode(record)
+        failed = describe(-1, "", error)
+        if not isinstance(entry.value, Scored):
+            return [put_aside(failed, (*record.place, record.offset), record.t, payload=record.value or b"")]
+        source = topics.VITALS, entry.value.partition, entry.value.offset
+        return [
+            put_aside(failed, source, entry.t, slice_=slice_.name, readings=entry.value.readings)
+            for slice_ in self.slices.values()
+            if record.place in slice_.places
+        ]
+
+    def _is_mine(self, record: Record) -> bool:
+        """Whether it is this shard that puts a record aside: others read it too, and one word is enough."""
+        return record.topic == topics.ALARMS or f"p{record.partition}" in self.slices
+
+    def _apply(self, slice_: Slice, entries: Sequence[Entry], outcome: Outcome) -> None:
+        for together in self.passed.apart(entries):
+            try:
+                outcome.events += slice_.apply(together, self.beds)
+            except NOT_ITS_OWN:
+                raise
+            except Exception as error:
+                raise SpoiledError([entry.record for entry in together], error) from error
+        outcome.put_aside += slice_.put_aside
+        slice_.put_aside.clear()
+
+    def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[Entry]:
+        entries = []
+        for record in records:
+            entry: Entry = Entry(record, None)
+            error: Exception | None = None
+            try:
+                if not self.passed.unreadable(record):
+                    entry, error = decode(record)
+                if isinstance(entry.value, Admission):
+                    self.beds.admit(entry.value)
+            except NOT_ITS_OWN:
+                raise
+            except Exception as raised:
+                logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
+                entry, error = Entry(record, None), raised
+            if error is not None and self._is_mine(record):
+                outcome.put_aside.append(unreadable(record, error))
+            entries.append(entry)
+        return entries
+
+
+def _places(partition: int) -> frozenset[Place]:
+    return frozenset((topic, partition) for topic in (topics.SCORED, topics.ACTIONS, topics.PATIENTS)) | {
+        (topics.STATUS, 0)
+    }
+
+
+def _ready(wanted: list[Entry], early: Early, clock: int) -> list[Entry]:
+    """Returns the entries whose time has come, by the readings among them; the others wait."""
+    readings = [entry for entry in wanted if entry.record.topic == topics.SCORED]
+    early.put(entry for entry in wanted if entry.record.topic != topics.SCORED)
+    return early.due(max((entry.t for entry in readings), default=clock)) + readings

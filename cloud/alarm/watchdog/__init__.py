@@ -1,0 +1,1 @@
+"""The wall-clock watchdog: raises *pipeline stalled* when no scored reading arrives."""

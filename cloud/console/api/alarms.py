@@ -1,0 +1,77 @@
+"""`/api/alarms`: acknowledge one alarm, pause one alarm's audio signal; never another's along with it."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, Field
+
+from cloud.console.auth.accounts import Person, Role
+from cloud.console.command_writer import LogDownError, action
+from cloud.console.http import auth
+from cloud.console.http.dependencies import Parts
+from cloud.console.live.ward_view import concerns
+from vitals.actions import Act
+from vitals.alarm_events import AlarmEvent
+
+router: Final = APIRouter(prefix="/api/alarms", tags=["alarms"])
+Who = Annotated[Person, Depends(auth.person)]
+
+
+class Acknowledge(BaseModel):
+    """Which alarm."""
+
+    alarm: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Pause(Acknowledge):
+    """Which alarm, and for how long."""
+
+    seconds: Annotated[int, Field(ge=1, le=600)] = 120
+
+
+@router.post("/acknowledge")
+def acknowledge(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Acknowledges an alarm that holds or is latched."""
+    return _do(request, who, Act.ACKNOWLEDGE, body.alarm)
+
+
+@router.post("/pause")
+def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
+    """Pauses an alarm's audio signal for some seconds; the alarm stays on the screen."""
+    return _do(request, who, Act.AUDIO_PAUSE, body.alarm, pause_s=body.seconds)
+
+
+def find(own: Parts, alarm: str) -> AlarmEvent | None:
+    """Returns the last event of an alarm that has not ended, None when there is no such alarm."""
+    return next((e for e in own.hub.sight.alarms if e.id == alarm), None)
+
+
+def wards(own: Parts, event: AlarmEvent) -> set[str]:
+    """Returns the wards whose alarm it is; none for one of the whole house, such as a pipeline that stalled."""
+    here = {a.ward for a in own.people.present() if concerns(event, a)}
+    return here or ({event.ward} if event.ward else set())
+
+
+def _do(request: Request, who: Person, act: Act, alarm: str, **facts: object) -> dict[str, Any]:
+    own = auth.parts(request)
+    event = find(own, alarm)
+    where = wards(own, event) if event else set()
+    if event is None or not (any(who.may(Role.VIEWER, w) for w in where) or (not where and who.roles)):
+        raise HTTPException(404, "There is no such alarm on your wards; it may have ended")
+    if not any(who.may(Role.NURSE, w) for w in where) and not (not where and max(who.roles.values()) >= Role.NURSE):
+        auth.need(request, who, Role.NURSE, min(where, default=None))
+    auth.note(request, who.name, act.value, ward=min(where, default=None), patient=event.patient, alarm=alarm, **facts)
+    try:
+        own.desk.act(
+            action(
+                act,
+                event.subject if event.patient is None else event.patient,
+                who.name,
+                own.clock(),
+                alarm=alarm,
+                **facts,
+            )
+        )
+    except LogDownError as error:
+        raise HTTPException(503, str(error)) from error
+    return {"alarm": alarm, "act": act.value}

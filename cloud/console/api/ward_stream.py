@@ -1,0 +1,96 @@
+"""`/api`: who is signed in, the ward as it is now, and its stream of changes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import StreamingResponse
+
+from cloud.console.auth.accounts import ANY, Person, Role
+from cloud.console.http import auth
+from cloud.console.live.feed import Feed, farewell, pulse
+from vitals.limits import PROFILES
+from vitals.signs import FIELDS, SIGNS, Suspect
+
+router: Final = APIRouter(prefix="/api", tags=["live"])
+Who = Annotated[Person, Depends(auth.person)]
+PULSE_S: Final = 1.0
+STILL_SIGNED_IN_S: Final = 15.0
+
+
+@router.get("/me")
+def me(request: Request, who: Who) -> dict[str, Any]:
+    """Who is signed in, their wards, and what their pages must send along with a change."""
+    wards = sorted({*auth.parts(request).people.wards(), *(w for w in who.roles if w != ANY)})
+    own = [{"ward": w, "role": _role(who, w)} for w in wards if who.may(Role.VIEWER, w)]
+    return {"name": who.name, "csrf": who.csrf, "wards": own, "admin": who.may(Role.ADMIN, None)}
+
+
+@router.get("/signs")
+def signs(who: Who) -> dict[str, Any]:
+    """The vital signs, in the order of the wire, why a value may be doubted, and the built-in limit profiles."""
+    del who
+    described = [
+        {"field": s.field, "name": s.name, "unit": s.unit, "loinc": s.loinc[0], "decimals": s.decimals} for s in SIGNS
+    ]
+    profiles = {
+        p.profile: {f: [x.extreme_low, x.low, x.high, x.extreme_high] for f, x in zip(FIELDS, p.limits, strict=True)}
+        for p in PROFILES
+    }
+    doubts = {int(s): s.name.lower().replace("_", " ") for s in Suspect if s}
+    return {"signs": described, "profiles": profiles, "doubts": doubts}
+
+
+@router.get("/wards/{ward}")
+def ward_now(request: Request, ward: str, who: Who) -> dict[str, Any]:
+    """A ward as it is now: one entry a bed."""
+    auth.need(request, who, Role.VIEWER, ward)
+    hub = auth.parts(request).hub
+    beds = hub.ward(ward)
+    auth.note(request, who.name, "view-ward", ward=ward, patients=sorted(beds))
+    return {"ward": ward, "beds": list(beds.values()), "clock": hub.sight.clock, "down": hub.down, "since": hub.since}
+
+
+@router.get("/wards/{ward}/stream")
+async def stream(request: Request, ward: str, who: Who) -> StreamingResponse:
+    """A ward's changes as server-sent events: `ward` (everything), `tiles` (what changed), `pulse`, `bye`."""
+    auth.need(request, who, Role.VIEWER, ward)
+    hub = auth.parts(request).hub
+    feed = hub.open(ward)
+    patients = sorted(a.patient for a in auth.parts(request).people.on_ward(ward))
+    auth.note(request, who.name, "view-ward", ward=ward, patients=patients)
+    # Proxies must not collect what is to be seen at once.
+    headers = {"x-accel-buffering": "no"}
+    return StreamingResponse(_frames(request, feed), media_type="text/event-stream", headers=headers)
+
+
+async def _frames(request: Request, feed: Feed) -> AsyncIterator[bytes]:
+    own = auth.parts(request)
+    token = auth.token(request) or request.headers.get("authorization", "").partition(" ")[2]
+    loop = asyncio.get_running_loop()
+    checked = loop.time()
+    try:
+        while True:
+            try:
+                frame = await asyncio.wait_for(feed.frames.get(), PULSE_S)
+            except TimeoutError:
+                frame = pulse(own.clock())
+            if frame is None:
+                return
+            yield frame
+            if loop.time() - checked >= STILL_SIGNED_IN_S:
+                checked = loop.time()
+                who = await asyncio.to_thread(own.accounts.who, token, own.clock())
+                if who is None or not who.may(Role.VIEWER, feed.ward):
+                    yield farewell("Your session has ended.")
+                    return
+    finally:
+        own.hub.leave(feed)
+
+
+def _role(who: Person, ward: str) -> str:
+    role = max(who.roles.get(ward, 0), who.roles.get(ANY, 0))
+    if not role:
+        raise HTTPException(403, f"You have no role on ward {ward}")
+    return Role(role).label

@@ -1,0 +1,63 @@
+"""The web application: routes, errors, static files."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from cloud.console.api import admin, alarms, patient_history, patients, ward_stream
+from cloud.console.fhir import routes
+from cloud.console.http import ack_link_page, auth, html_pages
+from cloud.console.http.dependencies import Parts
+from cloud.console.static import FOLDER
+
+PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, admin, routes)
+PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """Returns the application, made of given parts."""
+    # The interactive documentation would load its scripts from elsewhere: the document itself is enough.
+    app = FastAPI(
+        title="Wardwatch", version="1", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+        description=html_pages.SECONDARY,
+    )  # fmt: skip
+    app.state.parts = parts
+    for part in PARTS:
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=FOLDER), name="static")
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+
+    @app.get("/healthz", include_in_schema=False)
+    def health() -> dict[str, Any]:
+        """For who supervises the process; names nobody."""
+        return {"state": parts.hub.down is None, "viewers": parts.hub.viewers()}
+
+    app.add_middleware(auth.Headers, secure=parts.settings.secure)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Errors as who asked can read them: FHIR, a page, or JSON."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    headers = dict(error.headers or {})
+    if request.url.path.startswith("/fhir"):
+        return routes.failed(error.status_code, str(error.detail), headers)
+    if request.url.path.startswith(PATHS_OF_PEOPLE):
+        answer = html_pages.page("That did not work", html_pages.problem(str(error.detail)), error.status_code)
+        answer.headers.update(headers)
+        return answer
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=headers)
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    """A request that does not fit its form: where, and why, without repeating what was sent."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    found = [f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors()]
+    if request.url.path.startswith("/fhir"):
+        return routes.failed(400, "; ".join(found))
+    return JSONResponse({"detail": "; ".join(found)}, 422)

@@ -1,0 +1,1 @@
+"""HTTP around every request: authentication, rate limits, HTML pages, the application's dependencies."""

@@ -1,0 +1,184 @@
+"""What stands before every request: size and headers, who asks, whether they may, and how often."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cloud.console.auth.accounts import Person, Role
+from cloud.console.auth.audit_log import Entry, detail
+from cloud.console.http.dependencies import Parts
+from cloud.console.http.rate_limit import ADDRESS, SESSION, Rate
+from vitals.admissions import Admission
+
+BIGGEST: Final = 64 << 10
+"""Bytes of a request's body: a rota of a hundred people fits."""
+SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # The address of an acknowledge page is a secret. With `no-referrer` browsers send forms without their origin.
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+@dataclass(slots=True)
+class Headers:
+    """Adds the security headers, keeps answers out of caches, and refuses bodies that are too big.
+
+    Attributes:
+        app: What it stands before.
+        secure: Whether people reach the page by TLS.
+    """
+
+    app: ASGIApp
+    secure: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        seen = 0
+
+        async def bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > BIGGEST:
+                raise HTTPException(413, f"A request holds at most {BIGGEST} bytes")
+            return message
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                # Static files are asked for anew each time, by their ETag; everything else is never kept.
+                headers["cache-control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+                if self.secure:
+                    headers["strict-transport-security"] = "max-age=31536000"
+            await send(message)
+
+        await self.app(scope, bounded, dressed)
+
+
+def parts(request: Request) -> Parts:
+    """Returns what the app was made of."""
+    made: Parts = request.app.state.parts
+    return made
+
+
+def address(request: Request) -> str:
+    """Returns where the one who asks sits, behind as many proxies as the settings believe."""
+    direct = request.client.host if request.client else "unknown"
+    hops = parts(request).settings.console_proxies
+    told = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    return told[-hops] if 0 < hops <= len(told) else direct
+
+
+def cookie_name(secure: bool) -> str:
+    """Returns the name of the session's cookie; the prefix makes browsers hold it to this host and to TLS."""
+    return "__Host-wardwatch" if secure else "wardwatch"
+
+
+def token(request: Request) -> str:
+    """Returns the session's secret that came with a request, or an empty text."""
+    return request.cookies.get(cookie_name(parts(request).settings.secure), "")
+
+
+def throttle(request: Request, rate: Rate, *key: str) -> None:
+    """Refuses what comes too often.
+
+    Raises:
+        HTTPException: 429, with the seconds to wait.
+    """
+    wait = parts(request).limiter.wait_s(rate, parts(request).clock(), *key)
+    if wait > 0:
+        seconds = math.ceil(wait)
+        raise HTTPException(429, f"Too often. Try again in {seconds} s.", headers={"Retry-After": str(seconds)})
+
+
+def same_origin(request: Request) -> None:
+    """Refuses a change that another site's page has sent.
+
+    Raises:
+        HTTPException: 403.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+        raise HTTPException(403, "This came from another site's page")
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise HTTPException(403, "This came from another site's page")
+
+
+def person(request: Request) -> Person:
+    """Returns who asks. A change needs the session's cookie and its secret beside it; an API key can only read.
+
+    Raises:
+        HTTPException: 401 without a session, 403 for a change that may be forged, 429 when it comes too often.
+    """
+    own, now = parts(request), parts(request).clock()
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    bearer = key if scheme.lower() == "bearer" else ""
+    who = own.accounts.who(bearer or token(request), now) if bearer or token(request) else None
+    if who is None:
+        throttle(request, ADDRESS, "address", address(request))
+        raise HTTPException(401, "Sign in first", headers={"WWW-Authenticate": "Bearer"})
+    throttle(request, SESSION, "user", who.name)
+    if request.method not in SAFE:
+        same_origin(request)
+        if not who.csrf or request.headers.get("x-csrf", "") != who.csrf:
+            own.audit.add(
+                Entry(now, who.name, address(request), "refused-forged", detail=detail(path=request.url.path))
+            )
+            raise HTTPException(403, "This request does not come from a page of this session: reload the page")
+    return who
+
+
+def need(request: Request, who: Person, role: Role, ward: str | None) -> None:
+    """Refuses what a person may not do.
+
+    Raises:
+        HTTPException: 403, and it is in the audit log.
+    """
+    if not who.may(role, ward):
+        note(request, who.name, "refused", ward=ward, path=request.url.path, needed=role.label)
+        where = f"on ward {ward}" if ward else "on all wards"
+        raise HTTPException(403, f"This needs the role {role.label} {where}")
+
+
+def admitted(request: Request, who: Person, patient: str, role: Role = Role.VIEWER) -> Admission:
+    """Returns a patient's admission.
+
+    Raises:
+        HTTPException: 404 for a patient who is unknown or on a ward that is not theirs: the two look alike, so that
+            nobody learns who is in the house. 403 when they may look and not do this.
+    """
+    found = parts(request).people.admissions.get(patient)
+    if found is None or not who.may(Role.VIEWER, found.ward):
+        if found is not None:
+            note(request, who.name, "refused", ward=found.ward, patient=patient, path=request.url.path)
+        raise HTTPException(404, "There is no such patient on your wards")
+    need(request, who, role, found.ward)
+    return found
+
+
+def note(
+    request: Request, who: str, what: str, *, ward: str | None = None, patient: str | None = None, **facts: object
+) -> None:
+    """Writes a line of the audit log."""
+    own = parts(request)
+    own.audit.add(Entry(own.clock(), who, address(request), what, ward, patient, detail(**facts)))

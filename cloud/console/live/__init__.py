@@ -1,0 +1,1 @@
+"""Live state: alarm state from Ray, topics followed into memory, changes to every open page."""

@@ -1,0 +1,252 @@
+"""Looks at the state tier a few times a second and tells every open page what has changed, encoded once a ward."""
+
+import asyncio
+import logging
+import math
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from cloud.alarm.query.answers import PatientNow
+from cloud.console.live import ward_view
+from cloud.console.live.alarm_state import NOTHING, Sight, State, StateDownError
+from cloud.console.live.topic_cache import People
+from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.signs import FIELDS
+
+logger = logging.getLogger("console")
+TRAIL_EVERY_MS: Final = 20_000
+FOLLOW_EVERY_MS: Final = 5_000
+"""Time between two looks at everybody for the small curves: all else that a look costs is for wards that are open."""
+TRAIL_POINTS: Final = 90
+"""Half an hour of small curves; the warehouse has the rest."""
+CURVES: Final = ("hr", "pr", "spo2")
+"""Signs whose small curve a bed shows; the first frame of a large ward holds nothing else of the past."""
+BEHIND: Final = 8
+"""Frames that a slow page may be behind before it is sent everything afresh."""
+_POINT: Final = struct.Struct(f"<q{len(FIELDS)}d")
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Trail:
+    """The last half hour of one patient, a point each 20 s; packed, as there is one of everybody: 10 KB when full.
+
+    Attributes:
+        patient: The patient; another one in the bed begins anew.
+    """
+
+    patient: str
+    _packed: deque[bytes] = field(default_factory=lambda: deque(maxlen=TRAIL_POINTS))
+    _newest: int = 0
+
+    def add(self, seen: PatientNow) -> None:
+        """Takes the newest values in, when the last point is old enough; values to be doubted leave a gap."""
+        if seen.t and seen.t - self._newest >= TRAIL_EVERY_MS:
+            fresh = {
+                f: s.value
+                for f, s in seen.signs.items()
+                if s.value is not None and not s.suspect and seen.t - s.t < TRAIL_EVERY_MS * 3
+            }
+            self.put(seen.t, fresh)
+
+    def put(self, t: int, values: Mapping[str, float]) -> None:
+        """Takes a point in: its event time, UTC epoch ms, and values by sign."""
+        self._newest = t
+        self._packed.append(_POINT.pack(t, *(values.get(f, math.nan) for f in FIELDS)))
+
+    def points(self) -> list[tuple[int, dict[str, float]]]:
+        """Returns (event time in UTC epoch ms, value by sign), oldest first."""
+        found = []
+        for point in list(self._packed):
+            t, *values = _POINT.unpack(point)
+            found.append((t, {f: x for f, x in zip(FIELDS, values, strict=True) if not math.isnan(x)}))
+        return found
+
+
+class Feed:
+    """One open page's queue of frames.
+
+    Args:
+        ward: What it shows.
+    """
+
+    def __init__(self, ward: str) -> None:
+        self.ward = ward
+        self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.behind = False
+
+    def put(self, frame: bytes | None) -> None:
+        """Queues a frame; one who cannot keep up is sent everything afresh later, and memory stays bounded."""
+        if frame is not None and self.frames.qsize() >= BEHIND:
+            self.behind = True
+            return
+        self.frames.put_nowait(frame)
+
+
+class Hub:
+    """The looking, and who is told.
+
+    Args:
+        state: The state tier.
+        people: Who is admitted.
+        clock: Wall clock, UTC epoch ms.
+    """
+
+    def __init__(self, state: State, people: People, clock: Callable[[], int]) -> None:
+        self._state, self._people, self._clock = state, people, clock
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._feeds: dict[str, set[Feed]] = {}
+        self._sent: dict[str, dict[str, bytes]] = {}
+        self._above: dict[str, bytes] = {}
+        self.sight: Sight = NOTHING
+        self.down: str | None = "The state tier has not answered yet."
+        self.since = 0
+        self.trails: dict[str, Trail] = {}
+        self._followed = 0
+        self._asked = False
+
+    def run(self, stop: threading.Event, every_s: float) -> None:
+        """Looks until told to stop, then ends every feed. With nobody there it looks for the small curves alone."""
+        try:
+            while not stop.wait(every_s):
+                if self._feeds or self._asked or abs(self._clock() - self._followed) >= FOLLOW_EVERY_MS:
+                    self._asked = False
+                    self.tick()
+        finally:
+            # However it ends: a stream that went on without it would show a ward that stands still.
+            self._state.close()
+            self._tell(self._end)
+
+    def tick(self) -> None:
+        """Looks once and tells what has changed."""
+        now = self._clock()
+        try:
+            self.sight = self._state.look()
+            down = None
+        except StateDownError as error:
+            down = str(error)
+        if not self.since or (down is None) != (self.down is None):
+            self.since = now
+            logger.warning("state tier is %s", down or "back")
+        self.down = down
+        if abs(now - self._followed) >= FOLLOW_EVERY_MS:
+            self._followed = now
+            self._follow()
+        with self._lock:
+            for ward in self._sent.keys() - self._feeds.keys():
+                del self._sent[ward], self._above[ward]
+            for ward in self._feeds:
+                try:
+                    self._tell(partial(self._spread, ward, self._difference(ward, now)))
+                except NOT_ITS_OWN:
+                    raise
+                except Exception:
+                    # The other wards' pages go on, and this one's say that it stands still.
+                    logger.exception("ward %s cannot be shown", ward)
+
+    def open(self, ward: str) -> Feed:
+        """Returns a new page's feed; its first frame has everything. To be called in the server's loop."""
+        feed = Feed(ward)
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+            if ward not in self._sent:
+                # What the first page of a ward has: later frames hold what differs from it.
+                self._difference(ward, self._clock())
+            self._feeds.setdefault(ward, set()).add(feed)
+            feed.put(self.whole(ward))
+        return feed
+
+    def leave(self, feed: Feed) -> None:
+        """Forgets a page."""
+        with self._lock:
+            feeds = self._feeds.get(feed.ward, set())
+            feeds.discard(feed)
+            if not feeds:
+                self._feeds.pop(feed.ward, None)
+
+    def viewers(self) -> int:
+        """Returns how many pages are open."""
+        return sum(len(feeds) for feeds in list(self._feeds.values()))
+
+    def ward(self, ward: str) -> dict[str, dict[str, Any]]:
+        """Returns a ward's beds by patient, as they are now."""
+        self._asked = True
+        return ward_view.ward_tiles(self._people.on_ward(ward), self.sight, self._people.pauses, self._clock())
+
+    def whole(self, ward: str) -> bytes:
+        """Returns the frame that has everything, the small curves included."""
+        beds = self.ward(ward)
+        for patient, bed in beds.items():
+            if patient in self.trails:
+                points = self.trails[patient].points()
+                bed["trail"] = [[t, {f: values[f] for f in CURVES if f in values}] for t, values in points]
+        above = self._above_beds(ward)
+        head = self._head(self._clock())
+        return _frame("ward", {**head, "ward": ward, "tiles": list(beds.values()), "alarms": above})
+
+    def _follow(self) -> None:
+        for patient, seen in self.sight.patients.items():
+            if self._people.here(patient):
+                trail = self.trails.get(patient)
+                if trail is None:
+                    trail = self.trails[patient] = Trail(patient)
+                trail.add(seen)
+        for patient in [p for p in self.trails if not self._people.here(p)]:
+            del self.trails[patient]
+
+    def _difference(self, ward: str, now: int) -> bytes:
+        beds = {patient: _encode(bed) for patient, bed in self.ward(ward).items()}
+        before = self._sent.get(ward, {})
+        changed = [msgspec.Raw(value) for patient, value in beds.items() if before.get(patient) != value]
+        body: dict[str, Any] = {**self._head(now), "tiles": changed, "gone": sorted(before.keys() - beds.keys())}
+        above = self._above_beds(ward)
+        if self._above.get(ward) != (known := _encode(above)):
+            body["alarms"], self._above[ward] = above, known
+        self._sent[ward] = beds
+        return _frame("tiles", body)
+
+    def _above_beds(self, ward: str) -> list[dict[str, Any]]:
+        gateways = {a.gateway for a in self._people.on_ward(ward)}
+        return ward_view.ward_alarms(ward, gateways, self.sight, self._people.pauses)
+
+    def _head(self, now: int) -> dict[str, Any]:
+        return {"now": now, "clock": self.sight.clock, "down": self.down, "since": self.since}
+
+    def _end(self) -> None:
+        for feeds in list(self._feeds.values()):
+            for feed in feeds:
+                feed.put(None)
+
+    def _spread(self, ward: str, frame: bytes) -> None:
+        for feed in list(self._feeds.get(ward, ())):
+            if feed.behind and feed.frames.empty():
+                feed.behind = False
+                feed.put(self.whole(ward))
+            else:
+                feed.put(frame)
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call)
+
+
+def _frame(event: str, body: dict[str, Any]) -> bytes:
+    return b"event: " + event.encode() + b"\ndata: " + _encode(body) + b"\n\n"
+
+
+def pulse(now: int) -> bytes:
+    """Returns the frame that says: the line is up, and nothing has changed."""
+    return _frame("pulse", {"now": now})
+
+
+def farewell(why: str) -> bytes:
+    """Returns the last frame, which sends the page away: its session has ended."""
+    return _frame("bye", {"why": why})

@@ -1,0 +1,173 @@
+"""Who is admitted, who is on duty, and what has lately been done and told: topics followed into memory.
+
+The warehouse has the same, a minute later. A page that shows an acknowledgement must not be a minute late.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import LogError, Place, Reader, Record, read_to_end
+from vitals.actions import Act, Action
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent
+from vitals.bounds import decoded
+from vitals.contacts import Duty, Notification
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.wire import topics
+
+logger = logging.getLogger("console")
+KEEP: Final = 20_000
+"""Events, messages and actions kept of each kind; what is older is in the warehouse."""
+BACK: Final = 1_000
+"""Records of each partition that are read back at the start."""
+RETRY_S: Final = 3.0
+
+
+@dataclass(slots=True)
+class People:
+    """What is known. Readers may look at any time, at copies of what grows in place.
+
+    Attributes:
+        admissions: Newest admission by patient, discharged ones included.
+        duties: Rota by ward.
+        events: Latest alarm events.
+        notifications: Latest messages.
+        actions: Latest actions.
+        pauses: End of each alarm's audio pause, UTC epoch ms.
+    """
+
+    admissions: dict[str, Admission] = field(default_factory=dict)
+    duties: dict[str, Duty] = field(default_factory=dict)
+    events: deque[AlarmEvent] = field(default_factory=lambda: deque(maxlen=KEEP))
+    notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
+    actions: deque[Action] = field(default_factory=lambda: deque(maxlen=KEEP))
+    pauses: dict[str, int] = field(default_factory=dict)
+    _beds: dict[str, dict[str, Admission]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, record: Record) -> str | None:
+        """Takes a record in; returns why it could not be read, None when it could."""
+        if record.value is None:
+            if record.topic == topics.PATIENTS:
+                self._leave(self.admissions.pop(record.key.decode(errors="replace"), None))
+            return None
+        try:
+            if record.topic == topics.PATIENTS:
+                self.admit(decoded(record.value, Admission))
+            elif record.topic == topics.CONTACTS:
+                duty = decoded(record.value, Duty)
+                self.duties = {**self.duties, duty.ward: duty}
+            elif record.topic == topics.ALARMS:
+                self.events.append(decoded(record.value, AlarmEvent))
+            elif record.topic == topics.NOTIFICATIONS:
+                self.notifications.append(decoded(record.value, Notification))
+            elif record.topic == topics.ACTIONS:
+                self.did(decoded(record.value, Action))
+        except ValueError as error:
+            return str(error)
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            # One record that nobody foresaw must not end what follows the log for every page.
+            logger.exception("%s[%s]@%s ends in an error", record.topic, record.partition, record.offset)
+            return named(error)
+        return None
+
+    def admit(self, admission: Admission) -> None:
+        """Takes in an admission, unless a newer version is known."""
+        # The follower and whoever admits at the desk may come at once.
+        with self._lock:
+            known = self.admissions.get(admission.patient)
+            if known is None or known.version <= admission.version:
+                self._leave(known)
+                self.admissions[admission.patient] = admission
+                if admission.discharged is None:
+                    self._beds.setdefault(admission.ward, {})[admission.patient] = admission
+
+    def _leave(self, admission: Admission | None) -> None:
+        if admission is not None:
+            self._beds.get(admission.ward, {}).pop(admission.patient, None)
+
+    def did(self, action: Action) -> None:
+        """Takes in an action."""
+        if any(action.id == known.id for known in list(self.actions)[-50:]):
+            return
+        self.actions.append(action)
+        if action.act is Act.AUDIO_PAUSE and action.alarm:
+            ended = {alarm: t for alarm, t in self.pauses.items() if t > action.t}
+            self.pauses = {**ended, action.alarm: action.t + action.pause_s * 1000}
+
+    def present(self) -> list[Admission]:
+        """Returns everybody who is in a bed, by ward and bed."""
+        return [admission for ward in sorted(self._beds) for admission in self.on_ward(ward)]
+
+    def on_ward(self, ward: str) -> list[Admission]:
+        """Returns everybody who is in a bed of a ward, by bed."""
+        # `sorted` copies before it calls anything of ours, so another thread may admit meanwhile.
+        return sorted(self._beds.get(ward, {}).values(), key=lambda a: a.bed)
+
+    def here(self, patient: str) -> bool:
+        """Whether a patient is in a bed."""
+        admission = self.admissions.get(patient)
+        return admission is not None and admission.discharged is None
+
+    def wards(self) -> list[str]:
+        """Returns every ward that has patients or a rota."""
+        return sorted({ward for ward, beds in list(self._beds.items()) if beds} | self.duties.keys())
+
+
+@dataclass(slots=True)
+class Follower:
+    """Keeps `People` up to date from the log, in a thread of its own.
+
+    Attributes:
+        people: What it fills.
+        connect: Makes a reader; called again after the log failed.
+        layout: How subjects lie on partitions.
+        ready: Set once everything that stood in the log at the start is in.
+        down: Why the log cannot be followed; None while it can.
+    """
+
+    people: People
+    connect: Callable[[], Reader]
+    layout: Layout
+    ready: threading.Event = field(default_factory=threading.Event)
+    down: str | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Follows until told to stop; a log that fails is tried again."""
+        while not stop.is_set():
+            try:
+                self._follow(self.connect(), stop)
+            except LogError as error:
+                self.down = str(error)
+                logger.warning("the log cannot be followed, trying again: %s", error)
+                stop.wait(RETRY_S)
+
+    def _follow(self, reader: Reader, stop: threading.Event) -> None:
+        try:
+            whole = [*self.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+            tails = [p for t in (topics.ALARMS, topics.NOTIFICATIONS, topics.ACTIONS) for p in self.layout.places(t)]
+            starts: dict[Place, int] = dict.fromkeys(whole, 0)
+            starts |= {place: max(0, end - BACK) for place, end in reader.ends(tails).items()}
+            found = read_to_end(reader, starts)
+            self._take(found)
+            self.down = None
+            self.ready.set()
+            read = {place: max((r.offset + 1 for r in found if r.place == place), default=0) for place in starts}
+            reader.assign({place: max(start, read[place]) for place, start in starts.items()})
+            while not stop.is_set():
+                self._take(reader.read(0.2))
+        finally:
+            reader.close()
+
+    def _take(self, records: Iterable[Record]) -> None:
+        for record in sorted(records, key=lambda r: r.t):
+            reason = self.people.take(record)
+            if reason is not None:
+                logger.warning("%s[%s]@%s is passed over: %s", record.topic, record.partition, record.offset, reason)

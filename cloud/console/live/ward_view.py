@@ -1,0 +1,137 @@
+"""A bed as the ward screen shows it: pure functions from admission, state and alarms to what travels to the browser."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from cloud.alarm.equipment_alarms import HEARD
+from cloud.alarm.query.answers import PatientNow
+from cloud.console.live.alarm_state import Sight
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind
+from vitals.engine.rules.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.rules.technical_alarms import BRIDGE_DOWN
+from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.signs import INDEX
+
+logger = logging.getLogger("console")
+
+
+def age_years(born: str, now: int) -> int | None:
+    """Returns a person's age at `now`, UTC epoch ms; None where the log holds no date of birth."""
+    try:
+        birth = date.fromisoformat(born)
+    except ValueError:
+        return None
+    day = datetime.fromtimestamp(now / 1000, UTC).date()
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
+    """Returns an alarm for the browser; `pauses` has the end of each audio pause by alarm, UTC epoch ms."""
+    return {
+        "id": event.id,
+        "n": event.n,
+        "condition": event.condition,
+        "kind": event.kind.value,
+        "priority": int(event.priority),
+        "state": event.state.value,
+        "inactivation": event.inactivation.value,
+        "start": event.start,
+        "text": event.text,
+        "by": event.by,
+        "handover": event.handover,
+        "answerable": event.condition not in HEARD,
+        "paused_until": pauses.get(event.id) if event.inactivation.value == "audio-paused" else None,
+    }
+
+
+def concerns(event: AlarmEvent, admission: Admission) -> bool:
+    """Whether an alarm belongs to a patient's tile: theirs, their device's, or their gateway's."""
+    if event.kind is Kind.PHYSIOLOGICAL or event.patient is not None:
+        return event.patient == admission.patient
+    if event.condition == GATEWAY_DOWN:
+        return event.subject == admission.gateway and event.ward in {None, admission.ward}
+    return event.device in admission.devices or event.subject in admission.devices
+
+
+def tile(
+    admission: Admission, seen: PatientNow | None, alarms: Iterable[AlarmEvent], pauses: Mapping[str, int], now: int
+) -> dict[str, Any]:
+    """Returns one bed for the browser; of what changes by age alone it holds times, never ages."""
+    signs = {
+        field: [sign.value, sign.t, sign.breach, sign.suspect]
+        for field, sign in (seen.signs if seen else {}).items()
+        if field in INDEX and sign.value is not None
+    }
+    own = sorted((e for e in alarms if concerns(e, admission)), key=lambda e: (-e.priority, e.start))
+    score = seen.news2 if seen else None
+    return {
+        "patient": admission.patient,
+        "bed": admission.bed,
+        "name": admission.name,
+        "age": age_years(admission.born, now),
+        "cadence_s": admission.cadence_s,
+        "canary": admission.canary,
+        "t": seen.t if seen else 0,
+        "since": admission.since,
+        "signs": signs,
+        "news2": score and msgspec.to_builtins(score),
+        "scale2": admission.scale2,
+        "oxygen": seen.oxygen if seen else admission.oxygen,
+        "consciousness": seen.consciousness if seen else None,
+        "alarms": [alarm(event, pauses) for event in own],
+    }
+
+
+def ward_tiles(
+    admissions: Sequence[Admission], sight: Sight, pauses: Mapping[str, int], now: int
+) -> dict[str, dict[str, Any]]:
+    """Returns the beds of a ward, whose admissions are given, by patient."""
+    by_patient: dict[str, list[AlarmEvent]] = {a.patient: [] for a in admissions}
+    equipment: list[AlarmEvent] = []
+    for event in sight.alarms:
+        if event.patient is None:
+            equipment.append(event)
+        elif event.patient in by_patient:
+            by_patient[event.patient].append(event)
+    return {
+        a.patient: _shown(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
+        for a in admissions
+    }
+
+
+def _shown(
+    admission: Admission, seen: PatientNow | None, alarms: Sequence[AlarmEvent], pauses: Mapping[str, int], now: int
+) -> dict[str, Any]:
+    """Returns a bed; one whose values cannot be shown stands there without any, and with its alarms."""
+    try:
+        return tile(admission, seen, alarms, pauses, now)
+    except NOT_ITS_OWN:
+        raise
+    except Exception:
+        logger.exception("bed %s of ward %s cannot be shown as it is", admission.bed, admission.ward)
+        return tile(admission, None, alarms, pauses, now)
+
+
+def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:
+    """Tells of one of a ward's gateways, unless each ward is told of that by an alarm of its own."""
+    return event.subject in gateways and event.condition not in BY_WARD
+
+
+def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Returns the alarms of equipment that stand above single beds: everybody's, and those of the ward's gateways."""
+    own = set(gateways)
+    shown = [
+        event
+        for event in sight.alarms
+        if event.patient is None
+        and event.kind is Kind.TECHNICAL
+        and event.condition != DEVICE_SILENT
+        and (event.condition == BRIDGE_DOWN or event.ward in {None, ward} or _is_whole(event, own))
+        and (event.device is None)
+    ]
+    return [alarm(event, pauses) for event in sorted(shown, key=lambda e: (-e.priority, e.start))]

@@ -1,0 +1,38 @@
+"""Where the lake is: the URL's scheme picks the adapter, S3 or a directory."""
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from cloud.lake.filesystem import Directory
+from cloud.lake.s3 import Bucket
+from cloud.lake.store import Keeper
+
+
+def open_lake(url: str) -> Keeper:
+    """Opens the lake that a URL names.
+
+    Args:
+        url: `file:///folder`, or `s3://bucket/prefix` with pyarrow's options (`?endpoint_override=…&region=…`).
+
+    Raises:
+        ValueError: The scheme is neither, or the URL names no bucket or folder.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path not in {"", "/"}:
+        return Directory(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        options = dict(parse_qsl(parts.query))
+        # Without a region pyarrow asks AWS for the bucket's, which a local endpoint does not answer.
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if region:
+            options.setdefault("region", region)
+        try:
+            filesystem, path = pafs.FileSystem.from_uri(f"s3://{parts.netloc}{parts.path}?{urlencode(options)}")
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(f"LAKE={url}: {error}") from error
+        return Bucket(filesystem, path, options)
+    raise ValueError(f"LAKE={url}: must be s3://bucket/prefix or file:///folder")

@@ -1,0 +1,1 @@
+"""Notification channels: the port and its adapters."""

@@ -1,0 +1,347 @@
+"""The notifier at work: reads alarms, tells people, records what it told before it moves on.
+
+A notification is recorded with all replicas' acknowledgement before the alarm's offset is committed, and events that
+are read again are recognised by that record. So nobody is told twice, except when a crash falls between SNS's answer
+and the record; nothing closes that window, as SNS standard topics know no idempotency key. At most NOTIFY_THREADS
+messages stand in it.
+
+What no channel takes is on record as failed, and stays undone: it is tried again, also by the next run, until SNS takes
+it, or until its alarm has ended and is old.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from cloud.ack_links import number
+from cloud.alarm.skipped_records import unreadable
+from cloud.kafka.partitioning import Layout
+from cloud.kafka.port import CommittingReader, LogError, Place, Record, Writer, read_to_end
+from cloud.notify.canary import NOBODY as CANARY_CONTACT
+from cloud.notify.delivery import Delivered, Delivery
+from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
+from cloud.notify.pending import Undone
+from cloud.notify.retry import Again, merged
+from cloud.notify.routing import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, rota_empty
+from cloud.notify.self_alarms import OwnAlarms
+from cloud.notify.templates import Links, compose, plain
+from cloud.notify.throttle import Item, Message, Queue
+from cloud.notify.unrouted import Unheard
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Phase, encode, pages
+from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
+from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.signs import INDEX
+from vitals.status import Health, Rejected, Status
+from vitals.wire import topics
+
+logger = logging.getLogger(__name__)
+LEARNT: Final[Mapping[str, type[Duty | Admission | Notification]]] = {
+    topics.CONTACTS: Duty,
+    topics.PATIENTS: Admission,
+    topics.NOTIFICATIONS: Notification,
+}
+EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
+"""Conditions that every ward with patients is told of, not technicians alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the loop is told of its deployment.
+
+    Attributes:
+        layout: How subjects lie on partitions.
+        links: Where messages lead.
+        stale_ms: Age at which an alarm that has ended meanwhile is left out.
+        heartbeat_ms: Time between two signs of life.
+    """
+
+    layout: Layout
+    links: Links
+    stale_ms: int
+    heartbeat_ms: int
+
+
+@dataclass(slots=True)
+class Notifier:
+    """See the module.
+
+    Attributes:
+        terms: The deployment.
+        reader: Reads alarms, patients and contacts.
+        writer: Writes notifications, technical alarms and the heartbeat.
+        rotas: Who is on duty.
+        queue: What waits for each recipient.
+        delivery: What is under way.
+        clock: Wall clock, UTC epoch ms.
+        arrived: Is told of every message that SNS accepted.
+        own: The notifier's own technical alarms.
+        undone: What somebody is still to be told of.
+        again: What no channel took.
+        unheard: What met nobody on duty.
+        told: What has been told to whom, or is under way to them.
+        failed: What is on record as not sent.
+        patients: Newest admission of each patient.
+        stalled: Alarms that the pipeline stands still, while they have not ended.
+    """
+
+    terms: Terms
+    reader: CommittingReader
+    writer: Writer
+    rotas: Rotas
+    queue: Queue
+    delivery: Delivery
+    clock: Callable[[], int]
+    arrived: Callable[[Notification], None] = lambda _: None
+    own: OwnAlarms = field(default_factory=OwnAlarms)
+    undone: Undone = field(default_factory=Undone)
+    again: Again = field(default_factory=Again)
+    unheard: Unheard = field(default_factory=Unheard)
+    told: set[Told] = field(default_factory=set)
+    failed: set[Told] = field(default_factory=set)
+    patients: dict[str, Admission] = field(default_factory=dict)
+    stalled: set[str] = field(default_factory=set)
+    _read: dict[Place, int] = field(default_factory=dict)
+    _committed: dict[Place, int] = field(default_factory=dict)
+    _beat: int = 0
+
+    def start(self) -> None:
+        """Rebuilds what was told, who lies where and who is on duty; takes up the alarms not yet done with.
+
+        Raises:
+            LogError: The log cannot be read.
+        """
+        known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+        once = [*self.terms.layout.places(topics.NOTIFICATIONS), (topics.STATUS, 0)]
+        past = read_to_end(self.reader, dict.fromkeys([*known, *once], 0))
+        self.own.restore(own_ids(past))
+        starts = dict.fromkeys(known, 0)
+        for record in past:
+            self._attempt(record, self._learn)
+            if record.place in starts:
+                starts[record.place] = record.offset + 1
+        self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
+        backlog = read_to_end(self.reader, self._committed)
+        over = ended(event for record in backlog if (event := alarm_event(record)) is not None)
+        self._read = dict(self._committed)
+        for record in backlog:
+            self._attempt(record, lambda r: self._take(r, over))
+        self.reader.assign(starts | self._read)
+        logger.info("notifier is up", extra={"data": {"told": len(self.told), "backlog": len(backlog)}})
+
+    def step(self, timeout_s: float) -> None:
+        """Reads what there is, sends what is due, records what was sent.
+
+        Raises:
+            LogError: The log cannot be read or written.
+        """
+        # Alarms come last, so that they meet the newest rota and admissions.
+        for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
+            self._attempt(record, self._take if record.topic == topics.ALARMS else self._learn)
+        now = self.clock()
+        for message in self.queue.due(now):
+            self._begin(message, now)
+        self._repeat(now)
+        done = list(self.delivery.collect(now))
+        for delivered in done:
+            self._record(delivered, now)
+        beat = now - self._beat >= self.terms.heartbeat_ms
+        if beat:
+            for event in self.own.review(self.rotas, now):
+                self._tell(event)
+            for late, place, offset in self.unheard.heard(lambda event: bool(self.rotas.resolve(event, now).contacts)):
+                self._address(late, place, offset, now)
+            self._live(now)
+        if done or beat:
+            self.writer.flush()
+        for delivered in done:
+            if delivered.sent is not None:
+                self.undone.close(delivered.message.items)
+        if done or beat:
+            self._commit()
+        self.delivery.launch(now)
+
+    def _live(self, now: int) -> None:
+        self._beat = now
+        # Gateways are told only of one that pages: while nothing is judged, nobody is.
+        health = Health.SILENT if self.stalled else Health.UP
+        status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.own.ids)
+        self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
+
+    def _learn(self, record: Record) -> None:
+        kind = LEARNT.get(record.topic)
+        # The alarm engine puts aside what it cannot read of the others; the rotas are read here alone.
+        value = read(record, kind, self._put_aside if kind is Duty else None) if kind else None
+        if isinstance(value, Duty):
+            self.rotas.set(value)
+            for contact in {c.contact: c for c in value.contacts}.values():
+                self.delivery.prepare(contact)
+        elif isinstance(value, Admission):
+            self.patients[value.patient] = value
+        elif isinstance(value, Notification):
+            # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
+            reached = value.sns is not None or value.contact == NOBODY
+            (self.told if reached else self.failed).add(Told(value.alarm, value.n, value.contact, value.handover))
+
+    def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
+        """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too.
+
+        Where nobody can be told of an alarm by that, those of its ward are told that it is so.
+        """
+        try:
+            apply(record)
+        except (*NOT_ITS_OWN, LogError):
+            raise
+        except Exception as error:
+            logger.exception("%s[%s]@%s ends in an error, and is put aside", *record.place, record.offset)
+            UNREADABLE.labels(record.topic).inc()
+            self._put_aside(unreadable(record, error).rejected)
+            event = alarm_event(record) if record.topic == topics.ALARMS else None
+            if event is not None and pages(event):
+                self._raise(not_notified(event, NOBODY, named(error), self.clock()))
+
+    def _put_aside(self, refused: Rejected) -> None:
+        self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
+
+    def _take(self, record: Record, over: frozenset[str] = frozenset()) -> None:
+        now = self.clock()
+        event = alarm_event(record)
+        self._read[record.place] = record.offset + 1
+        if event is not None:
+            self._mind_the_pipeline(event)
+            self.unheard.follow(event)
+            if event.phase is Phase.END:
+                self.undone.ended(event.id)
+        if event is None or not pages(event):
+            return
+        if event.id in over and now - event.log_t > self.terms.stale_ms:
+            logger.warning(
+                "alarm %s ended before anybody could be told, %s ms ago", number(event.id), now - event.log_t
+            )
+            return
+        admission = self.patients.get(event.patient or "")
+        if admission is not None and admission.canary:
+            # What else is said of a canary, that its device is silent for one, is nobody's to hear either.
+            if event.condition in INDEX and told(event, CANARY) not in self.told:
+                item = self._await(event, CANARY_CONTACT, record.place, record.offset)
+                self._begin(Message(CANARY_CONTACT, (item,)), now)
+            return
+        if admission is not None and admission.ward != event.ward and event.ward is not None:
+            # The patient has been moved since: those who are with them now are told, of the bed they are in now.
+            event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
+        self._address(event, record.place, record.offset, now)
+        if event.condition in EVERYBODYS and event.ward is None:
+            # Whoever has patients must look after them by themselves meanwhile.
+            for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
+                self._address(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
+
+    def _mind_the_pipeline(self, event: AlarmEvent) -> None:
+        """Notes whether the pipeline stands: no sign of life goes down then, and every bed's light says so."""
+        if event.condition == PIPELINE_STALLED:
+            (self.stalled.discard if event.phase is Phase.END else self.stalled.add)(event.id)
+
+    def _address(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
+        found = self.rotas.resolve(event, now)
+        if found.rota_empty and event.condition not in OWN:
+            self._raise(rota_empty(event, event.ward or self.rotas.technical_ward, now))
+        if not found.contacts and found.rota_empty:
+            self._unreachable(event, now)
+            self.unheard.add(event, place, offset)
+        for contact in found.contacts:
+            if told(event, contact.contact) not in self.told:
+                self.queue.add(self._await(event, contact, place, offset), now)
+
+    def _await(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
+        item = Item(event, contact, place, offset)
+        self.undone.add(item)
+        self.told.add(told(event, contact.contact))
+        return item
+
+    def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
+        try:
+            texts = compose(message, self.patients, self.terms.links, now)
+        except NOT_ITS_OWN:
+            raise
+        except Exception:
+            # A page without its particulars still has somebody look.
+            logger.exception("a message to %s cannot be composed as usual", message.contact.contact)
+            texts = plain(message)
+        self.delivery.begin(message, texts, now, again=again)
+
+    def _repeat(self, now: int) -> None:
+        """Begins again what no channel took, but for what is over and old; who has gone home is replaced."""
+        items = []
+        for item in self.again.due(now):
+            event, contact = item.event, item.contact.contact
+            present = CANARY_CONTACT if contact == CANARY else self.rotas.on_duty(contact, now)
+            if self.undone.over(item) and now - event.log_t > self.terms.stale_ms:
+                logger.warning("alarm %s ended before %s could be told of it", number(event.id), contact)
+                self.undone.close([item])
+            elif present is None:
+                logger.warning("alarm %s goes to those on duty now: %s has gone", number(event.id), contact)
+                self._address(event, item.place, item.offset, now)
+                self.undone.close([item])
+            else:
+                items.append(replace(item, contact=present))
+        for message in merged(items):
+            self._begin(message, now, again=True)
+
+    def _unreachable(self, event: AlarmEvent, now: int) -> None:
+        error = "nobody is on duty and NOTIFY_DEFAULTS names nobody for this ward"
+        logger.error("alarm %s reaches nobody: %s", number(event.id), error)
+        if told(event, NOBODY) not in self.told:
+            self.told.add(told(event, NOBODY))
+            self._write(unsent(event, NOBODY, now, error))
+
+    def _record(self, delivered: Delivered, now: int) -> None:
+        if delivered.sent is None:
+            self._fail(delivered, now)
+            return
+        for made in notifications(delivered):
+            self._write(made)
+            self.arrived(made)
+        reached = self.own.reached(delivered.message.contact.contact, now)
+        if reached is not None:
+            self._tell(reached)
+            self._live(now)
+
+    def _fail(self, delivered: Delivered, now: int) -> None:
+        """Records and alarms of a failure once, however often it comes."""
+        message, contact = delivered.message, delivered.message.contact.contact
+        self.again.add(message, now)
+        lead = message.items[0].event
+        known = told(lead, contact) in self.failed
+        level = logging.INFO if known else logging.ERROR
+        logger.log(level, "contact %s could not be told, and is tried again: %s", contact, delivered.error)
+        if not known and lead.condition != NOT_NOTIFIED and contact != CANARY:
+            self._raise(not_notified(lead, contact, delivered.error or "", now))
+        for item, made in zip(message.items, notifications(delivered), strict=True):
+            key = told(item.event, contact)
+            if key not in self.failed:
+                self.failed.add(key)
+                self._write(made)
+
+    def _raise(self, event: AlarmEvent) -> None:
+        if self.own.begin(event) is not None:
+            self._tell(event)
+            self._live(event.log_t)
+
+    def _tell(self, event: AlarmEvent) -> None:
+        # Beside the watchdog's word, where the shard of the equipment reads it for the ward page.
+        place = (topics.ALARMS, self.terms.layout.partition(PIPELINE))
+        self.writer.write(place, event.subject.encode(), encode(event))
+
+    def _write(self, notification: Notification) -> None:
+        place = (topics.NOTIFICATIONS, self.terms.layout.partition(notification.patient))
+        self.writer.write(place, notification.patient.encode(), msgspec.json.encode(notification))
+
+    def _commit(self) -> None:
+        """Commits, per partition, up to the first alarm that somebody is still to be told of."""
+        positions = self.undone.done(self._read)
+        if positions != self._committed:
+            self.reader.commit({p: o for p, o in positions.items() if o != self._committed.get(p)})
+            self._committed = positions

@@ -1,0 +1,199 @@
+"""What a person reads. An SMS is unencrypted: ward, priority, number and link, never a name, value or diagnosis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+import msgspec
+
+from cloud.ack_links import Link, number, sign
+from cloud.notify.channels.sns import Texts
+from cloud.notify.routing import channels
+from cloud.notify.throttle import Message
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmEvent, Kind
+from vitals.signs import INDEX, SIGNS
+from vitals.trend import PREFIX as TREND
+
+MAX_SMS_BYTES: Final = 140
+WARD_BYTES: Final = 12
+"""What is kept of an SMS for the ward's name."""
+MAX_SUBJECT: Final = 100
+DISCLAIMER: Final = "Wardwatch is secondary notification; the bedside monitor's own alarm comes first."
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a message leads.
+
+    Attributes:
+        console: Base of links.
+        key: Signs a link that acknowledges; None: links lead to the alarm's page alone, where one signs in.
+        valid_ms: How long a signed link opens its alarm.
+    """
+
+    console: str
+    key: str | None = None
+    valid_ms: int = 12 * 3_600_000
+
+    def to(self, alarm: str, contact: str, now: int) -> str:
+        """Returns the address at which a contact finds an alarm, as of `now`, UTC epoch ms."""
+        token = number(alarm) if self.key is None else sign(self.key, Link(alarm, contact, now + self.valid_ms))
+        return f"{self.console.rstrip('/')}/a/{token}"
+
+
+def compose(message: Message, patients: Mapping[str, Admission], links: Links, now: int) -> Texts:
+    """Returns a message in all its forms.
+
+    Args:
+        message: The message.
+        patients: Newest admission of each patient.
+        links: Where it leads.
+        now: UTC epoch ms.
+    """
+    events = [item.event for item in message.items]
+    admissions = [patients.get(event.patient or "") for event in events]
+    urls = [links.to(event.id, message.contact.contact, now) for event in events]
+    text = sms(events, urls[0])
+    body = email(events, admissions, urls, now)
+    lead = events[0]
+    outbox = {
+        "contact": message.contact.contact,
+        "alarm": lead.id,
+        "n": lead.n,
+        "handover": lead.handover,
+        "priority": lead.priority.label,
+        "ward": lead.ward,
+        "merged": [event.id for event in events[1:]],
+        "sms": text,
+        "email": body,
+    }
+    by = channels(message.contact, message.priority)
+    return Texts(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
+
+
+def plain(message: Message) -> Texts:
+    """Returns a message with no more than its alarm's number: for one that cannot be composed as it should be."""
+    numbers = ", ".join(number(item.event.id) for item in message.items)
+    text = f"{message.priority.label.upper()} alarm {numbers}: see the ward page"
+    outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": text[:MAX_SMS_BYTES]}
+    by = channels(message.contact, message.priority)
+    return Texts(text[:MAX_SUBJECT], text[:MAX_SMS_BYTES], text, msgspec.json.encode(outbox).decode(), by)
+
+
+def sms(events: Sequence[AlarmEvent], url: str) -> str:
+    """Returns the text of an SMS, at most 140 bytes.
+
+    Args:
+        events: What it tells of, the most urgent first.
+        url: Its link; too long a one is left out, the number stays.
+    """
+    lead, *others = events
+    kind = "technical alarm" if lead.kind is Kind.TECHNICAL else "alarm"
+    head = f" {lead.priority.label.upper()} {kind} {number(lead.id)}"
+    handover = f" handover {lead.handover}" if lead.handover else ""
+    full, brief = (f"{head}{_more(others, where=where)}{handover}" for where in (True, False))
+    # What can be missed goes first: where the others are, then the link, as the number finds the alarm without it.
+    fits = (told for told in (f"{full} {url}", f"{brief} {url}") if len(told.encode()) <= MAX_SMS_BYTES - WARD_BYTES)
+    told = next(fits, full)
+    ward = (lead.ward or "EQUIPMENT").upper()
+    return ward.encode()[: MAX_SMS_BYTES - len(told.encode())].decode(errors="ignore") + told
+
+
+def _more(others: Sequence[AlarmEvent], *, where: bool) -> str:
+    if not others:
+        return ""
+    wards = {(event.ward or "equipment").upper() for event in others}
+    place = f" in {wards.pop()[:12]}" if where and len(wards) == 1 else ""
+    return f" and {len(others)} more alarm{'s' if len(others) > 1 else ''}{place}"
+
+
+def subject(events: Sequence[AlarmEvent]) -> str:
+    """Returns an e-mail's subject: subjects are shown on locked screens, so it says no more than an SMS."""
+    lead = events[0]
+    text = f"{lead.priority.label.upper()} {lead.kind.value} alarm, {lead.ward or 'equipment'}, {number(lead.id)}"
+    # SNS takes printable ASCII alone.
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:MAX_SUBJECT]
+
+
+def email(events: Sequence[AlarmEvent], admissions: Sequence[Admission | None], links: Sequence[str], now: int) -> str:
+    """Returns the body of an e-mail.
+
+    Args:
+        events: What it tells of, the most urgent first.
+        admissions: Each event's patient, None when it concerns none or they are unknown.
+        links: Each event's link.
+        now: UTC epoch ms.
+    """
+    parts = [_paragraph(e, a, url, now) for e, a, url in zip(events, admissions, links, strict=True)]
+    return "\n\n".join([*parts, DISCLAIMER]) + "\n"
+
+
+def _paragraph(event: AlarmEvent, admission: Admission | None, url: str, now: int) -> str:
+    lines = [f"{event.priority.label.upper()} {event.kind.value} alarm {number(event.id)}: {event.text}"]
+    if admission is not None:
+        lines += [
+            f"Patient: {admission.name}, {age(admission.born, now)} ({admission.patient})",
+            f"Phone: {admission.phone}",
+            f"Address: {admission.address}",
+        ]
+    elif event.patient:
+        lines.append(f"Patient: {event.patient} (no admission is known)")
+    bed = event.bed or (admission.bed if admission else None)
+    lines.append(f"Ward: {event.ward or '-'}, bed: {bed or '-'}")
+    if event.device or event.gateway:
+        lines.append(f"Device: {event.device or '-'}, gateway: {event.gateway or '-'}")
+    if event.value is not None:
+        lines.append(f"Reading: {_reading(event)}")
+    if admission is not None and event.condition in INDEX:
+        lines.append(f"Limits: {_limits(event.condition, admission)}")
+    since = datetime.fromtimestamp(event.start / 1000, UTC).isoformat(timespec="seconds")
+    if event.recent:
+        lines.append(f"Trend: {_trend(event)}")
+    return "\n".join([*lines, f"Since: {since}", f"Acknowledge or see more: {url}"])
+
+
+def _trend(event: AlarmEvent) -> str:
+    """Returns the values before the alarm with their age, oldest first."""
+    field = event.condition.removeprefix(TREND)
+    decimals = SIGNS[INDEX[field]].decimals if field in INDEX else 1
+    return ", ".join(f"{value:.{decimals}f} ({_ago(event.t - t)})" for t, value in event.recent)
+
+
+def _ago(ms: int) -> str:
+    seconds = max(0, ms) // 1000
+    return f"{seconds // 60} min before" if seconds >= 60 else f"{seconds} s before"  # noqa: PLR2004 - seconds of a minute
+
+
+def _reading(event: AlarmEvent) -> str:
+    limit = "" if event.limit is None else f" (limit {event.limit:g})"
+    if event.condition not in INDEX:
+        return f"{event.value:g}{limit}"
+    sign = SIGNS[INDEX[event.condition]]
+    return f"{sign.name} {event.value:.{sign.decimals}f} {sign.unit}{limit}"
+
+
+def _limits(field: str, admission: Admission) -> str:
+    limit = admission.limits.limits[INDEX[field]]
+    bounds = (limit.extreme_low, limit.low, limit.high, limit.extreme_high)
+    low2, low, high, high2 = ("none" if bound is None else f"{bound:g}" for bound in bounds)
+    return f"{low} to {high} {SIGNS[INDEX[field]].unit}, extreme {low2} and {high2} (profile {admission.profile})"
+
+
+def age(born: str, now: int) -> str:
+    """Returns an age as people say it.
+
+    Args:
+        born: Date of birth, ISO 8601.
+        now: UTC epoch ms.
+    """
+    try:
+        birth = date.fromisoformat(born)
+    except ValueError:
+        return "age unknown"
+    today = datetime.fromtimestamp(now / 1000, UTC).date()
+    years = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+    if years < 2:  # noqa: PLR2004 - under two years, age is told in months
+        return f"{max((today - birth).days * 12 // 365, 0)} months"
+    return f"{years} years"

@@ -1,0 +1,1 @@
+"""Bedside devices: drivers receive readings and acknowledgements, and show alarm signals."""

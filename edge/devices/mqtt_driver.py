@@ -1,0 +1,179 @@
+"""The gateway's own broker: readings in, alarm signals out. MQTT 5 by paho, acknowledged by hand."""
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge.alarm.alarm_indicators import Lamps
+from edge.devices.driver import Deliver, Delivery, Presence, Pressed
+from edge.devices.mqtt_bulk_reader import BulkClient
+from vitals.runtime.daemon import now_ms
+from vitals.wire import topics
+
+log = logging.getLogger(__name__)
+
+SESSION_S: Final = 7 * 86_400
+"""How long the broker keeps for a gateway that is away."""
+WINDOW: Final = 2_000
+"""Readings taken but not yet committed; bounds memory, and lets commits be shared."""
+MAX_PACKET_BYTES: Final = 1_048_576
+"""What is larger the broker drops; what is smaller and no reading is refused with its reason."""
+KEEPALIVE_S: Final = 30
+AGAIN_S: Final = 2
+"""A broker that is gone is looked for so often: it is on this machine, and without it no bed is lit."""
+
+
+class MqttBedside:
+    """Driver and lights on one MQTT connection.
+
+    Args:
+        url: mqtt://host:port.
+        gateway: Gateway id; the client id, so that the broker knows it again.
+        user: User name, if the broker asks for one.
+        password: Its password.
+        will: Signal of the gateway's own light for when the gateway is gone.
+    """
+
+    def __init__(self, url: str, gateway: str, user: str | None, password: str | None, will: bytes) -> None:
+        parts = urlsplit(url)
+        self._url = url
+        self._address = parts.hostname or "localhost", parts.port or 1883
+        self._connection = object()
+        self._lock = threading.Lock()
+        self._lamps = Lamps()
+        # paho acknowledges while it holds a lock that publishing asks for.
+        self._acknowledged: deque[int] = deque()
+        self._deliver: Deliver = _nobody
+        self._client = BulkClient(gateway, self._take)
+        self._client.username_pw_set(user, password)
+        self._client.reconnect_delay_set(1, AGAIN_S)
+        self._client.max_inflight_messages_set(1_000)
+        self._client.will_set(topics.bed_alarm(gateway), will, qos=1, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+
+    def start(self, deliver: Deliver) -> None:
+        """Connects, and connects again whenever the broker is gone."""
+        self._deliver = deliver
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
+        properties.SessionExpiryInterval = SESSION_S
+        properties.ReceiveMaximum = WINDOW
+        properties.MaximumPacketSize = MAX_PACKET_BYTES
+        host, port = self._address
+        self._client.connect_async(host, port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Disconnects; the broker keeps the session and what is not acknowledged."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def show(self, bed: str, signal: bytes) -> None:
+        """Publishes a bed's signal, retained, until the broker has it or there is a newer one."""
+        with self._lock:
+            self._lamps.show(bed, signal, time.monotonic())
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Publishes what is due of the lights."""
+        with self._lock:
+            clock_s = time.monotonic()
+            while self._acknowledged:
+                self._lamps.acknowledged(self._acknowledged.popleft(), clock_s)
+            if not self._client.is_connected():
+                return
+            for bed, signal in self._lamps.due(clock_s):
+                sent = self._client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+                self._lamps.told(bed, sent.mid, clock_s)
+
+    def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
+        if reason.is_failure:
+            log.error("the device broker refuses us: %s", reason, extra={"data": {"broker": self._url}})
+            return
+        self._connection = object()
+        options = SubscribeOptions(qos=1)
+        filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
+        client.subscribe([(name, options) for name in filters])
+        # A broker that was started anew may have forgotten what it retained.
+        with self._lock:
+            self._acknowledged.clear()
+            self._lamps.connected(time.monotonic())
+        self.repeat()
+
+    def _on_publish(
+        self,
+        _client: Client,
+        _data: Any,  # noqa: ANN401 - paho's
+        mid: int,
+        _reason: ReasonCode,
+        _properties: Any,  # noqa: ANN401 - paho's
+    ) -> None:
+        self._acknowledged.append(mid)
+
+    def _on_subscribe(
+        self,
+        _client: Client,
+        _data: Any,  # noqa: ANN401 - paho's
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Any,  # noqa: ANN401 - paho's
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            log.error(
+                "the device broker refuses a subscription: check its access rules", extra={"data": {"reasons": refused}}
+            )
+        else:
+            log.info("listening to the device broker", extra={"data": {"broker": self._url}})
+
+    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
+        log.warning("disconnected from the device broker: %s", reason, extra={"data": {"broker": self._url}})
+
+    def _take(self, topic: bytes, payload: bytes, mid: int | None) -> bool:
+        """Takes a reading as it comes off the socket; everything else is paho's.
+
+        One at QoS 0 has no packet id and is acknowledged by nobody: what is lost with the gateway is lost.
+        """
+        if not (topic.startswith(b"devices/") and topic.endswith(b"/vitals")):
+            return False
+        try:
+            device = topic[len(b"devices/") : -len(b"/vitals")].decode()
+        except UnicodeDecodeError:
+            return False
+        self._deliver(Delivery(device, payload, now_ms(), self._acknowledge, (self._connection, mid)))
+        return True
+
+    def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
+        if message.qos:
+            client.ack(message.mid, message.qos)
+        try:
+            place, name, kind = message.topic.split("/")
+        except (ValueError, UnicodeDecodeError):
+            return
+        if place == "beds" and kind == "ack":
+            if not message.retain:  # a button's press is not a state
+                self._deliver(Pressed(name, bytes(message.payload)))
+        elif kind == "status":
+            self._deliver(Presence(name, message.payload == b"online"))
+
+    def _acknowledge(self, receipts: list[tuple[object, int | None]]) -> None:
+        # After a reconnection the broker sends again what was not acknowledged; the number may mean another message.
+        self._client.acknowledge(
+            [mid for connection, mid in receipts if connection is self._connection and mid is not None]
+        )
+
+
+def _nobody(_item: Delivery | Presence | Pressed) -> None:
+    """Stands in until the driver is started."""

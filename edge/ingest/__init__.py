@@ -1,0 +1,1 @@
+"""Device messages to readings: decode, deduplicate, correct the time, filter artefacts, assign the patient."""

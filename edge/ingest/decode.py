@@ -1,0 +1,278 @@
+"""From what devices sent to readings: decode, drop what came twice, correct the time, filter, name the patient."""
+
+import logging
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.devices.driver import Delivery
+from edge.ingest import artefact_filter as artefacts
+from edge.ingest import device_clock
+from edge.ingest.dedup import Ledger
+from edge.ingest.device_rows import Slots, grown, rounds
+from edge.ingest.roster import Book
+from vitals import readings as columns
+from vitals.bounds import MAX_T, is_name, shown
+from vitals.readings import Readings, text
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
+from vitals.status import Rejected
+from vitals.wire import device_reading, topics
+from vitals.wire.device_reading import Frame
+from vitals.wire.vitals_record import WireError
+
+log = logging.getLogger(__name__)
+RAISED: Final = "cannot be "
+"""How the reason begins of what raised an exception that nobody foresaw."""
+REASONS: Final = {
+    "frame of": "oversized",
+    "not a frame": "not-a-frame",
+    "boot": "out-of-range",
+    "seq": "out-of-range",
+    "t ": "out-of-range",
+    "no known sign": "unknown-sign",
+    "device": "bad-device-id",
+    RAISED: "raised",
+}
+"""What counts as one kind of refusal, by the beginning of its reason: metrics need few labels."""
+
+
+class Taken(NamedTuple):
+    """What became of some deliveries.
+
+    Attributes:
+        readings: New readings, in arrival order.
+        rejected: Messages that were no readings.
+        duplicates: How many were accepted before.
+    """
+
+    readings: Readings
+    rejected: tuple[Rejected, ...]
+    duplicates: int
+
+
+class Heard(NamedTuple):
+    """A message, read: a frame, or the reason why it is none."""
+
+    delivery: Delivery
+    frame: Frame | None
+    reason: str = ""
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What a restart must know of the devices: their clocks and newest values, as bytes of float64.
+
+    Attributes:
+        devices: Device ids, by row.
+        clock: (n, clock.COLUMNS).
+        history: (filter.COLUMNS, n, signs).
+        signs: The signs of `history`; a history of others is left out.
+        columns: Its columns, likewise.
+    """
+
+    devices: list[str]
+    clock: bytes
+    history: bytes
+    signs: tuple[str, ...]
+    columns: int
+
+
+class Intake:
+    """The gateway's memory of its devices, and the way of a message through it.
+
+    Args:
+        gateway: Gateway id.
+        ledger: Accepted identities.
+        memory: `memory()` of an earlier run.
+    """
+
+    def __init__(self, gateway: str, ledger: Ledger, memory: bytes | None = None) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._slots = Slots()
+        self._clock = np.empty((0, device_clock.COLUMNS))
+        # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
+        self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
+        if memory:
+            self._recall(memory)
+
+    def take(self, heard: Sequence[Heard], book: Book) -> Taken:
+        """Turns messages into readings; each new one is in the ledger afterwards.
+
+        Args:
+            heard: In arrival order.
+            book: The roster in force.
+        """
+        found: list[tuple[Delivery, Frame]] = []
+        rejected = []
+        duplicates = 0
+        for delivery, frame, reason in heard:
+            if frame is None:
+                topic = topics.device_vitals(delivery.device)
+                rejected.append(Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload))
+            elif self._ledger.add(delivery.device, frame.boot, frame.seq):
+                found.append((delivery, frame))
+            else:
+                duplicates += 1
+        taken, failed = self._whole(found, book)
+        return Taken(taken, (*rejected, *failed), duplicates)
+
+    def _whole(self, found: list[tuple[Delivery, Frame]], book: Book) -> tuple[Readings, list[Rejected]]:
+        """Makes readings of frames; one that raises is refused, and is as if it had never come to the others."""
+        if not found:
+            return columns.empty(), []
+        slots = self._room([delivery.device for delivery, _ in found])
+        before = self._clock[slots], self._history[:, slots]
+        try:
+            return self._readings(found, book), []
+        except NOT_ITS_OWN:
+            raise
+        except Exception as error:
+            self._clock[slots], self._history[:, slots] = before
+            if len(found) == 1:
+                delivery, _ = found[0]
+                log.exception("a reading of device %s ends in an error, and is refused", delivery.device)
+                reason = f"cannot be taken: {named(error)}"
+                topic = topics.device_vitals(delivery.device)
+                return columns.empty(), [
+                    Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload)
+                ]
+        parts = [self._whole([one], book) for one in found]
+        return columns.concat([part for part, _ in parts]), [one for _, failed in parts for one in failed]
+
+    def replay(self, readings: Readings, book: Book) -> None:
+        """Shows the filter readings that were accepted after its memory was kept."""
+        devices = readings.device.tolist()
+        slots = self._room(devices)
+        profile = book.profiles(devices)
+        off = readings.suspect_digits() == Suspect.SENSOR_OFF
+        try:
+            for i in rounds(slots):
+                self._filter(slots[i], readings.t[i], readings.values[i], off[i], profile[i])
+        except NOT_ITS_OWN:
+            raise
+        except Exception:
+            log.exception("%d kept readings cannot be shown to the filter, which goes on without them", len(readings))
+
+    def offsets(self) -> dict[str, int]:
+        """Returns each device's clock minus the gateway's, ms."""
+        known = zip(self._slots.devices(), self._clock[:, device_clock.OFFSET].tolist(), strict=False)
+        return {device: -int(offset) for device, offset in known}
+
+    def rebase(self, jump_ms: int) -> None:
+        """The gateway's clock was set, by `jump_ms`."""
+        self._clock = device_clock.rebased(self._clock, jump_ms)
+        self._history = artefacts.rebased(self._history, jump_ms)
+
+    def memory(self) -> bytes:
+        """Returns what a restart must know of the devices."""
+        count = len(self._slots)
+        known = Memory(
+            self._slots.devices(),
+            self._clock[:count].tobytes(),
+            self._history[:, :count].tobytes(),
+            FIELDS,
+            artefacts.COLUMNS,
+        )
+        return zlib.compress(msgspec.msgpack.encode(known), 6)
+
+    def _recall(self, memory: bytes) -> None:
+        known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory)
+        count = len(self._room(known.devices))
+        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, device_clock.COLUMNS)
+        if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
+            self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
+
+    def _room(self, devices: list[str]) -> NDArray[np.intp]:
+        slots = self._slots.of(devices)
+        self._clock = grown(self._clock, len(self._slots), device_clock.UNKNOWN)
+        self._history = grown(self._history, len(self._slots), math.nan, axis=1)
+        return slots
+
+    def _filter(
+        self,
+        rows: NDArray[np.intp],
+        t: NDArray[np.int64],
+        values: NDArray[np.float64],
+        off: NDArray[np.bool_],
+        profile: NDArray[np.int64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        history = np.moveaxis(self._history[:, rows], 0, 1)
+        values, codes, history = artefacts.clean(history, t, values, off, profile)
+        self._history[:, rows] = np.moveaxis(history, 1, 0)
+        return values, codes
+
+    def _readings(self, found: list[tuple[Delivery, Frame]], book: Book) -> Readings:
+        devices = [delivery.device for delivery, _ in found]
+        t_gw = np.array([delivery.t_gw for delivery, _ in found], dtype=np.int64)
+        boot, seq, t = np.array([(f.boot, f.seq, f.t) for _, f in found], dtype=np.int64).T.copy()
+        values = np.array([frame.values for _, frame in found], dtype=np.float64)
+        off = np.zeros(values.shape, dtype=np.bool_)
+        for k, (_, frame) in enumerate(found):
+            if frame.off:
+                off[k] = [field in frame.off for field in FIELDS]
+        slots = self._room(devices)
+        codes = np.zeros(values.shape, dtype=np.int64)
+        profile = book.profiles(devices)
+        for i in rounds(slots):
+            rows = slots[i]
+            event, unbelieved, self._clock[rows] = device_clock.correct(
+                self._clock[rows], boot[i], seq[i], t[i], t_gw[i]
+            )
+            # A clock that was years ahead and is right again leads before 1970, where nobody's time is.
+            astray = (event <= 0) | (event > MAX_T)
+            t[i], unbelieved = np.where(astray, t_gw[i], event), unbelieved | astray
+            values[i], judged = self._filter(rows, t[i], values[i], off[i], profile[i])
+            codes[i] = _with_clock(judged, unbelieved, values[i])
+        placed = book.place(devices, t, t_gw)
+        return Readings(
+            patient=placed.patient,
+            device=text(devices),
+            gateway=text([self._gateway] * len(devices)),
+            ward=placed.ward,
+            bed=placed.bed,
+            boot=boot,
+            seq=seq,
+            t=t,
+            t_gw=t_gw,
+            roster=placed.roster,
+            suspect=np.bitwise_or.reduce(codes << _SHIFTS, axis=1),
+            limits=placed.limits,
+            values=values,
+            limit_sets=placed.limit_sets,
+        )
+
+
+_SHIFTS: Final = np.arange(len(SIGNS), dtype=np.int64) * SUSPECT_BITS
+
+
+def _with_clock(
+    codes: NDArray[np.int8], unbelieved: NDArray[np.bool_], values: NDArray[np.float64]
+) -> NDArray[np.int8]:
+    doubt = unbelieved[:, None] & (codes == Suspect.NONE) & ~np.isnan(values)
+    return np.where(doubt, np.int8(Suspect.CLOCK), codes)
+
+
+def hear(delivery: Delivery) -> Heard:
+    """Reads a message; what is no frame comes back with its reason."""
+    if not is_name(delivery.device):
+        return Heard(
+            delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
+        )
+    try:
+        frame = device_reading.decode(delivery.payload)
+    except WireError as error:
+        return Heard(delivery, None, str(error))
+    if frame.t <= 0 or delivery.t_gw <= 0:
+        return Heard(delivery, None, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
+    return Heard(delivery, frame)
+
+
+def kind_of(rejected: Rejected) -> str:
+    """Returns the kind of a refusal, for counting."""
+    return next((kind for start, kind in REASONS.items() if rejected.reason.startswith(start)), "other")

@@ -1,0 +1,1 @@
+"""The gateway's own status: device health, technical alarms, status message, command line."""

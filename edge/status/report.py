@@ -1,0 +1,264 @@
+"""What the gateway tells of itself: its status message, its state file, its own technical alarms."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edge.alarm.notifier_heartbeat import Alive
+from edge.ingest.decode import kind_of
+from edge.ingest.duplicate_devices import Voices
+from edge.ingest.roster import Book
+from edge.metrics import Metrics
+from edge.settings import Settings
+from edge.status import health
+from edge.store.commit import Acceptance
+from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
+from vitals.engine.rules.technical_alarms import TWO_VOICES
+from vitals.readings import Readings
+from vitals.signs import FIELDS, Suspect
+from vitals.status import Health, Rejected, Status
+
+log = logging.getLogger(__name__)
+
+STATE: Final = "state.json"
+STATE_EVERY_MS: Final = 15_000
+VERSION: Final = "0.1.0"
+NAMED: Final = 10
+"""So many devices are named by one alarm."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What `python -m edge status` shows beside the database.
+
+    Attributes:
+        status: The status message.
+        uplink: Whether the uplink is connected.
+        roster: Version of the roster in force.
+        last_confirmed: When a batch was confirmed last, UTC epoch ms; None before the first.
+        last_heartbeat: When the notifier was heard last, UTC epoch ms; None before the first.
+        rejected: Messages refused since the start, by kind.
+        duplicates: Readings that had been accepted before, since the start.
+        trimmed: Readings dropped because the outbox was full or too old, since it was made.
+        alarms: Every active alarm's id and what it says.
+    """
+
+    status: Status
+    uplink: bool
+    roster: int
+    last_confirmed: int | None
+    last_heartbeat: int | None
+    rejected: dict[str, int]
+    duplicates: int
+    trimmed: int
+    alarms: dict[str, str]
+
+
+class Reporter:
+    """Judges the gateway and draws up its status.
+
+    Args:
+        settings: The gateway's settings.
+        metrics: What is counted.
+        clock_s: Start, monotonic clock, s.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, clock_s: float) -> None:
+        self._settings, self._metrics = settings, metrics
+        self.own = health.OwnAlarms(settings.gateway)
+        self.devices = health.Devices()
+        self.rejected: Counter[str] = Counter()
+        self.duplicates = self.trimmed = 0
+        self.last_confirmed: int | None = None
+        self.last_heartbeat: int | None = None
+        self._alive = Alive(clock_s)
+        self._voices = Voices()
+        self.twice: frozenset[str] = frozenset()
+        """Names under which two devices speak."""
+        self._written: tuple[object, ...] = ()
+        self._whole = True
+        self._written_at = 0
+
+    def heard(self, readings: Readings, clock_s: float) -> None:
+        """Notes who sent readings."""
+        self._voices.heard(readings.device.tolist(), readings.boot.tolist(), readings.t.tolist(), clock_s)
+        off = readings.suspect_digits() == Suspect.SENSOR_OFF
+        some = off.any(axis=1).tolist()
+        for reason, count in suspects(readings).items():
+            self._metrics.suspect.labels(reason).inc(count)
+        for i, (device, t_gw) in enumerate(zip(readings.device.tolist(), readings.t_gw.tolist(), strict=True)):
+            fields = tuple(FIELDS[k] for k in np.flatnonzero(off[i])) if some[i] else ()
+            self.devices.heard(device, t_gw, fields)
+
+    def refused(self, rejected: Iterable[Rejected], duplicates: int) -> None:
+        """Counts what was refused, by kind, and what had been accepted before."""
+        self.duplicates += duplicates
+        self._metrics.duplicates.inc(duplicates)
+        for one in rejected:
+            kind = kind_of(one)
+            self.rejected[kind] += 1
+            self._metrics.rejected.labels(kind).inc()
+
+    def heartbeat(self, t: int, now: int, clock_s: float) -> None:
+        """Notes the notifier's sign of life; one that was kept for us while we were away is none."""
+        if self._alive.heard(t, clock_s):
+            self.last_heartbeat = now
+
+    def paged(self, clock_s: float) -> bool:
+        """Returns whether the notifier is heard, so that somebody is paged."""
+        return self.last_heartbeat is not None and not self._alive.lost(clock_s)
+
+    def rebase(self, jump_ms: int) -> None:
+        """The gateway's own time was set."""
+        self.devices.rebase(jump_ms)
+        self._voices.rebase(jump_ms)
+        self._written_at += jump_ms
+        self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
+        self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
+
+    def judge(self, acceptance: Acceptance, now: int, clock_s: float, *, unset: bool) -> None:
+        """Judges what can be wrong with the gateway itself.
+
+        Args:
+            acceptance: What was accepted and waits.
+            now: UTC epoch ms.
+            clock_s: Monotonic clock, s.
+            unset: Whether the time has not been known for long.
+        """
+        age_ms = now - (acceptance.waiting.oldest() or now)
+        filling = max(
+            (acceptance.waiting.nbytes + acceptance.shelf_bytes) / self._settings.outbox_max_bytes,
+            age_ms / (1000 * self._settings.outbox_max_age_s),
+        )
+        self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
+        self.own.judge(health.REMOTE_LOST, self._alive.lost(clock_s), now)
+        self.own.judge(health.CLOCK_UNSET, unset, now)
+        self.twice = self._voices.doubled(clock_s)
+        self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
+
+    def status(
+        self,
+        acceptance: Acceptance,
+        book: Book,
+        *,
+        offsets: Mapping[str, int],
+        alarms: Mapping[str, str],
+        now: int,
+        sent: int,
+        settled: bool,
+    ) -> Status:
+        """Returns the status message.
+
+        Args:
+            acceptance: What was accepted and waits.
+            book: The roster in force.
+            offsets: Clock offset by device, ms.
+            alarms: Text by id of every active alarm.
+            now: UTC epoch ms.
+            sent: The machine's clock, UTC epoch ms.
+            settled: Whether that was set, by the word of its keeper.
+        """
+        return Status(
+            id=self._settings.gateway,
+            kind="gateway",
+            health=Health.UP,
+            t=now,
+            version=VERSION,
+            outbox=acceptance.outbox,
+            backlog=len(acceptance.waiting),
+            backlog_bytes=acceptance.waiting.nbytes,
+            backlog_since=acceptance.waiting.oldest(),
+            accepted=acceptance.count,
+            rejected=self.rejected.total(),
+            clock_synchronised=settled,
+            devices=self.devices.status(book, offsets, now, self.twice),
+            alarms=tuple(sorted(alarms)),
+            sent=sent if 0 < sent <= MAX_T else 0,
+        )
+
+    def told(self, status: Status) -> bytes:
+        """Returns a status as a message; when it begins to be told in part, and when it ends, is in the log."""
+        found = told(status)
+        whole = found == msgspec.json.encode(status)
+        if whole != self._whole:
+            self._whole = whole
+            log.warning(
+                "the status of %d devices and %d alarms is told %s",
+                *(len(status.devices), len(status.alarms)),
+                "as a whole again" if whole else "in part: it is longer than a message",
+            )
+        return found
+
+    def write(self, status: Status, *, uplink: bool, roster: int, alarms: dict[str, str]) -> None:
+        """Replaces the state file, when there is news or it grows old: the card is written with each."""
+        news = (uplink, roster, status.backlog > 0, tuple(alarms), self.rejected.total())
+        if news == self._written and status.t - self._written_at < STATE_EVERY_MS:
+            return
+        self._written, self._written_at = news, status.t
+        state = State(
+            status=status,
+            uplink=uplink,
+            roster=roster,
+            last_confirmed=self.last_confirmed,
+            last_heartbeat=self.last_heartbeat,
+            rejected=dict(self.rejected),
+            duplicates=self.duplicates,
+            trimmed=self.trimmed,
+            alarms=alarms,
+        )
+        path = self._settings.edge_data / STATE
+        fresh = path.with_suffix(".new")
+        try:
+            fresh.write_bytes(msgspec.json.encode(state))
+            fresh.replace(path)
+        except OSError as error:
+            # A full card: the gateway's own light tells of it, and a view of the state is nothing to die for.
+            log.warning("the state that `status` shows cannot be written: %s", error)
+
+
+def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
+    """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
+
+    What is left out is no news: devices on nobody, then those that are up. The gateway's own alarms come first.
+
+    Args:
+        status: The status.
+        most: Bytes of a message.
+    """
+    whole = msgspec.json.encode(status)
+    if len(whole) <= most and max(len(status.devices), len(status.alarms)) <= MAX_DEVICES:
+        return whole
+    bare = msgspec.structs.replace(status, devices=(), alarms=())
+    left = most - len(msgspec.json.encode(bare)) - len(b',"devices":[],"alarms":[]')
+    own = f"{status.id}."
+    alarms = fitting(sorted(status.alarms, key=lambda a: (not a.startswith(own), a)), left // 4)
+    devices = fitting(
+        sorted(status.devices, key=lambda d: (d.patient is None, d.health is Health.UP, d.device)),
+        left - sum(len(msgspec.json.encode(alarm)) + 1 for alarm in alarms),
+    )
+    return msgspec.json.encode(
+        msgspec.structs.replace(
+            bare, devices=tuple(sorted(devices, key=lambda d: d.device)), alarms=tuple(sorted(alarms))
+        )
+    )
+
+
+def read_state(directory: Path) -> State | None:
+    """Returns what the gateway said of itself last, None when it never ran."""
+    path = directory / STATE
+    return msgspec.json.decode(path.read_bytes(), type=State) if path.is_file() else None
+
+
+def offline(gateway: str, now: int) -> Status:
+    """Returns the status of a gateway that is gone: its last will, and its goodbye."""
+    return Status(id=gateway, kind="gateway", health=Health.OFFLINE, t=now, version=VERSION)
+
+
+def suspects(readings: Readings) -> dict[str, int]:
+    """Returns how many values were marked, by reason."""
+    counts = np.bincount(readings.suspect_digits().ravel(), minlength=len(Suspect))
+    return {reason.name.lower(): int(counts[reason]) for reason in Suspect if reason and counts[reason]}

@@ -1,0 +1,161 @@
+"""What waits for the cloud: live batches, in memory while their confirmation is near, and those in the outbox."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from edge.store.outbox import Outbox, Sealed, Stored, Trimmed
+
+KEEP_AFTER_S: Final = 10.0
+"""A batch not confirmed for so long is kept on the card at the next housekeeping, or when `LIVE` are waiting."""
+LIVE: Final = 64
+IN_VAIN_S: Final = 3_600.0
+"""A batch that was offered for so long and not confirmed is offered in vain: who takes others does not take it."""
+UNKEPT_BYTES: Final = 16 * 2**20
+"""So much waits in memory at most while the card takes nothing."""
+DONE: Final = 256
+"""So many confirmed batches are deleted at once."""
+TRIMMED: Final = "trimmed"
+"""Key under which the outbox counts what was dropped."""
+
+
+class Waiting:
+    """Every batch that is not confirmed.
+
+    Args:
+        outbox: Where batches are kept.
+        max_bytes: Size beyond which live batches wait for nothing before they are kept.
+    """
+
+    def __init__(self, outbox: Outbox, max_bytes: int) -> None:
+        self._outbox, self._max_bytes = outbox, max_bytes
+        self._live: dict[int, Sealed] = {}
+        # When each was first offered to a connected uplink, monotonic, s.
+        self._offered: dict[int, float] = {}
+        # By how much the times of the kept ones are to be moved.
+        self._by_ms = 0
+        self._done: set[int] = set()
+
+    def __len__(self) -> int:
+        return self._outbox.backlog - len(self._done) + len(self._live)
+
+    @property
+    def nbytes(self) -> int:
+        """Their size, bytes."""
+        return self._outbox.backlog_bytes + sum(sealed.size for sealed in self._live.values())
+
+    def oldest(self) -> int | None:
+        """Returns when the oldest was sealed, UTC epoch ms."""
+        if self._outbox.backlog > len(self._done):
+            kept = self._outbox.oldest()
+            return None if kept is None else kept + self._by_ms
+        return min((sealed.t for sealed in self._live.values()), default=None)
+
+    def offered(self, n: int, clock_s: float) -> None:
+        """A batch goes to the connected uplink."""
+        self._offered.setdefault(n, clock_s)
+
+    def rebase(self, by_ms: int) -> None:
+        """The gateway's time was set: when batches were sealed moves with it, and nothing of them else."""
+        self._live = {n: replace(sealed, t=max(1, sealed.t + by_ms)) for n, sealed in self._live.items()}
+        self._by_ms += by_ms
+
+    def add(self, sealed: Iterable[Sealed]) -> None:
+        """Takes new batches."""
+        self._live.update((s.n, s) for s in sealed)
+
+    def confirmed(self, ranges: Iterable[tuple[int, int]]) -> int:
+        """The cloud holds these batches; returns how many of them waited."""
+        count = 0
+        for first, last in ranges:
+            for n in [n for n in self._offered if first <= n <= last]:
+                del self._offered[n]
+            live = [n for n in self._live if first <= n <= last]
+            for n in live:
+                del self._live[n]
+            kept = {s.n for s in self._outbox.between(first, last)} - self._done
+            self._done |= kept
+            count += len(live) + len(kept)
+        return count
+
+    def holds(self, numbers: Iterable[int]) -> bool:
+        """Returns whether any of these live batches is not confirmed."""
+        return not self._live.keys().isdisjoint(numbers)
+
+    def payload(self, n: int) -> bytes | None:
+        """Returns the MQTT payload of a batch, None when it is confirmed already."""
+        if n in self._live:
+            return self._live[n].payload
+        return None if n in self._done else self._outbox.payload(n)
+
+    def after(self, n: int, limit: int) -> list[Stored]:
+        """Returns the next batches with a number above `n`, ascending."""
+        kept = [s for s in self._outbox.after(n, limit + len(self._done)) if s.n not in self._done]
+        live = [Stored(s.n, s.size) for s in self._live.values() if s.n > n]
+        return [*kept, *live][:limit]
+
+    def crowded(self, clock_s: float, *, up: bool) -> bool:
+        """Returns whether there is reason to tidy up before its time."""
+        if len(self._done) >= DONE:
+            return True
+        many = len(self._live) >= LIVE or self.nbytes > self._max_bytes
+        return many and bool(self._unconfirmed(clock_s, up=up))
+
+    def tidy(self, clock_s: float, *, up: bool) -> tuple[list[Sealed], int | None]:
+        """Keeps what is not confirmed soon and deletes what is confirmed, inside a transaction.
+
+        Returns:
+            The batches kept, for `tidied`; the oldest row of the journal that a live batch still needs.
+        """
+        if self._by_ms:
+            self._outbox.rebase(self._by_ms)
+        kept = self._unconfirmed(clock_s, up=up)
+        self._outbox.keep(kept)
+        self._outbox.delete([(n, n) for n in sorted(self._done)])
+        numbers = {sealed.n for sealed in kept}
+        rows = [sealed.row for sealed in self._live.values() if sealed.n not in numbers]
+        return kept, min(rows, default=None)
+
+    def tidied(self, kept: Iterable[Sealed]) -> None:
+        """The transaction of `tidy` has committed."""
+        self._done.clear()
+        self._by_ms = 0
+        for sealed in kept:
+            del self._live[sealed.n]
+
+    def shed(self) -> Trimmed:
+        """Drops the oldest of what only the memory holds, as the card takes nothing, when that is too much."""
+        excess, count, readings = sum(sealed.size for sealed in self._live.values()) - UNKEPT_BYTES, 0, 0
+        for n in sorted(self._live, key=lambda n: (self._live[n].urgent, n)):
+            if excess <= 0:
+                break
+            gone = self._live.pop(n)
+            self._offered.pop(n, None)
+            excess, count, readings = excess - gone.size, count + 1, readings + gone.readings
+        return Trimmed(count, readings)
+
+    def trim(self, *, max_bytes: int, oldest: int, clock_s: float) -> Trimmed:
+        """Makes room when what is kept is over `max_bytes`, or was sealed before `oldest` and long offered in vain.
+
+        Args:
+            max_bytes: Most bytes of what is kept.
+            oldest: UTC epoch ms.
+            clock_s: Monotonic clock, s.
+        """
+        oldest -= self._by_ms
+        old = (self._outbox.oldest() or oldest) < oldest
+        vain = {n for n, at in self._offered.items() if clock_s - at >= IN_VAIN_S} if old else set()
+        if self._outbox.backlog_bytes <= max_bytes and not vain:
+            return Trimmed(0, 0)
+        with self._outbox.transaction():
+            self._outbox.delete([(n, n) for n in sorted(self._done)])
+            trimmed = self._outbox.trim(max_bytes=max_bytes, oldest=oldest, offered=vain)
+            count = int(self._outbox.load(TRIMMED) or b"0") + trimmed.readings
+            self._outbox.save(TRIMMED, str(count).encode())
+        self._done.clear()
+        return trimmed
+
+    def _unconfirmed(self, clock_s: float, *, up: bool) -> list[Sealed]:
+        """Returns the live batches that are to be kept on the card."""
+        after_s = KEEP_AFTER_S if up else 0.0
+        return [sealed for sealed in self._live.values() if clock_s - sealed.at >= after_s]

@@ -1,0 +1,144 @@
+"""Which batches to publish now: live ones at once, what was not confirmed again, the backlog at a bounded rate."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from edge.store.outbox import Sealed, Stored
+
+RESEND_S: Final = 5.0
+RESEND_MAX_S: Final = 20.0
+WINDOW: Final = 256
+"""Batches sent and not confirmed; one is then taken back for each live one."""
+IDLE_S: Final = 60.0
+BACKLOG_S: Final = 0.05
+"""Time between two looks at the backlog while there is one."""
+BURST_S: Final = 0.25
+"""The backlog may use up to this much unused time at once."""
+BACKLOG_BYTES_PER_S: Final = 256 * 1024
+"""Half of what AWS IoT Core takes from one connection: the other half is for live batches."""
+
+
+class Sender:
+    """Keeps what is on its way. Times are of a monotonic clock, s.
+
+    Args:
+        backlog_per_s: Most batches of the backlog sent per second.
+        fetch: Returns the next batches of the outbox with a number above the first argument, at most so many.
+    """
+
+    def __init__(self, backlog_per_s: float, fetch: Callable[[int, int], list[Stored]]) -> None:
+        self._rate = backlog_per_s
+        self._fetch = fetch
+        self._live: deque[int] = deque()
+        self._attempts: dict[int, tuple[int, float]] = {}
+        self._due: list[tuple[float, int]] = []
+        self._cursor = 0
+        self._connected = False
+        self._has_more = True
+        self._tokens = self._bytes = 0.0
+        self._filled = 0.0
+
+    def connected(self) -> None:
+        """Everything not confirmed is to be sent, whether it was before or not."""
+        self._connected = True
+        self._forget()
+
+    def disconnected(self) -> None:
+        """Nothing can be sent."""
+        self._connected = False
+        self._forget()
+
+    def sealed(self, batches: Iterable[Sealed | Stored]) -> None:
+        """New batches exist; they go before any backlog."""
+        if self._connected:
+            self._live.extend(s.n for s in batches)
+
+    def confirmed(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Batches need no sending any more."""
+        for first, last in ranges:
+            for n in [n for n in self._attempts if first <= n <= last]:
+                del self._attempts[n]
+
+    def gone(self, n: int) -> None:
+        """The outbox no longer has a batch."""
+        self._attempts.pop(n, None)
+
+    def wait_s(self, now: float) -> float:
+        """Returns after how many seconds there may be something to publish, `IDLE_S` when nothing is known to come."""
+        if not self._connected:
+            return IDLE_S
+        if self._live:
+            return 0.0
+        wait_s = self._due[0][0] - now if self._due else IDLE_S
+        return max(0.0, min(wait_s, BACKLOG_S if self._has_more else IDLE_S))
+
+    def due(self, now: float) -> list[int]:
+        """Returns the numbers to publish now, in order; they count as sent."""
+        if not self._connected:
+            return []
+        numbers: list[int] = []
+        for source in (self._take_live, self._resends, self._backlog):
+            # Marked as sent one source after the other: what went as live is no backlog.
+            numbers.extend(self._sent(source(now), now))
+        return numbers
+
+    def _sent(self, numbers: list[int], now: float) -> list[int]:
+        for n in numbers:
+            attempts = self._attempts.get(n, (0, 0.0))[0]
+            again = now + min(RESEND_S * 2**attempts, RESEND_MAX_S)
+            self._attempts[n] = attempts + 1, again
+            heapq.heappush(self._due, (again, n))
+        return numbers
+
+    def _forget(self) -> None:
+        self._live.clear()
+        self._attempts.clear()
+        self._due.clear()
+        self._cursor = 0
+        self._has_more = True
+
+    def _take_live(self, _now: float) -> list[int]:
+        numbers = list(self._live)
+        self._live.clear()
+        for _ in range(len(self._attempts) + len(numbers) - WINDOW):
+            if not self._attempts:
+                break
+            # The live one goes out in place of the one sent longest ago, which is backlog again.
+            taken_back = next(iter(self._attempts))
+            del self._attempts[taken_back]
+            self._cursor = min(self._cursor, taken_back - 1)
+            self._has_more = True
+        return numbers
+
+    def _resends(self, now: float) -> list[int]:
+        numbers = []
+        while self._due and self._due[0][0] <= now:
+            due, n = heapq.heappop(self._due)
+            # A batch that was taken back and sent once more has a later time of its own.
+            if n in self._attempts and self._attempts[n][1] == due:
+                numbers.append(n)
+        return numbers
+
+    def _backlog(self, now: float) -> list[int]:
+        elapsed = min(max(now - self._filled, 0.0), BURST_S)
+        self._filled = now
+        self._tokens = min(self._tokens + elapsed * self._rate, max(1.0, BURST_S * self._rate))
+        self._bytes = min(self._bytes + elapsed * BACKLOG_BYTES_PER_S, BURST_S * BACKLOG_BYTES_PER_S)
+        room = min(int(self._tokens), WINDOW - len(self._attempts))
+        numbers: list[int] = []
+        if room <= 0 or self._bytes <= 0:
+            return numbers
+        fetched = self._fetch(self._cursor, room)
+        self._has_more = len(fetched) == room
+        for stored in fetched:
+            if self._bytes <= 0:
+                self._has_more = True
+                break
+            self._cursor = stored.n
+            if stored.n not in self._attempts:
+                self._tokens -= 1
+                self._bytes -= stored.size
+                numbers.append(stored.n)
+        return numbers

@@ -1,0 +1,79 @@
+"""From a plan to a fleet: builds sources, devices and their seeds."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from firmware_sim.connector import Broker, broker
+from firmware_sim.device import Device, Outbox
+from firmware_sim.faults import Injector
+from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.patient import replay
+from firmware_sim.patient.patient_group import Cohort, Patient, Source
+from firmware_sim.patient.scenarios import Course
+from firmware_sim.plan import DevicePlan, Plan
+
+_DAY_MS: Final = 86_400_000
+
+
+def sources(plan: Plan, now: int) -> list[Source]:
+    """Returns where the readings of a plan come from.
+
+    Args:
+        plan: The plan.
+        now: UTC epoch ms of second 0; its time of day sets the circadian course.
+
+    Raises:
+        ValueError: A story or a recording cannot be read, or a baseline names no channel.
+    """
+    day_s = now % _DAY_MS / 1000
+    found: list[Source] = [
+        replay.Replay(d.device, replay.read(Path(d.replay)), d.replay_speed, Path(d.replay).name)
+        for d in plan.devices
+        if d.replay is not None
+    ]
+    for cadence_s, members in _by_cadence(plan).items():
+        patients = [
+            Patient(
+                d.device,
+                Course(plan.story(d), d.start_s, d.speed),
+                plan.cuff_s if d.cuff_s is None else d.cuff_s,
+                d.signs,
+                tuple(d.baseline.items()),
+            )
+            for d in members
+        ]
+        found.append(Cohort(patients, cadence_s, plan.artefacts, plan.seed, day_s))
+    return found
+
+
+def _by_cadence(plan: Plan) -> dict[float, list[DevicePlan]]:
+    groups: dict[float, list[DevicePlan]] = {}
+    for device in plan.devices:
+        if device.replay is None:
+            groups.setdefault(device.cadence_s or plan.cadence_s, []).append(device)
+    return groups
+
+
+def devices(plan: Plan, ledger: Ledger, boots: np.random.Generator) -> dict[str, tuple[Device, Broker]]:
+    """Returns each device with its broker; `boots` draws boot numbers, and is not the plan's seed.
+
+    Two runs of one plan must never share an identity: their readings would be taken for duplicates.
+
+    Raises:
+        ValueError: A device's certificate cannot be used.
+    """
+    return {
+        d.device: (
+            Device(
+                d.device,
+                Injector((*plan.faults, *d.faults), np.random.default_rng([plan.seed, 3, n])),
+                Outbox(plan.outbox),
+                ledger,
+                boots,
+            ),
+            broker(d.broker, d.device, plan.tls),
+        )
+        for n, d in enumerate(plan.devices)
+    }

@@ -1,0 +1,1 @@
+"""Simulated patients: physiology, scenarios, artefacts, recorded patients."""

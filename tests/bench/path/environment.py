@@ -1,0 +1,94 @@
+"""The whole path, up and warm, for a measurement."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from infra.local.ports import Ports
+from infra.local.process import PartError, Spec
+from infra.local.servers.sns.server import Options
+from infra.local.services import Tier, command, make_topics, start_tiers, tiers
+from infra.local.stack import LocalStack
+from infra.local.topic_observer import PARTITIONS, Beats, Observer
+
+WARM_WITHIN_S: Final = 240.0
+LOOK_EVERY_S: Final = 0.5
+Settings = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What runs.
+
+    Attributes:
+        stack: The outside parts and every process.
+        specs: Every process by name.
+        folder: For files of the measurement.
+    """
+
+    stack: LocalStack
+    specs: Mapping[str, Spec]
+    folder: Path
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's address."""
+        return self.stack.env()["KAFKA_BOOTSTRAP"]
+
+    def command(self, *words: str) -> str:
+        """Runs `python -m WORDS` against the stack."""
+        return command(self.stack, *words, within_s=300.0)
+
+
+@contextmanager
+def whole_path(
+    folder: Path,
+    *,
+    gateways: tuple[str, ...],
+    settings: Settings,
+    prepare: Callable[[LocalStack], None],
+    chosen: Callable[[LocalStack], list[Tier]] = tiers,
+    sns: Options | None = None,
+) -> Iterator[Stage]:
+    """Brings everything up, waits until Spark scores, and ends everything with the block.
+
+    Args:
+        folder: An empty folder for all data.
+        gateways: Names of the gateways that run as real daemons.
+        settings: Settings beyond the usual ones, by tier, without the gateway's name: `edge`, `score`, …
+        prepare: Called once the topics are there and before any tier runs, for the rota.
+        chosen: What runs, and where it finds the rest.
+        sns: How the stand-in for SNS behaves; None: moto stands for it.
+
+    Raises:
+        PartError: A part did not come up.
+    """
+    ports = Ports.ephemeral(len(gateways))
+    with LocalStack(folder / "stack", ports=ports, gateways=gateways, kafka_heap_mb=1024, sns=sns) as stack:
+        make_topics(stack)
+        prepare(stack)
+        own = [
+            replace(tier, settings={**tier.settings, **settings.get(tier.name.split("-")[0], {})})
+            for tier in chosen(stack)
+        ]
+        start_tiers(stack, own)
+        with Observer(stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS, Beats()) as beats:
+            until(lambda: beats.asked(Beats.fresh), WARM_WITHIN_S, "Spark to score")
+        specs = {spec.name: spec for spec in (*stack.specs(stack.parts), *(tier.spec(stack) for tier in own))}
+        yield Stage(stack, specs, folder)
+
+
+def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
+    """Waits for a condition.
+
+    Raises:
+        PartError: It did not come about in time.
+    """
+    ends = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > ends:
+            raise PartError(f"waited {within_s:.0f} s in vain for {what}")
+        time.sleep(LOOK_EVERY_S)

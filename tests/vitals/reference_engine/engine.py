@@ -1,0 +1,220 @@
+"""The oracle: people and readings in, events out."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tests.vitals.reference_engine.events import Teller
+from tests.vitals.reference_engine.patient import Condition, Patient, Reading
+from tests.vitals.reference_engine.patient_rules import judge_lost, judge_news2, judge_sensors
+from tests.vitals.reference_engine.sign_rules import judge_sign
+from tests.vitals.reference_engine.worsening import judge_worse
+from vitals.actions import Act, Action
+from vitals.admissions import Placement
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, State
+from vitals.engine.rules import constants
+from vitals.limits import PROFILES
+from vitals.readings import Readings
+from vitals.signs import FIELDS, SIGNS, Suspect
+
+CONTINUOUS = {sign.field for sign, yes in zip(SIGNS, constants.CONTINUOUS, strict=True) if yes}
+
+
+class Oracle(Teller):
+    """The rules of order and of people's actions; those of signs are in the modules beside."""
+
+    def place(self, placements: Iterable[Placement], now: int) -> list[AlarmEvent]:
+        """A patient is taken in or changed. Of several devices the slowest gives the cadence.
+
+        Oxygen as charted since holds until the admission's own entry changes. NEWS2 is for adult profiles only. What
+        was sent before an earlier discharge stays without effect.
+        """
+        self.tick(now)
+        cadence: dict[str, int] = {}
+        for p in placements:
+            patient = self.patients.setdefault(p.patient, Patient())
+            left = self.left.pop(p.patient, None)
+            if left is not None:
+                patient.seen, patient.newest = left, dict.fromkeys(FIELDS, left)
+            cadence[p.patient] = max(cadence.get(p.patient, 0), round(p.cadence_s * 1000))
+            patient.cadence_ms, patient.cuff_ms = cadence[p.patient], round(p.cuff_s * 1000)
+            patient.ward, patient.scale2 = p.ward, p.scale2
+            if patient.placed_oxygen != p.oxygen:
+                patient.oxygen = patient.placed_oxygen = p.oxygen
+            patient.scored = p.profile in constants.NEWS2_PROFILES
+            if not patient.scored:
+                self.end_at_once(patient.conditions.pop("news2-risk", None))
+        return self.events
+
+    def discharge(self, name: str, now: int) -> list[AlarmEvent]:
+        """Every alarm of the patient ends, and readings that still come under the name concern nobody."""
+        self.tick(now)
+        patient = self.patients.pop(name, Patient())
+        for latched in patient.latched.values():
+            self.end_at_once(latched)
+        for condition in constants.CONDITIONS:
+            self.end_at_once(patient.conditions.get(condition))
+        self.left[name] = self.now
+        return self.events
+
+    def end_at_once(self, c: Condition | None) -> None:
+        """Ends an alarm for a reason that is not the patient's state; latched or not."""
+        if c is not None:
+            self.tell(c, Phase.END, t=self.now, state=State.INACTIVE)
+
+    def act(self, action: Action, now: int) -> list[AlarmEvent]:
+        """Acknowledging quiets one alarm, until it ends or becomes worse; it ends a latched one.
+
+        An audio pause quiets one alarm for a time of log time; on one acknowledged or latched it does nothing. An alarm
+        that is unknown, ended, or another patient's: nothing happens. Charting is a person's observation and needs no
+        delay; an older charting never replaces a newer.
+        """
+        self.tick(now)
+        if action.act is Act.CHART:
+            self.chart(action)
+            return self.events
+        patient = self.patients.get(action.patient, Patient())
+        mine = [*patient.latched.values(), *patient.conditions.values()]
+        for c in [*mine, *self.by_device(action.patient)]:
+            if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
+                continue
+            latched = c.alarm.state is State.LATCHED
+            if action.act is Act.ACKNOWLEDGE:
+                done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
+                if latched:
+                    self.tell(c, Phase.END, t=action.t, state=State.INACTIVE, **done)
+                else:
+                    patient.acknowledged(c.name, self.now)
+                    self.tell(c, Phase.UPDATE, t=action.t, **done)
+            elif not latched:
+                patient.acknowledged(c.name, self.now)
+                c.paused_until = self.now + action.pause_s * 1000
+                paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
+                self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
+        return self.events
+
+    def by_device(self, device: str) -> list[Condition]:
+        """Conditions whose alarm is about this device."""
+        every = [c for p in self.patients.values() for c in p.conditions.values()]
+        return [c for c in every if c.alarm is not None and c.alarm.subject == device != c.alarm.patient]
+
+    def chart(self, action: Action) -> None:
+        """Notes oxygen and consciousness, and judges NEWS2 at once."""
+        if action.patient in self.left:
+            return
+        patient = self.patients.setdefault(action.patient, Patient())
+        if action.consciousness is not None and (patient.mind is None or action.t // 1000 >= patient.mind[1] // 1000):
+            patient.mind = action.consciousness, action.t
+        if action.oxygen is not None:
+            patient.oxygen = action.oxygen
+        about = {"patient": action.patient, "ward": patient.ward}
+        judge_news2(self, patient, Reading(action.t, {}, {}, {}, live=True, about=about), charted=True)
+
+    def advance(self, readings: Readings, now: int) -> list[AlarmEvent]:
+        """Readings are judged one by one in arrival order. Those of nobody, and of who has left, concern nobody.
+
+        A value that no patient can have (-999, 255) is no measurement but a loss, as the monitor's zero is.
+        """
+        self.tick(now)
+        codes = readings.suspect_digits()
+        limit_sets = (*PROFILES, *reversed(readings.limit_sets))
+        for i in range(len(readings)):
+            name = readings.patient[i]
+            if name is None or name in self.left:
+                continue
+            known = name in self.patients
+            patient = self.patients.setdefault(name, Patient())
+            about = {k: getattr(readings, k)[i] for k in ("patient", "ward", "bed", "device", "gateway")}
+            about |= {"boot": int(readings.boot[i]), "seq": int(readings.seq[i])}
+            if not known:
+                patient.ward = about["ward"]
+            said = dict(zip(FIELDS, codes[i].tolist(), strict=True))
+            impossible = [f for f in FIELDS if said[f] == Suspect.IMPLAUSIBLE]
+            finite = {f: float(v) for f, v in zip(FIELDS, readings.values[i], strict=True) if math.isfinite(v)}
+            finite = {f: v for f, v in finite.items() if f not in impossible}
+            reading = Reading(
+                t=int(readings.t[i]),
+                values=finite,
+                codes=said | dict.fromkeys(impossible, Suspect.DROPOUT),
+                limits=dict(zip(FIELDS, limit_sets[int(readings.limits[i])].limits, strict=True)),
+                live=False,
+                about=about,
+            )
+            if self.in_order(patient, reading):
+                self.judge(patient, reading)
+        return self.events
+
+    def in_order(self, patient: Patient, r: Reading) -> bool:
+        """Whether the reading has effect; takes out of it what is late.
+
+        A word on a sign (a value, a loss, a sensor off) that is not newer than the newest word on that sign is *late*,
+        or a duplicate: it has no effect. A reading without any word counts only when it is the patient's newest.
+
+        A clock more than a minute ahead of the log is wrong: the log's time is taken, and of that device only readings
+        that are newer by its own clock, until the log has come so far.
+        """
+        raw, device = r.t, str(r.about["device"])
+        if raw - self.now > constants.AHEAD_MS:
+            r.t = max(self.now, patient.seen + 1)
+            if raw <= patient.ahead.get(device, 0):
+                return False
+            patient.ahead[device] = raw
+        else:
+            said = [f for f in FIELDS if f in r.values or r.codes[f] in (Suspect.DROPOUT, Suspect.SENSOR_OFF)]
+            late = [f for f in said if r.t <= patient.newest.get(f, 0)]
+            for f in late:
+                r.values.pop(f, None)
+                r.codes[f] = Suspect.NONE
+            if (said and said == late) or (not said and r.t <= patient.seen):
+                return False
+            if patient.ahead and max(patient.ahead.values()) <= self.now:
+                patient.ahead.clear()
+        r.live = self.now - r.t <= constants.LIVE_MS
+        return True
+
+    def judge(self, patient: Patient, r: Reading) -> None:
+        """Signs in their order, then what is worse than acknowledged, vital signs lost, NEWS2, sensors.
+
+        A patient unseen for two minutes and three cadences was not watched: the reading comes *blind*, and a breach in
+        it waits for no delay, because the delay is for a change that was seen to begin.
+        """
+        r.blind = patient.seen > 0 and r.t - patient.seen > max(constants.BLIND_MS, 3 * patient.cadence_ms)
+        for sign in SIGNS:
+            f = sign.field
+            gap = r.t - patient.newest[f] if f in patient.newest else 0
+            self.hear(patient, r, f)
+            if f in r.values:
+                judge_sign(self, patient, r, sign, gap)
+        judge_worse(self, patient, r)
+        judge_lost(self, patient, r)
+        judge_news2(self, patient, r, charted=False)
+        judge_sensors(self, patient, r)
+        patient.seen = max(patient.seen, r.t)
+
+    def hear(self, patient: Patient, r: Reading, f: str) -> None:
+        """Notes what a reading says of a sign.
+
+        A monitor's zero (`DROPOUT`) is a loss. So is a continuous sign that was there and is missing, without a word,
+        for more than three intervals. A thermometer or a cuff merely has no new value. A trusted value ends the loss.
+        """
+        if f in r.values:
+            patient.had.add(f)
+            patient.off.discard(f)
+            if r.trusted(f):
+                patient.gone.discard(f)
+        elif r.codes[f] == Suspect.DROPOUT:
+            patient.gone.add(f)
+            patient.off.discard(f)
+            r.lost_word = True
+        elif r.codes[f] == Suspect.SENSOR_OFF:
+            patient.off.add(f)
+            patient.gone.discard(f)
+            patient.had.discard(f)
+            r.off_word = True
+        else:
+            overdue = r.t > patient.seen and r.t - patient.newest.get(f, 0) > 3 * patient.interval(f)
+            if f in CONTINUOUS and f in patient.had and overdue:
+                patient.gone.add(f)
+                r.lost_word = True
+            return
+        patient.newest[f] = r.t

@@ -1,0 +1,148 @@
+"""Time, and telling: which events a change gives, and when timers act."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.engine.rules import constants
+
+
+class Teller:
+    """All patients, log time, and the events of the present call."""
+
+    def __init__(self, handover_ms: int = constants.HANDOVER_MS) -> None:
+        self.handover_ms = handover_ms
+        self.now = 0
+        self.patients: dict[str, Patient] = {}
+        self.left: dict[str, int] = {}
+        self.events: list[AlarmEvent] = []
+
+    def tick(self, now: int) -> None:
+        """Log time is the only clock. It never runs backwards; when it jumps by more than a minute, it stood still.
+
+        Timers have due times in log time and act in their order. They do not run in a jump. An audio pause ends when
+        its time is over. A high alarm that is active, not paused and not acknowledged passes to the next contact after
+        two minutes, and again after two more; a medium one after ten.
+        """
+        before, self.now, self.events = self.now, max(now, self.now), []
+        timed = [c for p in self.patients.values() for c in p.conditions.values()]
+        if self.now - before > constants.STALL_MS:
+            for c in timed:
+                c.paused_until = None if c.paused_until is None else c.paused_until + self.now - before
+                c.handover_due = None if c.handover_due is None else c.handover_due + self.now - before
+        while True:
+            waiting = [(c.paused_until or c.handover_due, c.alarm.id, c) for c in timed if c.alarm]
+            due = [(when, key, c) for when, key, c in waiting if when is not None and when <= self.now]
+            if not due:
+                return
+            when, _, c = min(due, key=lambda entry: entry[:2])
+            if c.paused_until:
+                self.tell(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
+            elif c.alarm:
+                c.handover_due = when + self.handover_after(c.alarm.priority)
+                self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+
+    def tell(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent
+        """Tells one step: numbered, at event time `t`; timers that it starts run from log time `at`."""
+        if c.alarm is None:
+            return
+        fields = {"by": None, "text": ""} | changes
+        if fields.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
+            fields["paused_until"] = 0
+        event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **fields)
+        self.publish(c, event, self.now if at is None else at)
+
+    def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        """Keeps what was told, and sets the timers: a start or an escalation calls the first contact anew."""
+        self.events.append(event)
+        c.alarm = None if event.state is State.INACTIVE else event
+        if event.inactivation is not Inactivation.AUDIO_PAUSED:
+            c.paused_until = None
+        calls = event.priority > LOW and event.state is State.ACTIVE and event.inactivation is Inactivation.NONE
+        if not calls:
+            c.handover_due = None
+        elif c.handover_due is None or event.phase in (Phase.START, Phase.ESCALATE):
+            c.handover_due = at + self.handover_after(event.priority)
+
+    def handover_after(self, priority: Priority) -> int:
+        """A medium alarm waits five times as long as a high one."""
+        return self.handover_ms if priority is HIGH else 5 * self.handover_ms
+
+    def begin(self, patient: Patient, c: Condition, level: int) -> None:
+        """A pending condition holds from now on.
+
+        A latched alarm of it stays for somebody to see, and what begins is an alarm of its own. Of one condition one
+        latched alarm is enough: an earlier one ends.
+        """
+        if c.alarm is not None:
+            earlier = patient.latched.get(c.name)
+            if earlier is not None and earlier.alarm is not None:
+                self.tell(earlier, Phase.END, t=c.alarm.t, state=State.INACTIVE)
+            patient.latched[c.name] = Condition(c.name, alarm=c.alarm)
+            c.alarm = None
+        c.since, c.level, c.pending_since, c.holds = c.pending_since or 0, level, None, True
+        c.calm_since = c.sunk_since = None
+
+    def over(self, c: Condition, r: Reading, value: float | None) -> None:
+        """The condition is over. The end is told even of history: it pages nobody."""
+        c.holds = False
+        c.calm_since = c.sunk_since = None
+        if c.alarm is None:
+            return
+        about = decider(r) | {"value": value}
+        if not c.held():
+            self.tell(c, Phase.END, t=r.t, state=State.INACTIVE, **about)
+        elif c.alarm.state is State.ACTIVE:
+            self.tell(c, Phase.UPDATE, t=r.t, state=State.LATCHED, inactivation=Inactivation.NONE, **about)
+
+    def start(
+        self, c: Condition, r: Reading, kind: Kind, *, t: int, value: float | None = None, bound: float | None = None
+    ) -> None:
+        """Tells of a new alarm; its id is what, of whom, and when it began."""
+        subject = str(r.about["device" if c.name == "sensor-off" else "patient"])
+        event = AlarmEvent(
+            id=alarm_id(subject, c.name, c.since), n=0, subject=subject, condition=c.name, kind=kind,
+            priority=Priority(c.level), phase=Phase.START, state=State.ACTIVE, start=c.since, t=t, log_t=self.now,
+            text="", value=value, limit=bound, **r.about,
+        )  # fmt: skip
+        self.publish(c, event, self.now)
+
+    def tell_difference(
+        self,
+        c: Condition,
+        r: Reading,
+        kind: Kind,
+        value: float | None,
+        bound: float | None,
+        *,
+        news: bool = False,
+        again: bool = False,
+    ) -> None:
+        """Tells what a condition that holds has become, if the reading is live and anything is to be told."""
+        if not r.live:
+            return
+        if c.alarm is None:
+            c.told = math.nan if value is None else value
+            self.start(c, r, kind, t=r.t, value=value, bound=bound)
+            return
+        before = c.alarm.priority
+        changes: dict[str, Any] = {"priority": Priority(c.level), "value": value, "limit": bound}
+        if c.level > before or again:
+            phase = Phase.ESCALATE
+            changes |= {"inactivation": Inactivation.NONE, "handover": 0}
+        elif c.level < before:
+            phase = Phase.DEESCALATE
+        elif news:
+            phase = Phase.UPDATE
+        else:
+            return
+        c.told = math.nan if value is None else value
+        self.tell(c, phase, t=r.t, **changes, **decider(r))
+
+
+def decider(r: Reading) -> dict[str, Any]:
+    """What of the reading that decided goes into an event."""
+    return {k: v for k, v in r.about.items() if k != "patient"}

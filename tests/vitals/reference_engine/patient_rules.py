@@ -1,0 +1,124 @@
+"""The rules of more than one sign: vital signs lost, sensors off, NEWS2."""
+
+from tests.vitals.reference_engine.events import Teller
+from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
+from vitals.alarm_events import Kind, Phase, Priority, State
+from vitals.engine.rules import constants
+from vitals.news2 import score
+
+PULSE = ("hr", "pr")
+INPUTS = ("rr", "spo2", "sbp", "pulse", "temp")
+
+
+def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
+    """*Vital signs lost*, high: an arrest must not hide as a dropout.
+
+    Lost are SpO2 together with heart or pulse rate (and no fresh value of the other rate), or any sign whose own
+    condition holds or is beyond an extreme bound. A sensor that is reported off is not lost. It holds once a reading
+    with a word of loss comes 5 s after the first, or at once when blind; it is over when for a minute nothing was lost.
+    """
+    c = patient.condition("vital-signs-lost")
+    fresh = {f for f in PULSE if f in patient.had and r.t - patient.newest[f] <= 3 * patient.interval(f)}
+    rates = any(f in patient.gone for f in PULSE) and all(f in patient.gone or f not in fresh for f in PULSE)
+    mine = [patient.conditions[f] for f in patient.gone if f in patient.conditions]
+    own = any(c.holds or c.extreme_since is not None for c in mine)
+    if not (rates and "spo2" in patient.gone) and not own:
+        c.pending_since = None
+        if c.holds:
+            c.calm_since = r.t if c.calm_since is None else c.calm_since
+            if r.t + patient.cadence_ms - c.calm_since >= constants.WITHIN_MS:
+                teller.over(c, r, None)
+        return
+    c.calm_since = None
+    if not c.holds and r.lost_word:
+        c.pending_since = c.pending_since or r.t
+        if r.blind or r.t - c.pending_since >= constants.LOST_DELAY_MS:
+            teller.begin(patient, c, HIGH)
+    if c.holds:
+        teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, None, None)
+
+
+def judge_sensors(teller: Teller, patient: Patient, r: Reading) -> None:
+    """*Sensor off*, technical and low, of the device that says so: after 30 s, and again for a further sensor."""
+    c = patient.condition("sensor-off")
+    if not patient.off:
+        c.pending_since = None
+        if c.holds:
+            c.holds, c.mentioned = False, set()
+            teller.tell(c, Phase.END, t=r.t, state=State.INACTIVE)
+        return
+    if not c.holds and r.off_word:
+        c.pending_since = c.pending_since or r.t
+        if r.t - c.pending_since >= constants.SENSOR_OFF_DELAY_MS:
+            c.holds, c.level, c.since, c.pending_since = True, LOW, c.pending_since, None
+    if c.holds and r.live:
+        if c.alarm is None:
+            teller.start(c, r, Kind.TECHNICAL, t=r.t)
+        elif patient.off - c.mentioned:
+            teller.tell(c, Phase.UPDATE, t=r.t)
+        c.mentioned |= patient.off
+
+
+def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) -> None:
+    """*NEWS2*: total 7 or more high, 5 or 6 medium, a single 3 low; one alarm that moves between them.
+
+    Inputs are the newest trusted values. Only fresh ones can raise: 10 minutes or two intervals, temperature and
+    consciousness six hours, in whole seconds. All that were ever measured must agree before it sinks: age lowers
+    nothing. Either way the new level must last a minute of readings, and the mildest level of that minute counts.
+    Sinking without ending takes ten minutes, charting no time. What is missing or stale is named (`incomplete`) and
+    never taken for 0 in silence.
+    """
+    for f in ("rr", "spo2", "sbp", "temp"):
+        if r.trusted(f):
+            patient.inputs[f] = r.values[f], r.t
+    rate = next((f for f in ("pr", "hr") if r.trusted(f)), None)
+    if rate is not None:
+        patient.inputs["pulse"] = r.values[rate], r.t
+    if not patient.scored:
+        return
+    total, fresh = risk(patient, r.t, aged=False)
+    _, carried = risk(patient, r.t, aged=True)
+    c = patient.condition("news2-risk")
+    level = c.level if c.holds else 0
+    wanted = fresh if fresh > level else min(carried, level)
+    if wanted == level:
+        c.pending_since = None
+    else:
+        if r.blind or c.pending_since is None or (wanted > level) != (c.goal > level):
+            c.pending_since, c.goal = r.t, wanted
+        c.goal = min(c.goal, wanted) if wanted > level else max(c.goal, wanted)
+        sinks = 0 < c.goal < level
+        if charted or r.t - c.pending_since >= (constants.SUNK_MS if sinks else constants.NEWS2_DELAY_MS):
+            turn(teller, patient, c, r)
+    if c.holds:
+        bound = {LOW: None, MEDIUM: 5.0, HIGH: 7.0}[Priority(c.level)]
+        teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, float(total), bound)
+
+
+def turn(teller: Teller, patient: Patient, c: Condition, r: Reading) -> None:
+    """A NEWS2 level has lasted: the condition takes it, or is over."""
+    goal = c.goal
+    if goal == 0:
+        c.pending_since = None
+        teller.over(c, r, None)
+    elif c.holds:
+        c.pending_since = None
+        c.level = HIGH if c.held() else goal
+    else:
+        teller.begin(patient, c, goal)
+
+
+def risk(patient: Patient, t: int, *, aged: bool) -> tuple[int, int]:
+    """Returns total and priority (0 none) of NEWS2 from fresh inputs, or with `aged` from all."""
+    long = max(constants.FRESH_MS, 2 * patient.cadence_ms)
+    limits = dict.fromkeys(INPUTS, long) | {"temp": constants.FRESH_SPOT_MS}
+    limits["sbp"] = max(long, 2 * patient.cuff_ms)
+    values = {f: v for f, (v, at) in patient.inputs.items() if aged or (t // 1000 - at // 1000) * 1000 <= limits[f]}
+    mind = (
+        patient.mind[0]
+        if patient.mind and (aged or (t // 1000 - patient.mind[1] // 1000) * 1000 <= constants.FRESH_SPOT_MS)
+        else None
+    )
+    result = score(**values, scale2=patient.scale2, oxygen=patient.oxygen, consciousness=mind)
+    single = any(part == 3 for part in result.parts.values())
+    return result.total, {"high": HIGH, "medium": MEDIUM}.get(result.risk, LOW if single else 0)

@@ -1,0 +1,146 @@
+"""The rules of one sign."""
+
+from tests.vitals.reference_engine.events import Teller
+from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
+from vitals.alarm_events import Kind
+from vitals.engine.rules import constants
+from vitals.limits import Limit
+from vitals.signs import INDEX, Sign
+
+
+def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: int) -> None:
+    """A value of a sign against its limits; a value equal to its limit is within.
+
+    *Pending.* A value beyond a limit makes the condition pending; it holds once a value still beyond it comes at
+    least the sign's delay later. So a delay shorter than the cadence is one confirming reading, and time alone
+    completes nothing. A value within its limits, or on the other side, begins anew; so does one after a gap of more
+    than three intervals (and more than the delay).
+
+    *Suspect.* A suspect value neither starts nor ends anything, but the one that follows it beyond the same extreme
+    bound (a cuff's: beyond the same limit) counts though suspect, and from the first of the two.
+
+    *Priority.* Medium; high once values have been beyond the extreme bound for the sign's extreme delay and at least
+    two in a row, or when half of a minute's values are (of four at least). A cuff has no delay: its first breach is
+    low, beyond an extreme bound medium, until a repeat, at least 20 s later, is beyond it too.
+
+    *Other side.* It is another alarm: once its own delay is over, the one that held is over.
+
+    *End.* When values have been within the limits (or beyond the other ones) for a minute, each holding for one
+    interval. One that is held latches, and what comes back after it is an alarm of its own. Suspect values end
+    nothing, but a breach that comes after such a minute of them is one that comes back.
+    """
+    c, value, limit = patient.condition(sign.field), r.values[sign.field], r.limits[sign.field]
+    side, extreme = beyond(value, limit)
+    interval, cuff = patient.interval(sign.field), patient.cuff(sign.field)
+    if gap > max(3 * interval, limit.delay_s * 1000):
+        c.forget_pending()
+    trusted = r.trusted(sign.field)
+    second = side != 0 and (c.doubt == side or c.extreme_pending(side, extreme=extreme))
+    c.doubt = side if (extreme or cuff) and not trusted else 0
+    if not trusted and not second:
+        c.doubted(side, r.t)
+        return
+    if c.returns(side, min(r.t, r.t - gap + interval)):
+        teller.over(c, r, value)
+    among = min(60, max(4, round(constants.OFTEN_MS / interval)))
+    c.extremes = [*c.extremes, extreme and not cuff][-among:]
+    if side == 0:
+        c.pending_since = c.extreme_since = None
+        within(teller, c, r, sign, gap=gap, interval=interval)
+        return
+    if not c.holds and side != c.side:
+        c.pending_since = c.extreme_since = None
+        c.side = side
+    since = r.t - gap if second else r.t
+    here = c.holds and side == c.side
+    c.pending_since = None if here else since if c.pending_since is None else c.pending_since
+    c.extreme_since = (since if c.extreme_since is None else c.extreme_since) if extreme else None
+    delay = constants.CUFF_REPEAT_MS if cuff else constants.EXTREME_DELAY_MS[INDEX[sign.field]]
+    lasted = c.extreme_since is not None and r.t > c.extreme_since and r.t - c.extreme_since >= delay
+    high = extreme and (lasted or 2 * sum(c.extremes) >= among)
+    if here:
+        go_on(teller, c, r, sign, gap, high=high, extreme=extreme, cuff=cuff)
+        return
+    level = begins_as(c, r, limit, high=high, extreme=extreme, cuff=cuff)
+    if c.holds and level is None:
+        within(teller, c, r, sign, gap=gap, interval=interval)
+    elif c.holds:
+        teller.over(c, r, value)
+    if c.holds:
+        return
+    if side != c.side:
+        c.extremes, c.side = [], side
+    if level is not None:
+        teller.begin(patient, c, level)
+        if level == HIGH:
+            c.extreme_since, c.extremes = None, []
+        tell(teller, c, r, sign)
+
+
+def begins_as(c: Condition, r: Reading, limit: Limit, *, high: bool, extreme: bool, cuff: bool) -> int | None:
+    """Returns the priority as which a pending condition begins to hold with this reading, None while it waits."""
+    waited = r.t - (c.pending_since or 0)
+    if cuff:
+        return HIGH if high else MEDIUM if extreme or waited >= constants.CUFF_REPEAT_MS else LOW
+    if high or (extreme and r.blind):
+        return HIGH
+    return MEDIUM if r.blind or waited >= limit.delay_s * 1000 else None
+
+
+def beyond(value: float, limit: Limit) -> tuple[int, bool]:
+    """Returns the side on which a value is beyond its limits (0 within), and whether beyond the extreme bound."""
+    low, lowest = (bound is not None and value < bound for bound in (limit.low, limit.extreme_low))
+    high, highest = (bound is not None and value > bound for bound in (limit.high, limit.extreme_high))
+    return (1 if high or highest else -1 if low or lowest else 0), lowest or highest
+
+
+def within(teller: Teller, c: Condition, r: Reading, sign: Sign, *, gap: int, interval: int) -> None:
+    """A value that is not beyond the limit that was breached."""
+    if not c.holds:
+        return
+    if c.level == HIGH and c.sunk_since is None:
+        c.sunk_since = r.t - gap
+    c.calm_since = r.t if c.calm_since is None else c.calm_since
+    if r.t + interval - c.calm_since >= constants.WITHIN_MS:
+        c.extremes = []
+        teller.over(c, r, r.values[sign.field])
+
+
+def go_on(
+    teller: Teller, c: Condition, r: Reading, sign: Sign, gap: int, *, high: bool, extreme: bool, cuff: bool
+) -> None:
+    """A condition that holds goes on.
+
+    A high one without a value beyond its extreme bound for ten minutes is medium, unless it is held. When it
+    is held, the next that is high after so long calls again.
+    """
+    c.calm_since = None
+    long = c.sunk_since is not None and r.t - c.sunk_since > constants.SUNK_MS
+    again = high and long and c.level == HIGH
+    if high:
+        c.level, c.sunk_since, c.extreme_since, c.extremes = HIGH, None, None, []
+    elif c.level == LOW:
+        confirmed = extreme or not cuff or r.t - c.since >= constants.CUFF_REPEAT_MS
+        c.level = MEDIUM if confirmed else LOW
+    elif c.level == HIGH:
+        if not long:
+            c.extreme_since, c.extremes = None, []
+        if extreme and not long:
+            c.sunk_since = None
+        elif not extreme:
+            c.sunk_since = r.t - gap if c.sunk_since is None else c.sunk_since
+            if r.t - c.sunk_since > constants.SUNK_MS and not c.held():
+                c.level, c.sunk_since = MEDIUM, None
+    tell(teller, c, r, sign, again=again)
+
+
+def tell(teller: Teller, c: Condition, r: Reading, sign: Sign, *, again: bool = False) -> None:
+    """Tells what a sign's condition has become; a value worse by a quarter of its largest step is an update."""
+    value, limit = r.values[sign.field], r.limits[sign.field]
+    side, extreme = beyond(value, limit)
+    if extreme:
+        bound = limit.extreme_low if side < 0 else limit.extreme_high
+    else:
+        bound = limit.low if side < 0 else limit.high
+    news = (c.told - value) * -c.side >= sign.max_step / 4
+    teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, value, bound, news=news, again=again)

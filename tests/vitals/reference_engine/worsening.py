@@ -1,0 +1,78 @@
+"""The rule of what is worse than what was acknowledged."""
+
+from tests.vitals.reference_engine.events import Teller, decider
+from tests.vitals.reference_engine.patient import HIGH, Condition, Patient, Reading, Track, problem
+from tests.vitals.reference_engine.sign_rules import beyond
+from vitals.alarm_events import Inactivation, Phase, Priority
+from vitals.engine.rules import constants
+from vitals.signs import FIELDS, INDEX
+
+
+def judge_worse(teller: Teller, patient: Patient, r: Reading) -> None:
+    """An acknowledged (or paused) problem that grows worse calls the first contact again.
+
+    Worse is a value beyond the worst that was seen by a step of its sign, while any sign of the problem is beyond its
+    limits, in every reading for the sign's delay. It calls from two minutes after the acknowledgement on; the next step
+    ten minutes after the last at the soonest, two steps at once without waiting. It is high when any of these readings
+    was beyond an extreme bound. Only live readings call.
+    """
+    for name in dict.fromkeys(map(problem, FIELDS)):
+        members = [f for f in FIELDS if problem(f) == name]
+        holding = [c for f in members if (c := patient.conditions.get(f)) is not None and c.holds]
+        track = patient.tracks.get(name)
+        if track is not None and track.side not in [c.side for c in holding]:
+            del patient.tracks[name]
+        values = {f: r.values[f] for f in members if r.trusted(f)}
+        if not holding or not values:
+            continue
+        track = patient.tracks.setdefault(name, Track(holding[0].side))
+        if r.t - track.seen > 3 * patient.interval(name):
+            track.runs.clear()
+        track.seen = r.t
+        worse_of = min if track.side < 0 else max
+        for f, value in values.items():
+            track.worst[f] = worse_of(track.worst.get(f, value), value)
+        if r.live and track.known and grown(track, r, values, cuff=patient.cuff(name)):
+            call(teller, r, holding, track, values)
+
+
+def grown(track: Track, r: Reading, values: dict[str, float], *, cuff: bool) -> bool:
+    """Tells whether it has been worse for long enough."""
+    judged = [beyond(value, r.limits[f]) for f, value in values.items()]
+    extreme, breached = any(e for _, e in judged), any(side for side, _ in judged)
+    s = INDEX[next(iter(values))]
+    delay = (
+        constants.CUFF_REPEAT_MS if cuff else (constants.EXTREME_DELAY_MS if extreme else constants.MEDIUM_DELAY_MS)[s]
+    )
+    soonest = track.at + constants.WORSE_AFTER_MS
+    lasted = False
+    for steps, earliest in ((1, max(soonest, track.again)), (2, soonest)):
+        worse = [
+            (value - track.known[f]) * track.side + constants.HAIR >= steps * constants.WORSE_STEP[INDEX[f]]
+            for f, value in values.items()
+            if f in track.known
+        ]
+        if not breached or not any(worse):
+            track.runs.pop(steps, None)
+            continue
+        since, wait, high = track.runs.get(steps, (r.t, delay, False))
+        track.runs[steps] = since, wait, high or extreme
+        lasted = lasted or (r.t > since and r.t - since >= wait and r.t >= earliest)
+    return lasted
+
+
+def call(teller: Teller, r: Reading, holding: list[Condition], track: Track, values: dict[str, float]) -> None:
+    """The most urgent alarm of the problem escalates, as if nobody had acknowledged it."""
+    high = any(run[2] for run in track.runs.values())
+    track.known, track.again = dict(track.worst), r.t + constants.WORSE_AGAIN_MS
+    track.runs.clear()
+    told = [c for c in holding if c.alarm is not None]
+    if not told:
+        return
+    c = max(told, key=lambda c: c.level)
+    c.level = HIGH if high else c.level
+    changes = {"priority": Priority(c.level), "inactivation": Inactivation.NONE, "handover": 0, **decider(r)}
+    if c.name in values:
+        c.told = values[c.name]
+        changes["value"] = c.told
+    teller.tell(c, Phase.ESCALATE, t=r.t, **changes)

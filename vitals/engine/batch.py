@@ -1,0 +1,181 @@
+"""Readings into the engine: what changes nothing is seen by NumPy at once, the rest goes step by step.
+
+Readings of one patient are judged one after another: a batch is cut into rounds that hold each patient once.
+"""
+
+import logging
+from collections.abc import Collection, Iterator
+from itertools import repeat
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.engine import evaluate_reading
+from vitals.engine.event_writer import Scribe
+from vitals.engine.fast_path.backlog import take_quiet
+from vitals.engine.fast_path.screen import Round, quiet
+from vitals.engine.reading_view import about
+from vitals.engine.rollback import RowBefore, describe
+from vitals.engine.rules import skipped_readings
+from vitals.engine.state import State
+from vitals.limits import PROFILES, LimitSet
+from vitals.readings import Readings
+from vitals.runtime.exceptions import NOT_ITS_OWN
+
+log = logging.getLogger(__name__)
+FEW: Final = 8
+"""Fewer readings than this are sooner judged one by one than by NumPy."""
+MANY: Final = 32
+"""From so many readings on, a batch is searched for stretches that are quiet as a whole."""
+CHUNK: Final = 16_384
+"""Readings judged at once: their temporaries stay in the processor's cache."""
+
+
+_PROFILES: Final = np.stack([p.array() for p in PROFILES])
+
+
+class _Limits:
+    """Limits in force in a batch: negative indices reach its own sets from the end."""
+
+    def __init__(self, readings: Readings) -> None:
+        own = tuple(reversed(readings.limit_sets))
+        self.sets: tuple[LimitSet, ...] = (*PROFILES, *own)
+        self.table = np.concatenate([_PROFILES, [s.array() for s in own]]) if own else _PROFILES
+
+
+def judge_all(scribe: Scribe, readings: Readings, skip: Collection[int] = ()) -> None:
+    """Applies readings in arrival order; one that raises, or is to be skipped, is passed over, and no other with it.
+
+    Args:
+        scribe: Where events go.
+        readings: The batch.
+        skip: Places of readings that were passed over before, and are so again, whatever the rules make of them now.
+    """
+    if not skip and _judge(scribe, readings) is None:
+        return
+    for i in range(len(readings)):
+        one = readings.alone(i)
+        scribe.offset = i
+        error = None if i in skip else _judge(scribe, one)
+        if i in skip or error is not None:
+            _pass_over(scribe, one, 0, error)
+    scribe.offset = 0
+
+
+def _judge(scribe: Scribe, readings: Readings) -> Exception | None:
+    """Applies readings; returns, with nothing done, the error when what they have in common cannot be read."""
+    try:
+        rows = _rows(scribe.state, readings)
+        limits = _Limits(readings)
+        if len(rows) >= MANY and _repeated(scribe.state, rows):
+            rows = take_quiet(scribe.state, readings, rows, limits.table, scribe.now)
+    except NOT_ITS_OWN:
+        raise
+    except Exception as error:
+        log.exception("a batch of %d readings cannot be judged as a whole: it is taken apart", len(readings))
+        return error
+    for index in _rounds(scribe.state, rows):
+        for first in range(0, len(index), CHUNK):
+            _chunk(scribe, readings, rows, index[first : first + CHUNK], limits)
+    return None
+
+
+def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
+    """Returns the patients' rows, -1 for readings that concern nobody; a patient never heard of gets a row."""
+    patients = readings.patient.tolist()
+    rows = np.fromiter(map(state.index.get, patients, repeat(-1)), dtype=np.int64, count=len(patients))
+    for i in np.flatnonzero(rows < 0).tolist():
+        patient = patients[i]
+        if patient is not None and patient not in state.left:
+            rows[i] = state.row(patient)
+            state.wards[rows[i]] = readings.ward[i]
+    return rows
+
+
+def _repeated(state: State, rows: NDArray[np.int64]) -> bool:
+    """Whether any patient has several readings in the batch."""
+    mine = rows[rows >= 0]
+    place = np.arange(len(mine), dtype=np.int32)
+    state.last[mine] = place
+    return not bool((state.last[mine] == place).all())
+
+
+def _rounds(state: State, rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    index = np.flatnonzero(rows >= 0)
+    if len(index) <= 1 or not _repeated(state, rows):
+        if len(index):
+            yield index
+        return
+    mine = rows[index]
+    order = np.argsort(mine, kind="stable")
+    in_order = mine[order]
+    begins = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
+    turn = np.arange(len(order)) - np.repeat(begins, np.diff(np.r_[begins, len(order)]))
+    by_turn = order[np.argsort(turn, kind="stable")]
+    for part in np.split(by_turn, np.cumsum(np.bincount(turn))[:-1]):
+        yield index[np.sort(part)]
+
+
+def _chunk(
+    scribe: Scribe,
+    readings: Readings,
+    rows: NDArray[np.int64],
+    index: NDArray[np.intp],
+    limits: "_Limits",
+) -> None:
+    restless = index if len(index) < FEW else _restless(scribe, readings, rows, index, limits)
+    for i in restless.tolist():
+        _one(scribe, readings, i, int(rows[i]), limits)
+
+
+def _restless(
+    scribe: Scribe,
+    readings: Readings,
+    rows: NDArray[np.int64],
+    index: NDArray[np.intp],
+    limits: "_Limits",
+) -> NDArray[np.intp]:
+    """Takes in what is quiet; returns the places of the others."""
+    state = scribe.state
+    try:
+        round_ = Round.gather(state, readings, rows, index, table=limits.table, now=scribe.now)
+        at_rest = quiet(round_)
+    except NOT_ITS_OWN:
+        raise
+    except Exception:
+        log.exception("%d readings cannot be judged at once: each is judged by itself", len(index))
+        return index
+    kept = slice(None) if at_rest.all() else np.flatnonzero(at_rest)
+    rows_kept = round_.rows[kept]
+    state.times[rows_kept] = round_.times[kept]
+    state.marks[rows_kept] = round_.marks[kept]
+    state.pace[rows_kept] = round_.pace[kept]
+    return index[~at_rest]
+
+
+def _one(scribe: Scribe, readings: Readings, i: int, row: int, limits: "_Limits") -> None:
+    """Judges one reading step by step; when that raises, it is as if the reading had never come."""
+    state, told = scribe.state, scribe.told()
+    before = RowBefore(state, row)
+    try:
+        evaluate_reading.judge(scribe, readings, i, row, limits.sets[int(readings.limits[i])].limits)
+    except NOT_ITS_OWN:
+        raise
+    except Exception as error:
+        log.exception("reading %d of %d cannot be judged, and is passed over", i, len(readings))
+        before.put_back(state)
+        scribe.take_back(told)
+        _pass_over(scribe, readings, i, error)
+
+
+def _pass_over(scribe: Scribe, readings: Readings, i: int, error: Exception | None) -> None:
+    """Leaves out a reading, and tells that its patient was not judged; `error` is None where that was so before."""
+    state = scribe.state
+    scribe.place = i
+    patient = readings.patient[i]
+    if error is not None:
+        state.passed_over.append(describe(i + scribe.offset, str(patient or readings.device[i]), error))
+    if patient is not None and patient not in state.left:
+        row = int(_rows(state, readings.take(slice(i, i + 1)))[0])
+        skipped_readings.note(scribe, row, about(readings, i), int(readings.t[i]))

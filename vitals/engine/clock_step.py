@@ -1,0 +1,93 @@
+"""The clock that log time is read from was set: everything the state knows moves with it.
+
+In the cloud log time is Kafka's and is set by nobody. On a gateway it is a clock that starts anywhere, and may learn
+the time days later. Only differences count in the rules, so a state moved as a whole judges as before. An alarm keeps
+its id, which people and the cloud know.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from vitals.alarm_events import AlarmEvent
+from vitals.engine.state import CHARTED, PACE, SCORED, SINCE_2020_S, UNTIMED, Condition, State, Track, all_seconds
+from vitals.status import Status
+
+Key = TypeVar("Key")
+_SECONDS = [*range(PACE)[SCORED], CHARTED]
+
+
+def rebase(state: State, by_ms: int) -> State:
+    """Returns the state with every time in it moved; log time goes on from there, also when that is back.
+
+    Args:
+        state: The state; changed in place.
+        by_ms: By how much the clock was set, ms.
+    """
+    if not by_ms or not state.now:
+        return state
+    move = _Move(by_ms)
+    state.now, state.resumed = move.time(state.now), move.time(state.resumed)
+    state.next_look, state.next_forget = move.time(state.next_look), move.time(state.next_forget)
+    if state.next_due != UNTIMED:
+        state.next_due = move.time(state.next_due)
+    state.times = np.where(state.times, np.maximum(state.times + by_ms, 1), 0)
+    state.pace[:, _SECONDS] = all_seconds((state.pace[:, _SECONDS] + np.int64(SINCE_2020_S)) * 1000 + by_ms)
+    for condition in _conditions(state):
+        move.condition(condition)
+    for track in state.tracks.values():
+        move.track(track)
+    state.left = move.times(state.left)
+    state.behind, state.unjudged = move.times(state.behind), move.times(state.unjudged)
+    state.awaited, state.covered = move.times(state.awaited), move.times(state.covered)
+    state.ahead = {row: move.times(of) for row, of in state.ahead.items()}
+    state.lapses = {row: move.times(of) for row, of in state.lapses.items()}
+    state.known = {key: (n, move.time(log_t), move.time(t)) for key, (n, log_t, t) in state.known.items()}
+    state.statuses = {key: move.status(status) for key, status in state.statuses.items()}
+    return state
+
+
+def _conditions(state: State) -> list[Condition]:
+    watched = [c for conditions in state.watched.values() for c in conditions if c is not None]
+    every = (*watched, *state.latched.values(), *state.faults.values(), *state.alarms.values())
+    # Most stand in two places, and each is to be moved once.
+    return list({id(c): c for c in every}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    by_ms: int
+
+    def time(self, t: int) -> int:
+        """Returns a time as the set clock would have told it; none stays none, and no time is before 1970."""
+        return max(1, t + self.by_ms) if t else t
+
+    def times(self, by_key: dict[Key, int]) -> dict[Key, int]:
+        return {key: self.time(t) for key, t in by_key.items()}
+
+    def event(self, event: AlarmEvent) -> AlarmEvent:
+        return msgspec.structs.replace(
+            event,
+            start=self.time(event.start),
+            t=self.time(event.t),
+            log_t=self.time(event.log_t),
+            paused_until=self.time(event.paused_until),
+            recent=tuple((self.time(t), value) for t, value in event.recent),
+        )
+
+    def condition(self, c: Condition) -> None:
+        c.pend, c.peak, c.calm, c.sunk = map(self.time, (c.pend, c.peak, c.calm, c.sunk))
+        c.since, c.paused_until, c.due = map(self.time, (c.since, c.paused_until, c.due))
+        c.alarm = None if c.alarm is None else self.event(c.alarm)
+
+    def track(self, track: Track) -> None:
+        track.at, track.again, track.seen = map(self.time, (track.at, track.again, track.seen))
+        for run in track.runs:
+            if run is not None:
+                run.since = self.time(run.since)
+
+    def status(self, status: Status) -> Status:
+        devices = tuple(msgspec.structs.replace(d, t=self.time(d.t)) for d in status.devices)
+        return msgspec.structs.replace(status, t=self.time(status.t), devices=devices)

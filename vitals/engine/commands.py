@@ -1,0 +1,152 @@
+"""Commands of people: place, discharge, acknowledge, pause, chart."""
+
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from vitals.actions import Act, Action
+from vitals.admissions import Placement
+from vitals.alarm_events import Inactivation, Phase
+from vitals.alarm_events import State as AlarmState
+from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
+from vitals.breach_codes import ABSENT
+from vitals.engine.evaluate_row import Words, judge_news2
+from vitals.engine.event_writer import Scribe
+from vitals.engine.fast_path.idle_marks import settle
+from vitals.engine.reading_view import Bedside
+from vitals.engine.rules import not_judged
+from vitals.engine.rules.constants import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
+from vitals.engine.state import (
+    CADENCE,
+    CHARTED,
+    CUFF,
+    LEVELS,
+    MIND,
+    NEWEST,
+    OXYGEN,
+    PLACED_OXYGEN,
+    SCALE2,
+    SCORES,
+    SEEN,
+    Condition,
+    seconds,
+)
+from vitals.limits import Limit
+from vitals.news2 import BANDS, NOT_SCORED
+
+
+def place(scribe: Scribe, placements: Iterable[Placement], gateway: str = "") -> None:
+    """Takes in patients, or changes of them; of several devices the slowest gives the cadence."""
+    state = scribe.state
+    cadences: dict[str, float] = {}
+    for p in placements:
+        returned = state.left.pop(p.patient, 0)
+        row = state.row(p.patient)
+        if returned:
+            # What was sent before the discharge stays without effect.
+            state.times[row, NEWEST] = state.times[row, SEEN] = returned
+        cadences[p.patient] = max(p.cadence_s, cadences.get(p.patient, 0.0))
+        state.pace[row, CADENCE] = round(min(cadences[p.patient], MAX_CADENCE_S) * 1000)
+        state.pace[row, CUFF] = round(min(p.cuff_s, MAX_CUFF_S) * 1000)
+        # One object per ward, however many placements name it.
+        state.wards[row] = sys.intern(p.ward)
+        not_judged.place(state, row, p.patient, sys.intern(gateway))
+        marks = state.marks[row]
+        if marks[PLACED_OXYGEN] != p.oxygen:
+            # What was charted since holds until the admission itself is changed.
+            marks[OXYGEN] = marks[PLACED_OXYGEN] = p.oxygen
+        marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES
+        c = state.conditions(row)[NEWS2] if row in state.watched else None
+        if c is not None and not marks[SCORES]:
+            _end(scribe, c, "NEWS2 is not for this profile")
+            settle(state, row)
+
+
+def discharge(scribe: Scribe, patient: str) -> None:
+    """Ends what is told of a patient, and forgets them; their stray readings concern nobody."""
+    state = scribe.state
+    row = state.index.get(patient)
+    if row is None:
+        state.left[patient] = scribe.now
+        return
+    aside = [c for (of, _), c in state.latched.items() if of == row]
+    for c in (*aside, *state.watched.get(row, [])):
+        if c is not None:
+            _end(scribe, c, "the patient has left")
+    not_judged.end(scribe, patient, "the patient has left")
+    state.release(patient)
+    state.left[patient] = scribe.now
+
+
+def _end(scribe: Scribe, c: Condition, why: str) -> None:
+    c.on, c.pend, c.doubt = False, 0, 0
+    if c.alarm is not None:
+        scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")
+
+
+def act(scribe: Scribe, action: Action) -> None:
+    """Does what a person did; on an alarm that is unknown, ended or another patient's nothing happens."""
+    if action.act is Act.CHART:
+        _chart(scribe, action)
+        return
+    c = scribe.state.alarms.get(action.alarm or "")
+    if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
+        return
+    if action.act is Act.ACKNOWLEDGE:
+        _acknowledge(scribe, c, action)
+    elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
+        if scribe.state.told_of(c.alarm.id, action.t):
+            return
+        c.paused_until = scribe.now + action.pause_s * 1000
+        _seen(scribe, c)
+        paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
+        scribe.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
+        if c.row >= 0:
+            settle(scribe.state, c.row)
+
+
+def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
+    if c.alarm is None or c.alarm.inactivation is Inactivation.ACKNOWLEDGED:
+        return
+    done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
+    if c.alarm.state is AlarmState.ACTIVE:
+        _seen(scribe, c)
+        scribe.step(c, Phase.UPDATE, t=action.t, **done)
+    else:
+        scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
+    if c.row >= 0:
+        settle(scribe.state, c.row)
+
+
+def _seen(scribe: Scribe, c: Condition) -> None:
+    """Remembers how bad what somebody has acknowledged or paused was."""
+    track = scribe.state.tracks.get((c.row, PROBLEM[c.index])) if 0 <= c.index < COUNT else None
+    if track is not None:
+        track.acknowledge(scribe.now)
+
+
+def _chart(scribe: Scribe, action: Action) -> None:
+    state = scribe.state
+    if action.patient in state.left or not action.patient:
+        return
+    row = state.row(action.patient)
+    words = Words(state, row)
+    if action.consciousness is not None and seconds(action.t) >= words.pace[CHARTED]:
+        words.pace[CHARTED] = seconds(action.t)
+        words.marks[MIND] = LEVELS.index(action.consciousness)
+    if action.oxygen is not None:
+        words.marks[OXYGEN] = int(action.oxygen)
+    charting = Bedside(
+        t=action.t,
+        values=[math.nan] * COUNT,
+        codes=[0] * COUNT,
+        digits=[ABSENT] * COUNT,
+        limits=(Limit(),) * COUNT,
+        parts=[NOT_SCORED] * len(BANDS),
+        live=True,
+        blind=False,
+        source={"patient": action.patient, "ward": state.wards[row]},
+    )
+    judge_news2(scribe, row, charting, words, charted=True)
+    words.keep(state, row)

@@ -1,0 +1,89 @@
+"""One reading after another, exactly: what comes alone, and what may change something."""
+
+import math
+
+from vitals.engine.evaluate_row import Words, apply
+from vitals.engine.event_writer import Scribe
+from vitals.engine.reading_view import Bedside, breach
+from vitals.engine.rules import late_readings, skipped_readings
+from vitals.engine.rules.constants import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
+from vitals.limits import Limit
+from vitals.news2 import row_digits
+from vitals.readings import Readings
+from vitals.signs import SUSPECT_BITS, Suspect
+
+_MASK = (1 << SUSPECT_BITS) - 1
+_SHIFTS = tuple(range(0, COUNT * SUSPECT_BITS, SUSPECT_BITS))
+_WORDS = (Suspect.DROPOUT, Suspect.SENSOR_OFF)
+
+
+def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
+    """Judges reading `i` of a batch.
+
+    Args:
+        scribe: Where events go.
+        readings: The batch.
+        i: Place in it.
+        row: Patient's row.
+        limits: Limits in force, one per sign.
+    """
+    state = scribe.state
+    scribe.place = i
+    words = Words(state, row)
+    raw = int(readings.t[i])
+    suspect = int(readings.suspect[i])
+    values, codes = _unpacked(readings, i, suspect)
+    if raw - scribe.now > AHEAD_MS:
+        t = max(scribe.now, words.seen + 1)
+        if late_readings.repeated(scribe, row, str(readings.device[i]), raw):
+            return
+    else:
+        t = raw
+        if _too_late(words, t, values, codes):
+            late_readings.note(scribe, row)
+            return
+        late_readings.set_right(scribe, row)
+    live = scribe.now - t <= LIVE_MS
+    if live:
+        late_readings.caught_up(scribe, row)
+    trusted = [v if code in TRUSTED else math.nan for v, code in zip(values, codes, strict=True)] if suspect else values
+    reading = Bedside(
+        t=t,
+        values=values,
+        codes=codes,
+        digits=[breach(v, limit) for v, limit in zip(values, limits, strict=True)],
+        limits=limits,
+        parts=row_digits(trusted),
+        live=live,
+        blind=words.seen > 0 and t - words.seen > max(BLIND_MS, INTERVALS * words.cadence),
+        source=(readings, i),
+    )
+    apply(scribe, row, reading, words)
+    # Last, as nothing is put back of it.
+    if live and row in state.unjudged:
+        skipped_readings.judged(scribe, row, str(readings.patient[i]), t)
+
+
+def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], list[int]]:
+    """Returns values and codes by sign; a value that no patient can have is a loss, as the monitor's zero is."""
+    values = [v if math.isfinite(v) else math.nan for v in readings.values[i].tolist()]
+    if not suspect:
+        return values, [0] * COUNT
+    codes = [(suspect >> shift) & _MASK for shift in _SHIFTS]
+    if Suspect.IMPLAUSIBLE in codes:
+        values = [math.nan if c == Suspect.IMPLAUSIBLE else v for v, c in zip(values, codes, strict=True)]
+        codes = [int(Suspect.DROPOUT) if c == Suspect.IMPLAUSIBLE else c for c in codes]
+    return values, codes
+
+
+def _too_late(words: Words, t: int, values: list[float], codes: list[int]) -> bool:
+    """Takes out of a reading what is late; returns whether that is all of it."""
+    said = kept = False
+    for s in range(COUNT):
+        if values[s] == values[s] or codes[s] in _WORDS:
+            said = True
+            if t <= words.newest[s]:
+                values[s], codes[s] = math.nan, 0
+            else:
+                kept = True
+    return not kept and (said or t <= words.seen)

@@ -1,0 +1,140 @@
+"""Writes events: numbers them, keeps what is active, arms the timers, and holds back what was told before."""
+
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, alarm_id
+from vitals.alarm_events import State as AlarmState
+from vitals.engine.recovered_alarms import unseen
+from vitals.engine.state import UNTIMED, Condition, State
+
+
+class Scribe:
+    """Collects the events of one call.
+
+    Attributes:
+        state: The engine's state.
+        now: Log time, ms.
+        place: Place in the batch of the reading that is being judged; rounds do not change the order of events.
+        offset: Place in the whole batch of what is judged as a batch of its own.
+    """
+
+    def __init__(self, state: State, now: int) -> None:
+        self.state = state
+        self.now = now
+        self.place = -1
+        self.offset = 0
+        self._events: list[tuple[int, AlarmEvent]] = []
+
+    def events(self) -> tuple[AlarmEvent, ...]:
+        """Returns what is to be told, in the order of the readings that decided."""
+        return tuple(event for _, event in sorted(self._events, key=itemgetter(0)))
+
+    def told(self) -> int:
+        """Returns how many events there are, for `take_back`."""
+        return len(self._events)
+
+    def take_back(self, told: int) -> None:
+        """Forgets all events but the first `told`."""
+        del self._events[told:]
+
+    def start(self, c: Condition, *, subject: str, condition: str, kind: Kind, t: int, text: str, **about: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent, which checks them
+        """Tells that an alarm begins; `about` holds the further fields of the event."""
+        event = AlarmEvent(
+            id=alarm_id(subject, condition, c.since),
+            n=0,
+            subject=subject,
+            condition=condition,
+            kind=kind,
+            priority=Priority(c.level),
+            phase=Phase.START,
+            state=AlarmState.ACTIVE,
+            start=c.since,
+            t=t,
+            log_t=self.now,
+            text=text,
+            **about,
+        )
+        self._tell(c, event, self.now)
+
+    def step(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - see `start`
+        """Tells a further step of an alarm; `at` is the log time from which its next timer runs."""
+        if c.alarm is None:
+            raise ValueError("a step of an alarm that was never told")
+        changes = {"by": None, "handover": c.alarm.handover} | changes
+        if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
+            changes["paused_until"] = 0
+        event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)
+        self._tell(c, event, self.now if at is None else at)
+
+    def _tell(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        state = self.state
+        ended = event.state is AlarmState.INACTIVE
+        c.alarm = None if ended else event
+        if ended:
+            state.alarms.pop(event.id, None)
+            if state.latched.get((c.row, c.index)) is c:
+                del state.latched[c.row, c.index]
+        else:
+            state.alarms[event.id] = c
+        self.arm(c, event, at)
+        if not state.recalled or not state.recalled.awaits(event, known=event.id in state.known):
+            self.renumber(event, event.n)
+        elif state.recalled.comes_to(event):
+            self._go_on(c, event, at)
+        else:
+            state.recalled.hold(event)
+
+    def renumber(self, event: AlarmEvent, n: int) -> None:
+        """Tells an event under a number, unless that was told before a crash."""
+        if n > self.state.known.get(event.id, (-1, 0, 0))[0]:
+            self._events.append(
+                (self.place + self.offset, event if event.n == n else msgspec.structs.replace(event, n=n))
+            )
+
+    def _go_on(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        """Goes on from the last that was told of an alarm, now that the replay has come to it."""
+        told, held = self.state.recalled.done(event.id)
+        if c.alarm is not None:
+            c.alarm = told[-1]
+            self.arm(c, c.alarm, at)
+            if event.inactivation is Inactivation.ACKNOWLEDGED:
+                self.acknowledge(c, unseen(told, held))
+
+    def acknowledge(self, c: Condition, act: AlarmEvent | None) -> None:
+        """Tells of an acknowledgement that a replay has met, if there is one, and that was not told before."""
+        if act is None or c.alarm is None or c.alarm.inactivation is not Inactivation.NONE:
+            return
+        done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": act.by}
+        if c.alarm.state is AlarmState.ACTIVE:
+            self.step(c, Phase.UPDATE, t=act.t, **done)
+        else:
+            self.step(c, Phase.END, t=act.t, state=AlarmState.INACTIVE, **done)
+
+    def set_aside(self, c: Condition) -> None:
+        """Leaves a latched alarm for somebody to see, so that what comes back is an alarm of its own.
+
+        Of one sign one latched alarm is enough to make somebody look: an earlier one ends.
+        """
+        if c.alarm is None:
+            return
+        key = c.row, c.index
+        earlier = self.state.latched.pop(key, None)
+        if earlier is not None:
+            self.step(earlier, Phase.END, t=c.alarm.t, state=AlarmState.INACTIVE, text="ended: a later one is latched")
+        aside = self.state.latched[key] = Condition(c.row, c.index, level=c.level, side=c.side, alarm=c.alarm)
+        self.state.alarms[c.alarm.id] = aside
+        c.alarm = None
+
+    def arm(self, c: Condition, event: AlarmEvent, at: int) -> None:
+        """Sets the timers of an alarm after an event, counted from log time `at`."""
+        if event.inactivation is not Inactivation.AUDIO_PAUSED:
+            c.paused_until = 0
+        after = self.state.calls_again_after_ms(event)
+        if not after or event.state is not AlarmState.ACTIVE or event.inactivation is not Inactivation.NONE:
+            c.due = 0
+        elif not c.due or event.phase in (Phase.START, Phase.ESCALATE):
+            c.due = at + after
+        self.state.next_due = min(self.state.next_due, c.due or UNTIMED, c.paused_until or UNTIMED)

@@ -1,0 +1,105 @@
+"""What must be remembered of a patient after a step, and which digits change nothing from here on."""
+
+import numpy as np
+
+from vitals.alarm_events import Priority
+from vitals.alarm_events import State as AlarmState
+from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
+from vitals.engine.rules.constants import (
+    CONDITIONS,
+    COUNT,
+    HAIR,
+    MEMBERS,
+    NEWS2,
+    PROBLEM,
+    SENSOR_OFF,
+    STEPS,
+    WORSE_STEP,
+)
+from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
+
+
+def settle(state: State, row: int) -> None:
+    """Forgets idle conditions of a patient and marks what is calm."""
+    marks: list[int] = state.marks[row].tolist()
+    state.marks[row] = mark(state, row, marks)
+
+
+def mark(state: State, row: int, marks: list[int]) -> list[int]:
+    """Forgets idle conditions, and writes into the patient's marks which digits change nothing.
+
+    Args:
+        state: The engine's state.
+        row: The patient's row.
+        marks: Its marks; changed in place.
+
+    Returns:
+        `marks`.
+    """
+    conditions = state.watched.get(row)
+    calm = [0] * len(CONDITIONS)
+    watched = False
+    for index, c in enumerate(conditions or ()):
+        if c is None:
+            continue
+        if conditions and c.idle():
+            conditions[index] = None
+            continue
+        watched = True
+        calm[index] = _calm(c)
+        if index < COUNT and c.on and calm[index] != RESTLESS:
+            calm[index] = _while_tracked(state, c, calm[index])
+        if index == SENSOR_OFF and c.on and bits(marks[OFF]) & ~c.target:
+            # History brought a further sensor, which is to be told with the first live reading.
+            calm[index] = RESTLESS
+    restless = row in state.behind or row in state.ahead or row in state.unjudged
+    if restless:
+        # Of these every reading is looked at.
+        calm[SENSOR_OFF] = RESTLESS
+    marks[CALM] = calm
+    marks[BUSY] = int(watched or restless or any(marks[GONE]) or any(marks[OFF]))
+    if conditions is not None and not watched:
+        del state.watched[row]
+    return marks
+
+
+def _while_tracked(state: State, c: Condition, digit: int) -> int:
+    """Notes beyond which value an active alarm changes; returns its calm digit.
+
+    Of several signs that are one problem every value is looked at, also of one within its limits.
+    """
+    track = state.tracks.get((c.row, PROBLEM[c.index]))
+    if track is None or c.index not in track.worst or any(track.runs) or len(MEMBERS[PROBLEM[c.index]]) > 1:
+        return RESTLESS
+    bounds = [track.worst[c.index] * c.side, c.told * c.side + STEPS[c.index] - 2 * HAIR]
+    if c.index in track.bar:
+        bounds.append(track.bar[c.index] * c.side + WORSE_STEP[c.index] - 2 * HAIR)
+    state.told[c.row, c.index] = _half_precision(min(bounds)) * c.side
+    return digit
+
+
+def _half_precision(bound: float) -> np.float16:
+    """Returns the largest number of half precision that is not above the bound; whole numbers stay as they are."""
+    near = np.float16(bound)
+    # As a float: NumPy would round the bound to half precision before it compares.
+    return near if float(near) <= bound else np.nextafter(near, np.float16(-np.inf))
+
+
+def bits(flags: list[int]) -> int:
+    """Returns the flags of the signs as one integer."""
+    return sum(1 << s for s, flag in enumerate(flags) if flag)
+
+
+def _calm(c: Condition) -> int:
+    """Returns the digit that leaves a condition as it is: 0 at rest, its own breach while steady, else restless."""
+    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk:
+        return RESTLESS
+    if not c.on:
+        return 0
+    told = c.alarm is not None and c.alarm.priority == c.level and c.alarm.state is AlarmState.ACTIVE
+    if not told or (c.index < COUNT and c.level == Priority.LOW):
+        return RESTLESS
+    if c.index >= COUNT:
+        return c.level if c.index == NEWS2 else 1
+    low_side = BREACH_EXTREME_LOW if c.level == Priority.HIGH else BREACH_LOW
+    return low_side if c.side < 0 else BREACH_EXTREME_LOW + BREACH_EXTREME_HIGH - low_side

@@ -1,0 +1,222 @@
+"""A recovering shard's own alarms, read back from the log, and brought in step with what the replay makes of them.
+
+What was told is the truth: an alarm that has ended stays ended, one that stands goes on from its number, priority and
+inactivation, and where the replay knows better by then, the difference is told.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase
+from vitals.alarm_events import State as AlarmState
+from vitals.engine.event_writer import Scribe
+from vitals.engine.fast_path.idle_marks import settle
+from vitals.engine.recovered_alarms import unseen
+from vitals.engine.rollback import Attempt
+from vitals.engine.rules.constants import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
+from vitals.engine.rules.not_judged import WATCH
+from vitals.engine.rules.technical_alarms import fault_key
+from vitals.engine.state import Condition, State, Track
+
+
+def resume(state: State, events: Iterable[AlarmEvent]) -> State:
+    """Takes in what was told before, in its order: nothing at or below (id, n) is told again.
+
+    Replay brings most alarms back by itself, with the same ids, and goes on where it comes to their last step. One of
+    which log time passes the last step, and the replay has not come to it, is brought in step as it was told.
+    """
+    for event in events:
+        n, _, acted = state.known.get(event.id, (-1, 0, 0))
+        c = state.alarms.get(event.id)
+        kept = c.alarm.n if c is not None and c.alarm is not None else -1
+        if event.n <= max(n, kept):
+            continue
+        state.known[event.id] = event.n, event.log_t, event.t if event.by is not None else acted
+        state.recalled.take(event)
+    return state
+
+
+def tell(scribe: Scribe) -> tuple[AlarmEvent, ...]:
+    """Ends a call: of every log time before this one all readings have been applied. Returns what is to be told."""
+    adopt(scribe, scribe.now - 1)
+    return scribe.events()
+
+
+def adopt(scribe: Scribe, passed: int) -> None:
+    """Brings the recalled alarms in step up to a log time of which all readings have been applied."""
+    state = scribe.state
+    for alarm in state.recalled.passed(passed):
+        told, held = state.recalled.done(alarm)
+        with Attempt(scribe, alarm):
+            _adopt(scribe, told, held)
+    for held, newest in state.recalled.freed():
+        # What began and ended before the last word on its place is that word's alarm under another id.
+        if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
+            for event in held:
+                scribe.renumber(event, event.n)
+
+
+def _adopt(scribe: Scribe, told: list[AlarmEvent], held: list[AlarmEvent]) -> None:
+    state = scribe.state
+    last, c = told[-1], state.alarms.get(told[-1].id)
+    if last.state is AlarmState.INACTIVE:
+        if c is not None:
+            _drop(state, c)
+    elif c is not None:
+        acknowledged = c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
+        _align(scribe, c, last)
+        # Whoever acknowledged had not seen what is told only now.
+        if acknowledged and c.alarm is last:
+            scribe.acknowledge(c, unseen(told, held))
+    elif held and held[-1].state is AlarmState.INACTIVE:
+        scribe.renumber(held[-1], last.n + 1)
+    else:
+        _take_over(scribe, last)
+
+
+def _drop(state: State, c: Condition) -> None:
+    """Takes back an alarm that the replay holds and that has ended; what still is so begins anew."""
+    if c.alarm is None:
+        return
+    del state.alarms[c.alarm.id]
+    c.alarm = None
+    if c.row < 0:
+        state.faults = {key: fault for key, fault in state.faults.items() if fault is not c}
+        return
+    if state.latched.get((c.row, c.index)) is c:
+        del state.latched[c.row, c.index]
+    _off(c)
+    c.due = c.paused_until = 0
+    settle(state, c.row)
+
+
+def _align(scribe: Scribe, c: Condition, told: AlarmEvent) -> None:
+    """Goes on from what was told of an alarm that the replay has as well, and tells the difference."""
+    mine = c.alarm
+    if mine is None:
+        return
+    _stand(scribe, c, told, fresh=mine.inactivation is Inactivation.NONE)
+    about: dict[str, Any] = {"text": mine.text, "value": mine.value, "limit": mine.limit}
+    about |= {"boot": mine.boot, "seq": mine.seq}
+    if told.state is AlarmState.LATCHED and mine.state is AlarmState.ACTIVE:
+        scribe.set_aside(c)
+        _off(c)
+    elif mine.state is AlarmState.LATCHED and told.state is AlarmState.ACTIVE:
+        if told.inactivation is Inactivation.ACKNOWLEDGED:
+            scribe.step(c, Phase.END, t=mine.t, state=AlarmState.INACTIVE, **about)
+        else:
+            about["inactivation"] = Inactivation.NONE
+            scribe.step(c, Phase.UPDATE, t=mine.t, state=AlarmState.LATCHED, **about)
+    elif mine.priority > told.priority:
+        about |= {"inactivation": Inactivation.NONE, "handover": 0}
+        scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
+    elif told.condition in UNMONITORED and mine.priority < told.priority:
+        # A timer raised it, and the replay's comes later by as much as its batches are larger.
+        c.level = told.priority
+    elif mine.priority < told.priority:
+        scribe.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
+    if c.row >= 0:
+        settle(scribe.state, c.row)
+
+
+def _off(c: Condition) -> None:
+    c.on = False
+    c.pend = c.doubt = c.peak = c.extremes = c.calm = c.sunk = 0
+
+
+def _stand(scribe: Scribe, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
+    """Takes number, timers and inactivation from what was told; `fresh`: the replay knows of no acknowledgement."""
+    state = scribe.state
+    c.alarm = told
+    state.alarms[told.id] = c
+    if told.inactivation is not Inactivation.NONE:
+        c.due = 0
+        if fresh and 0 <= c.index < COUNT and (track := state.tracks.get((c.row, PROBLEM[c.index]))) is not None:
+            track.acknowledge(told.log_t)
+    elif told.phase in (Phase.START, Phase.ESCALATE):
+        c.due = told.log_t + state.calls_again_after_ms(told)
+    elif told.phase is Phase.CONTINUE:
+        c.due = told.t + state.calls_again_after_ms(told)
+    # An event of an earlier version does not say how long: it is over then, and the alarm calls again.
+    paused = told.inactivation is Inactivation.AUDIO_PAUSED
+    c.paused_until = (told.paused_until or scribe.now) if paused else 0
+    scribe.arm(c, told, scribe.now)
+
+
+def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
+    """Takes over an alarm that stands and that the replay did not bring back."""
+    state = scribe.state
+    index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
+    patient = event.patient
+    on = event.state is AlarmState.ACTIVE
+    c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)
+    if index < 0:
+        key = fault_key(event.subject, event.condition, event.start, event.ward)
+        if _renamed(scribe, state.faults.get(key), event):
+            return
+        if event.condition in WATCH:
+            if patient is None or patient in state.left:
+                _close(scribe, c, "the patient has left")
+                return
+            if event.condition == NOT_JUDGED:
+                row = state.row(patient)
+                state.unjudged[row] = event.log_t
+                settle(state, row)
+        state.faults[key] = c
+    elif patient is None or patient in state.left:
+        _close(scribe, c, "the patient has left")
+        return
+    else:
+        c.row = state.row(patient)
+        conditions = state.conditions(c.row)
+        present = conditions[index]
+        if _renamed(scribe, present, event):
+            return
+        if present is None or present.alarm is None:
+            conditions[index] = c
+        elif on and present.alarm.state is AlarmState.LATCHED:
+            scribe.set_aside(present)
+            conditions[index] = c
+        elif not on and (c.row, index) not in state.latched:
+            state.latched[c.row, index] = c
+        else:
+            _close(scribe, c, "overtaken by a later alarm")
+            return
+        _place(state, c, event)
+    _stand(scribe, c, event, fresh=False)
+
+
+def _renamed(scribe: Scribe, present: Condition | None, event: AlarmEvent) -> bool:
+    """Gives what the replay began under another id, and told nobody of, the id under which it was told.
+
+    Where one stands no other begins, so both are one, unless that which stands is only latched.
+    """
+    state = scribe.state
+    if present is None or present.alarm is None:
+        return False
+    held = state.recalled.held.get(present.alarm.id)
+    if held is None or present.alarm.id in state.recalled.events:
+        return False
+    if event.state is AlarmState.LATCHED and present.alarm.state is AlarmState.ACTIVE:
+        return False
+    del state.recalled.held[present.alarm.id], state.alarms[present.alarm.id]
+    present.since = event.start
+    _align(scribe, present, event)
+    return True
+
+
+def _place(state: State, c: Condition, event: AlarmEvent) -> None:
+    if c.index < COUNT and event.kind is Kind.PHYSIOLOGICAL:
+        c.told = event.value if event.value is not None else c.told
+        below = event.limit is not None and event.value is not None and event.value < event.limit
+        c.side = -1 if below else 1
+        if c.on:
+            track = state.tracks.setdefault((c.row, PROBLEM[c.index]), Track(c.side))
+            track.note(c.index, c.told)
+            if event.inactivation is not Inactivation.NONE:
+                track.acknowledge(event.log_t)
+    settle(state, c.row)
+
+
+def _close(scribe: Scribe, c: Condition, why: str) -> None:
+    scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")

@@ -1,0 +1,167 @@
+"""A step of the engine that raises is as if it had never been: what it touched is put back, and it is passed over.
+
+Whatever a reading or a record holds, it must not end the engine: the next process would come to it again. What is
+passed over is told of (`vitals.engine.rules.skipped_readings`), and kept for who looks after it.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from copy import copy
+from types import TracebackType
+from typing import Any, TypeVar
+
+import msgspec
+
+from vitals.engine.event_writer import Scribe
+from vitals.engine.rules.constants import CONDITIONS, MEMBERS
+from vitals.engine.state import Condition, PassedOver, State, Track
+from vitals.runtime.exceptions import NOT_ITS_OWN, named
+
+log = logging.getLogger(__name__)
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def describe(place: int, subject: str, error: BaseException) -> PassedOver:
+    """Describes what an exception stopped."""
+    trace = "".join(traceback.format_exception(error, limit=-8))
+    return PassedOver(place, subject, type(error).__name__, named(error), trace)
+
+
+class RowBefore:
+    """All that a state has of one patient, for putting it back.
+
+    What was recalled of an earlier life is not kept: a reading that raises now raised then.
+    """
+
+    __slots__ = ("_about", "_arrays", "_conditions", "_latched", "_placed", "_row", "_sparse", "_tracks")
+
+    def __init__(self, state: State, row: int) -> None:
+        self._row, self._placed = row, bool(state.placed[row])
+        self._about = state.wards[row], state.patients[row], state.gateways[row]
+        self._arrays = state.times[row].copy(), state.marks[row].copy(), state.pace[row].copy(), state.told[row].copy()
+        conditions = state.watched.get(row)
+        self._conditions = None if conditions is None else [c and copy(c) for c in conditions]
+        self._latched: list[Condition] = []
+        if state.latched:
+            found = (state.latched.get((row, index)) for index in range(len(CONDITIONS)))
+            self._latched = [copy(c) for c in found if c is not None]
+        self._tracks: dict[int, Track] = {}
+        if state.tracks:
+            tracks = ((problem, state.tracks.get((row, problem))) for problem in MEMBERS)
+            self._tracks = {problem: _copy_track(track) for problem, track in tracks if track is not None}
+        self._sparse = [_copied(table.get(row)) for table in _sparse(state)]
+
+    def put_back(self, state: State) -> None:
+        """Brings the patient's row back to what it was."""
+        row = self._row
+        state.placed[row] = self._placed
+        state.wards[row], state.patients[row], state.gateways[row] = self._about
+        state.times[row], state.marks[row], state.pace[row], state.told[row] = self._arrays
+        _put(state.watched, row, self._conditions)
+        for index in range(len(CONDITIONS)):
+            state.latched.pop((row, index), None)
+        state.latched |= {(row, c.index): c for c in self._latched}
+        for problem in MEMBERS:
+            _put(state.tracks, (row, problem), self._tracks.get(problem))
+        for table, value in zip(_sparse(state), self._sparse, strict=True):
+            _put(table, row, value)
+        kept = [*self._latched, *(c for c in self._conditions or () if c is not None)]
+        _relink(state, lambda c: c.row == row, kept)
+
+
+class Attempt:
+    """A step that is no reading: `with` it, and what it touched is put back when it raises.
+
+    Args:
+        scribe: Of this call; timers have acted already, and what they told stays.
+        subject: Whom or what the step concerns.
+        patients: Every patient that it may touch.
+        faults: Chooses the technical alarms that it may touch; None for none.
+        status: Key of the status that it may change.
+    """
+
+    def __init__(
+        self,
+        scribe: Scribe,
+        subject: str,
+        patients: Iterable[str] = (),
+        *,
+        faults: Callable[[Condition], bool] | None = None,
+        status: str | None = None,
+    ) -> None:
+        state = scribe.state
+        self._scribe, self._subject, self._told = scribe, subject, scribe.told()
+        index = state.index
+        self._rows = {p: (index.get(p), state.left.get(p)) for p in patients}
+        self._before = {p: RowBefore(state, row) for p, (row, _) in self._rows.items() if row is not None}
+        self._chosen, self._keys = faults, tuple(state.faults)
+        self._faults = {k: copy(c) for k, c in state.faults.items() if faults(c)} if faults is not None else {}
+        self._status = None if status is None else (status, state.statuses.get(status))
+
+    def __enter__(self) -> None:
+        """Begins the step."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Puts everything back if the step has raised."""
+        if not isinstance(error, Exception) or isinstance(error, NOT_ITS_OWN):
+            return False
+        state = self._scribe.state
+        for patient, (row, left) in self._rows.items():
+            self._put_patient_back(state, patient, row)
+            _put(state.left, patient, left)
+        chosen = self._chosen
+        if chosen is not None:
+            # In their order, as it is the order in which they are told of.
+            state.faults = {k: self._faults[k] if k in self._faults else state.faults[k] for k in self._keys}
+            _relink(state, lambda c: c.row < 0 and chosen(c), self._faults.values())
+        if self._status is not None:
+            _put(state.statuses, *self._status)
+        self._scribe.take_back(self._told)
+        log.exception("%s: a record cannot be applied, and is passed over", self._subject)
+        state.passed_over.append(describe(-1, self._subject, error))
+        return True
+
+    def _put_patient_back(self, state: State, patient: str, row: int | None) -> None:
+        now = state.index.get(patient)
+        if row is None:
+            if now is not None:
+                _relink(state, lambda c: c.row == now, ())
+                state.release(patient)
+            return
+        if now is None:
+            state.free.remove(row)
+            state.index[patient] = row
+        self._before[patient].put_back(state)
+
+
+def _sparse(state: State) -> tuple[dict[int, Any], ...]:
+    """Returns what only few patients have an entry in."""
+    return state.ahead, state.behind, state.unjudged, state.awaited, state.covered, state.lapses
+
+
+def _copied(value: Any) -> Any:  # noqa: ANN401 - a number, or a table of numbers
+    return dict(value) if isinstance(value, dict) else value
+
+
+def _put(table: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+def _relink(state: State, chosen: Callable[[Condition], bool], kept: Iterable[Condition]) -> None:
+    """Has `state.alarms` name the conditions that stand again in place of the chosen ones."""
+    for alarm in [alarm for alarm, c in state.alarms.items() if chosen(c)]:
+        del state.alarms[alarm]
+    for c in kept:
+        if c.alarm is not None:
+            state.alarms[c.alarm.id] = c
+
+
+def _copy_track(track: Track) -> Track:
+    return msgspec.structs.replace(track, worst=dict(track.worst), bar=dict(track.bar))

@@ -1,0 +1,1 @@
+"""The alarm rules of the engine, one module a condition."""

@@ -1,0 +1,219 @@
+"""*Not judged* and *not measured*: one question for each admitted patient, and for each of their sensors.
+
+When was a usable value of theirs last judged, in log time? A device that speaks and a patient who is admitted are no
+answer. Asked every few seconds of log time over all patients at once; equipment that is known to be down covers it, as
+its alarm says more. Log time that stood still is nobody's silence.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitals.alarm_events import Kind, Phase
+from vitals.alarm_events import State as AlarmState
+from vitals.conditions import priority_of
+from vitals.engine.event_writer import Scribe
+from vitals.engine.rules import technical_alarms
+from vitals.engine.rules.constants import (
+    COUNT,
+    DEVICE_SILENT,
+    GATEWAY_DOWN,
+    INTERVALS,
+    LOOK_MS,
+    LOST,
+    NOT_JUDGED,
+    ON_THE_WAY_MS,
+    UNHEARD_LEAST_MS,
+)
+from vitals.engine.state import CADENCE, GONE, HAD, OFF, SEEN, Condition, State
+from vitals.signs import SIGNS
+
+SENSORS = {
+    sensor: tuple(s for s, sign in enumerate(SIGNS) if sign.sensor == sensor)
+    for sensor in ("ecg", "oximeter", "impedance")
+}
+"""Sensors that measure without a pause, with the places of their signs."""
+NOT_MEASURED = {sensor: f"{sensor}-not-measured" for sensor in SENSORS}
+WATCH = frozenset((NOT_JUDGED, *NOT_MEASURED.values()))
+_NAMES = {"ecg": "heart rate (ECG)", "oximeter": "SpO2 and pulse (oximeter)", "impedance": "breathing (impedance)"}
+
+
+def key(patient: str, condition: str) -> str:
+    """Returns the place of a patient's alarm among the technical ones."""
+    return f"{patient}.{condition}"
+
+
+def place(state: State, row: int, patient: str, gateway: str) -> None:
+    """Begins to ask for a patient, from the admission on."""
+    state.patients[row], state.gateways[row] = patient, gateway
+    if not state.placed[row]:
+        state.placed[row] = True
+        state.awaited[row] = state.now
+
+
+def note(state: State, row: int, lapsed: list[int], t: int) -> None:
+    """Notes since when each sign has had no value, after a reading of event time `t`; `lapsed` is by sign."""
+    known = state.lapses.get(row)
+    if known is None and not any(lapsed):
+        return
+    now = {s: (known or {}).get(s, t) for s in range(COUNT) if lapsed[s]}
+    if now:
+        state.lapses[row] = now
+    else:
+        state.lapses.pop(row, None)
+
+
+def end(scribe: Scribe, patient: str, why: str) -> None:
+    """Ends all of a patient's alarms of this kind."""
+    for condition in WATCH:
+        _end(scribe, key(patient, condition), scribe.now, f"ended: {why}")
+
+
+def look(scribe: Scribe) -> None:
+    """Asks for everybody, once the readings up to now have been judged."""
+    state = scribe.state
+    if state.now < state.next_look or not state.now:
+        return
+    state.next_look = state.now + LOOK_MS
+    limits = _limits(state)
+    covers = _Covers(state)
+    overdue = {}
+    for row, since in _overdue(state, limits).items():
+        if covers.covers(row):
+            # When that is over, the wait begins anew.
+            state.covered[row] = state.now
+        else:
+            overdue[row] = since
+            _tell_of(scribe, row, since)
+    for name, _, row in _standing(state, {NOT_JUDGED}):
+        if row not in overdue and row not in state.unjudged:
+            why = "covered by another alarm" if row in state.covered else "readings are judged again"
+            _end(scribe, name, scribe.now, why)
+    _sensors(scribe, limits, overdue, covers)
+
+
+def _limits(state: State) -> NDArray[np.int64]:
+    """Returns (n,) after how many ms without a reading each patient is not judged."""
+    cadence = state.pace[: len(state.wards), CADENCE].astype(np.int64)
+    limits: NDArray[np.int64] = np.maximum(INTERVALS * cadence, UNHEARD_LEAST_MS) + ON_THE_WAY_MS
+    return limits
+
+
+def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
+    """Returns whoever is not judged, with the time since which that is so, ms."""
+    n = len(limits)
+    seen = state.times[:n, SEEN]
+    since: dict[int, int] = {}
+    for row, at in list(state.awaited.items()):
+        # Until there has been a usable value, what was sent is no sign that anybody is watched.
+        if state.marks[row, HAD].any():
+            del state.awaited[row]
+        else:
+            since[row] = at
+    late = state.placed[:n] & (seen > 0) & (state.now - np.maximum(seen, state.resumed) > limits)
+    since = {row: int(seen[row]) for row in np.flatnonzero(late).tolist()} | since
+    found = {row: _from(state, row, at) + int(limits[row]) for row, at in since.items()}
+    return {row: at for row, at in found.items() if state.now > at}
+
+
+def _from(state: State, row: int, at: int) -> int:
+    """Returns from when on a wait counts that began at `at`: not while the log stood still, or something covered it."""
+    return max(at, state.resumed, state.covered.get(row, 0))
+
+
+class _Covers:
+    """What is known to be down: its alarm says more than that a patient behind it is not judged."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        faults = state.faults.values()
+        told = [c.alarm for c in faults if c.alarm is not None]
+        self._silent = {a.patient for a in told if a.condition == DEVICE_SILENT}
+        self._down = {a.subject for a in told if a.condition == GATEWAY_DOWN}
+        self._stalled = any(a.condition == technical_alarms.PIPELINE_STALLED for a in told)
+        self._bridges = any(a.condition == technical_alarms.BRIDGE_DOWN for a in told)
+
+    def covers(self, row: int) -> bool:
+        state, gateway = self._state, self._state.gateways[row] or ""
+        if self._stalled or gateway in self._down or state.patients[row] in self._silent:
+            return True
+        return self._bridges and technical_alarms.covered_by_bridge(state, gateway)
+
+
+def _tell_of(scribe: Scribe, row: int, since: int) -> None:
+    state = scribe.state
+    patient = state.patients[row]
+    if patient is None or key(patient, NOT_JUDGED) in state.faults:
+        return
+    if row in state.behind:
+        text = "readings come too late to be judged: check the clocks of gateway and device, and the backlog"
+    elif row not in state.awaited:
+        text = "no reading in time: check the clocks of gateway and device, and the line between them"
+    elif state.times[row, SEEN]:
+        text = "readings arrive without a usable value: check the sensors, and the units that the device sends"
+    else:
+        text = "no reading since the admission: check the device, its name in the admission, and the admission's start"
+    _start(scribe, row, NOT_JUDGED, since, text)
+
+
+def _start(scribe: Scribe, row: int, condition: str, since: int, text: str) -> None:
+    state = scribe.state
+    patient = state.patients[row] or ""
+    c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=priority_of(condition))
+    scribe.start(
+        c,
+        subject=patient,
+        condition=condition,
+        kind=Kind.TECHNICAL,
+        t=scribe.now,
+        text=text,
+        patient=patient,
+        ward=state.wards[row],
+        gateway=state.gateways[row] or None,
+    )
+
+
+def _standing(state: State, conditions: frozenset[str] | set[str]) -> Iterator[tuple[str, str, int]]:
+    """Yields key, condition and row of each alarm of a patient that stands."""
+    for name, c in list(state.faults.items()):
+        if c.alarm is not None and c.alarm.condition in conditions and c.alarm.patient is not None:
+            row = state.index.get(c.alarm.patient)
+            if row is not None:
+                yield name, c.alarm.condition, row
+
+
+def _end(scribe: Scribe, name: str, t: int, why: str) -> None:
+    c = scribe.state.faults.pop(name, None)
+    if c is not None and c.alarm is not None:
+        scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.condition}: {why}")
+
+
+def _sensors(scribe: Scribe, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
+    """Tells of each sensor of a patient that has measured and does no more, while others do."""
+    state = scribe.state
+    standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
+    for row, lapses in list(state.lapses.items()):
+        if not state.placed[row] or row in overdue or _lost(state, row):
+            continue
+        if covers.covers(row):
+            state.covered[row] = state.now
+            continue
+        marks = state.marks[row]
+        for sensor, signs in SENSORS.items():
+            measuring = any(marks[HAD][s] and not marks[GONE][s] and not marks[OFF][s] for s in signs)
+            lapsed = [lapses[s] for s in signs if s in lapses]
+            since = _from(state, row, max(lapsed, default=0)) + int(limits[row])
+            if measuring or not lapsed or state.now <= since:
+                continue
+            condition = NOT_MEASURED[sensor]
+            if standing.pop((row, condition), None) is None:
+                text = f"{_NAMES[sensor]} is not measured: look at the sensor"
+                _start(scribe, row, condition, since, text)
+    for name in standing.values():
+        _end(scribe, name, scribe.now, "measured again, or told by another alarm")
+
+
+def _lost(state: State, row: int) -> bool:
+    conditions = state.watched.get(row)
+    return conditions is not None and (c := conditions[LOST]) is not None and c.on

@@ -1,0 +1,98 @@
+"""Vital signs lost, and sensors off."""
+
+from vitals.alarm_events import Kind, Phase, Priority
+from vitals.alarm_events import State as AlarmState
+from vitals.engine.event_writer import Scribe
+from vitals.engine.fast_path.idle_marks import bits
+from vitals.engine.reading_view import Bedside, label
+from vitals.engine.rules.constants import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
+from vitals.engine.rules.sign_condition import calmed, finish, move
+from vitals.engine.state import Condition
+from vitals.signs import SIGNS
+
+
+def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | None]) -> str:
+    """Returns what is lost in words, "" when nothing that matters is.
+
+    Args:
+        gone: Per sign, whether its last word was a loss.
+        fresh: Per sign, whether a value came within its last three intervals.
+        conditions: The patient's conditions.
+    """
+    pulse = any(gone[s] for s in PULSE) and all(gone[s] or not fresh[s] for s in PULSE)
+    if pulse and gone[SPO2]:
+        return "heart or pulse rate and SpO2 are lost together"
+    for s in range(COUNT):
+        c = conditions[s]
+        if gone[s] and c is not None and (c.on or c.peak):
+            return f"{label(s)} is lost while its own alarm is active"
+    return ""
+
+
+def judge(scribe: Scribe, r: Bedside, c: Condition, what: str, *, word: bool, cadence: int) -> None:
+    """Judges *vital signs lost*.
+
+    Args:
+        scribe: Where events go.
+        r: The reading.
+        c: The condition.
+        what: `missing`.
+        word: Whether this very reading tells of a loss.
+        cadence: Time between two readings, ms.
+    """
+    if not what:
+        c.pend = 0
+        if c.on and calmed(r, c, cadence):
+            finish(scribe, r, c, "vital signs are back", None)
+        return
+    c.calm = 0
+    if not c.on and word:
+        c.pend = c.pend or r.t
+        if r.blind or r.t - c.pend >= LOST_DELAY_MS:
+            scribe.set_aside(c)
+            c.begin(Priority.HIGH)
+    if not c.on or not r.live:
+        return
+    text = f"vital signs lost: {what}"
+    if c.alarm is None:
+        _start(scribe, r, c, text=text, kind=Kind.PHYSIOLOGICAL)
+    else:
+        move(scribe, r, c, {"text": text, "value": None, "limit": None})
+
+
+def judge_sensors(scribe: Scribe, r: Bedside, c: Condition, off: list[int], *, word: bool) -> None:
+    """Judges *sensor off*, a technical alarm of the device that says so.
+
+    Args:
+        scribe: Where events go.
+        r: The reading.
+        c: The condition.
+        off: Per sign, whether its last word was that its sensor is off.
+        word: Whether this very reading says so.
+    """
+    mask = bits(off)
+    if not mask:
+        c.pend = 0
+        if c.on:
+            c.on = False
+            if c.alarm is not None:
+                scribe.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, text="all sensors are on")
+        return
+    if not c.on and word:
+        c.pend = c.pend or r.t
+        if r.t - c.pend >= SENSOR_OFF_DELAY_MS:
+            c.on, c.level, c.since, c.pend = True, Priority.LOW, c.pend, 0
+    if not c.on or not r.live:
+        return
+    sensors = sorted({SIGNS[s].sensor for s in range(COUNT) if off[s]})
+    text = f"sensor off: {', '.join(sensors)}"
+    if c.alarm is None:
+        _start(scribe, r, c, text=text, kind=Kind.TECHNICAL)
+    elif mask & ~c.target:
+        scribe.step(c, Phase.UPDATE, t=r.t, text=text)
+    c.target |= mask
+
+
+def _start(scribe: Scribe, r: Bedside, c: Condition, *, text: str, kind: Kind) -> None:
+    subject = str(r.about["device" if kind is Kind.TECHNICAL else "patient"])
+    scribe.start(c, subject=subject, condition=CONDITIONS[c.index], kind=kind, t=r.t, text=text, **r.about)

@@ -1,0 +1,112 @@
+"""Worse than what was acknowledged: an alarm that calls again.
+
+A systolic and a mean pressure are one problem: whoever has acknowledged one of them has seen the other.
+"""
+
+from typing import Final
+
+from vitals.alarm_events import Inactivation, Phase, Priority
+from vitals.breach_codes import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, WITHIN
+from vitals.engine.event_writer import Scribe
+from vitals.engine.reading_view import Bedside, label, show
+from vitals.engine.rules.constants import (
+    CUFF,
+    CUFF_REPEAT_MS,
+    EXTREME_DELAY_MS,
+    HAIR,
+    INTERVALS,
+    MEDIUM_DELAY_MS,
+    MEMBERS,
+    TRUSTED,
+    WORSE_AFTER_MS,
+    WORSE_AGAIN_MS,
+    WORSE_STEP,
+)
+from vitals.engine.rules.sign_condition import decider
+from vitals.engine.state import Condition, Run, Track
+
+_EXTREME: Final = (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
+
+
+def judge(scribe: Scribe, row: int, r: Bedside, intervals: list[int], *, cuff: bool) -> None:
+    """Judges every problem of which an alarm condition holds, once each sign has been judged.
+
+    Args:
+        scribe: Where events go.
+        row: The patient's row.
+        r: The reading.
+        intervals: Per sign, time between two values, ms.
+        cuff: Whether pressures come from a cuff.
+    """
+    tracks, conditions = scribe.state.tracks, scribe.state.conditions(row)
+    for group, members in MEMBERS.items():
+        on = [c for s in members if (c := conditions[s]) is not None and c.on]
+        track = tracks.get((row, group))
+        if track is not None and not any(c.side == track.side for c in on):
+            del tracks[row, group]
+            track = None
+        present = [s for s in members if r.digits[s] != ABSENT and r.codes[s] in TRUSTED]
+        if not on or not present:
+            continue
+        if track is None:
+            track = tracks[row, group] = Track(on[0].side)
+        if r.t - track.seen > INTERVALS * intervals[group]:
+            track.runs = (None, None)
+        track.seen = r.t
+        for s in present:
+            track.note(s, r.values[s])
+        if r.live and track.bar and _grown(track, r, present, cuff=cuff and CUFF[group]):
+            _call(scribe, r, on, track, present)
+
+
+def _grown(track: Track, r: Bedside, present: list[int], *, cuff: bool) -> bool:
+    """Tells whether values have been worse by a step for long enough to call a person again.
+
+    One step calls once in ten minutes; two steps at once do not wait. Nothing calls within two minutes of the
+    acknowledgement: whoever acknowledged is there.
+    """
+    extreme = any(r.digits[s] in _EXTREME for s in present)
+    delay = EXTREME_DELAY_MS if extreme else MEDIUM_DELAY_MS
+    wait = CUFF_REPEAT_MS if cuff else delay[present[0]]
+    steps = _steps(track, r, present)
+    one, two = (_went_on(run, r, wait, extreme) if steps >= k else None for k, run in enumerate(track.runs, 1))
+    track.runs = one, two
+    soonest = track.at + WORSE_AFTER_MS
+    return _lasted(one, r, max(soonest, track.again)) or _lasted(two, r, soonest)
+
+
+def _steps(track: Track, r: Bedside, present: list[int]) -> float:
+    """Returns by how many steps the reading is worse than what is known; 0 when all of it is within limits."""
+    if all(r.digits[s] == WITHIN for s in present):
+        return 0.0
+    known = [s for s in present if s in track.bar]
+    return max((((r.values[s] - track.bar[s]) * track.side + HAIR) / WORSE_STEP[s] for s in known), default=0.0)
+
+
+def _went_on(run: Run | None, r: Bedside, wait_ms: int, extreme: bool) -> Run:
+    if run is None:
+        return Run(r.t, wait_ms, extreme)
+    return Run(run.since, run.wait_ms, run.high or extreme)
+
+
+def _lasted(run: Run | None, r: Bedside, soonest: int) -> bool:
+    return run is not None and r.t > run.since and r.t - run.since >= run.wait_ms and r.t >= soonest
+
+
+def _call(scribe: Scribe, r: Bedside, on: list[Condition], track: Track, present: list[int]) -> None:
+    """Has the most urgent alarm of the problem call the first contact again."""
+    high = any(run is not None and run.high for run in track.runs)
+    track.bar, track.again, track.runs = dict(track.worst), r.t + WORSE_AGAIN_MS, (None, None)
+    told = [c for c in on if c.alarm is not None]
+    if not told:
+        return
+    c = max(told, key=lambda c: c.level)
+    c.level = max(c.level, Priority.HIGH if high else c.level)
+    text = ", ".join(f"{label(s)} {show(s, r.values[s])}" for s in present)
+    about = decider(r) | {"text": f"{text}: worse than acknowledged"}
+    if c.index in present:
+        c.told = r.values[c.index]
+        about |= {"value": c.told}
+    scribe.step(
+        c, Phase.ESCALATE, t=r.t, priority=Priority(c.level), inactivation=Inactivation.NONE, handover=0, **about
+    )
