@@ -79,6 +79,7 @@ class Pi:
     died: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _down: bool = False
+    _turn: int = 0
     _refusing: bool = False
 
     def __post_init__(self) -> None:
@@ -143,8 +144,7 @@ class Pi:
         elif not self._down and self._process.poll() is not None:
             self.died += 1
             self.say(f"{self.gateway} ended by itself with {self._process.returncode}")
-            self._down = True
-            self.later(RESTART_S, self.start)
+            self._start_in(RESTART_S)
 
     def stop(self) -> None:
         """Ends the process in order."""
@@ -178,15 +178,22 @@ class Pi:
 
     def _kill(self, began: int, down_s: float, whole_ms: int, meanwhile: Callable[[], None] | None = None) -> None:
         assert self._process is not None
-        self._down = True
         self._process.kill()
         self._process.wait(30)
         if meanwhile is not None:
             meanwhile()
 
+        self._start_in(down_s)
+        self.later(down_s, lambda: self.struck.append((began, now_ms() + whole_ms)))
+
+    def _start_in(self, down_s: float) -> None:
+        """Has the process started once, whatever was to start it before."""
+        self._down, self._turn = True, self._turn + 1
+        turn = self._turn
+
         def again() -> None:
-            self.start()
-            self.struck.append((began, now_ms() + whole_ms))
+            if turn == self._turn:
+                self.start()
 
         self.later(down_s, again)
 
