@@ -18,6 +18,7 @@ import heapq
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -37,6 +38,7 @@ from tests.faults.bedside.above import Above
 from tests.faults.bedside.damage import Identity
 from tests.faults.bedside.pi import Pi, now_ms, small_card
 from tests.faults.bedside.plan import Fault, What, moved, roster, storm, story, ward
+from tests.faults.bedside.strikes import strike
 from tests.faults.bedside.verdict import Found, Told
 from tests.faults.path.lights import Recorder
 from tests.truth import ledger as truth
@@ -105,7 +107,11 @@ class Bedside:
             self.told.append(told)
             self._tell(told)
         else:
-            self.pi.strike(fault)
+            try:
+                strike(self.pi, fault)
+            except subprocess.CalledProcessError as error:
+                say(f"{self.name}: not done: {error}")
+                return
         self.done += 1
 
     def missing(self, above: Above) -> set[Identity]:

@@ -1,13 +1,10 @@
-"""A gateway's machine: its broker, its card, its clock, and `python -m edge` as its unit runs it; and how each is hurt.
+"""A gateway's machine: its broker, its card, its clock, and `python -m edge` as its unit runs it.
 
 The card is a file system of its own, in memory; needs root. Of `/proc` the gateway sees processes alone, as in its
 unit. When the gateway or its broker was struck is noted in spans: until their end a light may be as it was.
 """
 
-import random
 import resource
-import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -23,22 +20,19 @@ from infra.demo.fault_proxy import Relay
 from infra.local.process import base_env
 from infra.local.servers.mosquitto import device_broker
 from infra.local.stack import LocalStack
-from tests.faults.bedside import damage, machine
+from tests.faults.bedside import machine
 from tests.faults.bedside.damage import Identity
-from tests.faults.bedside.plan import Fault, What
+from tests.faults.bedside.plan import What
 from tests.truth.beds import Span
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 RESTART_S: Final = 2.0
 """`RestartSec` of the unit."""
 MIND_S: Final = 0.5
-BOOT_S: Final = 4.0
-"""From a power cut until the machine starts its services."""
 WHOLE_MS: Final = {What.KILL: 15_000, What.BOOT: 60_000, What.HANG: 10_000, What.DIE: 10_000}
 """After a gateway's process was started, its machine was booted, its broker goes on, or was started: so long until its
 lights owe what is so."""
 CARD: Final = "96m"
-FILL_BYTES: Final = (1 << 16, 512)
 RUN: Final = 'mount -t proc -o subset=pid proc /proc && exec "$@"'
 Later = Callable[[float, Callable[[], None]], None]
 
@@ -152,37 +146,20 @@ class Pi:
             self._process.terminate()
             self._process.wait(30)
 
-    def strike(self, fault: Fault) -> None:
-        """Does a fault, and has it ended in time."""
-        _DONE[fault.what](self, fault)
+    def restart(self, began: int, down_s: float, whole_ms: int, meanwhile: Callable[[], object] | None = None) -> None:
+        """Kills the process, and has it started again.
 
-    def cut(self, fault: Fault) -> None:
-        """The uplink is cut."""
-        began = now_ms()
-        self.uplink.pull()
-
-        def mend() -> None:
-            self.uplink.plug()
-            self.cuts.append((began, now_ms()))
-
-        self.later(fault.for_s, mend)
-
-    def step(self, fault: Fault) -> None:
-        """Somebody sets the machine's clock wrong, and right again."""
-        (self.machine / machine.CLOCK).write_text(str(fault.amount))
-        self.later(fault.for_s, lambda: (self.machine / machine.CLOCK).unlink(missing_ok=True))
-
-    def kill(self, _fault: Fault | None = None) -> None:
-        """The process is killed, and started again."""
-        self._kill(now_ms(), RESTART_S, WHOLE_MS[What.KILL])
-
-    def _kill(self, began: int, down_s: float, whole_ms: int, meanwhile: Callable[[], None] | None = None) -> None:
+        Args:
+            began: When it was struck, UTC epoch ms.
+            down_s: How long it is down.
+            whole_ms: How long after its start its lights may be as they were.
+            meanwhile: What befalls the machine while it is down.
+        """
         assert self._process is not None
         self._process.kill()
         self._process.wait(30)
         if meanwhile is not None:
             meanwhile()
-
         self._start_in(down_s)
         self.later(down_s, lambda: self.struck.append((began, now_ms() + whole_ms)))
 
@@ -197,80 +174,6 @@ class Pi:
 
         self.later(down_s, again)
 
-    def boot(self, fault: Fault) -> None:
-        """The power fails; the machine boots with its saved clock, which is set later."""
-
-        def meanwhile() -> None:
-            self.stack.processes.kill(self.broker.name)
-            shutil.rmtree(self.runtime)
-            self.runtime.mkdir()
-            (self.machine / machine.SET).unlink(missing_ok=True)
-            (self.machine / machine.CLOCK).write_text(str(fault.amount))
-            up_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-            (self.machine / machine.BOOTED).write_text(str(up_s))
-
-        def keeper() -> None:
-            (self.machine / machine.CLOCK).unlink(missing_ok=True)
-            (self.machine / machine.SET).touch()
-
-        self._kill(now_ms(), BOOT_S, WHOLE_MS[What.BOOT], meanwhile)
-        self.later(BOOT_S - 1, lambda: self.stack.processes.start(self.broker))
-        self.later(BOOT_S + fault.for_s, keeper)
-
-    def hang(self, fault: Fault) -> None:
-        """The broker answers nobody for a while."""
-        began = now_ms()
-        self.stack.processes.send(self.broker.name, signal.SIGSTOP)
-
-        def go_on() -> None:
-            self.stack.processes.send(self.broker.name, signal.SIGCONT)
-            self.struck.append((began, now_ms() + WHOLE_MS[What.HANG]))
-
-        self.later(fault.for_s, go_on)
-
-    def die(self, fault: Fault) -> None:
-        """The broker is killed, and started again."""
-        began = now_ms()
-        self.stack.processes.kill(self.broker.name)
-
-        def again() -> None:
-            self.stack.processes.start(self.broker)
-            self.struck.append((began, now_ms() + WHOLE_MS[What.DIE]))
-
-        self.later(fault.for_s, again)
-
-    def full(self, fault: Fault) -> None:
-        """The card is full to its last byte."""
-        filler = self.card / "filler"
-        with filler.open("wb", buffering=0) as file:
-            for size in FILL_BYTES:
-                _fill(file, size)
-        self.later(fault.for_s, filler.unlink)
-
-    def read_only(self, fault: Fault) -> None:
-        """The power blinks, and the card comes back read-only."""
-        self._kill(now_ms(), RESTART_S, WHOLE_MS[What.KILL], lambda: self._remount("ro"))
-        self.later(fault.for_s, lambda: self._remount("rw"))
-
-    def refuse(self, fault: Fault) -> None:
-        """The card takes nothing from the process that runs, nor from one that is started meanwhile."""
-        self._refusing = True
-        self._limit()
-
-        def take() -> None:
-            self._refusing = False
-            self._limit()
-
-        self.later(fault.for_s, take)
-
-    def flip_page(self, fault: Fault) -> None:
-        """A page of the outbox turns to garbage while the gateway is down."""
-        self._damaged(fault, damage.flip_page)
-
-    def flip_meta(self, fault: Fault) -> None:
-        """A bit of what the outbox keeps beside readings flips while the gateway is down."""
-        self._damaged(fault, damage.flip_meta)
-
     def remembered(self) -> set[Identity]:
         """Returns what the gateway's ledger says that it accepted."""
         return {
@@ -280,48 +183,15 @@ class Pi:
             for seq in range(first, last + 1)
         }
 
-    def _damaged(self, fault: Fault, how: Callable[[Path, random.Random], object]) -> None:
-        def meanwhile() -> None:
-            path = self.data / damage.NAME
-            self.accepted |= self.remembered()
-            before = damage.readable(path)
-            where = how(path, random.Random(fault.amount))  # noqa: S311 - where, no secret
-            gone = before - damage.readable(path)
-            self.unreadable |= gone
-            self.say(f"{self.gateway}: {fault.what} at {where}, {len(gone)} of {len(before)} readings with it")
-
-        self._kill(now_ms(), RESTART_S, WHOLE_MS[What.KILL], meanwhile)
-
-    def _remount(self, how: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{how}", str(self.card)], check=True)  # noqa: S603, S607 - own words
+    def refuse(self, *, refusing: bool) -> None:
+        """The card takes nothing from the process that runs, nor from one that is started meanwhile."""
+        self._refusing = refusing
+        self._limit()
 
     def _limit(self) -> None:
         if self._process is not None and self._process.poll() is None:
             most = 0 if self._refusing else resource.RLIM_INFINITY
             resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-
-
-_DONE: Final[dict[What, Callable[[Pi, Fault], None]]] = {
-    What.CUT: Pi.cut,
-    What.STEP: Pi.step,
-    What.BOOT: Pi.boot,
-    What.KILL: Pi.kill,
-    What.HANG: Pi.hang,
-    What.DIE: Pi.die,
-    What.FULL: Pi.full,
-    What.READ_ONLY: Pi.read_only,
-    What.REFUSING: Pi.refuse,
-    What.PAGE: Pi.flip_page,
-    What.META: Pi.flip_meta,
-}
-
-
-def _fill(file: IO[bytes], size: int) -> None:
-    try:
-        while True:
-            file.write(b"\0" * size)
-    except OSError:
-        return
 
 
 def _kept(said: IO[bytes], log: Path) -> None:
