@@ -122,7 +122,7 @@ ILLNESSES: Final[dict[str, dict[str, float]]] = {
 RAMP_S: Final = 3.0
 SLOW_S: Final = {"fever": 240.0}
 """A body does not warm up in seconds."""
-ILL_S: Final = {1.0: ((110, 220), (140, 300)), 30.0: ((240, 420), (300, 500))}
+ILL_S: Final = {1.0: ((150, 320), (140, 300)), 30.0: ((240, 420), (300, 500))}
 """By cadence: how long an illness lasts, and how long it is until the next, s."""
 
 
