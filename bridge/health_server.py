@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from vitals.runtime.metrics import WithFormerNames
+
 
 def serve(port: int, registry: CollectorRegistry, health: Callable[[], Mapping[str, object]]) -> ThreadingHTTPServer:
     """Serves on a thread of its own until `shutdown` is called.
@@ -20,7 +22,7 @@ def serve(port: int, registry: CollectorRegistry, health: Callable[[], Mapping[s
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(WithFormerNames(registry)))
             elif self.path == "/health":
                 state = health()
                 self._answer(200 if state["ok"] else 503, "application/json", json.dumps(state).encode())

@@ -1,7 +1,7 @@
-"""The running bridge: four threads around `Upward` and `Downward`.
+"""The running bridge: four threads around `UpPipeline` and `DownPipeline`.
 
-The main thread owns `Upward` and takes what happens from one queue. The network thread serves MQTT, the report thread
-waits for Kafka's delivery reports, the down thread owns `Downward`. Each hands over values and shares no state.
+The main thread owns `UpPipeline` and reads events from one queue. The network thread serves MQTT, the report thread
+waits for Kafka's delivery reports, the down thread owns `DownPipeline`. Each hands over values and shares no state.
 """
 
 import logging
@@ -13,17 +13,17 @@ from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from bridge.down.pipeline import Downward
+from bridge.down.pipeline import DownPipeline
 from bridge.health_server import serve
-from bridge.kafka.client import KafkaFeed, KafkaLog, missing_topics, topics_or_wait
-from bridge.kafka.port import Feed, Log, Report
+from bridge.kafka.client import KafkaConsumer, KafkaProducer, missing_topics, topics_or_wait
+from bridge.kafka.port import Consumer, DeliveryReport, Producer
 from bridge.liveness.bridges import Retired
-from bridge.metrics import Meters
+from bridge.metrics import Metrics
 from bridge.mqtt.packets import Message
-from bridge.mqtt.site_broker import MqttUplink
+from bridge.mqtt.site_broker import MqttSiteBroker
 from bridge.settings import Settings
 from bridge.up import validate
-from bridge.up.pipeline import Upward
+from bridge.up.pipeline import UpPipeline
 from vitals.runtime import daemon
 from vitals.status import Status
 from vitals.wire import topics
@@ -34,7 +34,7 @@ EVENTS: Final = 256
 STUCK_S: Final = 10.0
 KNOWN: Final = 1 << 17
 T = TypeVar("T")
-Event = list[Message] | bool | list[Report] | list[str] | list[Status | Retired]
+Event = list[Message] | bool | list[DeliveryReport] | list[str] | list[Status | Retired]
 logger = logging.getLogger("bridge")
 
 
@@ -48,16 +48,16 @@ class Service:
         meters: Metrics.
     """
 
-    def __init__(self, settings: Settings, log: Log, feed: Feed, meters: Meters) -> None:
-        self._settings, self._log, self._feed, self._meters = settings, log, feed, meters
+    def __init__(self, settings: Settings, log: Producer, feed: Consumer, meters: Metrics) -> None:
+        self._settings, self._producer, self._consumer, self._metrics = settings, log, feed, meters
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._rosters: SimpleQueue[Message | bool] = SimpleQueue()
         self._gateways: SimpleQueue[str] = SimpleQueue()
         self._known: set[str] = set()
         self._put = self._taken = 0
-        self._uplink = MqttUplink(settings, self._messages, self._connected)
-        self._downward = Downward(frozenset(settings.bridge_slots), self._uplink, meters)
-        self._upward = Upward(settings, log, self._uplink, meters, self._downward.owner_of)
+        self._site_broker = MqttSiteBroker(settings, self._messages, self._connected)
+        self._down_pipeline = DownPipeline(frozenset(settings.bridge_slots), self._site_broker, meters)
+        self._up_pipeline = UpPipeline(settings, log, self._site_broker, meters, self._down_pipeline.owner_of)
         self._health: Mapping[str, object] = {"ok": False, "uplink": False, "kafka": False, "waiting": 0}
         self._online = False
         self._stopping = False
@@ -65,7 +65,7 @@ class Service:
     def run(self, stop: threading.Event) -> None:
         """Runs until `stop` is set; then takes nothing more, and waits a little for what is on its way."""
         drained = threading.Event()
-        network = threading.Thread(target=self._uplink.run, args=(drained,), name="network")
+        network = threading.Thread(target=self._site_broker.run, args=(drained,), name="network")
         others = [
             threading.Thread(target=self._report, args=(drained,), name="reports"),
             threading.Thread(target=self._down, args=(stop,), name="down"),
@@ -77,7 +77,7 @@ class Service:
                 self._turn()
             self._stopping = True
             until = time.monotonic() + DRAIN_S
-            while self._upward.waiting and time.monotonic() < until:
+            while self._up_pipeline.waiting and time.monotonic() < until:
                 self._turn()
         finally:
             drained.set()
@@ -90,28 +90,33 @@ class Service:
         return self._health
 
     def _judge(self, at: float) -> Mapping[str, object]:
-        kafka = not self._upward.stalled and self._upward.oldest_s(at) < STUCK_S
-        return {"ok": self._online and kafka, "uplink": self._online, "kafka": kafka, "waiting": self._upward.waiting}
+        kafka = not self._up_pipeline.stalled and self._up_pipeline.oldest_s(at) < STUCK_S
+        return {
+            "ok": self._online and kafka,
+            "uplink": self._online,
+            "kafka": kafka,
+            "waiting": self._up_pipeline.waiting,
+        }
 
     def _turn(self) -> None:
         """Does what is due, then waits for something to happen and takes all that has."""
-        wait_s = self._upward.work(time.monotonic(), daemon.now_ms())
+        wait_s = self._up_pipeline.work(time.monotonic(), daemon.now_ms())
         for event in take(self._events, min(wait_s, POLL_S), EVENTS):
             self._happened(event, time.monotonic())
         self._health = self._judge(time.monotonic())
 
     def _happened(self, event: Event, at: float) -> None:
         if isinstance(event, bool):
-            self._upward.connected(event)
+            self._up_pipeline.connected(event)
         elif event and isinstance(event[0], Message):
             messages = [e for e in event if isinstance(e, Message)]
             self._taken += len(messages)
             if not self._stopping:
-                self._upward.arrived(messages, at)
+                self._up_pipeline.arrived(messages, at)
         else:
-            self._upward.reported([e for e in event if isinstance(e, Report)], at)
-            self._upward.expect([e for e in event if isinstance(e, str)], at)
-            self._upward.peers([e for e in event if isinstance(e, Status | Retired)], at)
+            self._up_pipeline.reported([e for e in event if isinstance(e, DeliveryReport)], at)
+            self._up_pipeline.expect([e for e in event if isinstance(e, str)], at)
+            self._up_pipeline.peers([e for e in event if isinstance(e, Status | Retired)], at)
 
     # --- on the network thread
 
@@ -122,10 +127,10 @@ class Service:
         for message in messages:
             if message.topic.endswith("/roster"):
                 if message.receipt:
-                    self._uplink.ack((message.receipt,))
+                    self._site_broker.ack((message.receipt,))
                 self._rosters.put(message)
             elif full and message.receipt is None:
-                self._meters.shed.inc()
+                self._metrics.shed.inc()
             else:
                 if message.topic not in self._known:
                     self._meet(message.topic)
@@ -143,9 +148,9 @@ class Service:
 
     def _connected(self, connected: bool) -> None:
         self._online = connected
-        self._meters.uplink.set(connected)
+        self._metrics.uplink.set(connected)
         if connected:
-            self._meters.connections.inc()
+            self._metrics.connections.inc()
         self._events.put(connected)
         # In one queue, as what the broker holds may come before the word that it is connected.
         self._rosters.put(connected)
@@ -154,7 +159,7 @@ class Service:
 
     def _report(self, drained: threading.Event) -> None:
         while not drained.is_set():
-            reports = self._log.poll(POLL_S)
+            reports = self._producer.poll(POLL_S)
             if reports:
                 self._events.put(reports)
 
@@ -163,21 +168,23 @@ class Service:
     def _down(self, stop: threading.Event) -> None:
         expected: list[str] = []
         while not stop.is_set():
-            for record in self._feed.poll(POLL_S):
-                self._downward.received(record, daemon.now_ms())
+            for record in self._consumer.poll(POLL_S):
+                self._down_pipeline.received(record, daemon.now_ms())
             for message in _drain(self._rosters):
                 if isinstance(message, Message):
-                    self._downward.found(message, time.monotonic())
+                    self._down_pipeline.found(message, time.monotonic())
                 else:
-                    self._downward.connected(message, time.monotonic())
-            if self._downward.puzzled():
-                self._feed.mark()
+                    self._down_pipeline.connected(message, time.monotonic())
+            if self._down_pipeline.puzzled():
+                self._consumer.mark()
             for gateway in _drain(self._gateways):
-                self._downward.seen(gateway)
-            self._downward.work(self._feed.caught_up() and self._online, time.monotonic(), self._feed.at_mark())
-            if said := self._downward.bridges():
+                self._down_pipeline.seen(gateway)
+            self._down_pipeline.work(
+                self._consumer.caught_up() and self._online, time.monotonic(), self._consumer.at_mark()
+            )
+            if said := self._down_pipeline.bridges():
                 self._events.put(said)
-            if (now_expected := self._downward.expected()) != expected:
+            if (now_expected := self._down_pipeline.expected()) != expected:
                 expected = now_expected
                 self._events.put(list(expected))
 
@@ -204,7 +211,7 @@ def _drain(queue: SimpleQueue[T]) -> Iterator[T]:
 
 def start(settings: Settings, stop: threading.Event) -> int:
     """Runs a bridge on Kafka; returns its exit status."""
-    meters = Meters(CollectorRegistry())
+    meters = Metrics(CollectorRegistry())
     failed: list[BaseException] = []
 
     def ended(fault: threading.ExceptHookArgs) -> None:
@@ -223,8 +230,8 @@ def start(settings: Settings, stop: threading.Event) -> int:
         return 0
     now = daemon.now_ms()
     starts = {topics.PATIENTS: None, topics.ACTIONS: now - int(settings.actions_replay_s * 1000), topics.STATUS: now}
-    log = KafkaLog(settings.kafka(), settings.kafka_compression, settings.kafka_queue_mb)
-    feed = KafkaFeed(settings.kafka(), starts)
+    log = KafkaProducer(settings.kafka(), settings.kafka_compression, settings.kafka_queue_mb)
+    feed = KafkaConsumer(settings.kafka(), starts)
     service = Service(settings, log, feed, meters)
     server = serve(settings.metrics_port, meters.registry, service.health) if settings.metrics_port else None
     daemon.notify("READY=1")

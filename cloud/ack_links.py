@@ -28,7 +28,7 @@ class LinkExpiredError(LinkError):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class AckToken:
     """What a token stands for.
 
     Attributes:
@@ -47,7 +47,7 @@ def number(alarm: str) -> str:
     return base64.b32encode(_digest(alarm, _ALARM_BYTES)).decode()
 
 
-def sign(key: str, link: Link) -> str:
+def sign_token(key: str, link: AckToken) -> str:
     """Returns the token of a link.
 
     Args:
@@ -62,16 +62,7 @@ def sign(key: str, link: Link) -> str:
     return base64.urlsafe_b64encode(head + _code(key, head, link.alarm, link.contact)).rstrip(b"=").decode()
 
 
-def alarm_number(token: str) -> str:
-    """Returns the number of the alarm that a token claims to name, unproved: enough to look the alarm up.
-
-    Raises:
-        LinkError: It has not the form of a token.
-    """
-    return base64.b32encode(_bytes(token)[:_ALARM_BYTES]).decode()
-
-
-def verify(key: str, token: str, *, alarms: Iterable[str], contacts: Iterable[str], now: int) -> Link:
+def verify_token(key: str, token: str, *, alarms: Iterable[str], contacts: Iterable[str], now: int) -> AckToken:
     """Proves a token against what is known.
 
     Args:
@@ -97,7 +88,7 @@ def verify(key: str, token: str, *, alarms: Iterable[str], contacts: Iterable[st
             if hmac.compare_digest(code, _code(key, head, alarm, contact)):
                 if now >= expires:
                     raise LinkExpiredError("the link has expired; find the alarm on the ward page")
-                return Link(alarm, contact, expires)
+                return AckToken(alarm, contact, expires)
     raise LinkError("the link is not valid here; find the alarm on the ward page")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cloud.ack_links import MIN_KEY_CHARACTERS
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from vitals.runtime.kafka_settings import KafkaAccess
 from vitals.runtime.settings import setting
 from vitals.wire.topics import LANES
@@ -17,9 +17,9 @@ class Kafka(KafkaAccess):
     partitions: int = setting("partitions of every topic placed by lane; fixed when they are made", LANES)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> Partitioning:
         """How subjects lie on partitions."""
-        return Layout(self.lanes, self.partitions)
+        return Partitioning(self.lanes, self.partitions)
 
     def __post_init__(self) -> None:
         KafkaAccess.__post_init__(self)
@@ -53,7 +53,6 @@ class Watch(Kafka):
     watch_stuck_s: float = setting("seconds without a turn of work until a shard is killed and begins again", 30.0)
     watch_handover_s: float = setting("seconds until an unacknowledged high alarm passes to the next contact", 120.0)
     watch_advisories: bool = setting("1: tell, at low priority, of limits expected to be crossed within 30 min", False)
-    watch_past_points: int = setting("points, 30 s apart, kept per patient for the page's small curves; 0 for none", 60)
     watch_object_store_mb: int = setting("Ray's object store, MB; shards exchange little through it", 80)
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
     ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)
@@ -69,8 +68,6 @@ class Watch(Kafka):
         spans = (self.watch_snapshot_s, self.watch_stall_s, self.watch_start_grace_s, self.watch_handover_s)
         if min(*spans, self.watch_stuck_s) <= 0:
             raise ValueError("the settings WATCH_…_S must be positive")
-        if self.watch_past_points < 0:
-            raise ValueError("WATCH_PAST_POINTS must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

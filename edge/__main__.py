@@ -18,7 +18,7 @@ import msgspec
 
 from edge.clock.boot_clock import this_boot
 from edge.devices.canary import Canary
-from edge.devices.mqtt_driver import MqttBedside
+from edge.devices.mqtt_driver import MqttDriver
 from edge.gateway import Gateway, down
 from edge.metrics import Metrics
 from edge.settings import Settings, StoreSettings
@@ -26,8 +26,8 @@ from edge.status import cli
 from edge.status.report import offline
 from edge.store.outbox import Outbox, open_outbox
 from edge.store.runtime_state import RuntimeState, take_up
-from edge.store.sqlite import condemned
-from edge.store.without_card import Cardless, until_there_is_one
+from edge.store.sqlite import is_corrupt
+from edge.store.without_card import InMemoryStore, until_there_is_one
 from edge.uplink.client import Uplink
 from vitals.runtime import daemon
 from vitals.runtime.settings import SettingsError, load
@@ -53,7 +53,7 @@ def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> Non
     try:
         _run_once(settings, stop, metrics)
     except sqlite3.DatabaseError as error:
-        if not condemned(settings.edge_data, error):
+        if not is_corrupt(settings.edge_data, error):
             raise
         log.error("the outbox is damaged: %s; it is set aside and a new one begun", error)
 
@@ -71,7 +71,7 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
             error,
         )
         with until_there_is_one(settings.edge_data, stop) as ended:
-            _run_with(settings, Cardless(settings.edge_data, spare), ended, metrics)
+            _run_with(settings, InMemoryStore(settings.edge_data, spare), ended, metrics)
         return
     _run_with(settings, outbox, stop, metrics)
 
@@ -79,7 +79,7 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
 def _run_with(settings: Settings, outbox: Outbox, stop: Event, metrics: Metrics) -> None:
     now = daemon.now_ms()
     try:
-        bedside = MqttBedside(
+        bedside = MqttDriver(
             settings.device_broker,
             settings.gateway,
             settings.device_user,

@@ -4,24 +4,24 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.alarm.bedside_alarms import LocalAlarms
-from edge.ingest.roster import Book, StaleRosterError, nobody, updated
+from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.ingest.roster import AssignmentTable, StaleRosterError, no_assignments, updated
 from edge.metrics import Metrics
 from edge.status.report import Reporter
 from edge.store.outbox import Outbox
 from edge.store.snapshot import ROSTER
-from edge.uplink.client import Down
-from edge.uplink.side_messages import Tidings
+from edge.uplink.client import DownlinkMessage
+from edge.uplink.side_messages import SideMessages
 from vitals.actions import Action
 from vitals.bounds import decoded
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.status import Heartbeat
-from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.uplink_batch import BatchAck
 
 log = logging.getLogger(__name__)
 
 
-class ToKeep(NamedTuple):
+class StoreUpdates(NamedTuple):
     """What a message asks the outbox to do: forget confirmed batches, keep a roster."""
 
     confirmed: tuple[tuple[int, int], ...] = ()
@@ -40,18 +40,18 @@ class Downlink:
     """
 
     def __init__(
-        self, outbox: Outbox, local: LocalAlarms, reporter: Reporter, tidings: Tidings, *, metrics: Metrics
+        self, outbox: Outbox, local: BedsideAlarms, reporter: Reporter, tidings: SideMessages, *, metrics: Metrics
     ) -> None:
-        self._outbox, self._reporter, self._tidings, self._metrics = outbox, reporter, tidings, metrics
-        self.local, self.book = local, local.book
-        self._handlers: dict[str, Callable[[bytes, int, float], ToKeep]] = {
+        self._outbox, self._reporter, self._side_messages, self._metrics = outbox, reporter, tidings, metrics
+        self.alarms, self.assignments = local, local.assignments
+        self._handlers: dict[str, Callable[[bytes, int, float], StoreUpdates]] = {
             "roster": self._roster,
             "actions": self._action,
             "confirmed": self._confirmed,
             "heartbeat": self._heartbeat,
         }
 
-    def take(self, item: Down, now: int, clock_s: float) -> ToKeep:
+    def take(self, item: DownlinkMessage, now: int, clock_s: float) -> StoreUpdates:
         """Applies one message; what cannot be used is counted and logged.
 
         Args:
@@ -63,50 +63,51 @@ class Downlink:
             return self._handlers[item.name](item.payload, now, clock_s)
         except StaleRosterError as error:
             log.warning("%s", error)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             if not isinstance(error, ValueError | KeyError):
                 log.exception("a message from above ends in an error")
             self._metrics.down_invalid.labels(item.name if item.name in self._handlers else "unknown").inc()
             log.error("a message from above cannot be used: %s", error, extra={"data": {"name": item.name}})
-        return ToKeep()
+        return StoreUpdates()
 
-    def _roster(self, payload: bytes, now: int, _clock_s: float) -> ToKeep:
-        book = updated(self.book, payload)
-        if book.roster == self.book.roster:
-            return ToKeep()
-        self.book = book
-        self.local.place(book, now)
+    def _roster(self, payload: bytes, now: int, _clock_s: float) -> StoreUpdates:
+        book = updated(self.assignments, payload)
+        if book.roster == self.assignments.roster:
+            return StoreUpdates()
+        self.assignments = book
+        self.alarms.place(book, now)
         log.info("roster in force", extra={"data": {"version": book.roster.version, "devices": len(book.by_device)}})
-        return ToKeep(roster=payload)
+        return StoreUpdates(roster=payload)
 
-    def _action(self, payload: bytes, now: int, _clock_s: float) -> ToKeep:
+    def _action(self, payload: bytes, now: int, _clock_s: float) -> StoreUpdates:
         action = decoded(payload, Action)
-        if self._tidings.known(action.id):
-            return ToKeep()
+        if self._side_messages.known(action.id):
+            return StoreUpdates()
         if action.alarm is None or not self._reporter.own.acknowledge(action.alarm):
-            self.local.act(action, now)
-        return ToKeep()
+            self.alarms.act(action, now)
+        return StoreUpdates()
 
-    def _confirmed(self, payload: bytes, now: int, _clock_s: float) -> ToKeep:
-        confirmed = decoded(payload, Confirmed)
+    def _confirmed(self, payload: bytes, now: int, _clock_s: float) -> StoreUpdates:
+        confirmed = decoded(payload, BatchAck)
         if confirmed.outbox != self._outbox.id:
             log.warning("confirmation is for another outbox", extra={"data": {"outbox": confirmed.outbox}})
-            return ToKeep()
+            return StoreUpdates()
         self._reporter.last_confirmed = now
-        return ToKeep(confirmed=confirmed.ranges)
+        return StoreUpdates(confirmed=confirmed.ranges)
 
-    def _heartbeat(self, payload: bytes, now: int, clock_s: float) -> ToKeep:
+    def _heartbeat(self, payload: bytes, now: int, clock_s: float) -> StoreUpdates:
         self._reporter.heartbeat(decoded(payload, Heartbeat).t, now, clock_s)
-        return ToKeep()
+        return StoreUpdates()
 
 
-def kept_roster(gateway: str, outbox: Outbox) -> Book:
+def kept_roster(gateway: str, outbox: Outbox) -> AssignmentTable:
     """Returns the roster that was in force; nobody is on it when it cannot be used."""
     payload = outbox.load(ROSTER)
     try:
-        return updated(nobody(gateway), payload) if payload else nobody(gateway)
-    except ValueError as error:
+        return updated(no_assignments(gateway), payload) if payload else no_assignments(gateway)
+    except (ValueError, KeyError) as error:
+        outbox.lost.add(ROSTER)
         log.error("the kept roster cannot be used: %s; every device is on nobody until one arrives", error)
-        return nobody(gateway)
+        return no_assignments(gateway)

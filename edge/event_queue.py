@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Inbox(Generic[T]):
+class EventQueue(Generic[T]):
     """A queue that is emptied at once: quiet things wait to share a turn of the loop, urgent ones wake it.
 
     Args:

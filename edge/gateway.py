@@ -15,27 +15,29 @@ from typing import Final
 import msgspec
 
 from edge.alarm.bedside_alarms import Signal, signal
-from edge.clock.boot_clock import Boot, righted, this_boot
-from edge.clock.gateway_clock import Reference
+from edge.clock.boot_clock import Boot, correct_boot_times, this_boot
+from edge.clock.gateway_clock import GatewayClock
 from edge.clock.restore import take_up
 from edge.clock.synchronisation import synchronised
-from edge.devices.driver import Delivery, Driver, Lights, Presence, Pressed
+from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence
 from edge.downlink import Downlink, kept_roster
-from edge.event_queue import Inbox
-from edge.ingest.decode import Heard, Intake
-from edge.ingest.urgency import Triage
+from edge.event_queue import EventQueue
+from edge.ingest.decode import DecodedMessage, Ingest
+from edge.ingest.urgency import UrgencyCheck
 from edge.metrics import Metrics
-from edge.pipeline import Reception
+from edge.pipeline import Pipeline
 from edge.settings import Settings
 from edge.status import health
 from edge.status.report import Reporter, offline
-from edge.store.commit import PIECE_EVERY_S, Acceptance, accepted_so_far
+from edge.store.commit import PIECE_EVERY_S, CommitQueue, accepted_so_far
 from edge.store.outbox import Outbox, Trimmed
-from edge.store.snapshot import HEARD, MEMORY, kept_state, resumed
+from edge.store.rescue import EVERY_S as RESCUE_EVERY_S
+from edge.store.rescue import Rescue
+from edge.store.snapshot import COSTS, HEARD, MEMORY, kept_state, resumed
 from edge.store.unconfirmed import TRIMMED
-from edge.uplink.client import Down, Link, Up
-from edge.uplink.send_scheduler import Sender
-from edge.uplink.side_messages import Tidings
+from edge.uplink.client import ConnectionChange, DownlinkMessage, UplinkPort
+from edge.uplink.send_scheduler import SendScheduler
+from edge.uplink.side_messages import SideMessages
 from vitals import engine
 from vitals import readings as columns
 from vitals.bounds import BoundError, decoded
@@ -56,7 +58,7 @@ PATIENT: Final = frozenset(("confirmed", "heartbeat", CLOCK))
 RETRY_S: Final = 1.0
 """Pause after a commit that failed."""
 
-Item = Heard | Presence | Pressed | Link | Down
+Item = DecodedMessage | Presence | AckButton | ConnectionChange | DownlinkMessage
 
 
 class Gateway:
@@ -79,7 +81,7 @@ class Gateway:
         settings: Settings,
         outbox: Outbox,
         drivers: Sequence[Driver],
-        lights: Lights,
+        lights: AlarmIndicators,
         *,
         metrics: Metrics,
         now_ms: Callable[[], int],
@@ -88,62 +90,74 @@ class Gateway:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         machine, clock_s = now_ms(), monotonic()
-        self._settings, self._outbox, self._drivers, self._lights = settings, outbox, drivers, lights
+        self._settings, self._outbox, self._drivers, self._indicators = settings, outbox, drivers, lights
         self._metrics, self._now_ms, self._monotonic = metrics, now_ms, monotonic
         self._boot, self._keeper = boot, settled
+        self._rescue = Rescue(settings.edge_data, outbox, settings.gateway)
         state, is_set = kept_state(outbox), settled()
         start = take_up(outbox, state, machine, boot(machine), settled=is_set)
         now = start.own
-        self._reference = Reference(now, machine, clock_s, settled=is_set, bridge=start.bridge)
-        self._triage = Triage()
+        self._clock = GatewayClock(now, machine, clock_s, settled=is_set, bridge=start.bridge)
+        self._urgency = UrgencyCheck()
         self._linger_s = settings.commit_linger_ms / 1000
-        self.inbox: Inbox[Item] = Inbox(ENOUGH)
+        self.events: EventQueue[Item] = EventQueue(ENOUGH)
         ledger = accepted_so_far(outbox)
-        self._intake = Intake(settings.gateway, ledger, outbox.load(MEMORY))
-        self._intake.rebase(start.by_ms)
-        self._tidings = Tidings()
+        self._ingest = Ingest(settings.gateway, ledger)
+        memory = self._ingest.recall(outbox.load(MEMORY))
+        self._ingest.rebase(start.by_ms)
+        self._side_messages = SideMessages()
         self._reporter = Reporter(settings, metrics, clock_s)
         devices = self._reporter.devices
         devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
-        self._reporter.trimmed = int(outbox.load(TRIMMED) or b"0")
+        self._reporter.trimmed = outbox.count(TRIMMED)
         ended = 0
         if state is not None:
             state = engine.rebase(state, start.by_ms)
             ended = state.now
 
         def present(row: int, readings: Readings) -> Readings:
-            return righted(row, readings, start.times.moves)
+            return correct_boot_times(row, readings, start.times.moves)
 
-        self._local = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
-        self._down = Downlink(outbox, self._local, self._reporter, self._tidings, metrics=metrics)
-        for row, readings in outbox.journal(outbox.position):
+        self._alarms = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
+        self._down = Downlink(outbox, self._alarms, self._reporter, self._side_messages, metrics=metrics)
+        for row, readings in outbox.journal(outbox.seen(memory)):
             right = present(row, readings)
-            self._intake.replay(right, self._down.book)
+            self._ingest.replay(right, self._down.assignments)
             devices.replay(right)
         devices.excuse(now, ended)
-        self._acceptance = Acceptance(
-            settings, outbox, ledger, self._local, self._memory, metrics=metrics, boot=self._own_boot, times=start.times
+        self._commits = CommitQueue(
+            settings,
+            outbox,
+            ledger,
+            self._alarms,
+            self._memory,
+            metrics=metrics,
+            boot=self._own_boot,
+            times=start.times,
         )
-        self._acceptance.hold(held=not self._reference.stands)
-        self._sender = Sender(settings.backlog_per_s, self._acceptance.waiting.after)
-        self._reception = Reception(
-            self._intake, self._triage, self._local, self._acceptance, self._reporter, self._tidings
+        self._commits.hold(held=not self._clock.stands)
+        self._scheduler = SendScheduler(settings.backlog_per_s, self._commits.unconfirmed.after)
+        self._pipeline = Pipeline(
+            self._ingest, self._urgency, self._alarms, self._commits, self._reporter, self._side_messages
         )
-        self._reception.place(self._down.book)
-        self._up = False
+        self._pipeline.place(self._down.assignments)
+        self._uplink = False
         self._second_at = self._status_at = self._retry_at = 0.0
-        if outbox.set_aside is not None:
+        if outbox.originals:
             self._reporter.own.judge(health.REPLACED, True, now)
+            self._reporter.own.judge(health.RESCUING, True, now)
+        lost = [text for key, text in COSTS.items() if key in outbox.lost]
+        self._reporter.own.judge(health.MEMORY_LOST, bool(lost), now, ", ".join(lost))
 
-    def receive(self, item: Delivery | Presence | Pressed | Link | Down) -> None:
+    def receive(self, item: DeviceMessage | Presence | AckButton | ConnectionChange | DownlinkMessage) -> None:
         """Takes what drivers and the uplink have; safe from any thread."""
-        if isinstance(item, Delivery):
-            heard, hurries = self._triage.hear(item)
-            self.inbox.put(heard, hurries=hurries or not self._linger_s)
+        if isinstance(item, DeviceMessage):
+            heard, hurries = self._urgency.hear(item)
+            self.events.put(heard, hurries=hurries or not self._linger_s)
         else:
-            self.inbox.put(item, hurries=not (isinstance(item, Down) and item.name in PATIENT))
+            self.events.put(item, hurries=not (isinstance(item, DownlinkMessage) and item.name in PATIENT))
 
-    def run(self, uplink: Up, stop: Event) -> None:
+    def run(self, uplink: UplinkPort, stop: Event) -> None:
         """Runs until the event is set, then drains.
 
         Raises:
@@ -159,22 +173,23 @@ class Gateway:
             daemon.notify("STOPPING=1")
             self._drain(uplink)
         finally:
-            goodbye = offline(self._settings.gateway, self._reference.now)
+            self._rescue.close()
+            goodbye = offline(self._settings.gateway, self._clock.now)
             uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
-        log.info("gateway down", extra={"data": {"backlog": len(self._acceptance.waiting)}})
+        log.info("gateway down", extra={"data": {"backlog": len(self._commits.unconfirmed)}})
 
-    def _loop(self, uplink: Up, stop: Event) -> None:
+    def _loop(self, uplink: UplinkPort, stop: Event) -> None:
         try:
             while not stop.is_set():
-                self.inbox.wait(self._wait_s(self._monotonic()))
+                self.events.wait(self._wait_s(self._monotonic()))
                 self.cycle(uplink, self._monotonic())
         finally:
             gateway = self._settings.gateway
-            self._lights.show(gateway, msgspec.json.encode(down(gateway, self._reference.now)))
+            self._indicators.show(gateway, msgspec.json.encode(down(gateway, self._clock.now)))
             for driver in self._drivers:
                 driver.stop()
 
-    def cycle(self, uplink: Up, clock_s: float, *, seal: bool = False) -> None:
+    def cycle(self, uplink: UplinkPort, clock_s: float, *, seal: bool = False) -> None:
         """Does one turn of the loop.
 
         Args:
@@ -182,9 +197,11 @@ class Gateway:
             clock_s: Monotonic clock, s.
             seal: Whether open readings become a batch now, whatever their age, and everything is written.
         """
-        items = self.inbox.drain()
-        self._mind_the_clock([item for item in items if isinstance(item, Down) and item.name == CLOCK], clock_s)
-        now = self._reference.now
+        items = self.events.drain()
+        self._follow_clock_step(
+            [item for item in items if isinstance(item, DownlinkMessage) and item.name == CLOCK], clock_s
+        )
+        now = self._clock.now
         self._take(items, now, clock_s)
         if clock_s - self._second_at >= SECOND_S:
             self._second_at = clock_s
@@ -193,99 +210,102 @@ class Gateway:
             self._status_at = clock_s
             self._report(uplink, now, clock_s)
         self._show(now, clock_s)
-        self._sender.sealed(self._acceptance.seal(now, clock_s, up=self._up, force=seal))
+        self._scheduler.sealed(self._commits.seal(now, clock_s, up=self._uplink, force=seal))
         self._send(uplink, clock_s)
         self._commit(now, clock_s, force=seal)
+        self._take_over(now, clock_s)
 
     def _wait_s(self, clock_s: float) -> float:
         """How long nothing but an urgent item can make work."""
-        due = [self._second_at + SECOND_S - clock_s, self._sender.wait_s(clock_s)]
-        if self._acceptance.failing:
+        due = [self._second_at + SECOND_S - clock_s, self._scheduler.wait_s(clock_s)]
+        if self._commits.failing:
             due.append(self._retry_at - clock_s if self._retry_at > clock_s else RETRY_S)
         elif self._linger_s:
-            due.append(self._acceptance.wait_s(clock_s) or self._linger_s)
-        if self._acceptance.shelved:
+            due.append(self._commits.wait_s(clock_s) or self._linger_s)
+        if self._commits.shelved:
             due.append(PIECE_EVERY_S)
+        if self._rescue.pending:
+            due.append(RESCUE_EVERY_S)
         return max(0.0, min(due))
 
-    def _mind_the_clock(self, answers: list[Down], clock_s: float) -> None:
+    def _follow_clock_step(self, answers: list[DownlinkMessage], clock_s: float) -> None:
         machine = self._now_ms()
         for answer in answers:
             try:
-                self._reference.told(decoded(answer.payload, ClockOffset), machine, clock_s)
+                self._clock.told(decoded(answer.payload, ClockOffset), machine, clock_s)
             except BoundError as error:
                 self._metrics.down_invalid.labels(CLOCK).inc()
                 log.error("the bridge's time cannot be read: %s", error)
-        settled = self._reference.settled or (clock_s - self._second_at >= SECOND_S and self._keeper())
-        jump_ms = self._reference.turn(machine, clock_s, settled=settled)
+        settled = self._clock.settled or (clock_s - self._second_at >= SECOND_S and self._keeper())
+        jump_ms = self._clock.turn(machine, clock_s, settled=settled)
         if jump_ms:
             log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
             # The devices' clocks stayed where they were: their offsets are measured against ours.
-            self._intake.rebase(jump_ms)
-            self._local.rebase(jump_ms)
+            self._ingest.rebase(jump_ms)
+            self._alarms.rebase(jump_ms)
             self._reporter.rebase(jump_ms)
-            self._acceptance.rebase(jump_ms)
-        self._acceptance.hold(held=not self._reference.stands)
+            self._commits.rebase(jump_ms)
+        self._commits.hold(held=not self._clock.stands)
 
     def _take(self, items: list[Item], now: int, clock_s: float) -> None:
-        arrived = self._reference.arrived
+        arrived = self._clock.arrived
         heard = [
             item._replace(delivery=item.delivery._replace(t_gw=arrived(item.delivery.t_gw)))
             for item in items
-            if isinstance(item, Heard)
+            if isinstance(item, DecodedMessage)
         ]
         for item in items:
             if isinstance(item, Presence):
                 self._reporter.devices.present(item.device, item.online)
-            elif isinstance(item, Pressed):
+            elif isinstance(item, AckButton):
                 self._pressed(item, now, clock_s)
-            elif isinstance(item, Link):
-                self._up = item.up
-                self._reference.link(up=item.up, clock_s=clock_s)
-                (self._sender.connected if item.up else self._sender.disconnected)()
+            elif isinstance(item, ConnectionChange):
+                self._uplink = item.up
+                self._clock.link(up=item.up, clock_s=clock_s)
+                (self._scheduler.connected if item.up else self._scheduler.disconnected)()
                 if item.up:
                     # The bridge is told at once that the gateway is there, and answers with its time.
                     self._status_at = -self._settings.status_s
-                    self._acceptance.hurry()
-                    self._tidings.reconnected()
-            elif isinstance(item, Down) and item.name != CLOCK:
-                self._from_above(item, now, clock_s)
+                    self._commits.flush_now()
+                    self._side_messages.reconnected()
+            elif isinstance(item, DownlinkMessage) and item.name != CLOCK:
+                self._apply_downlink(item, now, clock_s)
         if heard:
-            self._reception.take(heard, self._down.book, now, clock_s)
+            self._pipeline.take(heard, self._down.assignments, now, clock_s)
 
-    def _pressed(self, press: Pressed, now: int, clock_s: float) -> None:
+    def _pressed(self, press: AckButton, now: int, clock_s: float) -> None:
         if press.bed == self._settings.gateway:
             self._reporter.own.acknowledge_all()
         else:
-            self._tidings.pressed(self._local.pressed(press.bed, secrets.token_hex(8), now), clock_s)
+            self._side_messages.pressed(self._alarms.pressed(press.bed, secrets.token_hex(8), now), clock_s)
 
-    def _from_above(self, item: Down, now: int, clock_s: float) -> None:
+    def _apply_downlink(self, item: DownlinkMessage, now: int, clock_s: float) -> None:
         kept = self._down.take(item, now, clock_s)
         if kept.confirmed:
-            self._metrics.confirmed.inc(self._acceptance.waiting.confirmed(kept.confirmed))
-            self._sender.confirmed(kept.confirmed)
+            self._metrics.confirmed.inc(self._commits.unconfirmed.confirmed(kept.confirmed))
+            self._scheduler.confirmed(kept.confirmed)
         if kept.roster is not None:
-            self._acceptance.put_in_force(kept.roster)
-            self._reception.place(self._down.book)
+            self._commits.apply_roster(kept.roster)
+            self._pipeline.place(self._down.assignments)
 
     def _each_second(self, now: int, clock_s: float) -> None:
         daemon.notify("WATCHDOG=1")
-        self._lights.repeat()
-        self._local.advance(columns.empty(), now)
-        self._reporter.judge(self._acceptance, now, clock_s, unset=self._reference.unset)
+        self._indicators.repeat()
+        self._alarms.advance(columns.empty(), now)
+        self._reporter.judge(self._commits, now, clock_s, unset=self._clock.unset)
 
     def _memory(self) -> dict[str, bytes]:
-        return {MEMORY: self._intake.memory(), HEARD: self._reporter.devices.memory()}
+        return {MEMORY: self._ingest.memory(), HEARD: self._reporter.devices.memory()}
 
     def _own_boot(self) -> Boot:
         machine = self._now_ms()
         boot = self._boot(machine)
-        return Boot(boot.id, boot.began + self._reference.now - machine, bridge=self._reference.bridge)
+        return Boot(boot.id, boot.began + self._clock.now - machine, bridge=self._clock.bridge)
 
     def _trim(self, now: int, clock_s: float) -> None:
         settings = self._settings
         oldest = now - int(1000 * settings.outbox_max_age_s)
-        trimmed = self._acceptance.waiting.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest, clock_s=clock_s)
+        trimmed = self._commits.unconfirmed.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest, clock_s=clock_s)
         self._count(trimmed, now)
 
     def _count(self, trimmed: Trimmed, now: int) -> None:
@@ -297,72 +317,83 @@ class Gateway:
             log.error("the outbox was full", extra={"data": data})
 
     def _show(self, now: int, clock_s: float) -> None:
-        for lit in self._local.signals(now, paged=self._reporter.paged(clock_s), twice=self._reporter.twice):
-            self._acceptance.pressing = True
-            self._lights.show(lit.bed, msgspec.json.encode(lit))
+        for lit in self._alarms.signals(now, paged=self._reporter.paged(clock_s), twice=self._reporter.twice):
+            self._commits.pressing = True
+            self._indicators.show(lit.bed, msgspec.json.encode(lit))
         if self._reporter.own.changed:
             self._reporter.own.changed = False
             gateway = self._settings.gateway
             told = signal(gateway, self._reporter.own.active(), now, paged=self._reporter.paged(clock_s))
-            self._lights.show(gateway, msgspec.json.encode(told))
+            self._indicators.show(gateway, msgspec.json.encode(told))
 
     def _commit(self, now: int, clock_s: float, *, force: bool) -> None:
         if clock_s < self._retry_at and not force:
             return
         try:
             self._trim(now, clock_s)
-            self._acceptance.commit(clock_s, up=self._up, force=force)
+            self._commits.commit(clock_s, up=self._uplink, force=force)
         except sqlite3.OperationalError as error:
             self._retry_at = clock_s + RETRY_S
             if self._reporter.own.judge(health.WRITE_FAILING, True, now):
                 log.error("the outbox cannot be written: %s; nothing is kept until it can", error)
-            self._count(self._acceptance.waiting.shed(), now)
+            self._count(self._commits.unconfirmed.shed(), now)
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
 
-    def _report(self, uplink: Up, now: int, clock_s: float) -> None:
+    def _take_over(self, now: int, clock_s: float) -> None:
+        """Does a piece of what a damaged outbox left to be done."""
+        rescue, own, commits = self._rescue, self._reporter.own, self._commits
+        righted = None if commits.held else commits.righted
+        if not commits.failing and (lowest := rescue.turn(now, self._now_ms(), clock_s, righted)):
+            self._scheduler.more(lowest)
+        own.judge(health.RESCUING, rescue.pending, now)
+        if rescue.unread:
+            own.judge(health.REPLACED, True, now, f"{rescue.unread} places in it could not be read")
+            rescue.unread = 0
+
+    def _report(self, uplink: UplinkPort, now: int, clock_s: float) -> None:
         machine = self._now_ms()
-        alarms = {a.id: a.text for a in (*self._local.active(), *self._reporter.own.active())}
+        alarms = {a.id: a.text for a in (*self._alarms.active(), *self._reporter.own.active())}
         status = self._reporter.status(
-            self._acceptance,
-            self._down.book,
-            offsets=self._intake.offsets(),
+            self._commits,
+            self._down.assignments,
+            offsets=self._ingest.offsets(),
             alarms=alarms,
             now=now,
             sent=machine,
-            settled=self._reference.settled,
+            settled=self._clock.settled,
         )
-        self._local.report(status, now)
-        self._reporter.write(status, uplink=self._up, roster=self._down.book.roster.version, alarms=alarms)
-        if self._up:
-            self._reference.sent(machine, clock_s)
+        self._alarms.report(status, now)
+        self._reporter.write(status, uplink=self._uplink, roster=self._down.assignments.roster.version, alarms=alarms)
+        if self._uplink:
+            self._clock.sent(machine, clock_s)
             uplink.publish("status", self._reporter.told(status))
         self._metrics.backlog.set(status.backlog)
         self._metrics.backlog_bytes.set(status.backlog_bytes)
-        self._metrics.uplink.set(self._up)
-        self._metrics.passed_over.set(self._local.passed_over)
+        self._metrics.uplink.set(self._uplink)
+        self._metrics.passed_over.set(self._alarms.passed_over)
         self._metrics.alarms.set(len(alarms))
 
-    def _send(self, uplink: Up, clock_s: float) -> None:
-        if self._up:
-            for name, told in self._tidings.due(clock_s):
+    def _send(self, uplink: UplinkPort, clock_s: float) -> None:
+        if self._uplink:
+            for name, told in self._side_messages.due(clock_s):
                 uplink.publish(name, told)
-        for n in self._sender.due(clock_s):
-            payload = self._acceptance.waiting.payload(n)
+        for n in self._scheduler.due(clock_s):
+            payload = self._commits.unconfirmed.payload(n)
             if payload is None:
-                self._sender.gone(n)
+                self._scheduler.gone(n)
             else:
-                self._acceptance.waiting.offered(n, clock_s)
+                self._commits.unconfirmed.offered(n, clock_s)
                 uplink.publish("vitals", payload)
                 self._metrics.published.inc()
 
-    def _drain(self, uplink: Up) -> None:
+    def _drain(self, uplink: UplinkPort) -> None:
         """Seals what is open and waits, not for long, until all is confirmed; the rest is sent after the next start."""
         deadline = self._monotonic() + self._settings.drain_s
         self.cycle(uplink, self._monotonic(), seal=True)
-        waits = self._acceptance
-        while self._up and (len(waits.waiting) or waits.shelved) and self._monotonic() < deadline:
-            self.inbox.wait(DRAIN_TICK_S)
+        waits = self._commits
+        while self._uplink and (len(waits.unconfirmed) or waits.shelved) and self._monotonic() < deadline:
+            self.events.wait(DRAIN_TICK_S)
             self.cycle(uplink, self._monotonic())
         self.cycle(uplink, self._monotonic(), seal=True)
 

@@ -3,20 +3,20 @@
 import logging
 from collections.abc import Sequence
 
-from edge.alarm.bedside_alarms import LocalAlarms
-from edge.ingest.decode import RAISED, Heard, Intake
-from edge.ingest.roster import Book
-from edge.ingest.urgency import Triage
+from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.ingest.decode import RAISED, DecodedMessage, Ingest
+from edge.ingest.roster import AssignmentTable
+from edge.ingest.urgency import UrgencyCheck
 from edge.status.report import Reporter
-from edge.store.commit import Acceptance
-from edge.uplink.side_messages import Tidings
+from edge.store.commit import CommitQueue
+from edge.uplink.side_messages import SideMessages
 from vitals import breach_codes
 from vitals.readings import Readings
 
 log = logging.getLogger(__name__)
 
 
-class Reception:
+class Pipeline:
     """The way of messages into the gateway.
 
     Args:
@@ -30,22 +30,22 @@ class Reception:
 
     def __init__(  # noqa: PLR0917 - the parts of a gateway, in the order of a message's way
         self,
-        intake: Intake,
-        triage: Triage,
-        local: LocalAlarms,
-        acceptance: Acceptance,
+        intake: Ingest,
+        triage: UrgencyCheck,
+        local: BedsideAlarms,
+        acceptance: CommitQueue,
         reporter: Reporter,
-        tidings: Tidings,
+        tidings: SideMessages,
     ) -> None:
-        self._intake, self._triage, self._local = intake, triage, local
-        self._acceptance, self._reporter, self._tidings = acceptance, reporter, tidings
+        self._ingest, self._urgency, self._alarms = intake, triage, local
+        self._commits, self._reporter, self._side_messages = acceptance, reporter, tidings
 
-    def place(self, book: Book) -> None:
+    def place(self, book: AssignmentTable) -> None:
         """A roster is in force."""
-        self._triage.place(book)
-        self._triage.watch(self._local.watched())
+        self._urgency.place(book)
+        self._urgency.watch(self._alarms.watched())
 
-    def take(self, heard: Sequence[Heard], book: Book, now: int, clock_s: float) -> None:
+    def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable, now: int, clock_s: float) -> None:
         """Takes messages in arrival order.
 
         Args:
@@ -54,10 +54,10 @@ class Reception:
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
         """
-        taken = self._intake.take(heard, book)
-        self._acceptance.take(taken.readings, (item.delivery for item in heard), taken.rejected, clock_s)
+        taken = self._ingest.take(heard, book)
+        self._commits.take(taken.readings, (item.delivery for item in heard), taken.rejected, clock_s)
         self._reporter.refused(taken.rejected, taken.duplicates)
-        self._tidings.refused(taken.rejected)
+        self._side_messages.refused(taken.rejected)
         if taken.rejected:
             # The bytes stay in the database: they may hold a patient's values.
             data = {"topic": taken.rejected[0].topic, "reason": taken.rejected[0].reason}
@@ -65,11 +65,11 @@ class Reception:
         for refused in taken.rejected:
             if refused.reason.startswith(RAISED):
                 device = refused.topic.split("/")[1]
-                self._local.pass_over(device, refused.t, now)
+                self._alarms.pass_over(device, refused.t, now)
         if len(taken.readings):
-            self._local.advance(taken.readings, now)
-            self._acceptance.urgent |= self._is_urgent(taken.readings)
-            self._triage.watch(self._local.watched())
+            self._alarms.advance(taken.readings, now)
+            self._commits.urgent |= self._is_urgent(taken.readings)
+            self._urgency.watch(self._alarms.watched())
             self._reporter.heard(taken.readings, clock_s)
 
     def _is_urgent(self, readings: Readings) -> bool:
@@ -81,4 +81,4 @@ class Reception:
         beyond = ((digits != breach_codes.WITHIN) & (digits != breach_codes.ABSENT)).any(axis=1)
         if bool((beyond & placed).any()):
             return True
-        return self._local.pending({patient for patient in readings.patient.tolist() if patient is not None})
+        return self._alarms.pending({patient for patient in readings.patient.tolist() if patient is not None})

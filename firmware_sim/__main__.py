@@ -12,10 +12,10 @@ import numpy as np
 
 from firmware_sim import build, faults, plan
 from firmware_sim.faults import Fault
-from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.ground_truth_log import GroundTruthLog
 from firmware_sim.patient import scenarios
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.simulation import DRAIN_S, Clock, Fleet
+from firmware_sim.simulation import DRAIN_S, Clock, Simulation
 from vitals.runtime.daemon import log_json, now_ms, stop_on_signals
 
 _BROKER: Final = "mqtt://127.0.0.1:1883"
@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
             sys.stdout.write(plan.dump(made).decode() + "\n")
             return 0
         sources = build.sources(made, now_ms())
-        ledger = Ledger(arguments.ledger)
+        ledger = GroundTruthLog(arguments.ledger)
         devices = build.devices(made, ledger, np.random.default_rng())
     except (ValueError, OSError) as error:
         sys.stderr.write(f"firmware_sim: {error}\n")
@@ -112,7 +112,7 @@ def main(argv: list[str]) -> int:
     stop = stop_on_signals()
     with ledger:
         ledger.run(seed=made.seed, devices=[device.device for device in made.devices], now=now_ms())
-        fleet = Fleet(devices, sources, ledger, Clock(time.monotonic, now_ms), made.seed)
+        fleet = Simulation(devices, sources, ledger, Clock(time.monotonic, now_ms), made.seed)
         summary = fleet.run(stop, arguments.duration, arguments.drain)
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
     return 1 if summary.pending else 0

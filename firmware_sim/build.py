@@ -8,9 +8,9 @@ import numpy as np
 from firmware_sim.connector import Broker, broker
 from firmware_sim.device import Device, Outbox
 from firmware_sim.faults import Injector
-from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.ground_truth_log import GroundTruthLog
 from firmware_sim.patient import replay
-from firmware_sim.patient.patient_group import Cohort, Patient, Source
+from firmware_sim.patient.patient_group import Patient, PatientGroup, Source
 from firmware_sim.patient.scenarios import Course
 from firmware_sim.plan import DevicePlan, Plan
 
@@ -44,7 +44,7 @@ def sources(plan: Plan, now: int) -> list[Source]:
             )
             for d in members
         ]
-        found.append(Cohort(patients, cadence_s, plan.artefacts, plan.seed, day_s))
+        found.append(PatientGroup(patients, cadence_s, plan.artefacts, plan.seed, day_s))
     return found
 
 
@@ -56,7 +56,7 @@ def _by_cadence(plan: Plan) -> dict[float, list[DevicePlan]]:
     return groups
 
 
-def devices(plan: Plan, ledger: Ledger, boots: np.random.Generator) -> dict[str, tuple[Device, Broker]]:
+def devices(plan: Plan, ledger: GroundTruthLog, boots: np.random.Generator) -> dict[str, tuple[Device, Broker]]:
     """Returns each device with its broker; `boots` draws boot numbers, and is not the plan's seed.
 
     Two runs of one plan must never share an identity: their readings would be taken for duplicates.

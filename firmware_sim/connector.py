@@ -96,14 +96,14 @@ def broker(url: str, device: str, tls: Tls) -> Broker:
     )
 
 
-class Dialler:
+class Connector:
     """Begins connections; brokers' names are looked up beside the fleet's thread."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="names")
         self._found: dict[tuple[str, int], Future[list[Address]]] = {}
 
-    def begin(self, to: Broker, now_s: float) -> "Dial | None":
+    def begin(self, to: Broker, now_s: float) -> "Connecting | None":
         """Begins a connection; returns None while the name is looked up.
 
         Raises:
@@ -116,7 +116,7 @@ class Dialler:
             return None
         if found.exception() is not None:
             del self._found[to.host, to.port]
-        return Dial(found.result()[0], to, now_s + TIMEOUT_S)
+        return Connecting(found.result()[0], to, now_s + TIMEOUT_S)
 
     def failed(self, to: Broker) -> None:
         """A broker was not where its name said: look it up again."""
@@ -146,7 +146,7 @@ class Step(Enum):
         return selectors.EVENT_READ if self is Step.READ else selectors.EVENT_WRITE
 
 
-class Dial:
+class Connecting:
     """One connection in the making; `sock` is non-blocking and changes when TLS begins.
 
     Args:

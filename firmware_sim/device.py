@@ -8,7 +8,7 @@ import numpy as np
 
 from firmware_sim import device_message
 from firmware_sim.faults import FaultKind, Injector
-from firmware_sim.ground_truth_log import Identity, Ledger
+from firmware_sim.ground_truth_log import GroundTruthLog, Identity
 from firmware_sim.patient.patient_group import Sample
 
 
@@ -45,7 +45,7 @@ class Outbox:
         self._keys += 1
         return dropped
 
-    def give(self) -> Message | None:
+    def next(self) -> Message | None:
         """Takes the oldest waiting message on its way; None when none waits."""
         if not self._waiting:
             return None
@@ -53,19 +53,19 @@ class Outbox:
         self._given[message.key] = message
         return message
 
-    def done(self, message: Message) -> None:
+    def acknowledge(self, message: Message) -> None:
         """A message was acknowledged."""
         self._given.pop(message.key, None)
 
-    def again(self, message: Message) -> None:
+    def requeue(self, message: Message) -> None:
         """A message was refused: it waits again, in its old place."""
         if self._given.pop(message.key, None) is not None:
             heapq.heappush(self._waiting, message)
 
-    def all_again(self) -> None:
+    def requeue_all(self) -> None:
         """The connection went: whatever was on its way waits again."""
         for message in list(self._given.values()):
-            self.again(message)
+            self.requeue(message)
 
     def clear(self) -> list[Message]:
         """Forgets everything; returns what was forgotten."""
@@ -78,7 +78,7 @@ class Device:
     """One device; `boots` draws its boot numbers."""
 
     def __init__(
-        self, name: str, injector: Injector, outbox: Outbox, ledger: Ledger, boots: np.random.Generator
+        self, name: str, injector: Injector, outbox: Outbox, ledger: GroundTruthLog, boots: np.random.Generator
     ) -> None:
         self.name = name
         self.outbox = outbox

@@ -49,7 +49,7 @@ class Summary(msgspec.Struct, frozen=True):
     late_max_s: float
 
 
-class Ledger:
+class GroundTruthLog:
     """Writes a ledger and keeps its counts; what is written stands in the file after `flush`, kill or no kill."""
 
     def __init__(self, path: Path | None) -> None:
@@ -70,7 +70,7 @@ class Ledger:
                 # The run before was killed in the middle of a line; that line is lost, the next must not be.
                 self._buffer.write(b"\n")
 
-    def __enter__(self) -> "Ledger":
+    def __enter__(self) -> "GroundTruthLog":
         return self
 
     def __exit__(

@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from firmware_sim.connector import TIMEOUT_S, Broker, Dial, Dialler, Step
+from firmware_sim.connector import TIMEOUT_S, Broker, Connecting, Connector, Step
 from firmware_sim.device import Device, Message
 from firmware_sim.ground_truth_log import Identity
 from vitals.wire import topics
@@ -46,7 +46,7 @@ class _Client(mqtt.Client):
         return self._ready_sock
 
 
-class Link:
+class MqttConnection:
     """A device's connection to its broker, lost and made again as often as it takes.
 
     Args:
@@ -62,7 +62,7 @@ class Link:
         self,
         device: Device,
         broker: Broker,
-        dialler: Dialler,
+        dialler: Connector,
         selector: selectors.BaseSelector,
         *,
         acknowledged: Callable[[Identity], None],
@@ -70,7 +70,7 @@ class Link:
     ) -> None:
         self.device = device
         self._broker, self._dialler = broker, dialler
-        self._dial: Dial | None = None
+        self._dial: Connecting | None = None
         self._selector, self._acknowledged, self._rng = selector, acknowledged, rng
         self._client: mqtt.Client | None = None
         self._dead: mqtt.Client | None = None
@@ -109,13 +109,13 @@ class Link:
             return
         topic = topics.device_vitals(self.device.name)
         while self.device.outbox.given < self._window and self._client is not None and self._connected:
-            message = self.device.outbox.give()
+            message = self.device.outbox.next()
             if message is None:
                 break
             client = self._client
             sent = client.publish(topic, message.payload, qos=1)
             if self._client is not client or sent.rc != mqtt.MQTT_ERR_SUCCESS:
-                self.device.outbox.again(message)
+                self.device.outbox.requeue(message)
                 break
             self._flying[sent.mid] = message
         self._watch()
@@ -170,7 +170,7 @@ class Link:
         _hang_up(client)
         _hang_up(self._dead)
 
-    def _advance(self, dial: Dial) -> None:
+    def _advance(self, dial: Connecting) -> None:
         self._selector.unregister(dial.sock)
         try:
             step = dial.advance()
@@ -250,13 +250,13 @@ class Link:
             return
         # Without a subscriber the broker drops what it "accepts": the gateway is not there yet, so it is kept.
         if reason.is_failure or reason.value == _NO_SUBSCRIBER:
-            self.device.outbox.again(message)
+            self.device.outbox.requeue(message)
             self._paused_s = self._now_s + _REFUSED_PAUSE_S
             if not self._told:
                 _log.warning("%s: not taken on: %s; will send again", self.device.name, reason)
                 self._told = True
             return
-        self.device.outbox.done(message)
+        self.device.outbox.acknowledge(message)
         if message.identity is not None:
             self._acknowledged(message.identity)
 
@@ -280,7 +280,7 @@ class Link:
             self._selector.unregister(sock)
         self._connected = False
         self._flying.clear()
-        self.device.outbox.all_again()
+        self.device.outbox.requeue_all()
         return client
 
     def _watch(self) -> None:

@@ -13,7 +13,7 @@ from firmware_sim.connector import Tls
 from firmware_sim.faults import Fault
 from firmware_sim.patient import scenarios
 from firmware_sim.patient.artefacts import Rates
-from firmware_sim.patient.scenarios import Story
+from firmware_sim.patient.scenarios import Scenario
 from vitals.signs import FIELDS
 
 DEFAULT_CADENCE_S: Final = 30.0
@@ -88,7 +88,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     cuff_s: float = 0.0
     artefacts: Rates = Rates()
     faults: tuple[Fault, ...] = ()
-    stories: tuple[Story, ...] = ()
+    stories: tuple[Scenario, ...] = ()
     outbox: int = 3600
     tls: Tls = Tls()
 
@@ -102,7 +102,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         if not self.cadence_s > 0 or self.cuff_s < 0 or self.outbox < 1:
             raise ValueError("cadence must be positive, cuff interval not negative, outbox at least 1")
 
-    def story(self, device: DevicePlan) -> Story:
+    def story(self, device: DevicePlan) -> Scenario:
         """Returns a device's story.
 
         Raises:

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from firmware_sim.connector import Broker, Dialler
+from firmware_sim.connector import Broker, Connector
 from firmware_sim.device import Device
-from firmware_sim.ground_truth_log import Identity, Ledger, Summary
-from firmware_sim.mqtt_connection import Link
+from firmware_sim.ground_truth_log import GroundTruthLog, Identity, Summary
+from firmware_sim.mqtt_connection import MqttConnection
 from firmware_sim.patient.patient_group import Sample, Source
 
 _log = logging.getLogger(__name__)
@@ -38,23 +38,23 @@ class Clock:
     wall_ms: Callable[[], int]
 
 
-class Fleet:
+class Simulation:
     """Devices, their connections and their schedule."""
 
     def __init__(
         self,
         devices: Mapping[str, tuple[Device, Broker]],
         sources: Sequence[Source],
-        ledger: Ledger,
+        ledger: GroundTruthLog,
         clock: Clock,
         seed: int,
     ) -> None:
         """Takes devices with their brokers, and where readings come from."""
         self._selector = selectors.DefaultSelector()
-        self._dialler = Dialler()
+        self._dialler = Connector()
         self._sources, self._ledger, self._clock = tuple(sources), ledger, clock
         self._links = {
-            name: Link(
+            name: MqttConnection(
                 device,
                 broker,
                 self._dialler,
@@ -121,7 +121,7 @@ class Fleet:
         for link in self._links.values():
             link.device.finish(self._clock.wall_ms(), t_s)
 
-    def _pump(self, link: Link, t_s: float) -> None:
+    def _pump(self, link: MqttConnection, t_s: float) -> None:
         if link.device.may_send(t_s):
             link.pump(self._began_s + t_s)
 
@@ -149,7 +149,7 @@ class Fleet:
         if not self._selector.get_map():
             wait_s = min(wait_s, _LONGEST_WAIT_S)
         for key, events in self._selector.select(wait_s):
-            link: Link = key.data
+            link: MqttConnection = key.data
             t_s = self._elapsed_s()
             link.ready(self._began_s + t_s, events, may_send=link.device.may_send(t_s))
 

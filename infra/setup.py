@@ -114,11 +114,6 @@ def make_classes() -> None:
     run(str(PYTHON), "-m", "infra.local.jvm_class_archive")
 
 
-def install_web() -> None:
-    """The chart library of the ward page, and what its tests look with."""
-    run(str(PYTHON), "-m", "infra.web")
-
-
 def main(words: Sequence[str]) -> int:
     """All steps, in order; with the word `browser`, that of the tests alone."""
     if list(words) == ["browser"]:
@@ -129,7 +124,6 @@ def main(words: Sequence[str]) -> int:
     install_python()
     install_jars()
     make_classes()
-    install_web()
     return 0
 
 

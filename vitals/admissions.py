@@ -102,7 +102,7 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, d
         return with_overrides(profile(self.profile), self.overrides)
 
 
-class Placement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class DeviceAssignment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One device on one patient, as a gateway needs it: no name, phone or address.
 
     Attributes:
@@ -150,7 +150,7 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
 
     gateway: Id
     version: Count
-    placements: Annotated[tuple[Placement, ...], Meta(max_length=MAX_DEVICES)]
+    placements: Annotated[tuple[DeviceAssignment, ...], Meta(max_length=MAX_DEVICES)]
 
 
 def roster(gateway: str, admissions: Iterable[Admission]) -> Roster:
@@ -171,8 +171,8 @@ def roster(gateway: str, admissions: Iterable[Admission]) -> Roster:
     )
 
 
-def _placement(device: str, a: Admission) -> Placement:
-    return Placement(
+def _placement(device: str, a: Admission) -> DeviceAssignment:
+    return DeviceAssignment(
         device=device,
         patient=a.patient,
         ward=a.ward,

@@ -45,7 +45,7 @@ class Phase(StrEnum):
     END = "end"
 
 
-class State(StrEnum):
+class AlarmState(StrEnum):
     """State of the condition: active, inactive, or ended but latched until acknowledged."""
 
     ACTIVE = "active"
@@ -101,7 +101,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     kind: Kind
     priority: Priority
     phase: Phase
-    state: State
+    state: AlarmState
     inactivation: Inactivation = Inactivation.NONE
     start: TimeOrNone
     t: TimeOrNone
@@ -166,7 +166,7 @@ def technical(
         kind=Kind.TECHNICAL,
         priority=priority,
         phase=Phase.START,
-        state=State.ACTIVE,
+        state=AlarmState.ACTIVE,
         start=start,
         t=now,
         log_t=now,
@@ -179,7 +179,7 @@ def technical(
 
 def over(alarm: AlarmEvent, now: int, text: str) -> AlarmEvent:
     """Returns the end of such an alarm, at `now`, UTC epoch ms."""
-    changes = {"n": alarm.n + 1, "phase": Phase.END, "state": State.INACTIVE, "t": now, "log_t": now, "text": text}
+    changes = {"n": alarm.n + 1, "phase": Phase.END, "state": AlarmState.INACTIVE, "t": now, "log_t": now, "text": text}
     return msgspec.structs.replace(alarm, **changes)
 
 

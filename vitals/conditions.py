@@ -13,7 +13,7 @@ HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class Condition:
     """What a condition is.
 
     Attributes:
@@ -27,34 +27,38 @@ class Meaning:
     kind: Kind = Kind.TECHNICAL
 
 
-CATALOGUE: Final[dict[str, Meaning]] = {
-    "vital-signs-lost": Meaning(HIGH, "pulse and saturation are gone together: an arrest looks so", Kind.PHYSIOLOGICAL),
-    "news2-risk": Meaning(LOW, "the NEWS2 chart's risk: as high as its score says", Kind.PHYSIOLOGICAL),
-    "sensor-off": Meaning(LOW, "the monitor itself says that a sensor is off"),
-    "not-judged": Meaning(MEDIUM, "no usable reading in time; high when nobody answers, or a record was passed over"),
-    "ecg-not-measured": Meaning(MEDIUM, "the ECG has measured, and does no more"),
-    "oximeter-not-measured": Meaning(MEDIUM, "the oximeter has measured, and does no more"),
-    "impedance-not-measured": Meaning(MEDIUM, "breathing has been measured, and is no more"),
-    "device-silent": Meaning(MEDIUM, "no reading for three cadences; high when nobody answers"),
-    "gateway-down": Meaning(MEDIUM, "a gateway is silent, and its beds with it; high when nobody answers"),
-    "gateway-clock": Meaning(MEDIUM, "a gateway's clock is off from its bridge's by more than five seconds"),
-    "bridge-down": Meaning(HIGH, "a bridge is silent: its gateways are not heard"),
-    "bridge-clock": Meaning(MEDIUM, "a bridge's clock is off from Kafka's: it measures no gateway's meanwhile"),
-    "pipeline-stalled": Meaning(HIGH, "nothing is being judged, of nobody: told every ward with patients"),
-    "bed-disputed": Meaning(HIGH, "two patients are admitted to one bed, and one of them is not watched"),
-    "device-disputed": Meaning(HIGH, "two patients are admitted on one device, and one of them is not watched"),
-    "outbox-write-failing": Meaning(HIGH, "a gateway cannot write its outbox, and accepts no readings"),
-    "outbox-trimmed": Meaning(HIGH, "a gateway's outbox was full, and its oldest readings were dropped"),
-    "outbox-replaced": Meaning(HIGH, "a gateway's outbox was damaged, and a new one begun"),
-    "outbox-filling": Meaning(MEDIUM, "a gateway's outbox is half full"),
-    "device-two-voices": Meaning(MEDIUM, "two devices speak under one name at a gateway, and hide each other"),
-    "clock-unset": Meaning(LOW, "a gateway has no clock: its times are wrong until it is set"),
-    "remote-monitoring-lost": Meaning(MEDIUM, "at a gateway's own light: nobody is paged"),
-    "snapshots-failing": Meaning(MEDIUM, "alarms go on, and a restart of the alarm engine would take long"),
-    "records-passed-over": Meaning(MEDIUM, "records raised an exception and were passed over, with a count"),
-    "foreign-readings": Meaning(MEDIUM, "a gateway speaks of patients it does not have; high when it goes on"),
-    "not-notified": Meaning(MEDIUM, "no channel reached a contact; as high as the alarm that it was about"),
-    "rota-empty": Meaning(MEDIUM, "nobody is on duty on a ward; as high as the alarm that met nobody"),
+CATALOGUE: Final[dict[str, Condition]] = {
+    "vital-signs-lost": Condition(
+        HIGH, "pulse and saturation are gone together: an arrest looks so", Kind.PHYSIOLOGICAL
+    ),
+    "news2-risk": Condition(LOW, "the NEWS2 chart's risk: as high as its score says", Kind.PHYSIOLOGICAL),
+    "sensor-off": Condition(LOW, "the monitor itself says that a sensor is off"),
+    "not-judged": Condition(MEDIUM, "no usable reading in time; high when nobody answers, or a record was passed over"),
+    "ecg-not-measured": Condition(MEDIUM, "the ECG has measured, and does no more"),
+    "oximeter-not-measured": Condition(MEDIUM, "the oximeter has measured, and does no more"),
+    "impedance-not-measured": Condition(MEDIUM, "breathing has been measured, and is no more"),
+    "device-silent": Condition(MEDIUM, "no reading for three cadences; high when nobody answers"),
+    "gateway-down": Condition(MEDIUM, "a gateway is silent, and its beds with it; high when nobody answers"),
+    "gateway-clock": Condition(MEDIUM, "a gateway's clock is off from its bridge's by more than five seconds"),
+    "bridge-down": Condition(HIGH, "a bridge is silent: its gateways are not heard"),
+    "bridge-clock": Condition(MEDIUM, "a bridge's clock is off from Kafka's: it measures no gateway's meanwhile"),
+    "pipeline-stalled": Condition(HIGH, "nothing is being judged, of nobody: told every ward with patients"),
+    "bed-disputed": Condition(HIGH, "two patients are admitted to one bed, and one of them is not watched"),
+    "device-disputed": Condition(HIGH, "two patients are admitted on one device, and one of them is not watched"),
+    "outbox-write-failing": Condition(HIGH, "a gateway cannot write its outbox, and accepts no readings"),
+    "outbox-trimmed": Condition(HIGH, "a gateway's outbox was full, and its oldest readings were dropped"),
+    "outbox-replaced": Condition(HIGH, "a gateway's outbox was damaged, and a new one begun"),
+    "outbox-rescue": Condition(MEDIUM, "what can be read of a damaged outbox is being taken over, and is not all up"),
+    "memory-lost": Condition(MEDIUM, "a gateway's card has changed what it kept over a restart: it begins that anew"),
+    "outbox-filling": Condition(MEDIUM, "a gateway's outbox is half full"),
+    "device-two-voices": Condition(MEDIUM, "two devices speak under one name at a gateway, and hide each other"),
+    "clock-unset": Condition(LOW, "a gateway has no clock: its times are wrong until it is set"),
+    "remote-monitoring-lost": Condition(MEDIUM, "at a gateway's own light: nobody is paged"),
+    "snapshots-failing": Condition(MEDIUM, "alarms go on, and a restart of the alarm engine would take long"),
+    "records-passed-over": Condition(MEDIUM, "records raised an exception and were passed over, with a count"),
+    "foreign-readings": Condition(MEDIUM, "a gateway speaks of patients it does not have; high when it goes on"),
+    "not-notified": Condition(MEDIUM, "no channel reached a contact; as high as the alarm that it was about"),
+    "rota-empty": Condition(MEDIUM, "nobody is on duty on a ward; as high as the alarm that met nobody"),
 }
 
 

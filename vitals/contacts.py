@@ -76,7 +76,7 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             raise ValueError(f"contact {self.contact}: duty ends before it begins")
 
 
-class Duty(msgspec.Struct, frozen=True, kw_only=True):
+class Rota(msgspec.Struct, frozen=True, kw_only=True):
     """A ward's rota; the value of a record of topic `contacts`."""
 
     ward: Id

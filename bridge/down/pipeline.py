@@ -1,4 +1,4 @@
-"""From the log to gateways: rosters, actions, the notifier's heartbeat. One thread owns a `Downward`."""
+"""From the log to gateways: rosters, actions, the notifier's heartbeat. One thread owns a `DownPipeline`."""
 
 import logging
 from collections import deque
@@ -7,15 +7,15 @@ from typing import Final
 import msgspec
 
 from bridge.down.rosters import Rosters
-from bridge.kafka.port import Received
+from bridge.kafka.port import ConsumedRecord
 from bridge.liveness.bridges import Retired
-from bridge.metrics import Meters
+from bridge.metrics import Metrics
 from bridge.mqtt.packets import Message
-from bridge.mqtt.site_broker import Uplink
+from bridge.mqtt.site_broker import SiteBroker
 from vitals.actions import Action
 from vitals.admissions import Roster
 from vitals.bounds import BoundError, decoded
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.status import Health, Heartbeat, Status
 from vitals.wire import topics
 
@@ -27,7 +27,7 @@ STALE_MS: Final = 60_000
 logger = logging.getLogger("bridge.down.pipeline")
 
 
-class Downward:
+class DownPipeline:
     """The bridge's way down.
 
     Nothing is published before the whole of `patients` has been read: a roster drawn from half of it would take
@@ -39,8 +39,8 @@ class Downward:
         meters: Metrics.
     """
 
-    def __init__(self, slots: frozenset[int], uplink: Uplink, meters: Meters) -> None:
-        self._slots, self._uplink, self._meters = slots, uplink, meters
+    def __init__(self, slots: frozenset[int], uplink: SiteBroker, meters: Metrics) -> None:
+        self._slots, self._site_broker, self._metrics = slots, uplink, meters
         self._rosters = Rosters(slots)
         self._connected_at = self._found_at = -float("inf")
         self._has_found = False
@@ -84,7 +84,7 @@ class Downward:
         if topics.gateway_topic(roster.gateway, "roster") == message.topic:
             self._rosters.found(roster)
 
-    def received(self, record: Received, t: int) -> None:
+    def received(self, record: ConsumedRecord, t: int) -> None:
         """Takes a record of `patients`, `actions` or `status`; one that cannot be read is logged and passed over."""
         try:
             if record.topic == topics.PATIENTS:
@@ -96,12 +96,12 @@ class Downward:
                 self._actions.append((decoded(record.value, Action), record.value))
             elif record.topic == topics.STATUS and b'"kind":"gateway"' not in record.value:
                 self._said(decoded(record.value, Status), t)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             if not isinstance(error, ValueError):
                 logger.exception("a record ends in an error")
-            self._meters.unreadable.labels(record.topic).inc()
+            self._metrics.unreadable.labels(record.topic).inc()
             where = (record.topic, record.partition, record.offset)
             logger.error("%s, partition %d, offset %d cannot be used: %s", *where, error)
 
@@ -121,8 +121,8 @@ class Downward:
             return
         payload = msgspec.json.encode(Heartbeat(status.t))
         for gateway in sorted(self._seen | set(self._rosters.expected())):
-            self._uplink.publish(topics.gateway_topic(gateway, "heartbeat"), payload)
-        self._meters.down.labels("heartbeat").inc()
+            self._site_broker.publish(topics.gateway_topic(gateway, "heartbeat"), payload)
+        self._metrics.down.labels("heartbeat").inc()
 
     def _knows_what_is_held(self, at: float) -> bool:
         """Waits for the rosters that the broker holds; what is missing then was forgotten, and is said again."""
@@ -151,7 +151,7 @@ class Downward:
             self._publish.append(("roster", roster.gateway, msgspec.json.encode(roster), True))
         while self._publish:
             name, gateway, payload, retain = self._publish[0]
-            if not self._uplink.publish(topics.gateway_topic(gateway, name), payload, qos=1, retain=retain):
+            if not self._site_broker.publish(topics.gateway_topic(gateway, name), payload, qos=1, retain=retain):
                 return
             self._publish.popleft()
-            self._meters.down.labels(name).inc()
+            self._metrics.down.labels(name).inc()

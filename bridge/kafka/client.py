@@ -17,7 +17,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from bridge.kafka.port import Received, Record, Report
+from bridge.kafka.port import ConsumedRecord, DeliveryReport, Record
 
 BATCH: Final = 500
 METADATA_S: Final = 5.0
@@ -27,7 +27,7 @@ FOR_GOOD: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_M
 logger = logging.getLogger("bridge.kafka.client")
 
 
-class KafkaLog:
+class KafkaProducer:
     """Writes to Kafka.
 
     A record counts as stored when all in-sync replicas have it. There is no time at which the client gives up: while
@@ -68,18 +68,18 @@ class KafkaLog:
             "error_cb": self._error,
             "logger": logging.getLogger("bridge.kafka"),
         }
-        self._reports: list[Report] = []
+        self._reports: list[DeliveryReport] = []
         self._fatal = False
         self._swap = threading.Lock()
         self._producer = make(self._config)
 
     def send(self, number: int, record: Record) -> bool:
-        """See `Log.send`."""
+        """See `Producer.send`."""
 
         def stored(error: KafkaError | None, message: Message) -> None:
             kind, t = message.timestamp()
             dated = error is None and kind == TIMESTAMP_LOG_APPEND_TIME
-            self._reports.append(Report(number, t=t) if dated else _report(number, error))
+            self._reports.append(DeliveryReport(number, t=t) if dated else _report(number, error))
 
         with self._swap:
             try:
@@ -93,8 +93,8 @@ class KafkaLog:
                 self._reports.append(_report(number, error.args[0]))
         return True
 
-    def poll(self, timeout_s: float) -> list[Report]:
-        """See `Log.poll`."""
+    def poll(self, timeout_s: float) -> list[DeliveryReport]:
+        """See `Producer.poll`."""
         self._producer.poll(0 if self._reports else timeout_s)
         if self._fatal:
             self._renew()
@@ -119,11 +119,13 @@ class KafkaLog:
             self._producer = self._make(self._config)
 
 
-def _report(number: int, error: KafkaError | None) -> Report:
-    return Report(number) if error is None else Report(number, str(error), final=error.code() in FOR_GOOD)
+def _report(number: int, error: KafkaError | None) -> DeliveryReport:
+    return (
+        DeliveryReport(number) if error is None else DeliveryReport(number, str(error), final=error.code() in FOR_GOOD)
+    )
 
 
-class KafkaFeed:
+class KafkaConsumer:
     """Reads topics from Kafka without a consumer group: a bridge reads all partitions and keeps what it needs.
 
     Args:
@@ -152,7 +154,7 @@ class KafkaFeed:
         self._asks = False
         self._whole: frozenset[tuple[str, int]] = frozenset()
 
-    def poll(self, timeout_s: float) -> list[Received]:
+    def poll(self, timeout_s: float) -> list[ConsumedRecord]:
         """See `Feed.poll`. While Kafka cannot be asked what there is to read, there is nothing."""
         if self._behind is None and not self._assign():
             return []
@@ -230,8 +232,8 @@ class KafkaFeed:
         return True
 
 
-def _received(message: Message) -> Received:
-    return Received(
+def _received(message: Message) -> ConsumedRecord:
+    return ConsumedRecord(
         str(message.topic()),
         int(message.partition() or 0),
         int(message.offset() or 0),

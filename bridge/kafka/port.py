@@ -28,7 +28,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DeliveryReport:
     """What became of a record.
 
     Attributes:
@@ -45,7 +45,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ConsumedRecord:
     """A record as it is read. `value` None is a tombstone; `t` is its time in the log, UTC epoch ms."""
 
     topic: str
@@ -56,20 +56,20 @@ class Received:
     t: int
 
 
-class Log(Protocol):
+class Producer(Protocol):
     """Stores records; safe to use from several threads."""
 
     def send(self, number: int, record: Record) -> bool:
         """Takes a record, to store it behind those taken before for its partition; False when full: offer it again."""
 
-    def poll(self, timeout_s: float) -> list[Report]:
+    def poll(self, timeout_s: float) -> list[DeliveryReport]:
         """Returns what became of records, one report for each taken; waits at most `timeout_s` for the first."""
 
 
-class Feed(Protocol):
+class Consumer(Protocol):
     """Reads records."""
 
-    def poll(self, timeout_s: float) -> list[Received]:
+    def poll(self, timeout_s: float) -> list[ConsumedRecord]:
         """Returns records in the order of each partition; waits at most `timeout_s` for the first."""
 
     def caught_up(self) -> bool:
@@ -100,7 +100,7 @@ class MemoryLog:
         clock: Callable[[], int] | None = None,
     ) -> None:
         self._clock = clock
-        self._stored: dict[tuple[str, int], list[Received]] = {
+        self._stored: dict[tuple[str, int], list[ConsumedRecord]] = {
             (topic, p): [] for topic, count in partitions.items() for p in range(count)
         }
         self._taken: deque[tuple[int, Record]] = deque()
@@ -120,7 +120,7 @@ class MemoryLog:
             self._changed.notify_all()
 
     def send(self, number: int, record: Record) -> bool:
-        """See `Log.send`."""
+        """See `Producer.send`."""
         with self._changed:
             if len(self._taken) >= self._capacity:
                 return False
@@ -128,8 +128,8 @@ class MemoryLog:
             self._changed.notify_all()
             return True
 
-    def poll(self, timeout_s: float) -> list[Report]:
-        """See `Log.poll`. A record for a partition that is not there is reported as failed."""
+    def poll(self, timeout_s: float) -> list[DeliveryReport]:
+        """See `Producer.poll`. A record for a partition that is not there is reported as failed."""
         with self._changed:
             self._changed.wait_for(lambda: self._up and self._taken, timeout_s)
             if not self._up:
@@ -138,26 +138,28 @@ class MemoryLog:
             self._taken.clear()
             return reports
 
-    def _store(self, number: int, record: Record) -> Report:
+    def _store(self, number: int, record: Record) -> DeliveryReport:
         try:
             partition = self._stored[record.topic, record.partition]
         except KeyError:
-            return Report(number, f"no partition {record.partition} of {record.topic}: create the topic")
+            return DeliveryReport(number, f"no partition {record.partition} of {record.topic}: create the topic")
         if len(record.value) > self._most_bytes:
-            return Report(number, f"{len(record.value)} bytes are over {self._most_bytes}", final=True)
+            return DeliveryReport(number, f"{len(record.value)} bytes are over {self._most_bytes}", final=True)
         t = self._clock() if self._clock else 0
         partition.append(
-            Received(record.topic, record.partition, len(partition), record.key, record.value, t or len(partition))
+            ConsumedRecord(
+                record.topic, record.partition, len(partition), record.key, record.value, t or len(partition)
+            )
         )
-        return Report(number, t=t)
+        return DeliveryReport(number, t=t)
 
     def append(self, topic: str, partition: int, key: bytes, value: bytes | None, t: int = 0) -> None:
         """Stores a record of somebody else's."""
         with self._changed:
             records = self._stored[topic, partition]
-            records.append(Received(topic, partition, len(records), key, value, t))
+            records.append(ConsumedRecord(topic, partition, len(records), key, value, t))
 
-    def records(self, topic: str) -> list[Received]:
+    def records(self, topic: str) -> list[ConsumedRecord]:
         """Returns what a topic holds, partition by partition."""
         with self._changed:
             return [r for (name, _), records in self._stored.items() if name == topic for r in records]
@@ -175,9 +177,9 @@ class MemoryFeed:
         self._topics = topics
         self._next: dict[tuple[str, int], int] = {}
         self._start = {r for topic in topics for r in log.records(topic)}
-        self._marked: set[Received] = set()
+        self._marked: set[ConsumedRecord] = set()
 
-    def poll(self, timeout_s: float) -> list[Received]:
+    def poll(self, timeout_s: float) -> list[ConsumedRecord]:
         """See `Feed.poll`."""
         found = [
             r

@@ -15,7 +15,7 @@ class Retired(msgspec.Struct, frozen=True):
     id: str
 
 
-class Peers:
+class BridgeLiveness:
     """What this bridge knows of the others, from topic `status`.
 
     It judges only while it hears itself there: otherwise it would call the others silent for its own deafness.

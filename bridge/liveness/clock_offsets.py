@@ -28,7 +28,7 @@ class _Gateway:
         self.answered_at = -float("inf")
 
 
-class Offsets:
+class ClockOffsets:
     """The clocks of gateways; `at` is monotonic, s. What is to be added to a gateway's clock is its offset, ms."""
 
     def __init__(self) -> None:

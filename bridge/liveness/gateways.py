@@ -6,7 +6,7 @@ from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
 
 
-class Presence:
+class GatewayLiveness:
     """Judges gateways by when their last status arrived.
 
     One that says goodbye, or whose last will comes, has the same time to be back: a restart is nothing to run for.

@@ -8,7 +8,7 @@ report: no delay, however long, makes a right clock look wrong.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bridge.kafka.port import Report
+from bridge.kafka.port import DeliveryReport
 
 OFF_MS: Final = 2000
 """What is dated with a clock that is further off is doubted, and gateways are not measured by it."""
@@ -16,7 +16,7 @@ RIGHT_MS: Final = 1000
 """It is right again only this close, measured as closely: otherwise it would come and go."""
 
 
-class LogClock:
+class KafkaClock:
     """What acknowledged records tell of the bridge's clock; all times are UTC epoch ms.
 
     Attributes:
@@ -32,7 +32,7 @@ class LogClock:
         """Returns what the log's clock says when this one says `t`, which is the same as long as this one is right."""
         return t + (self.offset_ms or 0) if self.off_since else t
 
-    def stored(self, sent: Mapping[int, int], reports: Iterable[Report], now: int) -> None:
+    def stored(self, sent: Mapping[int, int], reports: Iterable[DeliveryReport], now: int) -> None:
         """Takes reports of records, of which `sent` has when they were sent, by number; `now` is when they came."""
         dated = [(sent[r.number], r.t) for r in reports if r.error is None and r.t and r.number in sent]
         if not dated:

@@ -5,11 +5,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from bridge.kafka.port import Record, Report
-from bridge.liveness.bridges import Peers
-from bridge.liveness.clock_offsets import Offsets
-from bridge.liveness.gateways import Presence
-from bridge.liveness.kafka_clock import LogClock
+from bridge.kafka.port import DeliveryReport, Record
+from bridge.liveness.bridges import BridgeLiveness
+from bridge.liveness.clock_offsets import ClockOffsets
+from bridge.liveness.gateways import GatewayLiveness
+from bridge.liveness.kafka_clock import KafkaClock
 from bridge.settings import Settings
 from bridge.up import kafka_records
 from vitals.alarm_events import alarm_id
@@ -28,7 +28,7 @@ class Ship(Protocol):
         """Returns whether a record is not stored yet."""
 
 
-class Voice:
+class StatusReporter:
     """The bridge's own voice; `at` is monotonic, s, and `t` UTC epoch ms.
 
     Args:
@@ -38,10 +38,10 @@ class Voice:
 
     def __init__(self, settings: Settings, ship: Ship) -> None:
         self._settings, self._ship = settings, ship
-        self.presence = Presence(settings.status_timeout_s)
-        self.peers = Peers(settings.bridge, settings.status_timeout_s)
-        self.clock = LogClock()
-        self._offsets = Offsets()
+        self.presence = GatewayLiveness(settings.status_timeout_s)
+        self.peers = BridgeLiveness(settings.bridge, settings.status_timeout_s)
+        self.clock = KafkaClock()
+        self._offsets = ClockOffsets()
         self._answers: dict[str, tuple[float, ClockOffset]] = {}
         self._heartbeats: dict[int, int] = {}
         self._beaten: dict[int, int] = {}
@@ -67,7 +67,7 @@ class Voice:
         measured = msgspec.structs.replace(status, offset_ms=self._offsets.of(status.id))
         return self.presence.heard(measured, at, self.clock.true(t))
 
-    def stored(self, reports: Sequence[Report], t: int) -> dict[str, ClockOffset]:
+    def stored(self, reports: Sequence[DeliveryReport], t: int) -> dict[str, ClockOffset]:
         """Takes the log's reports: by those of its heartbeats the bridge knows how its own clock stands.
 
         Returns:
@@ -99,7 +99,7 @@ class Voice:
         """Returns when to speak again, s from now."""
         return max(0.0, min(self._heartbeat_at + HEARTBEAT_S, self._status_at + self._settings.status_every_s) - at)
 
-    def speak(self, at: float, t: int, waiting: int) -> None:
+    def report(self, at: float, t: int, waiting: int) -> None:
         """Writes what is due; `waiting` is how many messages are not done with."""
         if at >= self._heartbeat_at + HEARTBEAT_S:
             self._heartbeat_at = at

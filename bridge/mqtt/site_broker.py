@@ -19,7 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.mqtt import packets, tls_socket
 from bridge.mqtt.packets import Message, Receipt
-from bridge.mqtt.tls_socket import Wire
+from bridge.mqtt.tls_socket import TlsSocket
 from bridge.settings import UPLINK_PORT, Settings
 from vitals.wire import topics
 
@@ -33,7 +33,7 @@ SUBSCRIBED: Final = (*topics.UP, "roster")
 logger = logging.getLogger("bridge.mqtt.site_broker")
 
 
-class Uplink(Protocol):
+class SiteBroker(Protocol):
     """The site broker, as the ways up and down use it."""
 
     def ack(self, receipts: Sequence[Receipt]) -> None:
@@ -43,7 +43,7 @@ class Uplink(Protocol):
         """Publishes; returns whether the message was taken for sending."""
 
 
-class MqttUplink:
+class MqttSiteBroker:
     """One MQTT 5 connection with manual acknowledgement, made again whenever it is lost.
 
     `run` is the network thread; `ack` and `publish` may be called from any other.
@@ -94,7 +94,7 @@ class MqttUplink:
                 logger.warning("connection to %s: %s", self._settings.uplink, error)
             if not stop.is_set():
                 stop.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
-        if isinstance(connection := self._client.socket(), Wire):
+        if isinstance(connection := self._client.socket(), TlsSocket):
             self._write(connection)
         self._client.disconnect()
         self._client.loop_write()
@@ -155,7 +155,7 @@ class MqttUplink:
 
     def _turn(self) -> MQTTErrorCode:
         connection: Any = self._client.socket()
-        if not isinstance(connection, Wire):
+        if not isinstance(connection, TlsSocket):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         # After a quiet moment a message waits for nobody; of many, those that come together are taken together.
         time.sleep(max(0.0, self._turn_at - time.monotonic()))
@@ -176,7 +176,7 @@ class MqttUplink:
         self._turn_at = time.monotonic() + TURN_S
         return self._client.loop_misc()
 
-    def _write(self, connection: Wire) -> None:
+    def _write(self, connection: TlsSocket) -> None:
         """Sends what waits: paho's frames, then acknowledgements and confirmations of this connection."""
         if self._client.want_write():
             self._client.loop_write()

@@ -18,10 +18,10 @@ READS: Final = 128
 _AGAIN: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Wire(ssl.SSLSocket):
+class TlsSocket(ssl.SSLSocket):
     """A TLS connection to the broker, split into messages and what is for paho."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Wire":  # noqa: ANN401 - whatever `ssl` makes its sockets with
+    def __new__(cls, *args: Any, **kwargs: Any) -> "TlsSocket":  # noqa: ANN401 - whatever `ssl` makes its sockets with
         """`ssl` builds sockets without calling `__init__` of their class."""
         wire = super().__new__(cls, *args, **kwargs)
         wire._rest = b""
@@ -106,5 +106,5 @@ def context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLCont
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert:
         made.load_cert_chain(cert, key)
-    made.sslsocket_class = Wire
+    made.sslsocket_class = TlsSocket
     return made

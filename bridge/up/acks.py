@@ -20,7 +20,7 @@ class Tracker(Generic[T]):
     def __len__(self) -> int:
         return self._waiting
 
-    def carry(self, records: Collection[int], messages: Sequence[T]) -> None:
+    def register(self, records: Collection[int], messages: Sequence[T]) -> None:
         """Notes one write: all the records that carry any part of these messages, before any of them is sent."""
         if not messages:
             return
@@ -57,7 +57,7 @@ class Finishing(Protocol):
 F = TypeVar("F", bound=Finishing)
 
 
-class InOrder(Generic[F]):
+class AckOrder(Generic[F]):
     """Messages in the order of arrival, in which MQTT 5 demands their acknowledgements (section 4.6)."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class InOrder(Generic[F]):
         """Returns the oldest that has not left."""
         return self._line[0] if self._line else None
 
-    def leave(self) -> list[F]:
+    def pop_acknowledgeable(self) -> list[F]:
         """Returns those done with, of which all before are done with too; they leave."""
         left = []
         while self._line and self._line[0].done:
@@ -82,7 +82,7 @@ class InOrder(Generic[F]):
         return left
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Waiting messages, each gateway's in order, the gateways in turn: one that floods waits behind itself alone.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.up.columns import Gathered, Part
+from bridge.up.columns import ColumnBuffer, LaneColumns
 from vitals.wire.vitals_record import MAX_READINGS
 
 MAX_RECORD_BYTES: Final = 900_000
@@ -14,7 +14,7 @@ ENOUGH: Final = 16 * MAX_READINGS
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LaneRecord:
     """One record's worth of readings.
 
     Attributes:
@@ -54,7 +54,7 @@ class Linger:
         self._written = at
 
 
-def loads(gathered: Gathered, lanes: int) -> Iterator[Load]:
+def lane_records(gathered: ColumnBuffer, lanes: int) -> Iterator[LaneRecord]:
     """Sorts readings into lanes, each patient's in the order of arrival.
 
     Args:
@@ -66,14 +66,14 @@ def loads(gathered: Gathered, lanes: int) -> Iterator[Load]:
             yield from _fit(lane, part.slice(start, start + MAX_READINGS) if len(part) > MAX_READINGS else part)
 
 
-def _fit(lane: int, part: Part) -> Iterator[Load]:
+def _fit(lane: int, part: LaneColumns) -> Iterator[LaneRecord]:
     """Encodes readings, in halves when they are too long: ids at their longest would not fit otherwise.
 
     One reading always fits: its texts, numbers and limits are bounded.
     """
     value = part.encode()
     if len(value) <= MAX_RECORD_BYTES:
-        yield Load(lane, value, len(part))
+        yield LaneRecord(lane, value, len(part))
         return
     half = len(part) // 2
     yield from _fit(lane, part.slice(0, half))

@@ -112,14 +112,14 @@ def _canonical(limits: bytes) -> bytes:
     return _json.encode(from_wire(msgspec.json.decode(limits, type=dict[str, Any])).wire())
 
 
-def of(gateway: str, outbox: str, n: int, readings: Readings) -> Batch:
+def from_readings(gateway: str, outbox: str, n: int, readings: Readings) -> Batch:
     """Makes a batch of readings that were taken the slow way."""
     columns = to_columns(readings)
     sets = tuple(_json.encode(one) for one in columns.get("limit_sets", ()))
     return Batch(gateway, outbox, n, len(readings), [columns.get(name) for name in NAMES], sets)
 
 
-class Gathered:
+class ColumnBuffer:
     """Readings of many batches, joined in the order of arrival."""
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class Gathered:
                 if limits[i] < 0:
                     limits[i] = place[-1 - limits[i]]
 
-    def by_lane(self, lanes: int) -> Iterator[tuple[int, "Part"]]:
+    def by_lane(self, lanes: int) -> Iterator[tuple[int, "LaneColumns"]]:
         """Yields each lane that has readings, with them; a device that is on nobody has a lane by its own id."""
         subjects = self._columns[_PATIENT]
         if None in subjects:
@@ -154,7 +154,7 @@ class Gathered:
         # With one place `itemgetter` returns the bare item.
         sort = itemgetter(*order) if len(order) > 1 else tuple
         columns = [sort(column) for column in self._columns]
-        readings = Part(columns, sort(self._gateway), list(self._sets))
+        readings = LaneColumns(columns, sort(self._gateway), list(self._sets))
         start = 0
         for number, count in enumerate(np.bincount(lane, minlength=lanes).tolist()):
             if count:
@@ -162,7 +162,7 @@ class Gathered:
                 start += count
 
 
-class Part:
+class LaneColumns:
     """Readings of one lane.
 
     Args:
@@ -177,9 +177,9 @@ class Part:
     def __len__(self) -> int:
         return len(self._gateway)
 
-    def slice(self, start: int, end: int) -> "Part":
+    def slice(self, start: int, end: int) -> "LaneColumns":
         """Returns the readings from `start` to `end`."""
-        return Part([column[start:end] for column in self._columns], self._gateway[start:end], self._sets)
+        return LaneColumns([column[start:end] for column in self._columns], self._gateway[start:end], self._sets)
 
     def encode(self) -> bytes:
         """Returns the value of a `vitals` record: its own readings' signs and limits alone."""

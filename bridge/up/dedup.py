@@ -11,14 +11,14 @@ from typing import Final
 
 import msgspec
 
-from bridge.up.validate import Number
+from bridge.up.validate import BatchId
 
 REMEMBERED: Final = 1 << 17
 """Batches: two minutes of a million patients at one reading a half minute, 30 in a batch; some 40 MB when full."""
 _DIGEST_BYTES: Final = 16
 
 
-class Sent(msgspec.Struct):
+class SentBatch(msgspec.Struct):
     """A batch that went to the log.
 
     Attributes:
@@ -26,11 +26,11 @@ class Sent(msgspec.Struct):
         stored: Whether the log holds all of it.
     """
 
-    number: Number | None = None
+    number: BatchId | None = None
     stored: bool = False
 
 
-class Repeats:
+class RepeatedBatches:
     """What was sent to the log lately.
 
     Args:
@@ -39,16 +39,16 @@ class Repeats:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
-        self._sent: OrderedDict[bytes, Sent] = OrderedDict()
+        self._sent: OrderedDict[bytes, SentBatch] = OrderedDict()
 
-    def find(self, gateway: str, payload: bytes) -> tuple[bytes, Sent | None]:
+    def find(self, gateway: str, payload: bytes) -> tuple[bytes, SentBatch | None]:
         """Returns what names these bytes of this gateway, and what became of them when they came before."""
         digest = blake2b(b"\0".join((gateway.encode(), payload)), digest_size=_DIGEST_BYTES).digest()
         return digest, self._sent.get(digest)
 
-    def remember(self, digest: bytes, number: Number | None) -> Sent:
+    def remember(self, digest: bytes, number: BatchId | None) -> SentBatch:
         """Notes that a batch goes to the log; its `stored` is set when the log has it."""
-        sent = self._sent[digest] = Sent(number)
+        sent = self._sent[digest] = SentBatch(number)
         if len(self._sent) > self._remembered:
             self._sent.popitem(last=False)
         return sent

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
-from bridge.kafka.port import Log, Record, Report
-from bridge.metrics import Meters
+from bridge.kafka.port import DeliveryReport, Producer, Record
+from bridge.metrics import Metrics
 from bridge.up import kafka_records
 from bridge.up.acks import Tracker
 from vitals.runtime.daemon import now_ms
@@ -22,7 +22,7 @@ T = TypeVar("T")
 logger = logging.getLogger("bridge.up.in_flight")
 
 
-class Shipping(Generic[T]):
+class InFlightRecords(Generic[T]):
     """What is between the bridge and the log. It holds each record until the log has stored it.
 
     Args:
@@ -31,12 +31,12 @@ class Shipping(Generic[T]):
         clock: UTC epoch ms, for what is put aside.
     """
 
-    def __init__(self, log: Log, meters: Meters, clock: Callable[[], int] = now_ms) -> None:
-        self._log = log
-        self._meters = meters
+    def __init__(self, log: Producer, meters: Metrics, clock: Callable[[], int] = now_ms) -> None:
+        self._producer = log
+        self._metrics = meters
         self._clock = clock
         self._alone: set[int] = set()
-        self._flying: set[int] = set()
+        self._in_flight: set[int] = set()
         self._tracker: Tracker[T] = Tracker()
         self._sent: dict[int, Record] = {}
         self._unsent: deque[tuple[int, Record]] = deque()
@@ -66,7 +66,7 @@ class Shipping(Generic[T]):
         """
         numbers = range(self._numbers + 1, self._numbers + 1 + len(records))
         self._numbers += len(records)
-        self._tracker.carry(numbers, messages)
+        self._tracker.register(numbers, messages)
         numbered = list(zip(numbers, records, strict=True))
         self._sent.update(numbered)
         self._statuses.update((record.key, number) for number, record in numbered if record.topic == topics.STATUS)
@@ -80,18 +80,18 @@ class Shipping(Generic[T]):
             return
         while self._unsent:
             number, record = self._unsent[0]
-            if self._flying and (number in self._alone or self._flying & self._alone):
+            if self._in_flight and (number in self._alone or self._in_flight & self._alone):
                 return
-            if not self._log.send(number, record):
+            if not self._producer.send(number, record):
                 return
-            self._flying.add(number)
+            self._in_flight.add(number)
             self._unsent.popleft()
 
     def wait_s(self, at: float) -> float:
         """Returns when to push again, s from now; infinite when nothing waits."""
         return max(self._again_at - at, OFFER_S) if self._unsent else float("inf")
 
-    def reported(self, reports: Iterable[Report], at: float) -> list[T]:
+    def reported(self, reports: Iterable[DeliveryReport], at: float) -> list[T]:
         """Takes the log's reports.
 
         Returns:
@@ -100,15 +100,15 @@ class Shipping(Generic[T]):
         done: list[T] = []
         again: list[tuple[int, Record]] = []
         for report in reports:
-            self._flying.discard(report.number)
+            self._in_flight.discard(report.number)
             record = self._sent.get(report.number)
             if record is None:
                 continue
             if report.error is None:
-                self._meters.records_out.labels(record.topic).inc()
+                self._metrics.records_out.labels(record.topic).inc()
                 done += self._stored(report.number)
             elif self._is_outdated(report.number, record):
-                self._meters.failed.inc()
+                self._metrics.failed.inc()
                 done += self._stored(report.number)
             elif report.final and report.number in self._alone:
                 done += self._put_aside(report.number, record, report.error)
@@ -118,7 +118,7 @@ class Shipping(Generic[T]):
                 text = "%s, partition %d, was not stored: %s; it is sent again in %.0f s"
                 logger.error(text, record.topic, record.partition, report.error, RETRY_S)
         if again:
-            self._meters.failed.inc(len(again))
+            self._metrics.failed.inc(len(again))
             self._line_up(again)
             self._again_at = at + RETRY_S
         return done
@@ -134,8 +134,8 @@ class Shipping(Generic[T]):
 
     def _put_aside(self, number: int, record: Record, why: str) -> Sequence[T]:
         """Has the refusal stored in the record's place; returns the messages done when not even that is possible."""
-        self._meters.failed.inc()
-        self._meters.given_up.inc()
+        self._metrics.failed.inc()
+        self._metrics.given_up.inc()
         if record.topic == topics.REJECTED:
             logger.error("a refusal was itself refused for good and is dropped: %s", why)
             return self._stored(number)

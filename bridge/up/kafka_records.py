@@ -3,7 +3,7 @@
 import msgspec
 
 from bridge.kafka.port import Record
-from bridge.up.batching import Load
+from bridge.up.batching import LaneRecord
 from bridge.up.validate import Refusal
 from vitals.actions import Action
 from vitals.bounds import MAX_ASIDE, MAX_REFUSED
@@ -26,7 +26,7 @@ def heartbeat(lane: int, partitions: int) -> Record:
     return vitals(lane, _NO_READINGS, partitions)
 
 
-def load(carried: Load, partitions: int) -> Record:
+def lane_record(carried: LaneRecord, partitions: int) -> Record:
     """A record's worth of readings."""
     return vitals(carried.lane, carried.value, partitions)
 
@@ -34,12 +34,12 @@ def load(carried: Load, partitions: int) -> Record:
 def rejected(topic: str, gateway: str, refusal: Refusal, t: int) -> Record:
     """What cannot be used, kept with its reason; one partition, by gateway."""
     payload = refusal.payload[:MAX_ASIDE]
-    return put_aside(
+    return dead_letter(
         gateway.encode(), Rejected(topic=topic, reason=refusal.reason, t=t, payload=payload, readings=refusal.readings)
     )
 
 
-def put_aside(key: bytes, refused: Rejected) -> Record:
+def dead_letter(key: bytes, refused: Rejected) -> Record:
     """A refusal of this bridge or of the gateway itself, whose name is its key."""
     return Record(topics.REJECTED, 0, key, _encode(refused))
 
@@ -49,7 +49,7 @@ def refused(record: Record, why: str, t: int) -> Record:
     reason = f"{len(record.value)} bytes were refused for good: {why}"
     place = f"{record.topic}[{record.partition}]"
     payload = record.value[:MAX_REFUSED]
-    return put_aside(record.key, Rejected(topic=place, reason=reason, t=t, payload=payload))
+    return dead_letter(record.key, Rejected(topic=place, reason=reason, t=t, payload=payload))
 
 
 def action(done: Action, lanes: int, partitions: int) -> Record:

@@ -24,7 +24,7 @@ from vitals.wire.vitals_record import WireError, encode_vitals
 TOPIC_LEVELS: Final = 4
 
 
-class Why(StrEnum):
+class RejectReason(StrEnum):
     """Kinds of refusal, few enough for a metric's label; the record itself carries the full reason."""
 
     TOPIC = "topic"
@@ -56,7 +56,7 @@ class Source:
     confirmed: str
 
 
-class Number(msgspec.Struct, frozen=True):
+class BatchId(msgspec.Struct, frozen=True):
     """What names a batch: `confirmed` tells it to its gateway."""
 
     outbox: str
@@ -74,13 +74,13 @@ class Refusal:
         readings: How many readings are refused; 0 when that is unknown.
     """
 
-    why: Why
+    why: RejectReason
     reason: str
     payload: bytes
     readings: int = 0
 
 
-class Taken(msgspec.Struct, frozen=True):
+class ValidBatch(msgspec.Struct, frozen=True):
     """A message, read.
 
     Attributes:
@@ -89,7 +89,7 @@ class Taken(msgspec.Struct, frozen=True):
         refusals: What is not.
     """
 
-    number: Number | None
+    number: BatchId | None
     batch: Batch | None
     refusals: tuple[Refusal, ...] = ()
 
@@ -106,29 +106,29 @@ def source(topic: str) -> Source | None:
     return Source(gateway, name, topics.slot(gateway), topics.gateway_topic(gateway, "confirmed"))
 
 
-def take(gateway: str, payload: bytes) -> Taken:
+def take(gateway: str, payload: bytes) -> ValidBatch:
     """Reads a batch that arrived on the topic of `gateway`: at once, or, when anything is wrong with it, bit by bit."""
     batch = columns.read(gateway, payload)
     if batch is not None:
-        return Taken(Number(batch.outbox, batch.n), batch)
+        return ValidBatch(BatchId(batch.outbox, batch.n), batch)
     return examine(gateway, payload)
 
 
-def examine(gateway: str, payload: bytes) -> Taken:
+def examine(gateway: str, payload: bytes) -> ValidBatch:
     """Reads a batch slowly: finds what is usable, and says what is wrong with the rest."""
     try:
         batch = uplink_batch.decode(payload)
     except WireError as error:
-        return Taken(head(payload), None, (Refusal(Why.UNDECODABLE, str(error), payload),))
-    number, readings = Number(batch.outbox, batch.n), batch.readings
+        return ValidBatch(head(payload), None, (Refusal(RejectReason.UNDECODABLE, str(error), payload),))
+    number, readings = BatchId(batch.outbox, batch.n), batch.readings
     if batch.gateway != gateway:
         reason = f"batch says it is of gateway {batch.gateway}, but came on the topic of {gateway}"
-        return Taken(number, None, (Refusal(Why.WRONG_NAME, reason, payload, len(readings)),))
+        return ValidBatch(number, None, (Refusal(RejectReason.WRONG_NAME, reason, payload, len(readings)),))
     bad = problems(readings)
     keep = np.ones(len(readings), dtype=np.bool_)
     keep[list(bad)] = False
-    usable = columns.of(gateway, batch.outbox, batch.n, readings.take(keep)) if keep.any() else None
-    return Taken(number, usable, _refuse(readings, bad))
+    usable = columns.from_readings(gateway, batch.outbox, batch.n, readings.take(keep)) if keep.any() else None
+    return ValidBatch(number, usable, _refuse(readings, bad))
 
 
 def _refuse(readings: Readings, bad: dict[int, str]) -> tuple[Refusal, ...]:
@@ -137,7 +137,7 @@ def _refuse(readings: Readings, bad: dict[int, str]) -> tuple[Refusal, ...]:
     for i, reason in bad.items():
         by_reason.setdefault(reason, []).append(i)
     return tuple(
-        Refusal(Why.READING, reason, encode_vitals(readings.take(np.array(sorted(index)))), len(index))
+        Refusal(RejectReason.READING, reason, encode_vitals(readings.take(np.array(sorted(index)))), len(index))
         for reason, index in by_reason.items()
     )
 
@@ -150,7 +150,7 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def head(payload: bytes) -> Number | None:
+def head(payload: bytes) -> BatchId | None:
     """Reads as much of an unusable batch as confirming it takes.
 
     Without this a batch that can never be used stays in its gateway's outbox and is sent again for ever.
@@ -164,19 +164,23 @@ def head(payload: bytes) -> Number | None:
         return None
     if not (0 < len(found.outbox) <= MAX_ID and 1 <= found.n <= MAX_BATCH):
         return None
-    return Number(found.outbox, found.n)
+    return BatchId(found.outbox, found.n)
 
 
 def take_status(gateway: str, payload: bytes) -> Status | Refusal:
     """Reads a status that arrived on the topic of `gateway`."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
-        return Refusal(Why.STATUS, f"status of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload)
+        return Refusal(
+            RejectReason.STATUS, f"status of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
+        )
     try:
         status = decoded(payload, Status)
     except BoundError as error:
-        return Refusal(Why.STATUS, f"not a status: {error}", payload)
+        return Refusal(RejectReason.STATUS, f"not a status: {error}", payload)
     if status.id != gateway or status.kind != "gateway":
-        return Refusal(Why.WRONG_NAME, f"status of {status.kind} {status.id} came on the topic of {gateway}", payload)
+        return Refusal(
+            RejectReason.WRONG_NAME, f"status of {status.kind} {status.id} came on the topic of {gateway}", payload
+        )
     return status
 
 
@@ -184,23 +188,25 @@ def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
     """Reads what a gateway has refused itself: a JSON list of `Rejected`."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return Refusal(
-            Why.GATEWAY, f"refusals of {len(payload)} bytes are over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
+            RejectReason.GATEWAY, f"refusals of {len(payload)} bytes are over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
         )
     try:
         found = decoded(payload, list[Rejected])
     except BoundError as error:
-        return Refusal(Why.GATEWAY, f"not a list of refusals: {error}", payload)
+        return Refusal(RejectReason.GATEWAY, f"not a list of refusals: {error}", payload)
     return found
 
 
 def take_pressed(payload: bytes) -> Action | Refusal:
     """Reads an acknowledgement that was given at a bed; a gateway can do nothing else to an alarm."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
-        return Refusal(Why.PRESSED, f"action of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload)
+        return Refusal(
+            RejectReason.PRESSED, f"action of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
+        )
     try:
         action = decoded(payload, Action)
     except BoundError as error:
-        return Refusal(Why.PRESSED, f"not an action: {error}", payload)
+        return Refusal(RejectReason.PRESSED, f"not an action: {error}", payload)
     if action.act is not Act.ACKNOWLEDGE:
-        return Refusal(Why.PRESSED, f"{action.act.value} is nothing that a bed's button does", payload)
+        return Refusal(RejectReason.PRESSED, f"{action.act.value} is nothing that a bed's button does", payload)
     return action

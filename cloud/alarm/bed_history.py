@@ -68,7 +68,7 @@ class Stay:
 
 
 @dataclass(slots=True)
-class Beds:
+class BedHistory:
     """Every stay that the log tells of, by bed and by patient.
 
     Attributes:

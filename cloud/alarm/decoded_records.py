@@ -10,7 +10,7 @@ from vitals.alarm_events import AlarmEvent
 from vitals.bounds import decoded
 from vitals.status import Status
 from vitals.wire import topics
-from vitals.wire.vitals_record import MAX_READINGS, Scored, decode_scored
+from vitals.wire.vitals_record import MAX_READINGS, ScoredRecord, decode_scored
 
 _KINDS: dict[str, type[Action | Status | Admission | AlarmEvent]] = {
     topics.ACTIONS: Action,
@@ -21,7 +21,7 @@ _KINDS: dict[str, type[Action | Status | Admission | AlarmEvent]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DecodedRecord:
     """A record and what it says.
 
     Attributes:
@@ -30,7 +30,7 @@ class Entry:
     """
 
     record: Record
-    value: Scored | Action | Status | Admission | AlarmEvent | None
+    value: ScoredRecord | Action | Status | Admission | AlarmEvent | None
 
     @property
     def t(self) -> int:
@@ -40,32 +40,34 @@ class Entry:
         """
         if self.record.topic != topics.SCORED:
             return self.record.t
-        return (self.value.timestamp or self.record.t) if isinstance(self.value, Scored) else 0
+        return (self.value.timestamp or self.record.t) if isinstance(self.value, ScoredRecord) else 0
 
 
-def decode(record: Record) -> tuple[Entry, ValueError | None]:
+def decode(record: Record) -> tuple[DecodedRecord, ValueError | None]:
     """Reads a record.
 
     Returns:
         The entry, and why it could not be read (it then only moves time and position), else None.
     """
     if record.value is None:
-        return Entry(record, None), None
+        return DecodedRecord(record, None), None
     try:
         if record.topic == topics.SCORED:
             scored = decode_scored(record.value)
             if len(scored.readings) > MAX_READINGS:
-                return Entry(record, None), ValueError(f"{len(scored.readings)} readings are over {MAX_READINGS}")
+                return DecodedRecord(record, None), ValueError(
+                    f"{len(scored.readings)} readings are over {MAX_READINGS}"
+                )
             if scored.partition != record.partition:
                 reason = f"readings of partition {scored.partition} in partition {record.partition}"
-                return Entry(record, None), ValueError(reason)
-            return Entry(record, scored), None
-        return Entry(record, decoded(record.value, _KINDS[record.topic])), None
+                return DecodedRecord(record, None), ValueError(reason)
+            return DecodedRecord(record, scored), None
+        return DecodedRecord(record, decoded(record.value, _KINDS[record.topic])), None
     except ValueError as error:
-        return Entry(record, None), error
+        return DecodedRecord(record, None), error
 
 
-def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
+def by_time(entries: Iterable[DecodedRecord]) -> list[tuple[int, DecodedRecord]]:
     """Merges entries of several partitions by log time.
 
     Producers' clocks may step back: within a partition the offset decides, and time never runs backwards.
@@ -74,7 +76,7 @@ def by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
     return sorted(timed(entries, {}), key=lambda pair: pair[0])
 
 
-def timed(entries: Iterable[Entry], newest: dict[Place, int]) -> Iterator[tuple[int, Entry]]:
+def timed(entries: Iterable[DecodedRecord], newest: dict[Place, int]) -> Iterator[tuple[int, DecodedRecord]]:
     """Yields entries with the log time at which each counts; `newest` holds each partition's, and is carried on."""
     for entry in entries:
         t = newest[entry.record.place] = max(entry.t, newest.get(entry.record.place, 0))

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.alarm.bed_history import Beds, Stay
+from cloud.alarm.bed_history import BedHistory, Stay
 from cloud.alarm.count_alarms import FOREIGN, PASSED_OVER
 from cloud.alarm.snapshot.failure_alarm import SNAPSHOTS_FAILING
 from cloud.notify.routing import NOT_NOTIFIED, ROTA_EMPTY
 from vitals.alarm_events import AlarmEvent, Phase
-from vitals.engine.rules.technical_alarms import BED_DISPUTED, PIPELINE_STALLED, Fault
+from vitals.engine.rules.technical_alarms import BED_DISPUTED, PIPELINE_STALLED, TechnicalCondition
 
 HEARD: Final = frozenset((PIPELINE_STALLED, SNAPSHOTS_FAILING, PASSED_OVER, FOREIGN, NOT_NOTIFIED, ROTA_EMPTY))
 """Alarms of the watchdog and the notifier: shown with all others, ended by their cause alone."""
@@ -25,7 +25,7 @@ class Disputes:
     _seen: dict[tuple[str, str], int] = field(default_factory=dict)
     _looked: int = 0
 
-    def due(self, beds: Beds, standing: Mapping[str, object], clock: int) -> list[Fault] | None:
+    def due(self, beds: BedHistory, standing: Mapping[str, object], clock: int) -> list[TechnicalCondition] | None:
         """Returns the disputes that are to stand now, None between two looks.
 
         Args:
@@ -41,16 +41,16 @@ class Disputes:
         return [f for key, f in faults.items() if f.key in standing or clock - self._seen[key] >= GRACE_MS]
 
 
-def _fault(condition: str, name: str, stays: tuple[Stay, ...]) -> Fault:
+def _fault(condition: str, name: str, stays: tuple[Stay, ...]) -> TechnicalCondition:
     what, holder = ("Bed" if condition == BED_DISPUTED else "Device"), stays[-1]
     others = ", ".join(stay.patient for stay in stays[:-1])
     text = f"{what} {name} is {holder.patient}'s, who was admitted last, and {others}'s: correct the admissions"
     device = None if condition == BED_DISPUTED else name
-    return Fault(name, condition, text, device=device, since=holder.since, ward=holder.ward)
+    return TechnicalCondition(name, condition, text, device=device, since=holder.since, ward=holder.ward)
 
 
 @dataclass(slots=True)
-class Heard:
+class OpenAlarms:
     """The last event of each alarm of `HEARD` that has not ended."""
 
     _open: dict[str, AlarmEvent] = field(default_factory=dict)

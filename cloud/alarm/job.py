@@ -15,15 +15,15 @@ import prometheus_client
 
 from cloud.alarm.count_alarms import FOREIGN, PASSED_OVER, CountWatch, foreign, passed_over
 from cloud.alarm.ray import cluster
-from cloud.alarm.ray.shard_supervisor import Progress, Shards
+from cloud.alarm.ray.shard_supervisor import Progress, ShardSupervisor
 from cloud.alarm.snapshot.failure_alarm import SnapshotWatch
 from cloud.alarm.snapshot.store import SnapshotError, open_snapshots
-from cloud.alarm.watchdog.alarm_writer import Word
+from cloud.alarm.watchdog.alarm_writer import WatchdogWriter
 from cloud.alarm.watchdog.stall import StallWatch
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import LogError, Record, read_to_end
-from cloud.kafka.transactional import fence
+from cloud.kafka.port import KafkaUnavailableError, Record, read_to_end
+from cloud.kafka.transactional import open_transactional
 from cloud.settings import Watch
 from vitals.alarm_events import AlarmEvent, decode
 from vitals.engine.rules.technical_alarms import PIPELINE
@@ -69,14 +69,14 @@ def _start(settings: Watch, early: threading.Event) -> int:
         for watch in counted:
             watch.resume(told, now_ms())
         reader.close()
-    except (LogError, SnapshotError) as error:
+    except (KafkaUnavailableError, SnapshotError) as error:
         logger.error("cannot start: %s", error)
         return 2
     try:
         for number in range(settings.watch_shards, settings.partitions):
             # There may have been more shards before, and one of them may still run somewhere, cut off.
-            fence(settings, cluster.writer_name(number))
-    except LogError as error:
+            open_transactional(settings, cluster.writer_name(number))
+    except KafkaUnavailableError as error:
         logger.error("cannot start: %s", error)
         return 2
     begun = time.monotonic()
@@ -88,11 +88,11 @@ def _start(settings: Watch, early: threading.Event) -> int:
     logger.info("Ray is up", extra={"data": {"seconds": round(time.monotonic() - begun, 1)}})
     # Ray has put its own handlers in the place of ours.
     stop = stop_on_signals()
-    shards = Shards(ray, settings)
+    shards = ShardSupervisor(ray, settings)
     try:
         for number in range(settings.watch_shards):
             shards.start(number)
-        word = Word(place, lambda: KafkaWriter(settings, "watchdog", aside=True))
+        word = WatchdogWriter(place, lambda: KafkaWriter(settings, "watchdog", aside=True))
         return _watch(settings, shards, (stall, unsaved, counted), word, stop)
     finally:
         notify("STOPPING=1")
@@ -112,9 +112,9 @@ def _own(record: Record) -> AlarmEvent | None:
 
 def _watch(
     settings: Watch,
-    shards: Shards,
+    shards: ShardSupervisor,
     watchdogs: tuple[StallWatch, SnapshotWatch, tuple[CountWatch, CountWatch]],
-    word: Word,
+    word: WatchdogWriter,
     stop: threading.Event,
 ) -> int:
     stall, unsaved, (passing, foreigners) = watchdogs

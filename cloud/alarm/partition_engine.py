@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.alarm.bed_history import Beds
-from cloud.alarm.decoded_records import Entry, by_time
-from cloud.alarm.equipment_alarms import HEARD, Disputes, Heard
-from cloud.alarm.query.latest_values import Latest
-from cloud.alarm.skipped_records import Passed, PutAside, put_aside
-from cloud.alarm.snapshot.encoding import Saved, decode, encode
-from cloud.kafka.partitioning import Layout
+from cloud.alarm.bed_history import BedHistory
+from cloud.alarm.decoded_records import DecodedRecord, by_time
+from cloud.alarm.equipment_alarms import HEARD, Disputes, OpenAlarms
+from cloud.alarm.query.latest_values import LatestValues
+from cloud.alarm.skipped_records import SkippedItem, SkippedRecords, put_aside
+from cloud.alarm.snapshot.encoding import EngineSnapshot, decode, encode
+from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Place, Record
 from vitals import engine, trend
 from vitals.actions import Act, Action
@@ -31,16 +31,16 @@ from vitals.admissions import Admission, roster
 from vitals.alarm_events import AlarmEvent, Phase
 from vitals.engine.rules.constants import CONDITIONS, HANDOVER_MS
 from vitals.engine.rules.not_judged import WATCH
-from vitals.engine.rules.technical_alarms import PIPELINE_STALLED, TREE
+from vitals.engine.rules.technical_alarms import HIERARCHY, PIPELINE_STALLED
 from vitals.readings import Readings, concat, empty
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.status import Health, Status
 from vitals.wire import topics
-from vitals.wire.vitals_record import Scored
+from vitals.wire.vitals_record import ScoredRecord
 
 logger = logging.getLogger("watch")
 EQUIPMENT: Final = "equipment"
-_OWN: Final = frozenset((*CONDITIONS, *TREE, *WATCH))
+_OWN: Final = frozenset((*CONDITIONS, *HIERARCHY, *WATCH))
 SPAN_MS: Final = 5000
 """Readings of at most this much log time are judged at one stroke: a backlog is judged in large batches, and timers
 act in their turn all the same."""
@@ -53,12 +53,10 @@ class Terms:
     Attributes:
         handover_s: After how long an unacknowledged high alarm passes to the next contact, s.
         advisories: Whether a limit that is expected to be crossed is told of.
-        points: Points of the past that are kept per patient for those who look.
     """
 
     handover_s: float = HANDOVER_MS / 1000
     advisories: bool = False
-    points: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class _Part:
     """
 
     readings: Readings
-    scored: Scored | None = None
+    scored: ScoredRecord | None = None
     rows: NDArray[np.intp] | None = None
     skip: Collection[int | None] = ()
 
@@ -85,7 +83,7 @@ class _Part:
 
 
 @dataclass(slots=True)
-class Slice:
+class PartitionEngine:
     """One engine with the positions it has reached.
 
     Attributes:
@@ -115,7 +113,7 @@ class Slice:
 
     name: str
     places: frozenset[Place]
-    layout: Layout
+    layout: Partitioning
     terms: Terms = field(default_factory=Terms)
     clock_only: Place | None = None
     revisions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -125,20 +123,20 @@ class Slice:
     uneasy: set[str] = field(default_factory=set)
     state: engine.State = field(init=False)
     trends: trend.Trends = field(default_factory=trend.empty)
-    latest: Latest = field(init=False)
+    latest: LatestValues = field(init=False)
     disputes: Disputes = field(default_factory=Disputes)
-    heard: Heard = field(default_factory=Heard)
+    heard: OpenAlarms = field(default_factory=OpenAlarms)
     readings: int = 0
     repeats: int = 0
     misplaced: int = 0
-    passed: Passed = field(default_factory=Passed)
+    passed: SkippedRecords = field(default_factory=SkippedRecords)
     foreign: Counter[str] = field(default_factory=Counter)
     unseen: int = 0
-    put_aside: list[PutAside] = field(default_factory=list)
+    put_aside: list[SkippedItem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = engine.empty(self.terms.handover_s)
-        self.latest = Latest(self.terms.points, self.revisions)
+        self.latest = LatestValues(self.revisions)
 
     def wants(self, record: Record) -> bool:
         """Whether the record belongs here and has not been applied."""
@@ -146,7 +144,7 @@ class Slice:
             return False
         return record.offset >= self.positions.get(record.place, 0)
 
-    def apply(self, entries: Sequence[Entry], beds: Beds) -> list[AlarmEvent]:
+    def apply(self, entries: Sequence[DecodedRecord], beds: BedHistory) -> list[AlarmEvent]:
         """Applies entries that it wants, by their timestamps; within a partition their order stands."""
         events: list[AlarmEvent] = []
         batch: list[_Part] = []
@@ -172,7 +170,7 @@ class Slice:
             events += self._disputed(beds)
         return events
 
-    def _disputed(self, beds: Beds) -> list[AlarmEvent]:
+    def _disputed(self, beds: BedHistory) -> list[AlarmEvent]:
         found = self.disputes.due(beds, self.state.faults, self.clock)
         if found is None:
             return []
@@ -215,7 +213,7 @@ class Slice:
         """Brings what people look at up to date; a reading that raises there has been judged, and is not shown."""
         try:
             return self._look(readings)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
             logger.exception("%d readings cannot be shown at once: each is shown by itself", len(readings))
@@ -223,7 +221,7 @@ class Slice:
         for i in range(len(readings)):
             try:
                 told += self._look(readings.alone(i))
-            except NOT_ITS_OWN:
+            except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception:
                 logger.exception("a reading of %s was judged, and cannot be shown", readings.patient[i])
@@ -235,7 +233,7 @@ class Slice:
         self.trends, advised = trend.advance(self.trends, readings, self.clock, advisories=self.terms.advisories)
         return [self._with_recent(event) for event in advised]
 
-    def _row_aside(self, parts: list[_Part], failed: engine.PassedOver) -> PutAside:
+    def _row_aside(self, parts: list[_Part], failed: engine.PassedOver) -> SkippedItem:
         """Returns what is kept of a reading that raised: its place in its record of `vitals`."""
         place = failed.place
         for part in parts if place >= 0 else ():
@@ -259,8 +257,8 @@ class Slice:
 
     def _own(self, events: Iterable[AlarmEvent]) -> list[AlarmEvent]:
         if self.clock_only is not None:
-            return [event for event in events if event.condition in TREE]
-        return [event for event in events if event.condition not in TREE]
+            return [event for event in events if event.condition in HIERARCHY]
+        return [event for event in events if event.condition not in HIERARCHY]
 
     def active(self) -> list[AlarmEvent]:
         """Returns the last event of each of its alarms that has not ended, and of those that it has heard of."""
@@ -270,14 +268,14 @@ class Slice:
         """Takes in what it told after its snapshot."""
         own = [e for e in self._own(events) if self.clock_only is not None or f"p{self.layout.of(e)}" == self.name]
         own = [msgspec.structs.replace(e, recent=()) if e.recent else e for e in own]
-        self.state = engine.resume(self.state, (e for e in own if e.condition in _OWN))
+        self.state = engine.restore_reported(self.state, (e for e in own if e.condition in _OWN))
         if self.clock_only is None:
             trend.resume(self.trends, own)
 
-    def _fresh(self, entry: Entry, beds: Beds) -> _Part:
+    def _fresh(self, entry: DecodedRecord, beds: BedHistory) -> _Part:
         """Returns the readings of a scored record that are to be judged."""
         scored = entry.value
-        if entry.record.place == self.clock_only or not isinstance(scored, Scored):
+        if entry.record.place == self.clock_only or not isinstance(scored, ScoredRecord):
             return _Part(empty())
         if scored.offset <= self.marks.get(scored.partition, -1):
             self.repeats += 1
@@ -293,13 +291,13 @@ class Slice:
         rows = np.flatnonzero(~wrong)
         return _Part(scored.readings.take(rows), scored, rows, skip)
 
-    def _count_foreign(self, readings: Readings, wrong: NDArray[np.bool_], beds: Beds) -> None:
+    def _count_foreign(self, readings: Readings, wrong: NDArray[np.bool_], beds: BedHistory) -> None:
         for i in np.flatnonzero(wrong).tolist():
             gateway = readings.gateway[i]
             if beds.is_foreign(readings.patient[i], gateway, int(readings.t[i])):
                 self.foreign[gateway] += 1
 
-    def _applied(self, entry: Entry, beds: Beds) -> list[AlarmEvent]:
+    def _applied(self, entry: DecodedRecord, beds: BedHistory) -> list[AlarmEvent]:
         """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too."""
         record, value = entry.record, entry.value
         source = *record.place, record.offset
@@ -316,7 +314,7 @@ class Slice:
             else:
                 events = self._control(self._own_words(value, beds) if isinstance(value, Status) else value)
             failed = engine.take_passed_over(self.state)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
@@ -354,7 +352,7 @@ class Slice:
             self.state, events = engine.place(self.state, placements, self.clock, value.gateway)
         return self._own(events)
 
-    def _own_words(self, status: Status, beds: Beds) -> Status:
+    def _own_words(self, status: Status, beds: BedHistory) -> Status:
         """Leaves out of a gateway's status whose patients it does not have: it would begin or end their alarms."""
         wrong = [d for d in status.devices if d.patient and beds.is_foreign(d.patient, status.id, max(d.t, status.t))]
         if status.kind != "gateway" or not wrong:
@@ -384,7 +382,7 @@ class Slice:
 
     def save(self, alarms: Iterable[tuple[int, int]]) -> bytes:
         """Returns a snapshot."""
-        saved = Saved(
+        saved = EngineSnapshot(
             layout=(self.layout.lanes, self.layout.partitions),
             positions=tuple((*place, offset) for place, offset in sorted(self.positions.items())),
             alarms=tuple(alarms),

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cloud.alarm.snapshot.encoding import decode
-from cloud.kafka.partitioning import Layout
-from cloud.kafka.port import LogError, Place, Reader, Record
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Record
 
 logger = logging.getLogger(__name__)
 
 
-def of_this_log(kept: Mapping[str, bytes], layout: Layout, reader: Reader) -> Mapping[str, bytes]:
+def of_this_log(kept: Mapping[str, bytes], layout: Partitioning, reader: Reader) -> Mapping[str, bytes]:
     """Returns the snapshots, or none at all where one of them was taken on another log.
 
     What shows on one partition is true of the whole topic, also where the new one is longer already than the old.
@@ -26,7 +26,7 @@ def of_this_log(kept: Mapping[str, bytes], layout: Layout, reader: Reader) -> Ma
         reader: Tells where the log ends.
 
     Raises:
-        LogError: Kafka does not answer.
+        KafkaUnavailableError: Kafka does not answer.
     """
     wanted: dict[Place, int] = {}
     for data in kept.values():
@@ -51,7 +51,7 @@ def of_this_log(kept: Mapping[str, bytes], layout: Layout, reader: Reader) -> Ma
 
 
 @dataclass(slots=True)
-class Ascent:
+class OffsetWatch:
     """Notices at work that a partition has begun again."""
 
     _next: dict[Place, int] = field(default_factory=dict)
@@ -60,12 +60,12 @@ class Ascent:
         """Looks at records as they are read.
 
         Raises:
-            LogError: Offsets went back, which nothing but another topic of the same name does.
+            KafkaUnavailableError: Offsets went back, which nothing but another topic of the same name does.
         """
         for record in records:
             reached = self._next.get(record.place, 0)
             if record.offset < reached:
-                raise LogError(
+                raise KafkaUnavailableError(
                     f"{record.topic}[{record.partition}] began again at offset {record.offset} after {reached - 1}: "
                     "the topic was made anew; the state is rebuilt from the log"
                 )

@@ -5,20 +5,20 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloud.alarm.bed_history import FOREVER, Beds
-from cloud.alarm.decoded_records import Entry, decode
-from cloud.alarm.partition_engine import EQUIPMENT, Slice, Terms
-from cloud.alarm.replay_buffer import Early
-from cloud.alarm.skipped_records import Passed, PutAside, SpoiledError, put_aside, unreadable
-from cloud.kafka.partitioning import Layout
+from cloud.alarm.bed_history import FOREVER, BedHistory
+from cloud.alarm.decoded_records import DecodedRecord, decode
+from cloud.alarm.partition_engine import EQUIPMENT, PartitionEngine, Terms
+from cloud.alarm.replay_buffer import ReplayBuffer
+from cloud.alarm.skipped_records import SkippedItem, SkippedRecords, SpoiledError, put_aside, unreadable
+from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Place, Record
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent
 from vitals.engine import describe
 from vitals.engine.rules.technical_alarms import PIPELINE
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.wire import topics
-from vitals.wire.vitals_record import Scored
+from vitals.wire.vitals_record import ScoredRecord
 
 logger = logging.getLogger("watch")
 
@@ -33,10 +33,10 @@ class Outcome:
     """
 
     events: list[AlarmEvent] = field(default_factory=list)
-    put_aside: list[PutAside] = field(default_factory=list)
+    put_aside: list[SkippedItem] = field(default_factory=list)
 
 
-def share(layout: Layout, shard: int, shards: int) -> tuple[int, ...]:
+def share(layout: Partitioning, shard: int, shards: int) -> tuple[int, ...]:
     """Returns the partitions of one of `shards` shards."""
     return tuple(range(shard, layout.partitions, shards))
 
@@ -52,39 +52,40 @@ class Shard:
     """
 
     def __init__(
-        self, layout: Layout, partitions: Sequence[int], *, equipment: bool, terms: Terms | None = None
+        self, layout: Partitioning, partitions: Sequence[int], *, equipment: bool, terms: Terms | None = None
     ) -> None:
         terms = terms or Terms()
-        self.layout = layout
-        self.beds = Beds(follows_devices=equipment)
+        self.partitioning = layout
+        self.beds = BedHistory(follows_devices=equipment)
         revisions = itertools.count(1)
-        self.passed = passed = Passed()
-        self.slices = {
-            f"p{p}": Slice(f"p{p}", _places(p), layout, terms, revisions=revisions, passed=passed) for p in partitions
+        self.skipped = passed = SkippedRecords()
+        self.engines = {
+            f"p{p}": PartitionEngine(f"p{p}", _places(p), layout, terms, revisions=revisions, passed=passed)
+            for p in partitions
         }
         if equipment:
             places = layout.places(topics.ACTIONS) | layout.places(topics.PATIENTS)
             places |= {(topics.STATUS, 0), (topics.ALARMS, layout.partition(PIPELINE))}
             clock = (topics.SCORED, partitions[0])
-            self.slices[EQUIPMENT] = Slice(EQUIPMENT, places, layout, terms, clock_only=clock, passed=passed)
-        self._early = {name: Early() for name in self.slices}
+            self.engines[EQUIPMENT] = PartitionEngine(EQUIPMENT, places, layout, terms, clock_only=clock, passed=passed)
+        self._replay_buffer = {name: ReplayBuffer() for name in self.engines}
         self._live = False
 
     def places(self) -> dict[Place, int]:
         """Returns what is to be read, and from which offset; `patients` always whole, for the beds' history."""
         starts: dict[Place, int] = {}
-        for slice_ in self.slices.values():
+        for slice_ in self.engines.values():
             for place in slice_.places | ({slice_.clock_only} if slice_.clock_only else set()):
                 offset = slice_.positions.get(place, 0)
                 starts[place] = min(offset, starts.get(place, offset))
-        return starts | dict.fromkeys(self.layout.places(topics.PATIENTS), 0)
+        return starts | dict.fromkeys(self.partitioning.places(topics.PATIENTS), 0)
 
     def hold(self, records: Iterable[Record]) -> Outcome:
         """Keeps actions, admissions and statuses until the readings of their time come, while catching up."""
         outcome = Outcome()
         entries = self._decode(records, outcome)
-        for name, slice_ in self.slices.items():
-            self._early[name].put(entry for entry in entries if slice_.wants(entry.record))
+        for name, slice_ in self.engines.items():
+            self._replay_buffer[name].put(entry for entry in entries if slice_.wants(entry.record))
         return outcome
 
     def apply(self, records: Iterable[Record]) -> Outcome:
@@ -95,9 +96,9 @@ class Shard:
         """
         outcome = Outcome()
         entries = self._decode(records, outcome)
-        for name, slice_ in self.slices.items():
+        for name, slice_ in self.engines.items():
             wanted = [entry for entry in entries if slice_.wants(entry.record)]
-            ready = wanted if self._live else _ready(wanted, self._early[name], slice_.clock)
+            ready = wanted if self._live else _ready(wanted, self._replay_buffer[name], slice_.clock)
             self._apply(slice_, ready, outcome)
         return outcome
 
@@ -105,70 +106,70 @@ class Shard:
         """Ends catching up: what was held acts now."""
         self._live = True
         outcome = Outcome()
-        for name, slice_ in self.slices.items():
-            self._apply(slice_, self._early[name].due(FOREVER), outcome)
+        for name, slice_ in self.engines.items():
+            self._apply(slice_, self._replay_buffer[name].due(FOREVER), outcome)
         return outcome
 
     def clocks(self) -> dict[int, int]:
         """Returns the log time of each partition, 0 where nothing has come."""
-        return {int(name[1:]): s.clock for name, s in self.slices.items() if name != EQUIPMENT}
+        return {int(name[1:]): s.clock for name, s in self.engines.items() if name != EQUIPMENT}
 
     def active(self) -> list[AlarmEvent]:
         """Returns the last event of every alarm that has not ended."""
-        return [event for slice_ in self.slices.values() for event in slice_.active()]
+        return [event for slice_ in self.engines.values() for event in slice_.active()]
 
-    def of(self, patient: str) -> Slice | None:
+    def of(self, patient: str) -> PartitionEngine | None:
         """Returns the slice that judges a patient, None when it is another shard's."""
-        return self.slices.get(f"p{self.layout.partition(patient)}")
+        return self.engines.get(f"p{self.partitioning.partition(patient)}")
 
     def save(self, name: str, alarms: Mapping[int, int]) -> bytes:
         """Returns a snapshot of a slice; `alarms` are the offsets from which its events are read back."""
         own = alarms if name == EQUIPMENT else {int(name[1:]): alarms.get(int(name[1:]), 0)}
-        return self.slices[name].save(own.items())
+        return self.engines[name].save(own.items())
 
-    def give_up(self, record: Record, error: Exception) -> list[PutAside]:
+    def give_up(self, record: Record, error: Exception) -> list[SkippedItem]:
         """Returns what passes over a record at which processes ended: with all of its readings, in every slice."""
         entry, _ = decode(record)
         failed = describe(-1, "", error)
-        if not isinstance(entry.value, Scored):
+        if not isinstance(entry.value, ScoredRecord):
             return [put_aside(failed, (*record.place, record.offset), record.t, payload=record.value or b"")]
         source = topics.VITALS, entry.value.partition, entry.value.offset
         return [
             put_aside(failed, source, entry.t, slice_=slice_.name, readings=entry.value.readings)
-            for slice_ in self.slices.values()
+            for slice_ in self.engines.values()
             if record.place in slice_.places
         ]
 
     def _is_mine(self, record: Record) -> bool:
         """Whether it is this shard that puts a record aside: others read it too, and one word is enough."""
-        return record.topic == topics.ALARMS or f"p{record.partition}" in self.slices
+        return record.topic == topics.ALARMS or f"p{record.partition}" in self.engines
 
-    def _apply(self, slice_: Slice, entries: Sequence[Entry], outcome: Outcome) -> None:
-        for together in self.passed.apart(entries):
+    def _apply(self, slice_: PartitionEngine, entries: Sequence[DecodedRecord], outcome: Outcome) -> None:
+        for together in self.skipped.apart(entries):
             try:
                 outcome.events += slice_.apply(together, self.beds)
-            except NOT_ITS_OWN:
+            except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception as error:
                 raise SpoiledError([entry.record for entry in together], error) from error
         outcome.put_aside += slice_.put_aside
         slice_.put_aside.clear()
 
-    def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[Entry]:
+    def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[DecodedRecord]:
         entries = []
         for record in records:
-            entry: Entry = Entry(record, None)
+            entry: DecodedRecord = DecodedRecord(record, None)
             error: Exception | None = None
             try:
-                if not self.passed.unreadable(record):
+                if not self.skipped.unreadable(record):
                     entry, error = decode(record)
                 if isinstance(entry.value, Admission):
                     self.beds.admit(entry.value)
-            except NOT_ITS_OWN:
+            except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception as raised:
                 logger.exception("%s[%s]@%s ends in an error, and is passed over", *record.place, record.offset)
-                entry, error = Entry(record, None), raised
+                entry, error = DecodedRecord(record, None), raised
             if error is not None and self._is_mine(record):
                 outcome.put_aside.append(unreadable(record, error))
             entries.append(entry)
@@ -181,7 +182,7 @@ def _places(partition: int) -> frozenset[Place]:
     }
 
 
-def _ready(wanted: list[Entry], early: Early, clock: int) -> list[Entry]:
+def _ready(wanted: list[DecodedRecord], early: ReplayBuffer, clock: int) -> list[DecodedRecord]:
     """Returns the entries whose time has come, by the readings among them; the others wait."""
     readings = [entry for entry in wanted if entry.record.topic == topics.SCORED]
     early.put(entry for entry in wanted if entry.record.topic != topics.SCORED)

@@ -13,14 +13,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from cloud.alarm.partition_engine import EQUIPMENT
-from cloud.alarm.recreated_topics import Ascent, of_this_log
+from cloud.alarm.recreated_topics import OffsetWatch, of_this_log
 from cloud.alarm.shard import Outcome, Shard
-from cloud.alarm.skipped_records import TWICE, PutAside, SpoiledError, suspects
+from cloud.alarm.skipped_records import TWICE, SkippedItem, SpoiledError, suspects
 from cloud.alarm.snapshot.store import Snapshots
 from cloud.kafka.port import Reader, Record, Writer, read_to_end
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.bounds import decoded
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.skipped import Skipped
 from vitals.wire import topics
 
@@ -30,7 +30,7 @@ CONTROLS: Final = (topics.PATIENTS, topics.ACTIONS, topics.STATUS, topics.ALARMS
 
 
 @dataclass(slots=True)
-class Loop:
+class ShardRunner:
     """One shard between its log and its snapshots.
 
     Attributes:
@@ -54,16 +54,16 @@ class Loop:
     unsaved: set[str] = field(default_factory=set)
     _alarms: dict[int, int] = field(default_factory=dict)
     _until: dict[tuple[str, int], int] = field(default_factory=dict)
-    _ascent: Ascent = field(default_factory=Ascent)
+    _offset_watch: OffsetWatch = field(default_factory=OffsetWatch)
 
     def start(self) -> None:
         """Recovers: snapshots, own alarms since, then everything that waits for its readings' time.
 
         Raises:
-            LogError: The log cannot be read.
+            KafkaUnavailableError: The log cannot be read.
         """
         since = self._restore()
-        self.shard.passed.recall(self._skipped())
+        self.shard.skipped.recall(self._skipped())
         starts = self.shard.places()
         held = read_to_end(self.reader, {p: o for p, o in starts.items() if p[0] in CONTROLS})
         self._publish(self.shard.hold(held))
@@ -72,7 +72,7 @@ class Loop:
             starts[record.place] = max(starts[record.place], record.offset + 1)
         self._until = self.reader.ends(place for place in starts if place[0] == topics.SCORED)
         self.reader.assign(starts)
-        logger.info("shard is back", extra={"data": {"slices": list(self.shard.slices), "held": len(held)}})
+        logger.info("shard is back", extra={"data": {"slices": list(self.shard.engines), "held": len(held)}})
 
     def step(self, timeout_s: float) -> bool:
         """Reads what there is and judges it.
@@ -81,10 +81,10 @@ class Loop:
             Whether anything had come.
 
         Raises:
-            LogError: The log cannot be read or written.
+            KafkaUnavailableError: The log cannot be read or written.
         """
         records = self.reader.read(timeout_s)
-        self._ascent.watch(records)
+        self._offset_watch.watch(records)
         # A refused alarm must not wait for the next one to be noticed.
         self.writer.check()
         if records:
@@ -92,7 +92,7 @@ class Loop:
         if self._until and all(self.reader.position(place) >= end for place, end in self._until.items()):
             self._until = {}
             self._publish(self._whole(self.shard.live))
-            logger.info("shard is live", extra={"data": {"slices": list(self.shard.slices)}})
+            logger.info("shard is live", extra={"data": {"slices": list(self.shard.engines)}})
         return bool(records)
 
     def _whole(self, apply: Callable[[], Outcome]) -> Outcome:
@@ -106,14 +106,14 @@ class Loop:
             records, error = spoiled.records, spoiled.error
             for skipped in suspects(records, error):
                 self._skip(skipped)
-            if len(records) == 1 and self.shard.passed.alone(records[0]) + 1 >= TWICE:
+            if len(records) == 1 and self.shard.skipped.alone(records[0]) + 1 >= TWICE:
                 self._put_aside(self.shard.give_up(records[0], error))
             self.writer.flush()
             raise
 
     def _skipped(self) -> list[Skipped]:
         """Reads back what earlier lives, of this shard or another, have passed over."""
-        places = {(topics.SKIPPED, partition): 0 for partition in range(self.shard.layout.partitions)}
+        places = {(topics.SKIPPED, partition): 0 for partition in range(self.shard.partitioning.partitions)}
         found = (_read(record, Skipped) for record in read_to_end(self.reader, places))
         return [skipped for skipped in found if skipped is not None]
 
@@ -121,12 +121,12 @@ class Loop:
         """Writes snapshots of some slices, by default of all, once every alarm up to here is acknowledged.
 
         Raises:
-            LogError: An alarm was not acknowledged.
+            KafkaUnavailableError: An alarm was not acknowledged.
         """
         for (topic, partition), offset in self.writer.flush().items():
             if topic == topics.ALARMS:
                 self._alarms[partition] = offset
-        for name in self.shard.slices if names is None else names:
+        for name in self.shard.engines if names is None else names:
             self._save(name)
 
     def _save(self, name: str) -> None:
@@ -146,14 +146,14 @@ class Loop:
         return bool(self._until)
 
     def _restore(self) -> dict[str, Mapping[int, int]]:
-        since: dict[str, Mapping[int, int]] = {name: {} for name in self.shard.slices}
+        since: dict[str, Mapping[int, int]] = {name: {} for name in self.shard.engines}
         kept = {name: data for name in since if (data := self.snapshots.get(name)) is not None}
-        for name, data in of_this_log(kept, self.shard.layout, self.reader).items():
+        for name, data in of_this_log(kept, self.shard.partitioning, self.reader).items():
             try:
-                since[name] = self.shard.slices[name].load(data)
+                since[name] = self.shard.engines[name].load(data)
             except ValueError as error:
                 logger.warning("%s: %s; its state is rebuilt from the log", name, error)
-            except NOT_ITS_OWN:
+            except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception:
                 logger.exception("%s: its snapshot cannot be read; its state is rebuilt from the log", name)
@@ -162,7 +162,7 @@ class Loop:
     def _read_back(self, since: Mapping[str, Mapping[int, int]]) -> None:
         wanted: dict[tuple[str, int], int] = {}
         for name, offsets in since.items():
-            own = range(self.shard.layout.partitions) if name == EQUIPMENT else (int(name[1:]),)
+            own = range(self.shard.partitioning.partitions) if name == EQUIPMENT else (int(name[1:]),)
             for partition in own:
                 offset = offsets.get(partition, 0)
                 place = (topics.ALARMS, partition)
@@ -173,11 +173,11 @@ class Loop:
             self._alarms[record.partition] = record.offset + 1
         for name, offsets in since.items():
             events = [_read(r, AlarmEvent) for r in records if r.value and r.offset >= offsets.get(r.partition, 0)]
-            self.shard.slices[name].resume([event for event in events if event is not None])
+            self.shard.engines[name].resume([event for event in events if event is not None])
 
     def _publish(self, outcome: Outcome) -> None:
         for event in outcome.events:
-            place = (topics.ALARMS, self.shard.layout.of(event))
+            place = (topics.ALARMS, self.shard.partitioning.of(event))
             self.writer.write(place, (event.patient or event.subject).encode(), encode(event))
         self._put_aside(outcome.put_aside)
         if outcome.events or outcome.put_aside:
@@ -185,7 +185,7 @@ class Loop:
             self.writer.flush()
         self.emitted += len(outcome.events)
 
-    def _put_aside(self, found: Iterable[PutAside]) -> None:
+    def _put_aside(self, found: Iterable[SkippedItem]) -> None:
         for rejected, skipped in found:
             logger.warning("%s is passed over: %s", rejected.topic, rejected.reason)
             self.writer.write((topics.REJECTED, 0), rejected.topic.encode(), msgspec.json.encode(rejected))
@@ -195,7 +195,7 @@ class Loop:
                 self.passed_over[f"{skipped.topic}.{skipped.kind}"] += 1
 
     def _skip(self, skipped: Skipped) -> None:
-        place = topics.SKIPPED, skipped.partition % self.shard.layout.partitions
+        place = topics.SKIPPED, skipped.partition % self.shard.partitioning.partitions
         self.writer.write(place, skipped.key.encode(), msgspec.json.encode(skipped))
 
 

@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from cloud.alarm.decoded_records import Entry
+from cloud.alarm.decoded_records import DecodedRecord
 from cloud.kafka.port import Place, Record
 from vitals.bounds import MAX_ASIDE, MAX_PROSE
 from vitals.engine import PassedOver, describe
 from vitals.readings import Readings
-from vitals.runtime.exceptions import named
+from vitals.runtime.exceptions import describe_exception
 from vitals.skipped import Skipped, Why
 from vitals.status import Rejected
 from vitals.wire.vitals_record import encode_vitals
@@ -23,7 +23,7 @@ TWICE: Final = 2
 """A record at which a process ended by its own exception so many times is passed over."""
 
 
-class PutAside(NamedTuple):
+class SkippedItem(NamedTuple):
     """What is kept of one thing that was passed over: for people, and for the replay, where a record is at fault."""
 
     rejected: Rejected
@@ -39,7 +39,7 @@ def put_aside(
     row: Row = None,
     readings: Readings | None = None,
     payload: bytes = b"",
-) -> PutAside:
+) -> SkippedItem:
     """Returns what is kept.
 
     Args:
@@ -61,7 +61,7 @@ def put_aside(
         readings=0 if readings is None else len(readings),
     )
     if source is None:
-        return PutAside(rejected, None)
+        return SkippedItem(rejected, None)
     topic, partition, offset = source
     skipped = Skipped(
         topic=topic,
@@ -75,20 +75,20 @@ def put_aside(
         trace=failed.trace[:MAX_PROSE],
         t=t,
     )
-    return PutAside(rejected, skipped)
+    return SkippedItem(rejected, skipped)
 
 
-def unreadable(record: Record, error: Exception) -> PutAside:
+def unreadable(record: Record, error: Exception) -> SkippedItem:
     """Returns what is kept of a record that nobody can read."""
     source = *record.place, record.offset
     kept = put_aside(describe(-1, "", error), source, record.t, payload=record.value or b"")
-    reason = str(error) if isinstance(error, ValueError) else named(error)
+    reason = str(error) if isinstance(error, ValueError) else describe_exception(error)
     rejected = msgspec.structs.replace(kept.rejected, reason=reason[:MAX_PROSE])
-    return PutAside(rejected, kept.skipped and msgspec.structs.replace(kept.skipped, why=Why.UNREADABLE))
+    return SkippedItem(rejected, kept.skipped and msgspec.structs.replace(kept.skipped, why=Why.UNREADABLE))
 
 
 @dataclass(slots=True)
-class Passed:
+class SkippedRecords:
     """The list that a replay obeys."""
 
     _rows: dict[tuple[str, str, int, int], set[Row]] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Passed:
         ranges = self._suspect.get(record.place, ())
         return sum(first == record.offset == last for first, last in ranges)
 
-    def apart(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    def apart(self, entries: Sequence[DecodedRecord]) -> Iterator[Sequence[DecodedRecord]]:
         """Yields the entries in order: those under suspicion one by one, the others together."""
         suspect = [i for i, entry in enumerate(entries) if self.is_suspect(entry.record)] if self._suspect else []
         first = 0
@@ -144,7 +144,7 @@ class SpoiledError(Exception):
     """
 
     def __init__(self, records: Sequence[Record], error: Exception) -> None:
-        super().__init__(f"{named(error)}, while {len(records)} records were applied")
+        super().__init__(f"{describe_exception(error)}, while {len(records)} records were applied")
         self.records, self.error = records, error
 
 
@@ -161,7 +161,7 @@ def suspects(records: Iterable[Record], error: Exception) -> list[Skipped]:
             last=of[-1].offset,
             why=Why.SUSPECT,
             kind=type(error).__name__,
-            reason=named(error)[:MAX_PROSE],
+            reason=describe_exception(error)[:MAX_PROSE],
             t=max(1, of[-1].t),
         )
         for place, of in ranges.items()

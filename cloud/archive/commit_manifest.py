@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from cloud.archive.parquet_writer import Progress, Written
-from cloud.kafka.offsets import Watermarks, within
+from cloud.kafka.offsets import Watermarks, resume_offsets
 from cloud.lake.manifests import Entry, Manifest, Meta, last_manifest
 from cloud.lake.schema import TABLES
 from cloud.lake.store import Store
@@ -24,13 +24,13 @@ def after(manifest: Manifest) -> Progress:
     return Progress(number=manifest.number, next=manifest.next, sources=manifest.sources, lost={})
 
 
-def goes_on(topic: str, progress: Progress, marks: Watermarks) -> Progress:
+def resumes(topic: str, progress: Progress, marks: Watermarks) -> Progress:
     """Returns the progress with an offset for every partition that Kafka has; what was deleted unread is in `lost`.
 
     Raises:
         RecreatedError: Kafka's offsets end below the lake's.
     """
-    following, lost = within(
+    following, lost = resume_offsets(
         topic, progress.next, marks, "Point LAKE to a new prefix, and keep the old one for reading"
     )
     gone = {span.partition: (span.first, span.last) for span in lost}

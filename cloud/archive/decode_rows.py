@@ -28,7 +28,7 @@ from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import MAX_ASIDE, MAX_CALENDAR, MAX_PROSE
 from vitals.contacts import Notification
-from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.status import Rejected
 from vitals.wire.vitals_record import WireError
 
@@ -53,7 +53,7 @@ class Record:
 
 
 @dataclass(slots=True)
-class Pile:
+class PartitionBuffer:
     """Decoded records of one partition that will become one object.
 
     Attributes:
@@ -70,7 +70,7 @@ class Pile:
     rows: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     _decoded: list[tuple[Record, Any]] = field(default_factory=list)
-    _thinned: status_rows.Thinned = field(default_factory=status_rows.Thinned)
+    _thinned: status_rows.StatusSampler = field(default_factory=status_rows.StatusSampler)
 
     def add(self, record: Record) -> None:
         """Decodes a record; one that repeats a source offset is dropped, one that cannot be read is rejected.
@@ -81,7 +81,7 @@ class Pile:
             return
         try:
             decoded = self._decode(record, record.value)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             if not isinstance(error, ValueError):
@@ -104,7 +104,7 @@ class Pile:
         """Returns the rows, in the order in which they were added; a record whose rows no table holds is rejected."""
         try:
             return self._table(self._decoded)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
             logger.exception("%d records of %s make no table: each is tried by itself", len(self._decoded), self.topic)
@@ -114,11 +114,11 @@ class Pile:
     def _is_held(self, one: tuple[Record, Any]) -> bool:
         try:
             self._table([one])
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             logger.exception("a record of %s makes no row, and is rejected", self.topic)
-            self._reject(one[0], named(error))
+            self._reject(one[0], describe_exception(error))
             return False
         return True
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Histogram
 
-from cloud.archive.commit_manifest import after, commit, goes_on, manifests, resume
+from cloud.archive.commit_manifest import after, commit, manifests, resume, resumes
 from cloud.archive.parquet_writer import OBJECT_ROWS, Progress, Writer, Written
 from cloud.kafka.offsets import RETRY_S, RecreatedError, Watermarks, watermarks
 from cloud.lake import BadManifestError, LakeError, Store, open_lake
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("archive")
 MAX_FAILURES: Final = 5
-ROWS: Final = Counter("archive_rows_total", "Rows archived", ["topic"])
-REJECTED: Final = Counter("archive_rejected_total", "Records that could not be used", ["topic"])
-LOST: Final = Counter("archive_lost_offsets_total", "Offsets that Kafka deleted before they were archived", ["topic"])
-BYTES: Final = Counter("archive_bytes_total", "Bytes of Parquet written", ["topic"])
-BATCH_S: Final = Histogram("archive_batch_seconds", "From the begin of a batch to its last manifest, s")
+ROWS: Final = Counter("wardwatch_archive_rows_total", "Rows archived", ["topic"])
+REJECTED: Final = Counter("wardwatch_archive_rejected_total", "Records that could not be used", ["topic"])
+LOST: Final = Counter(
+    "wardwatch_archive_lost_offsets_total", "Offsets that Kafka deleted before they were archived", ["topic"]
+)
+BYTES: Final = Counter("wardwatch_archive_bytes_total", "Bytes of Parquet written", ["topic"])
+BATCH_S: Final = Histogram("wardwatch_archive_batch_seconds", "From the begin of a batch to its last manifest, s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def begin(store: Store, marks: Mapping[str, Watermarks]) -> dict[str, Progress]:
         BadManifestError: The last manifest is damaged.
         LakeError: The lake cannot be read.
     """
-    progress = {topic: goes_on(topic, resume(store, topic), marks[topic]) for topic in TABLES}
+    progress = {topic: resumes(topic, resume(store, topic), marks[topic]) for topic in TABLES}
     for topic, state in progress.items():
         for partition, (first, last) in state.lost.items():
             LOST.labels(topic).inc(last - first + 1)

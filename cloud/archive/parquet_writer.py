@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from cloud.archive.decode_rows import Pile, Record
+from cloud.archive.decode_rows import PartitionBuffer, Record
 from cloud.lake.manifests import Object
 from cloud.lake.open import open_lake
 from cloud.lake.parquet import object_name, ordered, span, to_parquet
@@ -95,9 +95,9 @@ class Writer:
             if run is not None and not (same and run.takes(record, self.object_rows)):
                 yield run.close(store)
                 seen = run.pile.seen if same else dict(progress.sources)
-                run = _Run(Pile(topic, partition, seen), record)
+                run = _Run(PartitionBuffer(topic, partition, seen), record)
             elif run is None:
-                run = _Run(Pile(topic, partition, dict(progress.sources)), record)
+                run = _Run(PartitionBuffer(topic, partition, dict(progress.sources)), record)
             run.add(record)
         if run is not None:
             yield run.close(store)
@@ -106,7 +106,7 @@ class Writer:
 class _Run:
     """A run of one partition's offsets, of one day, that becomes at most one object."""
 
-    def __init__(self, pile: Pile, first: Record) -> None:
+    def __init__(self, pile: PartitionBuffer, first: Record) -> None:
         self.pile = pile
         self._first = self._last = first
         self._earliest = self._latest = first.log_t

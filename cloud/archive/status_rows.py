@@ -42,7 +42,7 @@ def refused(value: bytes) -> dict[str, Any]:
     return msgspec.structs.asdict(told) | {"payload_bytes": len(told.payload)}
 
 
-class Thinned:
+class StatusSampler:
     """Of a batch of statuses those worth a row: the first of each minute and id, and each change of health."""
 
     def __init__(self) -> None:

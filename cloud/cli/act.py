@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import LogError, Writer
+from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.bounds import clean, encoded
@@ -20,7 +20,7 @@ def publish(writer: Writer, action: Action, settings: Kafka) -> None:
     """Writes an action to `actions`, acknowledged.
 
     Raises:
-        LogError: Kafka did not take it.
+        KafkaUnavailableError: Kafka did not take it.
         ValueError: It does not read back as it is; nothing is written.
     """
     value = encoded(action)
@@ -86,7 +86,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         made = action(arguments, now_ms())
         partitions.check(settings)
         publish(KafkaWriter(settings, "act"), made, settings)
-    except (SettingsError, LogError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, ValueError) as error:
         sys.stderr.write(f"act: {error}\n")
         return 1
     sys.stdout.write(f"{made.act.value} {made.alarm or made.patient} by {made.by}\n")

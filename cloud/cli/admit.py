@@ -10,7 +10,7 @@ from typing import Final
 from cloud.cli.csv_reader import Table, flag, moment, number, read
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import LogError, Writer
+from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.settings import Kafka
 from vitals.admissions import Admission
 from vitals.bounds import clean, encoded
@@ -136,7 +136,7 @@ def publish(writer: Writer, admissions: Iterable[Admission], settings: Kafka) ->
     """Writes admissions to `patients`, acknowledged.
 
     Raises:
-        LogError: Kafka did not take them all.
+        KafkaUnavailableError: Kafka did not take them all.
         ValueError: An admission does not read back as it is; nothing is written of it.
     """
     for admission in admissions:
@@ -164,7 +164,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return 1
         partitions.check(settings)
         publish(KafkaWriter(settings, "admit"), [admission for _, admission in table.rows], settings)
-    except (SettingsError, LogError, OSError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:
         sys.stderr.write(f"admit: {error}\n")
         return 1
     sys.stdout.write(f"admitted {len(table.rows)} patients\n")

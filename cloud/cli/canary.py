@@ -12,7 +12,7 @@ from typing import Final
 from cloud.cli.admit import publish
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import LogError
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.settings import Kafka
 from vitals.admissions import Admission
 from vitals.limits import Limit
@@ -67,7 +67,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         admissions = [admission(gateway, arguments.every, now) for gateway in arguments.gateways]
         partitions.check(settings)
         publish(KafkaWriter(settings, "canary"), admissions, settings)
-    except (SettingsError, LogError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, ValueError) as error:
         sys.stderr.write(f"canary: {error}\n")
         return 1
     sys.stdout.write(f"admitted the canaries of {', '.join(arguments.gateways)}; set their CANARY_S\n")

@@ -9,7 +9,7 @@ import msgspec
 from cloud.cli.admit import publish
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import LogError, Reader, read_to_end
+from cloud.kafka.port import KafkaUnavailableError, Reader, read_to_end
 from cloud.settings import Kafka
 from vitals.admissions import Admission
 from vitals.bounds import decoded
@@ -51,7 +51,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             sys.stderr.write(f"discharge: patient {patient!r} {state}\n")
             return 1
         publish(KafkaWriter(settings, "discharge"), [discharged(admission, now_ms())], settings)
-    except (SettingsError, LogError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, ValueError) as error:
         sys.stderr.write(f"discharge: {error}\n")
         return 1
     sys.stdout.write(f"discharged {patient} from bed {admission.bed}\n")

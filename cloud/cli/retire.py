@@ -7,7 +7,7 @@ from typing import Final
 
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import LogError, Reader, read_to_end
+from cloud.kafka.port import KafkaUnavailableError, Reader, read_to_end
 from cloud.settings import Kafka
 from vitals.admissions import Admission
 from vitals.bounds import decoded
@@ -25,7 +25,7 @@ def refusal(name: str, reader: Reader, settings: Kafka, now: int) -> str | None:
     """Returns why nobody of that name can be retired now; None when somebody can.
 
     Raises:
-        LogError: The log cannot be read.
+        KafkaUnavailableError: The log cannot be read.
         ValueError: A record cannot be read.
     """
     said = [r for r in read_to_end(reader, {(topics.STATUS, 0): 0}) if r.key == name.encode()]
@@ -61,7 +61,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             writer = KafkaWriter(settings, "retire")
             writer.write((topics.STATUS, 0), name.encode(), None)
             writer.flush()
-    except (SettingsError, LogError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, ValueError) as error:
         why = str(error)
     if why is not None:
         sys.stderr.write(f"retire: {why}\n")

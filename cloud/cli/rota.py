@@ -8,11 +8,11 @@ from typing import Final
 
 from cloud.cli.csv_reader import Table, moment, number, read
 from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import LogError, Writer
+from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.settings import Kafka
 from vitals.alarm_events import Priority
 from vitals.bounds import clean, encoded, name
-from vitals.contacts import CANARY, NOBODY, Contact, Duty
+from vitals.contacts import CANARY, NOBODY, Contact, Rota
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
 from vitals.wire import topics
@@ -58,19 +58,19 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
     return name(cells["ward"], "ward"), contact
 
 
-def rotas(rows: Iterable[tuple[str, Contact]], version: int) -> list[Duty]:
+def rotas(rows: Iterable[tuple[str, Contact]], version: int) -> list[Rota]:
     """Returns one rota per ward; it replaces that ward's former one."""
     wards: dict[str, list[Contact]] = {}
     for ward, contact in rows:
         wards.setdefault(ward, []).append(contact)
-    return [Duty(ward=ward, version=version, contacts=tuple(contacts)) for ward, contacts in sorted(wards.items())]
+    return [Rota(ward=ward, version=version, contacts=tuple(contacts)) for ward, contacts in sorted(wards.items())]
 
 
-def publish(writer: Writer, duties: Iterable[Duty]) -> None:
+def publish(writer: Writer, duties: Iterable[Rota]) -> None:
     """Writes rotas to `contacts`, acknowledged.
 
     Raises:
-        LogError: Kafka did not take them all.
+        KafkaUnavailableError: Kafka did not take them all.
     """
     for duty in duties:
         writer.write((topics.CONTACTS, 0), duty.ward.encode(), encoded(duty))
@@ -96,7 +96,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return 1
         duties = rotas([row for _, row in table.rows], now_ms())
         publish(KafkaWriter(settings, "duty"), duties)
-    except (SettingsError, LogError, OSError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:
         sys.stderr.write(f"duty: {error}\n")
         return 1
     sys.stdout.write(f"{len(table.rows)} duties on {len(duties)} wards\n")

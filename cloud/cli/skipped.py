@@ -8,7 +8,7 @@ import msgspec
 
 from cloud.cli.tail import clock
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import LogError, Place, Reader, Record, Writer, read_to_end
+from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Record, Writer, read_to_end
 from cloud.settings import Kafka
 from vitals.bounds import decoded
 from vitals.runtime.daemon import log_json
@@ -77,7 +77,7 @@ def replay(chosen: Iterable[Skipped], reader: Reader, writer: Writer, now: int) 
         One line for each.
 
     Raises:
-        LogError: Kafka did not take them.
+        KafkaUnavailableError: Kafka did not take them.
     """
     lines, newest = [], dict[Place, dict[bytes, int]]()
     for one in chosen:
@@ -135,7 +135,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         lines = replay(chosen, reader, writer, max((one.t for one in chosen), default=1))
         sys.stdout.writelines(f"{text}\n" for text in lines)
         reader.close()
-    except (SettingsError, LogError, ValueError) as error:
+    except (SettingsError, KafkaUnavailableError, ValueError) as error:
         sys.stderr.write(f"skipped: {error}\n")
         return 1
     return 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cloud.kafka.client import KafkaReader
-from cloud.kafka.port import LogError, Record
+from cloud.kafka.port import KafkaUnavailableError, Record
 from cloud.settings import Kafka
 from vitals.bounds import MAX_CALENDAR, decoded
 from vitals.breach_codes import ABSENT, WITHIN, unpack
@@ -108,7 +108,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
                     if arguments.limit is not None and printed >= arguments.limit:
                         return 0
             sys.stdout.flush()
-    except (SettingsError, LogError) as error:
+    except (SettingsError, KafkaUnavailableError) as error:
         sys.stderr.write(f"tail: {error}\n")
         return 1
     except BrokenPipeError:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 )
 
 from cloud.kafka.partitions import agree, found, wanted
-from cloud.kafka.port import LogError
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.settings import Topics
 from vitals.runtime.daemon import log_json
 from vitals.runtime.settings import SettingsError, load
@@ -53,7 +53,8 @@ def ensure(settings: Topics) -> list[str]:
         One line for each thing that was changed; none when all was well.
 
     Raises:
-        LogError: Kafka is not there, refuses, or has topics of another number of partitions; then nothing was changed.
+        KafkaUnavailableError: Kafka does not answer, refuses, or has topics with another number of partitions.
+            Nothing was changed.
     """
     existing = found(settings)
     agree(existing, settings)
@@ -78,7 +79,7 @@ def _create(admin: AdminClient, topic: Topic, settings: Topics) -> list[str]:
         admin.create_topics([new], operation_timeout=TIMEOUT_S)[topic.name].result(TIMEOUT_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise LogError(f"topic {topic.name} could not be created: {error}") from error
+            raise KafkaUnavailableError(f"topic {topic.name} could not be created: {error}") from error
         return []
     return [f"created {topic.name} with {wanted(topic, settings)} partitions"]
 
@@ -92,7 +93,7 @@ def _configure(admin: AdminClient, topic: Topic, settings: Topics) -> None:
     try:
         admin.incremental_alter_configs([resource])[resource].result(TIMEOUT_S)
     except KafkaException as error:
-        raise LogError(f"settings of topic {topic.name} could not be changed: {error}") from error
+        raise KafkaUnavailableError(f"settings of topic {topic.name} could not be changed: {error}") from error
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -102,7 +103,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         for line in ensure(load(Topics, environ)):
             logger.info("%s", line)
-    except (SettingsError, LogError) as error:
+    except (SettingsError, KafkaUnavailableError) as error:
         logger.error("%s", error)
         return 1
     logger.info("topics are as they should be")

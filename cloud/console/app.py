@@ -11,14 +11,14 @@ from starlette.staticfiles import StaticFiles
 from cloud.console.api import admin, alarms, patient_history, patients, ward_stream
 from cloud.console.fhir import routes
 from cloud.console.http import ack_link_page, auth, html_pages
-from cloud.console.http.dependencies import Parts
+from cloud.console.http.dependencies import AppState
 from cloud.console.static import FOLDER
 
 PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, admin, routes)
 PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
 
 
-def create_app(parts: Parts) -> FastAPI:
+def create_app(parts: AppState) -> FastAPI:
     """Returns the application, made of given parts."""
     # The interactive documentation would load its scripts from elsewhere: the document itself is enough.
     app = FastAPI(
@@ -35,7 +35,7 @@ def create_app(parts: Parts) -> FastAPI:
     @app.get("/healthz", include_in_schema=False)
     def health() -> dict[str, Any]:
         """For who supervises the process; names nobody."""
-        return {"state": parts.hub.down is None, "viewers": parts.hub.viewers()}
+        return {"state": parts.feed.down is None, "viewers": parts.feed.viewers()}
 
     app.add_middleware(auth.Headers, secure=parts.settings.secure)
     return app

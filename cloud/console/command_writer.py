@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.cli import act, admit, rota
-from cloud.console.live.topic_cache import People
-from cloud.kafka.port import LogError, Writer
+from cloud.console.live.topic_cache import TopicCache
+from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
-from vitals.contacts import Contact, Duty
+from vitals.contacts import Contact, Rota
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
 
@@ -27,7 +27,7 @@ class LogDownError(RuntimeError):
 
 
 @dataclass(slots=True)
-class Desk:
+class CommandWriter:
     """Writes what people do.
 
     Attributes:
@@ -36,7 +36,7 @@ class Desk:
         settings: How subjects lie on partitions.
     """
 
-    people: People
+    people: TopicCache
     connect: Callable[[], Writer]
     settings: Kafka
     _writer: Writer | None = None
@@ -90,13 +90,13 @@ class Desk:
             self._settle(admission)
             return admission
 
-    def rota(self, ward: str, contacts: tuple[Contact, ...], version: int) -> Duty:
+    def rota(self, ward: str, contacts: tuple[Contact, ...], version: int) -> Rota:
         """Replaces a ward's rota.
 
         Raises:
             LogDownError: See there.
         """
-        wanted = Duty(ward=ward, version=version, contacts=contacts)
+        wanted = Rota(ward=ward, version=version, contacts=contacts)
         self._write(lambda writer: rota.publish(writer, [wanted]))
         self.people.duties = {**self.people.duties, ward: wanted}
         return wanted
@@ -120,7 +120,7 @@ class Desk:
                 if self._writer is None:
                     self._writer = self.connect()
                 write(self._writer)
-            except LogError as error:
+            except KafkaUnavailableError as error:
                 # A writer that failed stays failed: the next try gets a new one.
                 self._writer = None
                 raise LogDownError(f"Not saved, nothing has been changed: {error}") from error

@@ -15,11 +15,11 @@ import uvicorn
 from cloud.console.app import create_app
 from cloud.console.auth.accounts import Accounts, Spans
 from cloud.console.auth.audit_log import Audit
-from cloud.console.command_writer import Desk
-from cloud.console.http.dependencies import Parts
-from cloud.console.live.feed import Hub
+from cloud.console.command_writer import CommandWriter
+from cloud.console.http.dependencies import AppState
+from cloud.console.live.feed import LiveFeed
 from cloud.console.live.ray_client import RayState
-from cloud.console.live.topic_cache import Follower, People
+from cloud.console.live.topic_cache import Follower, TopicCache
 from cloud.console.settings import Console
 from cloud.console.warehouse_history import WarehouseHistory
 from cloud.kafka import partitions
@@ -39,7 +39,7 @@ def run(environ: Mapping[str, str]) -> int:
 
 def welcome(accounts: Accounts, settings: Console, now: int) -> str | None:
     """Returns the one-time link of the first administrator; None when somebody can sign in."""
-    return f"{settings.console_url}/welcome/{accounts.ticket(None, now)}" if accounts.empty() else None
+    return f"{settings.console_url}/welcome/{accounts.create_invite(None, now)}" if accounts.empty() else None
 
 
 def _start(settings: Console, stop: threading.Event) -> int:
@@ -51,18 +51,18 @@ def _start(settings: Console, stop: threading.Event) -> int:
         return 2
     spans = Spans(round(settings.console_session_h * 3_600_000), round(settings.console_idle_min * 60_000))
     accounts = Accounts(settings.console_data / "accounts.sqlite", spans)
-    people = People()
+    people = TopicCache()
     follower = Follower(people, partial(KafkaReader, settings, "console"), settings.layout)
     address = settings.ray_address or f"127.0.0.1:{settings.ray_port}"
-    hub = Hub(RayState(address, settings.ray_auth_token, settings.watch_shards), people, now_ms)
-    parts = Parts(
+    hub = LiveFeed(RayState(address, settings.ray_auth_token, settings.watch_shards), people, now_ms)
+    parts = AppState(
         settings=settings,
         clock=now_ms,
         accounts=accounts,
         audit=Audit(settings.console_data / "audit.sqlite"),
-        people=people,
-        desk=Desk(people, partial(_writer, settings), settings),
-        hub=hub,
+        topics=people,
+        commands=CommandWriter(people, partial(_writer, settings), settings),
+        feed=hub,
         history=history,
     )
     works = {"people": partial(follower.run, stop), "hub": partial(hub.run, stop, settings.console_poll_s)}
@@ -100,7 +100,7 @@ def _work(work: Callable[[], None], stop: threading.Event, died: threading.Event
             stop.set()
 
 
-async def serve(parts: Parts, stop: threading.Event) -> None:
+async def serve(parts: AppState, stop: threading.Event) -> None:
     """Serves the page until told to stop."""
     settings = parts.settings
     config = uvicorn.Config(
@@ -112,7 +112,7 @@ async def serve(parts: Parts, stop: threading.Event) -> None:
     ready = False
     while not stop.is_set() and not running.done():
         await asyncio.sleep(LOOK_EVERY_S)
-        VIEWERS.set(parts.hub.viewers())
+        VIEWERS.set(parts.feed.viewers())
         if server.started and not ready:
             ready = True
             # From here on it serves: who waits for it waits for this port.

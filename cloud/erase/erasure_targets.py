@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from cloud.kafka.partitioning import Layout
-from cloud.kafka.port import LogError, Place, Reader, Writer, read_to_end
-from cloud.lake import Keeper
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Writer, read_to_end
+from cloud.lake import MutableStore
 from cloud.lake.erase import Erased, erase
 from cloud.lake.manifests import last_manifest
 from cloud.lake.schema import TABLES, Table
@@ -23,19 +23,19 @@ WRITTEN_BY_PATIENT = (topics.SCORED, topics.ALARMS, topics.ACTIONS, topics.PATIE
 READ_S: Final = 60.0
 
 
-class StillHereError(RuntimeError):
+class StillAdmittedError(RuntimeError):
     """The patient cannot be erased yet; the message says what has to happen first."""
 
 
-def tombstone(reader: Reader, writer: Writer, layout: Layout, patient: str) -> int:
+def tombstone(reader: Reader, writer: Writer, layout: Partitioning, patient: str) -> int:
     """Writes the tombstone by which compaction removes the admission; a patient in a bed is refused.
 
     Returns:
         1 when it was written, 0 when it was there already or the patient was never admitted.
 
     Raises:
-        StillHereError: The patient has not been discharged.
-        LogError: The log cannot be read or written.
+        StillAdmittedError: The patient has not been discharged.
+        KafkaUnavailableError: The log cannot be read or written.
     """
     place = (topics.PATIENTS, layout.partition(patient))
     mine = [r.value for r in read_to_end(reader, {place: 0}) if r.key == patient.encode()]
@@ -43,24 +43,24 @@ def tombstone(reader: Reader, writer: Writer, layout: Layout, patient: str) -> i
         return 0
     admission = msgspec.json.decode(mine[-1], type=Admission)
     if admission.discharged is None:
-        raise StillHereError(f"the patient is in bed {admission.bed}: run python -m cloud discharge first")
+        raise StillAdmittedError(f"the patient is in bed {admission.bed}: run python -m cloud discharge first")
     writer.write(place, patient.encode(), None)
     writer.flush()
     return 1
 
 
-def ends(reader: Reader, layout: Layout, patient: str) -> dict[Place, int]:
+def ends(reader: Reader, layout: Partitioning, patient: str) -> dict[Place, int]:
     """Returns where the partitions that hold the patient end now.
 
     Asked once, after the tombstone: what others write there afterwards is nothing to wait for.
 
     Raises:
-        LogError: The log cannot be read.
+        KafkaUnavailableError: The log cannot be read.
     """
     return reader.ends([(topic, layout.partition(patient)) for topic in WRITTEN_BY_PATIENT if topic in TABLES])
 
 
-def unarchived(store: Keeper, reader: Reader, until: Mapping[Place, int]) -> dict[str, int]:
+def unarchived(store: MutableStore, reader: Reader, until: Mapping[Place, int]) -> dict[str, int]:
     """Returns how many offsets the archive has still to pass, by topic; what it reads after an erasure would come back.
 
     Args:
@@ -70,7 +70,7 @@ def unarchived(store: Keeper, reader: Reader, until: Mapping[Place, int]) -> dic
 
     Raises:
         LakeError: The lake cannot be read.
-        LogError: The log cannot be read.
+        KafkaUnavailableError: The log cannot be read.
     """
     behind = {}
     for (topic, partition), end in until.items():
@@ -85,7 +85,7 @@ def _holds(reader: Reader, place: Place, since: int, until: int) -> bool:
     """Whether any record stands in a range of offsets: the ends of transactions take offsets and are none.
 
     Raises:
-        LogError: The log gives nothing.
+        KafkaUnavailableError: The log gives nothing.
     """
     reader.assign({place: since})
     deadline = time.monotonic() + READ_S
@@ -93,11 +93,11 @@ def _holds(reader: Reader, place: Place, since: int, until: int) -> bool:
         if reader.position(place) >= until:
             return False
         if time.monotonic() > deadline:
-            raise LogError(f"reading {place[0]}[{place[1]}] gave nothing for {READ_S} s: is Kafka up?")
+            raise KafkaUnavailableError(f"reading {place[0]}[{place[1]}] gave nothing for {READ_S} s: is Kafka up?")
     return True
 
 
-def from_lake(store: Keeper, patient: str, now: int) -> Iterator[tuple[Table, Erased]]:
+def from_lake(store: MutableStore, patient: str, now: int) -> Iterator[tuple[Table, Erased]]:
     """Removes the patient from the lake, table by table, with every version of every object.
 
     Raises:
@@ -116,8 +116,8 @@ def from_warehouse(warehouse: Warehouse, connection: Any, patient: str) -> Itera
     """
     who = literal(patient)
     for topic, table in TABLES.items():
-        spoken_of = (f"strpos({name}, {who}) > 0" for name in table.prose)
-        theirs = " OR ".join((*(f"{name} = {who}" for name in table.persons), *spoken_of))
+        spoken_of = (f"strpos({name}, {who}) > 0" for name in table.text_columns)
+        theirs = " OR ".join((*(f"{name} = {who}" for name in table.patient_columns), *spoken_of))
         if not theirs:
             continue
         with transaction(warehouse, connection) as cursor:
@@ -140,7 +140,7 @@ def _unmerge(cursor: Any, table: Table, patient: str) -> None:  # noqa: ANN401 -
         cursor.execute(f"UPDATE {table.name} SET merged = {kept} WHERE merged = {literal(text)}")  # noqa: S608 - quoted
 
 
-def from_snapshots(store: Keeper, patient: str) -> tuple[int, int]:
+def from_snapshots(store: MutableStore, patient: str) -> tuple[int, int]:
     """Removes older versions of the snapshots of `cloud watch`.
 
     Returns:

@@ -11,12 +11,12 @@ import msgspec
 
 from cloud.erase import erasure_log, erasure_targets
 from cloud.erase.erasure_log import Erasure
-from cloud.erase.erasure_targets import StillHereError
+from cloud.erase.erasure_targets import StillAdmittedError
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.partitioning import Layout
-from cloud.kafka.port import LogError, Place, Reader, Writer
-from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Writer
+from cloud.lake import BadManifestError, LakeError, MutableStore, open_lake
 from cloud.settings import Kafka
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
 from vitals.runtime.daemon import log_json, now_ms
@@ -38,7 +38,7 @@ class Erase(Kafka):
 
 
 @dataclass(frozen=True)
-class Everywhere:
+class ErasureTargets:
     """The places that a patient leaves.
 
     Attributes:
@@ -50,12 +50,12 @@ class Everywhere:
         layout: How patients lie on partitions.
     """
 
-    lake: Keeper
-    snapshots: Keeper
+    lake: MutableStore
+    snapshots: MutableStore
     warehouse: Warehouse
     reader: Reader
     writer: Writer
-    layout: Layout
+    layout: Partitioning
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ class Begun:
     until: Mapping[Place, int]
 
 
-def begin(where: Everywhere, patient: str, by: str, reason: str, now: int) -> Begun:
+def begin(where: ErasureTargets, patient: str, by: str, reason: str, now: int) -> Begun:
     """Begins an erasure, or goes on with one that was interrupted.
 
     Raises:
-        StillHereError: The patient has not been discharged.
+        StillAdmittedError: The patient has not been discharged.
         LakeError: The lake cannot be read or written.
-        LogError: The log cannot be read or written.
+        KafkaUnavailableError: The log cannot be read or written.
     """
     told = erasure_targets.tombstone(where.reader, where.writer, where.layout, patient)
     until = erasure_targets.ends(where.reader, where.layout, patient)
@@ -87,7 +87,7 @@ def begin(where: Everywhere, patient: str, by: str, reason: str, now: int) -> Be
     return Begun(patient, _noted(where, erasure, {"tombstones": told}), until)
 
 
-def erase(where: Everywhere, begun: Begun, now: int) -> tuple[Begun, list[str]]:
+def erase(where: ErasureTargets, begun: Begun, now: int) -> tuple[Begun, list[str]]:
     """Removes the patient, as far as it can be done now.
 
     Returns:
@@ -97,7 +97,7 @@ def erase(where: Everywhere, begun: Begun, now: int) -> tuple[Begun, list[str]]:
         BadManifestError: A manifest of the lake is damaged.
         LakeError: The lake or the snapshots cannot be read or written.
         WarehouseError: The warehouse refused.
-        LogError: The log cannot be read.
+        KafkaUnavailableError: The log cannot be read.
     """
     patient, erasure = begun.patient, begun.erasure
     waiting = behind(where, begun)
@@ -119,18 +119,18 @@ def erase(where: Everywhere, begun: Begun, now: int) -> tuple[Begun, list[str]]:
     return replace(begun, erasure=erasure), waiting
 
 
-def behind(where: Everywhere, begun: Begun) -> list[str]:
+def behind(where: ErasureTargets, begun: Begun) -> list[str]:
     """Returns what the archive has still to read before an erasure can be complete.
 
     Raises:
         LakeError: The lake cannot be read.
-        LogError: The log cannot be read.
+        KafkaUnavailableError: The log cannot be read.
     """
     left = erasure_targets.unarchived(where.lake, where.reader, begun.until)
     return [f"the archive has still to read {n:,} offsets of {topic}" for topic, n in left.items()]
 
 
-def _noted(where: Everywhere, erasure: Erasure, removed: dict[str, int]) -> Erasure:
+def _noted(where: ErasureTargets, erasure: Erasure, removed: dict[str, int]) -> Erasure:
     found = {what: n for what, n in removed.items() if n}
     if not found:
         return erasure
@@ -139,7 +139,7 @@ def _noted(where: Everywhere, erasure: Erasure, removed: dict[str, int]) -> Eras
     return erasure
 
 
-def _from_warehouse(where: Everywhere, patient: str) -> Iterator[tuple[str, int]]:
+def _from_warehouse(where: ErasureTargets, patient: str) -> Iterator[tuple[str, int]]:
     connection = where.warehouse.connect()
     try:
         prepare(where.warehouse, connection)
@@ -148,7 +148,7 @@ def _from_warehouse(where: Everywhere, patient: str) -> Iterator[tuple[str, int]
         connection.close()
 
 
-def _erased_within(where: Everywhere, begun: Begun, wait_s: float) -> tuple[Begun, list[str]]:
+def _erased_within(where: ErasureTargets, begun: Begun, wait_s: float) -> tuple[Begun, list[str]]:
     """Erases once the archive has come far enough, and again while something is left; gives up after `wait_s`."""
     deadline = time.monotonic() + wait_s
     # Each erasure looks through the whole lake: so the archive is waited for first.
@@ -173,7 +173,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         settings = load(Erase, environ)
         partitions.check(settings)
-        where = Everywhere(
+        where = ErasureTargets(
             open_lake(settings.lake),
             open_lake(settings.watch_snapshots),
             open_warehouse(settings.warehouse, settings.warehouse_iam_role),
@@ -183,10 +183,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         )
         begun = begin(where, given.patient, given.by, given.reason, now_ms())
         begun, waiting = _erased_within(where, begun, given.wait_s)
-    except (SettingsError, ValueError, StillHereError) as error:
+    except (SettingsError, ValueError, StillAdmittedError) as error:
         sys.stderr.write(f"erase: {error}\n")
         return 2
-    except (BadManifestError, LakeError, WarehouseError, LogError) as error:
+    except (BadManifestError, LakeError, WarehouseError, KafkaUnavailableError) as error:
         sys.stderr.write(f"erase: interrupted, run it again: {error}\n")
         return 1
     sys.stdout.write(msgspec.json.encode(begun.erasure).decode() + "\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
+from cloud.lake import BadManifestError, LakeError, MutableStore, open_lake
 from cloud.lake.compact import next_number, supersede
 from cloud.lake.manifests import Object
 from cloud.lake.read import live
@@ -33,7 +33,7 @@ class Retain:
             raise ValueError("LAKE_KEEP_DAYS and WAREHOUSE_KEEP_DAYS must not be negative")
 
 
-def expire_lake(store: Keeper, table: Table, before: int, now: int) -> int:
+def expire_lake(store: MutableStore, table: Table, before: int, now: int) -> int:
     """Removes a table's manifests' objects that are older as a whole, with every version.
 
     Manifests stay, of which the newest tells the archive where to go on; they name no patient. Admissions stay until

@@ -17,7 +17,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from cloud.kafka.port import LogError, Place, Record
+from cloud.kafka.port import KafkaUnavailableError, Place, Record
 from cloud.settings import Kafka
 from vitals.bounds import MAX_REFUSED
 from vitals.runtime.daemon import now_ms
@@ -105,7 +105,7 @@ class KafkaWriter:
             self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
         except (BufferError, KafkaException) as error:
             if not (self._aside and _too_large(error) and value and topic != topics.REJECTED):
-                raise LogError(f"record for {topic}[{partition}] was not taken: {error}") from error
+                raise KafkaUnavailableError(f"record for {topic}[{partition}] was not taken: {error}") from error
             logger.error("a record of %s bytes for %s[%s] is put aside: %s", len(value), topic, partition, error)
             reason = f"{len(value)} bytes for {topic}[{partition}] are too large for a record"
             refused = Rejected(topic=topic, reason=reason, t=now_ms(), payload=value[:MAX_REFUSED])
@@ -122,7 +122,7 @@ class KafkaWriter:
         left = self._producer.flush(timeout_s)
         self._raise_failure()
         if left:
-            raise LogError(f"{left} records are not acknowledged after {timeout_s} s: is Kafka up?")
+            raise KafkaUnavailableError(f"{left} records are not acknowledged after {timeout_s} s: is Kafka up?")
         return dict(self._acked)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
@@ -135,7 +135,7 @@ class KafkaWriter:
 
     def _raise_failure(self) -> None:
         if self._failed is not None:
-            raise LogError(self._failed)
+            raise KafkaUnavailableError(self._failed)
 
 
 class KafkaReader:
@@ -197,12 +197,12 @@ class KafkaReader:
                     self._positions[topic, partition] = max(offset, self._positions.get((topic, partition), 0))
                 return None
             if error.fatal() or not error.retriable():
-                raise LogError(f"reading {topic}[{partition}] failed: {error}")
+                raise KafkaUnavailableError(f"reading {topic}[{partition}] failed: {error}")
             logger.warning("reading %s[%s]: %s; librdkafka tries again", topic, partition, error)
             return None
         kind, t = message.timestamp()
         if topic is None or partition is None or offset is None or kind == TIMESTAMP_NOT_AVAILABLE:
-            raise LogError(f"a record of {topic}[{partition}] has no place or no timestamp")
+            raise KafkaUnavailableError(f"a record of {topic}[{partition}] has no place or no timestamp")
         self._positions[topic, partition] = offset + 1
         key, value = message.key(), message.value()
         return Record(topic, partition, offset, t, _bytes(key), None if value is None else _bytes(value))
@@ -231,7 +231,7 @@ def retry(action: Callable[[], None], *, what: str, deadline_s: float) -> None:
     """Tries again, with a pause, what a starting broker refuses.
 
     Raises:
-        LogError: It still failed at the deadline.
+        KafkaUnavailableError: It still failed at the deadline.
     """
     end = time.monotonic() + deadline_s
     while True:
@@ -239,5 +239,7 @@ def retry(action: Callable[[], None], *, what: str, deadline_s: float) -> None:
             return action()
         except KafkaException as error:
             if time.monotonic() > end:
-                raise LogError(f"{what} failed: {error}. Is Kafka at the address in KAFKA_BOOTSTRAP?") from error
+                raise KafkaUnavailableError(
+                    f"{what} failed: {error}. Is Kafka at the address in KAFKA_BOOTSTRAP?"
+                ) from error
             time.sleep(0.5)

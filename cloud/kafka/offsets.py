@@ -32,7 +32,9 @@ class Span:
         return self.last - self.first + 1
 
 
-def within(topic: str, known: Mapping[int, int], marks: Watermarks, remedy: str) -> tuple[dict[int, int], list[Span]]:
+def resume_offsets(
+    topic: str, known: Mapping[int, int], marks: Watermarks, remedy: str
+) -> tuple[dict[int, int], list[Span]]:
     """Holds the offsets that a job wants next against what Kafka has.
 
     Args:

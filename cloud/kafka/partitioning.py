@@ -8,7 +8,7 @@ from vitals.wire import topics
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Partitioning:
     """How the deployment lays subjects on partitions."""
 
     lanes: int

@@ -12,7 +12,7 @@ from typing import Final
 from confluent_kafka.admin import AdminClient
 
 from cloud.kafka.client import logger, retry
-from cloud.kafka.port import LogError
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.settings import Kafka
 from vitals.wire.topics import TOPICS, Topic
 
@@ -31,7 +31,7 @@ def found(settings: Kafka, within_s: float = ANSWER_S) -> dict[str, int]:
     """Asks Kafka how many partitions each topic has.
 
     Raises:
-        LogError: Kafka does not answer, however often it is asked in that time.
+        KafkaUnavailableError: Kafka does not answer, however often it is asked in that time.
     """
     admin = AdminClient({**settings.client()}, logger=logger)
     counts: dict[str, int] = {}
@@ -48,7 +48,7 @@ def agree(counts: Mapping[str, int], settings: Kafka) -> None:
     """Holds the topics that there are against the settings; one that is missing is nobody's mistake yet.
 
     Raises:
-        LogError: They differ; says how to go on.
+        KafkaUnavailableError: They differ; says how to go on.
     """
     other = {t.name: counts[t.name] for t in TOPICS if counts.get(t.name, 0) not in {0, wanted(t, settings)}}
     if not other:
@@ -57,7 +57,7 @@ def agree(counts: Mapping[str, int], settings: Kafka) -> None:
     by_lane = {other[t.name] for t in TOPICS if t.by_lane and t.name in other}
     (count, *others) = sorted(by_lane) or [settings.partitions]
     remedy = "" if others or count == settings.partitions else f"set PARTITIONS={count}, with which they were made; "
-    raise LogError(
+    raise KafkaUnavailableError(
         f"PARTITIONS={settings.partitions}, but {listed}: a deployment keeps the number with which its topics were "
         f"made, as patients and their alarms lie by it; {remedy}for another number move to a new deployment "
         "(docs/deploy.md, More partitions)"
@@ -68,7 +68,7 @@ def check(settings: Kafka) -> None:
     """Refuses to work on topics of another number of partitions than the settings have.
 
     Raises:
-        LogError: They differ, or Kafka does not answer.
+        KafkaUnavailableError: They differ, or Kafka does not answer.
     """
     agree(found(settings), settings)
 
@@ -80,12 +80,12 @@ def wait(settings: Kafka, stop: threading.Event, needs: Collection[str] = NAMES)
         False when it was stopped before.
 
     Raises:
-        LogError: The topics have another number of partitions than the settings, which no waiting mends.
+        KafkaUnavailableError: The topics have another number of partitions than the settings, which no waiting mends.
     """
     while not stop.is_set():
         try:
             counts = found(settings, within_s=0)
-        except LogError as error:
+        except KafkaUnavailableError as error:
             logger.warning("waiting for Kafka: %s", error)
         else:
             agree(counts, settings)

@@ -12,7 +12,7 @@ Place = tuple[str, int]
 """Topic and partition."""
 
 
-class LogError(Exception):
+class KafkaUnavailableError(Exception):
     """The log could not be read or written; the message says what failed and on what."""
 
 
@@ -81,7 +81,7 @@ class Writer(Protocol):
         """Takes note of what has been acknowledged; a writer that has nothing to write calls it all the same.
 
         Raises:
-            LogError: A record was refused.
+            KafkaUnavailableError: A record was refused.
         """
 
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
@@ -91,7 +91,7 @@ class Writer(Protocol):
             The next offset after the last acknowledged record of each partition ever written to.
 
         Raises:
-            LogError: A record was refused or did not arrive in time.
+            KafkaUnavailableError: A record was refused or did not arrive in time.
         """
 
 
@@ -99,7 +99,7 @@ def read_to_end(reader: Reader, positions: Mapping[Place, int], timeout_s: float
     """Reads partitions from `positions` to where they end now.
 
     Raises:
-        LogError: The log gave nothing for `timeout_s`.
+        KafkaUnavailableError: The log gave nothing for `timeout_s`.
     """
     ends = reader.ends(positions)
     open_places = {place for place, end in ends.items() if end > max(positions[place], 0)}
@@ -114,5 +114,7 @@ def read_to_end(reader: Reader, positions: Mapping[Place, int], timeout_s: float
         if records:
             deadline = time.monotonic() + timeout_s
         elif open_places and time.monotonic() > deadline:
-            raise LogError(f"reading {sorted(open_places)} back stopped: nothing for {timeout_s} s. Is Kafka up?")
+            raise KafkaUnavailableError(
+                f"reading {sorted(open_places)} back stopped: nothing for {timeout_s} s. Is Kafka up?"
+            )
     return found

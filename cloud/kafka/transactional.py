@@ -12,7 +12,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException
 
 from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import LogError, Place
+from cloud.kafka.port import KafkaUnavailableError, Place
 from cloud.settings import Kafka
 
 # librdkafka's own names for what the broker says of a producer that has been replaced.
@@ -22,11 +22,11 @@ TRANSACTION_MS: Final = 30_000
 """What a dead writer left open is given up after so long, or at once when its successor begins; readers wait for it."""
 
 
-class FencedError(LogError):
+class FencedError(KafkaUnavailableError):
     """Another process has begun with this writer's name: this one is not to write any more."""
 
 
-class FencedWriter(KafkaWriter):
+class TransactionalWriter(KafkaWriter):
     """`cloud.kafka.port.Writer` on Kafka. Records between two calls of `flush` are seen as a whole or not at all.
 
     Args:
@@ -34,7 +34,7 @@ class FencedWriter(KafkaWriter):
         name: Who writes; of those that bear one name the newest alone can.
 
     Raises:
-        LogError: Kafka does not answer.
+        KafkaUnavailableError: Kafka does not answer.
     """
 
     def __init__(self, settings: Kafka, name: str) -> None:
@@ -62,8 +62,8 @@ class FencedWriter(KafkaWriter):
 
         Raises:
             FencedError: A newer writer of this name has begun.
-            LogError: A record was refused or did not arrive in time; the transaction's fate is decided by the next
-                writer of this name, which therefore reads back what there is.
+            KafkaUnavailableError: Kafka refused a record, or it did not arrive in time. The next writer of this
+                name decides the transaction's fate, and therefore reads back what there is.
         """
         with self._watched():
             acked = super().flush(timeout_s)
@@ -77,7 +77,7 @@ class FencedWriter(KafkaWriter):
         """Tells a writer that has been replaced from one that Kafka does not answer."""
         try:
             yield
-        except LogError as error:
+        except KafkaUnavailableError as error:
             raise self._meaning(self._refusal, error) from error
         except (KafkaException, SystemError) as error:
             # librdkafka's Python raises a fatal error in whatever runs just then, within a delivery report too, and
@@ -86,16 +86,16 @@ class FencedWriter(KafkaWriter):
             reason = cause.args[0] if isinstance(cause, KafkaException) else None
             raise self._meaning(reason, error) from error
 
-    def _meaning(self, reason: object, error: Exception) -> LogError:
+    def _meaning(self, reason: object, error: Exception) -> KafkaUnavailableError:
         if isinstance(reason, KafkaError) and reason.code() in FENCED:
             return FencedError(f"writer {self._name} has been replaced by a newer one: {reason}")
-        return LogError(f"writer {self._name} cannot write: {error}. Is Kafka up?")
+        return KafkaUnavailableError(f"writer {self._name} cannot write: {error}. Is Kafka up?")
 
 
-def fence(settings: Kafka, name: str) -> None:
+def open_transactional(settings: Kafka, name: str) -> None:
     """Takes the right to write from whoever bears a name, for good.
 
     Raises:
-        LogError: Kafka does not answer.
+        KafkaUnavailableError: Kafka does not answer.
     """
-    FencedWriter(settings, name)
+    TransactionalWriter(settings, name)

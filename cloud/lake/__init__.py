@@ -2,13 +2,13 @@
 
 from cloud.lake.manifests import BadManifestError, Manifest, manifest_names, read_manifest
 from cloud.lake.open import open_lake
-from cloud.lake.store import Keeper, LakeError, Store
+from cloud.lake.store import LakeError, MutableStore, Store
 
 __all__ = [
     "BadManifestError",
-    "Keeper",
     "LakeError",
     "Manifest",
+    "MutableStore",
     "Store",
     "manifest_names",
     "open_lake",

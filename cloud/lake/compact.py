@@ -28,7 +28,7 @@ from cloud.lake.manifests import (
 from cloud.lake.parquet import day, identities, ordered, span, to_parquet
 from cloud.lake.read import live, read
 from cloud.lake.schema import Table
-from cloud.lake.store import Keeper
+from cloud.lake.store import MutableStore
 
 _ARCHIVED: Final = re.compile(r"-(?P<partition>\d+)-\d+-(?P<last>\d+)\.parquet$")
 _COMPACTED: Final = re.compile(r"-c(?P<number>\d+)-[0-9a-f]+\.parquet$")
@@ -110,7 +110,7 @@ def _worth(packed: Sequence[Held], *, open_day: bool) -> bool:
     return len(sizes) > 1 and (not open_day or sum(sizes) >= 2 * max(sizes))
 
 
-def compact(store: Keeper, table: Table, *, target_bytes: int, now_ms: int, run: str) -> int:
+def compact(store: MutableStore, table: Table, *, target_bytes: int, now_ms: int, run: str) -> int:
     """Merges small objects of one table; another run finds nothing left to do.
 
     Args:
@@ -147,7 +147,7 @@ def day_of(ms: int) -> str:
     return str(np.datetime64(ms, "ms").astype("datetime64[D]"))
 
 
-def next_number(store: Keeper, topic: str) -> int:
+def next_number(store: MutableStore, topic: str) -> int:
     """Returns the number of a topic's next compaction."""
     return max((_number(name) for name in manifest_names(store, topic, COMPACTION)), default=0) + 1
 
@@ -156,14 +156,14 @@ def _number(name: str) -> int:
     return int(name.rpartition("/")[2].partition("-")[0])
 
 
-def merge(store: Keeper, table: Table, columns: Sequence[str], packed: Sequence[Held], ending: str) -> Held:
+def merge(store: MutableStore, table: Table, columns: Sequence[str], packed: Sequence[Held], ending: str) -> Held:
     """Writes the rows of several objects as one, each identity once: the row that came first stays."""
     first, last = packed[0][0], packed[-1][0]
     joined = pa.concat_tables([read(store, held, table, columns) for held, _ in packed])
     return write(store, table, joined.filter(identities(joined, table)), (first, last), ending)
 
 
-def write(store: Keeper, table: Table, rows: pa.Table, span_of: tuple[Object, Object], ending: str) -> Held:
+def write(store: MutableStore, table: Table, rows: pa.Table, span_of: tuple[Object, Object], ending: str) -> Held:
     """Writes rows as an object of a compaction; its name tells the first and last offset and whose it is.
 
     Args:
@@ -192,7 +192,7 @@ def write(store: Keeper, table: Table, rows: pa.Table, span_of: tuple[Object, Ob
 
 
 def supersede(
-    store: Keeper, number: int, members: Sequence[tuple[str, Manifest]], held: Sequence[Held], *, now_ms: int
+    store: MutableStore, number: int, members: Sequence[tuple[str, Manifest]], held: Sequence[Held], *, now_ms: int
 ) -> bool:
     """Commits objects in the place of manifests.
 
@@ -232,7 +232,7 @@ def supersede(
     return False
 
 
-def sweep(store: Keeper, table: Table, *, keep_ms: int, now_ms: int) -> int:
+def sweep(store: MutableStore, table: Table, *, keep_ms: int, now_ms: int) -> int:
     """Removes objects that no reader can come by any more; returns how many.
 
     These are objects superseded longer than `keep_ms` ago, and those that a crash left without a manifest: of the

@@ -10,16 +10,22 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from cloud.lake import BadManifestError, Keeper, LakeError, open_lake
+from cloud.lake import BadManifestError, LakeError, MutableStore, open_lake
 from cloud.lake.compact import compact, sweep
 from cloud.lake.schema import TABLES
 from vitals.runtime import daemon
 from vitals.runtime.settings import setting
 
 log = logging.getLogger("compact")
-SUPERSEDED: Final = Counter("compact_superseded_manifests_total", "Manifests superseded by larger objects", ["topic"])
-REMOVED: Final = Counter("compact_removed_objects_total", "Objects removed that nobody reads any more", ["topic"])
-FAILED: Final = Counter("compact_failures_total", "Tables whose compaction failed; it is tried again", ["topic"])
+SUPERSEDED: Final = Counter(
+    "wardwatch_compact_superseded_manifests_total", "Manifests superseded by larger objects", ["topic"]
+)
+REMOVED: Final = Counter(
+    "wardwatch_compact_removed_objects_total", "Objects removed that nobody reads any more", ["topic"]
+)
+FAILED: Final = Counter(
+    "wardwatch_compact_failures_total", "Tables whose compaction failed; it is tried again", ["topic"]
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Settings:
             )
 
 
-def compact_all(settings: Settings, store: Keeper, now_ms: int, stop: threading.Event) -> int:
+def compact_all(settings: Settings, store: MutableStore, now_ms: int, stop: threading.Event) -> int:
     """Compacts every table, then removes what nobody reads any more; a table that fails keeps no other waiting.
 
     Returns:

@@ -24,7 +24,7 @@ from cloud.lake.manifests import COMPACTION, Manifest, last_manifest, manifest_n
 from cloud.lake.parquet import from_parquet
 from cloud.lake.read import live, read
 from cloud.lake.schema import Table
-from cloud.lake.store import Keeper
+from cloud.lake.store import MutableStore
 from vitals.status import Rejected
 
 
@@ -45,7 +45,7 @@ class Erased:
     waiting: int
 
 
-def erase(store: Keeper, table: Table, patient: str, *, now_ms: int, run: str) -> Erased:
+def erase(store: MutableStore, table: Table, patient: str, *, now_ms: int, run: str) -> Erased:
     """Removes a patient from one table of the lake.
 
     Args:
@@ -84,7 +84,7 @@ def _pairs(manifest: Manifest) -> list[Held]:
     return list(zip(manifest.objects, manifest.entries, strict=True))
 
 
-def _first_with(store: Keeper, table: Table, patient: str, clean: set[str]) -> tuple[str, Manifest] | None:
+def _first_with(store: MutableStore, table: Table, patient: str, clean: set[str]) -> tuple[str, Manifest] | None:
     """Returns the first manifest that has rows of the patient; those that have none are added to `clean`."""
     for name, manifest in live(store, table.topic):
         if name not in clean and any(
@@ -96,16 +96,16 @@ def _first_with(store: Keeper, table: Table, patient: str, clean: set[str]) -> t
 
 
 def _columns(table: Table) -> list[str]:
-    return [*table.persons, *table.prose, *({"merged"} & set(table.names))]
+    return [*table.patient_columns, *table.text_columns, *({"merged"} & set(table.names))]
 
 
 def _theirs(rows: pa.Table, table: Table, patient: str) -> NDArray[np.bool_]:
     """(n,) whether a row is the patient's, speaks of them, or names an alarm of theirs merged into another's."""
     found = np.zeros(len(rows), dtype=bool)
-    for name in table.persons:
+    for name in table.patient_columns:
         if name in rows.column_names:
             found |= pc.fill_null(pc.equal(rows.column(name), patient), False).to_numpy()
-    for name in table.prose:
+    for name in table.text_columns:
         found |= pc.fill_null(pc.match_substring(rows.column(name), patient), False).to_numpy()
     if "merged" in rows.column_names:
         found |= pc.fill_null(pc.match_substring(rows.column("merged"), _alarm_of(patient)), False).to_numpy()
@@ -117,7 +117,9 @@ def _alarm_of(patient: str) -> str:
     return msgspec.json.encode(f"{patient}.").decode()[:-1]
 
 
-def _without(store: Keeper, table: Table, manifest: Manifest, pair: Held, patient: str, ending: str) -> Held | None:  # noqa: PLR0917 - one object's rewriting
+def _without(  # noqa: PLR0917 - one object's rewriting
+    store: MutableStore, table: Table, manifest: Manifest, pair: Held, patient: str, ending: str
+) -> Held | None:
     """Returns the object itself when the patient is not in it, else what was written in its place, None for nothing."""
     rows = read(store, pair[0], table, manifest.columns)
     theirs = _theirs(rows, table, patient)
@@ -139,7 +141,7 @@ def _unnamed(rows: pa.Table, patient: str) -> pa.Table:
     return rows.set_column(at, rows.schema.field(at), pa.array(texts, pa.string()))
 
 
-def _leftovers(store: Keeper, table: Table, patient: str) -> tuple[int, int]:
+def _leftovers(store: MutableStore, table: Table, patient: str) -> tuple[int, int]:
     """Removes what compactions and crashes left of the patient; returns how many objects, and how many must wait."""
     listed = [name for name in store.names(table.topic) if name.endswith(".parquet")]
     last = last_manifest(store, table.topic)
@@ -159,7 +161,7 @@ def _leftovers(store: Keeper, table: Table, patient: str) -> tuple[int, int]:
     return removed, waiting
 
 
-def _rejections(store: Keeper, table: Table, patient: str) -> int:
+def _rejections(store: MutableStore, table: Table, patient: str) -> int:
     """Drops rejected records in whose bytes the patient's id stands."""
     dropped, sought = 0, patient.encode()
     for name in store.names(f"rejected/{table.topic}"):

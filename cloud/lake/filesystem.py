@@ -9,7 +9,7 @@ from pathlib import Path
 from cloud.lake.store import LakeError
 
 
-class Directory:
+class FilesystemStore:
     """A lake in a directory: every object is written beside its place, synced, and renamed into it."""
 
     def __init__(self, root: Path) -> None:

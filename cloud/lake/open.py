@@ -7,12 +7,12 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from cloud.lake.filesystem import Directory
-from cloud.lake.s3 import Bucket
-from cloud.lake.store import Keeper
+from cloud.lake.filesystem import FilesystemStore
+from cloud.lake.s3 import S3Store
+from cloud.lake.store import MutableStore
 
 
-def open_lake(url: str) -> Keeper:
+def open_lake(url: str) -> MutableStore:
     """Opens the lake that a URL names.
 
     Args:
@@ -23,7 +23,7 @@ def open_lake(url: str) -> Keeper:
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path not in {"", "/"}:
-        return Directory(Path(unquote(parts.path)))
+        return FilesystemStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         options = dict(parse_qsl(parts.query))
         # Without a region pyarrow asks AWS for the bucket's, which a local endpoint does not answer.
@@ -34,5 +34,5 @@ def open_lake(url: str) -> Keeper:
             filesystem, path = pafs.FileSystem.from_uri(f"s3://{parts.netloc}{parts.path}?{urlencode(options)}")
         except (pa.ArrowInvalid, OSError) as error:
             raise ValueError(f"LAKE={url}: {error}") from error
-        return Bucket(filesystem, path, options)
+        return S3Store(filesystem, path, options)
     raise ValueError(f"LAKE={url}: must be s3://bucket/prefix or file:///folder")

@@ -19,7 +19,7 @@ _THERE: Final = frozenset({"PreconditionFailed", "412"})
 _CONFLICT: Final = frozenset({"ConditionalRequestConflict", "409"})
 
 
-class Bucket:
+class S3Store:
     """A lake in S3, by pyarrow's own client: no Hadoop. S3 shows an object only once its upload is complete.
 
     Args:

@@ -72,12 +72,12 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
-    def persons(self) -> tuple[str, ...]:
+    def patient_columns(self) -> tuple[str, ...]:
         """Names of the columns that hold a patient's id; none where rows are about machines alone."""
         return tuple(name for name in ("patient", "subject") if name in self.names)
 
     @property
-    def prose(self) -> tuple[str, ...]:
+    def text_columns(self) -> tuple[str, ...]:
         """Names of the columns in whose words a patient's id may stand."""
         return tuple(name for name in ("reason",) if name in self.names)
 

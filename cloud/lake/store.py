@@ -32,7 +32,7 @@ class Store(Protocol):
         """Returns the absolute URL of an object, as Redshift's COPY takes it."""
 
 
-class Keeper(Store, Protocol):
+class MutableStore(Store, Protocol):
     """A store to whoever keeps house in it: compaction and erasure."""
 
     def create(self, name: str, content: bytes) -> bool:

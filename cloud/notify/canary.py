@@ -71,7 +71,7 @@ def metric(namespace: str, endpoint: str | None) -> Tell:
 
 
 @dataclass(slots=True)
-class Outside:
+class DeadMansSwitch:
     """Tells the outside of canaries that arrive; a way that fails holds up nothing and is tried again with the next.
 
     Attributes:

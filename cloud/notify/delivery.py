@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.notify.channels.sns import Sender, SendError, Sent, Texts
+from cloud.notify.channels.sns import MessageChannel, Receipt, RenderedMessage, SendError
 from cloud.notify.throttle import Message
 from vitals.contacts import Contact
 
@@ -25,8 +25,8 @@ class Delivered:
     """
 
     message: Message
-    texts: Texts
-    sent: Sent | None
+    texts: RenderedMessage
+    sent: Receipt | None
     accepted: int
     error: str | None = None
 
@@ -34,11 +34,11 @@ class Delivered:
 @dataclass(slots=True)
 class _Attempt:
     message: Message
-    texts: Texts
+    texts: RenderedMessage
     number: int
     due: int
     again: bool
-    future: Future[tuple[Sent, int]] | None = None
+    future: Future[tuple[Receipt, int]] | None = None
     error: str = ""
 
 
@@ -54,7 +54,7 @@ class Delivery:
         limit: Messages that may be under way at once.
     """
 
-    sender: Sender
+    sender: MessageChannel
     pool: ThreadPoolExecutor
     attempts: int
     clock: Callable[[], int]
@@ -65,7 +65,7 @@ class Delivery:
         """Makes a contact's channels ready in the background; what fails shows when it is needed."""
         self.pool.submit(self.sender.prepare, contact)
 
-    def begin(self, message: Message, texts: Texts, now: int, *, again: bool = False) -> None:
+    def begin(self, message: Message, texts: RenderedMessage, now: int, *, again: bool = False) -> None:
         """Starts on a message; one that is tried `again` has one attempt and the other channel, without a pause."""
         self._open.append(_Attempt(message, texts, self.attempts if again else 1, now, again))
 
@@ -93,7 +93,7 @@ class Delivery:
         for attempt in (*fresh, *repeated):
             attempt.future = self.pool.submit(self._send, attempt)
 
-    def _send(self, attempt: _Attempt) -> tuple[Sent, int]:
+    def _send(self, attempt: _Attempt) -> tuple[Receipt, int]:
         contact = attempt.message.contact
         last = attempt.number > self.attempts
         send = self.sender.send_directly if last else self.sender.send

@@ -10,14 +10,14 @@ import prometheus_client
 
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import LogError
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.notify import canary
-from cloud.notify.channels.sns import SnsSender
+from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.routing import Rotas, parse_default
+from cloud.notify.routing import OnCall, parse_default
 from cloud.notify.templates import Links
-from cloud.notify.throttle import Queue
+from cloud.notify.throttle import RecipientQueues
 from cloud.settings import Notify
 from vitals.runtime.daemon import notify as tell_systemd
 from vitals.runtime.daemon import now_ms, serve_metrics
@@ -58,7 +58,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
         if not partitions.wait(settings, stop, NEEDS):
             return 0
-    except (ValueError, LogError) as error:
+    except (ValueError, KafkaUnavailableError) as error:
         logger.error("cannot start: %s", error)
         return 2
     reader = KafkaReader(settings, "notify", group="notify")
@@ -72,10 +72,12 @@ def _start(settings: Notify, stop: threading.Event) -> int:
             ),
             reader=reader,
             writer=KafkaWriter(settings, "notify", aside=True),
-            rotas=Rotas(defaults, settings.notify_technical_ward),
-            queue=Queue(settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000),
+            on_call=OnCall(defaults, settings.notify_technical_ward),
+            queues=RecipientQueues(
+                settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000
+            ),
             delivery=Delivery(
-                SnsSender(
+                SnsChannel(
                     settings.aws_endpoint_url,
                     settings.alert_outbox_url,
                     settings.alert_undelivered_arn,
@@ -87,7 +89,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_threads,
             ),
             clock=now_ms,
-            arrived=canary.Outside(_outside(settings), pool).arrived,
+            arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:
             notifier.start()
@@ -96,10 +98,10 @@ def _start(settings: Notify, stop: threading.Event) -> int:
             tell_systemd("READY=1")
             while not stop.is_set():
                 notifier.step(POLL_S)
-                WAITING.set(len(notifier.queue) + len(notifier.again))
+                WAITING.set(len(notifier.queues) + len(notifier.retries))
                 UNDER_WAY.set(len(notifier.delivery))
                 tell_systemd("WATCHDOG=1")
-        except LogError as error:
+        except KafkaUnavailableError as error:
             # What is under way is sent again by the next start, unless its record stands already.
             logger.error("ends: %s", error)
             return 1

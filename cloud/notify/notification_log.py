@@ -10,7 +10,7 @@ import prometheus_client
 from cloud.alarm.skipped_records import unreadable
 from cloud.kafka.port import Record
 from cloud.notify.delivery import Delivered
-from cloud.notify.routing import Told
+from cloud.notify.routing import NotificationKey
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
@@ -32,9 +32,9 @@ def own_ids(past: Iterable[Record]) -> tuple[str, ...]:
     return status.alarms if status and status.kind == NOTIFIER else ()
 
 
-def told(event: AlarmEvent, contact: str) -> Told:
+def told(event: AlarmEvent, contact: str) -> NotificationKey:
     """Returns what makes telling a contact of an event one and the same."""
-    return Told(event.id, event.n, contact, event.handover)
+    return NotificationKey(event.id, event.n, contact, event.handover)
 
 
 def notifications(delivered: Delivered) -> tuple[Notification, ...]:

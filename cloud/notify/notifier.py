@@ -18,30 +18,30 @@ import msgspec
 
 from cloud.ack_links import number
 from cloud.alarm.skipped_records import unreadable
-from cloud.kafka.partitioning import Layout
-from cloud.kafka.port import CommittingReader, LogError, Place, Record, Writer, read_to_end
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
-from cloud.notify.pending import Undone
-from cloud.notify.retry import Again, merged
-from cloud.notify.routing import NOT_NOTIFIED, OWN, Rotas, Told, ended, not_notified, rota_empty
-from cloud.notify.self_alarms import OwnAlarms
+from cloud.notify.pending import PendingOffsets
+from cloud.notify.retry import RetryQueue, merged
+from cloud.notify.routing import NOT_NOTIFIED, OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
+from cloud.notify.self_alarms import SelfAlarms
 from cloud.notify.templates import Links, compose, plain
-from cloud.notify.throttle import Item, Message, Queue
-from cloud.notify.unrouted import Unheard
+from cloud.notify.throttle import Item, Message, RecipientQueues
+from cloud.notify.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
-from vitals.contacts import CANARY, NOBODY, Contact, Duty, Notification
+from vitals.contacts import CANARY, NOBODY, Contact, Notification, Rota
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
-from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.signs import INDEX
 from vitals.status import Health, Rejected, Status
 from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
-LEARNT: Final[Mapping[str, type[Duty | Admission | Notification]]] = {
-    topics.CONTACTS: Duty,
+LEARNT: Final[Mapping[str, type[Rota | Admission | Notification]]] = {
+    topics.CONTACTS: Rota,
     topics.PATIENTS: Admission,
     topics.NOTIFICATIONS: Notification,
 }
@@ -60,7 +60,7 @@ class Terms:
         heartbeat_ms: Time between two signs of life.
     """
 
-    layout: Layout
+    layout: Partitioning
     links: Links
     stale_ms: int
     heartbeat_ms: int
@@ -92,17 +92,17 @@ class Notifier:
     terms: Terms
     reader: CommittingReader
     writer: Writer
-    rotas: Rotas
-    queue: Queue
+    on_call: OnCall
+    queues: RecipientQueues
     delivery: Delivery
     clock: Callable[[], int]
     arrived: Callable[[Notification], None] = lambda _: None
-    own: OwnAlarms = field(default_factory=OwnAlarms)
-    undone: Undone = field(default_factory=Undone)
-    again: Again = field(default_factory=Again)
-    unheard: Unheard = field(default_factory=Unheard)
-    told: set[Told] = field(default_factory=set)
-    failed: set[Told] = field(default_factory=set)
+    self_alarms: SelfAlarms = field(default_factory=SelfAlarms)
+    pending: PendingOffsets = field(default_factory=PendingOffsets)
+    retries: RetryQueue = field(default_factory=RetryQueue)
+    unrouted: UnroutedAlarms = field(default_factory=UnroutedAlarms)
+    told: set[NotificationKey] = field(default_factory=set)
+    failed: set[NotificationKey] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
     stalled: set[str] = field(default_factory=set)
     _read: dict[Place, int] = field(default_factory=dict)
@@ -113,15 +113,15 @@ class Notifier:
         """Rebuilds what was told, who lies where and who is on duty; takes up the alarms not yet done with.
 
         Raises:
-            LogError: The log cannot be read.
+            KafkaUnavailableError: The log cannot be read.
         """
         known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
         once = [*self.terms.layout.places(topics.NOTIFICATIONS), (topics.STATUS, 0)]
         past = read_to_end(self.reader, dict.fromkeys([*known, *once], 0))
-        self.own.restore(own_ids(past))
+        self.self_alarms.restore(own_ids(past))
         starts = dict.fromkeys(known, 0)
         for record in past:
-            self._attempt(record, self._learn)
+            self._attempt(record, self._update_state)
             if record.place in starts:
                 starts[record.place] = record.offset + 1
         self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
@@ -137,13 +137,13 @@ class Notifier:
         """Reads what there is, sends what is due, records what was sent.
 
         Raises:
-            LogError: The log cannot be read or written.
+            KafkaUnavailableError: The log cannot be read or written.
         """
         # Alarms come last, so that they meet the newest rota and admissions.
         for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
-            self._attempt(record, self._take if record.topic == topics.ALARMS else self._learn)
+            self._attempt(record, self._take if record.topic == topics.ALARMS else self._update_state)
         now = self.clock()
-        for message in self.queue.due(now):
+        for message in self.queues.due(now):
             self._begin(message, now)
         self._repeat(now)
         done = list(self.delivery.collect(now))
@@ -151,16 +151,18 @@ class Notifier:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
-            for event in self.own.review(self.rotas, now):
+            for event in self.self_alarms.review(self.on_call, now):
                 self._tell(event)
-            for late, place, offset in self.unheard.heard(lambda event: bool(self.rotas.resolve(event, now).contacts)):
-                self._address(late, place, offset, now)
+            for late, place, offset in self.unrouted.heard(
+                lambda event: bool(self.on_call.resolve(event, now).contacts)
+            ):
+                self._route(late, place, offset, now)
             self._live(now)
         if done or beat:
             self.writer.flush()
         for delivered in done:
             if delivered.sent is not None:
-                self.undone.close(delivered.message.items)
+                self.pending.close(delivered.message.items)
         if done or beat:
             self._commit()
         self.delivery.launch(now)
@@ -169,15 +171,15 @@ class Notifier:
         self._beat = now
         # Gateways are told only of one that pages: while nothing is judged, nobody is.
         health = Health.SILENT if self.stalled else Health.UP
-        status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.own.ids)
+        status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.self_alarms.ids)
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
-    def _learn(self, record: Record) -> None:
+    def _update_state(self, record: Record) -> None:
         kind = LEARNT.get(record.topic)
         # The alarm engine puts aside what it cannot read of the others; the rotas are read here alone.
-        value = read(record, kind, self._put_aside if kind is Duty else None) if kind else None
-        if isinstance(value, Duty):
-            self.rotas.set(value)
+        value = read(record, kind, self._put_aside if kind is Rota else None) if kind else None
+        if isinstance(value, Rota):
+            self.on_call.set(value)
             for contact in {c.contact: c for c in value.contacts}.values():
                 self.delivery.prepare(contact)
         elif isinstance(value, Admission):
@@ -185,7 +187,9 @@ class Notifier:
         elif isinstance(value, Notification):
             # A failure is no word to anybody: whoever it was for is still to be told. Nobody is not.
             reached = value.sns is not None or value.contact == NOBODY
-            (self.told if reached else self.failed).add(Told(value.alarm, value.n, value.contact, value.handover))
+            (self.told if reached else self.failed).add(
+                NotificationKey(value.alarm, value.n, value.contact, value.handover)
+            )
 
     def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
         """Applies a record; one that nobody foresaw is put aside, as it would end the next process, too.
@@ -194,7 +198,7 @@ class Notifier:
         """
         try:
             apply(record)
-        except (*NOT_ITS_OWN, LogError):
+        except (*NOT_CAUSED_BY_INPUT, KafkaUnavailableError):
             raise
         except Exception as error:
             logger.exception("%s[%s]@%s ends in an error, and is put aside", *record.place, record.offset)
@@ -202,7 +206,7 @@ class Notifier:
             self._put_aside(unreadable(record, error).rejected)
             event = alarm_event(record) if record.topic == topics.ALARMS else None
             if event is not None and pages(event):
-                self._raise(not_notified(event, NOBODY, named(error), self.clock()))
+                self._raise(not_notified(event, NOBODY, describe_exception(error), self.clock()))
 
     def _put_aside(self, refused: Rejected) -> None:
         self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
@@ -213,9 +217,9 @@ class Notifier:
         self._read[record.place] = record.offset + 1
         if event is not None:
             self._mind_the_pipeline(event)
-            self.unheard.follow(event)
+            self.unrouted.follow(event)
             if event.phase is Phase.END:
-                self.undone.ended(event.id)
+                self.pending.ended(event.id)
         if event is None or not pages(event):
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
@@ -227,44 +231,44 @@ class Notifier:
         if admission is not None and admission.canary:
             # What else is said of a canary, that its device is silent for one, is nobody's to hear either.
             if event.condition in INDEX and told(event, CANARY) not in self.told:
-                item = self._await(event, CANARY_CONTACT, record.place, record.offset)
+                item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
                 self._begin(Message(CANARY_CONTACT, (item,)), now)
             return
         if admission is not None and admission.ward != event.ward and event.ward is not None:
             # The patient has been moved since: those who are with them now are told, of the bed they are in now.
             event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
-        self._address(event, record.place, record.offset, now)
+        self._route(event, record.place, record.offset, now)
         if event.condition in EVERYBODYS and event.ward is None:
             # Whoever has patients must look after them by themselves meanwhile.
             for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
-                self._address(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
+                self._route(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
 
     def _mind_the_pipeline(self, event: AlarmEvent) -> None:
         """Notes whether the pipeline stands: no sign of life goes down then, and every bed's light says so."""
         if event.condition == PIPELINE_STALLED:
             (self.stalled.discard if event.phase is Phase.END else self.stalled.add)(event.id)
 
-    def _address(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
-        found = self.rotas.resolve(event, now)
+    def _route(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
+        found = self.on_call.resolve(event, now)
         if found.rota_empty and event.condition not in OWN:
-            self._raise(rota_empty(event, event.ward or self.rotas.technical_ward, now))
+            self._raise(rota_empty(event, event.ward or self.on_call.technical_ward, now))
         if not found.contacts and found.rota_empty:
             self._unreachable(event, now)
-            self.unheard.add(event, place, offset)
+            self.unrouted.add(event, place, offset)
         for contact in found.contacts:
             if told(event, contact.contact) not in self.told:
-                self.queue.add(self._await(event, contact, place, offset), now)
+                self.queues.add(self._enqueue(event, contact, place, offset), now)
 
-    def _await(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
+    def _enqueue(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
         item = Item(event, contact, place, offset)
-        self.undone.add(item)
+        self.pending.add(item)
         self.told.add(told(event, contact.contact))
         return item
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
         try:
             texts = compose(message, self.patients, self.terms.links, now)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
             # A page without its particulars still has somebody look.
@@ -275,16 +279,16 @@ class Notifier:
     def _repeat(self, now: int) -> None:
         """Begins again what no channel took, but for what is over and old; who has gone home is replaced."""
         items = []
-        for item in self.again.due(now):
+        for item in self.retries.due(now):
             event, contact = item.event, item.contact.contact
-            present = CANARY_CONTACT if contact == CANARY else self.rotas.on_duty(contact, now)
-            if self.undone.over(item) and now - event.log_t > self.terms.stale_ms:
+            present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
+            if self.pending.over(item) and now - event.log_t > self.terms.stale_ms:
                 logger.warning("alarm %s ended before %s could be told of it", number(event.id), contact)
-                self.undone.close([item])
+                self.pending.close([item])
             elif present is None:
                 logger.warning("alarm %s goes to those on duty now: %s has gone", number(event.id), contact)
-                self._address(event, item.place, item.offset, now)
-                self.undone.close([item])
+                self._route(event, item.place, item.offset, now)
+                self.pending.close([item])
             else:
                 items.append(replace(item, contact=present))
         for message in merged(items):
@@ -304,7 +308,7 @@ class Notifier:
         for made in notifications(delivered):
             self._write(made)
             self.arrived(made)
-        reached = self.own.reached(delivered.message.contact.contact, now)
+        reached = self.self_alarms.reached(delivered.message.contact.contact, now)
         if reached is not None:
             self._tell(reached)
             self._live(now)
@@ -312,7 +316,7 @@ class Notifier:
     def _fail(self, delivered: Delivered, now: int) -> None:
         """Records and alarms of a failure once, however often it comes."""
         message, contact = delivered.message, delivered.message.contact.contact
-        self.again.add(message, now)
+        self.retries.add(message, now)
         lead = message.items[0].event
         known = told(lead, contact) in self.failed
         level = logging.INFO if known else logging.ERROR
@@ -326,7 +330,7 @@ class Notifier:
                 self._write(made)
 
     def _raise(self, event: AlarmEvent) -> None:
-        if self.own.begin(event) is not None:
+        if self.self_alarms.begin(event) is not None:
             self._tell(event)
             self._live(event.log_t)
 
@@ -341,7 +345,7 @@ class Notifier:
 
     def _commit(self) -> None:
         """Commits, per partition, up to the first alarm that somebody is still to be told of."""
-        positions = self.undone.done(self._read)
+        positions = self.pending.done(self._read)
         if positions != self._committed:
             self.reader.commit({p: o for p, o in positions.items() if o != self._committed.get(p)})
             self._committed = positions

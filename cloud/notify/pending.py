@@ -9,7 +9,7 @@ from cloud.notify.throttle import Item
 
 
 @dataclass(slots=True)
-class Undone:
+class PendingOffsets:
     """What waits, is under way, or was refused and is tried again; and which of it has ended meanwhile."""
 
     _open: Counter[tuple[Place, int]] = field(default_factory=Counter)

@@ -16,7 +16,7 @@ MERGED: Final = 50
 
 
 @dataclass(slots=True)
-class Again:
+class RetryQueue:
     """What waits for its next try, by recipient."""
 
     _waiting: dict[str, tuple[int, list[Item]]] = field(default_factory=dict)

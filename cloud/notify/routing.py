@@ -9,7 +9,7 @@ import msgspec
 from vitals.alarm_events import AlarmEvent, Phase, Priority, technical
 from vitals.bounds import FOREVER
 from vitals.conditions import priority_of
-from vitals.contacts import Channel, Contact, Duty, recipients
+from vitals.contacts import Channel, Contact, Rota, recipients
 
 NOT_NOTIFIED: Final = "not-notified"
 ROTA_EMPTY: Final = "rota-empty"
@@ -47,7 +47,7 @@ def parse_default(entry: str) -> tuple[str, Contact]:
 
 
 @dataclass(slots=True)
-class Rotas:
+class OnCall:
     """Every ward's rota, with who is told when it is empty.
 
     Attributes:
@@ -57,9 +57,9 @@ class Rotas:
 
     defaults: Mapping[str, Contact]
     technical_ward: str
-    _wards: dict[str, Duty] = field(default_factory=dict)
+    _wards: dict[str, Rota] = field(default_factory=dict)
 
-    def set(self, duty: Duty) -> None:
+    def set(self, duty: Rota) -> None:
         """Takes a ward's rota in, unless a newer one is known."""
         known = self._wards.get(duty.ward)
         if known is None or known.version <= duty.version:
@@ -125,7 +125,7 @@ def _technical(subject: str, condition: str, times: tuple[int, int], text: str, 
     return technical(subject, condition, priority, start=start, now=now, text=text, ward=cause.ward)
 
 
-class Told(msgspec.Struct, frozen=True):
+class NotificationKey(msgspec.Struct, frozen=True):
     """What makes a notification one and the same: it is sent once, however often its event is read."""
 
     alarm: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.notify.routing import NOT_NOTIFIED, ROTA_EMPTY, Rotas
+from cloud.notify.routing import NOT_NOTIFIED, ROTA_EMPTY, OnCall
 from vitals.alarm_events import AlarmEvent, Priority, over, technical
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import CATALOGUE
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class OwnAlarms:
+class SelfAlarms:
     """Those that have begun and not ended, by condition and subject."""
 
     _open: dict[tuple[str, str], AlarmEvent] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class OwnAlarms:
         """A message to the contact was accepted: returns the end of *not notified*, if that stands."""
         return self._end((NOT_NOTIFIED, contact), now, f"Contact {contact} is reached again.")
 
-    def review(self, rotas: Rotas, now: int) -> list[AlarmEvent]:
+    def review(self, rotas: OnCall, now: int) -> list[AlarmEvent]:
         """Returns the ends of alarms whose cause is over at `now`, UTC epoch ms."""
         ends: list[AlarmEvent | None] = []
         for condition, subject in list(self._open):

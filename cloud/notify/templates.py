@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from cloud.ack_links import Link, number, sign
-from cloud.notify.channels.sns import Texts
+from cloud.ack_links import AckToken, number, sign_token
+from cloud.notify.channels.sns import RenderedMessage
 from cloud.notify.routing import channels
 from cloud.notify.throttle import Message
 from vitals.admissions import Admission
@@ -39,11 +39,13 @@ class Links:
 
     def to(self, alarm: str, contact: str, now: int) -> str:
         """Returns the address at which a contact finds an alarm, as of `now`, UTC epoch ms."""
-        token = number(alarm) if self.key is None else sign(self.key, Link(alarm, contact, now + self.valid_ms))
+        token = (
+            number(alarm) if self.key is None else sign_token(self.key, AckToken(alarm, contact, now + self.valid_ms))
+        )
         return f"{self.console.rstrip('/')}/a/{token}"
 
 
-def compose(message: Message, patients: Mapping[str, Admission], links: Links, now: int) -> Texts:
+def compose(message: Message, patients: Mapping[str, Admission], links: Links, now: int) -> RenderedMessage:
     """Returns a message in all its forms.
 
     Args:
@@ -70,16 +72,16 @@ def compose(message: Message, patients: Mapping[str, Admission], links: Links, n
         "email": body,
     }
     by = channels(message.contact, message.priority)
-    return Texts(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
+    return RenderedMessage(subject(events), text, body, msgspec.json.encode(outbox).decode(), by)
 
 
-def plain(message: Message) -> Texts:
+def plain(message: Message) -> RenderedMessage:
     """Returns a message with no more than its alarm's number: for one that cannot be composed as it should be."""
     numbers = ", ".join(number(item.event.id) for item in message.items)
     text = f"{message.priority.label.upper()} alarm {numbers}: see the ward page"
     outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": text[:MAX_SMS_BYTES]}
     by = channels(message.contact, message.priority)
-    return Texts(text[:MAX_SUBJECT], text[:MAX_SMS_BYTES], text, msgspec.json.encode(outbox).decode(), by)
+    return RenderedMessage(text[:MAX_SUBJECT], text[:MAX_SMS_BYTES], text, msgspec.json.encode(outbox).decode(), by)
 
 
 def sms(events: Sequence[AlarmEvent], url: str) -> str:

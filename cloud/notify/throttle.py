@@ -50,7 +50,7 @@ class _Box:
 
 
 @dataclass(slots=True)
-class Queue:
+class RecipientQueues:
     """What waits for each recipient.
 
     Attributes:

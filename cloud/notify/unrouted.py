@@ -13,7 +13,7 @@ from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 
 
 @dataclass(slots=True)
-class Unheard:
+class UnroutedAlarms:
     """They, each with the place and offset of its event, by the alarm's id."""
 
     _open: dict[str, tuple[AlarmEvent, Place, int]] = field(default_factory=dict)

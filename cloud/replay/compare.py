@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from cloud.replay.reference_events import Marked
-from vitals.alarm_events import AlarmEvent, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Phase, Priority
 
 CANARY: Final = "canary-"
 """How a marked test patient's id begins; no ward chooses its limits by them."""
@@ -100,7 +100,7 @@ def alarms(events: Iterable[AlarmEvent], since: int, until: int) -> tuple[Alarm,
 
 def _alarm(steps: Sequence[AlarmEvent]) -> Alarm:
     first, last = steps[0], steps[-1]
-    over = last.t if last.phase is Phase.END or last.state is State.LATCHED else None
+    over = last.t if last.phase is Phase.END or last.state is AlarmState.LATCHED else None
     worst = max(
         (s for s in steps if s.value is not None and s.limit is not None and s.phase is not Phase.END),
         key=lambda s: abs((s.value or 0) - (s.limit or 0)),

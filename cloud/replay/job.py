@@ -19,7 +19,7 @@ from cloud.replay import reference_events as marked_events
 from cloud.replay import trial_limits as trials
 from cloud.replay.html_report import page
 from cloud.replay.lake_source import devices
-from cloud.replay.ray_tasks import Told, joined, raised, spread, tasks
+from cloud.replay.ray_tasks import TaskResult, joined, raised, spread, tasks
 from cloud.replay.report import Report, build
 from cloud.replay.text_report import lines, table
 from vitals.runtime.daemon import log_json
@@ -86,7 +86,7 @@ def replayed(settings: Replay, given: argparse.Namespace, console: Console) -> t
     else:
         ray = cluster.alone(given.cpus, settings.ray_auth_token)
 
-    def told(result: Told) -> None:
+    def told(result: TaskResult) -> None:
         console.print(f"{result.readings:,} readings judged", style="dim")
 
     try:

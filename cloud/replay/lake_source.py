@@ -29,7 +29,7 @@ _COLUMNS: Final = (*_TEXTS, *_NUMBERS, *_TIMES, "limits", "limit_set", "source_p
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class ReadingBlock:
     """Readings in the order of the log, under the limits that were in force and under those to try.
 
     Attributes:
@@ -53,7 +53,7 @@ def partitions(store: Store, since: int, until: int) -> dict[int, list[Object]]:
     return found
 
 
-def pieces(store: Store, held: Sequence[Object], since: int, until: int, trial: Trial | None) -> Iterator[Piece]:
+def pieces(store: Store, held: Sequence[Object], since: int, until: int, trial: Trial | None) -> Iterator[ReadingBlock]:
     """Yields one partition's readings of a range of log time, object by object.
 
     Raises:
@@ -73,7 +73,7 @@ def pieces(store: Store, held: Sequence[Object], since: int, until: int, trial: 
             yield _piece(rows, order, log_t, trial)
 
 
-def merged(parts: Sequence[Iterator[Piece]]) -> Iterator[Piece]:
+def merged(parts: Sequence[Iterator[ReadingBlock]]) -> Iterator[ReadingBlock]:
     """Yields the pieces of several partitions as those of one, in order of log time.
 
     An engine judges thousands of readings at a stroke nearly as fast as ten, so few engines are faster than many.
@@ -92,12 +92,12 @@ def merged(parts: Sequence[Iterator[Piece]]) -> Iterator[Piece]:
         yield _joined(ready)
 
 
-def _cut(piece: Piece, part: slice) -> Piece:
+def _cut(piece: ReadingBlock, part: slice) -> ReadingBlock:
     readings = tuple(r.take(part) for r in piece.readings)
-    return Piece(readings, piece.log_t[part], piece.pair[part], piece.pairs)
+    return ReadingBlock(readings, piece.log_t[part], piece.pair[part], piece.pairs)
 
 
-def _joined(parts: Sequence[Piece]) -> Piece:
+def _joined(parts: Sequence[ReadingBlock]) -> ReadingBlock:
     if len(parts) == 1:
         return parts[0]
     log_t = np.concatenate([part.log_t for part in parts])
@@ -106,10 +106,10 @@ def _joined(parts: Sequence[Piece]) -> Piece:
     pair = np.concatenate([part.pair + int(shift[k]) for k, part in enumerate(parts)])
     sides = zip(*(part.readings for part in parts), strict=True)
     readings = tuple(concat(list(side)).take(order) for side in sides)
-    return Piece(readings, log_t[order], pair[order], tuple(pair_ for part in parts for pair_ in part.pairs))
+    return ReadingBlock(readings, log_t[order], pair[order], tuple(pair_ for part in parts for pair_ in part.pairs))
 
 
-def _piece(rows: pa.Table, order: NDArray[np.intp], log_t: NDArray[np.int64], trial: Trial | None) -> Piece:
+def _piece(rows: pa.Table, order: NDArray[np.intp], log_t: NDArray[np.int64], trial: Trial | None) -> ReadingBlock:
     texts: dict[str, Any] = {}
     codes, words = {}, {}
     for name in _TEXTS:
@@ -125,7 +125,7 @@ def _piece(rows: pa.Table, order: NDArray[np.intp], log_t: NDArray[np.int64], tr
     width = len(words["bed"])
     both, pair = _numbered(codes["patient"] * width + codes["bed"])
     pairs = tuple((words["patient"][k // width], words["bed"][k % width]) for k in both.tolist())
-    return Piece(made, log_t, pair, pairs)
+    return ReadingBlock(made, log_t, pair, pairs)
 
 
 def _text(column: pa.ChunkedArray, order: NDArray[np.intp]) -> tuple[Text, NDArray[np.int64], list[str | None]]:

@@ -9,7 +9,7 @@ from cloud.lake import Store, open_lake
 from cloud.lake.manifests import Object
 from cloud.lake.schema import ACTIONS, ALARMS, PATIENTS
 from cloud.replay.lake_source import merged, partitions, pieces, told
-from cloud.replay.simulate import Control, judge
+from cloud.replay.simulate import Control, simulate
 from cloud.replay.trial_limits import Trial
 from vitals.actions import Action
 from vitals.admissions import Admission
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TaskResult:
     """What came of one task.
 
     Attributes:
@@ -57,19 +57,19 @@ class Told:
     watched: set[tuple[str, int]]
 
 
-def replay(task: Task) -> Told:
+def replay(task: Task) -> TaskResult:
     """Replays some partitions.
 
     Raises:
         LakeError: An object could not be read.
         TrialError: The trial contradicts limits that were in force.
     """
-    judging = judge(task.controls, 1 if task.trial is None else 2)
+    judging = simulate(task.controls, 1 if task.trial is None else 2)
     store = open_lake(task.lake)
     for piece in merged([pieces(store, held, task.since, task.until, task.trial) for held in task.held]):
         judging.take(piece)
     judging.finish(min(task.until, task.newest))
-    return Told(judging.events, judging.readings, judging.watched)
+    return TaskResult(judging.events, judging.readings, judging.watched)
 
 
 def tasks(lake: str, since: int, until: int, trial: Trial | None, *, cpus: int = 1) -> list[Task]:
@@ -118,7 +118,7 @@ def raised(store: Store, since: int, until: int) -> list[AlarmEvent]:
     return [event for event in events if event.kind is Kind.PHYSIOLOGICAL]
 
 
-def spread(ray: Any, found: Iterable[Task], done: Callable[[Told], None]) -> list[Told]:  # noqa: ANN401 - the module
+def spread(ray: Any, found: Iterable[Task], done: Callable[[TaskResult], None]) -> list[TaskResult]:  # noqa: ANN401 - the module
     """Runs tasks on a Ray cluster; `done` is called as each ends.
 
     Raises:
@@ -127,7 +127,7 @@ def spread(ray: Any, found: Iterable[Task], done: Callable[[Told], None]) -> lis
     """
     remote = ray.remote(replay).options(num_cpus=1, max_retries=2)
     waiting = [remote.remote(task) for task in found]
-    results: list[Told] = []
+    results: list[TaskResult] = []
     while waiting:
         ready, waiting = ray.wait(waiting, num_returns=1)
         for reference in ready:
@@ -140,6 +140,6 @@ def spread(ray: Any, found: Iterable[Task], done: Callable[[Told], None]) -> lis
     return results
 
 
-def joined(results: Sequence[Told], rules: int) -> list[list[AlarmEvent]]:
+def joined(results: Sequence[TaskResult], rules: int) -> list[list[AlarmEvent]]:
     """Returns all events under each set of rules."""
     return [[event for told_ in results for event in told_.events[k]] for k in range(rules)]

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.alarm.bed_history import Beds
-from cloud.replay.lake_source import Piece
+from cloud.alarm.bed_history import BedHistory
+from cloud.replay.lake_source import ReadingBlock
 from vitals import engine
 from vitals.actions import Action
 from vitals.admissions import Admission, roster
@@ -28,7 +28,7 @@ Control = tuple[int, Action | Admission]
 
 
 @dataclass(slots=True)
-class Judge:
+class Simulation:
     """One partition's patients, under one or more sets of rules side by side.
 
     Attributes:
@@ -44,10 +44,10 @@ class Judge:
     events: list[list[AlarmEvent]]
     readings: int = 0
     watched: set[tuple[str, int]] = field(default_factory=set)
-    _beds: Beds = field(default_factory=Beds)
+    _beds: BedHistory = field(default_factory=BedHistory)
     _clock: int = 0
 
-    def take(self, piece: Piece) -> None:
+    def take(self, piece: ReadingBlock) -> None:
         """Judges readings, and whatever else happened up to the last of them."""
         first, n = 0, len(piece.log_t)
         while first < n:
@@ -95,7 +95,7 @@ class Judge:
                 )
             self._tell(k, events)
 
-    def _stretch(self, piece: Piece, first: int, last: int) -> None:
+    def _stretch(self, piece: ReadingBlock, first: int, last: int) -> None:
         here = np.arange(first, last)
         theirs = ~self._misplaced(piece, first, last)
         kept = here if theirs.all() else here[theirs]
@@ -110,7 +110,7 @@ class Judge:
             begin = end
         self.readings += last - first
 
-    def _judge(self, piece: Piece, index: NDArray[np.intp]) -> None:
+    def _judge(self, piece: ReadingBlock, index: NDArray[np.intp]) -> None:
         self._clock = int(piece.log_t[index[-1]])
         whole = slice(int(index[0]), int(index[-1]) + 1)
         chosen: slice | NDArray[np.intp] = whole if whole.stop - whole.start == len(index) else index
@@ -118,8 +118,8 @@ class Judge:
             self.states[k], events = engine.advance(state, readings.take(chosen), self._clock)
             self._tell(k, events)
 
-    def _misplaced(self, piece: Piece, first: int, last: int) -> NDArray[np.bool_]:
-        """(n,) whether each reading names a patient whose it cannot be, as `Beds.misplaced` has it.
+    def _misplaced(self, piece: ReadingBlock, first: int, last: int) -> NDArray[np.bool_]:
+        """(n,) whether each reading names a patient whose it cannot be, as `BedHistory.misplaced` has it.
 
         While nobody moves, a patient and bed that agree at the first and the last time agree in between.
         """
@@ -141,7 +141,7 @@ class Judge:
     def _tell(self, k: int, events: Iterable[AlarmEvent]) -> None:
         self.events[k] += [event for event in events if event.kind is Kind.PHYSIOLOGICAL]
 
-    def _count(self, piece: Piece) -> None:
+    def _count(self, piece: ReadingBlock) -> None:
         slots = piece.readings[0].t // SLOT_MS
         first = int(slots.min())
         width = int(slots.max()) - first + 1
@@ -151,7 +151,7 @@ class Judge:
                 self.watched.add((patient, first + code % width))
 
 
-def judge(controls: Iterable[Control], rules: int) -> Judge:
+def simulate(controls: Iterable[Control], rules: int) -> Simulation:
     """Returns a judge that has seen nothing yet, for so many sets of rules."""
     ordered = deque(sorted(controls, key=lambda control: control[0]))
-    return Judge(ordered, [engine.empty() for _ in range(rules)], [[] for _ in range(rules)])
+    return Simulation(ordered, [engine.empty() for _ in range(rules)], [[] for _ in range(rules)])

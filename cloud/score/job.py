@@ -24,8 +24,8 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from cloud.kafka.client import KafkaReader
-from cloud.kafka.offsets import RETRY_S, RecreatedError, watermarks, within
-from cloud.kafka.port import LogError
+from cloud.kafka.offsets import RETRY_S, RecreatedError, resume_offsets, watermarks
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.score.expression import score
 from cloud.score.start_offsets import scored_up_to
 from cloud.settings import Kafka
@@ -53,8 +53,10 @@ PRODUCER: Final = {
     # As large as what `cloud.score.expression` lets through can become.
     "max.request.size": str(topics.MAX_RECORD_BYTES),
 }
-LOST: Final = Counter("score_lost_offsets_total", "Offsets that Kafka deleted before they were scored", ["partition"])
-FAILED: Final = Counter("score_query_failures_total", "Queries that failed and were started again")
+LOST: Final = Counter(
+    "wardwatch_score_lost_offsets_total", "Offsets that Kafka deleted before they were scored", ["partition"]
+)
+FAILED: Final = Counter("wardwatch_score_query_failures_total", "Queries that failed and were started again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +208,7 @@ def begin(settings: Score) -> dict[int, int] | None:
     reader = KafkaReader(settings, "score", group="wardwatch-score")
     try:
         known = scored_up_to(reader, marks[topics.SCORED])
-    except LogError as error:
+    except KafkaUnavailableError as error:
         log.warning("waiting for Kafka: %s", error)
         return None
     finally:
@@ -215,7 +217,7 @@ def begin(settings: Score) -> dict[int, int] | None:
         "Its consumers take its readings for repeats: delete vitals.scored and skipped too, make them by "
         "python -m cloud topics, empty WATCH_SNAPSHOTS and start watch again"
     )
-    offsets, lost = within(topics.VITALS, known, marks[topics.VITALS], remedy)
+    offsets, lost = resume_offsets(topics.VITALS, known, marks[topics.VITALS], remedy)
     for span in lost:
         LOST.labels(str(span.partition)).inc(len(span))
         log.error(

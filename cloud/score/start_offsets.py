@@ -26,7 +26,7 @@ def scored_up_to(reader: Reader, partitions: Iterable[int]) -> dict[int, int]:
     """Returns the offset of `vitals` to be scored next, by partition; absent where nothing of ours is to be found.
 
     Raises:
-        LogError: Kafka did not answer.
+        KafkaUnavailableError: Kafka did not answer.
     """
     ends = reader.ends([(SCORED, p) for p in partitions])
     records = read_to_end(reader, {place: max(end - _TAIL, 0) for place, end in ends.items() if end})

@@ -22,10 +22,12 @@ from vitals.runtime import daemon
 from vitals.runtime.settings import setting
 
 log = logging.getLogger("load")
-ROWS: Final = Counter("load_rows_total", "Rows that the warehouse did not have", ["topic"])
-FAILED: Final = Counter("load_failed_total", "Manifests that could not be loaded and will be tried again", ["topic"])
-WAITING: Final = Gauge("load_waiting", "Manifests found that were not loaded yet", ["topic"])
-LOAD_S: Final = Histogram("load_seconds", "One manifest, the whole transaction, s")
+ROWS: Final = Counter("wardwatch_load_rows_total", "Rows that the warehouse did not have", ["topic"])
+FAILED: Final = Counter(
+    "wardwatch_load_failed_total", "Manifests that could not be loaded and will be tried again", ["topic"]
+)
+WAITING: Final = Gauge("wardwatch_load_waiting", "Manifests found that were not loaded yet", ["topic"])
+LOAD_S: Final = Histogram("wardwatch_load_seconds", "One manifest, the whole transaction, s")
 
 
 @dataclass(frozen=True, kw_only=True)

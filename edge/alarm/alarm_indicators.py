@@ -14,38 +14,38 @@ AGAIN_S: Final = 5.0
 
 
 @dataclass(slots=True)
-class _Lamp:
+class _IndicatorState:
     signal: bytes
     due_s: float
     mid: int | None = None
 
 
-class Lamps:
+class IndicatorStates:
     """Every light by its name. Times are of a monotonic clock, s."""
 
     def __init__(self) -> None:
-        self._lamps: dict[str, _Lamp] = {}
+        self._states: dict[str, _IndicatorState] = {}
 
     def show(self, light: str, signal: bytes, clock_s: float) -> None:
         """A light has a new state."""
-        self._lamps[light] = _Lamp(signal, clock_s)
+        self._states[light] = _IndicatorState(signal, clock_s)
 
     def connected(self, clock_s: float) -> None:
         """Whoever is there now may have heard nothing."""
-        for lamp in self._lamps.values():
+        for lamp in self._states.values():
             lamp.mid, lamp.due_s = None, clock_s
 
     def due(self, clock_s: float) -> list[tuple[str, bytes]]:
         """Returns lights and states to be told now."""
-        return [(light, lamp.signal) for light, lamp in self._lamps.items() if lamp.due_s <= clock_s]
+        return [(light, lamp.signal) for light, lamp in self._states.items() if lamp.due_s <= clock_s]
 
     def told(self, light: str, mid: int, clock_s: float) -> None:
         """A light's state goes out as this message."""
-        lamp = self._lamps[light]
+        lamp = self._states[light]
         lamp.mid, lamp.due_s = mid, clock_s + AGAIN_S
 
     def acknowledged(self, mid: int, clock_s: float) -> None:
         """The broker has a message; it says nothing of a light that has a newer state."""
-        for lamp in self._lamps.values():
+        for lamp in self._states.values():
             if lamp.mid == mid:
                 lamp.mid, lamp.due_s = None, clock_s + REPEAT_S

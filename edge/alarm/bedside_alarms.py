@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from edge.ingest.roster import Book
+from edge.ingest.roster import AssignmentTable
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority
@@ -20,7 +20,7 @@ KEPT_MS: Final = 900_000
 """A reading that its device kept for longer than this says nothing of how the patient is, and lights nothing."""
 
 
-class Signalled(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class SignalledAlarm(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One alarm, as the light or buzzer at a bed needs it; no patient's name."""
 
     id: str
@@ -51,7 +51,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     t: int
     priority: str | None
     audible: bool
-    alarms: tuple[Signalled, ...]
+    alarms: tuple[SignalledAlarm, ...]
     monitored: bool = True
     paged: bool = True
 
@@ -67,7 +67,7 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool 
         monitored=monitored,
         paged=paged,
         alarms=tuple(
-            Signalled(
+            SignalledAlarm(
                 id=a.id,
                 condition=a.condition,
                 priority=Priority(a.priority).label,
@@ -82,12 +82,12 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool 
 
 
 @dataclass(slots=True)
-class LocalAlarms:
+class BedsideAlarms:
     """The engine's state, and which lights it has changed since they were last shown."""
 
     state: engine.State
     _changed: set[str]
-    book: Book
+    assignments: AssignmentTable
     _shown: dict[str, dict[str, Priority]] = field(default_factory=dict)
     """What each light shows: its alarms, and the priority of each."""
     _around: tuple[bool, frozenset[str]] = False, frozenset()
@@ -97,19 +97,19 @@ class LocalAlarms:
     """Whether something happened since the last snapshot that the readings themselves do not tell again."""
 
     @classmethod
-    def begin(cls, book: Book, state: engine.State, now: int) -> "LocalAlarms":
+    def begin(cls, book: AssignmentTable, state: engine.State, now: int) -> "BedsideAlarms":
         """Takes up where an engine's state stands; every bed's signal is then to be shown."""
         alarms = cls(state, set(), book)
         alarms.place(book, now)
         alarms._changed = book.lights()
         return alarms
 
-    def place(self, book: Book, now: int) -> None:
+    def place(self, book: AssignmentTable, now: int) -> None:
         """Puts a roster in force: new and changed patients are placed, those no longer on it discharged."""
-        gone = self.book.patients() - book.patients()
+        gone = self.assignments.patients() - book.patients()
         # A bed that is left goes dark, even when its last alarm was acknowledged by nobody.
-        self._changed |= self.book.lights() | book.lights()
-        self.book = book
+        self._changed |= self.assignments.lights() | book.lights()
+        self.assignments = book
         self.state, events = engine.place(self.state, book.roster.placements, now, book.roster.gateway)
         self._note(events)
         for patient in sorted(gone):
@@ -129,7 +129,7 @@ class LocalAlarms:
     def rebase(self, jump_ms: int) -> None:
         """The gateway's own time was set, by `jump_ms`: nothing begins, ends or waits for it."""
         self.state = engine.rebase(self.state, jump_ms)
-        self._changed |= self.book.lights()
+        self._changed |= self.assignments.lights()
         self.dirty = True
 
     def act(self, action: Action, now: int) -> bool:
@@ -148,7 +148,7 @@ class LocalAlarms:
 
     def pass_over(self, device: str, t: int, now: int) -> None:
         """Tells, at the bed, that a reading of a device could not be taken."""
-        placement = self.book.by_device.get(device)
+        placement = self.assignments.by_device.get(device)
         if placement is not None:
             self.state, events = engine.pass_over(self.state, placement.patient, placement.ward, t, now)
             self._note(events)
@@ -163,7 +163,7 @@ class LocalAlarms:
 
     def watched(self) -> list[str]:
         """Returns the devices of all patients with a pending or active condition."""
-        placements = self.book.by_device.items()
+        placements = self.assignments.by_device.items()
         return [device for device, placement in placements if engine.pending(self.state, placement.patient)]
 
     def active(self) -> tuple[AlarmEvent, ...]:
@@ -202,7 +202,7 @@ class LocalAlarms:
         """
         if (paged, twice) != self._around:
             self._around = paged, twice
-            self._changed |= self.book.lights()
+            self._changed |= self.assignments.lights()
         if not self._changed:
             return []
         by_light: dict[str, list[AlarmEvent]] = {light: [] for light in self._changed}
@@ -211,7 +211,7 @@ class LocalAlarms:
             if light in by_light:
                 by_light[light].append(alarm)
         self._changed = set()
-        watched = self.book.watched(twice)
+        watched = self.assignments.watched(twice)
         found = []
         for light, alarms in sorted(by_light.items()):
             monitored = light in watched and not any(a.condition in UNMONITORED for a in alarms)
@@ -237,7 +237,7 @@ class LocalAlarms:
 
     def _light(self, event: AlarmEvent) -> str | None:
         """Returns the light of an alarm: where its patient lies now, wherever that was when it began."""
-        placement = self.book.of_patient(event.patient) if event.patient is not None else None
+        placement = self.assignments.of_patient(event.patient) if event.patient is not None else None
         if placement is None and event.patient is None:
-            placement = self.book.by_device.get(event.device or event.subject)
-        return self.book.light(placement) if placement else None
+            placement = self.assignments.by_device.get(event.device or event.subject)
+        return self.assignments.light(placement) if placement else None

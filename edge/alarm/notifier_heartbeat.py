@@ -13,7 +13,7 @@ APART_S: Final = 5.0
 """Two heartbeats this far apart, at both ends alike, were not kept by anybody."""
 
 
-class Alive:
+class NotifierHeartbeat:
     """Times are of a monotonic clock, s.
 
     Args:

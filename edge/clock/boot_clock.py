@@ -104,7 +104,7 @@ def _of(runtime: Path) -> str:
     return drawn
 
 
-def righted(row: int, readings: Readings, moves: Iterable[Move]) -> Readings:
+def correct_boot_times(row: int, readings: Readings, moves: Iterable[Move]) -> Readings:
     """Returns the readings of a row of the journal with the times that are known now."""
     mine = [move for move in moves if move.first <= row <= move.last]
     found = moved(readings, sum(move.by_ms for move in mine))

@@ -30,7 +30,7 @@ RECENT_S: Final = 300.0
 SENT: Final = 64
 
 
-class Reference:
+class GatewayClock:
     """Own time. Machine times are wall clock readings, UTC epoch ms; `clock_s` is monotonic, s.
 
     Args:

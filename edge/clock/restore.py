@@ -72,7 +72,7 @@ def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot
     elif newest > machine:
         by_ms = machine - newest
         log.warning("the kept times are ahead of the clock, and are moved", extra={"data": {"by_ms": by_ms}})
-        moves.append(Move(outbox.first_row, outbox.row, by_ms, doubted=True))
+        moves.append(Move(outbox.behind or outbox.first_row, outbox.row, by_ms, doubted=True))
     return Start(machine, by_ms, Times(moves))
 
 

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 
-class Delivery(NamedTuple):
+class DeviceMessage(NamedTuple):
     """One message of a device.
 
     Attributes:
@@ -30,14 +30,14 @@ class Presence(NamedTuple):
     online: bool
 
 
-class Pressed(NamedTuple):
+class AckButton(NamedTuple):
     """Somebody pressed the acknowledge button of a light."""
 
     bed: str
     payload: bytes
 
 
-Deliver = Callable[[Delivery | Presence | Pressed], None]
+Deliver = Callable[[DeviceMessage | Presence | AckButton], None]
 """Takes what a driver has; safe to call from any thread."""
 
 
@@ -51,7 +51,7 @@ class Driver(Protocol):
         """Ends it; what was not acknowledged stays with the sender."""
 
 
-class Lights(Protocol):
+class AlarmIndicators(Protocol):
     """Where the signal of a bed is shown."""
 
     def show(self, bed: str, signal: bytes) -> None:
@@ -61,7 +61,7 @@ class Lights(Protocol):
         """Tells again what was not heard, or is not new any more; called each second."""
 
 
-def acknowledge(deliveries: Iterable[Delivery]) -> None:
+def acknowledge(deliveries: Iterable[DeviceMessage]) -> None:
     """Tells each driver, in one call for all that are next to each other, what is safe."""
     for ack, group in groupby(deliveries, key=lambda delivery: delivery.ack):
         ack([delivery.receipt for delivery in group])

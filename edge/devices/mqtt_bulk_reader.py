@@ -16,6 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 READ_EVERY_S: Final = 0.1
 """Shortest time between two reads: a lone reading is read at once, a ward's are read together."""
 CHUNK: Final = 65_536
+"""One read takes no more. What fills it has more behind it, which is read at once: a device that sends much is taken in
+at its own pace, and nobody's readings wait behind it."""
 PUBLISH_QOS_0: Final = 0x30
 PUBLISH_QOS_1: Final = 0x32
 DUP_RETAIN: Final = 0x09
@@ -69,6 +71,7 @@ class BulkSocket:
         self._raw = bytearray()
         self._others = bytearray()
         self._read_at = 0.0
+        self._more = False
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a socket has
         """Everything else is the socket's own."""
@@ -86,9 +89,10 @@ class BulkSocket:
         """
         if not self._others:
             wait_s = self._read_at + READ_EVERY_S - time.monotonic()
-            if wait_s > 0:
+            if wait_s > 0 and not self._more:
                 time.sleep(wait_s)
             chunk = self._inner.recv(CHUNK)
+            self._more = len(chunk) == CHUNK
             self._read_at = time.monotonic()
             if not chunk:
                 return b""

@@ -13,8 +13,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.alarm.alarm_indicators import Lamps
-from edge.devices.driver import Deliver, Delivery, Presence, Pressed
+from edge.alarm.alarm_indicators import IndicatorStates
+from edge.devices.driver import AckButton, Deliver, DeviceMessage, Presence
 from edge.devices.mqtt_bulk_reader import BulkClient
 from vitals.runtime.daemon import now_ms
 from vitals.wire import topics
@@ -32,7 +32,7 @@ AGAIN_S: Final = 2
 """A broker that is gone is looked for so often: it is on this machine, and without it no bed is lit."""
 
 
-class MqttBedside:
+class MqttDriver:
     """Driver and lights on one MQTT connection.
 
     Args:
@@ -49,7 +49,7 @@ class MqttBedside:
         self._address = parts.hostname or "localhost", parts.port or 1883
         self._connection = object()
         self._lock = threading.Lock()
-        self._lamps = Lamps()
+        self._indicators = IndicatorStates()
         # paho acknowledges while it holds a lock that publishing asks for.
         self._acknowledged: deque[int] = deque()
         self._deliver: Deliver = _nobody
@@ -83,7 +83,7 @@ class MqttBedside:
     def show(self, bed: str, signal: bytes) -> None:
         """Publishes a bed's signal, retained, until the broker has it or there is a newer one."""
         with self._lock:
-            self._lamps.show(bed, signal, time.monotonic())
+            self._indicators.show(bed, signal, time.monotonic())
         self.repeat()
 
     def repeat(self) -> None:
@@ -91,12 +91,12 @@ class MqttBedside:
         with self._lock:
             clock_s = time.monotonic()
             while self._acknowledged:
-                self._lamps.acknowledged(self._acknowledged.popleft(), clock_s)
+                self._indicators.acknowledged(self._acknowledged.popleft(), clock_s)
             if not self._client.is_connected():
                 return
-            for bed, signal in self._lamps.due(clock_s):
+            for bed, signal in self._indicators.due(clock_s):
                 sent = self._client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
-                self._lamps.told(bed, sent.mid, clock_s)
+                self._indicators.told(bed, sent.mid, clock_s)
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
         if reason.is_failure:
@@ -109,7 +109,7 @@ class MqttBedside:
         # A broker that was started anew may have forgotten what it retained.
         with self._lock:
             self._acknowledged.clear()
-            self._lamps.connected(time.monotonic())
+            self._indicators.connected(time.monotonic())
         self.repeat()
 
     def _on_publish(
@@ -152,7 +152,7 @@ class MqttBedside:
             device = topic[len(b"devices/") : -len(b"/vitals")].decode()
         except UnicodeDecodeError:
             return False
-        self._deliver(Delivery(device, payload, now_ms(), self._acknowledge, (self._connection, mid)))
+        self._deliver(DeviceMessage(device, payload, now_ms(), self._acknowledge, (self._connection, mid)))
         return True
 
     def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
@@ -164,7 +164,7 @@ class MqttBedside:
             return
         if place == "beds" and kind == "ack":
             if not message.retain:  # a button's press is not a state
-                self._deliver(Pressed(name, bytes(message.payload)))
+                self._deliver(AckButton(name, bytes(message.payload)))
         elif kind == "status":
             self._deliver(Presence(name, message.payload == b"online"))
 
@@ -175,5 +175,5 @@ class MqttBedside:
         )
 
 
-def _nobody(_item: Delivery | Presence | Pressed) -> None:
+def _nobody(_item: DeviceMessage | Presence | AckButton) -> None:
     """Stands in until the driver is started."""

@@ -10,20 +10,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.devices.driver import Delivery
+from edge.devices.driver import DeviceMessage
 from edge.ingest import artefact_filter as artefacts
 from edge.ingest import device_clock
-from edge.ingest.dedup import Ledger
-from edge.ingest.device_rows import Slots, grown, rounds
-from edge.ingest.roster import Book
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.device_rows import DeviceRows, grown, rounds
+from edge.ingest.roster import AssignmentTable
+from edge.store.outbox import REJECTED_BYTES
 from vitals import readings as columns
 from vitals.bounds import MAX_T, is_name, shown
 from vitals.readings import Readings, text
-from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 from vitals.status import Rejected
 from vitals.wire import device_reading, topics
-from vitals.wire.device_reading import Frame
+from vitals.wire.device_reading import DeviceReading
 from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ REASONS: Final = {
 """What counts as one kind of refusal, by the beginning of its reason: metrics need few labels."""
 
 
-class Taken(NamedTuple):
+class IngestResult(NamedTuple):
     """What became of some deliveries.
 
     Attributes:
@@ -56,15 +57,15 @@ class Taken(NamedTuple):
     duplicates: int
 
 
-class Heard(NamedTuple):
+class DecodedMessage(NamedTuple):
     """A message, read: a frame, or the reason why it is none."""
 
-    delivery: Delivery
-    frame: Frame | None
+    delivery: DeviceMessage
+    frame: DeviceReading | None
     reason: str = ""
 
 
-class Memory(msgspec.Struct, frozen=True):
+class DeviceStates(msgspec.Struct, frozen=True):
     """What a restart must know of the devices: their clocks and newest values, as bytes of float64.
 
     Attributes:
@@ -82,47 +83,46 @@ class Memory(msgspec.Struct, frozen=True):
     columns: int
 
 
-class Intake:
+class Ingest:
     """The gateway's memory of its devices, and the way of a message through it.
 
     Args:
         gateway: Gateway id.
         ledger: Accepted identities.
-        memory: `memory()` of an earlier run.
     """
 
-    def __init__(self, gateway: str, ledger: Ledger, memory: bytes | None = None) -> None:
+    def __init__(self, gateway: str, ledger: SeenSequences) -> None:
         self._gateway = gateway
-        self._ledger = ledger
-        self._slots = Slots()
+        self._seen = ledger
+        self._rows = DeviceRows()
         self._clock = np.empty((0, device_clock.COLUMNS))
         # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
-        if memory:
-            self._recall(memory)
 
-    def take(self, heard: Sequence[Heard], book: Book) -> Taken:
+    def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable) -> IngestResult:
         """Turns messages into readings; each new one is in the ledger afterwards.
 
         Args:
             heard: In arrival order.
             book: The roster in force.
         """
-        found: list[tuple[Delivery, Frame]] = []
+        found: list[tuple[DeviceMessage, DeviceReading]] = []
         rejected = []
         duplicates = 0
         for delivery, frame, reason in heard:
             if frame is None:
                 topic = topics.device_vitals(delivery.device)
                 rejected.append(Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload))
-            elif self._ledger.add(delivery.device, frame.boot, frame.seq):
+            elif self._seen.add(delivery.device, frame.boot, frame.seq):
                 found.append((delivery, frame))
             else:
                 duplicates += 1
         taken, failed = self._whole(found, book)
-        return Taken(taken, (*rejected, *failed), duplicates)
+        return IngestResult(taken, (*rejected, *failed), duplicates)
 
-    def _whole(self, found: list[tuple[Delivery, Frame]], book: Book) -> tuple[Readings, list[Rejected]]:
+    def _whole(
+        self, found: list[tuple[DeviceMessage, DeviceReading]], book: AssignmentTable
+    ) -> tuple[Readings, list[Rejected]]:
         """Makes readings of frames; one that raises is refused, and is as if it had never come to the others."""
         if not found:
             return columns.empty(), []
@@ -130,14 +130,14 @@ class Intake:
         before = self._clock[slots], self._history[:, slots]
         try:
             return self._readings(found, book), []
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             self._clock[slots], self._history[:, slots] = before
             if len(found) == 1:
                 delivery, _ = found[0]
                 log.exception("a reading of device %s ends in an error, and is refused", delivery.device)
-                reason = f"cannot be taken: {named(error)}"
+                reason = f"cannot be taken: {describe_exception(error)}"
                 topic = topics.device_vitals(delivery.device)
                 return columns.empty(), [
                     Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload)
@@ -145,7 +145,7 @@ class Intake:
         parts = [self._whole([one], book) for one in found]
         return columns.concat([part for part, _ in parts]), [one for _, failed in parts for one in failed]
 
-    def replay(self, readings: Readings, book: Book) -> None:
+    def replay(self, readings: Readings, book: AssignmentTable) -> None:
         """Shows the filter readings that were accepted after its memory was kept."""
         devices = readings.device.tolist()
         slots = self._room(devices)
@@ -154,14 +154,14 @@ class Intake:
         try:
             for i in rounds(slots):
                 self._filter(slots[i], readings.t[i], readings.values[i], off[i], profile[i])
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
             log.exception("%d kept readings cannot be shown to the filter, which goes on without them", len(readings))
 
     def offsets(self) -> dict[str, int]:
         """Returns each device's clock minus the gateway's, ms."""
-        known = zip(self._slots.devices(), self._clock[:, device_clock.OFFSET].tolist(), strict=False)
+        known = zip(self._rows.devices(), self._clock[:, device_clock.OFFSET].tolist(), strict=False)
         return {device: -int(offset) for device, offset in known}
 
     def rebase(self, jump_ms: int) -> None:
@@ -171,9 +171,9 @@ class Intake:
 
     def memory(self) -> bytes:
         """Returns what a restart must know of the devices."""
-        count = len(self._slots)
-        known = Memory(
-            self._slots.devices(),
+        count = len(self._rows)
+        known = DeviceStates(
+            self._rows.devices(),
             self._clock[:count].tobytes(),
             self._history[:, :count].tobytes(),
             FIELDS,
@@ -181,17 +181,27 @@ class Intake:
         )
         return zlib.compress(msgspec.msgpack.encode(known), 6)
 
-    def _recall(self, memory: bytes) -> None:
-        known = msgspec.msgpack.decode(zlib.decompress(memory), type=Memory)
-        count = len(self._room(known.devices))
-        self._clock[:count] = np.frombuffer(known.clock).reshape(-1, device_clock.COLUMNS)
-        if (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS):
-            self._history[:, :count] = np.frombuffer(known.history).reshape(artefacts.COLUMNS, -1, len(SIGNS))
+    def recall(self, memory: bytes | None) -> bytes | None:
+        """Takes up what an earlier run knew; returns it, None when there is nothing that can be read."""
+        try:
+            known = msgspec.msgpack.decode(zlib.decompress(memory), type=DeviceStates) if memory else None
+            if known is None:
+                return None
+            clocks = np.frombuffer(known.clock).reshape(len(known.devices), device_clock.COLUMNS)
+            planes = artefacts.COLUMNS, len(known.devices), len(SIGNS)
+            same = (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS)
+            history = np.frombuffer(known.history).reshape(planes) if same else np.full(planes, math.nan)
+        except (ValueError, zlib.error) as error:
+            log.warning("what is kept of the devices cannot be read, and is learnt anew: %s", error)
+            return None
+        rows = self._room(known.devices)
+        self._clock[rows], self._history[:, rows] = clocks, history
+        return memory
 
     def _room(self, devices: list[str]) -> NDArray[np.intp]:
-        slots = self._slots.of(devices)
-        self._clock = grown(self._clock, len(self._slots), device_clock.UNKNOWN)
-        self._history = grown(self._history, len(self._slots), math.nan, axis=1)
+        slots = self._rows.of(devices)
+        self._clock = grown(self._clock, len(self._rows), device_clock.UNKNOWN)
+        self._history = grown(self._history, len(self._rows), math.nan, axis=1)
         return slots
 
     def _filter(
@@ -207,7 +217,7 @@ class Intake:
         self._history[:, rows] = np.moveaxis(history, 1, 0)
         return values, codes
 
-    def _readings(self, found: list[tuple[Delivery, Frame]], book: Book) -> Readings:
+    def _readings(self, found: list[tuple[DeviceMessage, DeviceReading]], book: AssignmentTable) -> Readings:
         devices = [delivery.device for delivery, _ in found]
         t_gw = np.array([delivery.t_gw for delivery, _ in found], dtype=np.int64)
         boot, seq, t = np.array([(f.boot, f.seq, f.t) for _, f in found], dtype=np.int64).T.copy()
@@ -258,21 +268,24 @@ def _with_clock(
     return np.where(doubt, np.int8(Suspect.CLOCK), codes)
 
 
-def hear(delivery: Delivery) -> Heard:
+def decode_message(delivery: DeviceMessage) -> DecodedMessage:
     """Reads a message; what is no frame comes back with its reason."""
     if not is_name(delivery.device):
-        return Heard(
-            delivery, None, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md"
-        )
+        return refused(delivery, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md")
     try:
         frame = device_reading.decode(delivery.payload)
     except WireError as error:
-        return Heard(delivery, None, str(error))
+        return refused(delivery, str(error))
     if frame.t <= 0 or delivery.t_gw <= 0:
-        return Heard(delivery, None, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
-    return Heard(delivery, frame)
+        return refused(delivery, f"t {frame.t} of boot {frame.boot}, come at {delivery.t_gw}, is out of range")
+    return DecodedMessage(delivery, frame)
 
 
-def kind_of(rejected: Rejected) -> str:
+def refused(delivery: DeviceMessage, reason: str) -> DecodedMessage:
+    """Returns a message that is no reading; of its bytes no more than the card is to keep, as many may wait for it."""
+    return DecodedMessage(delivery._replace(payload=delivery.payload[:REJECTED_BYTES]), None, reason)
+
+
+def rejection_kind(rejected: Rejected) -> str:
     """Returns the kind of a refusal, for counting."""
     return next((kind for start, kind in REASONS.items() if rejected.reason.startswith(start)), "other")

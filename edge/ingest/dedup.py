@@ -1,8 +1,11 @@
 """What was accepted, by identity: the runs of sequence numbers per device and boot. It tells what was sent twice."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
+
+from vitals.bounds import MAX_BOOT, MAX_SEQ
 
 Range = tuple[str, int, int, int]
 """Device, boot, first and last sequence number, both included."""
@@ -13,6 +16,20 @@ RUNS: Final = 256
 """Runs remembered of one boot; more gaps than that have no reading that is still to come."""
 
 
+def as_run(row: tuple[object, ...]) -> Range | None:
+    """Returns a row of the outbox as a run; None when it cannot be one, as on a damaged card.
+
+    Args:
+        row: Device as text or bytes, boot, first and last.
+    """
+    device, boot, first, last = row
+    with suppress(UnicodeDecodeError):
+        device = device.decode() if isinstance(device, bytes) else device
+        if isinstance(device, str) and isinstance(boot, int) and isinstance(first, int) and isinstance(last, int):
+            return (device, boot, first, last) if 0 <= first <= last <= MAX_SEQ and 0 <= boot <= MAX_BOOT else None
+    return None
+
+
 class _Runs:
     __slots__ = ("firsts", "lasts")
 
@@ -21,20 +38,27 @@ class _Runs:
         self.lasts: list[int] = []
 
 
-class Ledger:
+class SeenSequences:
     """Accepted sequence numbers as merged runs; memory is bounded per device.
 
     Args:
         ranges: Runs read back from the outbox.
         count: How many readings were accepted, those that are forgotten among them; None counts the runs.
+        begun: `begun()` of an earlier run: a boot is a random number, and the order of numbers says nothing of age.
     """
 
-    def __init__(self, ranges: Iterable[Range] = (), count: int | None = None) -> None:
+    def __init__(
+        self, ranges: Iterable[Range] = (), count: int | None = None, begun: Mapping[str, Iterable[int]] | None = None
+    ) -> None:
         self._devices: dict[str, dict[int, _Runs]] = {}
         self._touched: set[tuple[str, int, int]] = set()
         self.count = 0
         """How many readings were accepted."""
-        for device, boot, first, last in sorted(ranges):
+        self.turned = False
+        """True when a device started anew since all was on disk: then `begun` has changed."""
+        ages = {(device, boot): k for device, boots in (begun or {}).items() for k, boot in enumerate(boots)}
+        # One of which nobody knows the age is the first to go.
+        for device, boot, first, last in sorted(ranges, key=lambda run: (run[0], ages.get(run[:2], -1), *run[1:])):
             runs = self._devices.setdefault(device, {}).setdefault(boot, _Runs())
             runs.firsts.append(first)
             runs.lasts.append(last)
@@ -73,6 +97,11 @@ class Ledger:
     def stored(self) -> None:
         """Says that all changes are on disk."""
         self._touched.clear()
+        self.turned = False
+
+    def begun(self) -> dict[str, list[int]]:
+        """Returns the boots of each device that has more than one, oldest first."""
+        return {device: list(boots) for device, boots in self._devices.items() if len(boots) > 1}
 
     def ranges(self) -> Iterator[Range]:
         """Yields every run, by device and boot."""
@@ -83,6 +112,7 @@ class Ledger:
 
     def _begin(self, device: str, boot: int) -> _Runs:
         boots = self._devices.setdefault(device, {})
+        self.turned |= bool(boots)
         runs = boots[boot] = _Runs()
         while len(boots) > BOOTS:
             oldest = next(iter(boots))

@@ -10,23 +10,23 @@ ROUND: Final = 1_024
 """What is judged in one go stays in the processor's cache up to about here; beyond, each reading costs more."""
 
 
-class Slots:
+class DeviceRows:
     """Gives each device its row number, from 0, for good."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._rows)
 
     def of(self, devices: Sequence[str]) -> NDArray[np.intp]:
         """Returns (n,) rows; a device not seen before gets the next one."""
-        slots = self._slots
+        slots = self._rows
         return np.array([slots.setdefault(device, len(slots)) for device in devices], dtype=np.intp)
 
     def devices(self) -> list[str]:
         """Returns the devices in the order of their rows."""
-        return list(self._slots)
+        return list(self._rows)
 
 
 def grown(rows: NDArray[np.float64], count: int, fill: float, axis: int = 0) -> NDArray[np.float64]:

@@ -16,18 +16,18 @@ BOOTS: Final = 8
 
 
 @dataclass(slots=True)
-class _Voice:
+class _BootRun:
     boot: int
     began: dict[int, int] = field(default_factory=dict)
     returns: int = 0
     returned_s: float = 0.0
 
 
-class Voices:
+class DuplicateDevices:
     """The boots of each device, as they take turns."""
 
     def __init__(self) -> None:
-        self._voices: dict[str, _Voice] = {}
+        self._devices: dict[str, _BootRun] = {}
 
     def heard(self, devices: Sequence[str], boots: Sequence[int], t: Sequence[int], clock_s: float) -> None:
         """Takes new readings in arrival order.
@@ -39,27 +39,27 @@ class Voices:
             clock_s: Monotonic clock, s.
         """
         for device, boot, when in zip(devices, boots, t, strict=True):
-            voice = self._voices.get(device)
+            voice = self._devices.get(device)
             if voice is None:
-                self._voices[device] = _Voice(boot, {boot: when})
+                self._devices[device] = _BootRun(boot, {boot: when})
             elif voice.boot != boot:
                 _turn(voice, boot, when, clock_s)
 
     def rebase(self, jump_ms: int) -> None:
         """The gateway's own time was set."""
-        for voice in self._voices.values():
+        for voice in self._devices.values():
             voice.began = {boot: t + jump_ms for boot, t in voice.began.items()}
 
-    def doubled(self, clock_s: float) -> frozenset[str]:
+    def duplicated(self, clock_s: float) -> frozenset[str]:
         """Returns the names under which two devices speak."""
         return frozenset(
             device
-            for device, voice in self._voices.items()
+            for device, voice in self._devices.items()
             if voice.returns >= RETURNS and clock_s - voice.returned_s < FORGET_S
         )
 
 
-def _turn(voice: _Voice, boot: int, when: int, clock_s: float) -> None:
+def _turn(voice: _BootRun, boot: int, when: int, clock_s: float) -> None:
     """Another boot than before speaks."""
     began = voice.began.setdefault(boot, when)
     if began < voice.began[voice.boot] < when:

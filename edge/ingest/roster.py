@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.admissions import Placement, Roster
+from vitals.admissions import DeviceAssignment, Roster
 from vitals.bounds import BoundError, decoded
 from vitals.limits import PROFILE_INDEX, LimitSet
 from vitals.readings import Text, text
@@ -15,7 +15,7 @@ from vitals.readings import Text, text
 UNASSIGNED_CADENCE_S = 30.0
 
 
-class Placed(NamedTuple):
+class AssignedColumns(NamedTuple):
     """Columns of n readings that follow from the roster; see `vitals.readings.Readings`."""
 
     patient: Text
@@ -27,7 +27,7 @@ class Placed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class AssignmentTable:
     """The roster in force.
 
     Attributes:
@@ -36,8 +36,8 @@ class Book:
     """
 
     roster: Roster
-    by_device: dict[str, Placement] = field(init=False)
-    _of_patient: dict[str, Placement] = field(init=False)
+    by_device: dict[str, DeviceAssignment] = field(init=False)
+    _of_patient: dict[str, DeviceAssignment] = field(init=False)
     _twice: frozenset[str] = field(init=False)
     _profile: dict[str, int] = field(init=False)
     _limits: dict[str, int | LimitSet] = field(init=False)
@@ -60,11 +60,11 @@ class Book:
         """Returns the patients on it."""
         return {p.patient for p in self.roster.placements}
 
-    def of_patient(self, patient: str) -> Placement | None:
+    def of_patient(self, patient: str) -> DeviceAssignment | None:
         """Returns where a patient lies."""
         return self._of_patient.get(patient)
 
-    def light(self, placement: Placement) -> str:
+    def light(self, placement: DeviceAssignment) -> str:
         """Returns the name of a bed's light and button: the bed's, and the ward's with it where two have such a bed."""
         return f"{placement.ward}.{placement.bed}" if placement.bed in self._twice else placement.bed
 
@@ -85,7 +85,7 @@ class Book:
         """Returns (n,) profile indices, -1 for a device on nobody."""
         return np.array([self._profile.get(d, -1) for d in devices], dtype=np.int64)
 
-    def place(self, devices: Sequence[str], t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> Placed:
+    def place(self, devices: Sequence[str], t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> AssignedColumns:
         """Names the patients of n readings.
 
         A device on nobody is carried unassigned; so is a reading from before the bed became this patient's: it is
@@ -96,7 +96,7 @@ class Book:
             t: (n,) event times, UTC epoch ms.
             t_gw: (n,) arrival times, UTC epoch ms.
         """
-        found: list[Placement | None] = []
+        found: list[DeviceAssignment | None] = []
         for device, when, come in zip(devices, t.tolist(), t_gw.tolist(), strict=True):
             placement = self.by_device.get(device)
             # A stay that is in force cannot begin later: the gateway's clock, or who wrote its begin, is wrong, and the
@@ -108,7 +108,7 @@ class Book:
         for placement in found:
             own = self._limits[placement.device] if placement else 0
             limits.append(own if isinstance(own, int) else -1 - sets.setdefault(own, len(sets)))
-        return Placed(
+        return AssignedColumns(
             patient=text([None if p is None else p.patient for p in found]),
             ward=text([None if p is None else p.ward for p in found]),
             bed=text([None if p is None else p.bed for p in found]),
@@ -118,16 +118,16 @@ class Book:
         )
 
 
-def nobody(gateway: str) -> Book:
+def no_assignments(gateway: str) -> AssignmentTable:
     """Returns the roster of a gateway that has not been told any."""
-    return Book(Roster(gateway=gateway, version=0, placements=()))
+    return AssignmentTable(Roster(gateway=gateway, version=0, placements=()))
 
 
 class StaleRosterError(ValueError):
     """The roster is older than the one in force."""
 
 
-def updated(book: Book, payload: bytes) -> Book:
+def updated(book: AssignmentTable, payload: bytes) -> AssignmentTable:
     """Returns the roster in force after one came in.
 
     Args:
@@ -146,4 +146,4 @@ def updated(book: Book, payload: bytes) -> Book:
         raise ValueError(f"roster is for gateway {roster.gateway}, and this is {book.roster.gateway}")
     if roster.version < book.roster.version:
         raise StaleRosterError(f"roster {roster.version} is older than {book.roster.version}, which is in force")
-    return Book(roster)
+    return AssignmentTable(roster)

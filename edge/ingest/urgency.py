@@ -8,24 +8,24 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from edge.devices.driver import Delivery
-from edge.ingest.decode import Heard, hear
-from edge.ingest.roster import Book
+from edge.devices.driver import DeviceMessage
+from edge.ingest.decode import DecodedMessage, decode_message, refused
+from edge.ingest.roster import AssignmentTable
 from vitals.limits import HIGH, LOW
-from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 
 log = logging.getLogger(__name__)
 _OPEN: Final = float("inf")
 
 
-class Triage:
+class UrgencyCheck:
     """The limits of every device, and who is watched. Replaced as a whole, so any thread may read them."""
 
     def __init__(self) -> None:
         self._limits: dict[str, tuple[tuple[float, float], ...]] = {}
         self._watched: frozenset[str] = frozenset()
 
-    def place(self, book: Book) -> None:
+    def place(self, book: AssignmentTable) -> None:
         """Takes the limits of a roster."""
         limits = {}
         for device, placement in book.by_device.items():
@@ -39,15 +39,15 @@ class Triage:
         """Names the devices of patients with a pending or active condition."""
         self._watched = frozenset(devices)
 
-    def hear(self, delivery: Delivery) -> tuple[Heard, bool]:
+    def hear(self, delivery: DeviceMessage) -> tuple[DecodedMessage, bool]:
         """Decodes a message; returns it, and whether it hurries."""
         try:
-            heard = hear(delivery)
-        except NOT_ITS_OWN:
+            heard = decode_message(delivery)
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             log.exception("a message of device %a ends in an error, and is refused", delivery.device)
-            return Heard(delivery, None, f"cannot be read: {named(error)}"), False
+            return refused(delivery, f"cannot be read: {describe_exception(error)}"), False
         limits = self._limits.get(delivery.device)
         if limits is None or heard.frame is None:
             return heard, False

@@ -5,10 +5,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from edge.ingest.dedup import Ledger
+from edge.ingest.dedup import SeenSequences, as_run
 from edge.status.report import read_state
 from edge.store import repair
-from edge.store.sqlite import NAME, read_only
+from edge.store.sqlite import DAMAGED, NAME, RESCUED, originals, read_only
 from vitals.status import Health
 
 
@@ -21,7 +21,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
     db = read_only(directory)
     try:
         db.execute("BEGIN")
-        ledger = Ledger(db.execute("SELECT device, boot, first, last FROM accepted"))
+        ledger = SeenSequences(filter(None, map(as_run, db.execute("SELECT device, boot, first, last FROM accepted"))))
         for (columns,) in db.execute("SELECT columns FROM journal"):
             for identity in repair.readings(columns).identities():
                 ledger.add(*identity)
@@ -48,8 +48,12 @@ def status(directory: Path, now: int) -> dict[str, Any]:
                 "journal_rows": db.execute("SELECT count(*) FROM journal").fetchone()[0],
                 "bytes": sum(p.stat().st_size for p in directory.glob(f"{NAME}*")),
             },
+            "set_aside": {
+                "waiting": [path.name for path in originals(directory)],
+                "taken_over": sorted(path.name for path in directory.glob(f"{NAME}{DAMAGED}*{RESCUED}")),
+            },
             "rejected_last": [
-                {"s_ago": round((now - t) / 1000, 1), "topic": topic, "reason": reason, "bytes": repr(bytes(payload))}
+                {"s_ago": round((now - t) / 1000, 1), "topic": topic, "reason": reason, "bytes": repr(payload)}
                 for t, topic, reason, payload in rejected
             ],
         }

@@ -1,18 +1,21 @@
 """How the gateway and its devices are: the status it sends, and the technical alarms it raises about itself."""
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
 
-from edge.ingest.roster import Book
+from edge.ingest.roster import AssignmentTable
 from vitals.alarm_events import AlarmEvent, technical
+from vitals.bounds import Time
 from vitals.conditions import priority_of
 from vitals.engine.rules.constants import GATEWAY_DOWN
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
 
+log = logging.getLogger(__name__)
 SILENT_AFTER_CADENCES: Final = 3
 FORGOTTEN_MS: Final = 3_600_000
 """A device on nobody that was not heard of for so long is no longer this gateway's."""
@@ -23,6 +26,8 @@ REMOTE_LOST: Final = "remote-monitoring-lost"
 FILLING: Final = "outbox-filling"
 TRIMMED: Final = "outbox-trimmed"
 REPLACED: Final = "outbox-replaced"
+RESCUING: Final = "outbox-rescue"
+MEMORY_LOST: Final = "memory-lost"
 WRITE_FAILING: Final = "outbox-write-failing"
 CLOCK_UNSET: Final = "clock-unset"
 
@@ -30,13 +35,15 @@ TEXTS: Final[dict[str, str]] = {
     REMOTE_LOST: "Remote monitoring lost: nobody is paged; watch the bedside",
     FILLING: "Gateway's outbox is half full: restore its uplink",
     TRIMMED: "Gateway's outbox was full: the oldest readings were dropped",
-    REPLACED: "Gateway's outbox was damaged and set aside: recover it from the data directory",
+    REPLACED: "Gateway's outbox was damaged and set aside: its card may be failing",
+    RESCUING: "Gateway takes over what can be read of its damaged outbox: leave it running",
+    MEMORY_LOST: "Gateway's card has changed what it kept, which is begun anew",
     WRITE_FAILING: "Gateway cannot write its outbox: check its disk",
     CLOCK_UNSET: "Gateway's clock is not set: times may be wrong until it is",
     TWO_VOICES: "Two devices speak under one name, and hide each other: take one of them off",
     GATEWAY_DOWN: "Gateway down: no alarm at the bed, nobody is paged; watch the bedside",
 }
-LASTING: Final = frozenset({TRIMMED, REPLACED})
+LASTING: Final = frozenset({TRIMMED, REPLACED, MEMORY_LOST})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
 
 
@@ -110,8 +117,9 @@ class Devices:
             by_ms: By how much its times are to be moved.
         """
         try:
-            known = msgspec.json.decode(memory, type=dict[str, int])
-        except msgspec.DecodeError:
+            known = msgspec.json.decode(memory, type=dict[str, Time])
+        except msgspec.DecodeError as error:
+            log.warning("when devices were heard cannot be read, and they are as heard just now: %s", error)
             return
         self._heard.update({device: max(1, t + by_ms) for device, t in known.items()})
 
@@ -149,7 +157,7 @@ class Devices:
             self._gone.add(device)
 
     def status(
-        self, book: Book, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
+        self, book: AssignmentTable, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
     ) -> tuple[DeviceStatus, ...]:
         """Returns every device of the roster, and every other one that was heard of.
 
@@ -176,7 +184,7 @@ class Devices:
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )
 
-    def _health(self, device: str, book: Book, now: int) -> Health:
+    def _health(self, device: str, book: AssignmentTable, now: int) -> Health:
         # A device that was never heard of is given its three cadences from when it came on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
         if quiet_ms <= SILENT_AFTER_CADENCES * 1000 * book.cadence_s(device) and device not in self._gone:

@@ -9,14 +9,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edge.alarm.notifier_heartbeat import Alive
-from edge.ingest.decode import kind_of
-from edge.ingest.duplicate_devices import Voices
-from edge.ingest.roster import Book
+from edge.alarm.notifier_heartbeat import NotifierHeartbeat
+from edge.ingest.decode import rejection_kind
+from edge.ingest.duplicate_devices import DuplicateDevices
+from edge.ingest.roster import AssignmentTable
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.status import health
-from edge.store.commit import Acceptance
+from edge.store.commit import CommitQueue
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
@@ -75,8 +75,8 @@ class Reporter:
         self.duplicates = self.trimmed = 0
         self.last_confirmed: int | None = None
         self.last_heartbeat: int | None = None
-        self._alive = Alive(clock_s)
-        self._voices = Voices()
+        self._notifier = NotifierHeartbeat(clock_s)
+        self._duplicates = DuplicateDevices()
         self.twice: frozenset[str] = frozenset()
         """Names under which two devices speak."""
         self._written: tuple[object, ...] = ()
@@ -85,7 +85,7 @@ class Reporter:
 
     def heard(self, readings: Readings, clock_s: float) -> None:
         """Notes who sent readings."""
-        self._voices.heard(readings.device.tolist(), readings.boot.tolist(), readings.t.tolist(), clock_s)
+        self._duplicates.heard(readings.device.tolist(), readings.boot.tolist(), readings.t.tolist(), clock_s)
         off = readings.suspect_digits() == Suspect.SENSOR_OFF
         some = off.any(axis=1).tolist()
         for reason, count in suspects(readings).items():
@@ -99,28 +99,28 @@ class Reporter:
         self.duplicates += duplicates
         self._metrics.duplicates.inc(duplicates)
         for one in rejected:
-            kind = kind_of(one)
+            kind = rejection_kind(one)
             self.rejected[kind] += 1
             self._metrics.rejected.labels(kind).inc()
 
     def heartbeat(self, t: int, now: int, clock_s: float) -> None:
         """Notes the notifier's sign of life; one that was kept for us while we were away is none."""
-        if self._alive.heard(t, clock_s):
+        if self._notifier.heard(t, clock_s):
             self.last_heartbeat = now
 
     def paged(self, clock_s: float) -> bool:
         """Returns whether the notifier is heard, so that somebody is paged."""
-        return self.last_heartbeat is not None and not self._alive.lost(clock_s)
+        return self.last_heartbeat is not None and not self._notifier.lost(clock_s)
 
     def rebase(self, jump_ms: int) -> None:
         """The gateway's own time was set."""
         self.devices.rebase(jump_ms)
-        self._voices.rebase(jump_ms)
+        self._duplicates.rebase(jump_ms)
         self._written_at += jump_ms
         self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
 
-    def judge(self, acceptance: Acceptance, now: int, clock_s: float, *, unset: bool) -> None:
+    def judge(self, acceptance: CommitQueue, now: int, clock_s: float, *, unset: bool) -> None:
         """Judges what can be wrong with the gateway itself.
 
         Args:
@@ -129,21 +129,21 @@ class Reporter:
             clock_s: Monotonic clock, s.
             unset: Whether the time has not been known for long.
         """
-        age_ms = now - (acceptance.waiting.oldest() or now)
+        age_ms = now - (acceptance.unconfirmed.oldest() or now)
         filling = max(
-            (acceptance.waiting.nbytes + acceptance.shelf_bytes) / self._settings.outbox_max_bytes,
+            (acceptance.unconfirmed.nbytes + acceptance.shelf_bytes) / self._settings.outbox_max_bytes,
             age_ms / (1000 * self._settings.outbox_max_age_s),
         )
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
-        self.own.judge(health.REMOTE_LOST, self._alive.lost(clock_s), now)
+        self.own.judge(health.REMOTE_LOST, self._notifier.lost(clock_s), now)
         self.own.judge(health.CLOCK_UNSET, unset, now)
-        self.twice = self._voices.doubled(clock_s)
+        self.twice = self._duplicates.duplicated(clock_s)
         self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
     def status(
         self,
-        acceptance: Acceptance,
-        book: Book,
+        acceptance: CommitQueue,
+        book: AssignmentTable,
         *,
         offsets: Mapping[str, int],
         alarms: Mapping[str, str],
@@ -169,9 +169,9 @@ class Reporter:
             t=now,
             version=VERSION,
             outbox=acceptance.outbox,
-            backlog=len(acceptance.waiting),
-            backlog_bytes=acceptance.waiting.nbytes,
-            backlog_since=acceptance.waiting.oldest(),
+            backlog=len(acceptance.unconfirmed),
+            backlog_bytes=acceptance.unconfirmed.nbytes,
+            backlog_since=acceptance.unconfirmed.oldest(),
             accepted=acceptance.count,
             rejected=self.rejected.total(),
             clock_synchronised=settled,

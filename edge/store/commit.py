@@ -17,18 +17,18 @@ from typing import Final
 
 import msgspec
 
-from edge.alarm.bedside_alarms import LocalAlarms
-from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, righted
+from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, correct_boot_times
 from edge.clock.restore import Times
-from edge.devices.driver import Delivery, acknowledge
-from edge.ingest.dedup import Ledger
+from edge.devices.driver import DeviceMessage, acknowledge
+from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_clock import moved
 from edge.metrics import Metrics
 from edge.settings import Settings
-from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed
+from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
 from edge.store.runtime_state import RuntimeState
 from edge.store.snapshot import ENGINE, ROSTER, keep
-from edge.store.unconfirmed import Waiting
+from edge.store.unconfirmed import UnconfirmedBatches
 from vitals import readings as columns
 from vitals.readings import Readings
 from vitals.status import Rejected
@@ -61,11 +61,11 @@ class Segment:
 
     row: int
     readings: list[Readings] = field(default_factory=list)
-    owed: list[Delivery] = field(default_factory=list)
+    pending_acks: list[DeviceMessage] = field(default_factory=list)
     batches: tuple[int, ...] = ()
 
 
-class Acceptance:
+class CommitQueue:
     """Writes what came in, one transaction for all of it.
 
     Args:
@@ -83,16 +83,16 @@ class Acceptance:
         self,
         settings: Settings,
         outbox: Outbox,
-        ledger: Ledger,
-        local: LocalAlarms,
+        ledger: SeenSequences,
+        local: BedsideAlarms,
         memory: Callable[[], dict[str, bytes]],
         *,
         metrics: Metrics,
         boot: Callable[[], Boot],
         times: Times,
     ) -> None:
-        self._settings, self._outbox, self._ledger = settings, outbox, ledger
-        self._local, self._memory, self._metrics = local, memory, metrics
+        self._settings, self._outbox, self._seen = settings, outbox, ledger
+        self._alarms, self._memory, self._metrics = local, memory, metrics
         self._open: list[Readings] = []
         self._open_row = outbox.row + 1
         self._open_since: float | None = None
@@ -100,7 +100,7 @@ class Acceptance:
         # Rows that are committed, not sealed and not in memory: from the first on up to and with the last.
         self._shelf = outbox.first_row, outbox.row
         self._piece_at = -float("inf")
-        self.waiting = Waiting(outbox, settings.outbox_max_bytes)
+        self.unconfirmed = UnconfirmedBatches(outbox, settings.outbox_max_bytes)
         self._segments: list[Segment] = []
         self._rejected: list[Rejected] = []
         self._roster: bytes | None = None
@@ -123,13 +123,15 @@ class Acceptance:
     @property
     def count(self) -> int:
         """How many readings were accepted since the outbox was made."""
-        return self._ledger.count - sum(len(part) for s in self._segments for part in s.readings)
+        return self._seen.count - sum(len(part) for s in self._segments for part in s.readings)
 
-    def take(self, readings: Readings, owed: Iterable[Delivery], rejected: Iterable[Rejected], clock_s: float) -> None:
+    def take(
+        self, readings: Readings, owed: Iterable[DeviceMessage], rejected: Iterable[Rejected], clock_s: float
+    ) -> None:
         """Takes what the next commit is to hold."""
         self._rejected = [*self._rejected, *rejected][-REJECTED_KEPT:]
         segment = self._segment()
-        segment.owed.extend(owed)
+        segment.pending_acks.extend(owed)
         if len(readings):
             segment.readings.append(readings)
             self._open.append(readings)
@@ -150,11 +152,11 @@ class Acceptance:
         """The last row on the shelf whose times are known."""
         return min(self._shelf[1], self._times.unset - 1) if self.held else self._shelf[1]
 
-    def hurry(self) -> None:
+    def flush_now(self) -> None:
         """Has what is open go up at once."""
         self.urgent = bool(self._open)
 
-    def put_in_force(self, roster: bytes) -> None:
+    def apply_roster(self, roster: bytes) -> None:
         """Has a new roster kept."""
         self._roster = roster
 
@@ -195,7 +197,7 @@ class Acceptance:
         for row, part in self._outbox.journal(first - 1):
             if row > until:
                 break
-            parts.append(righted(row, part, self._times.moves))
+            parts.append(self.righted(row, part))
             count += len(part)
             if count >= PIECE:
                 until = row
@@ -206,7 +208,7 @@ class Acceptance:
     def _seal(self, parts: list[Readings], row: int, now: int, clock_s: float, *, urgent: bool) -> list[Sealed]:
         gateway = self._settings.gateway
         sealed = self._outbox.seal(gateway, columns.concat(parts), row=row, now=now, clock_s=clock_s, urgent=urgent)
-        self.waiting.add(sealed)
+        self.unconfirmed.add(sealed)
         self._metrics.sealed.inc(len(sealed))
         return sealed
 
@@ -227,25 +229,25 @@ class Acceptance:
             sqlite3.DatabaseError: The database is damaged.
         """
         # After a failure everything is tried, so that success means that the card takes something again.
-        tidy = force or self.failing or self._tidy_is_due(clock_s, up=up)
+        tidy = force or self.failing or self._deletion_is_due(clock_s, up=up)
         self._was_up |= up
-        many = sum(len(segment.owed) for segment in self._segments) >= MANY
+        many = sum(len(segment.pending_acks) for segment in self._segments) >= MANY
         due = (self._segments or self._rejected) and (self.pressing or many or self.wait_s(clock_s) == 0)
         if not (tidy or due):
             return
-        before = self._local.dirty
+        before = self._alarms.dirty
         try:
             with self._metrics.commit.time(), self._outbox.transaction():
                 self._write()
-                kept = self._tidy(clock_s, up=up) if tidy else []
+                kept = self._delete_confirmed(clock_s, up=up) if tidy else []
         except BaseException as error:
-            self._local.dirty = before
+            self._alarms.dirty = before
             self.failing = True
             if isinstance(error, sqlite3.OperationalError):
-                self._let_go()
+                self._release_acks()
                 self._forget()
                 self._beside.keep(self._needed())
-                self._local.dirty = before
+                self._alarms.dirty = before
             raise
         self.failing, self._committed_at = False, clock_s
         self._settle()
@@ -253,8 +255,8 @@ class Acceptance:
             self._put_on_shelf()
         if tidy:
             self._beside.drop()
-            self._ledger.stored()
-            self.waiting.tidied(kept)
+            self._seen.stored()
+            self.unconfirmed.tidied(kept)
             self._kept_at, self._was_up = clock_s, up
 
     def hold(self, *, held: bool) -> None:
@@ -269,8 +271,8 @@ class Acceptance:
             self._put_on_shelf()
         elif self.held and not held:
             self._times.unset = 0
-            self._local.dirty = True
-            self.hurry()
+            self._alarms.dirty = True
+            self.flush_now()
         self.held = held
 
     def rebase(self, jump_ms: int) -> None:
@@ -279,12 +281,17 @@ class Acceptance:
         for segment in self._segments:
             segment.readings = [moved(part, jump_ms) for part in segment.readings]
         # The rows of before a start whose clock is not known have their right times.
-        first = max(self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row, self._times.unset)
+        lowest = self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row
+        first = max(min(lowest, self._outbox.behind or lowest), self._times.unset)
         if first <= self._outbox.row:
             self._times.moves.append(Move(first, self._outbox.row, jump_ms))
-        self.waiting.rebase(jump_ms)
+        self.unconfirmed.rebase(jump_ms)
         # Kept with the next commit, in one transaction with all that is moved.
-        self._local.dirty = True
+        self._alarms.dirty = True
+
+    def righted(self, row: int, readings: Readings) -> Readings:
+        """Returns the readings of a row of the journal with the times that are known now."""
+        return correct_boot_times(row, readings, self._times.moves)
 
     def _put_on_shelf(self) -> None:
         """Forgets what is open and committed: it stays in the journal until its times are known."""
@@ -301,10 +308,10 @@ class Acceptance:
             self._segments.append(Segment(row + 1))
         return self._segments[-1]
 
-    def _tidy_is_due(self, clock_s: float, *, up: bool) -> bool:
-        news = self._local.dirty or self._roster is not None or (self._was_up and not up)
+    def _deletion_is_due(self, clock_s: float, *, up: bool) -> bool:
+        news = self._alarms.dirty or self._roster is not None or (self._was_up and not up)
         return (
-            news or clock_s - self._kept_at >= HOUSEKEEPING_S or self.waiting.crowded(clock_s, up=up)
+            news or clock_s - self._kept_at >= HOUSEKEEPING_S or self.unconfirmed.crowded(clock_s, up=up)
         )  # fmt: skip
 
     def _write(self) -> None:
@@ -316,25 +323,26 @@ class Acceptance:
         if self._roster is not None:
             self._outbox.save(ROSTER, self._roster)
 
-    def _tidy(self, clock_s: float, *, up: bool) -> list[Sealed]:
+    def _delete_confirmed(self, clock_s: float, *, up: bool) -> list[Sealed]:
         outbox = self._outbox
-        kept, row = self.waiting.tidy(clock_s, up=up)
+        kept, row = self.unconfirmed.tidy(clock_s, up=up)
         newest = self._segments[-1].row if self._segments else outbox.row
         first, last = self._shelf
         needed = [self._open_row, *([] if row is None else [row]), *([first] if first <= last else [])]
-        outbox.settle(min(needed), self._ledger)
+        outbox.settle(min(needed), self._seen)
         outbox.save(ROW, str(newest).encode())
-        self._times.moves = [move for move in self._times.moves if move.last >= min(needed)]
+        still = min(*needed, outbox.behind or min(needed))
+        self._times.moves = [move for move in self._times.moves if move.last >= still]
         outbox.save(MOVES, msgspec.json.encode(self._times.moves))
         outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
-        keep(outbox, self._local, self._memory(), newest)
+        keep(outbox, self._alarms, self._memory(), newest)
         return kept
 
     def _needed(self) -> dict[str, bytes]:
         """Returns what a restart needs, the card taking nothing."""
         return self._memory() | {
-            ROSTER: msgspec.json.encode(self._local.book.roster),
-            ENGINE: zlib.compress(self._local.snapshot(), 6),
+            ROSTER: msgspec.json.encode(self._alarms.assignments.roster),
+            ENGINE: zlib.compress(self._alarms.snapshot(), 6),
             BOOT: msgspec.json.encode(self._boot()),
         }
 
@@ -342,32 +350,33 @@ class Acceptance:
         self._metrics.accepted.inc(sum(len(part) for s in self._segments for part in s.readings))
         if self._segments:
             self._outbox.row = self._segments[-1].row
-        owed = [delivery for segment in self._segments for delivery in segment.owed]
+        owed = [delivery for segment in self._segments for delivery in segment.pending_acks]
         self._segments, self._rejected, self._roster = [], [], None
         self.pressing = False
         acknowledge(owed)
 
-    def _let_go(self) -> None:
+    def _release_acks(self) -> None:
         """Acknowledges, though the card takes nothing, what the cloud has confirmed: that is durable too."""
-        while self._segments and (batches := self._segments[0].batches) and not self.waiting.holds(batches):
+        while self._segments and (batches := self._segments[0].batches) and not self.unconfirmed.holds(batches):
             segment = self._segments.pop(0)
             self._outbox.row = segment.row
-            acknowledge(segment.owed)
+            acknowledge(segment.pending_acks)
 
     def _forget(self) -> None:
         """Acknowledges the oldest of what neither card nor cloud takes: a broker whose window is full is silent.
 
         Those readings wait in memory alone. A device that is not heard lights no bed, which is worse.
         """
-        while len(self._segments) > 1 and sum(len(segment.owed) for segment in self._segments) > UNKEPT:
+        while len(self._segments) > 1 and sum(len(segment.pending_acks) for segment in self._segments) > UNKEPT:
             segment = self._segments.pop(0)
             self._outbox.row = segment.row
-            acknowledge(segment.owed)
+            acknowledge(segment.pending_acks)
 
 
-def accepted_so_far(outbox: Outbox) -> Ledger:
+def accepted_so_far(outbox: Outbox) -> SeenSequences:
     """Returns the ledger: the stored runs, and what the journal has had since."""
-    ledger = Ledger(outbox.accepted(), count=int(outbox.load("count") or b"0"))
+    count = outbox.count(COUNT) if outbox.load(COUNT) else None
+    ledger = SeenSequences(outbox.accepted(), count, outbox.begun())
     for _, part in outbox.journal(outbox.position):
         for identity in part.identities():
             ledger.add(*identity)

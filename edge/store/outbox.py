@@ -7,33 +7,39 @@ the ledger is always `accepted` plus what stands in `journal`.
 """
 
 import logging
-import secrets
 import sqlite3
 import zlib
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.ingest.dedup import Ledger, Range
-from edge.store import repair
+import msgspec
+
+from edge.ingest.dedup import Range, SeenSequences, as_run
+from edge.store import repair, sqlite
 from edge.store.batching import payloads
-from edge.store.sqlite import CORRUPT, NAME, connect, put_aside
+from edge.store.sqlite import CORRUPT, NAME, connect, quarantine
+from edge.store.takeover import NUMBERS_PER_START, OUTBOX, identity, is_new, take_over
+from edge.store.values import LEDGER, STARTS, SUMS, of_ledger, of_run, verified
+from vitals.bounds import MAX_INT, MAX_T
 from vitals.readings import Readings
 from vitals.status import Rejected
-from vitals.wire import vitals_record
+from vitals.wire import uplink_batch, vitals_record
 from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
 
 REJECTED_KEPT: Final = 1_000
 REJECTED_BYTES: Final = 4_096
-NUMBERS_PER_START: Final = 2**32
-"""Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
-STARTS: Final = "starts"
-ROW: Final = "row"
-POSITION: Final = "position"
+ROW, POSITION, COUNT, BOOTS = "row", "position", "count", "boots"
+MOST_DIGITS: Final = 17
+REPLAYED: Final = 2_000
+"""So many rows of the journal are shown to what begins anew: half an hour of commits."""
+SOME: Final = 3
+"""So many of the newest batches are looked at for the outbox's id and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +91,41 @@ class Outbox:
 
     Attributes:
         id: Random id, drawn when the database was made.
-        set_aside: Where a damaged predecessor was put at this start, None if there was none.
+        originals: Databases that were set aside and are not yet taken over, oldest first.
+        behind: Oldest row of the journal that lies in one of them alone; 0 when there is none.
         backlog: Batches kept.
         backlog_bytes: Their size, bytes.
         number: The newest batch number given.
         row: The newest row of the journal ever written.
+        lost: Keys whose values the card has changed, or which nobody can read: it began without them.
         journal_bytes: Size of the journal's rows, bytes.
     """
 
-    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, originals: Sequence[Path] = ()) -> None:
         self._db = connection
-        self.set_aside = set_aside
-        starts = int(self.load(STARTS) or b"0")
+        self.originals = tuple(originals)
+        self.behind = 0
+        found = verified(dict(self._meta()))
+        self.lost, self._sums = found.lost, found.sums
+        self.id, starts = identity(found.values, self._heads())
         self.number = starts * NUMBERS_PER_START
-        self.id = (self.load("outbox") or secrets.token_hex(8).encode()).decode()
+        runs = list(self.accepted())
+        damaged = self._sums.ledger not in {None, of_ledger(runs)}
         with self.transaction():
-            self.save("outbox", self.id.encode())
+            if damaged:
+                # Nobody knows which of them is wrong, and one that is too long would hide readings that are new.
+                self.lost.add(LEDGER)
+                self._db.execute("DELETE FROM accepted")
+            self._sums.ledger = 0 if damaged else of_ledger(runs)
+            for key in self.lost:
+                self._sums.of.pop(key, None)
+                self._db.execute("DELETE FROM meta WHERE key = ?", (key,))
+            self.save(OUTBOX, self.id.encode())
             self.save(STARTS, str(starts + 1).encode())
+        if self.lost:
+            log.error("values of the outbox were damaged: %s; it goes on without them", ", ".join(sorted(self.lost)))
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
-        self.row = max(int(newest), int(self.load(ROW) or b"0"))
+        self.row = max(int(newest), self.count(ROW), self.count(POSITION))
         self.backlog, self.backlog_bytes = self._measure("1 = 1")
         self.journal_bytes = self._journal_bytes()
 
@@ -113,13 +135,14 @@ class Outbox:
 
         Raises:
             sqlite3.OperationalError: Nothing was written: the disk is full or failing.
-            sqlite3.DatabaseError: The database is damaged (`condemned`).
+            sqlite3.DatabaseError: The database is damaged (`is_corrupt`).
         """
         sizes = "backlog", "backlog_bytes", "journal_bytes"
-        before = {name: self.__dict__.get(name, 0) for name in sizes}
+        before = {name: self.__dict__.get(name, 0) for name in sizes} | {"_sums": copy(self._sums)}
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SUMS, self._sums.encoded()))
             self._db.execute("COMMIT")
         except BaseException:
             self.__dict__.update(before)
@@ -133,19 +156,22 @@ class Outbox:
         self._db.execute("INSERT INTO journal (id, columns) VALUES (?, ?)", (row, columns))
         self.journal_bytes += len(columns)
 
-    def settle(self, row: int, ledger: Ledger) -> None:
+    def settle(self, row: int, ledger: SeenSequences) -> None:
         """Drops the rows of the journal before `row`, and brings `accepted` up to date."""
         if self._db.execute("DELETE FROM journal WHERE id < ?", (row,)).rowcount:
             self.journal_bytes = self._journal_bytes()
-        changes = list(ledger.changes())
-        self._db.executemany(
-            "DELETE FROM accepted WHERE device = ? AND boot = ? AND first = ?",
-            [r[:3] for r, exists in changes if not exists],
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?)", [r for r, exists in changes if exists]
-        )
-        self.save("count", str(ledger.count).encode())
+        where = "device = ? AND boot = ? AND first = ?"
+        for run, exists in ledger.changes():
+            before = self._db.execute(f"SELECT last FROM accepted WHERE {where}", run[:3]).fetchone()  # noqa: S608 - own words
+            if before is not None:
+                self._db.execute(f"DELETE FROM accepted WHERE {where}", run[:3])  # noqa: S608 - own words
+            if exists:
+                self._db.execute("INSERT INTO accepted VALUES (?, ?, ?, ?)", run)
+            sums = (of_run((*run[:3], before[0])) if before else 0) ^ (of_run(run) if exists else 0)
+            self._sums.ledger = (self._sums.ledger or 0) ^ sums
+        if ledger.turned:
+            self.save(BOOTS, msgspec.json.encode(ledger.begun()))
+        self.save(COUNT, str(ledger.count).encode())
 
     def seal(
         self, gateway: str, readings: Readings, *, row: int, now: int, clock_s: float, urgent: bool
@@ -172,6 +198,16 @@ class Outbox:
         self._db.executemany("INSERT INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)", rows)
         self.backlog += len(rows)
         self.backlog_bytes += sum(len(row[4]) for row in rows)
+
+    def keep_as_they_are(self, batches: Iterable[repair.Batch]) -> None:
+        """Keeps batches of an original under their own numbers; one that is here is the same."""
+        for b in batches:
+            row = (b.n, b.t, b.urgent, b.readings, b.payload)
+            found = self._db.execute(
+                "INSERT OR IGNORE INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)", row
+            )
+            self.backlog += found.rowcount
+            self.backlog_bytes += len(b.payload) * found.rowcount
 
     def delete(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Deletes confirmed batches."""
@@ -216,7 +252,7 @@ class Outbox:
     def payload(self, n: int) -> bytes | None:
         """Returns the MQTT payload of a kept batch, None when there is none."""
         row = self._db.execute("SELECT payload FROM batch WHERE n = ?", (n,)).fetchone()
-        return bytes(row[0]) if row else None
+        return _bytes(row[0], f"batch {n}") if row else None
 
     def after(self, n: int, limit: int) -> list[Stored]:
         """Returns the next kept batches with a number above `n`, ascending."""
@@ -235,7 +271,15 @@ class Outbox:
         if not self.backlog:
             return None
         row = self._db.execute("SELECT t FROM batch ORDER BY n LIMIT 1").fetchone()
-        return int(row[0]) if row else None
+        return max(1, min(int(row[0]), MAX_T)) if row else None
+
+    def seen(self, kept: object) -> int:
+        """Returns the row of the journal up to which something that was kept has seen it.
+
+        Args:
+            kept: What was kept; where that is None, whatever has it begins anew with the newest `REPLAYED` rows.
+        """
+        return self.position if kept is not None else max(0, self.row - REPLAYED)
 
     def journal(self, after: int = 0) -> Iterator[tuple[int, Readings]]:
         """Yields the accepted readings of rows above `after`, by row, in order: there may be days of them.
@@ -245,16 +289,15 @@ class Outbox:
         """
         for row, columns in self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)):
             try:
-                yield row, repair.readings(columns)
+                yield row, repair.readings(_bytes(columns, f"row {row} of the journal"))
             except WireError as error:
-                damage = sqlite3.DatabaseError(f"row {row} of the journal: {error}")
-                damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise damage from error
+                raise _damage(f"row {row} of the journal: {error}") from error
 
     @property
     def position(self) -> int:
         """Up to which row what was kept of engine, devices and ledger has seen the journal."""
-        return int(self.load(POSITION) or b"0")
+        position = self.count(POSITION)
+        return position if position <= self.row else 0
 
     @property
     def first_row(self) -> int:
@@ -264,7 +307,14 @@ class Outbox:
 
     def accepted(self) -> Iterator[Range]:
         """Yields the stored runs of accepted identities; readings of the journal need not be among them."""
-        yield from self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
+        rows = self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
+        yield from filter(None, map(as_run, rows))
+
+    def begun(self) -> dict[str, list[int]]:
+        """Returns the boots of the devices of the ledger, oldest first, as far as that is known."""
+        with suppress(msgspec.DecodeError):
+            return msgspec.json.decode(self.load(BOOTS) or b"{}", type=dict[str, list[int]])
+        return {}
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Keeps what was refused, the newest of it, each cut to `REJECTED_BYTES`."""
@@ -273,17 +323,36 @@ class Outbox:
         self._db.execute("DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (REJECTED_KEPT,))
 
     def save(self, key: str, value: bytes) -> None:
-        """Keeps a value under a key."""
+        """Keeps a value under a key, inside a transaction."""
+        self._sums.note(key, value)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def load(self, key: str) -> bytes | None:
         """Returns the value of a key, None when there is none."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return bytes(row[0]) if row else None
+        return _bytes(row[0], key) if row else None
+
+    def count(self, key: str) -> int:
+        """Returns a value that is a count; 0 when there is none, or it cannot be one."""
+        value = self.load(key) or b"0"
+        return min(int(value), MAX_INT) if value.isdigit() and len(value) < MOST_DIGITS else 0
 
     def close(self) -> None:
         """Closes the database."""
         self._db.close()
+
+    def _meta(self) -> Iterator[tuple[str, bytes]]:
+        for key, value in self._db.execute("SELECT key, value FROM meta"):
+            yield _bytes(key, "a key").decode(errors="replace"), _bytes(value, "a value")
+
+    def _heads(self) -> list[tuple[str, int]]:
+        """Returns outbox and number of the newest kept batches, by their payloads."""
+        found = []
+        for (payload,) in self._db.execute("SELECT payload FROM batch ORDER BY n DESC LIMIT ?", (SOME,)):
+            with suppress(WireError):
+                head = uplink_batch.head(_bytes(payload, "a batch"))
+                found.append((head.outbox, head.n))
+        return found
 
     def _journal_bytes(self) -> int:
         (size,) = self._db.execute("SELECT coalesce(sum(length(columns)), 0) FROM journal").fetchone()
@@ -295,10 +364,23 @@ class Outbox:
         return count, size
 
 
+def _bytes(value: object, what: str) -> bytes:
+    if not isinstance(value, bytes):
+        raise _damage(f"{what} is {type(value).__name__} where bytes should be")
+    return value
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def open_outbox(directory: Path, now: int) -> Outbox:
     """Opens the gateway's outbox, or makes it.
 
-    A damaged one is set aside, never deleted; what can still be read of it is taken over into the new one.
+    A damaged one is set aside. A new one begins as the newest of those goes on (`edge.takeover`), and what else can be
+    read of them follows while the gateway runs (`edge.rescue`).
 
     Args:
         directory: Where it lies.
@@ -308,25 +390,25 @@ def open_outbox(directory: Path, now: int) -> Outbox:
     path, marker = directory / NAME, directory / CORRUPT
     if not marker.exists():
         try:
-            return _opened(path, None)
+            return _opened(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             log.error("the outbox is damaged and set aside", extra={"data": {"path": str(path), "error": str(error)}})
-    set_aside = put_aside(path, now)
-    outbox = _opened(path, set_aside)
-    # Removed last: a start that is interrupted here sets the half-filled one aside too.
-    with outbox.transaction():
-        rescued = repair.rescue(set_aside, outbox)
+    quarantine(path, now)
     marker.unlink(missing_ok=True)
-    log.warning("taken over from the damaged outbox", extra={"data": {"path": str(set_aside), "readings": rescued}})
-    return outbox
+    return _opened(path)
 
 
-def _opened(path: Path, set_aside: Path | None) -> Outbox:
+def _opened(path: Path) -> Outbox:
     db = connect(path)
     try:
-        outbox = Outbox(db, set_aside)
+        originals, lost = sqlite.originals(path.parent), set[str]()
+        if originals and is_new(db):
+            lost = take_over(db, originals[-1])
+            log.warning("the outbox goes on as the one set aside", extra={"data": {"path": str(originals[-1])}})
+        outbox = Outbox(db, originals)
+        outbox.lost |= lost
         for _ in outbox.journal(outbox.position):
             pass
     except BaseException:

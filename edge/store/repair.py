@@ -1,31 +1,41 @@
-"""What can still be read of a damaged outbox goes into the new one: accepted readings are not lost with a bad page."""
+"""Reads a damaged outbox row by row: a bad page hides its own rows alone."""
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+import msgspec
+
+from edge.ingest.dedup import Range, as_run
+from vitals.bounds import MAX_T
 from vitals.readings import Readings
 from vitals.wire import uplink_batch, vitals_record
-from vitals.wire.vitals_record import WireError
+from vitals.wire.vitals_record import MAX_READINGS, WireError
 
 MAX_ROW_BYTES: Final = 16 * 2**20
-KEPT: Final = ("roster", "engine", "memory")
-"""Values that the new outbox goes on with; its own id, numbers and positions it has of its own."""
+LAST: Final = 2**63 - 1
+"""The highest key of a table."""
+_LATER: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+}
+_KEYS: Final = {"batch": "n", "journal": "id"}
 
 
-class Target(Protocol):
-    """The new outbox."""
+class Batch(msgspec.Struct, frozen=True):
+    """A kept batch: number and outbox by its payload, the rest as the row has it."""
 
-    row: int
-
-    def append(self, row: int, readings: Readings) -> None:
-        """Accepts readings."""
-
-    def save(self, key: str, value: bytes) -> None:
-        """Keeps a value."""
+    n: int
+    outbox: str
+    t: int
+    urgent: bool
+    readings: int
+    payload: bytes
 
 
 def readings(columns: bytes) -> Readings:
@@ -39,44 +49,149 @@ def readings(columns: bytes) -> Readings:
         plain = inflater.decompress(columns, MAX_ROW_BYTES)
     except zlib.error as error:
         raise WireError(f"row does not decompress: {error}") from error
+    if not inflater.eof:
+        raise WireError("row does not decompress: it is cut, or too long")
     return vitals_record.decode_vitals(plain)
 
 
-def rescue(damaged: Path, outbox: Target) -> int:
-    """Takes over what a damaged database still shows; returns how many readings that is.
+class _Damage:
+    """Takes an error for damage, unless it says that the file cannot be read for now."""
 
-    They are sent again under numbers of the new outbox. Some may have been confirmed: every store drops what it has.
-    Runs inside a transaction of the new outbox.
+    def __enter__(self) -> None:
+        """Begins to read."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
+        """Swallows damage."""
+        if isinstance(error, WireError):
+            return True
+        return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _LATER
+
+
+class Original:
+    """A database that was set aside; it is only ever read.
+
+    Args:
+        path: Where it lies.
+
+    Attributes:
+        unread: Places that could not be read so far.
     """
-    count = 0
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True)) as db:
-        for key in KEPT:
-            with suppress(sqlite3.DatabaseError):
-                for (value,) in db.execute("SELECT value FROM meta WHERE key = ?", (key,)):
-                    outbox.save(key, value)
-        for part in (*_rows(db, "batch", "n", "payload", _batch), *_rows(db, "journal", "id", "columns", readings)):
-            outbox.row += 1
-            outbox.append(outbox.row, part)
-            count += len(part)
-    return count
+
+    def __init__(self, path: Path) -> None:
+        self.unread = 0
+        self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        # A damaged row may call anything a text.
+        self._db.text_factory = bytes
+
+    def close(self) -> None:
+        """Closes it."""
+        self._db.close()
+
+    def values(self) -> dict[str, bytes]:
+        """Returns the values that are kept under keys."""
+        found: dict[str, bytes] = {}
+        for order in ("ASC", "DESC"):
+            # A bad page ends a scan: what lies behind it is reached from the other end.
+            with _Damage():
+                for key, value in self._db.execute(f"SELECT key, value FROM meta ORDER BY key {order}"):  # noqa: S608
+                    if isinstance(key, bytes) and isinstance(value, bytes):
+                        found[key.decode(errors="replace")] = value
+        return found
+
+    def accepted(self) -> set[Range]:
+        """Returns the stored runs of accepted identities."""
+        found: set[Range] = set()
+        for order in ("ASC", "DESC"):
+            rows = (
+                f"SELECT device, boot, first, last FROM accepted ORDER BY device {order}, boot {order}, first {order}"  # noqa: S608
+            )
+            with _Damage():
+                for row in self._db.execute(rows):
+                    run = as_run(row)
+                    if run is not None:
+                        found.add(run)
+        return found
+
+    def newest(self, table: str, count: int) -> list[int]:
+        """Returns the highest keys of a table that can be reached from its end, descending."""
+        key, found = _KEYS[table], []
+        with _Damage():
+            for (k,) in self._db.execute(f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT ?", (count,)):  # noqa: S608
+                found.append(int(k))
+        return found
+
+    def after(self, table: str, k: int) -> int | None:
+        """Returns the next key of a table above `k`; None at its end.
+
+        Behind a bad page the search goes on where the tree can be walked again: by leaps, then between the last two.
+        """
+        with _Damage():
+            return self._key(table, k)
+        self.unread += 1
+        bad, good = k, k + 1
+        while not self._walks(table, good):
+            bad, good = good, good + 2 * (good - k)
+            if good > LAST:
+                return None
+        while good - bad > 1:
+            middle = (good + bad) // 2
+            bad, good = (bad, middle) if self._walks(table, middle) else (middle, good)
+        return self._key(table, good)
+
+    def journal(self, row: int) -> Readings | None:
+        """Returns the readings of a row of the journal, None when it cannot be read."""
+        with _Damage():
+            return readings(_bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0]))
+        self.unread += 1
+        return None
+
+    def columns(self, row: int) -> bytes | None:
+        """Returns a row of the journal as it is, None when it cannot be read."""
+        with _Damage():
+            columns = _bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0])
+            readings(columns)
+            return columns
+        self.unread += 1
+        return None
+
+    def batch(self, n: int) -> Batch | None:
+        """Returns a kept batch, None when it cannot be read."""
+        with _Damage():
+            t, urgent, count, payload = self._row("SELECT t, urgent, readings, payload FROM batch WHERE n = ?", n)
+            head, whole = uplink_batch.head(_bytes(payload)), _bytes(payload)
+            return Batch(
+                head.n, head.outbox, _number(t, 1, MAX_T), bool(urgent), _number(count, 0, MAX_READINGS), whole
+            )
+        self.unread += 1
+        return None
+
+    def _walks(self, table: str, k: int) -> bool:
+        with _Damage():
+            self._key(table, k)
+            return True
+        return False
+
+    def _row(self, query: str, key: int) -> tuple[object, ...]:
+        row: tuple[object, ...] | None = self._db.execute(query, (key,)).fetchone()
+        if row is None:
+            raise WireError(f"row {key} is gone")
+        return row
+
+    def _key(self, table: str, k: int) -> int | None:
+        key = _KEYS[table]
+        row = self._db.execute(f"SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT 1", (k,)).fetchone()  # noqa: S608
+        if row is None:
+            return None
+        if not isinstance(row[0], int) or row[0] <= k:
+            raise sqlite3.DatabaseError(f"{table}: key {row[0]!r} after {k}")
+        return int(row[0])
 
 
-def _batch(payload: bytes) -> Readings:
-    return uplink_batch.decode(payload).readings
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise WireError(f"{value!r} where bytes should be")
+    return value
 
 
-def _rows(
-    db: sqlite3.Connection, table: str, key: str, column: str, read: Callable[[bytes], Readings]
-) -> Iterator[Readings]:
-    """Yields what can be read of a table, row by row, in order; a bad row hides only itself."""
-    keys: set[int] = set()
-    for direction in ("ASC", "DESC"):
-        # A bad page ends a scan: what lies behind it is reached from the other end.
-        with suppress(sqlite3.DatabaseError):
-            for (k,) in db.execute(f"SELECT {key} FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - own words
-                keys.add(k)
-    for k in sorted(keys):
-        with suppress(sqlite3.DatabaseError, WireError):
-            row = db.execute(f"SELECT {column} FROM {table} WHERE {key} = ?", (k,)).fetchone()  # noqa: S608 - own words
-            if row is not None:
-                yield read(row[0])
+def _number(value: object, least: int, most: int) -> int:
+    return max(least, min(value, most)) if isinstance(value, int) else least

@@ -5,9 +5,11 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edge.alarm.bedside_alarms import LocalAlarms
-from edge.ingest.roster import Book
+from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.clock.boot_clock import BOOT, MOVES
+from edge.ingest.roster import AssignmentTable
 from edge.store.outbox import POSITION, Outbox
+from edge.store.values import LEDGER
 from vitals import engine
 from vitals.readings import Readings
 
@@ -20,6 +22,18 @@ HEARD: Final = "heard"
 was heard."""
 
 
+COSTS: Final = {
+    ROSTER: "the roster",
+    ENGINE: "the alarms' state",
+    MEMORY: "the devices' clocks and values",
+    HEARD: "when devices were heard",
+    LEDGER: "what was accepted",
+    BOOT: "the clock",
+    MOVES: "times to be put right",
+}
+"""Cost of starting without a value; the others are counted anew."""
+
+
 def kept_state(outbox: Outbox) -> engine.State | None:
     """Returns the engine's kept state; None when there is none.
 
@@ -29,14 +43,18 @@ def kept_state(outbox: Outbox) -> engine.State | None:
     kept = outbox.load(ENGINE)
     try:
         return engine.restore(zlib.decompress(kept)) if kept else None
-    except (ValueError, zlib.error) as error:
+    except Exception as error:  # noqa: BLE001 - whatever another version's or a damaged snapshot raises
         log.warning("the engine's snapshot cannot be read, and what the outbox holds is judged again: %s", error)
         return None
 
 
 def resumed(
-    outbox: Outbox, state: engine.State | None, book: Book, now: int, times: Callable[[int, Readings], Readings]
-) -> LocalAlarms:
+    outbox: Outbox,
+    state: engine.State | None,
+    book: AssignmentTable,
+    now: int,
+    times: Callable[[int, Readings], Readings],
+) -> BedsideAlarms:
     """Returns the local alarms as they were: the kept state, and every reading accepted after it.
 
     Args:
@@ -46,14 +64,14 @@ def resumed(
         now: UTC epoch ms.
         times: Returns readings of a row of the journal in present times.
     """
-    local = LocalAlarms.begin(book, state if state is not None else engine.empty(), now)
-    for row, readings in outbox.journal(0 if state is None else outbox.position):
+    local = BedsideAlarms.begin(book, state if state is not None else engine.empty(), now)
+    for row, readings in outbox.journal(outbox.seen(state)):
         right = times(row, readings)
         local.advance(right, int(right.t_gw.max()))
     return local
 
 
-def keep(outbox: Outbox, local: LocalAlarms, memory: Mapping[str, bytes], row: int) -> None:
+def keep(outbox: Outbox, local: BedsideAlarms, memory: Mapping[str, bytes], row: int) -> None:
     """Keeps the state of engine and devices, inside a transaction; they have seen every row up to `row`."""
     outbox.save(ENGINE, zlib.compress(local.snapshot(), 6))
     for key, value in memory.items():

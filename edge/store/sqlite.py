@@ -1,13 +1,21 @@
 """The outbox's file: its schema, how it is opened, and what happens to a damaged one."""
 
+import logging
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+log = logging.getLogger(__name__)
+
 NAME: Final = "outbox.db"
 CORRUPT: Final = "outbox.corrupt"
 """A file of this name tells the next start that the database was found damaged while it ran."""
+DAMAGED, RESCUED = ".damaged-", "-rescued"
+"""Part of the name of a database that was set aside; suffix once it was taken over."""
+EXPIRES_S: Final = 14 * 86_400.0
+"""Retention of an original after it was taken over."""
 QUICK_CHECK_BYTES: Final = 256 * 2**20
 PAGE_BYTES: Final = 512
 """A commit writes whole pages twice over its life, and most commits write one small row: small pages spare the card."""
@@ -32,7 +40,9 @@ def read_only(directory: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.OperationalError: There is none.
     """
-    return sqlite3.connect(f"{(directory / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    db = sqlite3.connect(f"{(directory / NAME).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    db.text_factory = lambda text: text.decode(errors="replace")
+    return db
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -64,6 +74,8 @@ def connect(path: Path) -> sqlite3.Connection:
             (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
+        # A damaged row may call anything a text.
+        db.text_factory = bytes
     except BaseException:
         db.close()
         raise
@@ -74,20 +86,73 @@ def in_memory() -> sqlite3.Connection:
     """Returns an empty database that nothing keeps."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.executescript(_SCHEMA)
+    db.text_factory = bytes
     return db
 
 
-def put_aside(path: Path, now: int) -> Path:
-    """Renames a damaged database with all that belongs to it; returns its new path."""
-    target = path.with_name(f"{path.name}.damaged-{now}")
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.rename(target.with_name(target.name + suffix))
+def quarantine(path: Path, now: int) -> Path | None:
+    """Renames a damaged database and its log; returns the new path, None when there is no database.
+
+    Interrupted at any point it is found as it was, or put aside with its log: that has both names for a moment.
+    """
+    if not path.exists():
+        return None
+    while _taken(target := path.with_name(f"{path.name}{DAMAGED}{now}")):
+        now += 1
+    written = path.with_name(f"{path.name}-wal")
+    if written.is_file():
+        target.with_name(f"{target.name}-wal").hardlink_to(written)
+    path.rename(target)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    _settled(path.parent)
     return target
 
 
-def condemned(directory: Path, error: sqlite3.DatabaseError) -> bool:
+def originals(directory: Path) -> list[Path]:
+    """Returns the databases that were set aside and are not yet taken over, oldest first."""
+    found = (path for path in directory.glob(f"{NAME}{DAMAGED}*") if path.name.rpartition("-")[2].isdigit())
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def rescued(original: Path) -> None:
+    """Renames an original that was taken over; from then on it expires."""
+    target = original.with_name(original.name + RESCUED)
+    for suffix in ("-shm", "-wal", ""):
+        file = original.with_name(original.name + suffix)
+        if file.exists():
+            os.utime(file)
+            file.rename(target.with_name(target.name + suffix))
+    _settled(original.parent)
+
+
+def expire(directory: Path, now: int) -> None:
+    """Deletes originals taken over `EXPIRES_S` ago.
+
+    Args:
+        directory: Where the outbox lies.
+        now: The machine's clock, UTC epoch ms.
+    """
+    for file in directory.glob(f"{NAME}{DAMAGED}*{RESCUED}*"):
+        if now / 1000 - file.stat().st_mtime > EXPIRES_S:
+            log.warning("a damaged outbox that was taken over is deleted", extra={"data": {"path": str(file)}})
+            file.unlink(missing_ok=True)
+
+
+def _taken(target: Path) -> bool:
+    return any(target.with_name(target.name + suffix).exists() for suffix in ("", "-wal", RESCUED))
+
+
+def _settled(directory: Path) -> None:
+    """Syncs the directory, so that renames are durable."""
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def is_corrupt(directory: Path, error: sqlite3.DatabaseError) -> bool:
     """Returns whether the error means damage; then the next `open_outbox` sets the database aside."""
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     if damaged:

@@ -19,7 +19,7 @@ TRIMMED: Final = "trimmed"
 """Key under which the outbox counts what was dropped."""
 
 
-class Waiting:
+class UnconfirmedBatches:
     """Every batch that is not confirmed.
 
     Args:
@@ -150,7 +150,7 @@ class Waiting:
         with self._outbox.transaction():
             self._outbox.delete([(n, n) for n in sorted(self._done)])
             trimmed = self._outbox.trim(max_bytes=max_bytes, oldest=oldest, offered=vain)
-            count = int(self._outbox.load(TRIMMED) or b"0") + trimmed.readings
+            count = self._outbox.count(TRIMMED) + trimmed.readings
             self._outbox.save(TRIMMED, str(count).encode())
         self._done.clear()
         return trimmed

@@ -19,6 +19,7 @@ from edge.store.outbox import POSITION, Outbox, open_outbox
 from edge.store.repair import readings
 from edge.store.snapshot import ENGINE, HEARD, MEMORY, ROSTER
 from edge.store.sqlite import NAME, in_memory
+from edge.store.values import verified
 from vitals.runtime.daemon import now_ms
 from vitals.wire.vitals_record import WireError
 
@@ -31,7 +32,7 @@ WAYS: Final = "vfs=unix-none", "immutable=1"
 room for one, and without locks, as nobody else writes there. Without that log what is in the file is all there is."""
 
 
-class Cardless(Outbox):
+class InMemoryStore(Outbox):
     """An outbox that keeps nothing.
 
     Args:
@@ -46,7 +47,7 @@ class Cardless(Outbox):
             db.executemany("INSERT INTO meta VALUES (?, ?)", spare.items())
         else:
             _show(directory, db)
-        super().__init__(db, None)
+        super().__init__(db)
         self._closed = True
 
     @contextmanager
@@ -75,8 +76,8 @@ def _show(directory: Path, db: sqlite3.Connection) -> None:
 
 
 def _read(card: sqlite3.Connection) -> tuple[dict[str, bytes], list[tuple[int, bytes]]]:
-    found = (card.execute("SELECT key, value FROM meta WHERE key = ?", (key,)).fetchone() for key in SHOWN)
-    values = dict(filter(None, found))
+    kept = {key: value for key, value in card.execute("SELECT key, value FROM meta") if isinstance(value, bytes)}
+    values = {key: value for key, value in verified(kept).values.items() if key in SHOWN}
     if (boot := known_boot(values.get(BOOT))) is not None:
         # Rows that wait for their times stay on the card.
         values[BOOT] = msgspec.json.encode(msgspec.structs.replace(boot, unset=0))

@@ -25,13 +25,13 @@ ACK_TIMEOUT_S: Final = 10
 RECEIVE_MAXIMUM: Final = 100
 
 
-class Link(NamedTuple):
+class ConnectionChange(NamedTuple):
     """The connection came up or went down."""
 
     up: bool
 
 
-class Down(NamedTuple):
+class DownlinkMessage(NamedTuple):
     """A message for this gateway.
 
     Attributes:
@@ -43,11 +43,11 @@ class Down(NamedTuple):
     payload: bytes
 
 
-Receive = Callable[[Link | Down], None]
+Receive = Callable[[ConnectionChange | DownlinkMessage], None]
 """Takes what comes from above; called from the SDK's thread."""
 
 
-class Up(Protocol):
+class UplinkPort(Protocol):
     """The uplink, as the loop needs it."""
 
     def start(self) -> None:
@@ -131,7 +131,7 @@ class Uplink:
             for name in topics.DOWN
         ]
         self._client.subscribe(mqtt5.SubscribePacket(subscriptions)).add_done_callback(self._on_subscribed)
-        self._receive(Link(up=True))
+        self._receive(ConnectionChange(up=True))
 
     def _on_failure(self, data: Any) -> None:  # noqa: ANN401 - the SDK ships no types
         reason = getattr(data.connack_packet, "reason_code", None)
@@ -139,11 +139,11 @@ class Uplink:
 
     def _on_disconnection(self, data: Any) -> None:  # noqa: ANN401 - the SDK ships no types
         log.warning("uplink lost: %s", data.exception, extra={"data": self._data})
-        self._receive(Link(up=False))
+        self._receive(ConnectionChange(up=False))
 
     def _on_publish(self, data: Any) -> None:  # noqa: ANN401 - the SDK ships no types
         packet = data.publish_packet
-        self._receive(Down(packet.topic.rpartition("/")[2], bytes(packet.payload or b"")))
+        self._receive(DownlinkMessage(packet.topic.rpartition("/")[2], bytes(packet.payload or b"")))
 
     def _on_subscribed(self, future: "Future[Any]") -> None:
         error = future.exception()

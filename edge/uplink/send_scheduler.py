@@ -20,7 +20,7 @@ BACKLOG_BYTES_PER_S: Final = 256 * 1024
 """Half of what AWS IoT Core takes from one connection: the other half is for live batches."""
 
 
-class Sender:
+class SendScheduler:
     """Keeps what is on its way. Times are of a monotonic clock, s.
 
     Args:
@@ -60,6 +60,10 @@ class Sender:
         for first, last in ranges:
             for n in [n for n in self._attempts if first <= n <= last]:
                 del self._attempts[n]
+
+    def more(self, n: int) -> None:
+        """Batches came into the backlog, none with a number below `n`."""
+        self._cursor, self._has_more = min(self._cursor, n - 1), True
 
     def gone(self, n: int) -> None:
         """The outbox no longer has a batch."""

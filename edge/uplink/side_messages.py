@@ -25,7 +25,7 @@ TOPIC, REASON = 256, 512
 """Characters told of what it came by and of its reason: an MQTT topic may be longer than a whole message up."""
 
 
-class Tidings:
+class SideMessages:
     """What is to be told."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from firmware_sim.patient import physiology
 from firmware_sim.patient.artefacts import Artefacts, Rates, names
 from firmware_sim.patient.physiology import DRIVES, Floats
-from firmware_sim.patient.scenarios import Course, Story
+from firmware_sim.patient.scenarios import Course, Scenario
 from vitals.signs import FIELDS, SIGNS
 
 _JITTER_SHARE: Final = 0.02
@@ -103,7 +103,7 @@ class Patient:
     baseline: tuple[tuple[str, float], ...] = ()
 
 
-class Cohort:
+class PatientGroup:
     """Simulated patients whose devices share a cadence."""
 
     def __init__(self, patients: Sequence[Patient], cadence_s: float, rates: Rates, seed: int, day_s: float) -> None:
@@ -217,9 +217,9 @@ class Cohort:
         )
 
 
-def _by_story(courses: Sequence[Course]) -> list[tuple[Story, NDArray[np.intp], Floats, Floats]]:
+def _by_story(courses: Sequence[Course]) -> list[tuple[Scenario, NDArray[np.intp], Floats, Floats]]:
     """Groups patients by story, so that each story is computed once a round for all who live it."""
-    rows: dict[Story, list[int]] = {}
+    rows: dict[Scenario, list[int]] = {}
     for i, course in enumerate(courses):
         rows.setdefault(course.story, []).append(i)
     return [

@@ -63,7 +63,7 @@ class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
 
-class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """What happens to one patient.
 
     Attributes:
@@ -116,7 +116,7 @@ class Course:
         speed: Clinical seconds per second of the run.
     """
 
-    story: Story
+    story: Scenario
     start_s: float = 0.0
     speed: float = 1.0
 
@@ -131,13 +131,13 @@ class Course:
 
 _FOREVER_S: Final = 1e9
 _HOUR_S: Final = 3600.0
-STABLE: Final = Story("stable", (Keyframe(0, BEFORE),))
-NAMED: Final[dict[str, Story]] = {
+STABLE: Final = Scenario("stable", (Keyframe(0, BEFORE),))
+NAMED: Final[dict[str, Scenario]] = {
     story.name: story
     for story in (
         STABLE,
         # Airway slowly closing: below 90 % after about 160 s, below 85 % after about 280 s, then treated.
-        Story(
+        Scenario(
             "desaturation",
             (
                 Keyframe(0, "falling"),
@@ -147,7 +147,7 @@ NAMED: Final[dict[str, Story]] = {
             ),
         ),
         # Six hours from fever over organ dysfunction to septic shock.
-        Story(
+        Scenario(
             "sepsis",
             (
                 Keyframe(0, "infection"),
@@ -156,7 +156,7 @@ NAMED: Final[dict[str, Story]] = {
                 Keyframe(6 * _HOUR_S, "shock", fever=2.6, hypoxia=6, vasodilation=0.95),
             ),
         ),
-        Story(
+        Scenario(
             "haemorrhage",
             (
                 Keyframe(0, "bleeding"),
@@ -165,7 +165,7 @@ NAMED: Final[dict[str, Story]] = {
                 Keyframe(2400, "shock", loss=0.42),
             ),
         ),
-        Story(
+        Scenario(
             "bradycardia",
             (
                 Keyframe(0, "slowing"),
@@ -175,7 +175,7 @@ NAMED: Final[dict[str, Story]] = {
             ),
         ),
         # A slow heart for a minute, then none.
-        Story(
+        Scenario(
             "arrest",
             (
                 Keyframe(0, "agonal"),
@@ -184,7 +184,7 @@ NAMED: Final[dict[str, Story]] = {
             ),
         ),
         # Found ill, treated, well again.
-        Story(
+        Scenario(
             "recovery",
             (
                 Keyframe(0, "ill", hypoxia=9, fever=1.8, vasodilation=0.2),
@@ -192,8 +192,8 @@ NAMED: Final[dict[str, Story]] = {
                 Keyframe(3600, "recovered"),
             ),
         ),
-        Story("probe-off", (Keyframe(0, "probe-off"),), (Off("oximeter", 0, _FOREVER_S),)),
-        Story(
+        Scenario("probe-off", (Keyframe(0, "probe-off"),), (Off("oximeter", 0, _FOREVER_S),)),
+        Scenario(
             "probe-off-and-on",
             (Keyframe(0, "probe-off"), Keyframe(120, "probe-on")),
             (Off("oximeter", 0, 120),),
@@ -202,7 +202,7 @@ NAMED: Final[dict[str, Story]] = {
 }
 
 
-def load(source: str, own: dict[str, Story] | None = None) -> Story:
+def load(source: str, own: dict[str, Scenario] | None = None) -> Scenario:
     """Returns a story by name, or reads it from a TOML or JSON file.
 
     Raises:
@@ -216,7 +216,7 @@ def load(source: str, own: dict[str, Story] | None = None) -> Story:
         raise ValueError(f"unknown story {source!r}; known are {', '.join(known)}, or a .toml or .json file")
     try:
         raw = tomllib.loads(path.read_text()) if path.suffix == ".toml" else msgspec.json.decode(path.read_bytes())
-        return msgspec.convert(raw, Story)
+        return msgspec.convert(raw, Scenario)
     except FileNotFoundError as error:
         raise ValueError(f"story file {source} does not exist") from error
     except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.demo.report import spread
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority
 
 PRIORITY_STYLE: Final = {Priority.HIGH: "bold red", Priority.MEDIUM: "yellow", Priority.LOW: "cyan"}
 SHOWN_ALARMS: Final = 10
@@ -112,7 +112,7 @@ def _hops(view: View, rates: Mapping[str, float]) -> Table:
 
 def alarm_line(event: AlarmEvent) -> str:
     """Returns one alarm as a person reads it."""
-    ended = event.phase is Phase.END and event.state is State.INACTIVE
+    ended = event.phase is Phase.END and event.state is AlarmState.INACTIVE
     when = datetime.fromtimestamp(event.start / 1000, UTC).strftime("%H:%M:%S")
     what = "technical" if event.kind is Kind.TECHNICAL else event.priority.label
     return f"{when}  {what:9} {event.bed or event.subject:10} {event.text}{'  (ended)' if ended else ''}"

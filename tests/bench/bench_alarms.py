@@ -36,9 +36,8 @@ from tests.bench import wards
 from tests.bench.bench_filter import memory
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.admissions import Placement
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages
-from vitals.alarm_events import State as AlarmState
+from vitals.admissions import DeviceAssignment
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, pages
 from vitals.breach_codes import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN, breach
 from vitals.limits import DELAY_S
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS
@@ -92,7 +91,7 @@ class Watched:
     def __init__(self, ward: wards.Ward) -> None:
         self.names = readings.text([f"p{i}" for i in range(ward.n)])
         placements = [
-            Placement(
+            DeviceAssignment(
                 device=f"d{i}", patient=f"p{i}", ward="w", bed=f"b{i}", since=wards.T0,
                 cadence_s=float(ward.cadence_s), cuff_s=float(ward.cuff_s[i]),
             )

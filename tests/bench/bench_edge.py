@@ -4,8 +4,8 @@
 CPU is what the kernel counts for the gateway's process alone (/proc/PID/stat), the brokers' and the simulator's are in
 the note. Bytes to the card are what the kernel counts as caused by that process at the block layer
 (`write_bytes` in /proc/PID/io): database, log of the database and state file, not the file system's own journal.
-`BENCH_S` is the length of the measurement of costs, 60 s; the outage of `drain_8h` is laid down as `BENCH_OUTAGE_H`, 8,
-hours of readings that ended an hour ago.
+`BENCH_S` is the length of the measurement of costs, 60 s; the outage of `drain_8h` and `rescue_8h` is laid down as
+`BENCH_OUTAGE_H`, 8, hours of readings that ended an hour ago.
 """
 
 import json
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,12 +26,13 @@ import numpy as np
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.devices.driver import Delivery
-from edge.ingest.decode import Intake, hear
-from edge.ingest.dedup import Ledger
-from edge.ingest.roster import nobody, updated
+from edge.devices.driver import DeviceMessage
+from edge.ingest.decode import Ingest, decode_message
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.roster import no_assignments, updated
 from edge.status import cli
 from edge.store.outbox import open_outbox
+from edge.store.sqlite import NAME, PAGE_BYTES
 from firmware_sim.build import sources
 from firmware_sim.device_message import encode
 from firmware_sim.plan import DevicePlan, Plan
@@ -242,6 +243,39 @@ def drain(stack: LocalStack, folder: Path, above: Above) -> dict[str, Any]:
     return row("edge.drain_8h", took, "s", 300, note)
 
 
+def rescue(stack: LocalStack, folder: Path) -> list[dict[str, Any]]:
+    """A page in the middle of an outage's outbox turned to garbage: what the gateway takes to have it taken over."""
+    data, log = folder / "rescue", folder / "rescue.log"
+    count, size = lay_down(data, int(HOURS * 3600))
+    path = data / NAME
+    spoilt = bytearray(path.read_bytes())
+    at = len(spoilt) // 2 // PAGE_BYTES * PAGE_BYTES
+    spoilt[at : at + PAGE_BYTES] = b"\xa5" * PAGE_BYTES
+    path.write_bytes(spoilt)
+    nowhere = "mqtt://127.0.0.1:9"
+    began = time.monotonic()
+    with gateway(stack, data, log=log, UPLINK=nowhere) as edge, monitors(stack, BEDS, 1.0, 900):
+        ready = time.monotonic() - began
+        wait(lambda: accepted_count(data), "readings accepted meanwhile", 30)
+        assert "is taken over" not in log.read_text(), "readings were accepted before it was done"
+        wait(lambda: "is taken over" in log.read_text(), "all of it taken over", 900)
+        took, memory = time.monotonic() - began, peak_mb(edge.pid)
+    with gateway(stack, data, log=log, UPLINK=nowhere) as edge:
+        after = peak_mb(edge.pid)
+    with closing(open_outbox(data, time.time_ns() // 1_000_000)) as outbox:
+        kept = sum(len(uplink_batch.decode(outbox.payload(s.n) or b"").readings) for s in outbox.after(0, -1))
+    note = (
+        f"{count} readings, {size / 1e6:.1f} MB, one page spoilt; {ready:.1f} s until it listens, at 64 beds at 1 Hz; "
+    )
+    note += f"{kept} readings in kept batches afterwards; the start after it {after:.0f} MB"
+    return [
+        row("edge.rescue_8h", took, "s", 600, note),
+        row(
+            "edge.rescue_rss", max(memory, after), "MB", 150, "largest resident memory meanwhile and of the next start"
+        ),
+    ]
+
+
 def lay_down(data: Path, seconds: int) -> tuple[int, int]:
     """Keeps the readings of an outage as a gateway that is cut off does; returns how many, and their bytes."""
     now = time.time_ns() // 1_000_000
@@ -284,14 +318,19 @@ def uplink_bytes(cadence_s: float, seconds: int) -> float:
     )
     source, rng = sources(plan, T0)[0], np.random.default_rng(1)
     boots, seqs = {d: int(rng.integers(2**32)) for d in names}, dict.fromkeys(names, 1_000)
-    intake, book = Intake(GATEWAY, Ledger()), updated(nobody(GATEWAY), json.dumps(roster(10, cadence_s)).encode())
+    intake, book = (
+        Ingest(GATEWAY, SeenSequences()),
+        updated(no_assignments(GATEWAY), json.dumps(roster(10, cadence_s)).encode()),
+    )
     size = count = n = 0
     waiting: list[Any] = []
     while (samples := sorted(source.next(), key=lambda s: s.at_s))[0].at_s < seconds:
         for sample in samples:
             t, device = T0 + int(1000 * sample.at_s), sample.device
             frame = encode(boots[device], seqs[device], t, sample.values, sample.off)
-            waiting.append(hear(Delivery(device, frame, t + int(rng.integers(2, 40)), lambda _receipts: None)))
+            waiting.append(
+                decode_message(DeviceMessage(device, frame, t + int(rng.integers(2, 40)), lambda _receipts: None))
+            )
             seqs[device] += 1
         if len(waiting) >= 10 * max(1, int(30 / cadence_s)):
             n += 1
@@ -320,7 +359,8 @@ def rows() -> list[dict[str, Any]]:
         above = Above(stack, BEDS, 1.0)
         try:
             return [
-                *running_costs(stack, stack.var / "bench", above), drain(stack, stack.var / "bench", above), *found
+                *running_costs(stack, stack.var / "bench", above), drain(stack, stack.var / "bench", above),
+                *rescue(stack, stack.var / "bench"), *found
             ]  # fmt: skip
         finally:
             above.close()

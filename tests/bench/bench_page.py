@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_
 
 from cloud.console.auth.accounts import Role
 from tests.console.stage import PASSWORD, Stage, build, course, event, playing, seen, ward
-from vitals.alarm_events import Phase, State
+from vitals.alarm_events import AlarmState, Phase
 from vitals.signs import FIELDS
 
 BEDS = 200
@@ -59,7 +59,7 @@ def until(page: Page, expression: str, *arguments: str) -> None:
 def beat(stage: Stage) -> None:
     """A second: a new reading of every bed, shown at one stroke."""
     now = stage.now()
-    for one in stage.parts.people.present():
+    for one in stage.parts.topics.present():
         number = int(one.patient.split("-")[1])
         stage.patients[one.patient] = seen(one, {name: course(number, name, now) for name in FIELDS}, now)
     stage.show()
@@ -120,7 +120,7 @@ def alarm_ms(stage: Stage, page: Page) -> list[float]:
         told = stage.alarm(event(stage.person(f"p-{number:05d}"), "spo2", begun, "SpO2 84 % below 85 % (extreme)"))
         until(page, "id => told.alarms[id] > 0", told.id)
         found.append(page.evaluate("id => told.alarms[id]", told.id) - begun)
-        stage.change(told, phase=Phase.END, state=State.INACTIVE)
+        stage.change(told, phase=Phase.END, state=AlarmState.INACTIVE)
     return found
 
 

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from firmware_sim.patient.artefacts import Rates
-from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.patient_group import Patient, PatientGroup
 from firmware_sim.patient.scenarios import NAMED, Course
 
 PATIENTS, ROUNDS, RUNS = 20_000, 6, 5
@@ -20,7 +20,7 @@ def rate(count: int, rounds: int, runs: int) -> float:
     """Returns patients per processor second at 1 Hz."""
     told = tuple(NAMED.values())
     patients = [Patient(f"d{i}", Course(told[i % len(told)])) for i in range(count)]
-    cohort = Cohort(patients, 1.0, Rates(), 1, 0.0)
+    cohort = PatientGroup(patients, 1.0, Rates(), 1, 0.0)
     cohort.step()
     best = 0.0
     for _ in range(runs):

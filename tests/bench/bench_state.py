@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vitals import engine, readings
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.readings import Readings
 from vitals.signs import INDEX, SIGNS
 
@@ -55,7 +55,7 @@ def batch(count: int, step: int, rng: np.random.Generator) -> Readings:
 def placed(count: int) -> engine.State:
     """An engine that knows the patients, each in a bed of their own."""
     placements = (
-        Placement(device=f"d{k}", patient=name, ward=f"w{k // 30}", bed=f"bed-{k}", since=T0, cadence_s=1.0)
+        DeviceAssignment(device=f"d{k}", patient=name, ward=f"w{k // 30}", bed=f"bed-{k}", since=T0, cadence_s=1.0)
         for k, name in enumerate(names(count))
     )
     state, _ = engine.place(engine.empty(), placements, T0)

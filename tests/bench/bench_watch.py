@@ -2,7 +2,7 @@
 
 A backlog of scored readings stands in a real Kafka: every patient a reading of all eight signs each 30 s of log time,
 in records as the bridge coalesces them, and one patient in a hundred who desaturates once. Two Ray actors then judge
-it, as `python -m cloud watch` starts them, with trends and the page's small past, until both are live. Their processor
+it, as `python -m cloud watch` starts them, with trends, until both are live. Their processor
 time is read from /proc, beside the wall clock. PATIENTS and MINUTES choose the backlog's size.
 """
 
@@ -21,7 +21,7 @@ import psutil
 
 from cloud.alarm.ray import cluster
 from cloud.alarm.ray.shard_actor import Health
-from cloud.alarm.ray.shard_supervisor import Shards
+from cloud.alarm.ray.shard_supervisor import ShardSupervisor
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import read_to_end
@@ -126,7 +126,7 @@ def processor_s(found: list[Health]) -> float:
 def run(settings: Watch) -> tuple[float, float, list[Health]]:
     """Judges the backlog; returns wall clock and processor time, s, and how the shards are."""
     ray = cluster.start(settings)
-    shards = Shards(ray, settings)
+    shards = ShardSupervisor(ray, settings)
     try:
         for number in range(SHARDS):
             shards.start(number)

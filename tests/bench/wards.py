@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from firmware_sim.patient import physiology
 from firmware_sim.patient.artefacts import Artefacts, Rates
-from firmware_sim.patient.scenarios import NAMED, STABLE, Course, Keyframe, Story
+from firmware_sim.patient.scenarios import NAMED, STABLE, Course, Keyframe, Scenario
 from vitals import news2
 from vitals.breach_codes import breach
 from vitals.limits import profile
@@ -174,7 +174,7 @@ def _courses(rng: np.random.Generator, n: int, last_s: float) -> list[Course]:
     return [Course(_treated(NAMED[told[k]]), starts[k]) for k in order]
 
 
-def _treated(story: Story) -> Story:
+def _treated(story: Scenario) -> Scenario:
     end = story.frames[-1]
     if end.arrest or story is STABLE:
         return story

@@ -14,14 +14,14 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge.kafka.client import KafkaFeed
-from bridge.kafka.port import Received
+from bridge.kafka.client import KafkaConsumer
+from bridge.kafka.port import ConsumedRecord
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
 from vitals.status import Rejected, Status
 from vitals.wire import topics
-from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.uplink_batch import BatchAck
 from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
@@ -68,7 +68,7 @@ class Gateway:
         kind = message.topic.rpartition("/")[2]
         self.heard[kind].append(bytes(message.payload))
         if kind == "confirmed":
-            confirmed = msgspec.json.decode(message.payload, type=Confirmed)
+            confirmed = msgspec.json.decode(message.payload, type=BatchAck)
             for first, last in confirmed.ranges if confirmed.outbox == self.outbox else ():
                 for n in range(first, last + 1):
                     self.kept.pop(n, None)
@@ -177,9 +177,9 @@ class Site:
         self.gateways.append(Gateway(self, f"{name}-{next(numbers)}"))
         return self.gateways[-1]
 
-    def records(self, topic: str) -> list[Received]:
+    def records(self, topic: str) -> list[ConsumedRecord]:
         """All that Kafka holds of a topic."""
-        feed = KafkaFeed(self.kafka, {topic: None})
+        feed = KafkaConsumer(self.kafka, {topic: None})
         found = []
         ends = time.monotonic() + DEADLINE_S
         while not feed.caught_up() and time.monotonic() < ends:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bridge.down.rosters import Rosters
-from bridge.liveness.gateways import Presence
+from bridge.liveness.gateways import GatewayLiveness
 from bridge.up import columns, validate
 from bridge.up.validate import Refusal
 from tests.bridge.test_upward import Rig
@@ -125,11 +125,11 @@ def test_even_a_reason_that_the_log_never_takes_holds_up_nobody(batch: MakeBatch
         rig.turn(1.1)
     assert rig.broker.acked == [1]
     assert not rig.up.stalled
-    assert rig.meters.registry.get_sample_value("bridge_records_given_up_total") == 2
+    assert rig.meters.registry.get_sample_value("wardwatch_bridge_records_given_up_total") == 2
 
 
 def test_the_bridges_own_status_stays_below_a_record_however_many_gateways_it_has() -> None:
-    presence = Presence(10.0)
+    presence = GatewayLiveness(10.0)
     for k in range(20_000):
         gateway = f"gateway-of-a-large-hospital-{k:05d}"
         presence.heard(Status(id=gateway, kind="gateway", health=Health.UP, t=T), 0.0, T)

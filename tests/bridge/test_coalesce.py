@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.up import batching, columns
 from bridge.up.batching import Linger
-from bridge.up.columns import Gathered
+from bridge.up.columns import ColumnBuffer
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.readings import Readings, concat
 from vitals.wire import topics
@@ -19,10 +19,10 @@ MakeReadings = Callable[..., Readings]
 OWN = [with_overrides(ADULT, {"hr": Limit(low=low)}) for low in (41, 42, 43)]
 
 
-def gather(parts: list[Readings]) -> Gathered:
-    gathered = Gathered()
+def gather(parts: list[Readings]) -> ColumnBuffer:
+    gathered = ColumnBuffer()
     for k, part in enumerate(parts):
-        gathered.add(columns.of(str(part.gateway[0]), "box", k + 1, part))
+        gathered.add(columns.from_readings(str(part.gateway[0]), "box", k + 1, part))
     return gathered
 
 
@@ -42,7 +42,7 @@ def test_every_reading_comes_out_once_in_its_lane_in_order_with_its_own_limits(
     for k, (n, beds) in enumerate(sizes):
         part = readings(f"gw-{k % 3}", n, boot=k, beds=beds)
         parts.append(replace(part, limits=-1 - np.arange(n) % 3, limit_sets=tuple(OWN)))
-    loads = list(batching.loads(gather(parts), lanes))
+    loads = list(batching.lane_records(gather(parts), lanes))
     out = [(load.lane, row) for load in loads for row in rows(decode_vitals(load.value))]
     into = rows(concat(parts))
     assert sorted(row for _, row in out) == sorted(into)
@@ -56,7 +56,7 @@ def test_every_reading_comes_out_once_in_its_lane_in_order_with_its_own_limits(
 
 def test_a_record_holds_at_most_a_thousand_readings(readings: MakeReadings) -> None:
     parts = gather([readings(n=1000, beds=1), readings(n=900, beds=1)])
-    assert [load.readings for load in batching.loads(parts, 16)] == [MAX_READINGS, 900]
+    assert [load.readings for load in batching.lane_records(parts, 16)] == [MAX_READINGS, 900]
 
 
 def test_readings_with_the_longest_names_are_split_until_kafka_takes_their_records(readings: MakeReadings) -> None:
@@ -65,7 +65,7 @@ def test_readings_with_the_longest_names_are_split_until_kafka_takes_their_recor
     part.bed[:] = "\x02" * 128
     part.device[:] = "\x03" * 128
     part.patient[:] = "p"
-    loads = list(batching.loads(gather([part]), 16))
+    loads = list(batching.lane_records(gather([part]), 16))
     assert len(loads) > 1
     assert all(len(load.value) <= batching.MAX_RECORD_BYTES for load in loads)
     assert sum(load.readings for load in loads) == 1000
@@ -76,14 +76,14 @@ def test_the_longest_reading_that_passes_fits_into_a_record(readings: MakeReadin
     for name in ("patient", "device", "ward", "bed"):
         getattr(part, name)[:] = "\x01" * 128
     longest = replace(OWN[0], profile="\x01" * 128)
-    (load,) = batching.loads(gather([replace(part, limits=np.array([-1]), limit_sets=(longest,))]), 16)
+    (load,) = batching.lane_records(gather([replace(part, limits=np.array([-1]), limit_sets=(longest,))]), 16)
     assert len(load.value) < batching.MAX_RECORD_BYTES // 100
 
 
 def test_a_record_carries_its_own_limits_and_signs_alone(readings: MakeReadings) -> None:
     part = readings(n=6, beds=6)
     part = replace(part, limits=np.array([0, -1, -2, -3, 0, 0]), limit_sets=tuple(OWN))
-    for load in batching.loads(gather([part]), 16):
+    for load in batching.lane_records(gather([part]), 16):
         record = decode_vitals(load.value)
         assert len(record.limit_sets) == len({int(k) for k in record.limits if k < 0})
         assert not msgspec.json.decode(load.value).keys() & {"rr", "spo2", "temp"}

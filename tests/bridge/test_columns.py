@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.up import batching, columns, validate
-from bridge.up.columns import Gathered
+from bridge.up.columns import ColumnBuffer
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.readings import Readings
 from vitals.signs import FIELDS
@@ -30,10 +30,10 @@ NAMES = (*columns.NAMES, "gateway", "outbox", "n", "limit_sets")
 
 def came_out(batch: columns.Batch) -> list[tuple[object, ...]]:
     """What Kafka gets of a batch, reading by reading."""
-    gathered = Gathered()
+    gathered = ColumnBuffer()
     gathered.add(batch)
     found = []
-    for load in batching.loads(gathered, 16):
+    for load in batching.lane_records(gathered, 16):
         record = decode_vitals(load.value)
         bounds = record.bounds()
         found += [
@@ -64,7 +64,7 @@ def test_a_batch_with_any_value_anywhere_comes_out_as_the_slow_way_lets_it_out(
     quick, slow = columns.read("gw-1", payload), validate.examine("gw-1", payload)
     if quick is not None:
         assert slow.refusals == ()
-        assert slow.number == validate.Number(quick.outbox, quick.n)
+        assert slow.number == validate.BatchId(quick.outbox, quick.n)
         assert slow.batch is not None
         assert came_out(quick) == came_out(slow.batch)
 
@@ -93,12 +93,12 @@ def test_a_batch_that_lies_about_its_sizes_is_left_to_the_slow_way(batch: MakeBa
 
 
 def test_a_sign_that_only_some_batches_have_is_absent_elsewhere(readings: MakeReadings) -> None:
-    with_rr, gathered = readings("gw-2", 2, beds=1), Gathered()
+    with_rr, gathered = readings("gw-2", 2, beds=1), ColumnBuffer()
     with_rr.values[:, FIELDS.index("rr")] = 15.5
     for gateway, part in (("gw-1", readings("gw-1", 2, beds=1)), ("gw-2", with_rr)):
         batch = columns.read(gateway, uplink_batch.encode(uplink_batch.Batch(gateway, "box", 1, part)))
         assert batch is not None
         gathered.add(batch)
-    (load,) = batching.loads(gathered, 1)
+    (load,) = batching.lane_records(gathered, 1)
     rr = decode_vitals(load.value).values[:, FIELDS.index("rr")]
     assert np.array_equal(rr, [np.nan, np.nan, 15.5, 15.5], equal_nan=True)

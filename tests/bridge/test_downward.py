@@ -3,9 +3,9 @@ from collections.abc import Sequence
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from bridge.down.pipeline import Downward
-from bridge.kafka.port import Received
-from bridge.metrics import Meters
+from bridge.down.pipeline import DownPipeline
+from bridge.kafka.port import ConsumedRecord
+from bridge.metrics import Metrics
 from bridge.mqtt.packets import Message, Receipt
 from vitals.actions import Act, Action
 from vitals.admissions import Admission, Roster
@@ -35,17 +35,17 @@ class FakeBroker:
         return [p for t, p, _ in self.published if t == topics.gateway_topic(gateway, name)]
 
 
-def downward() -> tuple[Downward, FakeBroker]:
+def downward() -> tuple[DownPipeline, FakeBroker]:
     broker = FakeBroker()
-    return Downward(frozenset(range(16)), broker, Meters(CollectorRegistry())), broker
+    return DownPipeline(frozenset(range(16)), broker, Metrics(CollectorRegistry())), broker
 
 
-def record(topic: str, key: str, value: object) -> Received:
+def record(topic: str, key: str, value: object) -> ConsumedRecord:
     data = value if isinstance(value, bytes) or value is None else msgspec.json.encode(value)
-    return Received(topic, 0, 0, key.encode(), data, NOW)
+    return ConsumedRecord(topic, 0, 0, key.encode(), data, NOW)
 
 
-def admitted(patient: str = "p1", gateway: str = "gw-1") -> Received:
+def admitted(patient: str = "p1", gateway: str = "gw-1") -> ConsumedRecord:
     admission = Admission(
         patient=patient,
         version=1,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.up import columns, validate
-from bridge.up.validate import Number, Why
+from bridge.up.validate import BatchId, RejectReason
 from vitals.status import Health, Status
 from vitals.wire import topics, uplink_batch
 from vitals.wire.vitals_record import decode_vitals
@@ -30,7 +30,7 @@ def test_any_bytes_are_refused_with_their_reason_and_never_raise(payload: bytes)
     for data in (payload, zlib.compress(payload)):
         taken = validate.take("gw-1", data)
         assert taken.batch is None
-        assert [r.why for r in taken.refusals] == [Why.UNDECODABLE]
+        assert [r.why for r in taken.refusals] == [RejectReason.UNDECODABLE]
         assert taken.refusals[0].payload == data
         assert isinstance(validate.take_status("gw-1", data), validate.Refusal)
         assert isinstance(validate.take_rejected(data), validate.Refusal)
@@ -65,8 +65,8 @@ def test_a_batch_that_lies_about_its_lengths_is_refused_and_still_confirmed_so_t
     batch: MakeBatch,
 ) -> None:
     taken = validate.take("gw-1", altered(batch(number=9), hr=[70]))
-    assert taken.number == Number("box", 9)
-    assert taken.refusals[0].why is Why.UNDECODABLE
+    assert taken.number == BatchId("box", 9)
+    assert taken.refusals[0].why is RejectReason.UNDECODABLE
 
 
 @pytest.mark.parametrize(("outbox", "n"), [("", 1), ("x" * 129, 1), ("box", 0), ("box", 2**63), ("box", -1)])
@@ -75,13 +75,13 @@ def test_a_batch_that_no_gateway_could_have_numbered_is_refused_and_not_confirme
 ) -> None:
     taken = validate.take("gw-1", altered(batch(), outbox=outbox, n=n))
     assert taken.number is None
-    assert taken.refusals[0].why is Why.UNDECODABLE
+    assert taken.refusals[0].why is RejectReason.UNDECODABLE
 
 
 def test_a_gateway_that_claims_anothers_name_is_refused_with_all_its_readings(batch: MakeBatch) -> None:
     taken = validate.take("gw-2", batch("gw-1", n=5))
     assert taken.batch is None
-    assert (taken.refusals[0].why, taken.refusals[0].readings) == (Why.WRONG_NAME, 5)
+    assert (taken.refusals[0].why, taken.refusals[0].readings) == (RejectReason.WRONG_NAME, 5)
 
 
 def test_bad_readings_are_refused_by_themselves_and_the_good_of_their_batch_go_on(batch: MakeBatch) -> None:
@@ -89,14 +89,14 @@ def test_bad_readings_are_refused_by_themselves_and_the_good_of_their_batch_go_o
     assert taken.batch is not None
     assert taken.batch.columns[columns.NAMES.index("seq")] == [0, 2]
     (refusal,) = taken.refusals
-    assert (refusal.why, refusal.readings) == (Why.READING, 2)
+    assert (refusal.why, refusal.readings) == (RejectReason.READING, 2)
     assert decode_vitals(refusal.payload).boot.tolist() == [-1, 2**32]
 
 
 def test_an_empty_batch_has_nothing_to_store_and_is_confirmed(batch: MakeBatch) -> None:
     taken = validate.take("gw-1", batch(number=3, n=0))
     assert taken.batch is not None
-    assert (taken.number, taken.batch.size, taken.refusals) == (Number("box", 3), 0, ())
+    assert (taken.number, taken.batch.size, taken.refusals) == (BatchId("box", 3), 0, ())
 
 
 def test_topics_in_a_foreign_slot_or_of_another_shape_are_nobodys() -> None:
@@ -123,7 +123,7 @@ def test_a_status_of_another_gateway_or_of_no_gateway_is_refused() -> None:
     for claim in (("gw-2", status), ("gw-1", msgspec.structs.replace(status, kind="bridge"))):
         refusal = validate.take_status(claim[0], msgspec.json.encode(claim[1]))
         assert isinstance(refusal, validate.Refusal)
-        assert refusal.why is Why.WRONG_NAME
+        assert refusal.why is RejectReason.WRONG_NAME
 
 
 def test_a_status_over_the_largest_publish_is_refused() -> None:

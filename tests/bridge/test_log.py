@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import confluent_kafka
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from bridge.kafka.client import KafkaFeed, KafkaLog, missing_topics
-from bridge.kafka.port import Feed, Log, MemoryLog, Received, Record, Report
+from bridge.kafka.client import KafkaConsumer, KafkaProducer, missing_topics
+from bridge.kafka.port import ConsumedRecord, Consumer, DeliveryReport, MemoryLog, Producer, Record
 
 DEADLINE_S = 30.0
 MEMORY, KAFKA = "memory", "kafka"
@@ -21,8 +22,8 @@ MEMORY, KAFKA = "memory", "kafka"
 class Case:
     """One adapter: a log, how to read it from its beginning, and a topic of two partitions."""
 
-    log: Log
-    feed: Callable[[], Feed]
+    log: Producer
+    feed: Callable[[], Consumer]
     topic: str
 
 
@@ -37,11 +38,11 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     admin = AdminClient(config)  # kept: without a name it is destroyed before it answers
     dated = {"message.timestamp.type": "LogAppendTime"}
     admin.create_topics([NewTopic(topic, 2, 1, config=dated)])[topic].result(DEADLINE_S)
-    kafka_log = KafkaLog(config, "lz4", 8)
-    feeds: list[KafkaFeed] = []
+    kafka_log = KafkaProducer(config, "lz4", 8)
+    feeds: list[KafkaConsumer] = []
 
-    def feed() -> Feed:
-        feeds.append(KafkaFeed(config, {topic: None}))
+    def feed() -> Consumer:
+        feeds.append(KafkaConsumer(config, {topic: None}))
         return feeds[-1]
 
     yield Case(kafka_log, feed, topic)
@@ -50,16 +51,16 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         reader.close()
 
 
-def reports(log: Log, count: int) -> list[Report]:
-    found: list[Report] = []
+def reports(log: Producer, count: int) -> list[DeliveryReport]:
+    found: list[DeliveryReport] = []
     ends = time.monotonic() + DEADLINE_S
     while len(found) < count and time.monotonic() < ends:
         found += log.poll(0.2)
     return found
 
 
-def read(feed: Feed) -> list[Received]:
-    found: list[Received] = []
+def read(feed: Consumer) -> list[ConsumedRecord]:
+    found: list[ConsumedRecord] = []
     ends = time.monotonic() + DEADLINE_S
     while not feed.caught_up() and time.monotonic() < ends:
         found += feed.poll(0.2)
@@ -94,7 +95,7 @@ def test_a_record_that_is_too_large_is_reported_as_refused_for_good_and_the_next
     found = {r.number: r for r in reports(case.log, 2)}
     assert found[1].error
     assert found[1].final
-    assert found[2] == Report(2, t=found[2].t)
+    assert found[2] == DeliveryReport(2, t=found[2].t)
     assert [r.value for r in read(case.feed())] == [b"v"]
 
 
@@ -103,7 +104,7 @@ def test_a_record_that_only_its_topic_finds_too_large_is_refused_for_good_too(ka
     config = {"bootstrap.servers": kafka, "client.id": "bridge-test"}
     admin = AdminClient(config)
     admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "1000"})])[topic].result(DEADLINE_S)
-    log = KafkaLog(config, "none", 8)
+    log = KafkaProducer(config, "none", 8)
     assert log.send(1, Record(topic, 0, b"k", bytes(2000)))
     (report,) = reports(log, 1)
     log.close(DEADLINE_S)
@@ -124,12 +125,12 @@ def test_what_is_read_whole_is_caught_up_with_however_much_there_is_of_the_rest(
     admin = AdminClient(config)
     for made in admin.create_topics([NewTopic(whole, 2, 1), NewTopic(busy, 1, 1)]).values():
         made.result(DEADLINE_S)
-    producer, many = Producer(config), 5_000
+    producer, many = confluent_kafka.Producer(config), 5_000
     producer.produce(whole, b"v", b"k", partition=1)
     for _ in range(many):
         producer.produce(busy, bytes(1000), b"k", partition=0)
     assert producer.flush(DEADLINE_S) == 0
-    feed, found, ends = KafkaFeed(config, {whole: None, busy: 0}), [], time.monotonic() + DEADLINE_S
+    feed, found, ends = KafkaConsumer(config, {whole: None, busy: 0}), [], time.monotonic() + DEADLINE_S
     while not feed.caught_up() and time.monotonic() < ends:
         found += feed.poll(0.2)
     assert [r.value for r in found if r.topic == whole] == [b"v"]
@@ -171,7 +172,7 @@ def test_a_log_that_is_away_takes_what_it_has_room_for_then_refuses_and_stores_a
 
 
 def test_kafka_without_its_broker_takes_what_its_queue_holds_then_refuses_and_reports_nothing() -> None:
-    log = KafkaLog({"bootstrap.servers": "127.0.0.1:9", "client.id": "t", "log_level": "0"}, "none", 1)
+    log = KafkaProducer({"bootstrap.servers": "127.0.0.1:9", "client.id": "t", "log_level": "0"}, "none", 1)
     value = b"x" * 100_000
     taken = [log.send(n, Record("t", 0, b"", value)) for n in range(20)]
     assert taken[0]
@@ -185,12 +186,12 @@ class FailsOnce:
     def __init__(self) -> None:
         self.made = 0
 
-    def __call__(self, config: dict[str, Any]) -> Producer:
+    def __call__(self, config: dict[str, Any]) -> confluent_kafka.Producer:
         self.made += 1
-        return Producer(config) if self.made > 1 else Failing(config)
+        return confluent_kafka.Producer(config) if self.made > 1 else Failing(config)
 
 
-class Failing(Producer):
+class Failing(confluent_kafka.Producer):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._tell, self._taken = config["error_cb"], 0
@@ -209,7 +210,7 @@ def test_a_producer_that_has_failed_for_good_is_replaced_and_what_it_refused_is_
     config = {"bootstrap.servers": kafka, "client.id": "bridge-test"}
     admin = AdminClient(config)
     admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(DEADLINE_S)
-    log = KafkaLog(config, "lz4", 8, makes)
+    log = KafkaProducer(config, "lz4", 8, makes)
     waiting, stored = deque(range(30)), set[int]()
     ends = time.monotonic() + DEADLINE_S
     while len(stored) < 30 and time.monotonic() < ends:
@@ -220,7 +221,7 @@ def test_a_producer_that_has_failed_for_good_is_replaced_and_what_it_refused_is_
             (stored.add if report.error is None else waiting.append)(report.number)
     log.close(DEADLINE_S)
     assert makes.made == 2
-    feed = KafkaFeed(config, {topic: None})
+    feed = KafkaConsumer(config, {topic: None})
     assert {int(r.value or b"") for r in read(feed)} == set(range(30))
     feed.close()
 

@@ -4,21 +4,21 @@ import random
 
 import pytest
 
-from bridge.kafka.port import Report
-from bridge.liveness.kafka_clock import OFF_MS, LogClock
+from bridge.kafka.port import DeliveryReport
+from bridge.liveness.kafka_clock import OFF_MS, KafkaClock
 
 T = 1_763_812_800_000
 
 
-def beat(clock: LogClock, t: int, ahead_ms: int, there_ms: int = 3, back_ms: int = 3) -> None:
+def beat(clock: KafkaClock, t: int, ahead_ms: int, there_ms: int = 3, back_ms: int = 3) -> None:
     """A heartbeat that is sent at a true time, by a clock that is so far ahead, and so long on its way."""
-    report = Report(1, t=t + there_ms)
+    report = DeliveryReport(1, t=t + there_ms)
     clock.stored({1: t + ahead_ms}, [report], t + there_ms + back_ms + ahead_ms)
 
 
 @pytest.mark.parametrize("ahead_ms", [-3_600_000, -2_100, 2_100, 3_600_000])
 def test_a_clock_that_is_off_is_known_with_one_heartbeat_and_by_how_much(ahead_ms: int) -> None:
-    clock = LogClock()
+    clock = KafkaClock()
     beat(clock, T, ahead_ms)
     since = clock.off_since
     assert since == pytest.approx(T, abs=10)
@@ -29,7 +29,7 @@ def test_a_clock_that_is_off_is_known_with_one_heartbeat_and_by_how_much(ahead_m
 
 
 def test_a_clock_that_is_set_right_is_off_no_more_and_one_that_swings_about_the_bound_stays_off() -> None:
-    clock = LogClock()
+    clock = KafkaClock()
     beat(clock, T, 2_100)
     for k, ahead_ms in enumerate((1_900, 1_200, 2_050, 1_100)):
         beat(clock, T + 1000 * k, ahead_ms)
@@ -39,7 +39,7 @@ def test_a_clock_that_is_set_right_is_off_no_more_and_one_that_swings_about_the_
 
 
 def test_no_delay_makes_a_right_clock_look_wrong_and_none_ends_what_is_not_known_to_be_over() -> None:
-    draw, clock = random.Random(5), LogClock()  # noqa: S311 - a seed, no secret
+    draw, clock = random.Random(5), KafkaClock()  # noqa: S311 - a seed, no secret
     for k in range(2000):
         there, back = (round(10 ** draw.uniform(0, 5.5)) for _ in range(2))
         beat(clock, T + 1000 * k, draw.randint(-OFF_MS, OFF_MS), there, back)
@@ -50,6 +50,6 @@ def test_no_delay_makes_a_right_clock_look_wrong_and_none_ends_what_is_not_known
 
 
 def test_what_was_refused_or_not_dated_by_the_log_tells_nothing() -> None:
-    clock = LogClock()
-    clock.stored({1: T, 2: T, 3: T}, [Report(1, "no"), Report(2), Report(9, t=5)], T)
+    clock = KafkaClock()
+    clock.stored({1: T, 2: T, 3: T}, [DeliveryReport(1, "no"), DeliveryReport(2), DeliveryReport(9, t=5)], T)
     assert (clock.off_since, clock.offset_ms) == (0, None)

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from bridge.liveness.clock_offsets import ANSWER_EVERY_S, CHANGE_MS, Offsets
-from edge.clock.gateway_clock import Reference
+from bridge.liveness.clock_offsets import ANSWER_EVERY_S, CHANGE_MS, ClockOffsets
+from edge.clock.gateway_clock import GatewayClock
 from vitals.status import ClockOffset
 
 T = 1_763_812_800_000
@@ -15,7 +15,7 @@ EVERY_S = 3
 class Way:
     """A gateway that says its clock each three seconds, and the way to the bridge."""
 
-    def __init__(self, offsets: Offsets, name: str = "gw-1") -> None:
+    def __init__(self, offsets: ClockOffsets, name: str = "gw-1") -> None:
         self.offsets, self.name, self.at = offsets, name, 0.0
         self.answers: list[ClockOffset] = []
 
@@ -31,7 +31,7 @@ class Way:
 
 @pytest.mark.parametrize("behind_ms", [-3_600_000, -150, 0, 7_000])
 def test_an_offset_is_known_after_a_few_statuses_whatever_the_way_takes_meanwhile(behind_ms: int) -> None:
-    way, draw = Way(Offsets()), random.Random(behind_ms)  # noqa: S311 - a seed, no secret
+    way, draw = Way(ClockOffsets()), random.Random(behind_ms)  # noqa: S311 - a seed, no secret
     assert way.says(behind_ms, 40) is None
     for _ in range(100):
         way.says(behind_ms, draw.choice((40, 60, 900, 2_500)))
@@ -40,14 +40,14 @@ def test_an_offset_is_known_after_a_few_statuses_whatever_the_way_takes_meanwhil
 
 
 def test_a_clock_that_is_set_is_known_again_within_half_a_minute_in_either_direction() -> None:
-    way = Way(Offsets())
+    way = Way(ClockOffsets())
     assert way.says(0, 40, 10) == 40
     assert way.says(-9_000, 40, 3) == -8_960
     assert way.says(9_000, 40, 9) == 9_040
 
 
 def test_one_status_that_falls_into_a_moment_of_a_wrong_bridge_decides_nothing() -> None:
-    way = Way(Offsets())
+    way = Way(ClockOffsets())
     way.says(0, 40, 10)
     assert way.says(0, 40, bridge_ms=-20_000) == 40
     way.offsets.begin_anew()
@@ -55,7 +55,7 @@ def test_one_status_that_falls_into_a_moment_of_a_wrong_bridge_decides_nothing()
 
 
 def test_what_a_broker_kept_while_the_bridge_was_away_is_no_offset() -> None:
-    offsets = Offsets()
+    offsets = ClockOffsets()
     for k in range(100):
         offsets.heard("gw-1", T - 300_000 + 3_000 * k, 10.0, T)
     assert offsets.of("gw-1") is None
@@ -65,7 +65,7 @@ def test_what_a_broker_kept_while_the_bridge_was_away_is_no_offset() -> None:
 
 
 def test_a_gateway_is_told_at_once_when_its_clock_is_another_and_else_each_minute() -> None:
-    way = Way(Offsets())
+    way = Way(ClockOffsets())
     way.says(0, 40, 20)
     assert [a.offset_ms for a in way.answers] == [40]
     # The answer names the status that it is for: what was sent is the time less the offset.
@@ -77,7 +77,7 @@ def test_a_gateway_is_told_at_once_when_its_clock_is_another_and_else_each_minut
 
 
 def test_a_gateway_that_does_not_say_its_clock_is_not_measured() -> None:
-    offsets = Offsets()
+    offsets = ClockOffsets()
     assert [offsets.heard("gw-1", 0, 3.0 * k, T) for k in range(10)] == [None] * 10
     assert offsets.of("gw-1") is None
 
@@ -89,7 +89,7 @@ def test_a_gateway_that_does_not_say_its_clock_is_not_measured() -> None:
 def test_a_gateway_that_is_told_so_runs_on_its_bridges_time_through_steps_of_its_own(
     off_ms: int, step_at_s: int, step_ms: int
 ) -> None:
-    offsets, own = Offsets(), Reference(T + off_ms, T + off_ms, 0.0, settled=False)
+    offsets, own = ClockOffsets(), GatewayClock(T + off_ms, T + off_ms, 0.0, settled=False)
     own.link(up=True, clock_s=0.0)
     answers = 0
     for second in range(1, 181):

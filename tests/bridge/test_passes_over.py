@@ -7,7 +7,7 @@ import pytest
 
 from bridge.down.rosters import Rosters
 from bridge.up import validate
-from bridge.up.validate import Taken
+from bridge.up.validate import ValidBatch
 from tests.bridge.test_downward import NOW, admitted, downward
 from tests.bridge.test_upward import Rig
 from vitals.admissions import Roster
@@ -21,7 +21,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Exception]], None
     real = validate.take
 
     def patched(error: type[Exception]) -> None:
-        def take(gateway: str, payload: bytes) -> Taken:
+        def take(gateway: str, payload: bytes) -> ValidBatch:
             if gateway == "gw-2":
                 raise error("nobody thought of it")
             return real(gateway, payload)

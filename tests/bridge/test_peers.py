@@ -1,14 +1,14 @@
-from bridge.liveness.bridges import Peers
+from bridge.liveness.bridges import BridgeLiveness
 from vitals.status import Health, Status
 
 
-def says(peers: Peers, at: float, name: str, *slots: int, health: Health = Health.UP) -> None:
+def says(peers: BridgeLiveness, at: float, name: str, *slots: int, health: Health = Health.UP) -> None:
     peers.heard(Status(id=name, kind="bridge", health=health, t=int(at * 1000), slots=slots), at)
 
 
-def talking(*names: str, until: float = 100.0) -> Peers:
+def talking(*names: str, until: float = 100.0) -> BridgeLiveness:
     """A bridge `me` with slot 0 that hears itself; the others speak until 50 s."""
-    peers = Peers("me", 10.0)
+    peers = BridgeLiveness("me", 10.0)
     for second in range(int(until)):
         says(peers, second, "me", 0)
         peers.lost(second, second * 1000) if second < 50 else None
@@ -69,7 +69,7 @@ def test_a_bridge_whose_clock_steps_back_is_not_lost() -> None:
 
 
 def test_gateways_are_no_peers() -> None:
-    peers = Peers("me", 10.0)
+    peers = BridgeLiveness("me", 10.0)
     peers.heard(Status(id="gw", kind="gateway", health=Health.UP, t=1), 1.0)
     says(peers, 100.0, "me", 0)
     assert peers.lost(100.0, 100_000) == []

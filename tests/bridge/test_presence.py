@@ -1,4 +1,4 @@
-from bridge.liveness.gateways import Presence
+from bridge.liveness.gateways import GatewayLiveness
 from bridge.up import kafka_records
 from vitals.bounds import MAX_DEVICES
 from vitals.status import DeviceStatus, Health, Status
@@ -9,8 +9,8 @@ def up(gateway: str, t: int = 1) -> Status:
     return Status(id=gateway, kind="gateway", health=Health.UP, t=t, devices=(device,))
 
 
-def listening(timeout_s: float = 10.0) -> Presence:
-    presence = Presence(timeout_s)
+def listening(timeout_s: float = 10.0) -> GatewayLiveness:
+    presence = GatewayLiveness(timeout_s)
     presence.listening(True, 0.0)
     return presence
 
@@ -93,7 +93,7 @@ def test_a_deaf_bridge_judges_nobody_and_gives_everybody_time_when_it_hears_agai
 
 
 def test_a_bridge_lists_the_gateways_that_it_speaks_for() -> None:
-    presence = Presence(timeout_s=10)
+    presence = GatewayLiveness(timeout_s=10)
     presence.expect("gw-never-heard", 0)
     presence.listening(True, 0)
     presence.heard(Status(id="gw-1", kind="gateway", health=Health.UP, t=5), 1, 5)

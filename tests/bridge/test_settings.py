@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.health_server import serve
-from bridge.metrics import Meters
+from bridge.metrics import Metrics
 from bridge.settings import Settings
 from vitals.runtime.settings import SettingsError, documented, load
 
@@ -53,19 +53,20 @@ def test_scram_over_tls_reaches_the_kafka_client() -> None:
 
 def test_the_documentation_lists_every_setting_and_every_metric_and_no_other() -> None:
     text = DOCS.read_text()
-    settings = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and "`bridge_" not in line}
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    settings = {row.split("`")[1] for row in rows if "`wardwatch_bridge_" not in row}
     assert settings == set(documented(Settings))
     registry = CollectorRegistry()
-    Meters(registry)
+    Metrics(registry)
     exported = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
-    metrics = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `bridge_")}
+    metrics = {row.split("`")[1] for row in rows if "`wardwatch_bridge_" in row}
     assert metrics == exported
 
 
 @pytest.mark.parametrize(("ok", "status"), [(True, 200), (False, 503)])
 def test_health_and_metrics_are_served_on_loopback(ok: bool, status: int) -> None:
     registry = CollectorRegistry()
-    Meters(registry)
+    Metrics(registry)
     server = serve(0, registry, lambda: {"ok": ok, "waiting": 3})
     base = f"http://127.0.0.1:{server.server_address[1]}"
     try:
@@ -77,7 +78,7 @@ def test_health_and_metrics_are_served_on_loopback(ok: bool, status: int) -> Non
                 found, body = error.code, error.read()
         assert (found, json.loads(body)) == (status, {"ok": ok, "waiting": 3})
         with urllib.request.urlopen(f"{base}/metrics") as answer:  # noqa: S310 - loopback
-            assert b"bridge_batches_confirmed_total" in answer.read()
+            assert b"wardwatch_bridge_batches_confirmed_total" in answer.read()
     finally:
         server.shutdown()
         server.server_close()

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.kafka.port import MemoryLog, Record, Report
-from bridge.metrics import Meters
-from bridge.up.in_flight import RETRY_S, Shipping
+from bridge.kafka.port import DeliveryReport, MemoryLog, Record
+from bridge.metrics import Metrics
+from bridge.up.in_flight import RETRY_S, InFlightRecords
 from vitals.status import Rejected
 from vitals.wire import topics
 
@@ -27,23 +27,23 @@ class Batching:
         self.batch.append((number, record))
         return True
 
-    def poll(self, timeout_s: float) -> list[Report]:
+    def poll(self, timeout_s: float) -> list[DeliveryReport]:
         batch, self.batch = self.batch, []
         bounded = [r for _, r in batch if r.topic != topics.REJECTED or self._refusals]
         if any(len(record.value) > MOST for record in bounded):
-            return [Report(number, "the batch is too large", final=True) for number, _ in batch]
+            return [DeliveryReport(number, "the batch is too large", final=True) for number, _ in batch]
         for number, record in batch:
             self.log.send(number, record)
         return self.log.poll(timeout_s)
 
 
-def made(*, refusals: bool = False) -> tuple[MemoryLog, Batching, Shipping[str]]:
+def made(*, refusals: bool = False) -> tuple[MemoryLog, Batching, InFlightRecords[str]]:
     memory = MemoryLog({topics.VITALS: 1, topics.REJECTED: 1})
     log = Batching(memory, refusals=refusals)
-    return memory, log, Shipping(log, Meters(CollectorRegistry()), lambda: NOW)
+    return memory, log, InFlightRecords(log, Metrics(CollectorRegistry()), lambda: NOW)
 
 
-def turn(log: Batching, shipping: Shipping[str], turns: int = 20) -> list[str]:
+def turn(log: Batching, shipping: InFlightRecords[str], turns: int = 20) -> list[str]:
     done: list[str] = []
     for k in range(turns):
         shipping.push(k * RETRY_S)
@@ -92,16 +92,18 @@ def test_a_refusal_that_is_itself_refused_for_good_stops_nobody(caplog: pytest.L
 
 def test_a_status_that_is_refused_is_not_sent_again_behind_a_newer_one_of_its_sender() -> None:
     memory = MemoryLog({topics.STATUS: 1})
-    shipping: Shipping[str] = Shipping(memory, Meters(CollectorRegistry()), lambda: NOW)
+    shipping: InFlightRecords[str] = InFlightRecords(memory, Metrics(CollectorRegistry()), lambda: NOW)
     up, gone, other = (
         Record(topics.STATUS, 0, key, value) for key, value in ((b"g", b"up"), (b"g", b"gone"), (b"h", b"up"))
     )
     for name, status in (("up", up), ("gone", gone), ("other", other)):
         shipping.ship([status], [name], 0.0)
     # Kafka may refuse what was sent first and store what was sent behind it.
-    assert shipping.reported([Report(1, "the leader has changed"), Report(3, "the leader has changed")], 0.0) == ["up"]
+    assert shipping.reported(
+        [DeliveryReport(1, "the leader has changed"), DeliveryReport(3, "the leader has changed")], 0.0
+    ) == ["up"]
     memory.poll(0.0)
-    assert shipping.reported([Report(2)], 0.0) == ["gone"]
+    assert shipping.reported([DeliveryReport(2)], 0.0) == ["gone"]
     shipping.push(RETRY_S)
     assert shipping.reported(memory.poll(0.0), RETRY_S) == ["other"]
     assert [(r.key, r.value) for r in memory.records(topics.STATUS)][-2:] == [(b"h", b"up"), (b"h", b"up")]
@@ -118,11 +120,11 @@ def test_what_may_heal_is_sent_again_and_never_put_aside() -> None:
             self.taken.append(number)
             return True
 
-        def poll(self, timeout_s: float) -> list[Report]:
-            return [Report(self.taken.popleft(), "no right to write") for _ in range(len(self.taken))]
+        def poll(self, timeout_s: float) -> list[DeliveryReport]:
+            return [DeliveryReport(self.taken.popleft(), "no right to write") for _ in range(len(self.taken))]
 
     log, shipping = Away(), None
-    shipping = Shipping[str](log, Meters(CollectorRegistry()), lambda: NOW)
+    shipping = InFlightRecords[str](log, Metrics(CollectorRegistry()), lambda: NOW)
     shipping.ship([record(b"a")], ["message"], 0.0)
     for k in range(20):
         shipping.push(k * RETRY_S)

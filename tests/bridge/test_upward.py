@@ -5,16 +5,16 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.kafka.port import MemoryLog, Received
-from bridge.metrics import Meters
+from bridge.kafka.port import ConsumedRecord, MemoryLog
+from bridge.metrics import Metrics
 from bridge.mqtt.packets import Message, Receipt
 from bridge.settings import Settings
-from bridge.up.pipeline import Upward
+from bridge.up.pipeline import UpPipeline
 from tests.bridge.test_downward import downward
 from vitals.actions import Act, Action
 from vitals.status import ClockOffset, Health, Rejected, Status
 from vitals.wire import topics
-from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.uplink_batch import BatchAck
 from vitals.wire.vitals_record import decode_vitals
 
 MakeBatch = Callable[..., bytes]
@@ -39,7 +39,7 @@ class FakeBroker:
 
     def confirmed(self, gateway: str) -> set[int]:
         told = [p for t, p in self.published if t == topics.gateway_topic(gateway, "confirmed")]
-        return {n for p in told for a, b in msgspec.json.decode(p, type=Confirmed).ranges for n in range(a, b + 1)}
+        return {n for p in told for a, b in msgspec.json.decode(p, type=BatchAck).ranges for n in range(a, b + 1)}
 
 
 class Rig:
@@ -50,9 +50,11 @@ class Rig:
         partitions = {"vitals": 16, "vitals.rejected": 1, "status": 1, "actions": 16}
         self.log = MemoryLog(partitions, capacity, clock=lambda: T + int(self.at * 1000))
         self.broker = FakeBroker()
-        self.meters = Meters(CollectorRegistry())
+        self.meters = Metrics(CollectorRegistry())
         of = {"p1": "gw-1", "p2": "gw-2"}.get
-        self.up = Upward(Settings(bridge="b1", **settings), self.log, self.broker, self.meters, lambda a: of(a.patient))  # type: ignore[arg-type] # mypy sees object, Settings checks
+        self.up = UpPipeline(
+            Settings(bridge="b1", **settings), self.log, self.broker, self.meters, lambda a: of(a.patient)
+        )  # type: ignore[arg-type] # mypy sees object, Settings checks
         self.at = 100.0
         self.mid = 0
         self.up.connected(True)
@@ -201,7 +203,7 @@ def test_a_full_log_stops_the_taking_and_nothing_is_lost_when_it_has_room_again(
 def test_what_the_log_refuses_is_sent_again_and_confirmed_only_then(batch: MakeBatch) -> None:
     rig = Rig()
     narrow = MemoryLog({"vitals": 1, "vitals.rejected": 1, "status": 1})
-    rig.up = Upward(Settings(bridge="b1", partitions=16), narrow, rig.broker, rig.meters)
+    rig.up = UpPipeline(Settings(bridge="b1", partitions=16), narrow, rig.broker, rig.meters)
     rig.log = narrow
     rig.arrive("gw-1", batch("gw-1", 1, n=20, beds=10))
     for _ in range(3):
@@ -458,7 +460,7 @@ def test_a_retired_gateway_is_forgotten_by_a_bridge_that_told_of_it() -> None:
         rig.turn(1.0)
     assert [d.device for d in rig.statuses()[-1].devices] == ["gw-1"]
     down, _ = downward()
-    down.received(Received(topics.STATUS, 0, 0, b"gw-1", None, T), T)
+    down.received(ConsumedRecord(topics.STATUS, 0, 0, b"gw-1", None, T), T)
     rig.up.peers(down.bridges(), rig.at)
     for _ in range(12):
         rig.turn(1.0)

@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from infra.local.ports import Ports
 from infra.local.stack import KAFKA, LocalStack
 from tests.cloud.station import Station
 from vitals import breach_codes, news2
 from vitals.admissions import Admission
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, alarm_id
 from vitals.contacts import Contact
 from vitals.readings import Readings, concat, text
 from vitals.wire.vitals_record import to_columns
@@ -38,7 +38,7 @@ def make_event(patient: str | None = "p-1", condition: str = "spo2", start: int 
         "kind": Kind.PHYSIOLOGICAL,
         "priority": Priority.HIGH,
         "phase": Phase.START,
-        "state": State.ACTIVE,
+        "state": AlarmState.ACTIVE,
         "start": start,
         "t": start,
         "log_t": start,
@@ -132,13 +132,13 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def layout() -> Layout:
+def layout() -> Partitioning:
     """A small deployment."""
-    return Layout(lanes=4, partitions=4)
+    return Partitioning(lanes=4, partitions=4)
 
 
 @pytest.fixture
-def station(layout: Layout) -> Iterator[Station]:
+def station(layout: Partitioning) -> Iterator[Station]:
     """A notifier on an in-memory log."""
     # One thread: a task handed over after others is done after them.
     with ThreadPoolExecutor(1) as pool:

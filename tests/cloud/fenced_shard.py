@@ -8,17 +8,17 @@ import sys
 from pathlib import Path
 
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
 from cloud.kafka.client import KafkaReader
-from cloud.kafka.transactional import FencedError, FencedWriter
+from cloud.kafka.transactional import FencedError, TransactionalWriter
 from cloud.settings import Kafka
 
 if __name__ == "__main__":
     settings = Kafka(kafka_bootstrap=sys.argv[1])
     shard = Shard(settings.layout, share(settings.layout, 0, 1), equipment=True)
-    writer = FencedWriter(settings, "fenced-shard")
-    loop = Loop(shard, KafkaReader(settings, "fenced-shard"), writer, FolderSnapshots(Path(sys.argv[2])))
+    writer = TransactionalWriter(settings, "fenced-shard")
+    loop = ShardRunner(shard, KafkaReader(settings, "fenced-shard"), writer, FolderSnapshots(Path(sys.argv[2])))
     loop.start()
     told = False
     try:

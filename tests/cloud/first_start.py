@@ -13,12 +13,12 @@ from typing import Final
 import msgspec
 
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
-from cloud.alarm.watchdog.alarm_writer import Word
+from cloud.alarm.watchdog.alarm_writer import WatchdogWriter
 from cloud.alarm.watchdog.stall import StallWatch
 from cloud.kafka.in_memory import MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from cloud.notify.notifier import Notifier
 from tests.cloud.conftest import make_admission, make_contact, make_reading, scored_value
 from tests.cloud.station import START, Station
@@ -31,7 +31,7 @@ from vitals.wire import topics
 from vitals.wire.vitals_record import decode_vitals, encode_vitals
 
 BRIDGE, SCORE, WATCH, NOTIFY = TIERS = ("bridge", "score", "watch", "notify")
-LAYOUT: Final = Layout(lanes=2, partitions=2)
+LAYOUT: Final = Partitioning(lanes=2, partitions=2)
 NURSE, CONSULTANT, TECHNICIAN = "nurse", "consultant", "technician"
 ILL_BEFORE, ILL_AFTER, WELL = "p-1", "p-2", "p-3"
 EVERY_S: Final = 1
@@ -61,7 +61,7 @@ class FirstStart:
     second: int = 0
     station: Station = field(init=False)
     _outbox: list[Readings] = field(default_factory=list)
-    _loop: Loop | None = None
+    _loop: ShardRunner | None = None
     _notifier: Notifier | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class FirstStart:
         self.station.duty(make_contact(NURSE), make_contact(CONSULTANT, step=1))
         self.station.duty(make_contact(TECHNICIAN), ward="technical")
         self._stall = StallWatch(STALL_S * 1000, GRACE_S * 1000)
-        self._word = Word((topics.ALARMS, LAYOUT.partition(PIPELINE)), lambda: MemoryWriter(self.station.log))
+        self._word = WatchdogWriter((topics.ALARMS, LAYOUT.partition(PIPELINE)), lambda: MemoryWriter(self.station.log))
         self._vitals = MemoryReader(self.station.log)
         self._vitals.assign(dict.fromkeys(LAYOUT.places(topics.VITALS), 0))
 
@@ -143,7 +143,7 @@ class FirstStart:
         if self._loop is None:
             state = Shard(LAYOUT, share(LAYOUT, 0, 1), equipment=True)
             log = self.station.log
-            self._loop = Loop(state, MemoryReader(log), MemoryWriter(log), FolderSnapshots(self.folder))
+            self._loop = ShardRunner(state, MemoryReader(log), MemoryWriter(log), FolderSnapshots(self.folder))
             self._loop.start()
         self._loop.step(0)
         self._word.tell(self._stall.judge(self._loop.shard.clocks(), LAYOUT.partitions, self.station.now))

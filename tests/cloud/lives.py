@@ -12,21 +12,21 @@ import numpy as np
 
 from cloud.alarm.partition_engine import SPAN_MS
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Place
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id, decode, encode
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, alarm_id, decode, encode
 from vitals.engine.rules.technical_alarms import PIPELINE, PIPELINE_STALLED
 from vitals.readings import Readings, text
 from vitals.status import DeviceStatus, Health, Status
 from vitals.wire import topics
 
 T0 = 1_763_812_800_000
-LAYOUT = Layout(lanes=4, partitions=1)
+LAYOUT = Partitioning(lanes=4, partitions=1)
 PATIENTS = ("p-1", "p-2", "p-3")
 CONSOLE_OFF_MS = 20_000
 LEVELS = {"hr": (72, 72, 125, 145, 35), "rr": (16, 16, 26, 7), "spo2": (97, 97, 91, 88, 84, 78)}
@@ -169,12 +169,12 @@ class Ward:
         if self.stall is None:
             event = AlarmEvent(
                 id=alarm_id(PIPELINE, PIPELINE_STALLED, self.now), n=0, subject=PIPELINE, condition=PIPELINE_STALLED,
-                kind=Kind.TECHNICAL, priority=Priority.HIGH, phase=Phase.START, state=State.ACTIVE, start=self.now,
+                kind=Kind.TECHNICAL, priority=Priority.HIGH, phase=Phase.START, state=AlarmState.ACTIVE, start=self.now,
                 t=self.now, log_t=self.now, text="",
             )  # fmt: skip
             self.stall = event
         else:
-            event = msgspec.structs.replace(self.stall, n=1, phase=Phase.END, state=State.INACTIVE)
+            event = msgspec.structs.replace(self.stall, n=1, phase=Phase.END, state=AlarmState.INACTIVE)
             self.stall = None
         return (topics.ALARMS, 0), PIPELINE.encode(), encode(event), self.now
 
@@ -208,9 +208,9 @@ def _reading(patient: str, t: int, signs: dict[str, float]) -> Readings:
     )  # fmt: skip
 
 
-def _shard(log: MemoryLog, writer: MemoryWriter, folder: Path) -> Loop:
+def _shard(log: MemoryLog, writer: MemoryWriter, folder: Path) -> ShardRunner:
     shard = Shard(LAYOUT, share(LAYOUT, 0, 1), equipment=True)
-    return Loop(shard, MemoryReader(log), writer, FolderSnapshots(folder))
+    return ShardRunner(shard, MemoryReader(log), writer, FolderSnapshots(folder))
 
 
 def told(log: MemoryLog) -> list[AlarmEvent]:
@@ -236,7 +236,7 @@ def stormy_life(ward: Ward, folder: Path, random: Random, *, keeps: float) -> tu
     now = [T0]
     log = MemoryLog(lambda: now[0])
     writer = Dying(log, -1)
-    loop: Loop | None = None
+    loop: ShardRunner | None = None
     crashes, up = 0, 0
     for k, second in enumerate(ward.seconds):
         if random.random() < 0.012 and k < SECONDS:
@@ -306,13 +306,13 @@ def differences(calm: list[AlarmEvent], stormy: list[AlarmEvent]) -> Counter[str
     over: set[str] = set()
     for event in stormy:
         found["after its end"] += event.id in over
-        if event.state is State.INACTIVE:
+        if event.state is AlarmState.INACTIVE:
             over.add(event.id)
-    ended = {e.id for e in calm if e.state is State.INACTIVE}
+    ended = {e.id for e in calm if e.state is AlarmState.INACTIVE}
     open_ = {_place(e) for e in calm if e.id not in ended}
     # A latched alarm waits for its nurse, who by the calm life's log answers the ids of that life.
     left = [e for e in {e.id: e for e in stormy if e.id not in over}.values() if _place(e) not in open_]
-    found["never ended"] = sum(e.state is State.ACTIVE or e.id in ended for e in left)
+    found["never ended"] = sum(e.state is AlarmState.ACTIVE or e.id in ended for e in left)
     alike = _as_calm(calm, stormy)
     begun, should = ({e.id for e in events if e.phase is Phase.START} for events in (alike, calm))
     should -= {e.id for e in calm if e.id not in begun and _brief(e, calm)}

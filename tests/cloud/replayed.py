@@ -13,7 +13,7 @@ from cloud.archive.commit_manifest import resume
 from cloud.archive.decode_rows import Record as Archived
 from cloud.archive.job import Archive
 from cloud.archive.parquet_writer import Writer
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Record
 from cloud.lake import open_lake
 from cloud.lake.schema import TABLES
@@ -38,7 +38,7 @@ WELL = {"hr": 80.0, "pr": 80.0, "rr": 16.0, "spo2": 96.0, "temp": 36.8, "sbp": 1
 class Ward:
     """Patients whose values wander, an engine that watches them, and the log of both."""
 
-    layout: Layout
+    layout: Partitioning
     seed: int = 1
     now: int = T0
     shard: Shard = field(init=False)
@@ -150,7 +150,7 @@ class Ward:
             job.commit(list(Writer(lake, job.progress, 1000).write(store, placed)))
 
 
-def ward_of(layout: Layout, admission: Callable[..., Admission], steps: int = 300) -> Ward:
+def ward_of(layout: Partitioning, admission: Callable[..., Admission], steps: int = 300) -> Ward:
     """Returns a ward of twelve after 25 minutes with a transfer, a discharge, charting and an audio pause."""
     ward = Ward(layout)
     for k in range(12):

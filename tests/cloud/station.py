@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
-from cloud.notify.channels.sns import Sender, SendError, Sent, Texts
+from cloud.kafka.partitioning import Partitioning
+from cloud.notify.channels.sns import MessageChannel, Receipt, RenderedMessage, SendError
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.routing import Rotas
+from cloud.notify.routing import OnCall
 from cloud.notify.templates import Links
-from cloud.notify.throttle import Queue
+from cloud.notify.throttle import RecipientQueues
 from vitals.alarm_events import AlarmEvent, decode, encode
-from vitals.contacts import Channel, Contact, Duty, Notification
+from vitals.contacts import Channel, Contact, Notification, Rota
 from vitals.wire import topics
 
 START = 1_763_812_800_000
@@ -37,30 +37,30 @@ class Phones:
     def prepare(self, contact: Contact) -> None:
         self.prepared.add(contact.contact)
 
-    def send(self, contact: Contact, texts: Texts) -> Sent:
+    def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         return self._send(contact, texts, self.refuse, texts.channels)
 
-    def send_directly(self, contact: Contact, texts: Texts) -> Sent:
+    def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         return self._send(contact, texts, self.refuse_directly, (Channel.SMS,))
 
-    def _send(self, contact: Contact, texts: Texts, refuse: set[str], by: tuple[Channel, ...]) -> Sent:
+    def _send(self, contact: Contact, texts: RenderedMessage, refuse: set[str], by: tuple[Channel, ...]) -> Receipt:
         with self._lock:
             self.calls += 1
             if contact.contact in refuse:
                 raise SendError("Throttling: rate exceeded")
             self.got.append((contact.contact, texts.sms))
             self.numbers.append(contact.phone)
-            return Sent(f"sns-{len(self.got)}", by)
+            return Receipt(f"sns-{len(self.got)}", by)
 
 
 @dataclass
 class Station:
     """A notifier with its log and a clock that tests turn."""
 
-    layout: Layout
+    layout: Partitioning
     pool: ThreadPoolExecutor
     phones: Phones = field(default_factory=Phones)
-    sender: Sender | None = None
+    sender: MessageChannel | None = None
     """In place of the phones."""
     now: int = START
     defaults: dict[str, Contact] = field(default_factory=dict)
@@ -75,8 +75,8 @@ class Station:
             terms=Terms(self.layout, Links("https://w.example.org", KEY), 300_000, 5_000),
             reader=self.reader,
             writer=MemoryWriter(self.log),
-            rotas=Rotas(self.defaults, "technical"),
-            queue=Queue(5, 6000, 60_000),
+            on_call=OnCall(self.defaults, "technical"),
+            queues=RecipientQueues(5, 6000, 60_000),
             delivery=Delivery(self.sender or self.phones, self.pool, 3, lambda: self.now),
             clock=lambda: self.now,
             arrived=self.arrived.append,
@@ -88,7 +88,7 @@ class Station:
         """Works until nothing waits, the clock running a second a round."""
         for _ in range(200):
             notifier.step(0)
-            if not notifier.queue and not notifier.delivery:
+            if not notifier.queues and not notifier.delivery:
                 return
             self.pool.submit(int).result()
             self.now += 1000
@@ -99,7 +99,7 @@ class Station:
         self.log.append(place, event.subject.encode(), encode(event))
 
     def duty(self, *contacts: Contact, ward: str = "icu") -> None:
-        duty = Duty(ward=ward, version=self.now, contacts=contacts)
+        duty = Rota(ward=ward, version=self.now, contacts=contacts)
         self.log.append((topics.CONTACTS, 0), ward.encode(), msgspec.json.encode(duty))
 
     def notifications(self) -> list[Notification]:

@@ -11,12 +11,12 @@ from cloud import ack_links
 from cloud.alarm import partition_engine as slices
 from cloud.cli import act, admit, rota, tail
 from cloud.cli.csv_reader import moment, number
-from cloud.console.live.topic_cache import People
+from cloud.console.live.topic_cache import TopicCache
 from cloud.kafka.port import Record
 from cloud.notify import templates
 from cloud.notify.notification_log import own_ids
-from cloud.notify.routing import Rotas
-from cloud.notify.self_alarms import OwnAlarms
+from cloud.notify.routing import OnCall
+from cloud.notify.self_alarms import SelfAlarms
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.cloud.test_notify_outage import MakeContact
@@ -122,14 +122,14 @@ def test_any_bytes_in_the_log_stop_no_notifier(
 def test_an_alarm_at_which_the_notifier_raises_is_told_of_as_not_notified(
     station: Station, event: MakeEvent, contact: MakeContact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Rotas.resolve
+    real = OnCall.resolve
 
-    def raises(self: Rotas, alarm: AlarmEvent, now: int) -> object:
+    def raises(self: OnCall, alarm: AlarmEvent, now: int) -> object:
         if alarm.patient == "p-9":
             raise ZeroDivisionError("nobody thought of it")
         return real(self, alarm, now)
 
-    monkeypatch.setattr(Rotas, "resolve", raises)
+    monkeypatch.setattr(OnCall, "resolve", raises)
     station.duty(contact("nurse"))
     notifier = station.start()
     station.alarm(event(id="p-9.spo2.1", subject="p-9", patient="p-9"))
@@ -162,7 +162,7 @@ def test_a_message_that_cannot_be_composed_is_sent_with_its_number(
 
 @pytest.mark.parametrize("alarm", ["x", "icu.rota-empty.²", "icu.rota-empty.99999999999999999999", ".rota-empty.5", ""])
 def test_an_alarm_of_an_earlier_run_without_a_time_is_passed_over(alarm: str) -> None:
-    own = OwnAlarms()
+    own = SelfAlarms()
     own.restore((alarm, f"icu.rota-empty.{T0}"))
     assert own.ids == (f"icu.rota-empty.{T0}",)
 
@@ -174,7 +174,7 @@ def test_a_gateway_that_calls_itself_notifier_speaks_for_no_notifier() -> None:
 
 
 def test_the_page_passes_over_what_it_cannot_read() -> None:
-    people = People()
+    people = TopicCache()
     for topic in (topics.PATIENTS, topics.CONTACTS, topics.ALARMS, topics.NOTIFICATIONS, topics.ACTIONS):
         for raw in (b"[" * 100_000, b"\xff", b"{}", b'{"version":' + b"9" * 400 + b"}"):
             assert people.take(Record(topic, 0, 0, T0, b"x", raw))

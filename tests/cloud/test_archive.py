@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.archive import decode_scored as archived
-from cloud.archive.commit_manifest import NOTHING, goes_on, resume
+from cloud.archive.commit_manifest import NOTHING, resume, resumes
 from cloud.archive.decode_rows import Record
 from cloud.archive.job import MAX_FAILURES, Archive, Settings, batch_of, begin, repeat
 from cloud.archive.parquet_writer import Progress, Writer, Written
@@ -81,7 +81,7 @@ def alarm(n: int) -> AlarmEvent:
         kind=alarm_events.Kind.PHYSIOLOGICAL,
         priority=alarm_events.Priority.HIGH,
         phase=alarm_events.Phase.START,
-        state=alarm_events.State.ACTIVE,
+        state=alarm_events.AlarmState.ACTIVE,
         start=DAY,
         t=DAY + 1,
         log_t=DAY + 2,
@@ -378,12 +378,12 @@ def test_what_kafka_deleted_unread_is_told_and_archiving_goes_on(lake: str, capl
 def test_a_topic_made_anew_is_refused_with_what_to_do() -> None:
     progress = replace(NOTHING, number=1, next={0: 500})
     with pytest.raises(RecreatedError, match=r"alarms\[0\] ends at offset 3.*Point LAKE to a new prefix"):
-        goes_on("alarms", progress, {0: (0, 3)})
+        resumes("alarms", progress, {0: (0, 3)})
 
 
 def test_spark_starts_at_the_offsets_after_the_last_manifest(lake: str) -> None:
     archive(lake, [vital(0, 0), vital(7, 1, partition=5)])
-    progress = goes_on(SCORED, resume(open_lake(lake), SCORED), {0: (0, 4), 5: (0, 9), 6: (2, 3)})
+    progress = resumes(SCORED, resume(open_lake(lake), SCORED), {0: (0, 4), 5: (0, 9), 6: (2, 3)})
     assert msgspec.json.decode(starting_offsets({SCORED: progress})) == {SCORED: {"0": 1, "5": 8, "6": 2}}
 
 

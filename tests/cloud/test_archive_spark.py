@@ -21,7 +21,7 @@ from cloud.lake.parquet import from_parquet
 from cloud.lake.schema import TABLES
 from infra.local.maven_jars import jar_folder
 from infra.local.process import base_env
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, encode
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, encode
 from vitals.signs import FIELDS
 from vitals.wire import topics
 
@@ -101,7 +101,7 @@ def event(n: int) -> bytes:
             kind=Kind.PHYSIOLOGICAL,
             priority=Priority.HIGH,
             phase=Phase.UPDATE,
-            state=State.ACTIVE,
+            state=AlarmState.ACTIVE,
             start=T,
             t=T,
             log_t=T,

@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from cloud.cli.canary import admission
-from cloud.notify.canary import EVERY_MS, NOBODY, Outside, metric, ping
-from cloud.notify.channels.sns import SnsSender, Texts
+from cloud.notify.canary import EVERY_MS, NOBODY, DeadMansSwitch, metric, ping
+from cloud.notify.channels.sns import RenderedMessage, SnsChannel
 from vitals import engine
 from vitals.admissions import roster
 from vitals.alarm_events import Kind, Phase, Priority
@@ -60,7 +60,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def test_the_outside_hears_of_canaries_that_arrive_and_of_no_person(pool: ThreadPoolExecutor) -> None:
     heard: list[tuple[str, float]] = []
-    outside = Outside((("test", lambda who, latency_s: heard.append((who, latency_s))),), pool)
+    outside = DeadMansSwitch((("test", lambda who, latency_s: heard.append((who, latency_s))),), pool)
     outside.arrived(accepted(T0, contact="nurse"))
     for at in (T0, T0 + 1000, T0 + EVERY_MS):
         outside.arrived(accepted(at))
@@ -75,7 +75,7 @@ def test_a_watchdog_that_fails_holds_up_nothing_and_is_asked_again(pool: ThreadP
         calls.append(who)
         raise OSError("refused")
 
-    outside = Outside((("test", fail),), pool)
+    outside = DeadMansSwitch((("test", fail),), pool)
     outside.arrived(accepted(T0))
     outside.arrived(accepted(T0 + EVERY_MS))
     pool.submit(int).result()
@@ -112,8 +112,8 @@ def test_cloudwatch_has_one_point_for_each_canary_that_arrived(moto: Mapping[str
 
 def test_a_canarys_topic_has_no_subscriber(moto: Mapping[str, str]) -> None:
     endpoint = moto["AWS_ENDPOINT_URL"]
-    sender = SnsSender(endpoint, moto["ALERT_OUTBOX_URL"])
-    assert sender.send(NOBODY, Texts("s", "sms", "mail", "{}", (Channel.EMAIL,))).id
+    sender = SnsChannel(endpoint, moto["ALERT_OUTBOX_URL"])
+    assert sender.send(NOBODY, RenderedMessage("s", "sms", "mail", "{}", (Channel.EMAIL,))).id
     sns = boto3.client("sns", endpoint_url=endpoint)
     (arn,) = [t["TopicArn"] for t in sns.list_topics()["Topics"] if t["TopicArn"].endswith(f"wardwatch-{CANARY}")]
     assert sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"] == []

@@ -15,7 +15,7 @@ from cloud import __main__ as cli
 from cloud.cli import tail
 from cloud.cli import topics as topics_job
 from cloud.kafka import partitions
-from cloud.kafka.port import LogError, Record
+from cloud.kafka.port import KafkaUnavailableError, Record
 from cloud.settings import Kafka, Notify, Topics, Watch
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.readings import Readings
@@ -107,7 +107,9 @@ def test_topics_of_another_number_of_partitions_are_refused_and_none_is_changed(
     topics_job.ensure(Topics(kafka_bootstrap=kafka))
     before = partitions.found(Kafka(kafka_bootstrap=kafka))
     wrong = Topics(kafka_bootstrap=kafka, lanes=32, partitions=32)
-    with pytest.raises(LogError, match=r"PARTITIONS=32, but vitals has 16, .*set PARTITIONS=16.*docs/deploy\.md"):
+    with pytest.raises(
+        KafkaUnavailableError, match=r"PARTITIONS=32, but vitals has 16, .*set PARTITIONS=16.*docs/deploy\.md"
+    ):
         topics_job.ensure(wrong)
     assert partitions.found(wrong) == before
 
@@ -116,7 +118,7 @@ def test_topics_that_disagree_with_each_other_are_told_without_a_number_that_wou
     settings = Kafka(kafka_bootstrap="k:1", lanes=32, partitions=32)
     partitions.agree({}, settings)
     partitions.agree({topics.VITALS: 32, topics.CONTACTS: 1, "somebody-elses": 7}, settings)
-    with pytest.raises(LogError, match="vitals has 16, alarms has 8") as told:
+    with pytest.raises(KafkaUnavailableError, match="vitals has 16, alarms has 8") as told:
         partitions.agree({topics.VITALS: 16, topics.ALARMS: 8}, settings)
     assert "set PARTITIONS" not in str(told.value)
 

@@ -15,13 +15,13 @@ from cloud.archive.job import Archive
 from cloud.archive.parquet_writer import Writer
 from cloud.erase import erasure_log
 from cloud.erase.erasure_log import Erasure
-from cloud.erase.erasure_targets import StillHereError
-from cloud.erase.job import Everywhere, begin, erase
+from cloud.erase.erasure_targets import StillAdmittedError
+from cloud.erase.job import ErasureTargets, begin, erase
 from cloud.erase.job import run as run_erase
 from cloud.erase.retain_job import expire_lake, expire_warehouse
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
-from cloud.lake import Keeper, LakeError, open_lake
+from cloud.kafka.partitioning import Partitioning
+from cloud.lake import LakeError, MutableStore, open_lake
 from cloud.lake.parquet import from_parquet
 from cloud.lake.read import scan
 from cloud.lake.schema import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
@@ -40,7 +40,7 @@ class Site:
     """A ward's log, lake, warehouse and snapshots, of whose patients one has left."""
 
     def __init__(self, lake: str, snapshots: str, warehouse: str, admission: Callable[..., Admission]) -> None:
-        self.layout, self.lake = Layout(1, 1), lake
+        self.layout, self.lake = Partitioning(1, 1), lake
         self.store, self.warehouse = open_lake(lake), open_warehouse(warehouse)
         self.ward = ward_of(self.layout, admission, steps=20)
         self.log = MemoryLog(lambda: self.ward.now)
@@ -59,9 +59,9 @@ class Site:
     def load(self) -> None:
         assert Loader(self.warehouse, self.store).turn(NEVER) == 0
 
-    def where(self, lake: Keeper | None = None) -> Everywhere:
+    def where(self, lake: MutableStore | None = None) -> ErasureTargets:
         reader, writer = MemoryReader(self.log), MemoryWriter(self.log)
-        return Everywhere(lake or self.store, self.snapshots, self.warehouse, reader, writer, self.layout)
+        return ErasureTargets(lake or self.store, self.snapshots, self.warehouse, reader, writer, self.layout)
 
     def archive_on(self) -> None:
         """The archive reads on, up to and with the tombstone."""
@@ -75,7 +75,7 @@ class Site:
         job.commit(list(Writer(self.lake, job.progress, 1000).write(self.store, placed)))
 
 
-def erased(where: Everywhere, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
+def erased(where: ErasureTargets, patient: str, by: str, reason: str, now: int) -> tuple[Erasure, list[str]]:
     """One look of the command."""
     begun, waiting = erase(where, begin(where, patient, by, reason, now), now)
     return begun.erasure, waiting
@@ -115,9 +115,9 @@ def versions(bucket: str, moto: Mapping[str, str]) -> list[bytes]:
     return [s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read() for key, version in kept]
 
 
-def patients(store: Keeper) -> dict[str, set[str | None]]:
+def patients(store: MutableStore) -> dict[str, set[str | None]]:
     found: dict[str, set[str | None]] = {}
-    for table in (each for each in TABLES.values() if each.persons):
+    for table in (each for each in TABLES.values() if each.patient_columns):
         parts = [set(part.column("patient").to_pylist()) for part in scan(store, table)]
         found[table.name] = set().union(*parts)
     return found
@@ -139,7 +139,7 @@ def test_a_patient_leaves_every_place_with_all_versions_and_others_stay(
     assert erasure.removed["lake vitals rows"] == erasure.removed["warehouse vitals rows"] == 10
     assert all(GONE not in found for found in patients(site.store).values())
     assert THERE in patients(site.store)["vitals"]
-    for table in (each for each in TABLES.values() if each.persons):
+    for table in (each for each in TABLES.values() if each.patient_columns):
         assert ask(f"SELECT count(*) FROM {table.name} WHERE patient = '{GONE}'") == [(0,)]  # noqa: S608 - ours
     assert ask(f"SELECT count(*) > 0 FROM vitals WHERE patient = '{THERE}'") == [(True,)]  # noqa: S608 - ours
     assert ask("SELECT merged FROM notifications WHERE merged IS NOT NULL") == [(f'["{THERE}.hr.1"]',)]
@@ -212,7 +212,7 @@ def test_killed_at_any_step_it_is_gone_on_with_until_it_is_done(site: Site, ask:
 class Dying:
     """A lake whose owner is killed at some write."""
 
-    def __init__(self, store: Keeper, count: Callable[[], None]) -> None:
+    def __init__(self, store: MutableStore, count: Callable[[], None]) -> None:
         self.get, self.names, self.url = store.get, store.names, store.url
         self._store, self._count = store, count
 
@@ -234,7 +234,7 @@ class Dying:
 
 
 def test_a_patient_in_a_bed_is_not_erased(site: Site) -> None:
-    with pytest.raises(StillHereError, match="in bed icu-77: run python -m cloud discharge first"):
+    with pytest.raises(StillAdmittedError, match="in bed icu-77: run python -m cloud discharge first"):
         erased(site.where(), THERE, "officer", "", 1)
     assert site.store.names(erasure_log.FOLDER) == []
 

@@ -20,7 +20,7 @@ from cloud.cli import topics as topics_job
 from cloud.erase.erasure_log import Erasure
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import Place
-from cloud.kafka.transactional import FencedWriter
+from cloud.kafka.transactional import TransactionalWriter
 from cloud.lake import open_lake
 from cloud.lake.parquet import from_parquet
 from cloud.lake.read import scan
@@ -47,7 +47,7 @@ class Ward(threading.Thread):
     def __init__(self, settings: Kafka, write: Callable[["Ward", str], None]) -> None:
         super().__init__()
         self.settings = settings
-        self.scored, self.alarms = KafkaWriter(settings, "ward"), FencedWriter(settings, f"ward-{uuid4().hex}")
+        self.scored, self.alarms = KafkaWriter(settings, "ward"), TransactionalWriter(settings, f"ward-{uuid4().hex}")
         self.stopped, self.written, self._write = threading.Event(), 0, write
 
     def step(self, patient: str) -> None:

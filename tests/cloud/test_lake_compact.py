@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.erase.retain_job import expire_lake
-from cloud.lake import Keeper, LakeError, open_lake
+from cloud.lake import LakeError, MutableStore, open_lake
 from cloud.lake.compact import compact, sweep
 from cloud.lake.compact_job import Settings, compact_all
 from cloud.lake.erase import Erased, erase
@@ -33,7 +33,7 @@ LARGE = 16 << 20
 
 
 @pytest.fixture(params=["directory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> MutableStore:
     if request.param == "directory":
         return open_lake((tmp_path / "lake").as_uri())
     moto: Mapping[str, str] = request.getfixturevalue("moto")
@@ -58,7 +58,7 @@ def reading(offset: int, seq: int | None = None, patient: str = "p1", **more: An
 
 
 def batch(
-    store: Keeper,
+    store: MutableStore,
     number: int,
     given_: list[dict[str, Any]],
     of: Table = VITALS,
@@ -96,19 +96,19 @@ def batch(
     return manifest
 
 
-def seqs(store: Keeper, of: Table = VITALS) -> list[int]:
+def seqs(store: MutableStore, of: Table = VITALS) -> list[int]:
     return sorted(seq for rows in scan(store, of) for seq in rows.column("source_offset").to_pylist())
 
 
-def parquet(store: Keeper, of: Table = VITALS) -> list[str]:
+def parquet(store: MutableStore, of: Table = VITALS) -> list[str]:
     return [name for name in store.names(of.topic) if name.endswith(".parquet")]
 
 
-def run(store: Keeper, now: int = TOMORROW, by: str = "aa", of: Table = VITALS) -> int:
+def run(store: MutableStore, now: int = TOMORROW, by: str = "aa", of: Table = VITALS) -> int:
     return compact(store, of, target_bytes=LARGE, now_ms=now, run=by)
 
 
-def test_small_objects_become_one_and_every_row_stays_once(store: Keeper) -> None:
+def test_small_objects_become_one_and_every_row_stays_once(store: MutableStore) -> None:
     for n in range(5):
         batch(store, n + 1, [reading(n * 10 + i) for i in range(10)])
     assert run(store) == 5
@@ -120,7 +120,7 @@ def test_small_objects_become_one_and_every_row_stays_once(store: Keeper) -> Non
     assert manifest.entries[0].meta.content_length == len(store.get(held.name))
 
 
-def test_a_second_run_finds_nothing_to_do(store: Keeper) -> None:
+def test_a_second_run_finds_nothing_to_do(store: MutableStore) -> None:
     for n in range(3):
         batch(store, n + 1, [reading(n)])
     run(store)
@@ -129,21 +129,21 @@ def test_a_second_run_finds_nothing_to_do(store: Keeper) -> None:
     assert store.names("") == before
 
 
-def test_a_reading_that_a_gateway_sent_again_is_one_row_and_the_first_stays(store: Keeper) -> None:
+def test_a_reading_that_a_gateway_sent_again_is_one_row_and_the_first_stays(store: MutableStore) -> None:
     batch(store, 1, [reading(0), reading(1)])
     batch(store, 2, [reading(2, seq=1, ward="again"), reading(3)])
     run(store)
     assert seqs(store) == [0, 1, 3]
 
 
-def test_rows_without_an_identity_are_no_repeats_of_each_other(store: Keeper) -> None:
+def test_rows_without_an_identity_are_no_repeats_of_each_other(store: MutableStore) -> None:
     batch(store, 1, [reading(0) | {"device": None}, reading(1, seq=0) | {"device": None}])
     batch(store, 2, [reading(2)])
     run(store)
     assert seqs(store) == [0, 1, 2]
 
 
-def test_days_and_partitions_keep_objects_of_their_own(store: Keeper) -> None:
+def test_days_and_partitions_keep_objects_of_their_own(store: MutableStore) -> None:
     number = 0
     for day in (DAY, TOMORROW):
         for partition in (0, 1):
@@ -156,20 +156,20 @@ def test_days_and_partitions_keep_objects_of_their_own(store: Keeper) -> None:
     ]  # fmt: skip
 
 
-def test_while_a_day_lasts_a_large_object_is_not_written_again_for_one_small_more(store: Keeper) -> None:
+def test_while_a_day_lasts_a_large_object_is_not_written_again_for_one_small_more(store: MutableStore) -> None:
     batch(store, 1, [reading(i, patient=f"p{i * 7919 % 1000}") for i in range(2000)])
     batch(store, 2, [reading(2000)])
     assert run(store, now=DAY) == 0
     assert run(store, now=TOMORROW) == 2
 
 
-def test_an_object_near_the_stated_size_is_left_alone(store: Keeper) -> None:
+def test_an_object_near_the_stated_size_is_left_alone(store: MutableStore) -> None:
     sizes = [batch(store, n + 1, [reading(n)]).entries[0].meta.content_length for n in range(3)]
     assert compact(store, VITALS, target_bytes=max(sizes), now_ms=TOMORROW, run="aa") == 3  # the manifests alone
     assert [o.rows for o in objects(store, VITALS)] == [1, 1, 1]
 
 
-def test_objects_of_before_a_sign_was_added_are_compacted_apart_and_read_with_nulls(store: Keeper) -> None:
+def test_objects_of_before_a_sign_was_added_are_compacted_apart_and_read_with_nulls(store: MutableStore) -> None:
     old = Table(VITALS.name, VITALS.topic, VITALS.identity, VITALS.order, VITALS.columns[:-1])
     for n in range(2):
         batch(store, n + 1, [reading(n)], old)
@@ -189,7 +189,7 @@ class InterruptedHereError(Exception):
 class Between:
     """A store in which something happens just before a manifest is created."""
 
-    def __init__(self, store: Keeper, happens: Callable[[], None]) -> None:
+    def __init__(self, store: MutableStore, happens: Callable[[], None]) -> None:
         self._store, self._happens = store, happens
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
@@ -205,7 +205,7 @@ def crash() -> None:
     raise InterruptedHereError
 
 
-def test_a_crash_before_the_manifest_changes_nothing_for_readers_and_is_swept_up(store: Keeper) -> None:
+def test_a_crash_before_the_manifest_changes_nothing_for_readers_and_is_swept_up(store: MutableStore) -> None:
     for n in range(3):
         batch(store, n + 1, [reading(n)])
     with pytest.raises(InterruptedHereError):
@@ -216,7 +216,7 @@ def test_a_crash_before_the_manifest_changes_nothing_for_readers_and_is_swept_up
     assert (seqs(store), len(parquet(store))) == ([0, 1, 2], 4)
 
 
-def test_of_two_compactions_at_once_one_is_committed_and_the_other_leaves_nothing(store: Keeper) -> None:
+def test_of_two_compactions_at_once_one_is_committed_and_the_other_leaves_nothing(store: MutableStore) -> None:
     for n in range(3):
         batch(store, n + 1, [reading(n)])
     run(Between(store, lambda: run(store, by="bb") and None))  # type: ignore[arg-type] # see above
@@ -227,7 +227,7 @@ def test_of_two_compactions_at_once_one_is_committed_and_the_other_leaves_nothin
 class Twice:
     """A store whose client writes a manifest a second time by itself, as after an answer that was lost."""
 
-    def __init__(self, store: Keeper) -> None:
+    def __init__(self, store: MutableStore) -> None:
         self._store = store
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
@@ -238,7 +238,7 @@ class Twice:
         return self._store.create(name, content)
 
 
-def test_a_manifest_that_a_client_wrote_twice_keeps_the_objects_that_it_names(store: Keeper) -> None:
+def test_a_manifest_that_a_client_wrote_twice_keeps_the_objects_that_it_names(store: MutableStore) -> None:
     for n in range(3):
         batch(store, n + 1, [reading(n), reading(100 + n, patient="p2")])
     twice: Any = Twice(store)
@@ -254,7 +254,7 @@ def cable(moto: Mapping[str, str]) -> Iterator[Relay]:
         yield relay
 
 
-def behind(cable: Relay, moto: Mapping[str, str]) -> Keeper:
+def behind(cable: Relay, moto: Mapping[str, str]) -> MutableStore:
     base = moto["LAKE"].partition("?")[0]
     return open_lake(f"{base}/{uuid4().hex}?endpoint_override=http://127.0.0.1:{cable.port}&region=eu-west-1")
 
@@ -279,14 +279,14 @@ def test_a_lost_answer_to_the_commit_deletes_nothing_of_the_lake(
     assert seqs(store) == expected
 
 
-def test_a_batch_archived_during_a_compaction_is_neither_lost_nor_doubled(store: Keeper) -> None:
+def test_a_batch_archived_during_a_compaction_is_neither_lost_nor_doubled(store: MutableStore) -> None:
     for n in range(2):
         batch(store, n + 1, [reading(n)])
     run(Between(store, lambda: batch(store, 3, [reading(2)]) and None))  # type: ignore[arg-type] # see above
     assert seqs(store) == [0, 1, 2]
 
 
-def test_superseded_objects_stay_for_readers_under_way_and_then_go(store: Keeper) -> None:
+def test_superseded_objects_stay_for_readers_under_way_and_then_go(store: MutableStore) -> None:
     for n in range(3):
         batch(store, n + 1, [reading(n)])
     under_way = objects(store, VITALS)
@@ -297,7 +297,7 @@ def test_superseded_objects_stay_for_readers_under_way_and_then_go(store: Keeper
     assert (seqs(store), len(parquet(store))) == ([0, 1, 2], 1)
 
 
-def test_what_the_archive_is_writing_is_not_swept_and_what_its_crash_left_is(store: Keeper) -> None:
+def test_what_the_archive_is_writing_is_not_swept_and_what_its_crash_left_is(store: MutableStore) -> None:
     batch(store, 1, [reading(0), reading(1)])
     batch(store, 2, [reading(1)], commits=False)  # its batch died; the next one had another end
     under_way = batch(store, 2, [reading(2), reading(3)], commits=False)
@@ -306,7 +306,7 @@ def test_what_the_archive_is_writing_is_not_swept_and_what_its_crash_left_is(sto
     assert seqs(store) == [0, 1, 2, 3]
 
 
-def test_a_late_loader_is_told_which_manifest_holds_a_batchs_rows_now(store: Keeper) -> None:
+def test_a_late_loader_is_told_which_manifest_holds_a_batchs_rows_now(store: MutableStore) -> None:
     first = batch(store, 1, [reading(0)])
     batch(store, 2, [reading(1)])
     assert current(store, first) == first
@@ -316,7 +316,7 @@ def test_a_late_loader_is_told_which_manifest_holds_a_batchs_rows_now(store: Kee
     assert [o.rows for o in current(store, first).objects] == [3]
 
 
-def test_objects_are_chosen_by_log_time(store: Keeper) -> None:
+def test_objects_are_chosen_by_log_time(store: MutableStore) -> None:
     for n in range(3):
         batch(store, n + 1, [reading(n * 10 + i) for i in range(10)])
     assert [o.first for o in objects(store, VITALS, DAY + 9, DAY + 11)] == [0, 10]
@@ -325,7 +325,7 @@ def test_objects_are_chosen_by_log_time(store: Keeper) -> None:
 
 
 def test_the_job_compacts_every_table_and_a_damaged_manifest_stops_no_other(
-    store: Keeper, caplog: pytest.LogCaptureFixture
+    store: MutableStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     import threading  # noqa: PLC0415 - of this test alone
 
@@ -343,11 +343,11 @@ def sent(offset: int, patient: str, merged: list[str]) -> dict[str, Any]:
     return row | {"merged": msgspec.json.encode(merged).decode(), "source_partition": 0, "source_offset": offset}
 
 
-def again(store: Keeper, of: Table, patient: str) -> Erased:
+def again(store: MutableStore, of: Table, patient: str) -> Erased:
     return erase(store, of, patient, now_ms=TOMORROW, run="ee")
 
 
-def test_an_erased_patient_is_in_no_object_and_everybody_else_in_every(store: Keeper) -> None:
+def test_an_erased_patient_is_in_no_object_and_everybody_else_in_every(store: MutableStore) -> None:
     batch(store, 1, [reading(0), reading(1, patient="p2")])
     batch(store, 2, [reading(2)])
     run(store)  # what it superseded holds the patient as well
@@ -361,7 +361,7 @@ def test_an_erased_patient_is_in_no_object_and_everybody_else_in_every(store: Ke
     assert again(store, VITALS, "p1") == Erased(0, 0, 0, 0)
 
 
-def test_an_erasure_tells_what_is_being_written_at_this_moment(store: Keeper) -> None:
+def test_an_erasure_tells_what_is_being_written_at_this_moment(store: MutableStore) -> None:
     batch(store, 1, [reading(0, patient="p2")])
     under_way = batch(store, 2, [reading(1), reading(2, patient="p2")], commits=False)
     assert again(store, VITALS, "p1").waiting == 1
@@ -370,14 +370,14 @@ def test_an_erasure_tells_what_is_being_written_at_this_moment(store: Keeper) ->
     assert seqs(store) == [0, 2]
 
 
-def test_an_erased_patients_alarms_leave_the_messages_that_told_others_of_them(store: Keeper) -> None:
+def test_an_erased_patients_alarms_leave_the_messages_that_told_others_of_them(store: MutableStore) -> None:
     batch(store, 1, [sent(0, "p1", ["p2.hr.9"]), sent(1, "p2", ["p1.hr.0", "p10.hr.7"])], NOTIFICATIONS)
     again(store, NOTIFICATIONS, "p1")
     (rows,) = list(scan(store, NOTIFICATIONS))
     assert rows.select(["patient", "merged"]).to_pylist() == [{"patient": "p2", "merged": '["p10.hr.7"]'}]
 
 
-def test_rejected_records_that_name_an_erased_patient_go_too(store: Keeper) -> None:
+def test_rejected_records_that_name_an_erased_patient_go_too(store: MutableStore) -> None:
     kept, gone = (Rejected(topic="t", reason="r", t=DAY, payload=p) for p in (b"of p2", b'{"patient":["p1"]}'))
     name = f"rejected/{VITALS.topic}/date=2026-11-22/x.jsonl"
     store.put(name, b"".join(msgspec.json.encode(r) + b"\n" for r in (kept, gone)))
@@ -385,7 +385,7 @@ def test_rejected_records_that_name_an_erased_patient_go_too(store: Keeper) -> N
     assert store.get(name) == msgspec.json.encode(kept) + b"\n"
 
 
-def test_a_compaction_under_way_during_an_erasure_does_not_bring_the_patient_back(store: Keeper) -> None:
+def test_a_compaction_under_way_during_an_erasure_does_not_bring_the_patient_back(store: MutableStore) -> None:
     for n in range(2):
         batch(store, n + 1, [reading(2 * n), reading(2 * n + 1, patient="p2")])
     told: list[Erased] = []
@@ -456,7 +456,7 @@ def test_no_order_of_house_work_loses_or_doubles_a_row(
     assert bool([r for r in got if r[1] == 0]) == bool([r for r in expected if r[1] == 0])
 
 
-def test_an_object_that_was_erased_under_a_reader_says_so(store: Keeper) -> None:
+def test_an_object_that_was_erased_under_a_reader_says_so(store: MutableStore) -> None:
     batch(store, 1, [reading(0)])
     (held,) = objects(store, VITALS)
     again(store, VITALS, "p1")
@@ -465,7 +465,7 @@ def test_an_object_that_was_erased_under_a_reader_says_so(store: Keeper) -> None
     assert objects(store, VITALS) == []
 
 
-def test_manifests_of_compactions_are_no_batches(store: Keeper) -> None:
+def test_manifests_of_compactions_are_no_batches(store: MutableStore) -> None:
     for n in range(2):
         batch(store, n + 1, [reading(n)])
     run(store)

@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from cloud.lake import Keeper, LakeError, open_lake, s3
+from cloud.lake import LakeError, MutableStore, open_lake, s3
 
 
 @pytest.fixture(params=["directory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> MutableStore:
     """The contract holds for every adapter; S3 is moto's, by pyarrow's own client."""
     if request.param == "directory":
         return open_lake((tmp_path / "lake with space").as_uri())
@@ -19,25 +19,25 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
     return open_lake(f"{base}/{uuid4().hex}?{options}")
 
 
-def test_what_is_put_is_got_byte_for_byte(store: Keeper) -> None:
+def test_what_is_put_is_got_byte_for_byte(store: MutableStore) -> None:
     content = bytes(range(256)) * 5000
     store.put("a/b/c.parquet", content)
     assert store.get("a/b/c.parquet") == content
 
 
-def test_an_object_written_again_replaces_itself(store: Keeper) -> None:
+def test_an_object_written_again_replaces_itself(store: MutableStore) -> None:
     store.put("a/x.json", b"first")
     store.put("a/x.json", b"second")
     assert (store.get("a/x.json"), store.names("a")) == (b"second", ["a/x.json"])
 
 
-def test_names_are_those_below_the_folder_in_order(store: Keeper) -> None:
+def test_names_are_those_below_the_folder_in_order(store: MutableStore) -> None:
     for name in ("t/_manifests/2.json", "t/_manifests/1.json", "t/date=2026-11-22/t-0-0-5.parquet", "u/9.json"):
         store.put(name, b"x")
     assert store.names("t") == ["t/_manifests/1.json", "t/_manifests/2.json", "t/date=2026-11-22/t-0-0-5.parquet"]
 
 
-def test_names_after_a_name_leave_out_it_and_what_sorts_before(store: Keeper) -> None:
+def test_names_after_a_name_leave_out_it_and_what_sorts_before(store: MutableStore) -> None:
     for n in (1, 2, 10):
         store.put(f"t/_manifests/{n:03d}-batch.json", b"x")
     store.put("u/9.json", b"x")
@@ -49,23 +49,23 @@ def test_names_after_a_name_leave_out_it_and_what_sorts_before(store: Keeper) ->
     assert store.names("t", after="t/_manifests/011") == []
 
 
-def test_every_name_of_a_lake_is_listed_by_its_root_and_a_folder_is_no_prefix(store: Keeper) -> None:
+def test_every_name_of_a_lake_is_listed_by_its_root_and_a_folder_is_no_prefix(store: MutableStore) -> None:
     store.put("vitals/1", b"x")
     store.put("vitals.scored/1", b"x")
     assert store.names("") == ["vitals.scored/1", "vitals/1"]
     assert store.names("vitals") == ["vitals/1"]
 
 
-def test_a_folder_that_is_not_there_holds_nothing(store: Keeper) -> None:
+def test_a_folder_that_is_not_there_holds_nothing(store: MutableStore) -> None:
     assert store.names("nowhere/_manifests") == []
 
 
-def test_an_object_that_is_not_there_is_an_error_that_names_it(store: Keeper) -> None:
+def test_an_object_that_is_not_there_is_an_error_that_names_it(store: MutableStore) -> None:
     with pytest.raises(LakeError, match=r"gone\.parquet"):
         store.get("a/gone.parquet")
 
 
-def test_a_url_is_absolute(store: Keeper) -> None:
+def test_a_url_is_absolute(store: MutableStore) -> None:
     store.put("a/b.json", b"x")
     assert store.url("a/b.json").startswith(("file:///", "s3://"))
     assert store.url("a/b.json").endswith("/a/b.json")
@@ -95,13 +95,13 @@ def test_a_url_that_names_no_lake_is_refused(url: str, monkeypatch: pytest.Monke
         open_lake(url)
 
 
-def test_of_two_that_create_one_name_the_first_succeeds_and_its_bytes_stay(store: Keeper) -> None:
+def test_of_two_that_create_one_name_the_first_succeeds_and_its_bytes_stay(store: MutableStore) -> None:
     assert store.create("a/m.json", b"first")
     assert not store.create("a/m.json", b"second")
     assert (store.get("a/m.json"), store.names("a")) == (b"first", ["a/m.json"])
 
 
-def test_a_name_that_holds_these_very_bytes_counts_as_created(store: Keeper) -> None:
+def test_a_name_that_holds_these_very_bytes_counts_as_created(store: MutableStore) -> None:
     assert store.create("a/m.json", b"mine")
     assert store.create("a/m.json", b"mine")
     assert not store.create("a/m.json", b"another's")
@@ -136,7 +136,7 @@ def test_a_conflict_is_tried_again_and_never_taken_for_a_race_that_was_lost(
     assert tuple(waits) == s3.WAITS_S[:times]
 
 
-def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: Keeper) -> None:
+def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: MutableStore) -> None:
     store.put("a/x", b"x")
     store.put("a/xy", b"y")
     store.remove("a/x")
@@ -144,7 +144,7 @@ def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(store: Keepe
     assert store.names("a") == ["a/xy"]
 
 
-def test_forgetting_older_versions_leaves_what_an_object_holds_now(store: Keeper) -> None:
+def test_forgetting_older_versions_leaves_what_an_object_holds_now(store: MutableStore) -> None:
     store.put("a/x", b"first")
     store.put("a/x", b"second")
     store.forget("a/x")

@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.port import LogError, Reader, Writer, read_to_end
-from cloud.kafka.transactional import FencedWriter
+from cloud.kafka.port import KafkaUnavailableError, Reader, Writer, read_to_end
+from cloud.kafka.transactional import TransactionalWriter
 from cloud.settings import Kafka
 from vitals.status import Rejected
 from vitals.wire import topics
@@ -97,7 +97,7 @@ def test_a_tombstone_is_read_as_one(log: Ends) -> None:
 
 def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str) -> None:
     reader = KafkaReader(Kafka(kafka_bootstrap=kafka), "contract")
-    with pytest.raises(LogError, match=r"nowhere\[0\], made by `python -m cloud topics`"):
+    with pytest.raises(KafkaUnavailableError, match=r"nowhere\[0\], made by `python -m cloud topics`"):
         reader.ends([("nowhere", 0)])
     reader.close()
 
@@ -114,7 +114,7 @@ def test_a_record_that_is_too_large_is_put_aside_with_its_reason_and_those_aroun
         with contextlib.suppress(KafkaException):  # the other case has made the second one
             made.result(30)
     settings = Kafka(kafka_bootstrap=own_kafka)
-    writer = FencedWriter(settings, topic) if fenced else KafkaWriter(settings, topic, aside=True)
+    writer = TransactionalWriter(settings, topic) if fenced else KafkaWriter(settings, topic, aside=True)
     reader = KafkaReader(settings, "contract", group=topic)
     before = reader.ends([(topics.REJECTED, 0)])
     # What fits is not compressible: a topic's limit is that of what arrives.
@@ -136,5 +136,5 @@ def test_a_record_that_is_too_large_is_put_aside_with_its_reason_and_those_aroun
 
 def test_a_writer_that_can_tell_a_person_refuses_what_is_too_large(own_kafka: str) -> None:
     writer = KafkaWriter(Kafka(kafka_bootstrap=own_kafka), "contract")
-    with pytest.raises(LogError, match="was not taken"):
+    with pytest.raises(KafkaUnavailableError, match="was not taken"):
         writer.write(("any", 0), b"key", bytes(topics.MAX_RECORD_BYTES))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cloud.notify.channels import sns as adapter
-from cloud.notify.channels.sns import SnsSender
+from cloud.notify.channels.sns import SnsChannel
 from infra.local.servers.sns.server import Options, Sns
 from infra.local.servers.sns.trouble import Fate, State, Trouble
 from tests.cloud.conftest import MakeEvent
@@ -29,7 +29,7 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
 
 @pytest.fixture
 def notifying(station: Station, bad: Sns) -> Station:
-    station.sender = SnsSender(bad.url, None)
+    station.sender = SnsChannel(bad.url, None)
     return station
 
 

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from cloud.ack_links import verify
+from cloud.ack_links import verify_token
 from cloud.kafka.in_memory import MemoryReader
 from cloud.notify.notifier import Notifier
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Station
 from vitals.admissions import Admission
-from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority
 from vitals.contacts import Channel, Contact
 from vitals.status import Health, Status
 from vitals.wire import topics
@@ -241,7 +241,7 @@ def test_an_empty_rota_is_over_when_somebody_is_on_duty_also_after_a_restart(
     first, last = station.raised("rota-empty")
     told = [r for r in station.log.records(topics.ALARMS) if b"rota-empty" in (r.value or b"")]
     assert {r.partition for r in told} == {station.layout.partition("pipeline")}, "where the ward page's shard reads it"
-    assert (last.id, last.n, last.phase, last.state) == (first.id, 1, Phase.END, State.INACTIVE)
+    assert (last.id, last.n, last.phase, last.state) == (first.id, 1, Phase.END, AlarmState.INACTIVE)
 
 
 def test_a_contact_who_is_reached_again_ends_the_alarm_that_they_were_not(
@@ -284,7 +284,7 @@ def test_the_link_in_a_message_acknowledges_its_alarm_for_its_reader(
     station.settle(notifier)
     for name, text in station.phones.got:
         token = text.rsplit("/", 1)[1]
-        link = verify(KEY, token, alarms=[alarm.id], contacts=["nurse", "doctor"], now=station.now)
+        link = verify_token(KEY, token, alarms=[alarm.id], contacts=["nurse", "doctor"], now=station.now)
         assert (link.alarm, link.contact) == (alarm.id, name)
 
 
@@ -390,7 +390,7 @@ def test_every_ward_with_patients_is_told_that_the_pipeline_stands_and_beds_ligh
     assert sorted(name for name, _ in station.phones.got) == ["ida", "mel", "tom"]
     beats = [msgspec.json.decode(r.value or b"", type=Status) for r in station.log.records(topics.STATUS)]
     assert beats[-1].health is Health.SILENT
-    station.alarm(msgspec.structs.replace(stalled, n=1, phase=Phase.END, state=State.INACTIVE))
+    station.alarm(msgspec.structs.replace(stalled, n=1, phase=Phase.END, state=AlarmState.INACTIVE))
     station.now += 10_000
     station.settle(notifier)
     beats = [msgspec.json.decode(r.value or b"", type=Status) for r in station.log.records(topics.STATUS)]

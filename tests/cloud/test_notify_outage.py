@@ -11,7 +11,7 @@ from cloud.notify.retry import EVERY_MS, MERGED
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import Station
 from vitals.alarm_events import Phase, Priority
-from vitals.contacts import Contact, Duty, Notification
+from vitals.contacts import Contact, Notification, Rota
 from vitals.wire import topics
 
 MakeContact = Callable[..., Contact]
@@ -128,7 +128,7 @@ def test_fresh_messages_go_before_repeated_ones_which_never_take_every_place(
     notifier = station.start()
     for name in names:
         station.alarm(event(name, ward=name))
-    while len(notifier.again) < len(names):
+    while len(notifier.retries) < len(names):
         wait(station, notifier, 1)
     cut(station)
     station.now += EVERY_MS
@@ -193,7 +193,7 @@ def test_when_the_shift_changed_in_an_outage_those_on_duty_now_are_told(
 def test_an_alarm_that_reaches_nobody_is_recorded_once_however_often_it_is_read(
     station: Station, event: MakeEvent
 ) -> None:
-    station.log.append((topics.CONTACTS, 0), b"icu", msgspec.json.encode(Duty(ward="icu", version=1, contacts=())))
+    station.log.append((topics.CONTACTS, 0), b"icu", msgspec.json.encode(Rota(ward="icu", version=1, contacts=())))
     station.alarm(event())
     for _ in range(3):
         station.reader = MemoryReader(station.log)

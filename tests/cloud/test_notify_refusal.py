@@ -8,10 +8,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloud.notify.channels import sns
-from cloud.notify.channels.sns import SendError, SnsSender, Texts
+from cloud.notify.channels.sns import RenderedMessage, SendError, SnsChannel
 from vitals.contacts import Channel, Contact
 
-TEXTS = Texts("subject", "sms", "mail", "{}", (Channel.SMS, Channel.EMAIL))
+TEXTS = RenderedMessage("subject", "sms", "mail", "{}", (Channel.SMS, Channel.EMAIL))
 
 
 class Refusing:
@@ -32,12 +32,12 @@ class Refusing:
 def test_a_number_that_sns_refuses_leaves_the_email_and_is_tried_again(
     moto: Mapping[str, str], contact: Callable[..., Contact]
 ) -> None:
-    sender, who = SnsSender(moto["AWS_ENDPOINT_URL"], None), contact(f"c-{uuid.uuid4().hex[:8]}")
+    sender, who = SnsChannel(moto["AWS_ENDPOINT_URL"], None), contact(f"c-{uuid.uuid4().hex[:8]}")
     client = sender._sns
     sender._sns = Refusing(client)
     assert sender.send(who, TEXTS).channels == (Channel.EMAIL,)
     with pytest.raises(SendError, match="Invalid endpoint"):
-        sender.send(contact(who.contact, email=None), Texts("s", "sms", "m", "{}", (Channel.SMS,)))
+        sender.send(contact(who.contact, email=None), RenderedMessage("s", "sms", "m", "{}", (Channel.SMS,)))
     sender._sns = client
     assert sender.send(who, TEXTS).channels == (Channel.SMS, Channel.EMAIL)
 
@@ -50,6 +50,6 @@ def test_an_sns_that_never_answers_is_given_up_and_holds_nobody_for_ever(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setattr(sns, "TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        sender = SnsSender(f"http://127.0.0.1:{silent.getsockname()[1]}", None)
+        sender = SnsChannel(f"http://127.0.0.1:{silent.getsockname()[1]}", None)
         with pytest.raises(SendError, match=r"(?i)time"):
             sender.send(contact("nurse"), TEXTS)

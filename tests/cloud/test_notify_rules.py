@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.ack_links import number
-from cloud.notify.routing import Rotas, channels, parse_default, rota_empty
+from cloud.notify.routing import OnCall, channels, parse_default, rota_empty
 from cloud.notify.templates import MAX_SMS_BYTES, Links, age, email, sms, subject
-from cloud.notify.throttle import Item, Queue
+from cloud.notify.throttle import Item, RecipientQueues
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages
-from vitals.contacts import Channel, Contact, Duty
+from vitals.contacts import Channel, Contact, Rota
 
 MakeEvent = Callable[..., AlarmEvent]
 MakeContact = Callable[..., Contact]
@@ -111,40 +111,40 @@ def test_people_are_told_when_it_begins_grows_or_passes_to_them(
 
 
 @pytest.fixture
-def rotas(contact: MakeContact) -> Rotas:
-    found = Rotas({"icu": contact("charge-nurse")}, "technical")
+def rotas(contact: MakeContact) -> OnCall:
+    found = OnCall({"icu": contact("charge-nurse")}, "technical")
     on_duty = (
         contact("nurse"),
         contact("registrar", priority=Priority.MEDIUM),
         contact("consultant", priority=Priority.HIGH, step=1),
         contact("night-nurse", start=T0 + 1000, end=T0 + 2000),
     )
-    found.set(Duty(ward="icu", version=2, contacts=on_duty))
+    found.set(Rota(ward="icu", version=2, contacts=on_duty))
     return found
 
 
-def names(rotas: Rotas, event: AlarmEvent, now: int = T0) -> list[str]:
+def names(rotas: OnCall, event: AlarmEvent, now: int = T0) -> list[str]:
     return [c.contact for c in rotas.resolve(event, now).contacts]
 
 
-def test_a_high_alarm_reaches_the_first_step_and_a_low_one_those_who_want_it(rotas: Rotas, event: MakeEvent) -> None:
+def test_a_high_alarm_reaches_the_first_step_and_a_low_one_those_who_want_it(rotas: OnCall, event: MakeEvent) -> None:
     assert names(rotas, event()) == ["nurse", "registrar"]
     assert names(rotas, event(priority=Priority.LOW)) == ["nurse"]
     assert names(rotas, event(), now=T0 + 1500) == ["nurse", "registrar", "night-nurse"]
 
 
-def test_handover_reaches_the_next_step_and_never_nobody(rotas: Rotas, event: MakeEvent) -> None:
+def test_handover_reaches_the_next_step_and_never_nobody(rotas: OnCall, event: MakeEvent) -> None:
     assert names(rotas, event(handover=1)) == ["consultant"]
     assert names(rotas, event(handover=6)) == ["consultant"]
 
 
-def test_after_the_last_contact_a_high_alarm_is_handed_over_every_ten_minutes(rotas: Rotas, event: MakeEvent) -> None:
+def test_after_the_last_contact_a_high_alarm_is_handed_over_every_ten_minutes(rotas: OnCall, event: MakeEvent) -> None:
     reached = [handover for handover in range(1, 13) if names(rotas, event(handover=handover))]
     assert reached == [1, 6, 11]
 
 
-def test_an_empty_rota_falls_back_to_the_wards_default_and_says_so(rotas: Rotas, event: MakeEvent) -> None:
-    rotas.set(Duty(ward="icu", version=3, contacts=()))
+def test_an_empty_rota_falls_back_to_the_wards_default_and_says_so(rotas: OnCall, event: MakeEvent) -> None:
+    rotas.set(Rota(ward="icu", version=3, contacts=()))
     found = rotas.resolve(event(), T0)
     assert found.rota_empty
     assert [c.contact for c in found.contacts] == ["charge-nurse"]
@@ -153,8 +153,8 @@ def test_an_empty_rota_falls_back_to_the_wards_default_and_says_so(rotas: Rotas,
     assert first.id == second.id
 
 
-def test_an_older_rota_that_comes_late_changes_nothing(rotas: Rotas, event: MakeEvent) -> None:
-    rotas.set(Duty(ward="icu", version=1, contacts=()))
+def test_an_older_rota_that_comes_late_changes_nothing(rotas: OnCall, event: MakeEvent) -> None:
+    rotas.set(Rota(ward="icu", version=1, contacts=()))
     assert names(rotas, event()) == ["nurse", "registrar"]
 
 
@@ -178,7 +178,7 @@ def item(event: AlarmEvent, contact: Contact) -> Item:
 def test_a_flood_becomes_few_messages_the_most_urgent_first_and_nothing_is_dropped(
     event: MakeEvent, contact: MakeContact
 ) -> None:
-    queue = Queue(burst=3, refill_ms=10_000, low_ms=60_000)
+    queue = RecipientQueues(burst=3, refill_ms=10_000, low_ms=60_000)
     events = [event(f"p-{i}", priority=Priority.MEDIUM) for i in range(40)] + [event("p-high")]
     for each in events:
         queue.add(item(each, contact()), T0)
@@ -189,13 +189,13 @@ def test_a_flood_becomes_few_messages_the_most_urgent_first_and_nothing_is_dropp
 
 
 def test_a_high_alarm_goes_at_once_while_messages_are_left(event: MakeEvent, contact: MakeContact) -> None:
-    queue = Queue(burst=3, refill_ms=10_000, low_ms=60_000)
+    queue = RecipientQueues(burst=3, refill_ms=10_000, low_ms=60_000)
     queue.add(item(event(), contact()), T0)
     assert [len(m.items) for m in queue.due(T0)] == [1]
 
 
 def test_low_priority_waits_for_company_but_not_for_ever(event: MakeEvent, contact: MakeContact) -> None:
-    queue = Queue(burst=3, refill_ms=10_000, low_ms=60_000)
+    queue = RecipientQueues(burst=3, refill_ms=10_000, low_ms=60_000)
     for i in range(3):
         queue.add(item(event(f"p-{i}", priority=Priority.LOW), contact()), T0 + i)
     assert list(queue.due(T0 + 59_999)) == []
@@ -203,7 +203,7 @@ def test_low_priority_waits_for_company_but_not_for_ever(event: MakeEvent, conta
 
 
 def test_one_recipients_flood_holds_up_nobody_else(event: MakeEvent, contact: MakeContact) -> None:
-    queue = Queue(burst=1, refill_ms=10_000, low_ms=60_000)
+    queue = RecipientQueues(burst=1, refill_ms=10_000, low_ms=60_000)
     for i in range(5):
         queue.add(item(event(f"p-{i}"), contact("busy")), T0)
     list(queue.due(T0))

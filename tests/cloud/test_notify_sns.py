@@ -19,11 +19,11 @@ import pytest
 from cloud.cli import rota
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.notify.channels.sns import SendError, SnsSender, Texts
+from cloud.notify.channels.sns import RenderedMessage, SendError, SnsChannel
 from cloud.settings import Kafka, Topics
 from infra.local.servers.sns.server import Options, Sns
 from vitals.alarm_events import AlarmEvent, encode
-from vitals.contacts import Channel, Contact, Duty, Notification
+from vitals.contacts import Channel, Contact, Notification, Rota
 from vitals.runtime.daemon import now_ms
 from vitals.wire import topics
 
@@ -61,8 +61,8 @@ class Service:
     sns: str
     sqs: str
 
-    def sender(self, outbox_url: str | None = None, undelivered: str | None = None) -> SnsSender:
-        return SnsSender(self.sqs, outbox_url, undelivered, self.sns)
+    def sender(self, outbox_url: str | None = None, undelivered: str | None = None) -> SnsChannel:
+        return SnsChannel(self.sqs, outbox_url, undelivered, self.sns)
 
 
 @pytest.fixture(params=["moto", "bad"])
@@ -77,7 +77,7 @@ def service(request: pytest.FixtureRequest, moto: Mapping[str, str]) -> Iterator
 
 
 def test_an_sms_goes_to_the_number_itself_without_a_topic(service: Service, contact: Callable[..., Contact]) -> None:
-    texts = Texts("subject", "an sms", "an email", "{}", (Channel.SMS, Channel.EMAIL))
+    texts = RenderedMessage("subject", "an sms", "an email", "{}", (Channel.SMS, Channel.EMAIL))
     assert service.sender().send_directly(contact(f"c-{uuid.uuid4().hex[:8]}"), texts).channels == (Channel.SMS,)
     with pytest.raises(SendError, match="no other channel"):
         service.sender().send_directly(contact(f"c-{uuid.uuid4().hex[:8]}", phone=None), texts)
@@ -107,7 +107,9 @@ def test_one_publish_reaches_the_outbox_with_both_texts(
     service: Service, outbox: Outbox, contact: Callable[..., Contact]
 ) -> None:
     sender = service.sender(outbox[1])
-    texts = Texts("subject", "an sms", "an email", json.dumps({"sms": "an sms"}), (Channel.SMS, Channel.EMAIL))
+    texts = RenderedMessage(
+        "subject", "an sms", "an email", json.dumps({"sms": "an sms"}), (Channel.SMS, Channel.EMAIL)
+    )
     sent = sender.send(contact(f"c-{uuid.uuid4().hex[:8]}"), texts)
     assert sent.id
     assert receive(outbox, 1) == [{"sms": "an sms"}]
@@ -163,7 +165,7 @@ def test_killed_in_the_middle_of_a_flood_it_tells_everybody_of_everything_once(
     run = uuid.uuid4().hex[:6]
     writer = KafkaWriter(settings, "test")
     people = (contact(f"{run}-nurse"), contact(f"{run}-doctor"))
-    rota.publish(writer, [Duty(ward=run, version=now_ms(), contacts=people)])
+    rota.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
     told = KafkaReader(settings, "test-told")
     told.assign(told.ends(settings.layout.places(topics.NOTIFICATIONS)))
     environ = {

@@ -10,7 +10,7 @@ import pytest
 
 from cloud.cli import topics as topics_job
 from cloud.kafka import partitions
-from cloud.kafka.port import LogError
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.settings import Kafka, Topics
 from infra.local.ports import HOST, Ports
 
@@ -35,7 +35,7 @@ def test_who_is_there_before_the_topics_waits_until_all_are_made_with_its_number
         assert not waiting.done()
         topics_job.ensure(Topics(kafka_bootstrap=own_kafka))
         assert waiting.result(WITHIN_S)
-    with pytest.raises(LogError, match="PARTITIONS=4, but vitals has 16"):
+    with pytest.raises(KafkaUnavailableError, match="PARTITIONS=4, but vitals has 16"):
         partitions.wait(Kafka(kafka_bootstrap=own_kafka, lanes=4, partitions=4), stop)
 
 

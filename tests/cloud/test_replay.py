@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from cloud.lake import open_lake
 from cloud.replay import reference_events, trial_limits
 from cloud.replay.compare import Alarm, alarms, delays, difference, per_day
@@ -45,7 +45,7 @@ END = T0 + 1_600_000
 def ward() -> Ward:
     from tests.cloud.conftest import make_admission  # noqa: PLC0415 - a plain function of the suite's conftest
 
-    return ward_of(Layout(lanes=4, partitions=4), make_admission)
+    return ward_of(Partitioning(lanes=4, partitions=4), make_admission)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from cloud.kafka.in_memory import MemoryLog, MemoryReader
-from cloud.kafka.offsets import RecreatedError, Span, within
+from cloud.kafka.offsets import RecreatedError, Span, resume_offsets
 from cloud.score.job import Score, in_a_row
 from cloud.score.start_offsets import scored_up_to
 from vitals.wire.topics import SCORED, VITALS
@@ -45,7 +45,7 @@ def test_what_others_wrote_into_the_topic_is_passed_over(log: MemoryLog, junk: b
 
 
 def test_what_retention_removed_unread_is_told_partition_by_partition() -> None:
-    offsets, lost = within(VITALS, {0: 5, 1: 9, 2: 0}, {0: (8, 20), 1: (9, 9), 2: (0, 4), 3: (7, 8)}, "")
+    offsets, lost = resume_offsets(VITALS, {0: 5, 1: 9, 2: 0}, {0: (8, 20), 1: (9, 9), 2: (0, 4), 3: (7, 8)}, "")
     assert offsets == {0: 8, 1: 9, 2: 0, 3: 7}
     assert lost == [Span(0, 5, 7)]
     assert len(lost[0]) == 3
@@ -53,7 +53,7 @@ def test_what_retention_removed_unread_is_told_partition_by_partition() -> None:
 
 def test_a_topic_made_anew_is_refused_because_consumers_would_take_it_for_repeats() -> None:
     with pytest.raises(RecreatedError, match=r"vitals\[0\] ends at offset 3, but it was read up to 9: .*delete"):
-        within(VITALS, {0: 10}, {0: (0, 3)}, "delete vitals.scored too")
+        resume_offsets(VITALS, {0: 10}, {0: (0, 3)}, "delete vitals.scored too")
 
 
 def test_only_queries_that_fail_soon_count_as_failing_one_after_the_other() -> None:

@@ -22,7 +22,7 @@ from confluent_kafka import Producer
 from cloud.alarm.shard import Shard
 from cloud.cli.topics import ensure
 from cloud.kafka.client import KafkaReader
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.maven_jars import connector_mismatch, spark_jars
@@ -296,7 +296,7 @@ def test_whatever_a_record_holds_scoring_goes_on_and_it_is_scored_or_put_aside_o
     assert scorer.tail().count("scoring failed") == 0
     records, refused = stage.records(), stage.refused()[begins:]
     assert len(records) + len(refused) == everything
-    shard = Shard(Layout(lanes=PARTITIONS, partitions=PARTITIONS), range(PARTITIONS), equipment=True)
+    shard = Shard(Partitioning(lanes=PARTITIONS, partitions=PARTITIONS), range(PARTITIONS), equipment=True)
     aside = [rejected for rejected, _ in shard.apply(records).put_aside]
     assert all(one.reason for one in (*refused, *aside))
     # What was put aside by both, or twice by one, would be two patients' to whoever counts.

@@ -9,7 +9,7 @@ import pytest
 
 import cloud.warehouse
 from cloud.lake.manifests import Entry, Manifest, Meta, Object
-from cloud.lake.open import Bucket
+from cloud.lake.open import S3Store
 from cloud.lake.schema import TABLES as LAKE_TABLES
 from cloud.lake.schema import VITALS, Table
 from cloud.warehouse import open_warehouse
@@ -130,7 +130,7 @@ def test_copy_reads_the_manifest_by_role_into_a_stage_of_the_objects_columns() -
         next={0: 1},
     )
     # Only the URL of the bucket is asked for; nothing is opened.
-    stage, copy = redshift.copy(VITALS, manifest, Bucket(None, "b/lake"))
+    stage, copy = redshift.copy(VITALS, manifest, S3Store(None, "b/lake"))
     assert stage == 'CREATE TEMP TABLE stage AS SELECT "device", "boot", "seq" FROM vitals WHERE 1 = 0'
     assert copy == (
         f"COPY stage FROM 's3://b/lake/{manifest.name}' IAM_ROLE 'arn:aws:iam::1:role/lake' FORMAT AS PARQUET MANIFEST"

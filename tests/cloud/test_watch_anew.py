@@ -9,13 +9,13 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
-from cloud.kafka.port import LogError, Reader, Writer
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import KafkaUnavailableError, Reader, Writer
 from cloud.settings import Topics
 from vitals.admissions import Admission
 from vitals.readings import Readings
@@ -24,24 +24,24 @@ from vitals.wire import topics
 
 T0 = 1_763_812_800_000
 PATIENT = "p-1"
-ONE = Layout(lanes=1, partitions=1)
+ONE = Partitioning(lanes=1, partitions=1)
 WITHIN_S = 60.0
 Scored = Callable[..., bytes]
 Reading = Callable[..., Readings]
 
 
-def shard(layout: Layout, reader: Reader, writer: Writer, folder: Path) -> Loop:
+def shard(layout: Partitioning, reader: Reader, writer: Writer, folder: Path) -> ShardRunner:
     state = Shard(layout, share(layout, 0, 1), equipment=True)
-    return Loop(state, reader, writer, FolderSnapshots(folder))
+    return ShardRunner(state, reader, writer, FolderSnapshots(folder))
 
 
-def paged(loop: Loop) -> bool:
+def paged(loop: ShardRunner) -> bool:
     return any(e.patient == PATIENT and e.condition == "spo2" for e in loop.shard.active())
 
 
 @pytest.mark.parametrize("longer", [False, True], ids=["shorter than before", "longer already in another partition"])
 def test_snapshots_of_a_log_that_is_gone_do_not_make_the_engine_deaf_to_the_new_one(
-    layout: Layout,
+    layout: Partitioning,
     tmp_path: Path,
     admission: Callable[..., Admission],
     reading: Reading,
@@ -51,7 +51,7 @@ def test_snapshots_of_a_log_that_is_gone_do_not_make_the_engine_deaf_to_the_new_
 ) -> None:
     own = layout.partition(PATIENT)
 
-    def live(seconds: int, spo2: float, *, begun: int) -> tuple[MemoryLog, Loop]:
+    def live(seconds: int, spo2: float, *, begun: int) -> tuple[MemoryLog, ShardRunner]:
         now = begun
         log = MemoryLog(lambda: now)
         log.append((topics.PATIENTS, own), PATIENT.encode(), msgspec.json.encode(admission(PATIENT)))
@@ -99,7 +99,7 @@ def test_scored_made_anew_under_a_running_engine_ends_it_and_the_next_one_judges
             writer.write((topics.SCORED, 0), b"", scored(0, n, reading(PATIENT, t, spo2)))
         writer.flush()
 
-    def until(loop: Loop, met: Callable[[], bool]) -> None:
+    def until(loop: ShardRunner, met: Callable[[], bool]) -> None:
         while not met():
             assert time.monotonic() < ends
             loop.step(0.1)
@@ -108,7 +108,7 @@ def test_scored_made_anew_under_a_running_engine_ends_it_and_the_next_one_judges
     reader = KafkaReader(settings, "before")
     before = shard(ONE, reader, KafkaWriter(settings, "before"), tmp_path)
     before.start()
-    until(before, lambda: before.shard.slices["p0"].readings == 100)
+    until(before, lambda: before.shard.engines["p0"].readings == 100)
     before.save()
 
     admin = AdminClient(settings.client())
@@ -118,7 +118,7 @@ def test_scored_made_anew_under_a_running_engine_ends_it_and_the_next_one_judges
     topics_job.ensure(settings)
     writer = KafkaWriter(settings, "feed-anew")
     feed(40, 78)
-    with pytest.raises(LogError, match=r"vitals\.scored\[0\]"):
+    with pytest.raises(KafkaUnavailableError, match=r"vitals\.scored\[0\]"):
         until(before, lambda: False)
     reader.close()
 

@@ -14,7 +14,7 @@ import pytest
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import read_to_end
-from cloud.kafka.transactional import FencedError, FencedWriter
+from cloud.kafka.transactional import FencedError, TransactionalWriter
 from cloud.settings import Kafka, Topics
 from vitals.alarm_events import AlarmEvent, Phase, decode
 from vitals.readings import Readings
@@ -120,11 +120,11 @@ def test_what_a_replaced_writer_had_begun_is_seen_by_nobody(own_kafka: str) -> N
     place, key = (topics.REJECTED, 0), name.encode()
     reader = KafkaReader(settings, "fence-reader")
     begin = reader.ends([place])
-    older = FencedWriter(settings, name)
+    older = TransactionalWriter(settings, name)
     older.write(place, key, b"told")
     older.flush()
     older.write(place, key, b"begun")
-    newer = FencedWriter(settings, name)
+    newer = TransactionalWriter(settings, name)
     newer.write(place, key, b"newer")
     newer.flush()
     with pytest.raises(FencedError):

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from cloud.alarm.partition_engine import Terms
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot import encoding
 from cloud.alarm.snapshot.store import FolderSnapshots, SnapshotError
-from cloud.alarm.snapshot.writer import Keeper
+from cloud.alarm.snapshot.writer import SnapshotWriter
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
-from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State, decode, encode
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase, Priority, decode, encode
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health, Rejected, Status
 from vitals.wire import topics
@@ -34,7 +34,7 @@ Builders = tuple[Callable[..., Admission], Callable[..., Readings], Callable[...
 class Ward:
     """A deployment of four partitions on an in-memory log, with a clock that tests turn."""
 
-    layout: Layout
+    layout: Partitioning
     folder: Path
     admission: Callable[..., Admission]
     reading: Callable[..., Readings]
@@ -47,9 +47,9 @@ class Ward:
     def __post_init__(self) -> None:
         self.log = MemoryLog(lambda: self.now)
 
-    def shard(self, number: int = 0, shards: int = 1) -> Loop:
+    def shard(self, number: int = 0, shards: int = 1) -> ShardRunner:
         state = Shard(self.layout, share(self.layout, number, shards), equipment=number == 0)
-        loop = Loop(state, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(self.folder))
+        loop = ShardRunner(state, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(self.folder))
         loop.start()
         loop.step(0)
         return loop
@@ -79,7 +79,7 @@ class Ward:
 
 @pytest.fixture
 def ward(
-    layout: Layout,
+    layout: Partitioning,
     tmp_path: Path,
     admission: Callable[..., Admission],
     reading: Callable[..., Readings],
@@ -120,7 +120,7 @@ def test_records_that_spark_repeats_after_a_crash_tell_nothing_twice(ward: Ward)
         ward.log.append(record.place, b"", record.value)
     loop.step(0)
     assert ward.alarms() == told
-    assert sum(s.repeats for s in loop.shard.slices.values()) > 0
+    assert sum(s.repeats for s in loop.shard.engines.values()) > 0
 
 
 def test_a_tombstone_in_status_ends_a_retired_gateways_alarm_in_a_running_and_in_a_new_shard(ward: Ward) -> None:
@@ -166,7 +166,7 @@ def test_a_stolen_gateway_hides_no_patient_and_is_counted(ward: Ward) -> None:
         ward.read("p-1", 70)
         loop.step(0)
     assert ("p-1", "spo2") in starts(ward.alarms())
-    (slice_,) = [s for s in loop.shard.slices.values() if s.foreign]
+    (slice_,) = [s for s in loop.shard.engines.values() if s.foreign]
     assert slice_.foreign == {"gw-med": 90}
     silent = DeviceStatus(device="mon-1", health=Health.SILENT, t=ward.now, patient="p-1")
     status = Status(id="gw-med", kind="gateway", health=Health.UP, t=ward.now, devices=(silent,))
@@ -285,7 +285,7 @@ def run(ward: Ward, target: MemoryLog, crashes: set[int], saves: set[int], shard
 STEPS = st.sets(st.integers(0, 22), max_size=6)
 
 
-def identity(events: list[AlarmEvent]) -> list[tuple[str, int, Phase, State]]:
+def identity(events: list[AlarmEvent]) -> list[tuple[str, int, Phase, AlarmState]]:
     return sorted((e.id, e.n, e.phase, e.state) for e in events)
 
 
@@ -353,15 +353,15 @@ class Broken:
 def test_a_store_of_snapshots_that_fails_costs_a_shard_nothing_but_a_longer_start(
     ward: Ward, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def shard() -> Loop:
-        keeper = Keeper(Broken())
+    def shard() -> ShardRunner:
+        keeper = SnapshotWriter(Broken())
         state = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True)
-        loop = Loop(state, MemoryReader(ward.log), MemoryWriter(ward.log), keeper)
+        loop = ShardRunner(state, MemoryReader(ward.log), MemoryWriter(ward.log), keeper)
         loop.start()
         keepers.append(keeper)
         return loop
 
-    keepers: list[Keeper] = []
+    keepers: list[SnapshotWriter] = []
     loop = shard()
     desaturate(ward)
     loop.step(0)
@@ -410,7 +410,7 @@ def test_a_snapshot_is_taken_on_whole_or_not_at_all(ward: Ward) -> None:
     loop.step(0)
     name = f"p{ward.layout.partition('p-1')}"
     kept = encoding.decode(loop.shard.save(name, {}), ward.layout)
-    fresh = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True).slices[name]
+    fresh = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True).engines[name]
     for broken in (msgspec.structs.replace(kept, trends=b"no trends"), msgspec.structs.replace(kept, engine=b"none")):
         with pytest.raises(ValueError, match="not a snapshot"):
             fresh.load(encoding.encode(broken))
@@ -450,7 +450,7 @@ def test_a_patient_who_is_discharged_with_an_active_alarm_leaves_none_behind(war
     loop.step(0)
     assert loop.shard.active() == []
     open_alarms = {e.id: e.state for e in ward.alarms()}
-    assert set(open_alarms.values()) == {State.INACTIVE}
+    assert set(open_alarms.values()) == {AlarmState.INACTIVE}
 
 
 def test_a_patient_who_moves_with_an_active_alarm_keeps_it_as_one_alarm(ward: Ward) -> None:
@@ -483,7 +483,7 @@ def test_an_action_on_another_patients_alarm_does_nothing(ward: Ward) -> None:
 
 def test_a_shard_that_reads_everything_again_by_one_timestamp_tells_the_same_advisories_once(ward: Ward) -> None:
     state = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True, terms=Terms(advisories=True))
-    loop = Loop(state, MemoryReader(ward.log), MemoryWriter(ward.log), FolderSnapshots(ward.folder))
+    loop = ShardRunner(state, MemoryReader(ward.log), MemoryWriter(ward.log), FolderSnapshots(ward.folder))
     loop.start()
     for step in range(160):
         ward.now += 30_000
@@ -492,13 +492,15 @@ def test_a_shard_that_reads_everything_again_by_one_timestamp_tells_the_same_adv
     told = [e for e in ward.alarms() if e.condition.startswith("trend-")]
     assert [e.phase for e in told][:1] == [Phase.START]
     again = Shard(ward.layout, share(ward.layout, 0, 1), equipment=True, terms=Terms(advisories=True))
-    recovered = Loop(again, MemoryReader(ward.log), MemoryWriter(ward.log), FolderSnapshots(ward.folder / "none"))
+    recovered = ShardRunner(
+        again, MemoryReader(ward.log), MemoryWriter(ward.log), FolderSnapshots(ward.folder / "none")
+    )
     recovered.start()
     recovered.step(0)
     assert [e for e in ward.alarms() if e.condition.startswith("trend-")] == told
 
 
-def pass_time(ward: Ward, loop: Loop, seconds: int) -> None:
+def pass_time(ward: Ward, loop: ShardRunner, seconds: int) -> None:
     for _ in range(seconds):
         ward.now += 1000
         ward.beat()
@@ -592,7 +594,7 @@ def test_what_the_notifier_and_the_watchdog_alarm_of_is_answered_until_it_is_ove
     loop = ward.shard()
     assert loop.shard.active() == others
     for one in others:
-        over = msgspec.structs.replace(one, n=1, phase=Phase.END, state=State.INACTIVE)
+        over = msgspec.structs.replace(one, n=1, phase=Phase.END, state=AlarmState.INACTIVE)
         ward.log.append(place, one.subject.encode(), encode(over))
     loop.step(0)
     assert loop.shard.active() == []

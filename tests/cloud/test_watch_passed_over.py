@@ -5,8 +5,8 @@ import pytest
 
 from cloud.alarm import partition_engine as slices
 from cloud.alarm import shard as shards
-from cloud.alarm.query.latest_values import Latest
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.query.latest_values import LatestValues
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.skipped_records import SpoiledError
 from tests.cloud.test_watch_loop import T0, Ward, desaturate, starts, ward
 from vitals.actions import Act, Action
@@ -38,18 +38,18 @@ def rejected(ward: Ward) -> list[Rejected]:
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
     def raises(scribe: object, row: int, r: object, *args: object, **more: object) -> None:
         real(scribe, row, r, *args, **more)
         if r.values[INDEX["spo2"]] == POISON:
             raise UnforeseenError("nobody thought of it")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     return monkeypatch
 
 
-def night(ward: Ward, loop: Loop, poison_at: int | None = 6) -> None:
+def night(ward: Ward, loop: ShardRunner, poison_at: int | None = 6) -> None:
     """Twenty seconds in which p-1 and p-2 fall, with one reading of p-1 that raises, beside p-2's in one record."""
     for second in range(20):
         ward.now += 1000
@@ -126,11 +126,11 @@ def test_the_patient_of_a_record_that_raises_is_not_judged(
     loop.step(0)
     with monkeypatch.context() as patch:
         if value == "action":
-            patch.setattr(slices.engine.people, "_chart", raises)
+            patch.setattr(slices.engine.commands, "_chart", raises)
             chart = Action(id="a", act=Act.CHART, patient="p-1", t=ward.now, by="x", oxygen=True)
             ward.write(topics.ACTIONS, "p-1", chart)
         else:
-            patch.setattr(slices.engine.people, "place", raises)
+            patch.setattr(slices.engine.commands, "place", raises)
             ward.write(topics.PATIENTS, "p-1", ward.admission())
         loop.step(0)
     assert starts(ward.alarms()) == [("p-1", "not-judged")]
@@ -141,24 +141,24 @@ def test_the_patient_of_a_record_that_raises_is_not_judged(
 
 
 def test_those_who_look_may_fail_and_nobody_is_paged_less(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Latest.update
+    real = LatestValues.update
 
-    def raises(self: Latest, readings: Readings, rows: object, now: int) -> None:
+    def raises(self: LatestValues, readings: Readings, rows: object, now: int) -> None:
         if POISON in readings.values[:, INDEX["spo2"]]:
             raise UnforeseenError("half precision")
         real(self, readings, rows, now)
 
-    monkeypatch.setattr(Latest, "update", raises)
+    monkeypatch.setattr(LatestValues, "update", raises)
     loop = ward.shard()
     night(ward, loop)
     assert {("p-1", "spo2"), ("p-2", "spo2")} <= set(starts(ward.alarms()))
-    assert sum(s.unseen for s in loop.shard.slices.values()) == 1
+    assert sum(s.unseen for s in loop.shard.engines.values()) == 1
     assert not [e for e in ward.alarms() if e.condition == "not-judged"]
 
 
 def _dies_at(monkeypatch: pytest.MonkeyPatch, offset: int, error: type[BaseException]) -> list[int]:
     """Has whatever applies a record at an offset of `actions` end the process, and counts how often it came there."""
-    real, came = shards.Slice.apply, []
+    real, came = shards.PartitionEngine.apply, []
 
     def raises(self: object, entries: object, beds: object) -> object:
         if any((e.record.topic, e.record.offset) == (topics.ACTIONS, offset) and e.value is not None for e in entries):
@@ -166,11 +166,11 @@ def _dies_at(monkeypatch: pytest.MonkeyPatch, offset: int, error: type[BaseExcep
             raise error("outside of what puts aside")
         return real(self, entries, beds)
 
-    monkeypatch.setattr(shards.Slice, "apply", raises)
+    monkeypatch.setattr(shards.PartitionEngine, "apply", raises)
     return came
 
 
-def _start(ward: Ward) -> Loop | None:
+def _start(ward: Ward) -> ShardRunner | None:
     try:
         return ward.shard()
     except SpoiledError:
@@ -231,14 +231,14 @@ def test_scored_readings_at_which_processes_end_leave_their_patients_not_judged(
 
 
 def test_an_admission_that_beds_cannot_hold_is_put_aside(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = shards.Beds.admit
+    real = shards.BedHistory.admit
 
     def raises(self: object, admission: Admission) -> None:
         if admission.patient == "p-9":
             raise UnforeseenError("no such bed")
         real(self, admission)
 
-    monkeypatch.setattr(shards.Beds, "admit", raises)
+    monkeypatch.setattr(shards.BedHistory, "admit", raises)
     ward.write(topics.PATIENTS, "p-9", ward.admission("p-9", "icu-09"))
     ward.write(topics.PATIENTS, "p-1", ward.admission())
     loop = ward.shard()

@@ -124,7 +124,8 @@ def job(tmp_path: Path, own_kafka: str, token: str, feed: Feed) -> Iterator[Job]
 
 ASK = """
 import sys
-from cloud.alarm import answers, cluster
+from cloud.alarm.query import answers
+from cloud.alarm.ray import cluster
 ray = cluster.join(sys.argv[1], sys.argv[2])
 for shard in (ray.get_actor(cluster.shard_name(n)) for n in (0, 1)):
     for seen in answers.decode_now(ray.get(shard.now.remote(wards=("icu",)))).patients:

@@ -8,12 +8,12 @@ import pytest
 
 from cloud.alarm.partition_engine import Terms
 from cloud.alarm.query import answers, shard_answers
-from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard, share
-from cloud.alarm.shard_runner import Loop
+from cloud.alarm.shard_runner import ShardRunner
 from cloud.alarm.snapshot.store import FolderSnapshots
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
@@ -21,7 +21,6 @@ from vitals.alarm_events import Phase, decode
 from vitals.limits import Limit
 from vitals.readings import Readings, concat
 from vitals.signs import INDEX
-from vitals.status import DeviceStatus, Health, Status
 from vitals.wire import topics
 
 T0 = 1_763_812_800_000
@@ -31,11 +30,11 @@ Build = Callable[..., Readings]
 class Ward:
     """One shard that reads everything, and what is fed to it."""
 
-    def __init__(self, layout: Layout, folder: Path, scored: Callable[..., bytes], terms: Terms) -> None:
+    def __init__(self, layout: Partitioning, folder: Path, scored: Callable[..., bytes], terms: Terms) -> None:
         self.layout, self.scored, self.now, self.offset = layout, scored, T0, 0
         self.log = MemoryLog(lambda: self.now)
         self.shard = Shard(layout, share(layout, 0, 1), equipment=True, terms=terms)
-        self.loop = Loop(self.shard, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(folder))
+        self.loop = ShardRunner(self.shard, MemoryReader(self.log), MemoryWriter(self.log), FolderSnapshots(folder))
         self.loop.start()
         self.loop.step(0)
 
@@ -52,7 +51,7 @@ class Ward:
 
     def look(
         self, *, wards: tuple[str, ...] | None = None, patients: tuple[str, ...] | None = None, since: int = 0
-    ) -> answers.ShardNow:
+    ) -> answers.ShardSnapshot:
         found = shard_answers.now(
             self.shard, number=0, epoch="e", catching_up=False, wards=wards, patients=patients, since=since
         )
@@ -60,7 +59,7 @@ class Ward:
 
 
 @pytest.fixture
-def ward(layout: Layout, tmp_path: Path, scored: Callable[..., bytes]) -> Ward:
+def ward(layout: Partitioning, tmp_path: Path, scored: Callable[..., bytes]) -> Ward:
     return Ward(layout, tmp_path, scored, Terms())
 
 
@@ -121,19 +120,18 @@ def test_a_sensor_that_is_off_leaves_the_old_value_with_its_reason(ward: Ward, r
     assert (spo2.value, spo2.t, spo2.suspect) == (97.0, T0, 3)
 
 
-def test_the_past_is_half_an_hour_of_points_and_ends_with_the_patient(
+def test_recent_values_are_some_minutes_and_end_with_the_patient(
     ward: Ward, reading: Build, admission: Callable[..., Admission]
 ) -> None:
     for minute in range(45):
         ward.now = T0 + 60_000 * minute
-        ward.read("p-1", reading("p-1", ward.now, 97 - minute / 10))
-    (past,) = shard_answers.past(ward.shard, ("p-1",))
-    assert past.t[0] == T0 + 60_000 * 15
-    assert past.t[-1] == T0 + 60_000 * 44
-    assert past.values["spo2"][-1] == round(97 - 4.4)
-    assert past.values["temp"][0] == 36.8
+        ward.read("p-1", reading("p-1", ward.now, 97 - minute))
+    engine_of = next(e for e in ward.shard.engines.values() if "p-1" in e.state.index)
+    row = engine_of.state.index["p-1"]
+    recent = engine_of.latest.recent(row, "spo2")
+    assert recent == tuple((T0 + 60_000 * minute, 97 - minute) for minute in range(40, 45))
     ward.write(topics.PATIENTS, "p-1", admission(discharged=ward.now))
-    assert shard_answers.past(ward.shard, ("p-1",)) == ()
+    assert engine_of.latest.recent(row, "spo2") == ()
     assert ward.look().patients == ()
 
 
@@ -148,15 +146,8 @@ def test_a_patient_who_takes_over_a_row_sees_nothing_of_the_former_one(
     only.values[0, 1:] = float("nan")
     ward.read(later, only)
     assert [(p.patient, set(p.signs)) for p in ward.look().patients] == [(later, {"hr"})]
-    (past,) = shard_answers.past(ward.shard, (later,))
-    assert set(past.values) == {"hr"}
-
-
-def test_the_equipment_is_answered_by_the_shard_that_holds_it(ward: Ward) -> None:
-    device = DeviceStatus(device="mon-1", health=Health.SILENT, t=T0, patient="p-1")
-    ward.write(topics.STATUS, "gw-icu", Status(id="gw-icu", kind="gateway", health=Health.UP, t=T0, devices=(device,)))
-    (status,) = answers.decode_equipment(answers.encode(shard_answers.equipment(ward.shard)))
-    assert (status.id, status.devices[0].health) == ("gw-icu", Health.SILENT)
+    latest = next(e.latest for e in ward.shard.engines.values() if later in e.state.index)
+    assert [len(latest.recent(0, sign)) for sign in ("hr", "spo2", "temp")] == [1, 0, 0]
 
 
 def test_an_alarm_tells_the_values_that_led_to_it(ward: Ward, reading: Build) -> None:
@@ -168,17 +159,17 @@ def test_an_alarm_tells_the_values_that_led_to_it(ward: Ward, reading: Build) ->
     assert [value for _, value in start.recent] == [97, 95, 93, 91, 78]
 
 
-def test_a_backlog_of_one_patient_leaves_the_newest_value_and_its_past(reading: Build) -> None:
-    latest, state = Latest(), engine.empty()
+def test_a_backlog_of_one_patient_leaves_its_newest_values(reading: Build) -> None:
+    latest, state = LatestValues(), engine.empty()
     backlog = concat([reading("p-1", T0 + 1000 * s, 90 + s / 100) for s in range(600)])
     state, _ = engine.advance(state, backlog, T0 + 600_000)
     latest.update(backlog, engine.rows(state, backlog), T0 + 600_000)
     assert latest.recent(0, "spo2")[-1] == (T0 + 599_000, 96.0)
-    assert len(latest.past(0, "p-1").t) == 20
+    assert len(latest.recent(0, "spo2")) == 10
 
 
 def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: Build) -> None:
-    latest, state = Latest(), engine.empty()
+    latest, state = LatestValues(), engine.empty()
     for s, (ahead, spo2) in enumerate([(0, 97)] * 10 + [(3_600_000, 97)] * 3 + [(0, 80)] * 10):
         now = T0 + 1000 * s
         one = reading("p-1", now + ahead, spo2)
@@ -189,6 +180,6 @@ def test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown(reading: B
 
 
 def test_memory_per_patient_is_what_the_docs_say() -> None:
-    latest = Latest()
+    latest = LatestValues()
     arrays = [a for a in vars(latest).values() if hasattr(a, "nbytes")]
-    assert sum(a.nbytes for a in arrays) / len(latest.seen) == 1356
+    assert sum(a.nbytes for a in arrays) / len(latest.seen) == 376

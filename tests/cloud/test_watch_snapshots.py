@@ -9,10 +9,10 @@ import boto3
 import pytest
 
 from cloud.alarm.snapshot import writer as keeping
-from cloud.alarm.snapshot.encoding import Saved, decode, encode
+from cloud.alarm.snapshot.encoding import EngineSnapshot, decode, encode
 from cloud.alarm.snapshot.store import SnapshotError, Snapshots, open_snapshots
-from cloud.alarm.snapshot.writer import Keeper
-from cloud.kafka.partitioning import Layout
+from cloud.alarm.snapshot.writer import SnapshotWriter
+from cloud.kafka.partitioning import Partitioning
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -107,15 +107,17 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def keeper(gate: Gate) -> Iterator[Keeper]:
-    keeper = Keeper(gate)
+def keeper(gate: Gate) -> Iterator[SnapshotWriter]:
+    keeper = SnapshotWriter(gate)
     yield keeper
     for _ in range(10):
         gate.let.release()
     assert keeper.close(10)
 
 
-def test_while_a_store_hangs_the_loop_goes_on_and_of_each_slice_the_newest_waits(gate: Gate, keeper: Keeper) -> None:
+def test_while_a_store_hangs_the_loop_goes_on_and_of_each_slice_the_newest_waits(
+    gate: Gate, keeper: SnapshotWriter
+) -> None:
     keeper.put("p1", b"1")
     assert gate.reached.acquire(timeout=10)
     for n in range(2, 1000):
@@ -129,7 +131,9 @@ def test_while_a_store_hangs_the_loop_goes_on_and_of_each_slice_the_newest_waits
 
 
 @pytest.mark.parametrize("error", [SnapshotError("the disk is full"), ValueError("a client library's own")])
-def test_a_failure_is_counted_until_that_slice_is_written_again(gate: Gate, keeper: Keeper, error: Exception) -> None:
+def test_a_failure_is_counted_until_that_slice_is_written_again(
+    gate: Gate, keeper: SnapshotWriter, error: Exception
+) -> None:
     gate.error = error
     assert keeper.get("p1") is None
     keeper.put("p2", b"x")
@@ -152,7 +156,7 @@ def test_a_store_that_hangs_keeps_a_start_no_longer_than_its_share() -> None:
             now[0] += 12.0
             raise SnapshotError(f"{name} cannot be read")
 
-    keeper = Keeper(Hanging(), lambda: now[0])
+    keeper = SnapshotWriter(Hanging(), lambda: now[0])
     assert [keeper.get(f"p{n}") for n in range(100)] == [None] * 100
     assert now[0] <= keeping.READS_S + 12.0
     assert keeper.failing == 100
@@ -160,8 +164,8 @@ def test_a_store_that_hangs_keeps_a_start_no_longer_than_its_share() -> None:
 
 
 def test_every_damage_of_a_snapshot_is_told_from_a_snapshot() -> None:
-    layout = Layout(2, 4)
-    saved = Saved(layout=(2, 4), positions=(), alarms=(), marks=(), clock=1, uneasy=("gw-1",), engine=b"e")
+    layout = Partitioning(2, 4)
+    saved = EngineSnapshot(layout=(2, 4), positions=(), alarms=(), marks=(), clock=1, uneasy=("gw-1",), engine=b"e")
     data = encode(saved)
     assert decode(data, layout) == saved
     for damaged in (
@@ -173,4 +177,4 @@ def test_every_damage_of_a_snapshot_is_told_from_a_snapshot() -> None:
         with pytest.raises(ValueError, match="damaged"):
             decode(damaged, layout)
     with pytest.raises(ValueError, match="layout"):
-        decode(data, Layout(2, 8))
+        decode(data, Partitioning(2, 8))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cloud.alarm.watchdog.alarm_writer import Word
-from cloud.kafka.port import LogError, Place
+from cloud.alarm.watchdog.alarm_writer import WatchdogWriter
+from cloud.kafka.port import KafkaUnavailableError, Place
 from vitals.alarm_events import AlarmEvent, decode
 
 PLACE: Place = ("alarms", 3)
@@ -27,12 +27,12 @@ class Slow:
 
     def check(self) -> None:
         if self.failed:
-            raise LogError("refused")
+            raise KafkaUnavailableError("refused")
 
     def flush(self, timeout_s: float = 30.0) -> dict[Place, int]:
         self.check()
         if self.away:
-            raise LogError("late")
+            raise KafkaUnavailableError("late")
         return {}
 
 
@@ -42,12 +42,12 @@ def made() -> list[Slow]:
 
 
 @pytest.fixture
-def word(made: list[Slow]) -> Word:
-    return Word(PLACE, lambda: made.append(Slow(away=not made)) or made[-1])
+def word(made: list[Slow]) -> WatchdogWriter:
+    return WatchdogWriter(PLACE, lambda: made.append(Slow(away=not made)) or made[-1])
 
 
 def test_a_word_whose_acknowledgement_is_late_is_not_written_again(
-    word: Word, made: list[Slow], event: Callable[..., AlarmEvent]
+    word: WatchdogWriter, made: list[Slow], event: Callable[..., AlarmEvent]
 ) -> None:
     word.tell(event("p-1"))
     word.tell(None)
@@ -59,7 +59,7 @@ def test_a_word_whose_acknowledgement_is_late_is_not_written_again(
 
 
 def test_a_word_that_was_refused_is_written_by_another_writer(
-    word: Word, made: list[Slow], event: Callable[..., AlarmEvent]
+    word: WatchdogWriter, made: list[Slow], event: Callable[..., AlarmEvent]
 ) -> None:
     word.tell(event("p-1"))
     made[0].failed = True

@@ -22,7 +22,7 @@ def stage(tmp_path: Path) -> Stage:
     made = build(tmp_path)
     ward(made, "icu", 3)
     ward(made, "med", 3, first=41)
-    made.parts.hub.tick()
+    made.parts.feed.tick()
     return made
 
 

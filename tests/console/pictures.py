@@ -12,9 +12,9 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from cloud.console.auth.accounts import Role
-from cloud.console.live.feed import Trail
+from cloud.console.live.feed import RecentValues
 from tests.console.stage import HOUR, PASSWORD, Stage, build, course, event, playing, ward
-from vitals.alarm_events import Inactivation, Kind, Priority, State
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Priority
 from vitals.limits import ADULT
 from vitals.signs import FIELDS
 
@@ -35,7 +35,7 @@ def story(stage: Stage) -> None:
     now = stage.now()
     stage.read(people[4].patient, now - SILENT_MS)
     for one in people:
-        trail = stage.parts.hub.trails[one.patient] = Trail(one.patient)
+        trail = stage.parts.feed.trails[one.patient] = RecentValues(one.patient)
         number = int(one.patient.split("-")[1])
         for t in range(now - 1_800_000, now - SILENT_MS if number == 5 else now, 20_000):
             values = {name: course(number, name, t) for name in FIELDS}
@@ -66,8 +66,8 @@ def story(stage: Stage) -> None:
         event(people[7], "rr", now - 60_000, "respiratory rate 31 above 30", priority=Priority.MEDIUM,
               inactivation=Inactivation.AUDIO_PAUSED, by="Bela Holt")
     )  # fmt: skip
-    stage.parts.people.pauses[paused.id] = now + 84_000
-    stage.alarm(event(people[0], "hr", now - 900_000, "heart rate 38 below 40 (extreme)", state=State.LATCHED))
+    stage.parts.topics.pauses[paused.id] = now + 84_000
+    stage.alarm(event(people[0], "hr", now - 900_000, "heart rate 38 below 40 (extreme)", state=AlarmState.LATCHED))
     history = stage.history
     history.extra[sat.patient] = [
         (now - 400_000, "spo2", -12.0),
@@ -118,7 +118,7 @@ def story(stage: Stage) -> None:
 def beat(stage: Stage) -> None:
     """A second of the story: new readings of everybody but the silent one."""
     now = stage.now()
-    for one in stage.parts.people.present():
+    for one in stage.parts.topics.present():
         number = int(one.patient.split("-")[1])
         values: dict[str, float] = {}
         ahead = {}
@@ -143,7 +143,7 @@ def beat(stage: Stage) -> None:
         if number == 1:
             values = {"hr": 58, "pr": 58}
         stage.read(one.patient, now, ahead=ahead, **values)
-    seen = stage.patients[stage.parts.people.present()[6].patient]
+    seen = stage.patients[stage.parts.topics.present()[6].patient]
     for name in ("spo2", "pr"):
         seen.signs.pop(name, None)
     stage.show()

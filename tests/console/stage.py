@@ -18,21 +18,21 @@ import numpy as np
 from cloud.alarm.query.answers import News2Now, PatientNow, SignNow
 from cloud.console.auth.accounts import Accounts, Role, Spans
 from cloud.console.auth.audit_log import Audit
-from cloud.console.command_writer import Desk
-from cloud.console.http.dependencies import Parts
+from cloud.console.command_writer import CommandWriter
+from cloud.console.http.dependencies import AppState
 from cloud.console.job import serve
-from cloud.console.live.alarm_state import MemoryState, Sight
-from cloud.console.live.feed import Hub
-from cloud.console.live.topic_cache import People
+from cloud.console.live.alarm_state import AlarmStateSnapshot, MemoryState
+from cloud.console.live.feed import LiveFeed
+from cloud.console.live.topic_cache import TopicCache
 from cloud.console.settings import Console
 from cloud.console.warehouse_history import HistoryDownError
 from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from infra.local.ports import Ports
 from vitals import news2
 from vitals.admissions import Admission
-from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.breach_codes import breach
-from vitals.contacts import Contact, Duty
+from vitals.contacts import Contact, Rota
 from vitals.limits import ADULT
 from vitals.runtime.daemon import now_ms
 from vitals.signs import FIELDS, INDEX, SIGNS
@@ -120,7 +120,7 @@ def event(person: Admission, condition: str, start: int, text: str, **changes: o
         "kind": Kind.PHYSIOLOGICAL,
         "priority": Priority.HIGH,
         "phase": Phase.START,
-        "state": State.ACTIVE,
+        "state": AlarmState.ACTIVE,
         "start": start,
         "t": start,
         "log_t": start,
@@ -206,7 +206,7 @@ class Stage:
         port: Where it listens.
     """
 
-    parts: Parts
+    parts: AppState
     state: MemoryState
     history: MemoryHistory
     log: MemoryLog
@@ -223,11 +223,11 @@ class Stage:
         return now_ms() + self.ahead_ms
 
     def person(self, patient: str) -> Admission:
-        return self.parts.people.admissions[patient]
+        return self.parts.topics.admissions[patient]
 
     def admit(self, *people: Admission) -> None:
         for one in people:
-            self.parts.people.admit(one)
+            self.parts.topics.admit(one)
 
     def read(
         self, patient: str, t: int | None = None, *, ahead: dict[str, Ahead] | None = None, **values: float
@@ -241,7 +241,7 @@ class Stage:
 
     def alarm(self, alarm: AlarmEvent) -> AlarmEvent:
         """Raises, changes or (with phase end) ends an alarm."""
-        self.parts.people.events.append(alarm)
+        self.parts.topics.events.append(alarm)
         if alarm.phase is Phase.END:
             self.alarms.pop(alarm.id, None)
         else:
@@ -260,7 +260,7 @@ class Stage:
         return self.alarm(msgspec.structs.replace(alarm, **wanted))
 
     def show(self) -> None:
-        self.state.sight = Sight(dict(self.patients), tuple(self.alarms.values()), self.now())
+        self.state.sight = AlarmStateSnapshot(dict(self.patients), tuple(self.alarms.values()), self.now())
 
     def written(self, topic: str) -> list[dict[str, Any]]:
         """What has been written to a topic."""
@@ -280,9 +280,9 @@ class Stage:
         """Makes a user with the password of all invented users."""
         accounts = self.parts.accounts
         if accounts.empty():
-            accounts.redeem(accounts.ticket(None, self.now()), "root", PASSWORD, self.now())
+            accounts.set_password(accounts.create_invite(None, self.now()), "root", PASSWORD, self.now())
         accounts.grant(name, roles)
-        accounts.redeem(accounts.ticket(name, self.now()), name, PASSWORD, self.now())
+        accounts.set_password(accounts.create_invite(name, self.now()), name, PASSWORD, self.now())
 
 
 def build(folder: Path, *, port: int = 0, poll_s: float = 0.1) -> Stage:
@@ -294,17 +294,18 @@ def build(folder: Path, *, port: int = 0, poll_s: float = 0.1) -> Stage:
     )  # fmt: skip
     cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     spans = Spans(round(made.console_session_h * HOUR), round(made.console_idle_min * 60_000))
-    people, state, history = People(), MemoryState(), MemoryHistory()
+    people, state, history = TopicCache(), MemoryState(), MemoryHistory()
     stage: Stage
 
     def clock() -> int:
         return stage.now()
 
     log = MemoryLog(clock)
-    parts = Parts(
+    parts = AppState(
         settings=made, clock=clock, accounts=Accounts(folder / "accounts.sqlite", spans, cheap),
-        audit=Audit(folder / "audit.sqlite"), people=people, desk=Desk(people, lambda: MemoryWriter(log), made),
-        hub=Hub(state, people, clock), history=history,
+        audit=Audit(folder / "audit.sqlite"), topics=people,
+        commands=CommandWriter(people, lambda: MemoryWriter(log), made),
+        feed=LiveFeed(state, people, clock), history=history,
     )  # fmt: skip
     stage = Stage(parts, state, history, log, port)
     history.newest = stage.now()
@@ -315,7 +316,7 @@ def build(folder: Path, *, port: int = 0, poll_s: float = 0.1) -> Stage:
 def playing(stage: Stage) -> Iterator[Stage]:
     """Serves a stage until left; the hub looks at the state tier by itself."""
     stop = threading.Event()
-    hub = threading.Thread(target=stage.parts.hub.run, args=(stop, stage.parts.settings.console_poll_s), daemon=True)
+    hub = threading.Thread(target=stage.parts.feed.run, args=(stop, stage.parts.settings.console_poll_s), daemon=True)
     server = threading.Thread(target=lambda: asyncio.run(serve(stage.parts, stop)), daemon=True)
     hub.start()
     server.start()
@@ -337,9 +338,9 @@ def ward(stage: Stage, name: str, beds: int, first: int = 1) -> list[Admission]:
         contact="registrar", name="Imani Frost", start=begin, end=begin + 24 * HOUR, phone="+441632960002",
         email="registrar@example.org", priority=Priority.HIGH, step=1,
     )  # fmt: skip
-    stage.parts.people.duties = {
-        **stage.parts.people.duties,
-        name: Duty(ward=name, version=1, contacts=(nurse, second)),
+    stage.parts.topics.duties = {
+        **stage.parts.topics.duties,
+        name: Rota(ward=name, version=1, contacts=(nurse, second)),
     }
     for one in people:
         stage.read(one.patient)

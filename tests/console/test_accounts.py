@@ -21,7 +21,7 @@ def accounts(tmp_path: Path) -> Accounts:
 
 
 def first(accounts: Accounts) -> None:
-    accounts.redeem(accounts.ticket(None, T0), "root", PASSWORD, T0)
+    accounts.set_password(accounts.create_invite(None, T0), "root", PASSWORD, T0)
 
 
 def test_a_fresh_house_has_no_user_and_no_default_password(accounts: Accounts) -> None:
@@ -30,17 +30,17 @@ def test_a_fresh_house_has_no_user_and_no_default_password(accounts: Accounts) -
 
 
 def test_the_first_link_makes_an_admin_of_all_wards_and_works_once(accounts: Accounts) -> None:
-    link = accounts.ticket(None, T0)
-    accounts.redeem(link, "root", PASSWORD, T0)
+    link = accounts.create_invite(None, T0)
+    accounts.set_password(link, "root", PASSWORD, T0)
     opened = accounts.sign_in("root", PASSWORD, T0)
     assert opened is not None
     assert opened[1].may(Role.ADMIN, None)
     with pytest.raises(AccountError, match="used"):
-        accounts.redeem(link, "other", PASSWORD, T0)
+        accounts.set_password(link, "other", PASSWORD, T0)
 
 
 def test_a_link_holds_for_a_day_and_a_newer_one_replaces_it(accounts: Accounts) -> None:
-    old, new = accounts.ticket(None, T0), accounts.ticket(None, T0 + 1)
+    old, new = accounts.create_invite(None, T0), accounts.create_invite(None, T0 + 1)
     assert accounts.holder(old, T0 + 1) == (False, None)
     assert accounts.holder(new, T0 + TICKET_MS)[0]
     assert not accounts.holder(new, T0 + 1 + TICKET_MS)[0]
@@ -53,7 +53,7 @@ def test_a_short_password_the_name_as_password_and_markup_as_a_name_are_refused(
     accounts: Accounts, name: str, password: str
 ) -> None:
     with pytest.raises(AccountError):
-        accounts.redeem(accounts.ticket(None, T0), name, password, T0)
+        accounts.set_password(accounts.create_invite(None, T0), name, password, T0)
     assert accounts.empty()
 
 
@@ -63,24 +63,24 @@ def test_a_session_ends_after_a_shift_and_when_no_page_has_been_open_for_an_hour
     assert opened is not None
     token, hour = opened[0], 3_600_000
     for k in range(1, 12):
-        assert accounts.who(token, T0 + k * hour - k) is not None
-    assert accounts.who(token, T0 + 12 * hour) is None
+        assert accounts.user_of_session(token, T0 + k * hour - k) is not None
+    assert accounts.user_of_session(token, T0 + 12 * hour) is None
     again = accounts.sign_in("root", PASSWORD, T0)
     assert again is not None
-    assert accounts.who(again[0], T0 + hour) is None
+    assert accounts.user_of_session(again[0], T0 + hour) is None
 
 
 def test_roles_are_per_ward_and_a_user_without_any_is_shut_out_at_once(accounts: Accounts) -> None:
     first(accounts)
     accounts.grant("bela", {"icu": Role.NURSE, "med": Role.VIEWER})
-    accounts.redeem(accounts.ticket("bela", T0), "bela", PASSWORD, T0)
+    accounts.set_password(accounts.create_invite("bela", T0), "bela", PASSWORD, T0)
     opened = accounts.sign_in("bela", PASSWORD, T0)
     assert opened is not None
     token, bela = opened
     assert [bela.may(Role.NURSE, w) for w in ("icu", "med", "surgery")] == [True, False, False]
     assert not bela.may(Role.VIEWER, None)
     accounts.grant("bela", {})
-    assert accounts.who(token, T0) is None
+    assert accounts.user_of_session(token, T0) is None
     assert accounts.sign_in("bela", PASSWORD, T0) is None
 
 
@@ -92,8 +92,8 @@ def test_somebody_stays_admin_of_all_wards(accounts: Accounts) -> None:
 
 
 def test_what_opens_a_door_is_on_disk_as_a_hash_alone(accounts: Accounts, tmp_path: Path) -> None:
-    link = accounts.ticket(None, T0)
-    accounts.redeem(link, "root", PASSWORD, T0)
+    link = accounts.create_invite(None, T0)
+    accounts.set_password(link, "root", PASSWORD, T0)
     opened = accounts.sign_in("root", PASSWORD, T0)
     assert opened is not None
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())

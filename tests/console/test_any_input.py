@@ -49,7 +49,7 @@ def test_an_id_with_a_space_before_it_is_that_patient(client: Client, stage: Sta
 
 def test_limits_beyond_every_sign_are_refused(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.NURSE)
-    version = stage.parts.people.admissions["p-00001"].version
+    version = stage.parts.topics.admissions["p-00001"].version
     body = {"version": version, "profile": "adult", "scale2": False, "bounds": {"hr": [None, None, None, 1e300]}}
     assert bela.post("/api/patients/p-00001/limits", json=body).status_code == 422
     assert stage.written("patients") == []

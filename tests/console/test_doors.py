@@ -8,7 +8,7 @@ from cloud import ack_links
 from cloud.console.auth.accounts import Role
 from tests.console.conftest import Client
 from tests.console.stage import KEY, PASSWORD, Stage, event
-from vitals.alarm_events import Phase, State
+from vitals.alarm_events import AlarmState, Phase
 
 
 def audit(stage: Stage) -> list[tuple[str, str, str | None]]:
@@ -88,7 +88,7 @@ def test_another_wards_patient_looks_like_no_patient_and_the_try_is_logged(clien
 def test_a_viewer_sees_and_changes_nothing(client: Client, stage: Stage) -> None:
     viewer = client("vera", icu=Role.VIEWER)
     alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
-    stage.parts.hub.tick()
+    stage.parts.feed.tick()
     version = viewer.get("/api/patients/p-00001").json()["admission"]["version"]
     tries = [
         viewer.post("/api/alarms/acknowledge", json={"alarm": alarm.id}),
@@ -109,7 +109,7 @@ def test_a_viewer_sees_and_changes_nothing(client: Client, stage: Stage) -> None
 def test_an_action_without_the_sessions_secret_is_forged_and_does_nothing(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.NURSE)
     alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
-    stage.parts.hub.tick()
+    stage.parts.feed.tick()
     body, good = {"alarm": alarm.id}, bela.headers["x-csrf"]
     for headers in (
         {"x-csrf": ""},
@@ -170,8 +170,8 @@ def test_a_request_that_is_too_big_is_refused(client: Client) -> None:
 def test_the_acknowledge_link_asks_and_only_its_button_acts(client: Client, stage: Stage) -> None:
     person = stage.person("p-00001")
     alarm = stage.alarm(event(person, "spo2", stage.now(), "SpO2 84 % below 85 %"))
-    stage.parts.hub.tick()
-    path = "/a/" + ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
+    stage.parts.feed.tick()
+    path = "/a/" + ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000))
     scanner = client()
     asked = scanner.get(path)
     assert asked.status_code == 200
@@ -188,13 +188,13 @@ def test_the_acknowledge_link_asks_and_only_its_button_acts(client: Client, stag
 
 def test_a_forged_a_foreign_and_an_expired_link_do_nothing(client: Client, stage: Stage) -> None:
     alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
-    stage.parts.hub.tick()
-    good = ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
-    foreign = ack_links.sign(
-        "another-key-of-at-least-32-letters", ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000)
+    stage.parts.feed.tick()
+    good = ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000))
+    foreign = ack_links.sign_token(
+        "another-key-of-at-least-32-letters", ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000)
     )
     flipped = good[:-1] + ("A" if good[-1] != "A" else "B")
-    old = ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() - 1000))
+    old = ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() - 1000))
     phone = client()
     codes = [phone.post(f"/a/{token}").status_code for token in (foreign, flipped, "x", good + "A", old)]
     assert codes == [404, 404, 404, 404, 410]
@@ -204,9 +204,9 @@ def test_a_forged_a_foreign_and_an_expired_link_do_nothing(client: Client, stage
 
 def test_the_link_of_an_alarm_that_is_over_says_so(client: Client, stage: Stage) -> None:
     alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
-    stage.change(alarm, phase=Phase.END, state=State.INACTIVE)
-    stage.parts.hub.tick()
-    token = ack_links.sign(KEY, ack_links.Link(alarm.id, "nurse-icu", stage.now() + 60_000))
+    stage.change(alarm, phase=Phase.END, state=AlarmState.INACTIVE)
+    stage.parts.feed.tick()
+    token = ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000))
     assert "is over" in client().post(f"/a/{token}").text
     assert stage.written("actions") == []
 
@@ -214,7 +214,7 @@ def test_the_link_of_an_alarm_that_is_over_says_so(client: Client, stage: Stage)
 def test_a_forged_alarm_is_not_found(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.NURSE)
     foreign = stage.alarm(event(stage.person("p-00041"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
-    stage.parts.hub.tick()
+    stage.parts.feed.tick()
     for alarm in ("p-00001.spo2.1", foreign.id, "", "x" * 2000):
         assert bela.post("/api/alarms/acknowledge", json={"alarm": alarm}).status_code in {404, 422}
     assert stage.written("actions") == []
@@ -223,7 +223,7 @@ def test_a_forged_alarm_is_not_found(client: Client, stage: Stage) -> None:
 def test_the_first_visitor_becomes_admin_by_the_printed_link_alone(client: Client, stage: Stage) -> None:
     visitor = client()
     assert visitor.get("/welcome/guess").status_code == 404
-    path = f"/welcome/{stage.parts.accounts.ticket(None, stage.now())}"
+    path = f"/welcome/{stage.parts.accounts.create_invite(None, stage.now())}"
     assert "first administrator" in visitor.get(path).text
     short = visitor.post(path, data={"name": "root", "password": "short", "again": "short"})
     assert (short.status_code, "10 to 256" in short.text) == (422, True)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from cloud.console.live import ward_view
-from cloud.console.live.alarm_state import NOTHING, Sight
-from cloud.console.live.feed import Hub
-from cloud.console.live.topic_cache import People
+from cloud.console.live.alarm_state import NOTHING, AlarmStateSnapshot
+from cloud.console.live.feed import LiveFeed
+from cloud.console.live.topic_cache import TopicCache
 from cloud.kafka.port import Record
 from tests.console.stage import HOUR, Stage, admission
 from vitals.admissions import Admission
@@ -23,7 +23,7 @@ NOW = 1_763_812_800_000
 def test_a_look_makes_beds_of_those_wards_alone_that_somebody_looks_at(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub, made = stage.parts.hub, list[str]()
+    hub, made = stage.parts.feed, list[str]()
     ward = hub.ward
 
     def noted(name: str) -> dict[str, dict[str, Any]]:
@@ -62,7 +62,7 @@ def test_with_nobody_there_the_state_tier_is_asked_for_the_small_curves_alone() 
     asked, now = list[float](), [float(NOW)]
 
     class Counted:
-        def look(self) -> Sight:
+        def fetch(self) -> AlarmStateSnapshot:
             asked.append(now[0] - NOW)
             return NOTHING
 
@@ -76,13 +76,13 @@ def test_with_nobody_there_the_state_tier_is_asked_for_the_small_curves_alone() 
                 hub.ward("icu")
             return now[0] > NOW + 12_000
 
-    hub = Hub(Counted(), People(), lambda: int(now[0]))
+    hub = LiveFeed(Counted(), TopicCache(), lambda: int(now[0]))
     hub.run(Seconds(), 1.0)
     assert asked == [1000, 6000, 7000, 11_000, -1]
 
 
 def test_a_ward_knows_who_is_in_its_beds_after_transfers_and_discharge() -> None:
-    people, later = People(), NOW + HOUR
+    people, later = TopicCache(), NOW + HOUR
     people.admit(admission(1, "icu", NOW))
     people.admit(admission(2, "icu", NOW))
     people.admit(admission(1, "med", later))
@@ -97,7 +97,7 @@ def test_a_ward_knows_who_is_in_its_beds_after_transfers_and_discharge() -> None
 def test_an_admission_that_says_no_date_of_birth_costs_its_age_and_no_bed(stage: Stage) -> None:
     broken = msgspec.structs.replace(stage.person("p-00002"), born="the day before yesterday")
     stage.admit(broken)
-    found = stage.parts.hub.ward("icu")
+    found = stage.parts.feed.ward("icu")
     assert found["p-00002"]["age"] is None
     assert isinstance(found["p-00001"]["age"], int)
 
@@ -113,18 +113,18 @@ def test_a_bed_that_cannot_be_shown_stands_there_without_values(stage: Stage, mo
     monkeypatch.setattr(ward_view, "tile", raises)
     for patient in ("p-00001", "p-00002"):
         stage.read(patient)
-    stage.parts.hub.tick()
-    found = stage.parts.hub.ward("icu")
+    stage.parts.feed.tick()
+    found = stage.parts.feed.ward("icu")
     assert (found["p-00002"]["t"], found["p-00002"]["signs"]) == (0, {})
     assert found["p-00001"]["signs"]
 
 
 def test_a_record_at_which_following_raises_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    people = People()
+    people = TopicCache()
 
     def raises(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(People, "admit", raises)
+    monkeypatch.setattr(TopicCache, "admit", raises)
     value = msgspec.json.encode(admission(1, "icu", NOW))
     assert people.take(Record(topics.PATIENTS, 0, 0, NOW, b"p", value)) == "ZeroDivisionError: nobody thought of it"

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
-from infra.web import AXE
 from tests.console.conftest import sign_in
 from tests.console.stage import PASSWORD, Stage, event, seen, ward
 from vitals.admissions import Admission
-from vitals.alarm_events import Inactivation, Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"
@@ -44,8 +44,7 @@ def choose(page: Page, password: str, again: str) -> None:
 
 def serious(page: Page) -> list[str]:
     """What axe finds that keeps people out."""
-    page.evaluate((AXE.folder / "axe.js").read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response
     grave = [v for v in found["violations"] if v["impact"] in {"serious", "critical"}]
     return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in grave for n in v["nodes"]]
 
@@ -160,10 +159,10 @@ def test_a_paused_alarm_stays_on_the_screen_counts_down_and_calls_again(page: Pa
 
 def test_an_alarm_that_ended_unseen_stays_until_it_is_acknowledged(page: Page, served: Stage) -> None:
     alarm = served.alarms[desaturate(served)]
-    latched = served.change(alarm, state=State.LATCHED)
+    latched = served.change(alarm, state=AlarmState.LATCHED)
     strip = page.locator(f"{SECOND} .alarm")
     expect(strip).to_contain_text("over, not yet acknowledged")
-    served.change(latched, phase=Phase.END, state=State.INACTIVE)
+    served.change(latched, phase=Phase.END, state=AlarmState.INACTIVE)
     expect(strip).to_have_count(0)
 
 
@@ -188,7 +187,7 @@ def test_a_bed_that_is_not_judged_is_struck_out_as_a_whole_its_score_included(pa
     expect(tile.locator(".age")).to_have_text("Not judged")
     for what in (".big .digits", ".news .total"):
         expect(tile.locator(what).first).to_have_css("text-decoration-line", "line-through")
-    served.change(alarm, phase=Phase.END, state=State.INACTIVE)
+    served.change(alarm, phase=Phase.END, state=AlarmState.INACTIVE)
     expect(tile).to_have_class("tile")
 
 

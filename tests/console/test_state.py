@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cloud.alarm.query import answers
-from cloud.alarm.query.answers import PatientNow, ShardNow
+from cloud.alarm.query.answers import PatientNow, ShardSnapshot
 from cloud.console.live import ray_client
-from cloud.console.live.alarm_state import MemoryState, Sight, State, StateDownError
+from cloud.console.live.alarm_state import AlarmStateSnapshot, MemoryState, StateDownError, StatePort
 from cloud.console.live.ray_client import RayState
 from tests.console.stage import admission, event, seen
 
@@ -21,17 +21,17 @@ ADA, BELA = admission(1, "icu", T0), admission(2, "icu", T0)
 class Rig:
     """A state tier that a test can steer."""
 
-    state: State
-    show: Callable[[Sight], None]
+    state: StatePort
+    show: Callable[[AlarmStateSnapshot], None]
     fail: Callable[[bool], None]
 
 
 def shard_now(
-    number: int, sight: Sight, *, epoch: str = "first", revision: int = 1, catching_up: bool = False
+    number: int, sight: AlarmStateSnapshot, *, epoch: str = "first", revision: int = 1, catching_up: bool = False
 ) -> bytes:
     mine = tuple(one for name, one in sorted(sight.patients.items()) if int(name[-1]) % 2 == number)
     alarms = sight.alarms if number == 0 else ()
-    return answers.encode(ShardNow(number, epoch, revision, sight.clock, catching_up, mine, alarms))
+    return answers.encode(ShardSnapshot(number, epoch, revision, sight.clock, catching_up, mine, alarms))
 
 
 @pytest.fixture(params=["memory", "process"])
@@ -39,7 +39,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     if request.param == "memory":
         memory = MemoryState()
 
-        def show(sight: Sight) -> None:
+        def show(sight: AlarmStateSnapshot) -> None:
             memory.sight = sight
 
         def fail(yes: bool) -> None:
@@ -49,7 +49,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
         return
     state = RayState(str(tmp_path), None, 2, program="tests.console.stand_in")
 
-    def lay(sight: Sight) -> None:
+    def lay(sight: AlarmStateSnapshot) -> None:
         for number in (0, 1):
             (tmp_path / str(number)).write_bytes(shard_now(number, sight))
 
@@ -60,14 +60,14 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     state.close()
 
 
-def sight(*people: PatientNow) -> Sight:
-    return Sight({one.patient: one for one in people}, (), T0)
+def sight(*people: PatientNow) -> AlarmStateSnapshot:
+    return AlarmStateSnapshot({one.patient: one for one in people}, (), T0)
 
 
 def test_what_is_shown_is_seen_of_every_shard(rig: Rig) -> None:
     wanted = sight(seen(ADA, {"hr": 72}, T0), seen(BELA, {"hr": 80}, T0))
-    rig.show(Sight(wanted.patients, (event(ADA, "hr", T0, "heart rate 150"),), T0))
-    found = rig.state.look()
+    rig.show(AlarmStateSnapshot(wanted.patients, (event(ADA, "hr", T0, "heart rate 150"),), T0))
+    found = rig.state.fetch()
     assert dict(found.patients) == dict(wanted.patients)
     assert [e.condition for e in found.alarms] == ["hr"]
     assert found.clock == T0
@@ -75,12 +75,12 @@ def test_what_is_shown_is_seen_of_every_shard(rig: Rig) -> None:
 
 def test_a_state_tier_that_fails_is_down_with_a_reason_and_is_back_when_it_answers(rig: Rig) -> None:
     rig.show(sight(seen(ADA, {"hr": 72}, T0)))
-    rig.state.look()
+    rig.state.fetch()
     rig.fail(True)
     with pytest.raises(StateDownError, match="away"):
-        rig.state.look()
+        rig.state.fetch()
     rig.fail(False)
-    assert rig.state.look().patients.keys() == {ADA.patient}
+    assert rig.state.fetch().patients.keys() == {ADA.patient}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def process(tmp_path: Path) -> Iterator[tuple[RayState, Path]]:
     state.close()
 
 
-def lay(folder: Path, shown: Sight, **facts: object) -> None:
+def lay(folder: Path, shown: AlarmStateSnapshot, **facts: object) -> None:
     for number in (0, 1):
         (folder / str(number)).write_bytes(shard_now(number, shown, **facts))  # type: ignore[arg-type] # the facts of one
 
@@ -98,25 +98,25 @@ def lay(folder: Path, shown: Sight, **facts: object) -> None:
 def test_only_what_changed_is_asked_for_and_the_rest_is_remembered(process: tuple[RayState, Path]) -> None:
     state, folder = process
     lay(folder, sight(seen(ADA, {"hr": 72}, T0), seen(BELA, {"hr": 80}, T0)))
-    state.look()
+    state.fetch()
     lay(folder, sight(seen(ADA, {"hr": 73}, T0 + 1)), revision=2)
-    assert {n: p.signs["hr"].value for n, p in state.look().patients.items()} == {ADA.patient: 73, BELA.patient: 80}
+    assert {n: p.signs["hr"].value for n, p in state.fetch().patients.items()} == {ADA.patient: 73, BELA.patient: 80}
     assert (folder / "asked").read_text() == "(('first', 1), ('first', 1))"
 
 
 def test_a_shard_that_began_anew_is_believed_anew(process: tuple[RayState, Path]) -> None:
     state, folder = process
     lay(folder, sight(seen(ADA, {"hr": 72}, T0), seen(BELA, {"hr": 80}, T0)))
-    state.look()
+    state.fetch()
     lay(folder, sight(seen(ADA, {"hr": 73}, T0)), epoch="second")
-    assert state.look().patients.keys() == {ADA.patient}
+    assert state.fetch().patients.keys() == {ADA.patient}
 
 
 def test_a_shard_that_still_reads_what_came_before_is_not_believed_yet(process: tuple[RayState, Path]) -> None:
     state, folder = process
     lay(folder, sight(seen(ADA, {"hr": 72}, T0)), catching_up=True)
     with pytest.raises(StateDownError, match="what came before"):
-        state.look()
+        state.fetch()
 
 
 def test_an_asking_process_that_dies_is_replaced(
@@ -125,9 +125,9 @@ def test_an_asking_process_that_dies_is_replaced(
     state, folder = process
     monkeypatch.setattr(ray_client, "AGAIN_S", 0.0)
     lay(folder, sight(seen(ADA, {"hr": 72}, T0)))
-    state.look()
+    state.fetch()
     (folder / "die").touch()
     with pytest.raises(StateDownError, match="gone"):
-        state.look()
+        state.fetch()
     (folder / "die").unlink()
-    assert state.look().patients.keys() == {ADA.patient}
+    assert state.fetch().patients.keys() == {ADA.patient}

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from cloud.console.auth.accounts import Role
-from cloud.kafka.port import LogError
+from cloud.kafka.port import KafkaUnavailableError
 from tests.console.conftest import Client
 from tests.console.stage import Stage, event
 from vitals.alarm_events import Kind, Priority
@@ -26,7 +26,7 @@ def version(stage: Stage, patient: str) -> int:
 def test_a_ward_shows_each_bed_with_its_signs_score_and_alarms(client: Client, stage: Stage) -> None:
     stage.alarm(event(stage.person("p-00002"), "spo2", stage.now(), "SpO2 84 % below 85 % (extreme)"))
     stage.read("p-00002", spo2=84)
-    stage.parts.hub.tick()
+    stage.parts.feed.tick()
     beds = {b["bed"]: b for b in client("vera", icu=Role.VIEWER).get("/api/wards/icu").json()["beds"]}
     assert beds.keys() == {"icu-01", "icu-02", "icu-03"}
     bed = beds["icu-02"]
@@ -80,8 +80,8 @@ def test_equipment_alarms_reach_the_beds_that_they_concern_and_the_wards_above_t
             **of_med,
         )
     )
-    stage.parts.hub.tick()
-    hub = stage.parts.hub
+    stage.parts.feed.tick()
+    hub = stage.parts.feed
     beds = {b["bed"]: [a["condition"] for a in b["alarms"]] for b in hub.ward("icu").values()}
     assert beds == {"icu-01": ["device-silent", "gateway-down"], "icu-02": ["gateway-down"], "icu-03": ["gateway-down"]}
     above = {ward: [a["condition"] for a in hub._above_beds(ward)] for ward in ("icu", "med")}
@@ -110,7 +110,7 @@ def test_acknowledging_one_alarm_leaves_the_patients_other_alarm_alone(client: C
     person = stage.person("p-00001")
     first = stage.alarm(event(person, "spo2", stage.now(), "SpO2 84 %"))
     second = stage.alarm(event(person, "hr", stage.now(), "heart rate 150"))
-    stage.parts.hub.tick()
+    stage.parts.feed.tick()
     bela = client("bela", icu=Role.NURSE)
     assert bela.post("/api/alarms/acknowledge", json={"alarm": first.id}).status_code == 200
     assert bela.post("/api/alarms/pause", json={"alarm": second.id, "seconds": 60}).status_code == 200
@@ -214,15 +214,15 @@ def test_what_the_log_does_not_take_is_told_and_the_next_try_gets_a_new_connecti
     client: Client, stage: Stage
 ) -> None:
     bela = client("bela", icu=Role.NURSE)
-    connect = stage.parts.desk.connect
+    connect = stage.parts.commands.connect
 
     def refuse() -> NoReturn:
-        raise LogError("no broker")
+        raise KafkaUnavailableError("no broker")
 
-    stage.parts.desk.connect = refuse
+    stage.parts.commands.connect = refuse
     answer = bela.post("/api/patients/p-00001/chart", json={"oxygen": True})
     assert (answer.status_code, "nothing has been changed" in answer.json()["detail"]) == (503, True)
-    stage.parts.desk.connect = connect
+    stage.parts.commands.connect = connect
     assert bela.post("/api/patients/p-00001/chart", json={"oxygen": True}).status_code == 200
 
 
@@ -244,14 +244,14 @@ def test_history_says_when_the_warehouse_is_down_and_gives_what_the_page_itself_
 
 def test_history_says_where_a_sign_heads_and_is_silent_of_those_without_a_trend(client: Client, stage: Stage) -> None:
     stage.read("p-00001", spo2=93, ahead={"spo2": (-0.05, (90.1, 91.5, 92.9))})
-    stage.parts.hub.tick()
+    stage.parts.feed.tick()
     found = client("bela", icu=Role.NURSE).get("/api/patients/p-00001/history?hours=1").json()
-    horizon = stage.parts.hub.sight.clock + 1_800_000
+    horizon = stage.parts.feed.sight.clock + 1_800_000
     assert found["ahead"] == {"spo2": {"t": horizon, "slope": -0.05, "expected": [90.1, 91.5, 92.9]}}
 
 
 def test_a_frame_holds_what_changed_and_a_page_that_falls_behind_gets_everything(stage: Stage) -> None:
-    hub = stage.parts.hub
+    hub = stage.parts.feed
 
     async def watch() -> list[bytes | None]:
         feed = hub.open("icu")

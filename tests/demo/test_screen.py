@@ -3,7 +3,7 @@
 import pytest
 
 from infra.demo.screen import Message, Plain, Rates, View, alarm_line
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority
 
 
 def event(phase: Phase = Phase.START, n: int = 0) -> AlarmEvent:
@@ -15,7 +15,7 @@ def event(phase: Phase = Phase.START, n: int = 0) -> AlarmEvent:
         kind=Kind.PHYSIOLOGICAL,
         priority=Priority.HIGH,
         phase=phase,
-        state=State.INACTIVE if phase is Phase.END else State.ACTIVE,
+        state=AlarmState.INACTIVE if phase is Phase.END else AlarmState.ACTIVE,
         start=1000,
         t=1000,
         log_t=1000,

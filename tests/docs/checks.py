@@ -8,6 +8,7 @@ from typing import Final
 
 HAZARDS: Final = Path("docs/hazards.md")
 TEST_ID: Final = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+CODE: Final = re.compile(r"`((?:vitals|edge|bridge|cloud|firmware_sim|infra|tests)/[\w/]+\.py)(?::([\w.]+))?")
 LINK: Final = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -45,10 +46,26 @@ def links(root: Path) -> list[str]:
     return found
 
 
+def code(root: Path) -> list[str]:
+    """Returns modules and names that documents mention and that do not exist."""
+    found: list[str] = []
+    for document in sorted([*root.glob("*.md"), *root.glob("docs/*.md")]):
+        if document.name == "CHANGELOG.md":
+            continue
+        for number, line in enumerate(document.read_text(encoding="utf-8").splitlines(), 1):
+            for file, name in CODE.findall(line):
+                path = root / file
+                names = name.rstrip(".").split(".") if name and not name.startswith(".") else []
+                text = path.read_text(encoding="utf-8") if path.is_file() else ""
+                if not text or any(not re.search(rf"\b{each}\b", text) for each in names):
+                    found.append(f"{document.relative_to(root)}:{number}: there is no {file} with {name or 'any name'}")
+    return found
+
+
 def main() -> int:
     """Prints what is wrong; the exit status says whether anything was."""
     root = Path(__file__).resolve().parents[2]
-    found = [*hazards(root), *links(root)]
+    found = [*hazards(root), *links(root), *code(root)]
     for line in found:
         sys.stderr.write(line + "\n")
     return 1 if found else 0

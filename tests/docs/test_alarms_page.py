@@ -10,7 +10,7 @@ from edge.status.health import TEXTS
 from vitals.conditions import CATALOGUE
 from vitals.engine.rules import constants
 from vitals.engine.rules.not_judged import WATCH
-from vitals.engine.rules.technical_alarms import TREE
+from vitals.engine.rules.technical_alarms import HIERARCHY
 from vitals.limits import PROFILES, Limit
 from vitals.signs import FIELDS, SIGNS
 
@@ -81,7 +81,7 @@ def test_the_conditions_on_the_page_are_those_of_the_catalogue() -> None:
 
 
 def test_whatever_the_code_tells_of_is_in_the_catalogue() -> None:
-    told = {*constants.CONDITIONS, *TREE, *WATCH, *HEARD, *TEXTS} - set(FIELDS)
+    told = {*constants.CONDITIONS, *HIERARCHY, *WATCH, *HEARD, *TEXTS} - set(FIELDS)
     assert told == set(CATALOGUE)
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Meta
 
 from vitals import bounds
-from vitals.admissions import Admission, Placement
+from vitals.admissions import Admission, DeviceAssignment
 from vitals.alarm_events import AlarmEvent
 from vitals.status import Status
 
@@ -56,7 +56,7 @@ def test_a_list_is_as_long_as_the_table_says(name: str) -> None:
     assert int(ROWS[name][3]) == getattr(bounds, name)
 
 
-@pytest.mark.parametrize("kind", [Admission, Placement, Status, AlarmEvent])
+@pytest.mark.parametrize("kind", [Admission, DeviceAssignment, Status, AlarmEvent])
 def test_no_number_or_text_that_crosses_is_without_bounds(kind: type) -> None:
     """A field of a bare `int`, `str` or list is one that nobody thought of; a measured value has its sign's."""
     bare = {name: hint for name, hint in get_type_hints(kind, include_extras=True).items() if hint in {int, str}}

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from edge.settings import Settings
-from vitals.admissions import Admission, Placement
+from vitals.admissions import Admission, DeviceAssignment
 from vitals.contacts import Contact
 from vitals.wire import topics
 
@@ -23,7 +23,7 @@ def test_every_field_of_a_person_is_in_the_map(kind: type[msgspec.Struct]) -> No
 
 
 def test_a_field_that_a_gateway_is_told_is_said_to_be_there_and_no_other() -> None:
-    told = {field.name for field in msgspec.structs.fields(Placement)}
+    told = {field.name for field in msgspec.structs.fields(DeviceAssignment)}
     for field in msgspec.structs.fields(Admission):
         where = ROWS[f"Admission.{field.name}"].split("|")[2]
         # The roster as a whole is the gateway's; a placement names one device of `devices`.
@@ -32,7 +32,7 @@ def test_a_field_that_a_gateway_is_told_is_said_to_be_there_and_no_other() -> No
 
 
 def test_nobodys_name_birth_phone_or_address_is_told_to_a_gateway() -> None:
-    assert not {"name", "born", "phone", "address"} & {field.name for field in msgspec.structs.fields(Placement)}
+    assert not {"name", "born", "phone", "address"} & {field.name for field in msgspec.structs.fields(DeviceAssignment)}
 
 
 def test_the_ages_in_the_map_are_the_topics() -> None:

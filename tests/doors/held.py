@@ -5,19 +5,19 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from cloud.archive.decode_rows import Pile, Record
+from cloud.archive.decode_rows import PartitionBuffer, Record
 from vitals import alarm_events, breach_codes, engine
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent
 from vitals.readings import Readings, empty
 from vitals.wire import topics
 from vitals.wire.vitals_record import decode_scored, to_columns
 
 T0 = 1_763_812_800_000
-USUAL = Placement(device="d1", patient="p1", ward="w1", bed="b1", since=T0, cadence_s=1.0)
+USUAL = DeviceAssignment(device="d1", patient="p1", ward="w1", bed="b1", since=T0, cadence_s=1.0)
 
 
-def known(*placements: Placement) -> engine.State:
+def known(*placements: DeviceAssignment) -> engine.State:
     """An engine that knows a patient, or those."""
     return engine.place(engine.empty(), placements or (USUAL,), T0)[0]
 
@@ -36,7 +36,7 @@ def kept(state: engine.State, events: Iterable[AlarmEvent] = ()) -> engine.State
 
 def archived(topic: str, value: bytes) -> None:
     """A record becomes rows of the lake, and none of it is refused."""
-    pile = Pile(topic, 0, {})
+    pile = PartitionBuffer(topic, 0, {})
     pile.add(Record(0, T0, value))
     assert not pile.rejected, pile.rejected[0].reason
     assert pile.table().num_rows == pile.rows

@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from bridge.down.rosters import Rosters
 from bridge.up import validate as bridge
 from bridge.up.validate import Refusal
-from cloud.alarm.bed_history import Beds
-from cloud.alarm.partition_engine import Slice
+from cloud.alarm.bed_history import BedHistory
+from cloud.alarm.partition_engine import PartitionEngine
 from cloud.cli import admit, rota
-from cloud.kafka.partitioning import Layout
-from cloud.notify.routing import Rotas
-from edge.alarm.bedside_alarms import LocalAlarms
-from edge.devices.driver import Delivery
+from cloud.kafka.partitioning import Partitioning
+from cloud.notify.routing import OnCall
+from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.devices.driver import DeviceMessage
 from edge.ingest import decode as edge
-from edge.ingest.dedup import Ledger
-from edge.ingest.roster import nobody, updated
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.roster import no_assignments, updated
 from tests.doors.good import at
 from tests.doors.held import T0, archived, judged, kept, known
 from tests.doors.hostile import messages
@@ -32,7 +32,7 @@ from vitals import engine
 from vitals.actions import Action
 from vitals.admissions import Admission, roster
 from vitals.bounds import BoundError, decoded, encoded
-from vitals.contacts import Duty
+from vitals.contacts import Rota
 from vitals.limits import from_wire
 from vitals.signs import FIELDS
 from vitals.status import Status
@@ -47,9 +47,9 @@ def told(refused: ValueError) -> None:
 
 
 def a_frame(raw: bytes) -> None:
-    heard = edge.hear(Delivery("d1", raw, T0 + 5, lambda _: None, None))
+    heard = edge.decode_message(DeviceMessage("d1", raw, T0 + 5, lambda _: None, None))
     assert heard.reason or heard.frame is not None
-    taken = edge.Intake("gw-1", Ledger()).take([heard], nobody("gw-1"))
+    taken = edge.Ingest("gw-1", SeenSequences()).take([heard], no_assignments("gw-1"))
     assert len(taken.readings) + len(taken.rejected) == 1
     if len(taken.readings):
         a_batch_payload(uplink_batch.encode(uplink_batch.Batch("gw-1", "o", 1, taken.readings)), refused=False)
@@ -67,7 +67,7 @@ def a_batch_payload(payload: bytes, *, refused: bool | None = None) -> None:
     if taken.batch is None or not taken.batch.size:
         assert taken.refusals or taken.number
         return
-    gathered = bridge.columns.Gathered()
+    gathered = bridge.columns.ColumnBuffer()
     gathered.add(taken.batch)
     for _, part in gathered.by_lane(16):
         judged(decode_vitals(part.encode()))
@@ -119,7 +119,7 @@ def an_admission(raw: bytes) -> None:
     an_admitted(admission)
     rosters.apply(admission.patient, raw)
     for due in rosters.due():
-        LocalAlarms.begin(updated(nobody(due.gateway), encoded(due)), engine.empty(), T0).snapshot()
+        BedsideAlarms.begin(updated(no_assignments(due.gateway), encoded(due)), engine.empty(), T0).snapshot()
 
 
 def an_admitted(admission: Admission) -> None:
@@ -127,8 +127,8 @@ def an_admitted(admission: Admission) -> None:
     drawn = roster(admission.gateway, [admission])
     state = engine.place(engine.empty(), drawn.placements, T0)[0]
     kept(state)
-    Beds().admit(admission)
-    judging = Slice("p0", frozenset(), Layout(lanes=1, partitions=1))
+    BedHistory().admit(admission)
+    judging = PartitionEngine("p0", frozenset(), Partitioning(lanes=1, partitions=1))
     assert not judging._control(admission)
     archived(topics.PATIENTS, encoded(admission))
 
@@ -167,23 +167,23 @@ def _cell(value: object) -> str:
 
 def a_roster(raw: bytes) -> None:
     try:
-        book = updated(nobody("gw-1"), raw)
+        book = updated(no_assignments("gw-1"), raw)
     except ValueError as error:
         told(error)
         return
-    local = LocalAlarms.begin(book, engine.empty(), T0)
+    local = BedsideAlarms.begin(book, engine.empty(), T0)
     local.snapshot()
     kept(local.state)
 
 
 def a_rota(raw: bytes) -> None:
-    rotas = Rotas({}, "technical")
+    rotas = OnCall({}, "technical")
     try:
-        found = decoded(raw, Duty)
+        found = decoded(raw, Rota)
     except BoundError as error:
         told(error)
     else:
-        assert decoded(encoded(found), Duty) == found
+        assert decoded(encoded(found), Rota) == found
         rotas.set(found)
         rotas.anybody(found.ward, T0)
     try:
@@ -194,7 +194,7 @@ def a_rota(raw: bytes) -> None:
         return
     try:
         ward, contact = rota.contact_row(row)
-        encoded(Duty(ward=ward, version=1, contacts=(contact,)))
+        encoded(Rota(ward=ward, version=1, contacts=(contact,)))
     except ValueError as error:
         told(error)
 

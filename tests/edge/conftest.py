@@ -14,12 +14,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.clock.boot_clock import Boot
-from edge.devices.driver import Deliver, Delivery
+from edge.devices.driver import Deliver, DeviceMessage
 from edge.gateway import Gateway
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.store.outbox import open_outbox
-from edge.uplink.client import Down, Link
+from edge.uplink.client import ConnectionChange, DownlinkMessage
 from infra.local.ports import HOST, Ports
 from infra.local.prerequisites import find_program
 from vitals.readings import Readings, concat
@@ -97,8 +97,8 @@ class Make:
         t_gw: int = NOW,
         ack: Callable[[list[Any]], None] = lambda _receipts: None,
         receipt: object = None,
-    ) -> Delivery:
-        return Delivery(device, payload, t_gw, ack, receipt)
+    ) -> DeviceMessage:
+        return DeviceMessage(device, payload, t_gw, ack, receipt)
 
     @staticmethod
     def placement(**changes: object) -> dict[str, Any]:
@@ -150,11 +150,11 @@ class Running:
         return Boot("boot", machine - int(1000 * self.mono))
 
     def link(self, *, up: bool = True) -> None:
-        self.gateway.receive(Link(up))
+        self.gateway.receive(ConnectionChange(up))
 
     def down(self, name: str, payload: object) -> None:
         encoded = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self.gateway.receive(Down(name, encoded))
+        self.gateway.receive(DownlinkMessage(name, encoded))
 
     def device(self, seq: int, *, device: str = "dev-1", **frame: Any) -> None:  # noqa: ANN401 - a frame's fields
         payload = Make.frame(seq, **{"t": self.clock.now, **frame})

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edge.ingest import decode
-from edge.ingest.decode import Intake
-from edge.ingest.dedup import Ledger
-from edge.ingest.roster import nobody
+from edge.ingest.decode import Ingest
+from edge.ingest.dedup import SeenSequences
+from edge.ingest.roster import no_assignments
 from vitals.bounds import MAX_T
 from vitals.signs import INDEX, SIGNS, Suspect
 
@@ -43,7 +43,7 @@ def test_a_roster_out_of_bounds_is_counted_and_the_one_in_force_stays(
     gw = rig(roster=make.roster(make.placement()))
     gw.down("roster", make.roster(make.placement(**changes), version=2))
     seconds(gw, 20, hr=72, spo2=80)
-    assert gw.metric("edge_invalid_downlinks_total", name="roster") == 1
+    assert gw.metric("wardwatch_edge_invalid_downlinks_total", name="roster") == 1
     assert conditions(gw) == ["spo2"]
 
 
@@ -63,7 +63,7 @@ def test_a_message_from_above_out_of_bounds_is_counted_and_stops_nothing(rig: Ri
     gw = rig()
     gw.down(name, payload)
     gw.turn(1)
-    assert gw.metric("edge_invalid_downlinks_total", name=name) == 1
+    assert gw.metric("wardwatch_edge_invalid_downlinks_total", name=name) == 1
     gw.device(1, hr=72)
     gw.turn(2)
     assert gw.acked == [1]
@@ -94,7 +94,7 @@ def test_a_code_for_no_finger_is_no_saturation(rig: Rig, make: SimpleNamespace, 
 def test_a_reading_in_another_spelling_is_refused_and_says_what_it_lacks(rig: Rig, make: SimpleNamespace) -> None:
     gw = rig(roster=make.roster(make.placement()))
     seconds(gw, 5, HR=130, SPO2=70)
-    assert gw.metric("edge_rejected_messages_total", kind="unknown-sign") == 5
+    assert gw.metric("wardwatch_edge_rejected_messages_total", kind="unknown-sign") == 5
     assert b"no known sign: it has 'HR', 'SPO2'" in dict(gw.above.published)["rejected"]
 
 
@@ -103,14 +103,14 @@ def test_a_device_whose_name_deceives_is_refused(rig: Rig, device: str) -> None:
     gw = rig()
     gw.raw(b'{"boot":1,"seq":1,"t":1763812800000,"hr":70}', device=device)
     gw.turn(1)
-    assert gw.metric("edge_rejected_messages_total", kind="bad-device-id") == 1
+    assert gw.metric("wardwatch_edge_rejected_messages_total", kind="bad-device-id") == 1
 
 
 def test_a_clock_that_was_in_the_year_9999_leads_to_no_time_that_nobody_can_hold(make: SimpleNamespace) -> None:
-    taking = Intake("gw-1", Ledger())
+    taking = Ingest("gw-1", SeenSequences())
     clocks = [(2, 253_402_300_799_000), (1, 1), (3, make.NOW), (4, 5), (6, 253_402_300_799_000), (5, make.NOW)]
-    heard = [decode.hear(make.delivery(make.frame(seq, t=t, hr=70), t_gw=make.NOW)) for seq, t in clocks]
-    readings = taking.take(heard, nobody("gw-1")).readings
+    heard = [decode.decode_message(make.delivery(make.frame(seq, t=t, hr=70), t_gw=make.NOW)) for seq, t in clocks]
+    readings = taking.take(heard, no_assignments("gw-1")).readings
     assert len(readings) == len(clocks)
     assert readings.t.min() > 0
     assert readings.t.max() <= MAX_T

@@ -228,6 +228,11 @@ def test_systemd_hears_of_start_life_and_end_and_prometheus_of_readings(tmp_path
                 assert edge.wait(20) == 0
             finally:
                 edge.kill()
-    for name in ("edge_accepted_readings_total", "edge_rejected_messages", "edge_backlog_batches", "edge_uplink_up"):
+    for name in (
+        "wardwatch_edge_accepted_readings_total",
+        "wardwatch_edge_rejected_messages",
+        "wardwatch_edge_backlog_batches",
+        "wardwatch_edge_uplink_up",
+    ):
         assert re.search(f"^# HELP {name}", shown, re.MULTILINE), name
     assert all(json.loads(line)["part"] == "edge" for line in log.read_text().splitlines())

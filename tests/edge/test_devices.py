@@ -11,14 +11,15 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.devices.driver import Delivery
-from edge.devices.mqtt_driver import MqttBedside
-from edge.ingest.duplicate_devices import FORGET_S, Voices
+from bridge.up import validate as bridge
+from edge.devices.driver import DeviceMessage
+from edge.devices.mqtt_driver import MqttDriver
+from edge.ingest.duplicate_devices import FORGET_S, DuplicateDevices
 from edge.status import health
 from infra.local.ports import HOST
 from vitals import engine
 from vitals.engine.rules.technical_alarms import TWO_VOICES
-from vitals.status import Health
+from vitals.status import Health, Status
 from vitals.wire import topics
 
 Rig = Callable[..., Any]
@@ -99,23 +100,23 @@ def test_two_devices_under_one_name_are_told_at_once_with_the_name_here_and_in_t
 
 
 def test_a_device_that_restarts_and_sends_what_its_earlier_starts_left_is_one_device() -> None:
-    voices = Voices()
+    voices = DuplicateDevices()
     for k in range(30):
         # Live readings of a third start, and between them what the second kept.
         voices.heard(["d", "d"], [3, 2], [100_000 + 1000 * k, 50_000 + 1000 * k], float(k))
     for k in range(40):
         voices.heard(["e"], [k], [1000 * k], float(k))
-    assert voices.doubled(30.0) == frozenset()
+    assert voices.duplicated(30.0) == frozenset()
 
 
 def test_two_voices_are_told_in_turns_of_several_readings_and_over_a_clock_that_is_set() -> None:
-    voices = Voices()
+    voices = DuplicateDevices()
     for k in range(20):
         voices.heard(["d"], [1 + k // 4 % 2], [1_000_000 + 1000 * k], float(k))
         if k == 9:
             voices.rebase(-500_000)
-    assert voices.doubled(20.0) == frozenset({"d"})
-    assert voices.doubled(20.0 + FORGET_S) == frozenset()
+    assert voices.duplicated(20.0) == frozenset({"d"})
+    assert voices.duplicated(20.0 + FORGET_S) == frozenset()
 
 
 def test_a_restart_keeps_when_each_device_was_heard(rig: Rig, make: SimpleNamespace) -> None:
@@ -142,11 +143,11 @@ def test_a_restart_keeps_when_each_device_was_heard(rig: Rig, make: SimpleNamesp
 
 
 def test_readings_at_qos_0_are_taken_like_others(broker: Any) -> None:  # noqa: ANN401 - the fixture's
-    bedside = MqttBedside(f"mqtt://{HOST}:{broker.port}", "gw-qos", None, None, will=b"{}")
+    bedside = MqttDriver(f"mqtt://{HOST}:{broker.port}", "gw-qos", None, None, will=b"{}")
     got: list[bytes] = []
 
     def take(item: object) -> None:
-        if isinstance(item, Delivery):
+        if isinstance(item, DeviceMessage):
             got.append(item.payload)
             item.ack([item.receipt])
 
@@ -172,3 +173,64 @@ def test_readings_at_qos_0_are_taken_like_others(broker: Any) -> None:  # noqa: 
         device.disconnect()
         device.loop_stop()
         bedside.stop()
+
+
+def test_sixteen_hundred_devices_with_long_names_fit_a_status_that_the_bridge_takes_and_no_silent_one_is_left_out(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    names = [f"monitor-of-the-very-large-hospital-{k:04d}" for k in range(1_600)]
+    stays = [
+        make.placement(device=name, patient=f"patient-number-{k:06d}", bed=f"B-{k}") for k, name in enumerate(names)
+    ]
+    gw = rig(roster=make.roster(*stays))
+    silent = set(names[::20])
+    for second in range(6):
+        for name in names:
+            if second == 0 or name not in silent:
+                gw.device(second, device=name, hr=72)
+        gw.turn(1)
+    payload = [payload for name, payload in gw.above.published if name == "status"][-1]
+    assert len(payload) <= 128 * 1024
+    taken = bridge.take_status("gw-1", payload)
+    assert isinstance(taken, Status), taken
+    assert {d.device for d in taken.devices if d.health is Health.SILENT} == silent
+    assert len(taken.devices) > 800
+    assert {d.patient is not None for d in taken.devices} == {True}
+
+
+def test_a_device_that_started_often_is_known_by_its_newest_starts_after_a_restart(rig: Rig) -> None:
+    gw = rig()
+    boots = [9_000 - k for k in range(40)]  # each start draws a smaller number than the one before
+    for boot in boots[:30]:
+        gw.device(0, boot=boot, hr=72)
+        gw.turn(1)
+    again = rig(now=gw.clock.now)
+    for boot in boots[30:]:
+        again.device(0, boot=boot, hr=72)
+        again.turn(1)
+    for boot in boots[-32:]:
+        again.device(0, boot=boot, hr=72)
+    again.turn(61)
+    assert again.gateway._reporter.duplicates == 32
+    assert again.statuses()[-1].accepted == 40
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_reading_is_accepted_with_a_time_that_cannot_be(rig: Rig, make: SimpleNamespace, seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311 - a seed, no secret
+    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=1.0)
+    times = [1, 2_000, make.NOW, make.NOW - 40 * 365 * 24 * HOUR_MS, 3_723_753_599_999, 253_402_300_799_000]
+    for _ in range(40):
+        t = max(0, rng.choice(times) + rng.randrange(-5_000, 5_000))
+        gw.device(rng.randrange(30), boot=rng.randrange(2), t=t, hr=72)
+        if rng.random() < 0.1:
+            step = rng.choice((-1, 1)) * rng.choice((HOUR_MS, 400_000 * HOUR_MS))
+            gw.clock.now = min(max(1, gw.clock.now + step), 3_723_753_000_000)
+        gw.turn(1)
+    gw.clock.now = make.NOW
+    for _ in range(5):
+        gw.turn(20)
+    found = gw.readings()
+    assert len(found) > 10
+    for times_of in (found.t, found.t_gw):
+        assert 0 < times_of.min() <= times_of.max() <= 3_723_753_600_000

@@ -5,13 +5,13 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ingest.dedup import Ledger
+from edge.ingest.dedup import BOOTS, SeenSequences
 
 IDENTITIES = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 1), st.integers(0, 30)), max_size=200)
 
 
 def test_a_reading_is_new_once() -> None:
-    ledger = Ledger()
+    ledger = SeenSequences()
     assert ledger.add("a", 1, 5)
     assert not ledger.add("a", 1, 5)
     assert ledger.add("a", 2, 5)
@@ -20,7 +20,7 @@ def test_a_reading_is_new_once() -> None:
 
 @given(IDENTITIES)
 def test_runs_hold_exactly_what_was_added_and_never_touch(identities: list[tuple[str, int, int]]) -> None:
-    ledger = Ledger()
+    ledger = SeenSequences()
     new = [ledger.add(*identity) for identity in identities]
     assert sum(new) == ledger.count == len(set(identities))
     runs = list(ledger.ranges())
@@ -30,7 +30,7 @@ def test_runs_hold_exactly_what_was_added_and_never_touch(identities: list[tuple
 
 @given(st.lists(IDENTITIES, max_size=5))
 def test_stored_changes_rebuild_the_ledger(groups: list[list[tuple[str, int, int]]]) -> None:
-    ledger = Ledger()
+    ledger = SeenSequences()
     stored: dict[tuple[str, int, int], int] = {}
     for group in groups:
         for identity in group:
@@ -42,5 +42,17 @@ def test_stored_changes_rebuild_the_ledger(groups: list[list[tuple[str, int, int
                 stored.pop((device, boot, first), None)
         ledger.stored()
     assert sorted((*key, last) for key, last in stored.items()) == list(ledger.ranges())
-    again = Ledger((*key, last) for key, last in stored.items())
+    again = SeenSequences((*key, last) for key, last in stored.items())
     assert again.count == ledger.count
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=BOOTS, max_size=BOOTS + 8, unique=True), st.integers(1, BOOTS))
+def test_the_oldest_boot_is_forgotten_first_also_after_a_restart(boots: list[int], restart: int) -> None:
+    ledger = SeenSequences()
+    for boot in boots[:restart]:
+        ledger.add("a", boot, 0)
+    ledger = SeenSequences(ledger.ranges(), ledger.count, ledger.begun())
+    for boot in boots[restart:]:
+        ledger.add("a", boot, 0)
+    assert {boot for _, boot, _, _ in ledger.ranges()} == set(boots[-BOOTS:])
+    assert ledger.count == len(boots)

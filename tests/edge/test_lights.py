@@ -12,9 +12,9 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.alarm.alarm_indicators import AGAIN_S, REPEAT_S, Lamps
-from edge.devices.driver import Pressed
-from edge.devices.mqtt_driver import MqttBedside
+from edge.alarm.alarm_indicators import AGAIN_S, REPEAT_S, IndicatorStates
+from edge.devices.driver import AckButton
+from edge.devices.mqtt_driver import MqttDriver
 from infra.local.ports import HOST
 from vitals.actions import Action
 
@@ -56,10 +56,10 @@ def test_a_patient_who_moves_takes_the_alarm_along_and_the_old_beds_button_with_
         gw.turn(1)
     assert lit(gw, "W-1") == set()
     assert lit(gw, "W-2") >= {"hr", "spo2"}
-    gw.gateway.receive(Pressed("W-1", b""))
+    gw.gateway.receive(AckButton("W-1", b""))
     gw.turn()
     assert {a["inactivation"] for a in gw.bedside.shown["W-2"]["alarms"]} == {"enabled"}
-    gw.gateway.receive(Pressed("W-2", b""))
+    gw.gateway.receive(AckButton("W-2", b""))
     gw.turn()
     assert {a["inactivation"] for a in gw.bedside.shown["W-2"]["alarms"]} == {"acknowledged"}
     assert {action.patient for action in pressed(gw)} == {"p-1"}
@@ -79,7 +79,7 @@ def test_two_wards_with_a_bed_of_one_name_share_neither_light_nor_button(rig: Ri
     assert gw.bedside.shown["1"]["alarms"] == []
     assert not gw.bedside.shown["1"]["monitored"], "a light of the bare name shows that nobody is watched by it"
     for bed in ("HDU.1", "1"):
-        gw.gateway.receive(Pressed(bed, b""))
+        gw.gateway.receive(AckButton(bed, b""))
     gw.turn()
     assert pressed(gw) == []
     gw.down("roster", make.roster(here, version=2))
@@ -99,7 +99,7 @@ def test_a_press_acknowledges_what_the_light_showed_and_nothing_that_came_with_i
     gw.turn(20)
     for k in range(20):
         gw.device(30 + k, t=gw.clock.now - 19_000 + 1000 * k, hr=125, spo2=80)
-    gw.gateway.receive(Pressed("W-1", b""))
+    gw.gateway.receive(AckButton("W-1", b""))
     gw.turn(1)
     by = {a["condition"]: a["inactivation"] for a in gw.bedside.shown["W-1"]["alarms"]}
     assert (by["hr"], by["spo2"]) == ("acknowledged", "enabled")
@@ -136,7 +136,7 @@ def test_a_light_says_that_nobody_is_paged_and_that_nobody_is_watched(rig: Rig, 
 
 
 def test_a_light_is_told_its_newest_state_until_that_is_heard_and_again_each_minute() -> None:
-    lamps = Lamps()
+    lamps = IndicatorStates()
     lamps.show("W-1", b"calm", 0.0)
     lamps.show("W-2", b"calm", 0.0)
     lamps.told("W-1", 1, 0.0)
@@ -162,7 +162,7 @@ def test_no_older_light_overwrites_a_newer_one_after_a_reconnection(
     old: bytes,
     new: bytes,
 ) -> None:
-    lights = MqttBedside(f"mqtt://{HOST}:{broker.port}", "gw-lights", None, None, will=b"{}")
+    lights = MqttDriver(f"mqtt://{HOST}:{broker.port}", "gw-lights", None, None, will=b"{}")
     seen: list[tuple[str, bytes]] = []
 
     def eye() -> Client:
@@ -200,7 +200,7 @@ def test_no_older_light_overwrites_a_newer_one_after_a_reconnection(
 
 
 def test_a_light_whose_broker_forgot_it_is_told_again(broker: Any) -> None:  # noqa: ANN401 - as above
-    lights = MqttBedside(f"mqtt://{HOST}:{broker.port}", "gw-lights", None, None, will=b"{}")
+    lights = MqttDriver(f"mqtt://{HOST}:{broker.port}", "gw-lights", None, None, will=b"{}")
     lights.start(lambda _item: None)
     try:
         lights.show("W-1", json.dumps({"bed": "W-1"}).encode())

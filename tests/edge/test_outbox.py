@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.ingest.dedup import Ledger
+from edge.ingest.dedup import SeenSequences
 from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
-from edge.store.sqlite import CORRUPT, NAME, condemned
+from edge.store.sqlite import CORRUPT, NAME, is_corrupt
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
 from vitals.status import Rejected
@@ -24,7 +24,7 @@ from pathlib import Path
 import tests_outbox as t
 
 outbox = t.open_outbox(Path(sys.argv[1]), t.NOW)
-ledger = t.Ledger(outbox.accepted())
+ledger = t.SeenSequences(outbox.accepted())
 for _, part in outbox.journal():
     for identity in part.identities():
         ledger.add(*identity)
@@ -108,7 +108,7 @@ def test_a_number_is_never_given_twice_even_when_nothing_of_it_was_kept(tmp_path
 
 
 def test_a_row_of_the_journal_is_never_numbered_twice(tmp_path: Path) -> None:
-    outbox, ledger = open_outbox(tmp_path, NOW), Ledger()
+    outbox, ledger = open_outbox(tmp_path, NOW), SeenSequences()
     with outbox.transaction():
         outbox.append(1, readings(0, 3))
         outbox.settle(2, ledger)
@@ -183,60 +183,14 @@ def test_a_batch_that_is_too_old_and_was_offered_in_vain_goes_whatever_it_holds(
     outbox.close()
 
 
-def damaged_outbox(folder: Path) -> str:
-    """An outbox of 40 batches of 50 readings, 100 more in its journal, and a roster; returns its id."""
-    outbox = open_outbox(folder, NOW)
-    for seq in range(40):
-        accept(outbox, readings(50 * seq, 50))
-    with outbox.transaction():
-        outbox.append(1, readings(2_000, 100))
-        outbox.save("roster", b"kept")
-    outbox.close()
-    return outbox.id
-
-
-@pytest.mark.parametrize("damage", ["garbage", "cut"])
-def test_a_damaged_database_is_set_aside_and_a_new_outbox_begun(tmp_path: Path, damage: str) -> None:
-    old = damaged_outbox(tmp_path)
-    path = tmp_path / NAME
-    path.write_bytes(b"\xa5" * 40_960 if damage == "garbage" else path.read_bytes()[:10_000])
-    again = open_outbox(tmp_path, NOW + 1)
-    assert again.set_aside is not None
-    assert again.set_aside.exists()
-    assert again.id != old
-    assert again.backlog == 0
-    assert accept(again, readings(0, 1)) == [1]
-    again.close()
-    once_more = open_outbox(tmp_path, NOW + 2)
-    assert once_more.set_aside is None
-    once_more.close()
-
-
-def test_what_can_still_be_read_of_a_damaged_database_is_accepted_by_the_new_one(tmp_path: Path) -> None:
-    damaged_outbox(tmp_path)
-    path = tmp_path / NAME
-    whole = bytearray(path.read_bytes())
-    middle = len(whole) // 2 // 512 * 512
-    whole[middle : middle + 512] = b"\xa5" * 512
-    path.write_bytes(whole)
-    (tmp_path / CORRUPT).touch()
-    again = open_outbox(tmp_path, NOW + 1)
-    rescued = concat([part for _, part in again.journal()]).seq.tolist()
-    assert again.load("roster") == b"kept"
-    again.close()
-    assert 1_800 <= len(rescued) < 2_100
-    assert set(range(2_000, 2_100)) <= set(rescued)
-    assert not (tmp_path / CORRUPT).exists()
-
-
 def test_damage_found_while_running_condemns_the_database_and_a_full_disk_does_not(tmp_path: Path) -> None:
     damaged = sqlite3.DatabaseError("database disk image is malformed")
     damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert not condemned(tmp_path, full)
+    assert not is_corrupt(tmp_path, full)
     assert not (tmp_path / CORRUPT).exists()
-    assert condemned(tmp_path, damaged)
+    assert is_corrupt(tmp_path, damaged)
     assert (tmp_path / CORRUPT).exists()
 
 
@@ -268,7 +222,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -
                 reported = int(writer.stdout.readline())
             writer.kill()
         outbox = open_outbox(tmp_path / "data", NOW)
-        assert outbox.set_aside is None
+        assert outbox.originals == ()
         kept = [uplink_batch.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
         seqs = concat([*kept, *(part for _, part in outbox.journal())]).seq.tolist()
         assert seqs == list(range(len(seqs)))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from edge.alarm.notifier_heartbeat import Alive
+from edge.alarm.notifier_heartbeat import NotifierHeartbeat
 from edge.clock import synchronisation
 from edge.clock.boot_clock import Boot, this_boot
-from edge.clock.gateway_clock import Reference
+from edge.clock.gateway_clock import GatewayClock
 from edge.status import health
 from vitals.signs import Suspect
 from vitals.status import ClockOffset, Health
@@ -167,7 +167,7 @@ def test_setting_the_clock_drops_nothing_that_was_accepted(rig: Rig, make: Simpl
     for _ in range(6):
         gw.turn(5)
     assert sorted(set(gw.readings().seq.tolist())) == list(range(100))
-    assert gw.metric("edge_trimmed_readings_total") == 0
+    assert gw.metric("wardwatch_edge_trimmed_readings_total") == 0
     assert health.TRIMMED not in lit(gw, "gw-1")
 
 
@@ -177,14 +177,14 @@ def test_what_lies_on_the_card_for_long_is_offered_before_it_goes(rig: Rig, make
     Life(gw).live(30, **WELL)
     for _ in range(40):
         gw.turn(30)
-    assert gw.metric("edge_trimmed_readings_total") == 0
+    assert gw.metric("wardwatch_edge_trimmed_readings_total") == 0
     gw.link()
     for _ in range(10):
         gw.turn(1)
     assert len(set(gw.readings().identities())) == 30
     for _ in range(130):
         gw.turn(30)
-    assert gw.metric("edge_trimmed_readings_total") == 30, "an hour on offer, and nobody took it"
+    assert gw.metric("wardwatch_edge_trimmed_readings_total") == 30, "an hour on offer, and nobody took it"
 
 
 def test_a_clock_that_is_not_set_for_long_costs_the_card_and_not_the_memory(rig: Rig, make: SimpleNamespace) -> None:
@@ -337,7 +337,7 @@ def test_a_time_that_cannot_be_read_changes_nothing(rig: Rig) -> None:
     gw.turn(1)
     gw.turn(1)
     assert abs(int(gw.readings().t_gw[0]) - gw.clock.now) <= 3_000
-    assert gw.metric("edge_invalid_downlinks_total", name="clock") == 3
+    assert gw.metric("wardwatch_edge_invalid_downlinks_total", name="clock") == 3
 
 
 def test_the_gateways_wrong_clock_makes_no_heartbeat_old(rig: Rig) -> None:
@@ -358,7 +358,7 @@ def test_the_gateways_wrong_clock_makes_no_heartbeat_old(rig: Rig) -> None:
 
 
 def test_heartbeats_that_a_broker_kept_are_no_sign_of_life_and_a_notifier_whose_clock_was_set_is() -> None:
-    alive = Alive(0.0)
+    alive = NotifierHeartbeat(0.0)
     assert alive.heard(1_000_000, 10.0)
     # Away for ten minutes; what was sent in the first five comes at once.
     assert not any(alive.heard(1_000_000 + 10_000 * k, 611.0) for k in range(1, 30))
@@ -369,7 +369,7 @@ def test_heartbeats_that_a_broker_kept_are_no_sign_of_life_and_a_notifier_whose_
 
 
 def test_own_time_runs_evenly_and_takes_up_small_differences_slowly() -> None:
-    own = Reference(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=True)
+    own = GatewayClock(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=True)
     machine, last = 1_800_000_000_000, own.now
     for second in range(1, 400):
         machine += 1_000 + (900 if second == 5 else 0)
@@ -380,7 +380,7 @@ def test_own_time_runs_evenly_and_takes_up_small_differences_slowly() -> None:
 
 
 def test_of_the_bridges_answers_the_one_that_was_quickest_counts() -> None:
-    own = Reference(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
+    own = GatewayClock(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
     own.turn(1_800_000_000_000, 0.0, settled=False)
     moved = []
     for k, late in enumerate([30, 9_000, 20, 8_000, 7_000, 40]):
@@ -395,7 +395,7 @@ def test_of_the_bridges_answers_the_one_that_was_quickest_counts() -> None:
 
 
 def test_an_answer_to_a_status_that_was_sent_before_the_clock_was_set_is_understood() -> None:
-    own = Reference(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
+    own = GatewayClock(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
     own.turn(1_800_000_000_000, 0.0, settled=False)
     own.sent(1_800_000_000_000, 0.0)
     own.turn(1_800_000_000_000 + HOUR_MS + 1_000, 1.0, settled=False)

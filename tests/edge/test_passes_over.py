@@ -42,14 +42,14 @@ def both_fall(running: Running, poison_at: int) -> None:
 def test_a_reading_at_which_the_engine_raises_is_sent_and_its_bed_says_that_it_was_not_judged(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
     def raises(scribe: object, row: int, r: Any, *args: object, **more: object) -> None:  # noqa: ANN401 - as it comes
         real(scribe, row, r, *args, **more)  # type: ignore[arg-type] # as it came
         if r.values[INDEX["spo2"]] == POISON:
             raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
@@ -71,18 +71,18 @@ def test_a_reading_at_which_the_filter_raises_is_refused_and_harms_no_other(
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
     assert any(b"ZeroDivisionError" in payload for name, payload in gateway.above.published if name == "rejected")
-    assert gateway.metric("edge_rejected_messages_total", kind="raised") == 1
+    assert gateway.metric("wardwatch_edge_rejected_messages_total", kind="raised") == 1
 
 
 def test_a_message_at_which_reading_raises_is_refused(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = urgency.hear
+    real = urgency.decode_message
 
     def raises(delivery: Any) -> object:  # noqa: ANN401 - as it comes
         if b"74.0" in delivery.payload:
             raise ZeroDivisionError("nobody thought of it")
         return real(delivery)
 
-    monkeypatch.setattr(urgency, "hear", raises)
+    monkeypatch.setattr(urgency, "decode_message", raises)
     both_fall(gateway, 6)
     assert lit(gateway, "bed-1") == {"spo2", "not-judged"}
     assert lit(gateway, "bed-2") == {"spo2"}
@@ -92,10 +92,10 @@ def test_a_message_from_above_that_raises_is_counted(gateway: Running, monkeypat
     def raises(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr(type(gateway.gateway._local), "act", raises)
+    monkeypatch.setattr(type(gateway.gateway._alarms), "act", raises)
     action = {"id": "a", "act": "acknowledge", "patient": "p-1", "t": gateway.clock.now, "by": "n", "alarm": "x"}
     gateway.down("actions", action)
     gateway.turn(1.0)
-    assert gateway.metric("edge_invalid_downlinks_total", name="actions") == 1
+    assert gateway.metric("wardwatch_edge_invalid_downlinks_total", name="actions") == 1
     both_fall(gateway, 99)
     assert lit(gateway, "bed-1") == {"spo2"}

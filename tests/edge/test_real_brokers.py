@@ -368,6 +368,19 @@ def test_what_is_never_confirmed_is_sent_again_and_a_new_card_begins_new_numbers
     assert set(by_outbox.values()) == {1}
 
 
+def test_a_device_that_sends_much_delays_nobody_elses_readings(site: Site) -> None:
+    site.start()
+    loud, calm = site.device("edge-it-6"), site.device("edge-it-7")
+    for _ in range(300):
+        loud.raw(b"x" * 65_000)
+    began = time.monotonic()
+    calm.read(1)
+    site.everything_arrived()
+    assert time.monotonic() - began < 10, "19 MB lie before it in the broker's queue"
+    wait_until(lambda: site.bridge.told, "refusals told")
+    assert all(len(refusal["payload"]) < 2_000 for _, told in site.bridge.told for refusal in told)
+
+
 def test_sigterm_drains_says_goodbye_and_leaves_nothing_behind(site: Site) -> None:
     site.edge.environ = {**site.edge.environ, "UPLINK_FLUSH_S": "60"}
     device = site.device("edge-it-5")

@@ -13,7 +13,7 @@ import pytest
 from edge.clock.boot_clock import BOOT, Boot
 from edge.store.outbox import open_outbox
 from edge.store.runtime_state import NAME, RuntimeState, take_up
-from edge.store.without_card import Cardless
+from edge.store.without_card import InMemoryStore
 
 Rig = Callable[..., Any]
 
@@ -39,7 +39,7 @@ def test_a_card_that_can_only_be_read_shows_what_was_kept_last(rig: Rig, make: S
     card.mkdir()
     for suffix in ("", "-wal"):
         shutil.copy(tmp_path / f"outbox.db{suffix}", card)
-    found = Cardless(card, {})
+    found = InMemoryStore(card, {})
     assert {path.name for path in card.iterdir()} == {"outbox.db", "outbox.db-wal"}
     assert json.loads(found.load("roster") or b"{}")["placements"][0]["patient"] == "p-1"
     kept = found.position
@@ -50,7 +50,7 @@ def test_a_card_that_can_only_be_read_shows_what_was_kept_last(rig: Rig, make: S
 @pytest.mark.parametrize("shown", [b"", b"no database", b"\0" * 4096])
 def test_a_card_that_shows_nothing_costs_what_it_knew_and_not_the_gateway(tmp_path: Path, shown: bytes) -> None:
     (tmp_path / "outbox.db").write_bytes(shown)
-    found = Cardless(tmp_path, {})
+    found = InMemoryStore(tmp_path, {})
     assert found.load("roster") is None
     found.close()
 
@@ -87,7 +87,7 @@ def test_without_a_card_a_gateway_goes_on_with_what_lies_beside_it(tmp_path: Pat
     with outbox.transaction():
         outbox.save("roster", b"older")
     outbox.close()
-    found = Cardless(tmp_path / "edge", RuntimeState(tmp_path).values())
+    found = InMemoryStore(tmp_path / "edge", RuntimeState(tmp_path).values())
     assert found.load("roster") == b"newer"
     found.close()
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from edge.clock.boot_clock import Boot
-from edge.devices.driver import Pressed
-from edge.ingest.dedup import BOOTS, RUNS, Ledger
+from edge.devices.driver import AckButton
+from edge.ingest.dedup import BOOTS, RUNS, SeenSequences
 from edge.status import cli, health
-from edge.store.sqlite import PAGE_BYTES, condemned
+from edge.store.sqlite import PAGE_BYTES, is_corrupt
 from vitals.actions import Action
 from vitals.signs import Suspect
 from vitals.status import Rejected
@@ -53,7 +53,7 @@ def test_calm_readings_share_one_commit_and_an_urgent_one_is_sent_without_waitin
 def test_the_gateways_loop_is_woken_by_what_is_urgent_and_by_nothing_else(rig: Rig, make: SimpleNamespace) -> None:
     rig(roster=make.roster(make.placement()))
     gw = rig(commit_linger_ms=1000)
-    awake = gw.gateway.inbox._awake
+    awake = gw.gateway.events._awake
     for payload, wakes in [
         (make.frame(0, hr=72), False),
         (make.frame(1, hr=121), True),
@@ -61,10 +61,10 @@ def test_the_gateways_loop_is_woken_by_what_is_urgent_and_by_nothing_else(rig: R
         (make.frame(3, hr=0), True),
         (b"{", False),
     ]:
-        gw.gateway.inbox.drain()
+        gw.gateway.events.drain()
         gw.raw(payload)
         assert awake.is_set() == wakes, payload
-    gw.gateway.inbox.drain()
+    gw.gateway.events.drain()
     gw.device(4, hr=125)
     gw.turn()
     gw.device(5, hr=100)
@@ -101,7 +101,7 @@ def test_on_a_full_card_the_bed_alarms_readings_go_up_and_what_the_cloud_has_is_
         confirm(gw, *(batch.n for batch in gw.sent()))
     gw.turn(1.1)
     gw.turn(1.1)
-    assert gw.gateway._acceptance.failing
+    assert gw.gateway._commits.failing
     assert gw.bedside.shown["W-1"]["priority"] == "high"
     assert health.WRITE_FAILING in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
     assert gw.gateway._wait_s(gw.mono) > 0.1, "it waits between its attempts"
@@ -143,7 +143,7 @@ def test_what_waits_in_memory_alone_is_bounded_and_what_goes_is_told(
         for k in range(60):
             gw.device(60 * second + k, device=f"mon-{k}", t=gw.clock.now, hr=72)
         gw.turn(1)
-    dropped = gw.metric("edge_trimmed_readings_total")
+    dropped = gw.metric("wardwatch_edge_trimmed_readings_total")
     assert dropped > 0
     assert health.TRIMMED in {a["condition"] for a in gw.bedside.shown["gw-1"]["alarms"]}
     gw.outbox._db.execute("PRAGMA max_page_count = 1073741823")
@@ -163,21 +163,21 @@ def test_damage_found_while_running_ends_this_outbox_and_the_next_goes_on_with_r
         gw.turn(1)
     path = gw.settings.edge_data / "outbox.db"
     (page,) = gw.outbox._db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'accepted'").fetchone()
-    gw.outbox.close()
-    spoilt = bytearray(path.read_bytes())
-    spoilt[PAGE_BYTES * (page - 1) : PAGE_BYTES * page] = b"\xa5" * PAGE_BYTES
-    path.write_bytes(spoilt)
-    gw.outbox.__init__(sqlite3.connect(path, isolation_level=None), None)
+    gw.outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(PAGE_BYTES * (page - 1))
+        file.write(b"\xa5" * PAGE_BYTES)
+    gw.outbox._db.execute("PRAGMA shrink_memory")
     gw.device(5, hr=72)
     with pytest.raises(sqlite3.DatabaseError) as found:
         gw.turn(70)
-    assert condemned(gw.settings.edge_data, found.value)
+    assert is_corrupt(gw.settings.edge_data, found.value)
     assert gw.acked == [0, 1, 2, 3, 4]
     again = rig()
     again.device(5, hr=72)
     again.turn(1)
     assert [a["condition"] for a in again.bedside.shown["gw-1"]["alarms"]] == [health.REPLACED]
-    assert again.outbox.id != gw.outbox.id
+    assert again.outbox.id == gw.outbox.id
     assert set(again.readings().seq.tolist()) == set(range(5))
     assert set(again.readings().patient.tolist()) == {"p-1"}
     assert again.acked == [5]
@@ -245,7 +245,7 @@ def test_the_beds_button_goes_up_until_the_log_has_it_and_the_clouds_word_acts_h
         gw.device(seq, hr=30)
         gw.turn(1)
     gw.link(up=False)
-    gw.gateway.receive(Pressed("W-1", b""))
+    gw.gateway.receive(AckButton("W-1", b""))
     gw.turn()
     gw.link()
     gw.turn()
@@ -278,7 +278,7 @@ def test_what_a_gateway_refuses_is_told_at_a_bounded_rate_counted_by_kind_and_sh
 
 
 def test_a_device_that_restarts_for_ever_does_not_fill_the_card() -> None:
-    ledger = Ledger()
+    ledger = SeenSequences()
     for boot in range(10 * BOOTS):
         ledger.add("dev-1", boot, 0)
     for gap in range(3 * RUNS):
@@ -298,7 +298,7 @@ def test_hours_without_an_uplink_become_few_full_batches(rig: Rig, make: SimpleN
         for k in range(20):
             gw.device(seq, device=f"dev-{k}", hr=125 if k == 0 else 72)
         gw.turn(1)
-    assert len(gw.gateway._acceptance.waiting) == 300 * 20 // 1_000
+    assert len(gw.gateway._commits.unconfirmed) == 300 * 20 // 1_000
     gw.link()
     gw.turn()
     gw.turn(1)

@@ -26,7 +26,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
-from cloud.lake import Keeper, manifest_names, open_lake, read_manifest
+from cloud.lake import MutableStore, manifest_names, open_lake, read_manifest
 from cloud.lake.read import scan
 from cloud.lake.schema import VITALS
 from infra.local.ports import Ports
@@ -54,7 +54,7 @@ class Storm:
     """What is stormed, and what is known of it."""
 
     stack: LocalStack
-    store: Keeper
+    store: MutableStore
     source: Source
     recovered_s: dict[str, list[float]] = field(default_factory=dict)
 

@@ -45,7 +45,7 @@ from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
 from vitals.status import Rejected
 from vitals.wire import topics
-from vitals.wire.vitals_record import Scored
+from vitals.wire.vitals_record import ScoredRecord
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 RATE: Final = float(os.environ.get("FAULTS_RATE", "500"))
@@ -196,7 +196,11 @@ class Look:
                 self._note(record)
         seen.alarms = counted[f"wardwatch_notify_unreadable_records_total {topics.ALARMS}"]
         seen.put_aside = sum(counted[f"archive_{word}_total {topics.REJECTED}"] for word in ("rows", "rejected"))
-        edge = ("edge_accepted_readings_total", "edge_duplicate_readings_total", "edge_rejected_messages_total")
+        edge = (
+            "wardwatch_edge_accepted_readings_total",
+            "wardwatch_edge_duplicate_readings_total",
+            "wardwatch_edge_rejected_messages_total",
+        )
         seen.frames = sum(counted[name] for name in edge) - _acknowledged(ledger(self._stage))
         return seen
 
@@ -212,7 +216,7 @@ class Look:
                 return  # rubbish itself
             return
         entry, reason = decode(record)
-        if isinstance(entry.value, Scored):
+        if isinstance(entry.value, ScoredRecord):
             self._seen.scored.add((entry.value.partition, entry.value.offset))
         elif reason is not None and (found := SOURCE.search(record.value or b"")):
             self._seen.scored.add((int(found[1]), int(found[2])))

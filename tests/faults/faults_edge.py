@@ -25,14 +25,14 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from edge.devices.driver import Delivery
+from edge.devices.driver import DeviceMessage
 from edge.gateway import Gateway
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.status import cli
 from edge.store.outbox import open_outbox
 from edge.store.sqlite import NAME, PAGE_BYTES
-from edge.uplink.client import Down, Link
+from edge.uplink.client import ConnectionChange, DownlinkMessage
 from infra.local.stack import LocalStack
 from tests.bench import bench_edge as bench
 from vitals.readings import Readings, concat
@@ -72,7 +72,7 @@ class Ward:
             settled=lambda: True,
             monotonic=lambda: self.mono,
         )
-        self.gateway.receive(Down("roster", json.dumps(bench.roster(beds, cadence_s)).encode()))
+        self.gateway.receive(DownlinkMessage("roster", json.dumps(bench.roster(beds, cadence_s)).encode()))
 
     def show(self, bed: str, signal: bytes) -> None:
         """Takes a bed's signal."""
@@ -90,14 +90,14 @@ class Ward:
         self.sent.append(payload)
         batch = uplink_batch.decode(payload)
         confirmed = {"outbox": batch.outbox, "ranges": [[batch.n, batch.n]]}
-        self.gateway.receive(Down("confirmed", json.dumps(confirmed).encode()))
+        self.gateway.receive(DownlinkMessage("confirmed", json.dumps(confirmed).encode()))
 
     def stop(self, goodbye: bytes, timeout_s: float) -> None:
         """Disconnects, as an uplink."""
 
     def device(self, name: str, payload: bytes) -> None:
         """A device sends."""
-        self.gateway.receive(Delivery(name, payload, self.now, self._acknowledged))
+        self.gateway.receive(DeviceMessage(name, payload, self.now, self._acknowledged))
 
     def turn(self, seconds: float) -> None:
         """Lets time pass."""
@@ -177,7 +177,7 @@ def well(seq: int) -> dict[str, float]:
 def mutations(folder: Path) -> list[dict[str, Any]]:
     """No message crashes it, each is accepted or refused with a reason, and the neighbour loses nothing."""
     rng, ward = random.Random(4), Ward(folder, DEVICES, 1.0)  # noqa: S311 - a seed, no secret
-    ward.gateway.receive(Link(up=True))
+    ward.gateway.receive(ConnectionChange(up=True))
     neighbour = total = 0
     began = time.monotonic()
     while total < MUTATIONS:
@@ -191,8 +191,11 @@ def mutations(folder: Path) -> list[dict[str, Any]]:
             say(f"{total} mutations, {time.monotonic() - began:.0f} s")
     ward.turn(60)
     ward.turn(1)
-    accepted, refused = ward.counted("edge_accepted_readings_total"), ward.counted("edge_rejected_messages_total")
-    repeated = ward.counted("edge_duplicate_readings_total")
+    accepted, refused = (
+        ward.counted("wardwatch_edge_accepted_readings_total"),
+        ward.counted("wardwatch_edge_rejected_messages_total"),
+    )
+    repeated = ward.counted("wardwatch_edge_duplicate_readings_total")
     above = found_above(ward)
     mine = [k for k, device in enumerate(above.device.tolist()) if device == "mon-bench-01"]
     rates = {k: well(int(above.seq[k]))["hr"] for k in mine}
@@ -215,7 +218,7 @@ def outage(folder: Path) -> list[dict[str, Any]]:
     live_late = 0
     for step in range(steps + after):
         if step == steps:
-            ward.gateway.receive(Link(up=True))
+            ward.gateway.receive(ConnectionChange(up=True))
         for k in range(1, 65):
             name = f"mon-bench-{k:02d}"
             hr = 130 if k == 1 and step >= steps else 72 + step % 3

@@ -29,7 +29,7 @@ import numpy as np
 
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import LogError, read_to_end
+from cloud.kafka.port import KafkaUnavailableError, read_to_end
 from cloud.settings import Kafka, Topics
 from infra.local.ports import Ports
 from infra.local.process import Spec
@@ -37,7 +37,7 @@ from infra.local.services import Tier
 from infra.local.stack import KAFKA, MOTO, LocalStack
 from vitals import breach_codes, news2
 from vitals.alarm_events import Phase, decode
-from vitals.contacts import Contact, Duty, Notification
+from vitals.contacts import Contact, Notification, Rota
 from vitals.readings import Readings, text
 from vitals.runtime.daemon import now_ms
 from vitals.signs import INDEX, SIGNS
@@ -83,7 +83,7 @@ class Ward:
             self._put(self.settings.layout.partition(name), now, [name])
         try:
             self.writer.flush(60)
-        except LogError:
+        except KafkaUnavailableError:
             # Kafka was away for longer: an idempotent producer starts anew, and the turn is taken again.
             self.writer = KafkaWriter(self.settings, "storm")
             self.turn(fall=False)
@@ -179,7 +179,7 @@ def _records(stack: LocalStack, topic: str, kind: Any) -> list[Any]:  # noqa: AN
     reader = KafkaReader(settings, "storm-look")
     try:
         found = read_to_end(reader, dict.fromkeys(settings.layout.places(topic), 0))
-    except LogError:
+    except KafkaUnavailableError:
         return []
     finally:
         reader.close()
@@ -232,7 +232,7 @@ def rows() -> list[dict[str, Any]]:
         settings = Kafka(kafka_bootstrap=stack.env()["KAFKA_BOOTSTRAP"])
         topics_job.ensure(Topics(kafka_bootstrap=settings.kafka_bootstrap))
         nurse = Contact(contact="nurse", name="B. Holt", start=0, end=2**53, phone="+441632960001")
-        duty = Duty(ward="icu", version=1, contacts=(nurse,))
+        duty = Rota(ward="icu", version=1, contacts=(nurse,))
         writer = KafkaWriter(settings, "storm-duty")
         writer.write((topics.CONTACTS, 0), b"icu", msgspec.json.encode(duty))
         writer.flush()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from firmware_sim.patient.artefacts import CUFF, KINDS, Artefacts, Rates, names
-from firmware_sim.patient.patient_group import Cohort, Patient, Sample
+from firmware_sim.patient.patient_group import Patient, PatientGroup, Sample
 from firmware_sim.patient.scenarios import STABLE, Course
 from vitals.signs import INDEX, SIGNS
 
@@ -11,7 +11,7 @@ def samples(
     rates: Rates, rounds: int, *, devices: int = 40, cadence_s: float = 10.0, cuff_s: float = 0.0
 ) -> list[Sample]:
     patients = [Patient(str(i), Course(STABLE), cuff_s=cuff_s) for i in range(devices)]
-    cohort = Cohort(patients, cadence_s, rates, 3, 0)
+    cohort = PatientGroup(patients, cadence_s, rates, 3, 0)
     return [sample for _ in range(rounds) for sample in cohort.next()]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from firmware_sim.device import Device, Outbox
 from firmware_sim.faults import Injector, parse
-from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.ground_truth_log import GroundTruthLog
 from firmware_sim.patient.patient_group import Sample
 
 NOW = 1_763_812_800_000
@@ -19,7 +19,7 @@ class Bedside:
     """A device that measures once a second, and what it wants to send."""
 
     def __init__(self, path: Path, *faults: str, limit: int = 100) -> None:
-        self.path, self.ledger = path, Ledger(path)
+        self.path, self.ledger = path, GroundTruthLog(path)
         injector = Injector([parse(word) for word in faults], np.random.default_rng(1))
         self.device = Device("mon", injector, Outbox(limit), self.ledger, np.random.default_rng(2))
 
@@ -30,7 +30,7 @@ class Bedside:
 
     def gives(self) -> list[dict[str, Any]]:
         frames = []
-        while message := self.device.outbox.give():
+        while message := self.device.outbox.next():
             frames.append({"junk": True} if message.identity is None else json.loads(message.payload))
         return frames
 
@@ -123,12 +123,12 @@ def test_what_was_on_its_way_goes_again_in_its_old_order() -> None:
     outbox = Outbox(10)
     for n in range(4):
         outbox.put(bytes([n]), ("mon", 1, n))
-    first, second = outbox.give(), outbox.give()
+    first, second = outbox.next(), outbox.next()
     assert first is not None
     assert second is not None
-    outbox.done(first)
-    outbox.all_again()
-    assert [m.payload[0] for m in iter(outbox.give, None)] == [1, 2, 3]
+    outbox.acknowledge(first)
+    outbox.requeue_all()
+    assert [m.payload[0] for m in iter(outbox.next, None)] == [1, 2, 3]
     assert len(outbox) == 3
 
 
@@ -136,7 +136,7 @@ def test_a_refused_message_waits_in_its_old_place() -> None:
     outbox = Outbox(10)
     for n in range(3):
         outbox.put(bytes([n]), None)
-    refused = outbox.give()
+    refused = outbox.next()
     assert refused is not None
-    outbox.again(refused)
-    assert [m.payload[0] for m in iter(outbox.give, None)] == [0, 1, 2]
+    outbox.requeue(refused)
+    assert [m.payload[0] for m in iter(outbox.next, None)] == [0, 1, 2]

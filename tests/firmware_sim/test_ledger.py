@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_sim.ground_truth_log import Ledger
+from firmware_sim.ground_truth_log import GroundTruthLog
 
 A, B, C = ("mon", 1, 0), ("mon", 1, 1), ("mon", 1, 2)
 
@@ -13,7 +13,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_every_reading_is_acknowledged_dropped_or_pending(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l") as ledger:
+    with GroundTruthLog(tmp_path / "l") as ledger:
         for identity in (A, B, C):
             ledger.sent(identity, now=1)
         ledger.acknowledged(A, now=2)
@@ -25,7 +25,7 @@ def test_every_reading_is_acknowledged_dropped_or_pending(tmp_path: Path) -> Non
 
 
 def test_the_second_acknowledgement_of_a_duplicate_counts_nothing(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l") as ledger:
+    with GroundTruthLog(tmp_path / "l") as ledger:
         ledger.sent(A, now=1)
         ledger.acknowledged(A, now=2)
         ledger.acknowledged(A, now=3)
@@ -34,7 +34,7 @@ def test_the_second_acknowledgement_of_a_duplicate_counts_nothing(tmp_path: Path
 
 
 def test_what_was_flushed_is_in_the_file_before_the_ledger_is_closed(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l") as ledger:
+    with GroundTruthLog(tmp_path / "l") as ledger:
         ledger.sent(A, now=1, phase="falling")
         ledger.flush()
         assert lines(tmp_path / "l")[0]["phase"] == "falling"
@@ -43,7 +43,7 @@ def test_what_was_flushed_is_in_the_file_before_the_ledger_is_closed(tmp_path: P
 def test_a_line_cut_short_by_a_kill_does_not_spoil_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "l"
     path.write_bytes(b'{"k":"sent","dev')
-    with Ledger(path) as ledger:
+    with GroundTruthLog(path) as ledger:
         ledger.run(seed=1, devices=["mon"], now=1)
     assert json.loads(path.read_text().splitlines()[-1])["k"] == "run"
     assert len(path.read_text().splitlines()) == 2
@@ -51,7 +51,7 @@ def test_a_line_cut_short_by_a_kill_does_not_spoil_the_next_run(tmp_path: Path) 
 
 def test_a_new_run_keeps_the_runs_before(tmp_path: Path) -> None:
     for seed in (1, 2):
-        with Ledger(tmp_path / "l") as ledger:
+        with GroundTruthLog(tmp_path / "l") as ledger:
             ledger.run(seed=seed, devices=[], now=1)
     assert [line["seed"] for line in lines(tmp_path / "l")] == [1, 2]
 
@@ -59,4 +59,4 @@ def test_a_new_run_keeps_the_runs_before(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_be_written_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        Ledger(tmp_path / "file" / "l")
+        GroundTruthLog(tmp_path / "file" / "l")

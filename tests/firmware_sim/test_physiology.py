@@ -3,7 +3,7 @@ import pytest
 
 from firmware_sim.patient import physiology
 from firmware_sim.patient.artefacts import Rates
-from firmware_sim.patient.patient_group import Cohort, Patient
+from firmware_sim.patient.patient_group import Patient, PatientGroup
 from firmware_sim.patient.physiology import DRIVES
 from firmware_sim.patient.scenarios import NAMED, STABLE, Course
 from vitals import breach_codes, news2
@@ -98,7 +98,7 @@ def test_a_baseline_can_be_given_and_an_unknown_one_is_refused() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_stable_patients_breach_no_limit_and_score_no_three_for_a_day(seed: int) -> None:
-    cohort = Cohort([Patient(str(i), Course(STABLE)) for i in range(24)], 120, Rates(scale=0), seed, 0)
+    cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(24)], 120, Rates(scale=0), seed, 0)
     values = np.array([sample.values for _ in range(720) for sample in cohort.next()], dtype=np.float64)
     assert not breach_codes.breach(values, ADULT.array()).any()
     scored = news2.digits(values)[:, [i for p, i in news2.PART_INDEX.items() if not p.startswith("spo2_scale2")]]
@@ -108,7 +108,7 @@ def test_stable_patients_breach_no_limit_and_score_no_three_for_a_day(seed: int)
 
 def test_the_same_seed_tells_the_same_day_and_another_seed_another() -> None:
     def day(seed: int) -> list[object]:
-        cohort = Cohort([Patient(str(i), Course(STABLE)) for i in range(8)], 30, Rates(), seed, 0)
+        cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(8)], 30, Rates(), seed, 0)
         return [sample for _ in range(100) for sample in cohort.next()]
 
     assert day(1) == day(1)
@@ -117,7 +117,7 @@ def test_the_same_seed_tells_the_same_day_and_another_seed_another() -> None:
 
 def test_the_state_is_the_body_without_its_variation_and_the_story_moves_both() -> None:
     patients = [Patient(str(i), Course(NAMED["desaturation"])) for i in range(30)]
-    cohort = Cohort(patients, 1.0, Rates(scale=0), 3, 0)
+    cohort = PatientGroup(patients, 1.0, Rates(scale=0), 3, 0)
     made = [cohort.step() for _ in range(420)]
     steps = np.diff(np.array([r.state[:, INDEX["spo2"]] for r in made]), axis=0)
     assert steps.max() < 0.01
@@ -128,9 +128,9 @@ def test_the_state_is_the_body_without_its_variation_and_the_story_moves_both() 
 
 
 def test_a_round_as_columns_is_the_round_as_samples() -> None:
-    def cohort() -> Cohort:
+    def cohort() -> PatientGroup:
         patients = [Patient(str(i), Course(NAMED["sepsis"]), cuff_s=60.0 * (i % 2)) for i in range(12)]
-        return Cohort(patients, 5.0, Rates(scale=40, cuff_error_share=0.02), 9, 0)
+        return PatientGroup(patients, 5.0, Rates(scale=40, cuff_error_share=0.02), 9, 0)
 
     columns, samples = cohort(), cohort()
     for _ in range(60):
@@ -145,7 +145,7 @@ def test_a_round_as_columns_is_the_round_as_samples() -> None:
 
 def test_the_ledger_can_tell_what_a_faultless_device_would_not_have_shown() -> None:
     patient = Patient("mon", Course(NAMED["probe-off"]), cuff_s=60.0)
-    cuff = Cohort([patient], 10.0, Rates(scale=0), 1, 0)
+    cuff = PatientGroup([patient], 10.0, Rates(scale=0), 1, 0)
     made = [cuff.next()[0] for _ in range(30)]
     pressures = [not {"sbp", "dbp", "map"} & set(sample.unmeasured) for sample in made]
     assert 0 < sum(pressures) < 10

@@ -6,7 +6,7 @@ from firmware_sim import build, plan
 from firmware_sim.__main__ import main
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.patient.artefacts import Rates
-from firmware_sim.patient.patient_group import Cohort
+from firmware_sim.patient.patient_group import PatientGroup
 from firmware_sim.patient.replay import Replay
 from firmware_sim.plan import DevicePlan, Plan
 
@@ -127,7 +127,7 @@ def test_each_cadence_makes_a_cohort_of_its_own(tmp_path: Path) -> None:
         )
     )
     assert sorted(type(source).__name__ for source in build.sources(made, 0)) == [
-        Cohort.__name__,
-        Cohort.__name__,
+        PatientGroup.__name__,
+        PatientGroup.__name__,
         Replay.__name__,
     ]

@@ -16,10 +16,10 @@ import pytest
 
 from firmware_sim import build
 from firmware_sim.connector import TIMEOUT_S, Tls
-from firmware_sim.ground_truth_log import Ledger, Summary
+from firmware_sim.ground_truth_log import GroundTruthLog, Summary
 from firmware_sim.patient.artefacts import Rates
 from firmware_sim.plan import DevicePlan, Plan
-from firmware_sim.simulation import Clock, Fleet
+from firmware_sim.simulation import Clock, Simulation
 from infra.local.probes import mqtt_accepts
 from infra.local.servers.pki import Authority
 from vitals.runtime.daemon import now_ms
@@ -58,8 +58,8 @@ def secured(tmp_path: Path, until: Until) -> Iterator[Secured]:
 
 def simulated(devices: tuple[DevicePlan, ...], tls: Tls, *, duration_s: float = 1.0, drain_s: float = 5.0) -> Summary:
     plan = Plan(devices=devices, cadence_s=0.2, artefacts=Rates(scale=0), tls=tls)
-    with Ledger(None) as ledger:
-        fleet = Fleet(
+    with GroundTruthLog(None) as ledger:
+        fleet = Simulation(
             build.devices(plan, ledger, np.random.default_rng()),
             build.sources(plan, now_ms()),
             ledger,

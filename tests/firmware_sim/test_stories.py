@@ -6,16 +6,16 @@ import pytest
 
 from firmware_sim.patient import scenarios
 from firmware_sim.patient.artefacts import Rates
-from firmware_sim.patient.patient_group import Cohort, Patient, Sample
+from firmware_sim.patient.patient_group import Patient, PatientGroup, Sample
 from firmware_sim.patient.physiology import DRIVES
-from firmware_sim.patient.scenarios import NAMED, SENSORS, Course, Keyframe, Story
+from firmware_sim.patient.scenarios import NAMED, SENSORS, Course, Keyframe, Scenario
 from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
 
 
 def told(name: str, *, start_s: float = 0.0, speed: float = 1.0, seed: int = 1, for_s: float = 90.0) -> list[Sample]:
-    cohort = Cohort([Patient("mon", Course(NAMED[name], start_s, speed))], 2.0, Rates(scale=0), seed, 43_200)
+    cohort = PatientGroup([Patient("mon", Course(NAMED[name], start_s, speed))], 2.0, Rates(scale=0), seed, 43_200)
     return [sample for _ in range(int(for_s / 2)) for sample in cohort.next()]
 
 
@@ -103,7 +103,7 @@ def test_a_story_has_not_begun_before_its_start() -> None:
 
 
 def test_drives_change_linearly_between_key_frames_and_hold_after_the_last() -> None:
-    story = Story("s", (Keyframe(0, "a"), Keyframe(10, "b", hypoxia=8)))
+    story = Scenario("s", (Keyframe(0, "a"), Keyframe(10, "b", hypoxia=8)))
     assert story.drives(np.array([-5.0, 5.0, 99.0]))[:, 0].tolist() == [0.0, 4.0, 8.0]
 
 
@@ -135,7 +135,7 @@ def test_an_unknown_story_is_refused_with_those_that_there_are() -> None:
 
 
 def test_a_cuff_measures_with_the_first_reading_and_then_at_its_interval() -> None:
-    cohort = Cohort([Patient("mon", Course(scenarios.STABLE), cuff_s=60)], 2.0, Rates(scale=0), 1, 0)
+    cohort = PatientGroup([Patient("mon", Course(scenarios.STABLE), cuff_s=60)], 2.0, Rates(scale=0), 1, 0)
     at = [s.at_s for _ in range(300) for s in cohort.next() if s.values[INDEX["sbp"]] is not None]
     assert at[0] < 2
     assert len(at) == 11
@@ -143,6 +143,6 @@ def test_a_cuff_measures_with_the_first_reading_and_then_at_its_interval() -> No
 
 
 def test_a_sign_that_a_device_does_not_measure_is_absent() -> None:
-    cohort = Cohort([Patient("mon", Course(scenarios.STABLE), signs=("hr", "spo2"))], 2.0, Rates(scale=0), 1, 0)
+    cohort = PatientGroup([Patient("mon", Course(scenarios.STABLE), signs=("hr", "spo2"))], 2.0, Rates(scale=0), 1, 0)
     sample = cohort.next()[0]
     assert [f for f, v in zip(FIELDS, sample.values, strict=True) if v is not None] == ["hr", "spo2"]

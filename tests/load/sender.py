@@ -11,14 +11,14 @@ import msgspec
 from tests.load.connection import Broker, Connection
 from tests.load.plan import Gateway, Plan
 from vitals.wire import topics
-from vitals.wire.uplink_batch import Confirmed
+from vitals.wire.uplink_batch import BatchAck
 
 BACKOFF: Final = 16
 """A batch waits at most so many times `Plan.resend_s` to be sent again."""
 TICK_S: Final = 0.01
 AT_ONCE: Final = 200
 """Batches sent in one go, and sent again in one go: neither must hold up the other, nor what is to be read."""
-_confirmed = msgspec.json.Decoder(Confirmed)
+_confirmed = msgspec.json.Decoder(BatchAck)
 
 
 @dataclass(slots=True)

@@ -14,22 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.kafka.partitioning import Layout
-from cloud.notify.channels.sns import Sent, Texts
+from cloud.kafka.partitioning import Partitioning
+from cloud.notify.channels.sns import Receipt, RenderedMessage
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.routing import Rotas
+from cloud.notify.routing import OnCall
 from cloud.notify.templates import Links
-from cloud.notify.throttle import Queue
+from cloud.notify.throttle import RecipientQueues
 from edge.ingest import artefact_filter as artefacts
-from edge.ingest.roster import Book
+from edge.ingest.roster import AssignmentTable
 from edge.status.health import Devices
 from tests.truth.people import NURSE, People
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.admissions import Placement, Roster
+from vitals.admissions import DeviceAssignment, Roster
 from vitals.alarm_events import AlarmEvent, decode, encode
-from vitals.contacts import Contact, Duty, Notification
+from vitals.contacts import Contact, Notification, Rota
 from vitals.signs import SIGNS, SUSPECT_BITS
 from vitals.status import Health, Status
 from vitals.wire import topics
@@ -64,10 +64,10 @@ class Phones:
     def prepare(self, contact: Contact) -> None:
         """See `Sender.prepare`."""
 
-    def send(self, contact: Contact, texts: Texts) -> Sent:
+    def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `Sender.send`."""
         self._sent += 1
-        return Sent(f"m-{self._sent}", texts.channels)
+        return Receipt(f"m-{self._sent}", texts.channels)
 
     send_directly = send
 
@@ -126,7 +126,7 @@ class Product:
         self.now = start
         self._people = people
         placements = [
-            Placement(
+            DeviceAssignment(
                 device=f"d{i}", patient=f"p{i}", ward=WARD, bed=f"b{i}", since=start,
                 cadence_s=float(cadence_s), cuff_s=float(cuff_s[i]),
             )
@@ -135,7 +135,7 @@ class Product:
         self._names = {name: readings.text([f"{name}{i}" for i in range(n)]) for name in "pdb"}
         self._filter = np.moveaxis(np.full((artefacts.COLUMNS, n, len(SIGNS)), np.nan), 0, 1)
         self._profile = np.zeros(n, dtype=np.int64)
-        self._book = Book(Roster(gateway=GATEWAY, version=1, placements=tuple(placements)))
+        self._book = AssignmentTable(Roster(gateway=GATEWAY, version=1, placements=tuple(placements)))
         self._devices, self._health, self._next_status = Devices(), (), start
         self.log = MemoryLog(lambda: self.now)
         self._state, events = engine.place(engine.empty(), placements, start)
@@ -144,14 +144,14 @@ class Product:
         self._write(events)
 
     def _start_notifier(self) -> Notifier:
-        duty = Duty(ward=WARD, version=1, contacts=rota())
+        duty = Rota(ward=WARD, version=1, contacts=rota())
         self.log.append((topics.CONTACTS, 0), WARD.encode(), msgspec.json.encode(duty))
         notifier = Notifier(
-            terms=Terms(Layout(1, 1), Links("https://wardwatch.example.org"), 300_000, 5_000),
+            terms=Terms(Partitioning(1, 1), Links("https://wardwatch.example.org"), 300_000, 5_000),
             reader=MemoryReader(self.log),
             writer=MemoryWriter(self.log),
-            rotas=Rotas({}, "technical"),
-            queue=Queue(10, 6_000, 60_000),
+            on_call=OnCall({}, "technical"),
+            queues=RecipientQueues(10, 6_000, 60_000),
             delivery=Delivery(Phones(), Inline(), 3, lambda: self.now),
             clock=lambda: self.now,
             arrived=self._arrived,

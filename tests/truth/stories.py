@@ -5,14 +5,14 @@ from typing import Final
 import numpy as np
 
 from firmware_sim.patient.scenarios import NAMED as SIMULATED
-from firmware_sim.patient.scenarios import Course, Keyframe, Story
+from firmware_sim.patient.scenarios import Course, Keyframe, Scenario
 
 WARD: Final = "ward"
 """The benchmark's mixture of patients."""
 _MINUTE_S: Final = 60.0
 
 
-def _pulses(name: str, count: int, every_s: float, lasting_s: float, **drive: float) -> Story:
+def _pulses(name: str, count: int, every_s: float, lasting_s: float, **drive: float) -> Scenario:
     """Returns a story of bouts that come and go within seconds."""
     frames = [Keyframe(0, "well")]
     for k in range(count):
@@ -23,17 +23,17 @@ def _pulses(name: str, count: int, every_s: float, lasting_s: float, **drive: fl
             Keyframe(begin + lasting_s, "bout", **drive),
             Keyframe(begin + lasting_s + 10, "well"),
         ]
-    return Story(name, tuple(frames))
+    return Scenario(name, tuple(frames))
 
 
-NAMED: Final[dict[str, Story]] = SIMULATED | {
+NAMED: Final[dict[str, Scenario]] = SIMULATED | {
     story.name: story
     for story in (
         # Opioid apnoea: twenty bouts of 100 s, each deep, each over.
         _pulses("serial-apnoea", 20, 400, 100, hypoxia=32),
         _pulses("second-arrest", 2, 1200, 115, arrest=1),
         # A tachycardia is treated, and turns within seconds into a block.
-        Story(
+        Scenario(
             "tachycardia-to-block",
             (
                 Keyframe(0, "well"),
@@ -46,7 +46,7 @@ NAMED: Final[dict[str, Story]] = SIMULATED | {
             ),
         ),
         # A shock is treated with too much of a pressor.
-        Story(
+        Scenario(
             "shock-to-pressor",
             (
                 Keyframe(0, "well"),
@@ -58,7 +58,7 @@ NAMED: Final[dict[str, Story]] = SIMULATED | {
             ),
         ),
         # From well to septic shock within an hour.
-        Story(
+        Scenario(
             "septic-hour",
             (
                 Keyframe(0, "well"),
@@ -68,7 +68,7 @@ NAMED: Final[dict[str, Story]] = SIMULATED | {
             ),
         ),
         # The fever is known and acknowledged when the bleeding begins.
-        Story(
+        Scenario(
             "bleed-in-fever",
             (
                 Keyframe(0, "fever", fever=2.6),
@@ -78,7 +78,7 @@ NAMED: Final[dict[str, Story]] = SIMULATED | {
             ),
         ),
         # Acknowledged at 84 %, and then worse by steps.
-        Story(
+        Scenario(
             "worse-by-steps",
             (
                 Keyframe(0, "well"),

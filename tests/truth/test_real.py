@@ -16,7 +16,7 @@ from tests.bench.path.run_files import keep
 from tests.truth import real
 from tests.truth.test_ledger import T0, ack, sent
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id, encode
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, alarm_id, encode
 from vitals.contacts import Channel, Notification
 from vitals.wire import topics
 
@@ -33,7 +33,7 @@ def event(condition: str = "spo2", patient: str | None = "p", **changes: Any) ->
         "kind": Kind.PHYSIOLOGICAL,
         "priority": Priority.HIGH,
         "phase": Phase.START,
-        "state": State.ACTIVE,
+        "state": AlarmState.ACTIVE,
         "start": T0,
         "t": T0,
         "log_t": T0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vitals import readings
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.limits import LimitSet
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Suspect
 
@@ -56,9 +56,9 @@ def columns(ones: Iterable[One], limit_sets: tuple[LimitSet, ...] = ()) -> readi
     )
 
 
-def placement(patient: str = "p1", **changes: object) -> Placement:
+def placement(patient: str = "p1", **changes: object) -> DeviceAssignment:
     fields = {"device": "d1", "patient": patient, "ward": "w1", "bed": f"bed-{patient}", "since": T0, "cadence_s": 1.0}
-    return Placement(**(fields | changes))
+    return DeviceAssignment(**(fields | changes))
 
 
 def zeros(*names: str) -> dict[str, Suspect]:

@@ -11,8 +11,8 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns, placement
 from tests.vitals.ward import Ward
 from vitals import bounds, engine
-from vitals.admissions import Admission, Placement
-from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State
+from vitals.admissions import Admission, DeviceAssignment
+from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority
 from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S, MAX_T, BoundError
 from vitals.limits import Limit, from_wire
 from vitals.signs import FIELDS, Suspect
@@ -128,7 +128,7 @@ def test_a_status_with_a_number_beyond_bounds_is_refused(field: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b"\xff", b"1" * 5000, b'"\\ud800"', b"", b"NaN", b'{"id":' * 1000])
 def test_whatever_bytes_come_the_answer_is_a_reason(raw: bytes) -> None:
-    for kind in (Status, Admission, Placement, Limit, dict):
+    for kind in (Status, Admission, DeviceAssignment, Limit, dict):
         with pytest.raises(BoundError, match=r"."):
             bounds.decoded(raw, kind)
 
@@ -136,7 +136,7 @@ def test_whatever_bytes_come_the_answer_is_a_reason(raw: bytes) -> None:
 def test_what_does_not_read_back_is_not_written() -> None:
     told = AlarmEvent(
         id="p1.hr.5", n=0, subject="p1", condition="hr", kind=Kind.PHYSIOLOGICAL, priority=Priority.HIGH,
-        phase=Phase.START, state=State.ACTIVE, start=5, t=6, log_t=7, text="HR 30 /min", value=30.0,
+        phase=Phase.START, state=AlarmState.ACTIVE, start=5, t=6, log_t=7, text="HR 30 /min", value=30.0,
     )  # fmt: skip
     assert bounds.decoded(bounds.encoded(told), AlarmEvent) == told
     # JSON has no infinity: it would be read as no value at all.

@@ -4,7 +4,7 @@ from tests.vitals.build import T0, WELL, One, columns, placement, zeros
 from tests.vitals.ward import Ward, starts
 from vitals import engine
 from vitals.actions import Act
-from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase, Priority
 from vitals.signs import FIELDS, Suspect
 
 HOUR_S = 3600
@@ -294,9 +294,9 @@ def test_a_high_alarm_that_nobody_saw_stays_latched_until_acknowledged() -> None
     ward = Ward()
     ward.live(6, {"hr": 36})
     (latched,) = ward.live(60)
-    assert (latched.phase, latched.state, latched.priority) == (Phase.UPDATE, State.LATCHED, Priority.HIGH)
+    assert (latched.phase, latched.state, latched.priority) == (Phase.UPDATE, AlarmState.LATCHED, Priority.HIGH)
     (end,) = ward.act(Act.ACKNOWLEDGE, latched.id)
-    assert (end.phase, end.state, end.by) == (Phase.END, State.INACTIVE, "nurse")
+    assert (end.phase, end.state, end.by) == (Phase.END, AlarmState.INACTIVE, "nurse")
     assert ward.active() == {}
 
 
@@ -307,7 +307,7 @@ def test_what_comes_back_after_a_latched_alarm_is_an_alarm_of_its_own_and_the_la
     (back,) = ward.live(6, {"hr": 36})
     assert (back.phase, back.condition, back.priority) == (Phase.START, "hr", Priority.HIGH)
     states = {e.id: e.state for e in engine.active(ward.state)}
-    assert states == {start.id: State.LATCHED, back.id: State.ACTIVE}
+    assert states == {start.id: AlarmState.LATCHED, back.id: AlarmState.ACTIVE}
     (end,) = ward.act(Act.ACKNOWLEDGE, start.id)
     assert (end.id, end.phase) == (start.id, Phase.END)
 
@@ -355,7 +355,7 @@ def test_discharge_ends_an_active_alarm_and_stray_readings_page_nobody() -> None
     ward = Ward()
     (start,) = ward.live(6, {"hr": 36})
     state, events = engine.discharge(ward.state, "p1", ward.t)
-    assert [(e.id, e.phase, e.state) for e in events] == [(start.id, Phase.END, State.INACTIVE)]
+    assert [(e.id, e.phase, e.state) for e in events] == [(start.id, Phase.END, AlarmState.INACTIVE)]
     stray = ward.live(30, {"hr": 36})
     assert stray == []
     assert engine.active(state) == ()

@@ -12,7 +12,7 @@ from tests.vitals.build import T0, WELL, One, columns, placement
 from tests.vitals.reference_engine import Oracle
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent, Phase
 from vitals.engine import batch
 from vitals.engine.rules.not_judged import WATCH
@@ -176,7 +176,7 @@ def action_of(step: tuple, events: list[AlarmEvent]) -> Action:
     )
 
 
-def placement_of(step: tuple) -> Placement:
+def placement_of(step: tuple) -> DeviceAssignment:
     _, patient, cadence, cuff, name, flag, _ = step
     return placement(patient, cadence_s=cadence, cuff_s=cuff, profile=name, scale2=flag, oxygen=flag)
 
@@ -195,7 +195,7 @@ class Engine:
     def advance(self, readings: Readings, now: int) -> list[AlarmEvent]:
         return self._keep(engine.advance(self.state, readings, now))
 
-    def place(self, placements: list[Placement], now: int) -> list[AlarmEvent]:
+    def place(self, placements: list[DeviceAssignment], now: int) -> list[AlarmEvent]:
         return self._keep(engine.place(self.state, placements, now))
 
     def discharge(self, patient: str, now: int) -> list[AlarmEvent]:
@@ -328,7 +328,7 @@ def test_a_shard_that_recovers_from_snapshot_and_log_tells_nothing_twice_and_los
         return
     crash = min(len(happened), kept + lost)
     back = Engine()
-    back.state = engine.resume(engine.restore(data), [e for _, past in happened[:crash] for e in past])
+    back.state = engine.restore_reported(engine.restore(data), [e for _, past in happened[:crash] for e in past])
     replayed = []
     for k in range(kept, len(happened)):
         past = [e for _, events in happened[:k] for e in events]
@@ -383,7 +383,7 @@ def recover(happened: list[tuple], kept: int, lost: int, most: int, *, forgets: 
         if k + 1 == kept:
             data = engine.snapshot(whole.state)
     back = Engine()
-    back.state = engine.resume(engine.restore(data), told)
+    back.state = engine.restore_reported(engine.restore(data), told)
     again = [step for step in happened[kept : kept + lost] if not (forgets and step[0] == "act")]
     for step in coarser(again, most):
         told += do(back, step, past[-1])

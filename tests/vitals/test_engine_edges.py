@@ -127,7 +127,7 @@ def test_a_shard_without_snapshot_takes_over_the_open_alarms_it_reads_back() -> 
     told = list(ward.told)
     fresh = Ward()
     fresh.t = ward.t
-    fresh.state = engine.resume(fresh.state, told)
+    fresh.state = engine.restore_reported(fresh.state, told)
     assert fresh.live(1, {"spo2": 88}) == []
     assert fresh.live(1, {"spo2": 88}) == []
     assert [event.id for event in engine.active(fresh.state)] == [told[-1].id]
@@ -195,7 +195,7 @@ def test_rows_of_discharged_patients_are_used_again() -> None:
 
 
 def test_the_text_of_news2_names_the_risk_of_the_total_that_it_names() -> None:
-    worse = news2_condition.Early(fresh=int(Priority.HIGH), carried=int(Priority.HIGH), total=14, missing=())
+    worse = news2_condition.News2Levels(fresh=int(Priority.HIGH), carried=int(Priority.HIGH), total=14, missing=())
     # The alarm still stands at medium: high has to last its minute first. Nobody may read "14, medium risk".
     assert worse.told(int(Priority.MEDIUM))["text"] == "NEWS2 14, high risk"
 
@@ -208,7 +208,7 @@ def test_a_pause_that_is_read_back_ends_when_it_was_to_end() -> None:
     begun = ward.t
     assert paused.paused_until == begun + 300_000
     # Neither snapshot nor readings of before: only what was told.
-    ward.state = engine.resume(engine.empty(), ward.told)
+    ward.state = engine.restore_reported(engine.empty(), ward.told)
     ward.admit()
     calls = [(e.t, e.paused_until) for e in ward.live(320, {"spo2": 78}) if e.id == alarm and e.phase is Phase.UPDATE]
     assert (begun + 300_000, 0) in calls

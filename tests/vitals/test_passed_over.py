@@ -16,7 +16,7 @@ from vitals.actions import Act, Action
 from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.engine import commands
 from vitals.engine import evaluate_row as applying
-from vitals.engine.event_writer import Scribe
+from vitals.engine.event_writer import EventWriter
 from vitals.limits import PROFILES, LimitSet
 from vitals.status import DeviceStatus, Health, Status
 
@@ -32,14 +32,14 @@ class UnforeseenError(ArithmeticError):
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Has the rules raise at a reading with the poison, after they have changed all that they change."""
-    real = applying.worse.judge
+    real = applying.worsening.evaluate
 
-    def raises(scribe: Scribe, row: int, r: object, *args: object, **more: object) -> None:
+    def raises(scribe: EventWriter, row: int, r: object, *args: object, **more: object) -> None:
         real(scribe, row, r, *args, **more)
         if POISON in r.values:
             raise UnforeseenError("66.6")
 
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     return monkeypatch
 
 
@@ -222,16 +222,16 @@ def test_a_record_that_raises_midway_leaves_nothing_behind(
     for name, _ in list(steps(_ill(seed))):
         state, twin = _ill(seed), _ill(seed)
         step = dict(steps(state))[name]
-        real, calls = Scribe._tell, iter(range(1, 100))
+        real, calls = EventWriter._emit, iter(range(1, 100))
 
-        def raises(self: Scribe, *args: object, calls: Iterator[int] = calls, real: object = real) -> None:
+        def raises(self: EventWriter, *args: object, calls: Iterator[int] = calls, real: object = real) -> None:
             real(self, *args)
             if next(calls) == nth:
                 raise UnforeseenError("midway")
 
         twin, timers = engine.advance(twin, columns([]), state.now + 1000)
         with monkeypatch.context() as patch:
-            patch.setattr(Scribe, "_tell", raises)
+            patch.setattr(EventWriter, "_emit", raises)
             state, told = step(state)
         passed = engine.take_passed_over(state)
         if not passed:
@@ -268,14 +268,14 @@ def test_a_timer_that_raises_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> 
         ward.t += 1000
         ward.send({"spo2": 75})
         ward.send({"spo2": 75}, patient="p2")
-    real = Scribe.step
+    real = EventWriter.step
 
-    def raises(self: Scribe, c: object, phase: Phase, **more: object) -> None:
+    def raises(self: EventWriter, c: object, phase: Phase, **more: object) -> None:
         if phase is Phase.CONTINUE and c.alarm.patient == "p1":
             raise UnforeseenError("at night")
         real(self, c, phase, **more)
 
-    monkeypatch.setattr(Scribe, "step", raises)
+    monkeypatch.setattr(EventWriter, "step", raises)
     told = ward.wait(400)
     assert {e.patient for e in told} == {"p2"}
     assert {one.kind for one in engine.take_passed_over(ward.state)} == {"UnforeseenError"}
@@ -289,7 +289,7 @@ def test_what_is_no_fault_of_the_reading_passes_nothing_over(
         raise error
 
     ward = Ward()
-    monkeypatch.setattr(applying.worse, "judge", raises)
+    monkeypatch.setattr(applying.worsening, "evaluate", raises)
     with pytest.raises(error):
         ward.live(1, {"spo2": 70})
     assert engine.take_passed_over(ward.state) == []

@@ -232,11 +232,11 @@ def test_no_bytes_whatever_crash_a_decoder(payload: bytes) -> None:
 
 def test_alarm_events_survive_the_wire() -> None:
     from vitals import alarm_events  # noqa: PLC0415 - beside the decoder it tests
-    from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, State, alarm_id  # noqa: PLC0415 - same
+    from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, alarm_id  # noqa: PLC0415 - same
 
     event = AlarmEvent(
         id=alarm_id("p1", "hr", 5), n=0, subject="p1", condition="hr", kind=Kind.PHYSIOLOGICAL, priority=Priority.HIGH,
-        phase=Phase.START, state=State.ACTIVE, start=5, t=6, log_t=7, text="HR 30 /min below 40 /min (extreme)",
+        phase=Phase.START, state=AlarmState.ACTIVE, start=5, t=6, log_t=7, text="HR 30 /min below 40 /min (extreme)",
     )  # fmt: skip
     assert event.id == "p1.hr.5"
     assert alarm_events.decode(alarm_events.encode(event)) == event

@@ -5,7 +5,7 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine, readings
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase, Priority
 from vitals.status import Health, Status
 
 
@@ -51,7 +51,7 @@ class Life:
     def crash(self, second: int) -> None:
         """Begins anew at what the snapshot (or, without, a fresh admission) knows."""
         fresh = engine.empty() if self.kept is None else engine.restore(self.kept)
-        self.state = engine.resume(fresh, self.told)
+        self.state = engine.restore_reported(fresh, self.told)
         if self.kept is None:
             self.state, events = engine.place(self.state, [placement()], T0)
             assert events == ()
@@ -135,7 +135,7 @@ def test_what_has_ended_stays_ended_though_the_replay_still_holds_it(life: Life)
     alarm = spo2(life).id
     life.told += engine.discharge(life.state, "p1", life.now)[1]
     assert life.told[-1].id == alarm
-    assert life.told[-1].state is State.INACTIVE
+    assert life.told[-1].state is AlarmState.INACTIVE
     life.crash(1)
     again = life.live(*[80] * 34)
     assert alarm not in {e.id for e in (*again, *engine.active(life.state))}
@@ -175,7 +175,7 @@ def test_a_failure_that_was_told_anew_after_a_stall_keeps_its_id() -> None:
         if run == 1:
             told = list(begun)
             assert [e.phase for e in told if e.condition == "gateway-down"] == [Phase.START, Phase.END, Phase.START]
-            state = engine.resume(engine.empty(), told)
+            state = engine.restore_reported(engine.empty(), told)
     assert begun == ()
     assert [e.id for e in engine.active(state)] == [told[-1].id]
 

@@ -17,14 +17,15 @@ ETCO2 = (
 USE = """
 import json
 import numpy as np
-from edge import filter as artefacts
-from vitals import batches, engine, frames, limits, readings, records
+from edge.ingest import artefact_filter as artefacts
+from vitals import engine, limits, readings
 from vitals.limits import Limit, profile, with_overrides
 from vitals.breach_codes import breach, pack, unpack
 from vitals.signs import FIELDS, INDEX, SIGNS, SUSPECT_BITS, Suspect
+from vitals.wire import device_reading, uplink_batch, vitals_record
 
 assert FIELDS[-1] == "etco2" and len(FIELDS) == 9
-frame = frames.decode(json.dumps({"boot": 1, "seq": 0, "t": 1, "etco2": 60, "off": ["hr"]}).encode())
+frame = device_reading.decode(json.dumps({"boot": 1, "seq": 0, "t": 1, "etco2": 60, "off": ["hr"]}).encode())
 assert frame.values[INDEX["etco2"]] == 60
 
 column = INDEX["etco2"]
@@ -53,10 +54,10 @@ def reading(k, value, code=0):
 digits = breach(reading(0, 60).values, own.array())
 assert unpack(pack(digits), 9)[0, INDEX["etco2"]] == 3
 
-batch = batches.decode(batches.encode(batches.Batch("g", "o", 1, reading(0, 60, int(Suspect.SPIKE)))))
+batch = uplink_batch.decode(uplink_batch.encode(uplink_batch.Batch("g", "o", 1, reading(0, 60, int(Suspect.SPIKE)))))
 assert batch.readings.values[0, INDEX["etco2"]] == 60
 assert batch.readings.suspect_digits()[0, INDEX["etco2"]] == Suspect.SPIKE
-assert records.decode_vitals(records.encode_vitals(reading(0, 60))).limit_sets == (own,)
+assert vitals_record.decode_vitals(vitals_record.encode_vitals(reading(0, 60))).limit_sets == (own,)
 assert not readings.problems(reading(0, 60, int(Suspect.SPIKE)))
 
 state, told = engine.empty(), []

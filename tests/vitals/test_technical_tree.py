@@ -183,7 +183,7 @@ def test_a_gateways_own_alarm_outlives_a_stalled_pipeline_and_a_recovered_engine
     state, failing = engine.empty(), f"g1.outbox-write-failing.{T0}"
     (start,) = tell_own(state, own(T0 + 5, failing))
     assert brief(engine.stalled(state, T0 + 6, T0 + 6)[1]) == [("pipeline-stalled", Phase.START)]
-    back = engine.resume(engine.empty(), [start])
+    back = engine.restore_reported(engine.empty(), [start])
     engine.report(back, own(T0 + 10, failing), T0 + 10, own=True)
     engine.report(back, own(T0 + 20, failing), T0 + 20, own=True)
     assert brief(tell_own(back, own(T0 + 30))) == [("outbox-write-failing", Phase.END)]
@@ -286,7 +286,7 @@ def test_whoever_has_moved_to_another_gateway_takes_no_alarm_of_the_old_one_alon
 def test_alarms_of_two_wards_are_taken_up_by_a_recovered_engine_and_end_once_each() -> None:
     state = two_wards()
     told = tell(state, shared(T0 + 2, Health.SILENT))
-    back = engine.resume(two_wards(), told)
+    back = engine.restore_reported(two_wards(), told)
     assert tell(back, shared(T0 + 2, Health.SILENT)) == []
     engine.advance(back, columns([]), T0 + 5_000)
     ends = tell(back, shared(T0 + 6_000))
@@ -296,7 +296,7 @@ def test_alarms_of_two_wards_are_taken_up_by_a_recovered_engine_and_end_once_eac
 def test_a_ward_that_was_not_told_before_a_crash_is_told_after_it() -> None:
     both = tell(two_wards(), shared(T0 + 2, Health.SILENT))
     for known, missing in (both, both[::-1]):
-        back = engine.resume(two_wards(), [known])
+        back = engine.restore_reported(two_wards(), [known])
         assert [e.id for e in tell(back, shared(T0 + 2, Health.SILENT))] == [missing.id]
 
 

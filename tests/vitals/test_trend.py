@@ -7,7 +7,7 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns
 from vitals import trend
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, State
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase, Priority
 from vitals.signs import SIGNS, Suspect
 
 MINUTE = 60_000
@@ -173,7 +173,7 @@ def test_a_replay_that_forgot_an_acknowledgement_ends_an_advisory_once_and_under
     seen = Action(id="a", act=Act.ACKNOWLEDGE, patient="p1", t=T0, by="nurse", alarm=advisory.id)
     told += trend.act(state, seen, advisory.log_t + 1)
     if over:
-        ended = {"phase": Phase.END, "state": State.INACTIVE, "n": 2}
+        ended = {"phase": Phase.END, "state": AlarmState.INACTIVE, "n": 2}
         told.append(msgspec.structs.replace(told[-1], **ended))
     back = trend.restore(kept)
     trend.resume(back, told)

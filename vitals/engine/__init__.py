@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.actions import Action
-from vitals.admissions import Placement
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent
 from vitals.engine import commands
-from vitals.engine.batch import judge_all
+from vitals.engine.batch import evaluate_batch
 from vitals.engine.clock_step import rebase
-from vitals.engine.recovery import resume, tell
+from vitals.engine.recovery import restore_reported, tell
 from vitals.engine.rollback import Attempt, describe
 from vitals.engine.rules import not_judged, skipped_readings, technical_alarms
 from vitals.engine.rules.constants import HANDOVER_MS, LOST
-from vitals.engine.rules.news2_condition import Standing, standing
+from vitals.engine.rules.news2_condition import News2Status, standing
 from vitals.engine.snapshot import restore, snapshot
 from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, State
 from vitals.engine.timers import tick
@@ -41,7 +41,7 @@ def empty(handover_s: float = HANDOVER_MS / 1000) -> State:
     return State(round(handover_s * 1000))
 
 
-def place(state: State, placements: Iterable[Placement], now: int, gateway: str = "") -> Outcome:
+def place(state: State, placements: Iterable[DeviceAssignment], now: int, gateway: str = "") -> Outcome:
     """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device.
 
     Args:
@@ -51,7 +51,7 @@ def place(state: State, placements: Iterable[Placement], now: int, gateway: str 
         gateway: Gateway of their devices: while it is down, its alarm covers that they are not judged.
     """
     scribe = tick(state, now)
-    of: dict[str, list[Placement]] = {}
+    of: dict[str, list[DeviceAssignment]] = {}
     for placement in placements:
         of.setdefault(placement.patient, []).append(placement)
     for patient, own in of.items():
@@ -79,8 +79,8 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
     """
     scribe = tick(state, now)
     if len(readings):
-        judge_all(scribe, readings, skip)
-    not_judged.look(scribe)
+        evaluate_batch(scribe, readings, skip)
+    not_judged.evaluate(scribe)
     return state, tell(scribe)
 
 
@@ -118,7 +118,7 @@ def retire(state: State, name: str, now: int) -> Outcome:
     return state, tell(scribe)
 
 
-def disputed(state: State, faults: Iterable[technical_alarms.Fault], now: int) -> Outcome:
+def disputed(state: State, faults: Iterable[technical_alarms.TechnicalCondition], now: int) -> Outcome:
     """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
     scribe = tick(state, now)
     with Attempt(scribe, "beds", faults=lambda c: True):
@@ -167,7 +167,7 @@ def active(state: State) -> tuple[AlarmEvent, ...]:
     return tuple(sorted(events, key=lambda e: (e.start, e.id)))
 
 
-def score(state: State, patient: str, now: int) -> Standing | None:
+def score(state: State, patient: str, now: int) -> News2Status | None:
     """Returns a patient's NEWS2 with the age of each input; None for a patient who is unknown or not scored."""
     row = state.index.get(patient)
     if row is None or not state.marks[row, SCORES]:
@@ -199,9 +199,9 @@ def pending(state: State, patient: str) -> bool:
 
 
 __all__ = [
+    "News2Status",
     "Outcome",
     "PassedOver",
-    "Standing",
     "State",
     "act",
     "active",
@@ -216,7 +216,7 @@ __all__ = [
     "rebase",
     "report",
     "restore",
-    "resume",
+    "restore_reported",
     "retire",
     "rows",
     "score",

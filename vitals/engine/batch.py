@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.engine import evaluate_reading
-from vitals.engine.event_writer import Scribe
-from vitals.engine.fast_path.backlog import take_quiet
-from vitals.engine.fast_path.screen import Round, quiet
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.fast_path.backlog import skip_unchanged_runs
+from vitals.engine.fast_path.screen import Round, needs_no_evaluation
 from vitals.engine.reading_view import about
-from vitals.engine.rollback import RowBefore, describe
+from vitals.engine.rollback import SavedRow, describe
 from vitals.engine.rules import skipped_readings
 from vitals.engine.state import State
 from vitals.limits import PROFILES, LimitSet
 from vitals.readings import Readings
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 
 log = logging.getLogger(__name__)
 FEW: Final = 8
@@ -44,7 +44,7 @@ class _Limits:
         self.table = np.concatenate([_PROFILES, [s.array() for s in own]]) if own else _PROFILES
 
 
-def judge_all(scribe: Scribe, readings: Readings, skip: Collection[int] = ()) -> None:
+def evaluate_batch(scribe: EventWriter, readings: Readings, skip: Collection[int] = ()) -> None:
     """Applies readings in arrival order; one that raises, or is to be skipped, is passed over, and no other with it.
 
     Args:
@@ -63,14 +63,14 @@ def judge_all(scribe: Scribe, readings: Readings, skip: Collection[int] = ()) ->
     scribe.offset = 0
 
 
-def _judge(scribe: Scribe, readings: Readings) -> Exception | None:
+def _judge(scribe: EventWriter, readings: Readings) -> Exception | None:
     """Applies readings; returns, with nothing done, the error when what they have in common cannot be read."""
     try:
         rows = _rows(scribe.state, readings)
         limits = _Limits(readings)
         if len(rows) >= MANY and _repeated(scribe.state, rows):
-            rows = take_quiet(scribe.state, readings, rows, limits.table, scribe.now)
-    except NOT_ITS_OWN:
+            rows = skip_unchanged_runs(scribe.state, readings, rows, limits.table, scribe.now)
+    except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:
         log.exception("a batch of %d readings cannot be judged as a whole: it is taken apart", len(readings))
@@ -118,19 +118,19 @@ def _rounds(state: State, rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]
 
 
 def _chunk(
-    scribe: Scribe,
+    scribe: EventWriter,
     readings: Readings,
     rows: NDArray[np.int64],
     index: NDArray[np.intp],
     limits: "_Limits",
 ) -> None:
-    restless = index if len(index) < FEW else _restless(scribe, readings, rows, index, limits)
+    restless = index if len(index) < FEW else _needs_evaluation(scribe, readings, rows, index, limits)
     for i in restless.tolist():
         _one(scribe, readings, i, int(rows[i]), limits)
 
 
-def _restless(
-    scribe: Scribe,
+def _needs_evaluation(
+    scribe: EventWriter,
     readings: Readings,
     rows: NDArray[np.int64],
     index: NDArray[np.intp],
@@ -140,8 +140,8 @@ def _restless(
     state = scribe.state
     try:
         round_ = Round.gather(state, readings, rows, index, table=limits.table, now=scribe.now)
-        at_rest = quiet(round_)
-    except NOT_ITS_OWN:
+        at_rest = needs_no_evaluation(round_)
+    except NOT_CAUSED_BY_INPUT:
         raise
     except Exception:
         log.exception("%d readings cannot be judged at once: each is judged by itself", len(index))
@@ -154,22 +154,22 @@ def _restless(
     return index[~at_rest]
 
 
-def _one(scribe: Scribe, readings: Readings, i: int, row: int, limits: "_Limits") -> None:
+def _one(scribe: EventWriter, readings: Readings, i: int, row: int, limits: "_Limits") -> None:
     """Judges one reading step by step; when that raises, it is as if the reading had never come."""
     state, told = scribe.state, scribe.told()
-    before = RowBefore(state, row)
+    before = SavedRow(state, row)
     try:
-        evaluate_reading.judge(scribe, readings, i, row, limits.sets[int(readings.limits[i])].limits)
-    except NOT_ITS_OWN:
+        evaluate_reading.evaluate(scribe, readings, i, row, limits.sets[int(readings.limits[i])].limits)
+    except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:
         log.exception("reading %d of %d cannot be judged, and is passed over", i, len(readings))
-        before.put_back(state)
+        before.restore(state)
         scribe.take_back(told)
         _pass_over(scribe, readings, i, error)
 
 
-def _pass_over(scribe: Scribe, readings: Readings, i: int, error: Exception | None) -> None:
+def _pass_over(scribe: EventWriter, readings: Readings, i: int, error: Exception | None) -> None:
     """Leaves out a reading, and tells that its patient was not judged; `error` is None where that was so before."""
     state = scribe.state
     scribe.place = i

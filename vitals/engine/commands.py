@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitals.actions import Act, Action
-from vitals.admissions import Placement
-from vitals.alarm_events import Inactivation, Phase
-from vitals.alarm_events import State as AlarmState
+from vitals.admissions import DeviceAssignment
+from vitals.alarm_events import AlarmState, Inactivation, Phase
 from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
 from vitals.breach_codes import ABSENT
-from vitals.engine.evaluate_row import Words, judge_news2
-from vitals.engine.event_writer import Scribe
-from vitals.engine.fast_path.idle_marks import settle
-from vitals.engine.reading_view import Bedside
+from vitals.engine.evaluate_row import PatientRow, evaluate_news2
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.fast_path.idle_marks import refresh_marks
+from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import not_judged
 from vitals.engine.rules.constants import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
 from vitals.engine.state import (
@@ -36,7 +35,7 @@ from vitals.limits import Limit
 from vitals.news2 import BANDS, NOT_SCORED
 
 
-def place(scribe: Scribe, placements: Iterable[Placement], gateway: str = "") -> None:
+def place(scribe: EventWriter, placements: Iterable[DeviceAssignment], gateway: str = "") -> None:
     """Takes in patients, or changes of them; of several devices the slowest gives the cadence."""
     state = scribe.state
     cadences: dict[str, float] = {}
@@ -60,10 +59,10 @@ def place(scribe: Scribe, placements: Iterable[Placement], gateway: str = "") ->
         c = state.conditions(row)[NEWS2] if row in state.watched else None
         if c is not None and not marks[SCORES]:
             _end(scribe, c, "NEWS2 is not for this profile")
-            settle(state, row)
+            refresh_marks(state, row)
 
 
-def discharge(scribe: Scribe, patient: str) -> None:
+def discharge(scribe: EventWriter, patient: str) -> None:
     """Ends what is told of a patient, and forgets them; their stray readings concern nobody."""
     state = scribe.state
     row = state.index.get(patient)
@@ -79,13 +78,13 @@ def discharge(scribe: Scribe, patient: str) -> None:
     state.left[patient] = scribe.now
 
 
-def _end(scribe: Scribe, c: Condition, why: str) -> None:
+def _end(scribe: EventWriter, c: Condition, why: str) -> None:
     c.on, c.pend, c.doubt = False, 0, 0
     if c.alarm is not None:
         scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")
 
 
-def act(scribe: Scribe, action: Action) -> None:
+def act(scribe: EventWriter, action: Action) -> None:
     """Does what a person did; on an alarm that is unknown, ended or another patient's nothing happens."""
     if action.act is Act.CHART:
         _chart(scribe, action)
@@ -103,10 +102,10 @@ def act(scribe: Scribe, action: Action) -> None:
         paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
         scribe.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
         if c.row >= 0:
-            settle(scribe.state, c.row)
+            refresh_marks(scribe.state, c.row)
 
 
-def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
+def _acknowledge(scribe: EventWriter, c: Condition, action: Action) -> None:
     if c.alarm is None or c.alarm.inactivation is Inactivation.ACKNOWLEDGED:
         return
     done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
@@ -116,28 +115,28 @@ def _acknowledge(scribe: Scribe, c: Condition, action: Action) -> None:
     else:
         scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
     if c.row >= 0:
-        settle(scribe.state, c.row)
+        refresh_marks(scribe.state, c.row)
 
 
-def _seen(scribe: Scribe, c: Condition) -> None:
+def _seen(scribe: EventWriter, c: Condition) -> None:
     """Remembers how bad what somebody has acknowledged or paused was."""
     track = scribe.state.tracks.get((c.row, PROBLEM[c.index])) if 0 <= c.index < COUNT else None
     if track is not None:
         track.acknowledge(scribe.now)
 
 
-def _chart(scribe: Scribe, action: Action) -> None:
+def _chart(scribe: EventWriter, action: Action) -> None:
     state = scribe.state
     if action.patient in state.left or not action.patient:
         return
     row = state.row(action.patient)
-    words = Words(state, row)
+    words = PatientRow(state, row)
     if action.consciousness is not None and seconds(action.t) >= words.pace[CHARTED]:
         words.pace[CHARTED] = seconds(action.t)
         words.marks[MIND] = LEVELS.index(action.consciousness)
     if action.oxygen is not None:
         words.marks[OXYGEN] = int(action.oxygen)
-    charting = Bedside(
+    charting = ReadingContext(
         t=action.t,
         values=[math.nan] * COUNT,
         codes=[0] * COUNT,
@@ -148,5 +147,5 @@ def _chart(scribe: Scribe, action: Action) -> None:
         blind=False,
         source={"patient": action.patient, "ward": state.wards[row]},
     )
-    judge_news2(scribe, row, charting, words, charted=True)
+    evaluate_news2(scribe, row, charting, words, charted=True)
     words.keep(state, row)

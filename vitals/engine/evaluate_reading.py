@@ -2,9 +2,9 @@
 
 import math
 
-from vitals.engine.evaluate_row import Words, apply
-from vitals.engine.event_writer import Scribe
-from vitals.engine.reading_view import Bedside, breach
+from vitals.engine.evaluate_row import PatientRow, apply
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.reading_view import ReadingContext, breach
 from vitals.engine.rules import late_readings, skipped_readings
 from vitals.engine.rules.constants import AHEAD_MS, BLIND_MS, COUNT, INTERVALS, LIVE_MS, TRUSTED
 from vitals.limits import Limit
@@ -17,7 +17,7 @@ _SHIFTS = tuple(range(0, COUNT * SUSPECT_BITS, SUSPECT_BITS))
 _WORDS = (Suspect.DROPOUT, Suspect.SENSOR_OFF)
 
 
-def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
+def evaluate(scribe: EventWriter, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
     """Judges reading `i` of a batch.
 
     Args:
@@ -29,7 +29,7 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
     """
     state = scribe.state
     scribe.place = i
-    words = Words(state, row)
+    words = PatientRow(state, row)
     raw = int(readings.t[i])
     suspect = int(readings.suspect[i])
     values, codes = _unpacked(readings, i, suspect)
@@ -40,14 +40,14 @@ def judge(scribe: Scribe, readings: Readings, i: int, row: int, limits: tuple[Li
     else:
         t = raw
         if _too_late(words, t, values, codes):
-            late_readings.note(scribe, row)
+            late_readings.record_late(scribe, row)
             return
-        late_readings.set_right(scribe, row)
+        late_readings.correct_clock(scribe, row)
     live = scribe.now - t <= LIVE_MS
     if live:
         late_readings.caught_up(scribe, row)
     trusted = [v if code in TRUSTED else math.nan for v, code in zip(values, codes, strict=True)] if suspect else values
-    reading = Bedside(
+    reading = ReadingContext(
         t=t,
         values=values,
         codes=codes,
@@ -76,7 +76,7 @@ def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], li
     return values, codes
 
 
-def _too_late(words: Words, t: int, values: list[float], codes: list[int]) -> bool:
+def _too_late(words: PatientRow, t: int, values: list[float], codes: list[int]) -> bool:
     """Takes out of a reading what is late; returns whether that is all of it."""
     said = kept = False
     for s in range(COUNT):

@@ -1,9 +1,9 @@
 """One reading, step by step: signs, then vital signs lost, NEWS2 and sensors, then what of it must be remembered."""
 
 from vitals.breach_codes import ABSENT
-from vitals.engine.event_writer import Scribe
+from vitals.engine.event_writer import EventWriter
 from vitals.engine.fast_path.idle_marks import mark
-from vitals.engine.reading_view import Bedside
+from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, worsening
 from vitals.engine.rules.constants import CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, NEWS2, PARTS, SENSOR_OFF, TRUSTED
 from vitals.engine.state import CADENCE, GONE, HAD, NEWEST, OFF, SCORED, SCORES, SEEN, Condition, State, seconds
@@ -14,7 +14,7 @@ from vitals.signs import Suspect
 _PART_COLUMNS = tuple(PART_INDEX["spo2_scale1" if name == "spo2" else name] for name in PARTS)
 
 
-class Words:
+class PatientRow:
     """What is known of one patient, brought up to one reading: the patient's row, as lists."""
 
     def __init__(self, state: State, row: int) -> None:
@@ -36,7 +36,7 @@ class Words:
         state.pace[row] = self.pace
         state.marks[row] = mark(state, row, self.marks)
 
-    def hear(self, s: int, r: Bedside) -> None:
+    def hear(self, s: int, r: ReadingContext) -> None:
         """Notes what the reading says of sign `s`: a value, a loss, a sensor off, or nothing."""
         present, code = r.digits[s] != ABSENT, r.codes[s]
         if present:
@@ -55,7 +55,7 @@ class Words:
         self.newest[s] = r.t
 
 
-def apply(scribe: Scribe, row: int, r: Bedside, words: Words) -> None:
+def apply(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
     """Applies one reading that may change something, or anything at all: the step-by-step path is complete in itself.
 
     Args:
@@ -71,30 +71,30 @@ def apply(scribe: Scribe, row: int, r: Bedside, words: Words) -> None:
         if r.digits[s] != ABSENT and (r.digits[s] or conditions[s] is not None):
             c = conditions[s] or Condition(row, s)
             cuff = CUFF[s] and words.cuff > 0
-            sign_condition.judge(scribe, r, c, gap=gap, interval=words.intervals[s], cuff=cuff)
+            sign_condition.evaluate(scribe, r, c, gap=gap, interval=words.intervals[s], cuff=cuff)
             conditions[s] = c
-    worsening.judge(scribe, row, r, words.intervals, cuff=words.cuff > 0)
+    worsening.evaluate(scribe, row, r, words.intervals, cuff=words.cuff > 0)
     if any(words.gone) or conditions[LOST] is not None:
         _judge_lost(scribe, row, r, words)
-    judge_news2(scribe, row, r, words, charted=False)
+    evaluate_news2(scribe, row, r, words, charted=False)
     if any(words.off) or conditions[SENSOR_OFF] is not None:
         c = conditions[SENSOR_OFF] = conditions[SENSOR_OFF] or Condition(row, SENSOR_OFF)
-        signal_loss.judge_sensors(scribe, r, c, words.off, word=words.word_of_off)
+        signal_loss.evaluate_sensors(scribe, r, c, words.off, word=words.word_of_off)
     words.seen = max(words.seen, r.t)
     words.keep(scribe.state, row)
 
 
-def _judge_lost(scribe: Scribe, row: int, r: Bedside, words: Words) -> None:
+def _judge_lost(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
     conditions = scribe.state.conditions(row)
     ages = [r.t - newest for newest in words.newest]
     fresh = [words.had[s] == 1 and ages[s] <= INTERVALS * words.intervals[s] for s in range(COUNT)]
     what = signal_loss.missing(words.gone, fresh, conditions)
     if what or conditions[LOST] is not None:
         c = conditions[LOST] = conditions[LOST] or Condition(row, LOST)
-        signal_loss.judge(scribe, r, c, what, word=words.word_of_loss, cadence=words.cadence)
+        signal_loss.evaluate(scribe, r, c, what, word=words.word_of_loss, cadence=words.cadence)
 
 
-def judge_news2(scribe: Scribe, row: int, r: Bedside, words: Words, *, charted: bool) -> None:
+def evaluate_news2(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow, *, charted: bool) -> None:
     """Brings the NEWS2 inputs up to the reading and judges them."""
     for k, column in enumerate(_PART_COLUMNS):
         if r.parts[column] != NOT_SCORED:
@@ -113,4 +113,4 @@ def judge_news2(scribe: Scribe, row: int, r: Bedside, words: Words, *, charted: 
         if not score.fresh:
             return
         c = conditions[NEWS2] = Condition(row, NEWS2)
-    news2_condition.judge(scribe, r, c, score, charted=charted)
+    news2_condition.evaluate(scribe, r, c, score, charted=charted)

@@ -5,13 +5,12 @@ from typing import Any
 
 import msgspec
 
-from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, alarm_id
-from vitals.alarm_events import State as AlarmState
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.state import UNTIMED, Condition, State
 
 
-class Scribe:
+class EventWriter:
     """Collects the events of one call.
 
     Attributes:
@@ -57,7 +56,7 @@ class Scribe:
             text=text,
             **about,
         )
-        self._tell(c, event, self.now)
+        self._emit(c, event, self.now)
 
     def step(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - see `start`
         """Tells a further step of an alarm; `at` is the log time from which its next timer runs."""
@@ -67,9 +66,9 @@ class Scribe:
         if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             changes["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)
-        self._tell(c, event, self.now if at is None else at)
+        self._emit(c, event, self.now if at is None else at)
 
-    def _tell(self, c: Condition, event: AlarmEvent, at: int) -> None:
+    def _emit(self, c: Condition, event: AlarmEvent, at: int) -> None:
         state = self.state
         ended = event.state is AlarmState.INACTIVE
         c.alarm = None if ended else event

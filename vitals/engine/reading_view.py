@@ -14,7 +14,7 @@ UNITS: Final = {"Cel": "°C", "mm[Hg]": "mmHg"}
 
 
 @dataclass(slots=True)
-class Bedside:
+class ReadingContext:
     """One reading and what is known of it.
 
     Attributes:

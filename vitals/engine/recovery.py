@@ -7,10 +7,9 @@ inactivation, and where the replay knows better by then, the difference is told.
 from collections.abc import Iterable
 from typing import Any
 
-from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase
-from vitals.alarm_events import State as AlarmState
-from vitals.engine.event_writer import Scribe
-from vitals.engine.fast_path.idle_marks import settle
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.fast_path.idle_marks import refresh_marks
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.rollback import Attempt
 from vitals.engine.rules.constants import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
@@ -19,7 +18,7 @@ from vitals.engine.rules.technical_alarms import fault_key
 from vitals.engine.state import Condition, State, Track
 
 
-def resume(state: State, events: Iterable[AlarmEvent]) -> State:
+def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
     """Takes in what was told before, in its order: nothing at or below (id, n) is told again.
 
     Replay brings most alarms back by itself, with the same ids, and goes on where it comes to their last step. One of
@@ -36,13 +35,13 @@ def resume(state: State, events: Iterable[AlarmEvent]) -> State:
     return state
 
 
-def tell(scribe: Scribe) -> tuple[AlarmEvent, ...]:
+def tell(scribe: EventWriter) -> tuple[AlarmEvent, ...]:
     """Ends a call: of every log time before this one all readings have been applied. Returns what is to be told."""
-    adopt(scribe, scribe.now - 1)
+    reconcile(scribe, scribe.now - 1)
     return scribe.events()
 
 
-def adopt(scribe: Scribe, passed: int) -> None:
+def reconcile(scribe: EventWriter, passed: int) -> None:
     """Brings the recalled alarms in step up to a log time of which all readings have been applied."""
     state = scribe.state
     for alarm in state.recalled.passed(passed):
@@ -56,7 +55,7 @@ def adopt(scribe: Scribe, passed: int) -> None:
                 scribe.renumber(event, event.n)
 
 
-def _adopt(scribe: Scribe, told: list[AlarmEvent], held: list[AlarmEvent]) -> None:
+def _adopt(scribe: EventWriter, told: list[AlarmEvent], held: list[AlarmEvent]) -> None:
     state = scribe.state
     last, c = told[-1], state.alarms.get(told[-1].id)
     if last.state is AlarmState.INACTIVE:
@@ -87,10 +86,10 @@ def _drop(state: State, c: Condition) -> None:
         del state.latched[c.row, c.index]
     _off(c)
     c.due = c.paused_until = 0
-    settle(state, c.row)
+    refresh_marks(state, c.row)
 
 
-def _align(scribe: Scribe, c: Condition, told: AlarmEvent) -> None:
+def _align(scribe: EventWriter, c: Condition, told: AlarmEvent) -> None:
     """Goes on from what was told of an alarm that the replay has as well, and tells the difference."""
     mine = c.alarm
     if mine is None:
@@ -116,7 +115,7 @@ def _align(scribe: Scribe, c: Condition, told: AlarmEvent) -> None:
     elif mine.priority < told.priority:
         scribe.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
     if c.row >= 0:
-        settle(scribe.state, c.row)
+        refresh_marks(scribe.state, c.row)
 
 
 def _off(c: Condition) -> None:
@@ -124,7 +123,7 @@ def _off(c: Condition) -> None:
     c.pend = c.doubt = c.peak = c.extremes = c.calm = c.sunk = 0
 
 
-def _stand(scribe: Scribe, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
+def _stand(scribe: EventWriter, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
     """Takes number, timers and inactivation from what was told; `fresh`: the replay knows of no acknowledgement."""
     state = scribe.state
     c.alarm = told
@@ -143,7 +142,7 @@ def _stand(scribe: Scribe, c: Condition, told: AlarmEvent, *, fresh: bool) -> No
     scribe.arm(c, told, scribe.now)
 
 
-def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
+def _take_over(scribe: EventWriter, event: AlarmEvent) -> None:
     """Takes over an alarm that stands and that the replay did not bring back."""
     state = scribe.state
     index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
@@ -161,7 +160,7 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
             if event.condition == NOT_JUDGED:
                 row = state.row(patient)
                 state.unjudged[row] = event.log_t
-                settle(state, row)
+                refresh_marks(state, row)
         state.faults[key] = c
     elif patient is None or patient in state.left:
         _close(scribe, c, "the patient has left")
@@ -186,7 +185,7 @@ def _take_over(scribe: Scribe, event: AlarmEvent) -> None:
     _stand(scribe, c, event, fresh=False)
 
 
-def _renamed(scribe: Scribe, present: Condition | None, event: AlarmEvent) -> bool:
+def _renamed(scribe: EventWriter, present: Condition | None, event: AlarmEvent) -> bool:
     """Gives what the replay began under another id, and told nobody of, the id under which it was told.
 
     Where one stands no other begins, so both are one, unless that which stands is only latched.
@@ -215,8 +214,8 @@ def _place(state: State, c: Condition, event: AlarmEvent) -> None:
             track.note(c.index, c.told)
             if event.inactivation is not Inactivation.NONE:
                 track.acknowledge(event.log_t)
-    settle(state, c.row)
+    refresh_marks(state, c.row)
 
 
-def _close(scribe: Scribe, c: Condition, why: str) -> None:
+def _close(scribe: EventWriter, c: Condition, why: str) -> None:
     scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")

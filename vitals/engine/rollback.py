@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from vitals.engine.event_writer import Scribe
+from vitals.engine.event_writer import EventWriter
 from vitals.engine.rules.constants import CONDITIONS, MEMBERS
 from vitals.engine.state import Condition, PassedOver, State, Track
-from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -26,10 +26,10 @@ V = TypeVar("V")
 def describe(place: int, subject: str, error: BaseException) -> PassedOver:
     """Describes what an exception stopped."""
     trace = "".join(traceback.format_exception(error, limit=-8))
-    return PassedOver(place, subject, type(error).__name__, named(error), trace)
+    return PassedOver(place, subject, type(error).__name__, describe_exception(error), trace)
 
 
-class RowBefore:
+class SavedRow:
     """All that a state has of one patient, for putting it back.
 
     What was recalled of an earlier life is not kept: a reading that raises now raised then.
@@ -53,7 +53,7 @@ class RowBefore:
             self._tracks = {problem: _copy_track(track) for problem, track in tracks if track is not None}
         self._sparse = [_copied(table.get(row)) for table in _sparse(state)]
 
-    def put_back(self, state: State) -> None:
+    def restore(self, state: State) -> None:
         """Brings the patient's row back to what it was."""
         row = self._row
         state.placed[row] = self._placed
@@ -84,7 +84,7 @@ class Attempt:
 
     def __init__(
         self,
-        scribe: Scribe,
+        scribe: EventWriter,
         subject: str,
         patients: Iterable[str] = (),
         *,
@@ -95,7 +95,7 @@ class Attempt:
         self._scribe, self._subject, self._told = scribe, subject, scribe.told()
         index = state.index
         self._rows = {p: (index.get(p), state.left.get(p)) for p in patients}
-        self._before = {p: RowBefore(state, row) for p, (row, _) in self._rows.items() if row is not None}
+        self._before = {p: SavedRow(state, row) for p, (row, _) in self._rows.items() if row is not None}
         self._chosen, self._keys = faults, tuple(state.faults)
         self._faults = {k: copy(c) for k, c in state.faults.items() if faults(c)} if faults is not None else {}
         self._status = None if status is None else (status, state.statuses.get(status))
@@ -107,7 +107,7 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Puts everything back if the step has raised."""
-        if not isinstance(error, Exception) or isinstance(error, NOT_ITS_OWN):
+        if not isinstance(error, Exception) or isinstance(error, NOT_CAUSED_BY_INPUT):
             return False
         state = self._scribe.state
         for patient, (row, left) in self._rows.items():
@@ -135,7 +135,7 @@ class Attempt:
         if now is None:
             state.free.remove(row)
             state.index[patient] = row
-        self._before[patient].put_back(state)
+        self._before[patient].restore(state)
 
 
 def _sparse(state: State) -> tuple[dict[int, Any], ...]:

@@ -270,11 +270,6 @@ class State:
         placed[: len(self.placed)] = self.placed
         self.placed = placed
 
-    def reserve(self, patients: int) -> None:
-        """Makes room for this many patients at once."""
-        if patients > len(self.times):
-            self._grow(patients)
-
     def release(self, patient: str) -> None:
         """Frees a patient's row; what is told of it must have ended."""
         row = self.index.pop(patient)

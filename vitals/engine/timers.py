@@ -2,16 +2,15 @@
 
 import heapq
 
-from vitals.alarm_events import Inactivation, Phase, Priority
-from vitals.alarm_events import State as AlarmState
-from vitals.engine.event_writer import Scribe
-from vitals.engine.recovery import adopt
+from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.recovery import reconcile
 from vitals.engine.rollback import Attempt
 from vitals.engine.rules.constants import FORGET_MS, STALL_MS, UNMONITORED
 from vitals.engine.state import UNTIMED, Condition, State
 
 
-def tick(state: State, now: int) -> Scribe:
+def tick(state: State, now: int) -> EventWriter:
     """Brings log time up to `now`, lets timers act, and returns the scribe of this call.
 
     Log time never runs backwards. Where it jumps, the log stood still, and timers with it: so does the first log time,
@@ -20,11 +19,11 @@ def tick(state: State, now: int) -> Scribe:
     now = max(now, state.now)
     before, state.now = state.now, now
     jump = now - before
-    scribe = Scribe(state, now)
+    scribe = EventWriter(state, now)
     if jump > STALL_MS:
         _freeze(state, jump)
     if state.recalled and jump:
-        adopt(scribe, before)
+        reconcile(scribe, before)
     if state.next_due <= now:
         _run(scribe)
     _forget(state)
@@ -41,7 +40,7 @@ def _freeze(state: State, jump: int) -> None:
         state.next_due += jump
 
 
-def _run(scribe: Scribe) -> None:
+def _run(scribe: EventWriter) -> None:
     state = scribe.state
     pending = [(_next(c), key) for key, c in state.alarms.items()]
     heapq.heapify(pending)
@@ -59,7 +58,7 @@ def _run(scribe: Scribe) -> None:
     state.next_due = pending[0][0] if pending else UNTIMED
 
 
-def _act(scribe: Scribe, c: Condition, when: int) -> None:
+def _act(scribe: EventWriter, c: Condition, when: int) -> None:
     if c.paused_until:
         scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
     elif c.alarm is not None and c.alarm.condition in UNMONITORED and c.alarm.priority is Priority.MEDIUM:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import prometheus_client
 
+from vitals.runtime.metrics import WithFormerNames
 from vitals.runtime.settings import SettingsError, load
 
 T = TypeVar("T")
@@ -59,7 +60,9 @@ def stop_on_signals() -> threading.Event:
 def serve_metrics(port: int) -> None:
     """Serves Prometheus metrics on loopback; port 0 serves none."""
     if port:
-        prometheus_client.start_http_server(port, addr="127.0.0.1")
+        prometheus_client.start_http_server(
+            port, addr="127.0.0.1", registry=WithFormerNames(prometheus_client.REGISTRY)
+        )
 
 
 def notify(state: str) -> None:

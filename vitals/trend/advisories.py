@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.limits import HIGH, LOW
 from vitals.readings import Readings
 from vitals.signs import FIELDS, SIGNS
@@ -73,7 +73,7 @@ def _start(
         kind=Kind.PHYSIOLOGICAL,
         priority=Priority.LOW,
         phase=Phase.START,
-        state=State.ACTIVE,
+        state=AlarmState.ACTIVE,
         start=began,
         t=int(readings.t[i]),
         log_t=now,
@@ -108,7 +108,7 @@ def _end(trends: Trends, key: tuple[int, int], t: int, now: int, *, wanted: bool
 def _close(trends: Trends, key: tuple[int, int], t: int, now: int, why: str) -> list[AlarmEvent]:
     event = trends.told.pop(key)
     trends.unwanted.pop(key, None)
-    return _step(trends, event, t, now, phase=Phase.END, state=State.INACTIVE, text=f"{event.text}: {why}")
+    return _step(trends, event, t, now, phase=Phase.END, state=AlarmState.INACTIVE, text=f"{event.text}: {why}")
 
 
 def _step(trends: Trends, event: AlarmEvent, t: int, now: int, **changes: Any) -> list[AlarmEvent]:  # noqa: ANN401 - fields of AlarmEvent, which checks them
@@ -118,10 +118,10 @@ def _step(trends: Trends, event: AlarmEvent, t: int, now: int, **changes: Any) -
 def _news(trends: Trends, event: AlarmEvent) -> list[AlarmEvent]:
     """Returns the event unless it was told before, as a recovering shard reads it back."""
     told = trends.recalled.get(event.id)
-    if told is not None and event.state is State.INACTIVE:
+    if told is not None and event.state is AlarmState.INACTIVE:
         # The replay has come to its end, and numbers it by what it has itself seen.
         del trends.recalled[event.id]
-        if told.state is State.INACTIVE:
+        if told.state is AlarmState.INACTIVE:
             return []
         return [msgspec.structs.replace(event, n=told.n + 1)]
     if event.n <= trends.known.get(event.id, (-1, 0))[0]:
@@ -165,7 +165,7 @@ def adopt(trends: Trends, passed: int, now: int) -> list[AlarmEvent]:
         del trends.recalled[event.id]
         row, field = trends.index.get(event.patient or ""), event.condition.removeprefix(PREFIX)
         standing = next((key for key, mine in trends.told.items() if mine.id == event.id), None)
-        if event.state is not State.ACTIVE:
+        if event.state is not AlarmState.ACTIVE:
             if standing is not None:
                 del trends.told[standing]
         elif standing is not None:
@@ -174,7 +174,7 @@ def adopt(trends: Trends, passed: int, now: int) -> list[AlarmEvent]:
             trends.told[row, FIELDS.index(field)] = event
         else:
             text = f"{event.text}: no longer followed"
-            events += _step(trends, event, now, now, phase=Phase.END, state=State.INACTIVE, text=text)
+            events += _step(trends, event, now, now, phase=Phase.END, state=AlarmState.INACTIVE, text=text)
     for key in [k for k, (_, t) in trends.known.items() if t < passed - FORGET_MS]:
         del trends.known[key]
     return events

@@ -36,7 +36,7 @@ _Frame = msgspec.defstruct(
 _decoder = msgspec.json.Decoder(_Frame)
 
 
-class Frame(msgspec.Struct, frozen=True):
+class DeviceReading(msgspec.Struct, frozen=True):
     """One reading as a device sent it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Frame(msgspec.Struct, frozen=True):
     off: frozenset[str]
 
 
-def decode(payload: bytes) -> Frame:
+def decode(payload: bytes) -> DeviceReading:
     """Reads a device's message; unknown fields are passed over, as devices are newer than gateways.
 
     Of two equal keys the last counts.
@@ -73,10 +73,10 @@ def decode(payload: bytes) -> Frame:
     if not known and values.count(None) == len(values):
         # Rare, and perhaps no reading at all: looked at closely.
         return _sign_by_sign(payload)
-    return Frame(boot, seq, t, tuple(values), known)
+    return DeviceReading(boot, seq, t, tuple(values), known)
 
 
-def _sign_by_sign(payload: bytes) -> Frame:
+def _sign_by_sign(payload: bytes) -> DeviceReading:
     """Reads a message in which something is wrong: whatever is right in it counts."""
     found = _loosely(payload)
     boot, seq, t = (_whole(found, name, most) for name, most in _IDENTITY.items())
@@ -86,7 +86,7 @@ def _sign_by_sign(payload: bytes) -> Frame:
     if others and not known and not found.keys() & set(FIELDS):
         # Field names in another spelling look like a device that is well, and nobody watches its patient.
         raise WireError(f"no known sign: it has {', '.join(others[:_NAMED])}; known are {', '.join(FIELDS)}")
-    return Frame(boot, seq, t, tuple(_value(found.get(field)) for field in FIELDS), frozenset(known))
+    return DeviceReading(boot, seq, t, tuple(_value(found.get(field)) for field in FIELDS), frozenset(known))
 
 
 def _loosely(payload: bytes) -> dict[str, Any]:

@@ -81,15 +81,7 @@ def decode(payload: bytes) -> Batch:
     Raises:
         WireError: The payload is no batch; the message says why.
     """
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise WireError(f"batch of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}")
-    stream = inflater()
-    try:
-        json = stream.decompress(payload, MAX_JSON_BYTES)
-    except zlib.error as error:
-        raise WireError(f"batch does not decompress: {error}") from error
-    if not stream.eof:
-        raise WireError(f"batch is cut short or over {MAX_JSON_BYTES} bytes of JSON")
+    json = _plain(payload)
     try:
         wire: Any = _decoder.decode(json)
     except (ValueError, RecursionError) as error:
@@ -103,7 +95,43 @@ def decode(payload: bytes) -> Batch:
         raise WireError(f"not a batch: {error}") from error
 
 
-class Confirmed(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True):
+    """Identity of a batch: its gateway, the id of the outbox that numbered it, its number."""
+
+    gateway: Name
+    outbox: Name
+    n: BatchNumber
+
+
+_head_decoder = msgspec.json.Decoder(Head)
+
+
+def head(payload: bytes) -> Head:
+    """Reads the identity of a batch; its readings are inflated and not decoded.
+
+    Raises:
+        WireError: The payload is no batch; the message says why.
+    """
+    try:
+        return _head_decoder.decode(_plain(payload))
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"not a batch: {error}") from error
+
+
+def _plain(payload: bytes) -> bytes:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise WireError(f"batch of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}")
+    stream = inflater()
+    try:
+        plain: bytes = stream.decompress(payload, MAX_JSON_BYTES)
+    except zlib.error as error:
+        raise WireError(f"batch does not decompress: {error}") from error
+    if not stream.eof:
+        raise WireError(f"batch is cut short or over {MAX_JSON_BYTES} bytes of JSON")
+    return plain
+
+
+class BatchAck(msgspec.Struct, frozen=True):
     """The batches of one outbox that Kafka holds; a gateway deletes only these.
 
     Attributes:

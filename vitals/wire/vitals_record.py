@@ -56,7 +56,7 @@ _encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class ScoredRecord:
     """Readings that Spark has scored.
 
     Attributes:
@@ -135,7 +135,7 @@ def decode_vitals(value: bytes) -> Readings:
     return from_columns(columns)
 
 
-def decode_scored(value: bytes) -> Scored:
+def decode_scored(value: bytes) -> ScoredRecord:
     """Reads a `vitals.scored` record.
 
     Raises:
@@ -146,7 +146,7 @@ def decode_scored(value: bytes) -> Scored:
         readings = from_columns(columns)
         if len(readings) and not 0 < readings.t.min() <= readings.t.max() <= MAX_CALENDAR:
             raise WireError(f"event times from {readings.t.min()} to {readings.t.max()} are out of range")
-        return Scored(
+        return ScoredRecord(
             readings,
             np.array(columns.breach, dtype=np.int64),
             np.array(columns.news2, dtype=np.int64),

@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from vitals.alarm_events import AlarmEvent
-from vitals.status import Status
 
 
 class SignNow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,7 +81,7 @@ class PatientNow(msgspec.Struct, frozen=True, omit_defaults=True):
     consciousness: str | None = None
 
 
-class ShardNow(msgspec.Struct, frozen=True):
+class ShardSnapshot(msgspec.Struct, frozen=True):
     """What a shard knows at one moment.
 
     Attributes:
@@ -105,41 +104,15 @@ class ShardNow(msgspec.Struct, frozen=True):
     alarms: tuple[AlarmEvent, ...]
 
 
-class Past(msgspec.Struct, frozen=True):
-    """A patient's last half hour, for a small curve. It lives in memory alone: after a restart it grows anew.
-
-    Attributes:
-        patient: Patient id.
-        t: Event times, UTC epoch ms, oldest first, some 30 s apart.
-        values: Per field one value for each time, None where absent; suspect values are in it.
-    """
-
-    patient: str
-    t: tuple[int, ...]
-    values: dict[str, tuple[float | None, ...]]
-
-
 _encoder: Final = msgspec.msgpack.Encoder()
-_now: Final = msgspec.msgpack.Decoder(ShardNow)
-_past: Final = msgspec.msgpack.Decoder(tuple[Past, ...])
-_equipment: Final = msgspec.msgpack.Decoder(tuple[Status, ...])
+_now: Final = msgspec.msgpack.Decoder(ShardSnapshot)
 
 
-def encode(answer: ShardNow | tuple[Past, ...] | tuple[Status, ...]) -> bytes:
+def encode(answer: ShardSnapshot) -> bytes:
     """Returns an answer's bytes."""
     return _encoder.encode(answer)
 
 
-def decode_now(data: bytes) -> ShardNow:
+def decode_now(data: bytes) -> ShardSnapshot:
     """Reads the answer of `ShardActor.now`."""
     return _now.decode(data)
-
-
-def decode_past(data: bytes) -> tuple[Past, ...]:
-    """Reads the answer of `ShardActor.past`."""
-    return _past.decode(data)
-
-
-def decode_equipment(data: bytes) -> tuple[Status, ...]:
-    """Reads the answer of `ShardActor.equipment`: the newest word on each gateway and bridge."""
-    return _equipment.decode(data)

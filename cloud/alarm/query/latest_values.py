@@ -1,7 +1,6 @@
-"""The newest values of each patient and a short past, for the people who look at them; alarms never depend on it.
+"""The newest values of each patient, and the few before them that an alarm event carries. No alarm depends on them.
 
-Rows are the engine's. With eight signs a patient takes 156 bytes, and 20 more for each point of the past: 1,356 bytes
-with 60 points.
+Rows are the engine's. With eight signs a patient takes 376 bytes.
 """
 
 import itertools
@@ -11,30 +10,29 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.alarm.query.answers import Past
 from vitals.engine.rules.constants import AHEAD_MS
 from vitals.engine.state import SINCE_2020_S
 from vitals.limits import PROFILES, LimitSet
 from vitals.readings import Readings
-from vitals.signs import FIELDS, INDEX, SIGNS, Suspect
+from vitals.signs import INDEX, SIGNS, Suspect
 
 ROOM: Final = 64
 RECENT: Final = 10
-"""Values of one sign that an alarm's event carries."""
+"""Values of each sign that an alarm event carries."""
+POINTS: Final = RECENT + 1
+"""Length of the ring: the point that is still being filled counts as the newest value."""
 SPACING_S: Final = 30
-"""Of the readings within so many seconds the past keeps the newest of each sign."""
+"""Distance of two recent values; of the readings between them the newest counts."""
 
 
-class Latest:
-    """Newest value, its time and the newest doubt per sign; limits in force; the past as a ring of points.
+class LatestValues:
+    """Newest value, its time and its suspect mark per sign; limits in force; a ring of recent values.
 
     Args:
-        points: Points of the past per patient, `SPACING_S` apart; 0 for none.
-        revisions: Numbers the changes, ascending; slices of one shard share it.
+        revisions: Numbers the changes, ascending; the partitions of one shard share it.
     """
 
-    def __init__(self, points: int = 60, revisions: Iterator[int] | None = None) -> None:
-        self.points = points
+    def __init__(self, revisions: Iterator[int] | None = None) -> None:
         self.revision = 0
         self._revisions = revisions or itertools.count(1)
         self.values: NDArray[np.float64] = np.full((ROOM, len(SIGNS)), np.nan)
@@ -44,9 +42,9 @@ class Latest:
         self.changed: NDArray[np.int64] = np.zeros(ROOM, dtype=np.int64)
         self._limits: NDArray[np.int32] = np.zeros(ROOM, dtype=np.int32)
         self._sets: dict[LimitSet, int] = {limits: i for i, limits in enumerate(PROFILES)}
-        self._past_t: NDArray[np.int32] = np.zeros((ROOM, points), dtype=np.int32)
+        self._recent_t: NDArray[np.int32] = np.zeros((ROOM, POINTS), dtype=np.int32)
         # Half precision shows every sign as its monitor does: 0.03 at 40 degrees, 0.25 at 300 per minute.
-        self._past: NDArray[np.float16] = np.full((ROOM, points, len(SIGNS)), np.nan, dtype=np.float16)
+        self._recent: NDArray[np.float16] = np.full((ROOM, POINTS, len(SIGNS)), np.nan, dtype=np.float16)
 
     def update(self, readings: Readings, rows: NDArray[np.int64], now: int) -> None:
         """Takes in readings; an absent sign keeps its former value, an older reading changes nothing.
@@ -78,55 +76,44 @@ class Latest:
         self.changed[at] = self.revision
         own = [self._sets.setdefault(limits, len(self._sets)) for limits in reversed(readings.limit_sets)]
         self._limits[at] = np.array([*range(len(PROFILES)), *own], dtype=np.int32)[readings.limits[mine]]
-        if self.points:
-            self._remember(at, t, values)
+        self._remember(at, t, values)
 
     def _remember(self, at: NDArray[np.int64], t: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        # Older than the whole ring is no past that anybody sees, and would share a place with what is newer.
-        kept = t > self.seen[at] - 1000 * SPACING_S * (self.points - 1)
+        # A value older than the whole ring would take the place of a newer one.
+        kept = t > self.seen[at] - 1000 * SPACING_S * (POINTS - 1)
         at, t, values = at[kept], t[kept], values[kept]
         seconds = (t // 1000 - SINCE_2020_S).astype(np.int32)
-        slot = seconds // SPACING_S % self.points
-        stale = self._past_t[at, slot] // SPACING_S != seconds // SPACING_S
-        self._past[at[stale], slot[stale]] = np.nan
-        self._past_t[at, slot] = seconds
+        slot = seconds // SPACING_S % POINTS
+        stale = self._recent_t[at, slot] // SPACING_S != seconds // SPACING_S
+        self._recent[at[stale], slot[stale]] = np.nan
+        self._recent_t[at, slot] = seconds
         who, sign = np.nonzero(~np.isnan(values))
-        self._past[at[who], slot[who], sign] = values[who, sign]
+        self._recent[at[who], slot[who], sign] = values[who, sign]
 
     def forget(self, row: int) -> None:
         """Clears a row that its patient has left, before it is another's."""
         if row < len(self.seen):
             self.values[row], self.times[row], self.words[row] = np.nan, 0, 0
             self.seen[row] = self.changed[row] = self._limits[row] = 0
-            self._past_t[row], self._past[row] = 0, np.nan
+            self._recent_t[row], self._recent[row] = 0, np.nan
 
     def limits(self, row: int) -> LimitSet:
         """Returns the limits in force with the newest reading."""
         index = int(self._limits[row])
         return next(limits for limits, i in self._sets.items() if i == index)
 
-    def past(self, row: int, patient: str) -> Past:
-        """Returns the past of a row, oldest point first; times are of the newest reading in each point."""
-        if row >= len(self.seen) or not self.points:
-            return Past(patient, (), {})
-        newest = self.seen[row] // 1000 - SINCE_2020_S
-        known = np.flatnonzero(self._past_t[row] > max(0, newest - SPACING_S * (self.points - 1)))
-        order = known[np.argsort(self._past_t[row, known])]
-        times = tuple(1000 * (int(s) + SINCE_2020_S) for s in self._past_t[row, order])
-        columns = {}
-        for s, field in enumerate(FIELDS):
-            column = self._past[row, order, s].astype(np.float64)
-            if not np.isnan(column).all():
-                columns[field] = tuple(None if v != v else round(v, SIGNS[s].decimals) for v in column.tolist())  # noqa: PLR0124 - NaN
-        return Past(patient, times, columns)
-
     def recent(self, row: int, field: str) -> tuple[tuple[int, float], ...]:
         """Returns a sign's last values as (time, value), oldest first, the very newest at the end."""
         if row >= len(self.seen) or field not in INDEX:
             return ()
-        past = self.past(row, "")
         s = INDEX[field]
-        found = [(t, v) for t, v in zip(past.t, past.values.get(field, ()), strict=False) if v is not None]
+        oldest = self.seen[row] // 1000 - SINCE_2020_S - SPACING_S * (POINTS - 1)
+        seconds, values = self._recent_t[row], self._recent[row, :, s].astype(np.float64)
+        known = np.flatnonzero((seconds > max(0, oldest)) & ~np.isnan(values))
+        found = [
+            (1000 * (int(seconds[k]) + SINCE_2020_S), round(float(values[k]), SIGNS[s].decimals))
+            for k in known[np.argsort(seconds[known])]
+        ]
         newest = int(self.times[row, s])
         if newest and (not found or found[-1][0] < newest):
             found.append((newest, round(float(self.values[row, s]), SIGNS[s].decimals)))
@@ -137,9 +124,9 @@ class Latest:
         if rows <= have:
             return
         more = max(rows, have + have // 4) - have
-        for name, fill in (("values", np.nan), ("_past", np.nan), ("times", 0), ("words", 0), ("seen", 0)):
+        for name, fill in (("values", np.nan), ("_recent", np.nan), ("times", 0), ("words", 0), ("seen", 0)):
             self._extend(name, more, fill)
-        for name in ("changed", "_limits", "_past_t"):
+        for name in ("changed", "_limits", "_recent_t"):
             self._extend(name, more, 0)
 
     def _extend(self, name: str, more: int, fill: float) -> None:

@@ -4,16 +4,15 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from cloud.alarm.partition_engine import EQUIPMENT, Slice
-from cloud.alarm.query.answers import News2Now, Past, PatientNow, ShardNow, SignNow
-from cloud.alarm.query.latest_values import Latest
+from cloud.alarm.partition_engine import EQUIPMENT, PartitionEngine
+from cloud.alarm.query.answers import News2Now, PatientNow, ShardSnapshot, SignNow
+from cloud.alarm.query.latest_values import LatestValues
 from cloud.alarm.shard import Shard
 from vitals import engine, trend
 from vitals.alarm_events import AlarmEvent
 from vitals.engine.reading_view import breach
 from vitals.limits import Limit
 from vitals.signs import FIELDS
-from vitals.status import Status
 
 HORIZON_MS = round(trend.HORIZON_MIN * 60_000)
 
@@ -27,7 +26,7 @@ def now(
     wards: Collection[str] | None = None,
     patients: Collection[str] | None = None,
     since: int = 0,
-) -> ShardNow:
+) -> ShardSnapshot:
     """Returns what a shard knows.
 
     Args:
@@ -41,12 +40,12 @@ def now(
     """
     found: list[PatientNow] = []
     revision = 0
-    for slice_ in shard.slices.values():
+    for slice_ in shard.engines.values():
         if slice_.name == EQUIPMENT:
             continue
         revision = max(revision, slice_.latest.revision)
         found += _changed(slice_, wards, patients, since)
-    return ShardNow(
+    return ShardSnapshot(
         shard=number,
         epoch=epoch,
         revision=revision,
@@ -63,25 +62,8 @@ def _concerns(event: AlarmEvent, wards: Collection[str] | None, patients: Collec
     return wards is None or event.ward is None or event.ward in wards
 
 
-def past(shard: Shard, patients: Collection[str]) -> tuple[Past, ...]:
-    """Returns the past of those patients that the shard knows."""
-    found = []
-    for patient in patients:
-        slice_ = shard.of(patient)
-        row = slice_.state.index.get(patient) if slice_ is not None else None
-        if slice_ is not None and row is not None:
-            found.append(slice_.latest.past(row, patient))
-    return tuple(found)
-
-
-def equipment(shard: Shard) -> tuple[Status, ...]:
-    """Returns the newest word on each gateway and bridge; nothing from a shard that does not hold the equipment."""
-    slice_ = shard.slices.get(EQUIPMENT)
-    return tuple(slice_.state.statuses.values()) if slice_ is not None else ()
-
-
 def _changed(
-    slice_: Slice, wards: Collection[str] | None, patients: Collection[str] | None, since: int
+    slice_: PartitionEngine, wards: Collection[str] | None, patients: Collection[str] | None, since: int
 ) -> Iterator[PatientNow]:
     index = slice_.state.index
     if patients is not None:
@@ -104,7 +86,7 @@ def _changed(
         yield _patient(slice_, patient, row, own)
 
 
-def _patient(slice_: Slice, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
+def _patient(slice_: PartitionEngine, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
     latest, limits = slice_.latest, slice_.latest.limits(row)
     signs = {
         field: _sign(latest, (row, s), limits.limits[s], ahead.get(field))
@@ -123,7 +105,7 @@ def _patient(slice_: Slice, patient: str, row: int, ahead: Mapping[str, trend.Fo
     )
 
 
-def _sign(latest: Latest, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
+def _sign(latest: LatestValues, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
     value, t = float(latest.values[place]), int(latest.times[place])
     return SignNow(
         value=value if t else None,
@@ -136,7 +118,7 @@ def _sign(latest: Latest, place: tuple[int, int], limit: Limit, ahead: trend.For
     )
 
 
-def _news2(slice_: Slice, patient: str) -> News2Now | None:
+def _news2(slice_: PartitionEngine, patient: str) -> News2Now | None:
     score = engine.score(slice_.state, patient, slice_.clock)
     if score is None:
         return None

@@ -94,26 +94,26 @@ class ShardActor:
         # Inside the actor's process: neither librdkafka nor boto3 survives being pickled.
         from cloud.alarm.partition_engine import Terms  # noqa: PLC0415 - see above
         from cloud.alarm.shard import Shard, share  # noqa: PLC0415 - see above
-        from cloud.alarm.shard_runner import Loop  # noqa: PLC0415 - see above
+        from cloud.alarm.shard_runner import ShardRunner  # noqa: PLC0415 - see above
         from cloud.alarm.snapshot.store import open_snapshots  # noqa: PLC0415 - see above
-        from cloud.alarm.snapshot.writer import Keeper  # noqa: PLC0415 - see above
+        from cloud.alarm.snapshot.writer import SnapshotWriter  # noqa: PLC0415 - see above
         from cloud.kafka.client import KafkaReader  # noqa: PLC0415 - see above
-        from cloud.kafka.transactional import FencedWriter  # noqa: PLC0415 - see above
+        from cloud.kafka.transactional import TransactionalWriter  # noqa: PLC0415 - see above
 
         self._lines = _Lines()
         logging.basicConfig(level=logging.INFO, handlers=[self._lines, logging.StreamHandler()], force=True)
         self._number, self._every_s, self._epoch = number, settings.watch_snapshot_s, uuid.uuid4().hex
         layout = settings.layout
-        terms = Terms(settings.watch_handover_s, settings.watch_advisories, settings.watch_past_points)
+        terms = Terms(settings.watch_handover_s, settings.watch_advisories)
         self._shard = Shard(layout, share(layout, number, settings.watch_shards), equipment=number == 0, terms=terms)
         client = cluster.writer_name(number)
-        self._keeper = Keeper(open_snapshots(settings.watch_snapshots))
-        self._loop = Loop(
+        self._snapshots = SnapshotWriter(open_snapshots(settings.watch_snapshots))
+        self._runner = ShardRunner(
             self._shard,
             KafkaReader(settings, client),
             # Made last: from here on a former process of this shard, should one still run, writes nothing any more.
-            FencedWriter(settings, client),
-            self._keeper,
+            TransactionalWriter(settings, client),
+            self._snapshots,
         )
         self._lock, self._stop, self._turns = threading.Lock(), threading.Event(), 0
         self._worker = threading.Thread(target=self._work, name=client, daemon=True)
@@ -122,19 +122,19 @@ class ShardActor:
     def _work(self) -> None:
         try:
             with self._lock:
-                self._loop.start()
-            saved, slices = time.monotonic(), itertools.cycle(self._shard.slices)
+                self._runner.start()
+            saved, slices = time.monotonic(), itertools.cycle(self._shard.engines)
             while not self._stop.is_set():
                 self._step()
-                if time.monotonic() - saved >= self._every_s / len(self._shard.slices):
+                if time.monotonic() - saved >= self._every_s / len(self._shard.engines):
                     # One after the other: an alarm then waits for one slice's snapshot at most.
                     with self._lock:
-                        self._loop.save((next(slices),))
+                        self._runner.save((next(slices),))
                     saved = time.monotonic()
                 self._turns += 1
             with self._lock:
-                self._loop.save()
-            self._keeper.close(CLOSE_S)
+                self._runner.save()
+            self._snapshots.close(CLOSE_S)
         except BaseException:
             # Crash-only: whatever it was, state and log may have parted. A new process begins from the snapshot.
             logger.exception("shard %s ends and will be restarted", self._number)
@@ -143,31 +143,31 @@ class ShardActor:
     def _step(self) -> None:
         # Those who ask get their turn between two batches, not within one.
         with self._lock:
-            came = self._loop.step(POLL_S / 20)
+            came = self._runner.step(POLL_S / 20)
         if not came:
             self._stop.wait(0.001)
 
     def health(self) -> Health:
         """Returns how it is."""
-        slices = self._shard.slices.values()
+        slices = self._shard.engines.values()
         return Health(
             shard=self._number,
             pid=os.getpid(),
             clocks=self._shard.clocks(),
-            catching_up=not self._turns or self._loop.catching_up,
+            catching_up=not self._turns or self._runner.catching_up,
             turns=self._turns,
             cpu_s=time.process_time(),
             readings=sum(s.readings for s in slices),
             repeats=sum(s.repeats for s in slices),
             misplaced=sum(s.misplaced for s in slices),
-            emitted=self._loop.emitted,
-            rejects=self._loop.rejects,
+            emitted=self._runner.emitted,
+            rejects=self._runner.rejects,
             disputed=len(self._shard.beds.disputes),
-            passed_over=dict(self._loop.passed_over),
+            passed_over=dict(self._runner.passed_over),
             foreign=dict(sum((s.foreign for s in slices), collections.Counter[str]())),
             unseen=sum(s.unseen for s in slices),
-            snapshots_failing=self._keeper.failing + len(self._loop.unsaved),
-            snapshots_saved=self._keeper.saved,
+            snapshots_failing=self._snapshots.failing + len(self._runner.unsaved),
+            snapshots_saved=self._snapshots.saved,
             lines=self._lines.take(),
         )
 
@@ -178,7 +178,7 @@ class ShardActor:
         epoch: str = "",
         since: int = 0,
     ) -> bytes:
-        """Returns `cloud.alarm.query.answers.ShardNow`: signs, NEWS2, trends and alarms of wards, patients or all.
+        """Returns `cloud.alarm.query.answers.ShardSnapshot`: signs, NEWS2, trends and alarms of wards, patients or all.
 
         Args:
             wards: Only these wards; None for all.
@@ -193,26 +193,12 @@ class ShardActor:
                 self._shard,
                 number=self._number,
                 epoch=self._epoch,
-                catching_up=self._loop.catching_up,
+                catching_up=self._runner.catching_up,
                 wards=wards,
                 patients=patients,
                 since=since if epoch == self._epoch else 0,
             )
         return answers.encode(found)
-
-    def past(self, patients: tuple[str, ...]) -> bytes:
-        """Returns `cloud.alarm.query.answers.Past` of those patients that this shard knows: the last half hour."""
-        from cloud.alarm.query import answers, shard_answers  # noqa: PLC0415 - see __init__
-
-        with self._lock:
-            return answers.encode(shard_answers.past(self._shard, patients))
-
-    def equipment(self) -> bytes:
-        """Returns the newest `vitals.status.Status` of each gateway and bridge, from shard 0."""
-        from cloud.alarm.query import answers, shard_answers  # noqa: PLC0415 - see __init__
-
-        with self._lock:
-            return answers.encode(shard_answers.equipment(self._shard))
 
     def stop(self) -> bool:
         """Ends the work with a last snapshot; returns whether it ended in time."""

@@ -58,7 +58,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Shards:
+class ShardSupervisor:
     """The actors.
 
     Attributes:

@@ -5,14 +5,14 @@ from typing import Final
 
 import msgspec
 
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from vitals.alarm_events import AlarmEvent
 
 FORMAT: Final = 2
 _SUM_BYTES: Final = 16
 
 
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
+class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A slice at one moment: what a snapshot holds.
 
     Attributes:
@@ -40,7 +40,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
 
 
-def encode(saved: Saved) -> bytes:
+def encode(saved: EngineSnapshot) -> bytes:
     """Returns a snapshot's bytes."""
     body = msgspec.msgpack.encode(saved)
     # Damage that still decodes would be a wrong state of a patient.
@@ -51,7 +51,7 @@ def _sum(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=_SUM_BYTES).digest()
 
 
-def decode(data: bytes, layout: Layout) -> Saved:
+def decode(data: bytes, layout: Partitioning) -> EngineSnapshot:
     """Reads a snapshot.
 
     Raises:
@@ -61,7 +61,7 @@ def decode(data: bytes, layout: Layout) -> Saved:
     if _sum(body) != data[:_SUM_BYTES]:
         raise ValueError("not a snapshot of this format, or damaged")
     try:
-        saved = msgspec.msgpack.decode(body, type=Saved)
+        saved = msgspec.msgpack.decode(body, type=EngineSnapshot)
     except msgspec.DecodeError as error:
         raise ValueError(f"not a snapshot: {error}") from error
     wanted = (layout.lanes, layout.partitions)

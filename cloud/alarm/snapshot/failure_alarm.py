@@ -13,7 +13,7 @@ GRACE_MS: Final = 120_000
 """One that fails is tried again with the next; what lasts longer than this is somebody's to mend."""
 
 
-class Saving(Protocol):
+class SnapshotHealth(Protocol):
     """What a shard says of its snapshots; `cloud.alarm.ray.shard_actor.Health` in the product."""
 
     @property
@@ -44,7 +44,7 @@ class SnapshotWatch:
             if event.condition == SNAPSHOTS_FAILING:
                 self._alarm = None if event.phase is Phase.END else event
 
-    def judge(self, shards: Iterable[Saving], now: int) -> AlarmEvent | None:
+    def judge(self, shards: Iterable[SnapshotHealth], now: int) -> AlarmEvent | None:
         """Judges what the shards that answered say; of the others the last word holds.
 
         Args:

@@ -13,7 +13,7 @@ READS_S: Final = 30.0
 """What reads that fail may cost a start in all: from then on the log is the quicker way."""
 
 
-class Keeper:
+class SnapshotWriter:
     """Writes snapshots in a thread of its own. What cannot be written or read is a warning, and nothing else.
 
     One is being written, and of each slice the newest waits: a store that hangs costs no more memory than that.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.kafka.port import LogError, Place, Writer
+from cloud.kafka.port import KafkaUnavailableError, Place, Writer
 from vitals.alarm_events import AlarmEvent, encode
 
 logger = logging.getLogger("watch")
@@ -13,7 +13,7 @@ FLUSH_S: Final = 5.0
 
 
 @dataclass(slots=True)
-class Word:
+class WatchdogWriter:
     """Writes alarms. One that is acknowledged late is waited for; a new writer writes it again only if it was refused.
 
     Attributes:
@@ -40,7 +40,7 @@ class Word:
         try:
             self._writer.flush(FLUSH_S)
             self._unsure.clear()
-        except LogError as error:
+        except KafkaUnavailableError as error:
             # Kafka itself is what stands still: the word waits for it, and the shards go on waiting too.
             logger.warning("the watchdog's word waits for Kafka: %s", error)
             self._replace_failed()
@@ -49,12 +49,12 @@ class Word:
         for event in events:
             try:
                 writer.write(self.place, event.subject.encode(), encode(event))
-            except LogError as error:
+            except KafkaUnavailableError as error:
                 logger.warning("the watchdog's word was not taken: %s", error)
 
     def _replace_failed(self) -> None:
         try:
             if self._writer is not None:
                 self._writer.check()
-        except LogError:
+        except KafkaUnavailableError:
             self._writer = None

@@ -14,7 +14,7 @@ from cloud.console.http import auth
 from vitals.bounds import MAX_CALENDAR, MAX_INT
 
 router: Final = APIRouter(prefix="/api", tags=["administration"])
-Who = Annotated[Person, Depends(auth.person)]
+Who = Annotated[Person, Depends(auth.current_user)]
 Cell = Annotated[str, Field(max_length=256)]
 Before = Annotated[int, Field(ge=0, le=MAX_INT)] | None
 Moment = Annotated[int, Field(ge=1, le=MAX_CALENDAR)]
@@ -49,8 +49,8 @@ class Roles(BaseModel):
 @router.get("/wards/{ward}/rota")
 def rota(request: Request, ward: str, who: Who) -> dict[str, Any]:
     """Who is on duty on a ward."""
-    auth.need(request, who, Role.VIEWER, ward)
-    duty = auth.parts(request).people.duties.get(ward)
+    auth.require_role(request, who, Role.VIEWER, ward)
+    duty = auth.parts(request).topics.duties.get(ward)
     rows = [] if duty is None else [_row(c) for c in duty.contacts]
     return {"ward": ward, "version": duty.version if duty else 0, "contacts": rows, "now": auth.parts(request).clock()}
 
@@ -58,15 +58,15 @@ def rota(request: Request, ward: str, who: Who) -> dict[str, Any]:
 @router.put("/wards/{ward}/rota")
 def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any]:
     """Replaces a ward's rota; needs its admin."""
-    auth.need(request, who, Role.ADMIN, ward)
+    auth.require_role(request, who, Role.ADMIN, ward)
     own = auth.parts(request)
-    known = own.people.duties.get(ward)
+    known = own.topics.duties.get(ward)
     if (known.version if known else 0) != body.version:
         raise HTTPException(409, "Somebody has changed the rota meanwhile: look again")
     try:
         contacts = tuple(contact_row(_cells(ward, row))[1] for row in body.contacts)
-        auth.note(request, who.name, "change-rota", ward=ward, contacts=[c.contact for c in contacts])
-        made = own.desk.rota(ward, contacts, max(own.clock(), body.version + 1))
+        auth.audit(request, who.name, "change-rota", ward=ward, contacts=[c.contact for c in contacts])
+        made = own.commands.rota(ward, contacts, max(own.clock(), body.version + 1))
     except ValueError as error:
         raise HTTPException(422, str(error)) from error
     except LogDownError as error:
@@ -77,7 +77,7 @@ def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any
 @router.get("/users")
 def users(request: Request, who: Who) -> list[dict[str, Any]]:
     """Every user; needs an admin of all wards."""
-    auth.need(request, who, Role.ADMIN, None)
+    auth.require_role(request, who, Role.ADMIN, None)
     found = auth.parts(request).accounts.users()
     return [{"name": n, "roles": {w: r.label for w, r in roles.items()}, "ready": ready} for n, roles, ready in found]
 
@@ -85,20 +85,22 @@ def users(request: Request, who: Who) -> list[dict[str, Any]]:
 @router.put("/users/{name}")
 def set_user(request: Request, name: str, body: Roles, who: Who) -> dict[str, Any]:
     """Makes a user or replaces their roles; a new one gets a one-time link by which they choose a password."""
-    auth.need(request, who, Role.ADMIN, None)
+    auth.require_role(request, who, Role.ADMIN, None)
     own = auth.parts(request)
     try:
         roles = {ward: Role[role.upper()] for ward, role in body.roles.items()}
     except KeyError as error:
         raise HTTPException(422, f"{error.args[0].lower()} is none of viewer, nurse, admin") from error
-    auth.note(request, who.name, "set-roles", user=name, roles=body.roles)
+    auth.audit(request, who.name, "set-roles", user=name, roles=body.roles)
     try:
         own.accounts.grant(name, roles)
     except AccountError as error:
         raise HTTPException(422, str(error)) from error
     ready = next(ready for known, _, ready in own.accounts.users() if known == name)
     link = (
-        None if ready or not roles else f"{own.settings.console_url}/welcome/{own.accounts.ticket(name, own.clock())}"
+        None
+        if ready or not roles
+        else f"{own.settings.console_url}/welcome/{own.accounts.create_invite(name, own.clock())}"
     )
     return {"name": name, "roles": body.roles, "ready": ready, "link": link}
 
@@ -106,20 +108,20 @@ def set_user(request: Request, name: str, body: Roles, who: Who) -> dict[str, An
 @router.post("/users/{name}/link")
 def link(request: Request, name: str, who: Who) -> dict[str, str]:
     """Makes a one-time link by which a user sets a new password; it holds for a day."""
-    auth.need(request, who, Role.ADMIN, None)
+    auth.require_role(request, who, Role.ADMIN, None)
     own = auth.parts(request)
     if name not in {known for known, _, _ in own.accounts.users()}:
         raise HTTPException(404, f"There is no user {name}")
-    auth.note(request, who.name, "make-link", user=name)
-    return {"link": f"{own.settings.console_url}/welcome/{own.accounts.ticket(name, own.clock())}"}
+    auth.audit(request, who.name, "make-link", user=name)
+    return {"link": f"{own.settings.console_url}/welcome/{own.accounts.create_invite(name, own.clock())}"}
 
 
 @router.post("/users/{name}/key")
 def key(request: Request, name: str, who: Who) -> dict[str, str]:
     """Makes a key by which a program reads in a user's name (`Authorization: Bearer …`); shown this once."""
-    auth.need(request, who, Role.ADMIN, None)
+    auth.require_role(request, who, Role.ADMIN, None)
     own = auth.parts(request)
-    auth.note(request, who.name, "make-key", user=name)
+    auth.audit(request, who.name, "make-key", user=name)
     try:
         return {"key": own.accounts.key(name, own.clock())}
     except AccountError as error:
@@ -134,8 +136,8 @@ def audit(
     before: Before = None,
 ) -> list[dict[str, Any]]:
     """The newest 200 lines of the audit log, or of one patient's; needs an admin of all wards."""
-    auth.need(request, who, Role.ADMIN, None)
-    auth.note(request, who.name, "view-audit", patient=patient)
+    auth.require_role(request, who, Role.ADMIN, None)
+    auth.audit(request, who.name, "view-audit", patient=patient)
     lines = auth.parts(request).audit.read(patient=patient, before=before)
     return [msgspec.to_builtins(line) for line in lines]
 

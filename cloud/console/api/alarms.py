@@ -8,13 +8,13 @@ from pydantic import BaseModel, Field
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import LogDownError, action
 from cloud.console.http import auth
-from cloud.console.http.dependencies import Parts
+from cloud.console.http.dependencies import AppState
 from cloud.console.live.ward_view import concerns
 from vitals.actions import Act
 from vitals.alarm_events import AlarmEvent
 
 router: Final = APIRouter(prefix="/api/alarms", tags=["alarms"])
-Who = Annotated[Person, Depends(auth.person)]
+Who = Annotated[Person, Depends(auth.current_user)]
 
 
 class Acknowledge(BaseModel):
@@ -41,14 +41,14 @@ def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
     return _do(request, who, Act.AUDIO_PAUSE, body.alarm, pause_s=body.seconds)
 
 
-def find(own: Parts, alarm: str) -> AlarmEvent | None:
+def find(own: AppState, alarm: str) -> AlarmEvent | None:
     """Returns the last event of an alarm that has not ended, None when there is no such alarm."""
-    return next((e for e in own.hub.sight.alarms if e.id == alarm), None)
+    return next((e for e in own.feed.sight.alarms if e.id == alarm), None)
 
 
-def wards(own: Parts, event: AlarmEvent) -> set[str]:
+def wards(own: AppState, event: AlarmEvent) -> set[str]:
     """Returns the wards whose alarm it is; none for one of the whole house, such as a pipeline that stalled."""
-    here = {a.ward for a in own.people.present() if concerns(event, a)}
+    here = {a.ward for a in own.topics.present() if concerns(event, a)}
     return here or ({event.ward} if event.ward else set())
 
 
@@ -59,10 +59,10 @@ def _do(request: Request, who: Person, act: Act, alarm: str, **facts: object) ->
     if event is None or not (any(who.may(Role.VIEWER, w) for w in where) or (not where and who.roles)):
         raise HTTPException(404, "There is no such alarm on your wards; it may have ended")
     if not any(who.may(Role.NURSE, w) for w in where) and not (not where and max(who.roles.values()) >= Role.NURSE):
-        auth.need(request, who, Role.NURSE, min(where, default=None))
-    auth.note(request, who.name, act.value, ward=min(where, default=None), patient=event.patient, alarm=alarm, **facts)
+        auth.require_role(request, who, Role.NURSE, min(where, default=None))
+    auth.audit(request, who.name, act.value, ward=min(where, default=None), patient=event.patient, alarm=alarm, **facts)
     try:
-        own.desk.act(
+        own.commands.act(
             action(
                 act,
                 event.subject if event.patient is None else event.patient,

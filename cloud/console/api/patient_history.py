@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from cloud.console.api.patients import bounds
 from cloud.console.auth.accounts import Person
 from cloud.console.http import auth
-from cloud.console.http.dependencies import Parts
+from cloud.console.http.dependencies import AppState
 from cloud.console.warehouse_history import HistoryDownError
 from vitals.trend import HORIZON_MIN
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
-Who = Annotated[Person, Depends(auth.person)]
+Who = Annotated[Person, Depends(auth.current_user)]
 HOUR_MS: Final = 3_600_000
 HORIZON_MS: Final = round(HORIZON_MIN * 60_000)
 HISTORY: Final = ("trend", "limits", "alarms", "notifications", "actions")
@@ -26,12 +26,12 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
     given alone.
     """
     own = auth.parts(request)
-    found = auth.admitted(request, who, patient)
+    found = auth.require_patient(request, who, patient)
     if not 1 <= hours <= 72:  # noqa: PLR2004 - as the docstring has it
         raise HTTPException(422, "hours is 1 to 72")
     end = own.clock()
     begin = end - hours * HOUR_MS
-    auth.note(request, who.name, "view-history", ward=found.ward, patient=patient, hours=hours)
+    auth.audit(request, who.name, "view-history", ward=found.ward, patient=patient, hours=hours)
     kept: dict[str, list[dict[str, Any]]] = {what: [] for what in HISTORY}
     down = None
     try:
@@ -44,7 +44,7 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
         "end": end,
         "down": down,
         "trend": _with_trail(own, patient, kept["trend"], begin),
-        "ahead": _ahead(own, patient),
+        "ahead": _forecast(own, patient),
         "limits": kept["limits"] or [{"t": begin, "signs": bounds(found.limits)}],
         "alarms": _joined(kept["alarms"], _events(own, patient, begin), ("id", "n")),
         "notifications": _joined(
@@ -54,18 +54,18 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
     }
 
 
-def _with_trail(own: Parts, patient: str, trend: list[dict[str, Any]], begin: int) -> list[dict[str, Any]]:
+def _with_trail(own: AppState, patient: str, trend: list[dict[str, Any]], begin: int) -> list[dict[str, Any]]:
     """Adds the last half hour, as far as the warehouse does not have it yet."""
     newest = max((point["t"] for point in trend), default=begin)
-    trail = own.hub.trails.get(patient)
+    trail = own.feed.trails.get(patient)
     fresh = [] if trail is None else [(t, v) for t, v in trail.points() if t > newest]
     return trend + [{"t": t} | {f: [x, x, x] for f, x in values.items()} for t, values in fresh]
 
 
-def _ahead(own: Parts, patient: str) -> dict[str, dict[str, Any]]:
+def _forecast(own: AppState, patient: str) -> dict[str, dict[str, Any]]:
     """Per field that has a trend: its slope, unit per minute, and low, middle and high of what is expected at `t`."""
-    seen = own.hub.sight.patients.get(patient)
-    at = own.hub.sight.clock + HORIZON_MS
+    seen = own.feed.sight.patients.get(patient)
+    at = own.feed.sight.clock + HORIZON_MS
     return {
         field: {"t": at, "slope": sign.slope, "expected": list(sign.expected)}
         for field, sign in (seen.signs if seen else {}).items()
@@ -73,36 +73,36 @@ def _ahead(own: Parts, patient: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _events(own: Parts, patient: str, begin: int) -> list[dict[str, Any]]:
+def _events(own: AppState, patient: str, begin: int) -> list[dict[str, Any]]:
     return [
         {
             "id": e.id, "n": e.n, "condition": e.condition, "kind": e.kind.value, "priority": int(e.priority),
             "phase": e.phase.value, "state": e.state.value, "inactivation": e.inactivation.value, "started": e.start,
             "t": e.t, "message": e.text, "acted_by": e.by, "handover": e.handover,
         }
-        for e in list(own.people.events)
+        for e in list(own.topics.events)
         if e.patient == patient and e.t >= begin
     ]  # fmt: skip
 
 
-def _messages(own: Parts, patient: str, begin: int) -> list[dict[str, Any]]:
+def _messages(own: AppState, patient: str, begin: int) -> list[dict[str, Any]]:
     return [
         {
             "alarm": m.alarm, "n": m.n, "contact": m.contact, "handover": m.handover,
             "channels": ",".join(m.channels), "sns": m.sns, "t": m.t, "accepted": m.accepted, "error": m.error,
         }
-        for m in list(own.people.notifications)
+        for m in list(own.topics.notifications)
         if m.patient == patient and m.t >= begin
     ]  # fmt: skip
 
 
-def _actions(own: Parts, patient: str, begin: int) -> list[dict[str, Any]]:
+def _actions(own: AppState, patient: str, begin: int) -> list[dict[str, Any]]:
     return [
         {
             "id": a.id, "act": a.act.value, "t": a.t, "acted_by": a.by, "alarm": a.alarm, "pause_s": a.pause_s,
             "oxygen": a.oxygen, "consciousness": a.consciousness,
         }
-        for a in list(own.people.actions)
+        for a in list(own.topics.actions)
         if a.patient == patient and a.t >= begin
     ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from cloud.cli.admit import admission_row
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import ConflictError, LogDownError, action, overrides
 from cloud.console.http import auth
-from cloud.console.http.dependencies import Parts
+from cloud.console.http.dependencies import AppState
 from cloud.console.live.ward_view import tile
 from vitals.actions import Act
 from vitals.admissions import Admission
@@ -18,7 +18,7 @@ from vitals.limits import LimitSet
 from vitals.signs import FIELDS
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
-Who = Annotated[Person, Depends(auth.person)]
+Who = Annotated[Person, Depends(auth.current_user)]
 # What is looked up and what is written must be one text: spaces at the ends made two patients of one.
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
@@ -75,26 +75,26 @@ class Charting(BaseModel):
 def view(request: Request, patient: str, who: Who) -> dict[str, Any]:
     """One patient as they are now, with the limits in force."""
     own = auth.parts(request)
-    found = auth.admitted(request, who, patient)
-    auth.note(request, who.name, "view-patient", ward=found.ward, patient=patient)
+    found = auth.require_patient(request, who, patient)
+    auth.audit(request, who.name, "view-patient", ward=found.ward, patient=patient)
     return {"admission": _shown(found), "limits": bounds(found.limits), "bed": _bed(own, found), "now": own.clock()}
 
 
 @router.post("", status_code=201)
 def admit(request: Request, body: NewPatient, who: Who) -> dict[str, Any]:
     """Admits a patient."""
-    auth.need(request, who, Role.NURSE, body.ward)
+    auth.require_role(request, who, Role.NURSE, body.ward)
     own = auth.parts(request)
     cells = {key: _cell(value) for key, value in body.model_dump().items()}
-    known = own.people.admissions.get(body.patient)
+    known = own.topics.admissions.get(body.patient)
     if known is not None and not who.may(Role.NURSE, known.ward):
         raise HTTPException(409, "This patient id belongs to another ward")
     try:
         made = admission_row(cells, own.clock())
         if known is not None:
             made = msgspec.structs.replace(made, version=max(made.version, known.version + 1))
-        auth.note(request, who.name, "admit", ward=made.ward, patient=made.patient, bed=made.bed)
-        own.desk.admit(made)
+        auth.audit(request, who.name, "admit", ward=made.ward, patient=made.patient, bed=made.bed)
+        own.commands.admit(made)
     except ValueError as error:
         raise _refused(error) from error
     except LogDownError as error:
@@ -105,8 +105,8 @@ def admit(request: Request, body: NewPatient, who: Who) -> dict[str, Any]:
 @router.post("/{patient}/transfer")
 def transfer(request: Request, patient: str, body: Transfer, who: Who) -> dict[str, Any]:
     """Moves a patient to another bed; needs a nurse of both wards."""
-    auth.admitted(request, who, patient, Role.NURSE)
-    auth.need(request, who, Role.NURSE, body.ward)
+    auth.require_patient(request, who, patient, Role.NURSE)
+    auth.require_role(request, who, Role.NURSE, body.ward)
     devices = tuple(body.devices.replace(";", " ").replace(",", " ").split())
     changes = {"ward": body.ward, "bed": body.bed, "gateway": body.gateway, "devices": devices}
     return _change(request, who, patient, "transfer", body.version, since=auth.parts(request).clock(), **changes)
@@ -115,14 +115,14 @@ def transfer(request: Request, patient: str, body: Transfer, who: Who) -> dict[s
 @router.post("/{patient}/discharge")
 def discharge(request: Request, patient: str, body: Versioned, who: Who) -> dict[str, Any]:
     """Ends a patient's stay: bed and devices become free, alarms end."""
-    auth.admitted(request, who, patient, Role.NURSE)
+    auth.require_patient(request, who, patient, Role.NURSE)
     return _change(request, who, patient, "discharge", body.version, discharged=auth.parts(request).clock())
 
 
 @router.post("/{patient}/limits")
 def limits(request: Request, patient: str, body: Limits, who: Who) -> dict[str, Any]:
     """Changes limits, profile or SpO2 scale."""
-    auth.admitted(request, who, patient, Role.NURSE)
+    auth.require_patient(request, who, patient, Role.NURSE)
     try:
         differing = overrides(body.profile, body.bounds)
     except ValueError as error:
@@ -135,13 +135,13 @@ def limits(request: Request, patient: str, body: Limits, who: Who) -> dict[str, 
 def chart(request: Request, patient: str, body: Charting, who: Who) -> dict[str, Any]:
     """Charts supplemental oxygen and consciousness."""
     own = auth.parts(request)
-    found = auth.admitted(request, who, patient, Role.NURSE)
+    found = auth.require_patient(request, who, patient, Role.NURSE)
     facts = body.model_dump(exclude_none=True)
     if not facts:
         raise HTTPException(422, "Chart oxygen, consciousness or both")
-    auth.note(request, who.name, "chart", ward=found.ward, patient=patient, **facts)
+    auth.audit(request, who.name, "chart", ward=found.ward, patient=patient, **facts)
     try:
-        own.desk.act(action(Act.CHART, patient, who.name, own.clock(), **facts))
+        own.commands.act(action(Act.CHART, patient, who.name, own.clock(), **facts))
     except LogDownError as error:
         raise HTTPException(503, str(error)) from error
     return facts
@@ -149,11 +149,11 @@ def chart(request: Request, patient: str, body: Charting, who: Who) -> dict[str,
 
 def _change(request: Request, who: Person, patient: str, what: str, version: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an admission
     own = auth.parts(request)
-    ward = own.people.admissions[patient].ward
-    auth.note(request, who.name, what, ward=ward, patient=patient, changes={k: str(v) for k, v in changes.items()})
+    ward = own.topics.admissions[patient].ward
+    auth.audit(request, who.name, what, ward=ward, patient=patient, changes={k: str(v) for k, v in changes.items()})
     changes["version"] = max(own.clock(), version + 1)
     try:
-        return _shown(own.desk.change(patient, version, **changes))
+        return _shown(own.commands.change(patient, version, **changes))
     except ValueError as error:
         raise _refused(error) from error
     except LogDownError as error:
@@ -181,7 +181,7 @@ def bounds(limit_set: LimitSet) -> dict[str, list[float | None]]:
     return {field: [x.extreme_low, x.low, x.high, x.extreme_high] for field, x in rows}
 
 
-def _bed(own: Parts, admission: Admission) -> dict[str, Any]:
-    beds = own.hub.ward(admission.ward)
+def _bed(own: AppState, admission: Admission) -> dict[str, Any]:
+    beds = own.feed.ward(admission.ward)
     gone = tile(admission, None, (), {}, own.clock())
     return beds.get(admission.patient, gone)

@@ -9,12 +9,12 @@ from starlette.responses import StreamingResponse
 
 from cloud.console.auth.accounts import ANY, Person, Role
 from cloud.console.http import auth
-from cloud.console.live.feed import Feed, farewell, pulse
+from cloud.console.live.feed import Subscriber, farewell, pulse
 from vitals.limits import PROFILES
 from vitals.signs import FIELDS, SIGNS, Suspect
 
 router: Final = APIRouter(prefix="/api", tags=["live"])
-Who = Annotated[Person, Depends(auth.person)]
+Who = Annotated[Person, Depends(auth.current_user)]
 PULSE_S: Final = 1.0
 STILL_SIGNED_IN_S: Final = 15.0
 
@@ -22,7 +22,7 @@ STILL_SIGNED_IN_S: Final = 15.0
 @router.get("/me")
 def me(request: Request, who: Who) -> dict[str, Any]:
     """Who is signed in, their wards, and what their pages must send along with a change."""
-    wards = sorted({*auth.parts(request).people.wards(), *(w for w in who.roles if w != ANY)})
+    wards = sorted({*auth.parts(request).topics.wards(), *(w for w in who.roles if w != ANY)})
     own = [{"ward": w, "role": _role(who, w)} for w in wards if who.may(Role.VIEWER, w)]
     return {"name": who.name, "csrf": who.csrf, "wards": own, "admin": who.may(Role.ADMIN, None)}
 
@@ -45,27 +45,27 @@ def signs(who: Who) -> dict[str, Any]:
 @router.get("/wards/{ward}")
 def ward_now(request: Request, ward: str, who: Who) -> dict[str, Any]:
     """A ward as it is now: one entry a bed."""
-    auth.need(request, who, Role.VIEWER, ward)
-    hub = auth.parts(request).hub
+    auth.require_role(request, who, Role.VIEWER, ward)
+    hub = auth.parts(request).feed
     beds = hub.ward(ward)
-    auth.note(request, who.name, "view-ward", ward=ward, patients=sorted(beds))
+    auth.audit(request, who.name, "view-ward", ward=ward, patients=sorted(beds))
     return {"ward": ward, "beds": list(beds.values()), "clock": hub.sight.clock, "down": hub.down, "since": hub.since}
 
 
 @router.get("/wards/{ward}/stream")
 async def stream(request: Request, ward: str, who: Who) -> StreamingResponse:
     """A ward's changes as server-sent events: `ward` (everything), `tiles` (what changed), `pulse`, `bye`."""
-    auth.need(request, who, Role.VIEWER, ward)
-    hub = auth.parts(request).hub
+    auth.require_role(request, who, Role.VIEWER, ward)
+    hub = auth.parts(request).feed
     feed = hub.open(ward)
-    patients = sorted(a.patient for a in auth.parts(request).people.on_ward(ward))
-    auth.note(request, who.name, "view-ward", ward=ward, patients=patients)
+    patients = sorted(a.patient for a in auth.parts(request).topics.on_ward(ward))
+    auth.audit(request, who.name, "view-ward", ward=ward, patients=patients)
     # Proxies must not collect what is to be seen at once.
     headers = {"x-accel-buffering": "no"}
     return StreamingResponse(_frames(request, feed), media_type="text/event-stream", headers=headers)
 
 
-async def _frames(request: Request, feed: Feed) -> AsyncIterator[bytes]:
+async def _frames(request: Request, feed: Subscriber) -> AsyncIterator[bytes]:
     own = auth.parts(request)
     token = auth.token(request) or request.headers.get("authorization", "").partition(" ")[2]
     loop = asyncio.get_running_loop()
@@ -81,12 +81,12 @@ async def _frames(request: Request, feed: Feed) -> AsyncIterator[bytes]:
             yield frame
             if loop.time() - checked >= STILL_SIGNED_IN_S:
                 checked = loop.time()
-                who = await asyncio.to_thread(own.accounts.who, token, own.clock())
+                who = await asyncio.to_thread(own.accounts.user_of_session, token, own.clock())
                 if who is None or not who.may(Role.VIEWER, feed.ward):
                     yield farewell("Your session has ended.")
                     return
     finally:
-        own.hub.leave(feed)
+        own.feed.leave(feed)
 
 
 def _role(who: Person, ward: str) -> str:

@@ -119,7 +119,7 @@ class Accounts:
         """Whether nobody could sign in yet."""
         return not self._rows("SELECT 1 FROM users WHERE password IS NOT NULL LIMIT 1")
 
-    def ticket(self, name: str | None, now: int) -> str:
+    def create_invite(self, name: str | None, now: int) -> str:
         """Returns the secret of a new one-time link, by which one user sets their password.
 
         Args:
@@ -137,7 +137,7 @@ class Accounts:
         found = self._rows("SELECT name FROM tickets WHERE hash = ? AND until > ?", _hash(token), now)
         return bool(found), None if not found else _text(found[0][0])
 
-    def redeem(self, token: str, name: str, password: str, now: int) -> None:
+    def set_password(self, token: str, name: str, password: str, now: int) -> None:
         """Sets a password by a one-time link, which then is used up; the first user becomes admin of all wards.
 
         Raises:
@@ -216,7 +216,7 @@ class Accounts:
             db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return token, Person(name, self._roles(name), csrf)
 
-    def who(self, token: str, now: int) -> Person | None:
+    def user_of_session(self, token: str, now: int) -> Person | None:
         """Returns whose session it is and notes its use; None when it has ended or never was."""
         sql = (
             "SELECT name, csrf, used FROM sessions JOIN users USING (name) "

@@ -13,7 +13,7 @@ from cloud.console.warehouse_history import HistoryDownError
 from vitals.admissions import Admission
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR R4"])
-Who = Annotated[Person, Depends(auth.person)]
+Who = Annotated[Person, Depends(auth.current_user)]
 TYPE: Final = "application/fhir+json"
 ISSUES: Final = {
     401: "login",
@@ -64,7 +64,7 @@ def metadata(request: Request) -> JSONResponse:
 def read_patient(request: Request, patient: str, who: Who) -> JSONResponse:
     """One patient."""
     found = _patient(request, who, patient)
-    auth.note(request, who.name, "fhir-patient", ward=found.ward, patient=found.patient)
+    auth.audit(request, who.name, "fhir-patient", ward=found.ward, patient=found.patient)
     return answer(resource_builders.patient(found))
 
 
@@ -77,7 +77,7 @@ def search(request: Request, who: Who) -> JSONResponse:
     except search_parameters.SearchError as error:
         return answer(resource_builders.outcome(error.code, str(error)), 400)
     found = _patient(request, who, wanted.patient)
-    auth.note(
+    auth.audit(
         request, who.name, "fhir-observations", ward=found.ward, patient=found.patient, query=str(request.url.query)
     )
     try:
@@ -104,7 +104,7 @@ def search(request: Request, who: Who) -> JSONResponse:
 
 
 def _patient(request: Request, who: Person, identifier: str) -> Admission:
-    people = auth.parts(request).people
+    people = auth.parts(request).topics
     known = next((p for p in list(people.admissions) if resource_builders.identifier(p) == identifier), None)
     # An unknown one goes the same way as one of another ward: the two must look alike.
-    return auth.admitted(request, who, known or identifier, Role.VIEWER)
+    return auth.require_patient(request, who, known or identifier, Role.VIEWER)

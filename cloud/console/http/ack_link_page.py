@@ -13,7 +13,7 @@ from cloud import ack_links
 from cloud.console.api.alarms import find
 from cloud.console.command_writer import LogDownError, action
 from cloud.console.http import auth
-from cloud.console.http.dependencies import Parts
+from cloud.console.http.dependencies import AppState
 from cloud.console.http.html_pages import form, page, problem
 from cloud.console.http.rate_limit import Rate
 from vitals.actions import Act
@@ -33,7 +33,7 @@ def ask(request: Request, token: str) -> HTMLResponse:
     except ack_links.LinkError as error:
         return _refused(request, error)
     event = find(own, link.alarm)
-    auth.note(request, link.contact, "open-link", ward=event.ward if event else None, alarm=link.alarm)
+    auth.audit(request, link.contact, "open-link", ward=event.ward if event else None, alarm=link.alarm)
     if event is None:
         return page(
             "Alarm is over", f"<p>Alarm {escape(ack_links.number(link.alarm))} is over. There is nothing to do.</p>"
@@ -56,9 +56,9 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
     if event is None:
         return page("Alarm is over", f"<p>Alarm {number} is over. There is nothing to do.</p>")
     patient = event.patient or event.subject
-    auth.note(request, link.contact, "acknowledge", ward=event.ward, patient=event.patient, alarm=event.id, by="link")
+    auth.audit(request, link.contact, "acknowledge", ward=event.ward, patient=event.patient, alarm=event.id, by="link")
     try:
-        own.desk.act(action(Act.ACKNOWLEDGE, patient, link.contact, own.clock(), alarm=event.id))
+        own.commands.act(action(Act.ACKNOWLEDGE, patient, link.contact, own.clock(), alarm=event.id))
     except LogDownError:
         return page("Not acknowledged", problem("It could not be saved. Try again, or go to the bed.") + _button(), 503)
     return page(
@@ -67,17 +67,17 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
     )
 
 
-def _verified(own: Parts, token: str) -> ack_links.Link:
+def _verified(own: AppState, token: str) -> ack_links.AckToken:
     if own.settings.link_key is None:
         raise ack_links.LinkError("Links are switched off here")
-    alarms = {e.id for e in own.hub.sight.alarms} | {e.id for e in list(own.people.events)}
-    contacts = {c.contact for duty in own.people.duties.values() for c in duty.contacts}
-    contacts |= {m.contact for m in list(own.people.notifications)}
-    return ack_links.verify(own.settings.link_key, token, alarms=alarms, contacts=contacts, now=own.clock())
+    alarms = {e.id for e in own.feed.sight.alarms} | {e.id for e in list(own.topics.events)}
+    contacts = {c.contact for duty in own.topics.duties.values() for c in duty.contacts}
+    contacts |= {m.contact for m in list(own.topics.notifications)}
+    return ack_links.verify_token(own.settings.link_key, token, alarms=alarms, contacts=contacts, now=own.clock())
 
 
 def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:
-    auth.note(request, "unknown", "refused-link", why=str(error))
+    auth.audit(request, "unknown", "refused-link", why=str(error))
     expired = isinstance(error, ack_links.LinkExpiredError)
     text = "This link is too old." if expired else "This link is not valid here."
     return page(

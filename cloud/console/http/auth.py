@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.auth.audit_log import Entry, detail
-from cloud.console.http.dependencies import Parts
+from cloud.console.http.dependencies import AppState
 from cloud.console.http.rate_limit import ADDRESS, SESSION, Rate
 from vitals.admissions import Admission
 
@@ -75,9 +75,9 @@ class Headers:
         await self.app(scope, bounded, dressed)
 
 
-def parts(request: Request) -> Parts:
+def parts(request: Request) -> AppState:
     """Returns what the app was made of."""
-    made: Parts = request.app.state.parts
+    made: AppState = request.app.state.parts
     return made
 
 
@@ -105,7 +105,7 @@ def throttle(request: Request, rate: Rate, *key: str) -> None:
     Raises:
         HTTPException: 429, with the seconds to wait.
     """
-    wait = parts(request).limiter.wait_s(rate, parts(request).clock(), *key)
+    wait = parts(request).rate_limiter.wait_s(rate, parts(request).clock(), *key)
     if wait > 0:
         seconds = math.ceil(wait)
         raise HTTPException(429, f"Too often. Try again in {seconds} s.", headers={"Retry-After": str(seconds)})
@@ -124,7 +124,7 @@ def same_origin(request: Request) -> None:
         raise HTTPException(403, "This came from another site's page")
 
 
-def person(request: Request) -> Person:
+def current_user(request: Request) -> Person:
     """Returns who asks. A change needs the session's cookie and its secret beside it; an API key can only read.
 
     Raises:
@@ -133,7 +133,7 @@ def person(request: Request) -> Person:
     own, now = parts(request), parts(request).clock()
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     bearer = key if scheme.lower() == "bearer" else ""
-    who = own.accounts.who(bearer or token(request), now) if bearer or token(request) else None
+    who = own.accounts.user_of_session(bearer or token(request), now) if bearer or token(request) else None
     if who is None:
         throttle(request, ADDRESS, "address", address(request))
         raise HTTPException(401, "Sign in first", headers={"WWW-Authenticate": "Bearer"})
@@ -148,35 +148,35 @@ def person(request: Request) -> Person:
     return who
 
 
-def need(request: Request, who: Person, role: Role, ward: str | None) -> None:
+def require_role(request: Request, who: Person, role: Role, ward: str | None) -> None:
     """Refuses what a person may not do.
 
     Raises:
         HTTPException: 403, and it is in the audit log.
     """
     if not who.may(role, ward):
-        note(request, who.name, "refused", ward=ward, path=request.url.path, needed=role.label)
+        audit(request, who.name, "refused", ward=ward, path=request.url.path, needed=role.label)
         where = f"on ward {ward}" if ward else "on all wards"
         raise HTTPException(403, f"This needs the role {role.label} {where}")
 
 
-def admitted(request: Request, who: Person, patient: str, role: Role = Role.VIEWER) -> Admission:
+def require_patient(request: Request, who: Person, patient: str, role: Role = Role.VIEWER) -> Admission:
     """Returns a patient's admission.
 
     Raises:
         HTTPException: 404 for a patient who is unknown or on a ward that is not theirs: the two look alike, so that
             nobody learns who is in the house. 403 when they may look and not do this.
     """
-    found = parts(request).people.admissions.get(patient)
+    found = parts(request).topics.admissions.get(patient)
     if found is None or not who.may(Role.VIEWER, found.ward):
         if found is not None:
-            note(request, who.name, "refused", ward=found.ward, patient=patient, path=request.url.path)
+            audit(request, who.name, "refused", ward=found.ward, patient=patient, path=request.url.path)
         raise HTTPException(404, "There is no such patient on your wards")
-    need(request, who, role, found.ward)
+    require_role(request, who, role, found.ward)
     return found
 
 
-def note(
+def audit(
     request: Request, who: str, what: str, *, ward: str | None = None, patient: str | None = None, **facts: object
 ) -> None:
     """Writes a line of the audit log."""

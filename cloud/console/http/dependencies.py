@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from cloud.console.auth.accounts import Accounts
 from cloud.console.auth.audit_log import Audit
-from cloud.console.command_writer import Desk
-from cloud.console.http.rate_limit import Limiter
-from cloud.console.live.feed import Hub
-from cloud.console.live.topic_cache import People
+from cloud.console.command_writer import CommandWriter
+from cloud.console.http.rate_limit import RateLimiter
+from cloud.console.live.feed import LiveFeed
+from cloud.console.live.topic_cache import TopicCache
 from cloud.console.settings import Console
 from cloud.console.warehouse_history import History
 
 
 @dataclass(slots=True)
-class Parts:
+class AppState:
     """Everything that requests need.
 
     Attributes:
@@ -33,8 +33,8 @@ class Parts:
     clock: Callable[[], int]
     accounts: Accounts
     audit: Audit
-    people: People
-    desk: Desk
-    hub: Hub
+    topics: TopicCache
+    commands: CommandWriter
+    feed: LiveFeed
     history: History
-    limiter: Limiter = field(default_factory=Limiter)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)

@@ -64,7 +64,7 @@ def shell(request: Request) -> Response:
     """The app, for who is signed in."""
     own = auth.parts(request)
     token = auth.token(request)
-    if not token or own.accounts.who(token, own.clock()) is None:
+    if not token or own.accounts.user_of_session(token, own.clock()) is None:
         return RedirectResponse("/signin", 303)
     return FileResponse(FOLDER / "app.html")
 
@@ -91,10 +91,10 @@ def sign_in(request: Request, fields: Form) -> Response:
     auth.throttle(request, SIGN_IN_NAME, "sign-in", name)
     opened = own.accounts.sign_in(name, fields.get("password", ""), now)
     if opened is None:
-        auth.note(request, name, "sign-in-refused")
+        auth.audit(request, name, "sign-in-refused")
         return _sign_in_page("Name or password is wrong.", 401)
     token, _ = opened
-    auth.note(request, name, "sign-in")
+    auth.audit(request, name, "sign-in")
     answer = RedirectResponse("/", 303)
     _set_cookie(request, answer, token)
     return answer
@@ -105,9 +105,9 @@ def sign_out(request: Request, fields: Form) -> Response:
     """Ends the session."""
     del fields
     own, token = auth.parts(request), auth.token(request)
-    who = own.accounts.who(token, own.clock()) if token else None
+    who = own.accounts.user_of_session(token, own.clock()) if token else None
     if who is not None:
-        auth.note(request, who.name, "sign-out")
+        auth.audit(request, who.name, "sign-out")
         own.accounts.sign_out(token)
     answer = RedirectResponse("/signin", 303)
     answer.delete_cookie(auth.cookie_name(own.settings.secure), path="/")
@@ -137,10 +137,10 @@ def set_password(request: Request, token: str, fields: Form) -> Response:
     if fields.get("password") != fields.get("again"):
         return _welcome_page(owner, "The two passwords differ.", 422)
     try:
-        own.accounts.redeem(token, name, fields.get("password", ""), own.clock())
+        own.accounts.set_password(token, name, fields.get("password", ""), own.clock())
     except AccountError as error:
         return _welcome_page(owner, str(error), 422)
-    auth.note(request, name, "password-set")
+    auth.audit(request, name, "password-set")
     return _sign_in_page("", note="Your password is set. Sign in with it.")
 
 

@@ -32,7 +32,7 @@ SESSION: Final = Rate(200, 0.05)
 
 
 @dataclass(slots=True)
-class Limiter:
+class RateLimiter:
     """Buckets by key; the least recently used give way."""
 
     _buckets: OrderedDict[tuple[str, ...], tuple[float, int]] = field(default_factory=OrderedDict)

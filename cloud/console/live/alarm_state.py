@@ -13,7 +13,7 @@ class StateDownError(RuntimeError):
     """The state tier does not answer; the message says what was asked and what to do."""
 
 
-class Sight(msgspec.Struct, frozen=True):
+class AlarmStateSnapshot(msgspec.Struct, frozen=True):
     """Everything at one moment.
 
     Attributes:
@@ -27,13 +27,13 @@ class Sight(msgspec.Struct, frozen=True):
     clock: int
 
 
-NOTHING = Sight({}, (), 0)
+NOTHING = AlarmStateSnapshot({}, (), 0)
 
 
-class State(Protocol):
+class StatePort(Protocol):
     """The state tier, as the page sees it."""
 
-    def look(self) -> Sight:
+    def fetch(self) -> AlarmStateSnapshot:
         """Returns this moment.
 
         Raises:
@@ -47,11 +47,11 @@ class State(Protocol):
 class MemoryState:
     """A state tier in memory: for tests, benchmarks and pictures."""
 
-    def __init__(self, sight: Sight = NOTHING) -> None:
+    def __init__(self, sight: AlarmStateSnapshot = NOTHING) -> None:
         self.sight = sight
         self.down: str | None = None
 
-    def look(self) -> Sight:
+    def fetch(self) -> AlarmStateSnapshot:
         """See `State`."""
         if self.down is not None:
             raise StateDownError(self.down)

@@ -15,9 +15,9 @@ import msgspec
 
 from cloud.alarm.query.answers import PatientNow
 from cloud.console.live import ward_view
-from cloud.console.live.alarm_state import NOTHING, Sight, State, StateDownError
-from cloud.console.live.topic_cache import People
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from cloud.console.live.alarm_state import NOTHING, AlarmStateSnapshot, StateDownError, StatePort
+from cloud.console.live.topic_cache import TopicCache
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.signs import FIELDS
 
 logger = logging.getLogger("console")
@@ -35,7 +35,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Trail:
+class RecentValues:
     """The last half hour of one patient, a point each 20 s; packed, as there is one of everybody: 10 KB when full.
 
     Attributes:
@@ -70,7 +70,7 @@ class Trail:
         return found
 
 
-class Feed:
+class Subscriber:
     """One open page's queue of frames.
 
     Args:
@@ -90,7 +90,7 @@ class Feed:
         self.frames.put_nowait(frame)
 
 
-class Hub:
+class LiveFeed:
     """The looking, and who is told.
 
     Args:
@@ -99,17 +99,17 @@ class Hub:
         clock: Wall clock, UTC epoch ms.
     """
 
-    def __init__(self, state: State, people: People, clock: Callable[[], int]) -> None:
+    def __init__(self, state: StatePort, people: TopicCache, clock: Callable[[], int]) -> None:
         self._state, self._people, self._clock = state, people, clock
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._feeds: dict[str, set[Feed]] = {}
+        self._feeds: dict[str, set[Subscriber]] = {}
         self._sent: dict[str, dict[str, bytes]] = {}
         self._above: dict[str, bytes] = {}
-        self.sight: Sight = NOTHING
+        self.sight: AlarmStateSnapshot = NOTHING
         self.down: str | None = "The state tier has not answered yet."
         self.since = 0
-        self.trails: dict[str, Trail] = {}
+        self.trails: dict[str, RecentValues] = {}
         self._followed = 0
         self._asked = False
 
@@ -129,7 +129,7 @@ class Hub:
         """Looks once and tells what has changed."""
         now = self._clock()
         try:
-            self.sight = self._state.look()
+            self.sight = self._state.fetch()
             down = None
         except StateDownError as error:
             down = str(error)
@@ -146,15 +146,15 @@ class Hub:
             for ward in self._feeds:
                 try:
                     self._tell(partial(self._spread, ward, self._difference(ward, now)))
-                except NOT_ITS_OWN:
+                except NOT_CAUSED_BY_INPUT:
                     raise
                 except Exception:
                     # The other wards' pages go on, and this one's say that it stands still.
                     logger.exception("ward %s cannot be shown", ward)
 
-    def open(self, ward: str) -> Feed:
+    def open(self, ward: str) -> Subscriber:
         """Returns a new page's feed; its first frame has everything. To be called in the server's loop."""
-        feed = Feed(ward)
+        feed = Subscriber(ward)
         with self._lock:
             self._loop = asyncio.get_running_loop()
             if ward not in self._sent:
@@ -164,7 +164,7 @@ class Hub:
             feed.put(self.whole(ward))
         return feed
 
-    def leave(self, feed: Feed) -> None:
+    def leave(self, feed: Subscriber) -> None:
         """Forgets a page."""
         with self._lock:
             feeds = self._feeds.get(feed.ward, set())
@@ -197,7 +197,7 @@ class Hub:
             if self._people.here(patient):
                 trail = self.trails.get(patient)
                 if trail is None:
-                    trail = self.trails[patient] = Trail(patient)
+                    trail = self.trails[patient] = RecentValues(patient)
                 trail.add(seen)
         for patient in [p for p in self.trails if not self._people.here(p)]:
             del self.trails[patient]

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from cloud.alarm.query import answers
-from cloud.alarm.query.answers import PatientNow, ShardNow
-from cloud.console.live.alarm_state import Sight, StateDownError
+from cloud.alarm.query.answers import PatientNow, ShardSnapshot
+from cloud.console.live.alarm_state import AlarmStateSnapshot, StateDownError
 from cloud.console.live.ray_client_process import Answer, Question, read, write
 
 JOIN_WITHIN_S: Final = 60.0
@@ -42,10 +42,10 @@ class RayState:
         self._began = self._answered = 0.0
         self._waiting = False
         self._joined = False
-        self._known: dict[int, ShardNow] = {}
+        self._known: dict[int, ShardSnapshot] = {}
         self._patients: dict[int, dict[str, PatientNow]] = {}
 
-    def look(self) -> Sight:
+    def fetch(self) -> AlarmStateSnapshot:
         """See `State`."""
         try:
             answer = self._ask()
@@ -65,7 +65,7 @@ class RayState:
         patients = ChainMap(*self._patients.values())
         alarms = {event.id: event for now in self._known.values() for event in now.alarms}
         clock = max((now.clock for now in self._known.values()), default=0)
-        return Sight(patients, tuple(alarms.values()), clock)
+        return AlarmStateSnapshot(patients, tuple(alarms.values()), clock)
 
     def close(self) -> None:
         """See `State`."""
@@ -78,7 +78,7 @@ class RayState:
             process.kill()
             process.wait()
 
-    def _take(self, now: ShardNow) -> None:
+    def _take(self, now: ShardSnapshot) -> None:
         before = self._known.get(now.shard)
         if before is None or before.epoch != now.epoch:
             self._patients[now.shard] = {}

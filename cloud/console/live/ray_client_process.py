@@ -19,17 +19,15 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked: per shard epoch and revision of its last answer; and of whom the last half hour."""
+    """Epoch and revision of each shard's last answer."""
 
     known: tuple[tuple[str, int], ...]
-    past: tuple[str, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the shards answered, as they put it; or why they did not."""
+    """The shards' answers as bytes, or an error."""
 
     now: tuple[bytes, ...] = ()
-    past: tuple[bytes, ...] = ()
     error: str = ""
 
 
@@ -61,9 +59,7 @@ class _Shards:
                 self._handles = [self._ray.get_actor(cluster.shard_name(n)) for n in range(self._count)]
             known = (*question.known, *[("", 0)] * self._count)[: self._count]
             asked = [h.now.remote(epoch=e, since=r) for h, (e, r) in zip(self._handles, known, strict=True)]
-            past = [h.past.remote(question.past) for h in self._handles] if question.past else []
-            found = self._ray.get([*asked, *past], timeout=ASK_WITHIN_S)
-            return Answer(tuple(found[: self._count]), tuple(found[self._count :]))
+            return Answer(tuple(self._ray.get(asked, timeout=ASK_WITHIN_S)))
         except (ValueError, self._ray.exceptions.RayError) as error:
             self._handles = []
             return Answer(error=str(error).splitlines()[0])

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.kafka.partitioning import Layout
-from cloud.kafka.port import LogError, Place, Reader, Record, read_to_end
+from cloud.kafka.partitioning import Partitioning
+from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Record, read_to_end
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import decoded
-from vitals.contacts import Duty, Notification
-from vitals.runtime.exceptions import NOT_ITS_OWN, named
+from vitals.contacts import Notification, Rota
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.wire import topics
 
 logger = logging.getLogger("console")
@@ -29,7 +29,7 @@ RETRY_S: Final = 3.0
 
 
 @dataclass(slots=True)
-class People:
+class TopicCache:
     """What is known. Readers may look at any time, at copies of what grows in place.
 
     Attributes:
@@ -42,7 +42,7 @@ class People:
     """
 
     admissions: dict[str, Admission] = field(default_factory=dict)
-    duties: dict[str, Duty] = field(default_factory=dict)
+    duties: dict[str, Rota] = field(default_factory=dict)
     events: deque[AlarmEvent] = field(default_factory=lambda: deque(maxlen=KEEP))
     notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
     actions: deque[Action] = field(default_factory=lambda: deque(maxlen=KEEP))
@@ -60,7 +60,7 @@ class People:
             if record.topic == topics.PATIENTS:
                 self.admit(decoded(record.value, Admission))
             elif record.topic == topics.CONTACTS:
-                duty = decoded(record.value, Duty)
+                duty = decoded(record.value, Rota)
                 self.duties = {**self.duties, duty.ward: duty}
             elif record.topic == topics.ALARMS:
                 self.events.append(decoded(record.value, AlarmEvent))
@@ -70,12 +70,12 @@ class People:
                 self.did(decoded(record.value, Action))
         except ValueError as error:
             return str(error)
-        except NOT_ITS_OWN:
+        except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
             # One record that nobody foresaw must not end what follows the log for every page.
             logger.exception("%s[%s]@%s ends in an error", record.topic, record.partition, record.offset)
-            return named(error)
+            return describe_exception(error)
         return None
 
     def admit(self, admission: Admission) -> None:
@@ -133,9 +133,9 @@ class Follower:
         down: Why the log cannot be followed; None while it can.
     """
 
-    people: People
+    people: TopicCache
     connect: Callable[[], Reader]
-    layout: Layout
+    layout: Partitioning
     ready: threading.Event = field(default_factory=threading.Event)
     down: str | None = None
 
@@ -144,7 +144,7 @@ class Follower:
         while not stop.is_set():
             try:
                 self._follow(self.connect(), stop)
-            except LogError as error:
+            except KafkaUnavailableError as error:
                 self.down = str(error)
                 logger.warning("the log cannot be followed, trying again: %s", error)
                 stop.wait(RETRY_S)

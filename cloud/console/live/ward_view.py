@@ -9,12 +9,12 @@ import msgspec
 
 from cloud.alarm.equipment_alarms import HEARD
 from cloud.alarm.query.answers import PatientNow
-from cloud.console.live.alarm_state import Sight
+from cloud.console.live.alarm_state import AlarmStateSnapshot
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind
 from vitals.engine.rules.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN
-from vitals.runtime.exceptions import NOT_ITS_OWN
+from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.signs import INDEX
 
 logger = logging.getLogger("console")
@@ -88,7 +88,7 @@ def tile(
 
 
 def ward_tiles(
-    admissions: Sequence[Admission], sight: Sight, pauses: Mapping[str, int], now: int
+    admissions: Sequence[Admission], sight: AlarmStateSnapshot, pauses: Mapping[str, int], now: int
 ) -> dict[str, dict[str, Any]]:
     """Returns the beds of a ward, whose admissions are given, by patient."""
     by_patient: dict[str, list[AlarmEvent]] = {a.patient: [] for a in admissions}
@@ -110,7 +110,7 @@ def _shown(
     """Returns a bed; one whose values cannot be shown stands there without any, and with its alarms."""
     try:
         return tile(admission, seen, alarms, pauses, now)
-    except NOT_ITS_OWN:
+    except NOT_CAUSED_BY_INPUT:
         raise
     except Exception:
         logger.exception("bed %s of ward %s cannot be shown as it is", admission.bed, admission.ward)
@@ -122,7 +122,9 @@ def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:
     return event.subject in gateways and event.condition not in BY_WARD
 
 
-def ward_alarms(ward: str, gateways: Iterable[str], sight: Sight, pauses: Mapping[str, int]) -> list[dict[str, Any]]:
+def ward_alarms(
+    ward: str, gateways: Iterable[str], sight: AlarmStateSnapshot, pauses: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Returns the alarms of equipment that stand above single beds: everybody's, and those of the ward's gateways."""
     own = set(gateways)
     shown = [

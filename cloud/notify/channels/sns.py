@@ -22,7 +22,7 @@ class SendError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class RenderedMessage:
     """One message in all its forms.
 
     Attributes:
@@ -41,7 +41,7 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Receipt:
     """What was accepted.
 
     Attributes:
@@ -53,20 +53,20 @@ class Sent:
     channels: tuple[Channel, ...]
 
 
-class Sender(Protocol):
+class MessageChannel(Protocol):
     """Reaches people. Called from several threads."""
 
     def prepare(self, contact: Contact) -> None:
         """Makes ready what a contact's messages need, so that the first is as fast as the next."""
 
-    def send(self, contact: Contact, texts: Texts) -> Sent:
+    def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """Sends by all channels at once.
 
         Raises:
             SendError: It was not accepted.
         """
 
-    def send_directly(self, contact: Contact, texts: Texts) -> Sent:
+    def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """Sends by a channel that needs none of what `send` needs.
 
         Raises:
@@ -74,7 +74,7 @@ class Sender(Protocol):
         """
 
 
-class SnsSender:
+class SnsChannel:
     """`Sender` on SNS.
 
     Args:
@@ -107,7 +107,7 @@ class SnsSender:
         """See `Sender.prepare`."""
         self._topic(contact)
 
-    def send(self, contact: Contact, texts: Texts) -> Sent:
+    def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `Sender.send`."""
         topic = self._topic(contact)
         refused = self._refused.get(contact.contact, {})
@@ -126,15 +126,15 @@ class SnsSender:
             MessageStructure="json",
             MessageAttributes=attributes,
         )
-        return Sent(answer["MessageId"], by)
+        return Receipt(answer["MessageId"], by)
 
-    def send_directly(self, contact: Contact, texts: Texts) -> Sent:
+    def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `Sender.send_directly`: an SMS to the number itself, without a topic."""
         if contact.phone is None:
             raise SendError(f"{contact.contact} has no other channel")
         what = f"SMS to {contact.contact}"
         answer = _call(what, self._sns.publish, PhoneNumber=contact.phone, Message=texts.sms)
-        return Sent(answer["MessageId"], (Channel.SMS,))
+        return Receipt(answer["MessageId"], (Channel.SMS,))
 
     def _topic(self, contact: Contact) -> str:
         with self._locks.setdefault(contact.contact, threading.Lock()):

@@ -22,7 +22,7 @@ from typing import Final
 from cloud.alarm.decoded_records import decode
 from cloud.kafka.port import Place, Record
 from vitals.bounds import BoundError, decoded
-from vitals.contacts import Duty
+from vitals.contacts import Rota
 from vitals.wire import topics
 
 READ_BY_WATCH: Final = frozenset((topics.SCORED, topics.STATUS, topics.ACTIONS, topics.PATIENTS))
@@ -71,7 +71,7 @@ def readable(topic: str, value: bytes) -> bool:
         return decode(Record(topic, 0, 0, 1, b"", value))[1] is None
     if topic == topics.CONTACTS:
         try:
-            decoded(value, Duty)
+            decoded(value, Rota)
         except BoundError:
             return False
     return True

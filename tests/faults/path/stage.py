@@ -44,7 +44,7 @@ SETTINGS: Final[Settings] = {
     "edge": {"UPLINK_FLUSH_S": "5"},
     "archive": {"ARCHIVE_INTERVAL_S": "5"},
     "load": {"LOAD_INTERVAL_S": "5"},
-    "watch": {"WATCH_HANDOVER_S": f"{HANDOVER_S:g}", "WATCH_PAST_POINTS": "0"},
+    "watch": {"WATCH_HANDOVER_S": f"{HANDOVER_S:g}"},
     # Every message is looked for, so none is merged.
     "notify": {"NOTIFY_BURST": "100000"},
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.kafka.client import KafkaReader
-from cloud.kafka.partitioning import Layout
+from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import Record, read_to_end
 from cloud.settings import Kafka
 from tests.faults.path.sight import Raised, raised
@@ -75,9 +75,9 @@ def truth(settings: Kafka, handover_s: float, say: Callable[[str], None]) -> Tru
     """Reads the log and judges it, partition by partition.
 
     Raises:
-        LogError: Kafka does not answer.
+        KafkaUnavailableError: Kafka does not answer.
     """
-    found, layout = Truth(handover_s), Layout(settings.lanes, settings.partitions)
+    found, layout = Truth(handover_s), Partitioning(settings.lanes, settings.partitions)
     reader = KafkaReader(settings, "storm-truth", group="storm-truth")
     try:
         for partition in range(layout.partitions):

@@ -10,8 +10,8 @@ from tests.vitals.reference_engine.patient_rules import judge_lost, judge_news2,
 from tests.vitals.reference_engine.sign_rules import judge_sign
 from tests.vitals.reference_engine.worsening import judge_worse
 from vitals.actions import Act, Action
-from vitals.admissions import Placement
-from vitals.alarm_events import AlarmEvent, Inactivation, Phase, State
+from vitals.admissions import DeviceAssignment
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase
 from vitals.engine.rules import constants
 from vitals.limits import PROFILES
 from vitals.readings import Readings
@@ -23,7 +23,7 @@ CONTINUOUS = {sign.field for sign, yes in zip(SIGNS, constants.CONTINUOUS, stric
 class Oracle(Teller):
     """The rules of order and of people's actions; those of signs are in the modules beside."""
 
-    def place(self, placements: Iterable[Placement], now: int) -> list[AlarmEvent]:
+    def place(self, placements: Iterable[DeviceAssignment], now: int) -> list[AlarmEvent]:
         """A patient is taken in or changed. Of several devices the slowest gives the cadence.
 
         Oxygen as charted since holds until the admission's own entry changes. NEWS2 is for adult profiles only. What
@@ -60,7 +60,7 @@ class Oracle(Teller):
     def end_at_once(self, c: Condition | None) -> None:
         """Ends an alarm for a reason that is not the patient's state; latched or not."""
         if c is not None:
-            self.tell(c, Phase.END, t=self.now, state=State.INACTIVE)
+            self.tell(c, Phase.END, t=self.now, state=AlarmState.INACTIVE)
 
     def act(self, action: Action, now: int) -> list[AlarmEvent]:
         """Acknowledging quiets one alarm, until it ends or becomes worse; it ends a latched one.
@@ -78,11 +78,11 @@ class Oracle(Teller):
         for c in [*mine, *self.by_device(action.patient)]:
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
                 continue
-            latched = c.alarm.state is State.LATCHED
+            latched = c.alarm.state is AlarmState.LATCHED
             if action.act is Act.ACKNOWLEDGE:
                 done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
                 if latched:
-                    self.tell(c, Phase.END, t=action.t, state=State.INACTIVE, **done)
+                    self.tell(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
                 else:
                     patient.acknowledged(c.name, self.now)
                     self.tell(c, Phase.UPDATE, t=action.t, **done)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
-from vitals.alarm_events import AlarmEvent, Inactivation, Kind, Phase, Priority, State, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.engine.rules import constants
 
 
@@ -58,10 +58,10 @@ class Teller:
     def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
         """Keeps what was told, and sets the timers: a start or an escalation calls the first contact anew."""
         self.events.append(event)
-        c.alarm = None if event.state is State.INACTIVE else event
+        c.alarm = None if event.state is AlarmState.INACTIVE else event
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = None
-        calls = event.priority > LOW and event.state is State.ACTIVE and event.inactivation is Inactivation.NONE
+        calls = event.priority > LOW and event.state is AlarmState.ACTIVE and event.inactivation is Inactivation.NONE
         if not calls:
             c.handover_due = None
         elif c.handover_due is None or event.phase in (Phase.START, Phase.ESCALATE):
@@ -80,7 +80,7 @@ class Teller:
         if c.alarm is not None:
             earlier = patient.latched.get(c.name)
             if earlier is not None and earlier.alarm is not None:
-                self.tell(earlier, Phase.END, t=c.alarm.t, state=State.INACTIVE)
+                self.tell(earlier, Phase.END, t=c.alarm.t, state=AlarmState.INACTIVE)
             patient.latched[c.name] = Condition(c.name, alarm=c.alarm)
             c.alarm = None
         c.since, c.level, c.pending_since, c.holds = c.pending_since or 0, level, None, True
@@ -94,9 +94,9 @@ class Teller:
             return
         about = decider(r) | {"value": value}
         if not c.held():
-            self.tell(c, Phase.END, t=r.t, state=State.INACTIVE, **about)
-        elif c.alarm.state is State.ACTIVE:
-            self.tell(c, Phase.UPDATE, t=r.t, state=State.LATCHED, inactivation=Inactivation.NONE, **about)
+            self.tell(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, **about)
+        elif c.alarm.state is AlarmState.ACTIVE:
+            self.tell(c, Phase.UPDATE, t=r.t, state=AlarmState.LATCHED, inactivation=Inactivation.NONE, **about)
 
     def start(
         self, c: Condition, r: Reading, kind: Kind, *, t: int, value: float | None = None, bound: float | None = None
@@ -105,7 +105,7 @@ class Teller:
         subject = str(r.about["device" if c.name == "sensor-off" else "patient"])
         event = AlarmEvent(
             id=alarm_id(subject, c.name, c.since), n=0, subject=subject, condition=c.name, kind=kind,
-            priority=Priority(c.level), phase=Phase.START, state=State.ACTIVE, start=c.since, t=t, log_t=self.now,
+            priority=Priority(c.level), phase=Phase.START, state=AlarmState.ACTIVE, start=c.since, t=t, log_t=self.now,
             text="", value=value, limit=bound, **r.about,
         )  # fmt: skip
         self.publish(c, event, self.now)

@@ -2,7 +2,7 @@
 
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
-from vitals.alarm_events import Kind, Phase, Priority, State
+from vitals.alarm_events import AlarmState, Kind, Phase, Priority
 from vitals.engine.rules import constants
 from vitals.news2 import score
 
@@ -45,7 +45,7 @@ def judge_sensors(teller: Teller, patient: Patient, r: Reading) -> None:
         c.pending_since = None
         if c.holds:
             c.holds, c.mentioned = False, set()
-            teller.tell(c, Phase.END, t=r.t, state=State.INACTIVE)
+            teller.tell(c, Phase.END, t=r.t, state=AlarmState.INACTIVE)
         return
     if not c.holds and r.off_word:
         c.pending_since = c.pending_since or r.t

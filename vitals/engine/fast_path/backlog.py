@@ -43,7 +43,7 @@ class _Sorted:
         return largest
 
 
-def take_quiet(
+def skip_unchanged_runs(
     state: State, readings: Readings, rows: NDArray[np.int64], table: NDArray[np.float64], now: int
 ) -> NDArray[np.int64]:
     """Takes in the stretches that are plainly quiet.

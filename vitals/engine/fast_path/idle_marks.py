@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from vitals.alarm_events import Priority
-from vitals.alarm_events import State as AlarmState
+from vitals.alarm_events import AlarmState, Priority
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
 from vitals.engine.rules.constants import (
     CONDITIONS,
@@ -19,7 +18,7 @@ from vitals.engine.rules.constants import (
 from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
 
 
-def settle(state: State, row: int) -> None:
+def refresh_marks(state: State, row: int) -> None:
     """Forgets idle conditions of a patient and marks what is calm."""
     marks: list[int] = state.marks[row].tolist()
     state.marks[row] = mark(state, row, marks)

@@ -139,7 +139,7 @@ def any_of(flags: Bools) -> Bools:
     return some
 
 
-def quiet(r: Round) -> Bools:
+def needs_no_evaluation(r: Round) -> Bools:
     """Finds the readings that change no condition, and brings their gathered rows up to date.
 
     Returns:

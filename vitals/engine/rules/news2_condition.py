@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitals.alarm_events import Kind, Priority
-from vitals.engine.event_writer import Scribe
-from vitals.engine.reading_view import Bedside
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules.constants import CONDITIONS, FRESH_MS, FRESH_SPOT_MS, NEWS2, NEWS2_DELAY_MS, PARTS, SUNK_MS
 from vitals.engine.rules.sign_condition import finish, held, move
 from vitals.engine.state import (
@@ -71,7 +71,7 @@ def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class News2Levels:
     """NEWS2 of one patient at one time.
 
     Attributes:
@@ -108,7 +108,7 @@ def calm(marks: list[int]) -> bool:
     return sum(parts) < MEDIUM_TOTAL
 
 
-def total(t: int, marks: list[int], pace: list[int]) -> Early:
+def total(t: int, marks: list[int], pace: list[int]) -> News2Levels:
     """Scores one patient from the newest inputs.
 
     Args:
@@ -131,11 +131,13 @@ def total(t: int, marks: list[int], pace: list[int]) -> Early:
     fresh.append(mind if mind_counts else 0)
     every = [*parts, mind]
     base = OXYGEN_SCORE if marks[OXYGEN] else 0
-    return Early(_level(sum(fresh) + base, fresh), _level(sum(every) + base, every), sum(fresh) + base, tuple(absent))
+    return News2Levels(
+        _level(sum(fresh) + base, fresh), _level(sum(every) + base, every), sum(fresh) + base, tuple(absent)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class News2Status:
     """A patient's NEWS2 as a page shows it.
 
     Attributes:
@@ -153,7 +155,7 @@ class Standing:
     parts: dict[str, int]
 
 
-def standing(t: int, marks: list[int], pace: list[int]) -> Standing:
+def standing(t: int, marks: list[int], pace: list[int]) -> News2Status:
     """Returns a patient's NEWS2 at a time, with the age of each input.
 
     Args:
@@ -168,7 +170,7 @@ def standing(t: int, marks: list[int], pace: list[int]) -> Standing:
     scores = dict(zip(PARTS, (marks[column] for column in columns), strict=True))
     scores |= {"consciousness": MIND_SCORE if marks[MIND] > 0 else 0}
     parts = {name: part for name, part in scores.items() if name not in score.missing}
-    return Standing(
+    return News2Status(
         score.total, score.risk, ages, score.missing, parts | {"oxygen": OXYGEN_SCORE if marks[OXYGEN] else 0}
     )
 
@@ -214,7 +216,7 @@ def _level(total_: int, scores: list[int]) -> int:
     return Priority.LOW if SINGLE_THREE in scores else 0
 
 
-def judge(scribe: Scribe, r: Bedside, c: Condition, score: Early, *, charted: bool) -> None:
+def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2Levels, *, charted: bool) -> None:
     """Judges the NEWS2 condition.
 
     Args:
@@ -247,7 +249,7 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, score: Early, *, charted: bo
     scribe.start(c, subject=patient, condition=condition, kind=Kind.PHYSIOLOGICAL, t=r.t, **told, **about)
 
 
-def _turn(scribe: Scribe, r: Bedside, c: Condition) -> None:
+def _turn(scribe: EventWriter, r: ReadingContext, c: Condition) -> None:
     began, c.pend = c.pend, 0
     if c.target == 0:
         finish(scribe, r, c, "NEWS2 is back below its thresholds", None)

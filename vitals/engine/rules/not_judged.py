@@ -10,10 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.alarm_events import Kind, Phase
-from vitals.alarm_events import State as AlarmState
+from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.conditions import priority_of
-from vitals.engine.event_writer import Scribe
+from vitals.engine.event_writer import EventWriter
 from vitals.engine.rules import technical_alarms
 from vitals.engine.rules.constants import (
     COUNT,
@@ -64,13 +63,13 @@ def note(state: State, row: int, lapsed: list[int], t: int) -> None:
         state.lapses.pop(row, None)
 
 
-def end(scribe: Scribe, patient: str, why: str) -> None:
+def end(scribe: EventWriter, patient: str, why: str) -> None:
     """Ends all of a patient's alarms of this kind."""
     for condition in WATCH:
         _end(scribe, key(patient, condition), scribe.now, f"ended: {why}")
 
 
-def look(scribe: Scribe) -> None:
+def evaluate(scribe: EventWriter) -> None:
     """Asks for everybody, once the readings up to now have been judged."""
     state = scribe.state
     if state.now < state.next_look or not state.now:
@@ -141,7 +140,7 @@ class _Covers:
         return self._bridges and technical_alarms.covered_by_bridge(state, gateway)
 
 
-def _tell_of(scribe: Scribe, row: int, since: int) -> None:
+def _tell_of(scribe: EventWriter, row: int, since: int) -> None:
     state = scribe.state
     patient = state.patients[row]
     if patient is None or key(patient, NOT_JUDGED) in state.faults:
@@ -157,7 +156,7 @@ def _tell_of(scribe: Scribe, row: int, since: int) -> None:
     _start(scribe, row, NOT_JUDGED, since, text)
 
 
-def _start(scribe: Scribe, row: int, condition: str, since: int, text: str) -> None:
+def _start(scribe: EventWriter, row: int, condition: str, since: int, text: str) -> None:
     state = scribe.state
     patient = state.patients[row] or ""
     c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=priority_of(condition))
@@ -183,13 +182,13 @@ def _standing(state: State, conditions: frozenset[str] | set[str]) -> Iterator[t
                 yield name, c.alarm.condition, row
 
 
-def _end(scribe: Scribe, name: str, t: int, why: str) -> None:
+def _end(scribe: EventWriter, name: str, t: int, why: str) -> None:
     c = scribe.state.faults.pop(name, None)
     if c is not None and c.alarm is not None:
         scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.condition}: {why}")
 
 
-def _sensors(scribe: Scribe, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
+def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
     """Tells of each sensor of a patient that has measured and does no more, while others do."""
     state = scribe.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}

@@ -4,11 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from vitals.alarm_events import Inactivation, Kind, Phase, Priority
-from vitals.alarm_events import State as AlarmState
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN
-from vitals.engine.event_writer import Scribe
-from vitals.engine.reading_view import Bedside, label, show
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.reading_view import ReadingContext, label, show
 from vitals.engine.rules.constants import (
     CONDITIONS,
     CUFF_REPEAT_MS,
@@ -46,7 +45,7 @@ class _Value:
     cuff: bool
 
 
-def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
+def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
     """Judges a present value of the sign `c.index`.
 
     Args:
@@ -88,7 +87,7 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, *, gap: int, interval: int, 
         _wait(scribe, r, c, v, often=often)
 
 
-def _wait(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, often: bool) -> None:
+def _wait(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> None:
     """Lets a breach wait for its delay; while the other side's alarm holds it is within that one's limit."""
     if not c.on and v.side != c.side:
         c.pend = c.peak = 0
@@ -104,7 +103,7 @@ def _wait(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, often: bool) -
         _breach(scribe, r, c, v, high=high)
 
 
-def _high(r: Bedside, c: Condition, v: _Value, *, often: bool) -> bool:
+def _high(r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> bool:
     """Notes since when values are beyond the extreme bound; returns whether that is long or often enough."""
     c.peak = (c.peak or v.since) if v.extreme else 0
     delay = CUFF_REPEAT_MS if v.cuff else EXTREME_DELAY_MS[c.index]
@@ -121,7 +120,7 @@ def _often(c: Condition, v: _Value) -> bool:
     return 2 * c.extremes.bit_count() >= among
 
 
-def _breach(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, high: bool) -> None:
+def _breach(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
     lasted = r.t - c.pend >= (CUFF_REPEAT_MS if v.cuff else r.limits[c.index].delay_s * 1000)
     if not (high or lasted or v.cuff or r.blind):
         return
@@ -133,7 +132,7 @@ def _breach(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, high: bool) 
     _sync(scribe, r, c)
 
 
-def _go_on(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, high: bool) -> None:
+def _go_on(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
     c.calm = 0
     sunk = bool(c.sunk) and r.t - c.sunk > SUNK_MS
     again = high and sunk and c.level == Priority.HIGH
@@ -146,7 +145,7 @@ def _go_on(scribe: Scribe, r: Bedside, c: Condition, v: _Value, *, high: bool) -
     _sync(scribe, r, c, again=again)
 
 
-def _sink(c: Condition, r: Bedside, v: _Value, *, sunk: bool) -> None:
+def _sink(c: Condition, r: ReadingContext, v: _Value, *, sunk: bool) -> None:
     """Lets a high alarm become medium once its values have long been this side of the extreme bound."""
     if not sunk:
         c.peak = c.extremes = 0
@@ -168,7 +167,7 @@ def held(c: Condition) -> bool:
     )
 
 
-def _within(scribe: Scribe, r: Bedside, c: Condition, v: _Value) -> None:
+def _within(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value) -> None:
     if not c.on:
         return
     if c.level == Priority.HIGH:
@@ -177,13 +176,13 @@ def _within(scribe: Scribe, r: Bedside, c: Condition, v: _Value) -> None:
         _over(scribe, r, c)
 
 
-def calmed(r: Bedside, c: Condition, interval: int) -> bool:
+def calmed(r: ReadingContext, c: Condition, interval: int) -> bool:
     """Notes a word that nothing is wrong; returns whether there have been such words for a minute."""
     c.calm = c.calm or r.t
     return r.t + interval - c.calm >= WITHIN_MS
 
 
-def _over(scribe: Scribe, r: Bedside, c: Condition) -> None:
+def _over(scribe: EventWriter, r: ReadingContext, c: Condition) -> None:
     value = r.values[c.index]
     side = "below" if c.side < 0 else "above"
     text = f"{label(c.index)} {show(c.index, value)} is no longer {side} its limit"
@@ -191,7 +190,7 @@ def _over(scribe: Scribe, r: Bedside, c: Condition) -> None:
     finish(scribe, r, c, text, value=value)
 
 
-def finish(scribe: Scribe, r: Bedside, c: Condition, text: str, value: float | None) -> None:
+def finish(scribe: EventWriter, r: ReadingContext, c: Condition, text: str, value: float | None) -> None:
     """Ends a condition, and its alarm with it, which latches when it is high and nobody has acknowledged it."""
     c.on = False
     c.calm = c.sunk = 0
@@ -205,12 +204,12 @@ def finish(scribe: Scribe, r: Bedside, c: Condition, text: str, value: float | N
     scribe.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, **about)
 
 
-def decider(r: Bedside) -> dict[str, Any]:
+def decider(r: ReadingContext) -> dict[str, Any]:
     """Returns what of the reading that decided goes into an event."""
     return {key: value for key, value in r.about.items() if key != "patient"}
 
 
-def _sync(scribe: Scribe, r: Bedside, c: Condition, *, again: bool = False) -> None:
+def _sync(scribe: EventWriter, r: ReadingContext, c: Condition, *, again: bool = False) -> None:
     """Tells what differs from what was told; history waits for the first live reading."""
     if not r.live:
         return
@@ -234,7 +233,13 @@ def _sync(scribe: Scribe, r: Bedside, c: Condition, *, again: bool = False) -> N
 
 
 def move(
-    scribe: Scribe, r: Bedside, c: Condition, told: dict[str, Any], *, news: bool = False, again: bool = False
+    scribe: EventWriter,
+    r: ReadingContext,
+    c: Condition,
+    told: dict[str, Any],
+    *,
+    news: bool = False,
+    again: bool = False,
 ) -> None:
     """Tells an active alarm's new priority, that it must call again, or news worth an update."""
     if c.alarm is None:
@@ -259,7 +264,7 @@ def _worse(c: Condition, value: float) -> bool:
     return (c.told - value) * -c.side >= STEPS[c.index]
 
 
-def _text(r: Bedside, c: Condition, *, again: bool) -> tuple[str, float | None]:
+def _text(r: ReadingContext, c: Condition, *, again: bool) -> tuple[str, float | None]:
     value, limit = r.values[c.index], r.limits[c.index]
     extreme = r.digits[c.index] in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     if c.side < 0:

@@ -1,10 +1,9 @@
 """Vital signs lost, and sensors off."""
 
-from vitals.alarm_events import Kind, Phase, Priority
-from vitals.alarm_events import State as AlarmState
-from vitals.engine.event_writer import Scribe
+from vitals.alarm_events import AlarmState, Kind, Phase, Priority
+from vitals.engine.event_writer import EventWriter
 from vitals.engine.fast_path.idle_marks import bits
-from vitals.engine.reading_view import Bedside, label
+from vitals.engine.reading_view import ReadingContext, label
 from vitals.engine.rules.constants import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
 from vitals.engine.rules.sign_condition import calmed, finish, move
 from vitals.engine.state import Condition
@@ -29,7 +28,7 @@ def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | Non
     return ""
 
 
-def judge(scribe: Scribe, r: Bedside, c: Condition, what: str, *, word: bool, cadence: int) -> None:
+def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, what: str, *, word: bool, cadence: int) -> None:
     """Judges *vital signs lost*.
 
     Args:
@@ -60,7 +59,7 @@ def judge(scribe: Scribe, r: Bedside, c: Condition, what: str, *, word: bool, ca
         move(scribe, r, c, {"text": text, "value": None, "limit": None})
 
 
-def judge_sensors(scribe: Scribe, r: Bedside, c: Condition, off: list[int], *, word: bool) -> None:
+def evaluate_sensors(scribe: EventWriter, r: ReadingContext, c: Condition, off: list[int], *, word: bool) -> None:
     """Judges *sensor off*, a technical alarm of the device that says so.
 
     Args:
@@ -93,6 +92,6 @@ def judge_sensors(scribe: Scribe, r: Bedside, c: Condition, off: list[int], *, w
     c.target |= mask
 
 
-def _start(scribe: Scribe, r: Bedside, c: Condition, *, text: str, kind: Kind) -> None:
+def _start(scribe: EventWriter, r: ReadingContext, c: Condition, *, text: str, kind: Kind) -> None:
     subject = str(r.about["device" if kind is Kind.TECHNICAL else "patient"])
     scribe.start(c, subject=subject, condition=CONDITIONS[c.index], kind=kind, t=r.t, text=text, **r.about)

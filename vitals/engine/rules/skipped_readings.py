@@ -6,16 +6,15 @@ no failure of equipment, and by the patient, who is to be looked at.
 
 from typing import Any
 
-from vitals.alarm_events import Kind, Phase, Priority
-from vitals.alarm_events import State as AlarmState
-from vitals.engine.event_writer import Scribe
-from vitals.engine.fast_path.idle_marks import settle
+from vitals.alarm_events import AlarmState, Kind, Phase, Priority
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.fast_path.idle_marks import refresh_marks
 from vitals.engine.rules.constants import NOT_JUDGED, SENSOR_OFF, WITHIN_MS
 from vitals.engine.rules.not_judged import key
 from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
 
 
-def note(scribe: Scribe, row: int, about: dict[str, Any], t: int) -> None:
+def note(scribe: EventWriter, row: int, about: dict[str, Any], t: int) -> None:
     """Notes that a reading of the patient was passed over, and tells of it when that is news.
 
     Args:
@@ -43,17 +42,17 @@ def note(scribe: Scribe, row: int, about: dict[str, Any], t: int) -> None:
     )
 
 
-def judged(scribe: Scribe, row: int, patient: str, t: int) -> None:
+def judged(scribe: EventWriter, row: int, patient: str, t: int) -> None:
     """A live reading of the patient was judged: after a while of such, it is over."""
     state = scribe.state
     if t - state.unjudged[row] < WITHIN_MS:
         return
     del state.unjudged[row]
-    settle(state, row)
+    refresh_marks(state, row)
     end(scribe, patient, t, "readings are judged again")
 
 
-def end(scribe: Scribe, patient: str, t: int, why: str) -> None:
+def end(scribe: EventWriter, patient: str, t: int, why: str) -> None:
     """Ends the patient's alarm, if there is one."""
     c = scribe.state.faults.pop(key(patient, NOT_JUDGED), None)
     if c is not None and c.alarm is not None:

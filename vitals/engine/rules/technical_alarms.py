@@ -25,12 +25,11 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarm_events import Kind, Phase
-from vitals.alarm_events import State as AlarmState
+from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
-from vitals.engine.event_writer import Scribe
-from vitals.engine.fast_path.idle_marks import settle
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.fast_path.idle_marks import refresh_marks
 from vitals.engine.rules.constants import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
 from vitals.engine.state import Condition, State
 from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
@@ -48,19 +47,21 @@ RIGHT_MS: Final = 2500
 OWN: Final = {
     "outbox-write-failing": "cannot write its outbox, and accepts no readings: check its disk",
     "outbox-trimmed": "had a full outbox and dropped the oldest readings: restore its uplink",
-    "outbox-replaced": "set a damaged outbox aside: recover it from its data folder",
+    "outbox-replaced": "set a damaged outbox aside: its card may be failing",
+    "outbox-rescue": "takes over what can be read of its damaged outbox: leave it running",
+    "memory-lost": "has a card that changed what it kept over a restart, and begins that anew: replace the card",
     "outbox-filling": "has a half-full outbox: restore its uplink",
     TWO_VOICES: "hears two devices under one name, which hide each other: take one of them off",
     "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
 _BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK))
-TREE: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, GATEWAY_CLOCK, *OWN, *DISPUTES))
+HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, GATEWAY_CLOCK, *OWN, *DISPUTES))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TechnicalCondition:
     """Something technical that is wrong now.
 
     Attributes:
@@ -110,7 +111,7 @@ def concerned(status: Status) -> Callable[[Condition], bool]:
     return lambda c: c.alarm is None or c.alarm.gateway == status.id or c.alarm.subject in mine
 
 
-def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
+def report(scribe: EventWriter, status: Status, *, own: bool = False) -> None:
     """Takes in a status, whatever its sender's clock says.
 
     Args:
@@ -137,12 +138,14 @@ def report(scribe: Scribe, status: Status, *, own: bool = False) -> None:
         _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
 
 
-def retire(scribe: Scribe, name: str) -> None:
+def retire(scribe: EventWriter, name: str) -> None:
     """Forgets a gateway or bridge that is gone for good, and ends what stands because of it."""
     state = scribe.state
     for kind in ("gateway", "bridge"):
         state.statuses.pop(f"{kind}/{name}", None)
-    alarms = ((key, c.alarm) for key, c in state.faults.items() if c.alarm is not None and c.alarm.condition in TREE)
+    alarms = (
+        (key, c.alarm) for key, c in state.faults.items() if c.alarm is not None and c.alarm.condition in HIERARCHY
+    )
     over = [key for key, alarm in alarms if name in {alarm.gateway, alarm.subject} and alarm.condition not in DISPUTES]
     _end(scribe, over, scribe.now, f"{name} is gone for good")
     # What a bridge covered is its no more.
@@ -158,16 +161,16 @@ def _hear_again(state: State, bridge: Status) -> None:
             state.statuses[key(known)] = msgspec.structs.replace(known, health=listed.health, t=listed.t)
 
 
-def disputed(scribe: Scribe, faults: list[Fault]) -> None:
+def disputed(scribe: EventWriter, faults: list[TechnicalCondition]) -> None:
     """Takes in every bed and device that is disputed now; what is not among them is settled."""
     known = {k for k, c in scribe.state.faults.items() if c.alarm is not None and c.alarm.condition in DISPUTES}
     _reconcile(scribe, faults, known, scribe.now)
 
 
-def stalled(scribe: Scribe, since: int | None) -> None:
+def stalled(scribe: EventWriter, since: int | None) -> None:
     """Begins (or, with None, ends) *pipeline stalled*; it alone is judged by the wall clock, by the caller."""
     state = scribe.state
-    fault = Fault(PIPELINE, PIPELINE_STALLED, "the pipeline stands still: no reading is being judged")
+    fault = TechnicalCondition(PIPELINE, PIPELINE_STALLED, "the pipeline stands still: no reading is being judged")
     if since is not None:
         if fault.key in state.faults:
             return
@@ -195,23 +198,23 @@ def _stalled(state: State) -> bool:
     return f"{PIPELINE}.{PIPELINE_STALLED}" in state.faults
 
 
-def _judge_bridge(scribe: Scribe, status: Status, t: int) -> None:
+def _judge_bridge(scribe: EventWriter, status: Status, t: int) -> None:
     scope, faults = {f"{status.id}.{BRIDGE_DOWN}"}, []
     if status.health is Health.UP:
         scope.add(f"{status.id}.{BRIDGE_CLOCK}")
         faults = [f for alarm in status.alarms if (f := _clock_of_a_bridge(status, alarm)) is not None]
     elif not _stalled(scribe.state):
         text = f"bridge {status.id} is {status.health.value}: its gateways are not heard"
-        faults = [Fault(status.id, BRIDGE_DOWN, text)]
+        faults = [TechnicalCondition(status.id, BRIDGE_DOWN, text)]
     _reconcile(scribe, faults, scope, t)
 
 
-def _clock_of_a_bridge(status: Status, alarm: str) -> Fault | None:
+def _clock_of_a_bridge(status: Status, alarm: str) -> TechnicalCondition | None:
     condition, since = _named(status, alarm)
     if condition != BRIDGE_CLOCK or since is None:
         return None
     text = f"the clock of bridge {status.id} is {off_by(status.offset_ms or 0)} Kafka's: set it"
-    return Fault(status.id, BRIDGE_CLOCK, text, since=since)
+    return TechnicalCondition(status.id, BRIDGE_CLOCK, text, since=since)
 
 
 def _named(status: Status, alarm: str) -> tuple[str, int | None]:
@@ -237,7 +240,7 @@ def covered_by_bridge(state: State, gateway: str) -> bool:
     return False
 
 
-def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
+def _judge_gateway(scribe: EventWriter, status: Status, t: int) -> None:
     state = scribe.state
     covered = _stalled(state) or covered_by_bridge(state, status.id)
     heard = status.health is Health.UP and not covered
@@ -245,7 +248,7 @@ def _judge_gateway(scribe: Scribe, status: Status, t: int) -> None:
     mine = {k: c for k, c in state.faults.items() if _says(c, status.id)}
     scope = {f"{d.device}.{DEVICE_SILENT}" for d in status.devices}
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
-    faults: list[Fault] = []
+    faults: list[TechnicalCondition] = []
     if heard:
         faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
         faults += _own(status)
@@ -275,7 +278,9 @@ def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
     return found
 
 
-def _for_wards(state: State, status: Status, condition: str, t: int, text_of: Callable[[int], str]) -> list[Fault]:
+def _for_wards(
+    state: State, status: Status, condition: str, t: int, text_of: Callable[[int], str]
+) -> list[TechnicalCondition]:
     """Returns a fault for each ward that has patients on a gateway; its canary is nobody's."""
     standing = _standing(state, status.id, condition)
     patients = {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
@@ -286,25 +291,27 @@ def _for_wards(state: State, status: Status, condition: str, t: int, text_of: Ca
     if not wards:
         # Who lies there is not known yet, or nobody does: technicians are told, and whoever was told before.
         text = text_of(len(patients))
-        return [Fault(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}]
+        return [
+            TechnicalCondition(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}
+        ]
     return [
         # An alarm's id has no ward in it, so each begins in a millisecond of its own.
-        Fault(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
+        TechnicalCondition(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
         for k, ward in enumerate(sorted(wards))
     ]
 
 
 def _says(c: Condition, gateway: str) -> bool:
     """Whether it is the gateway's to say that it is over."""
-    return c.alarm is not None and c.alarm.gateway == gateway and c.alarm.condition in TREE
+    return c.alarm is not None and c.alarm.gateway == gateway and c.alarm.condition in HIERARCHY
 
 
 def _is_beside(c: Condition) -> bool:
     """Whether no failure of equipment covers it."""
-    return c.alarm is not None and (c.alarm.condition in _BESIDE or c.alarm.condition not in TREE)
+    return c.alarm is not None and (c.alarm.condition in _BESIDE or c.alarm.condition not in HIERARCHY)
 
 
-def _own(status: Status) -> list[Fault]:
+def _own(status: Status) -> list[TechnicalCondition]:
     found = []
     for alarm in status.alarms:
         condition, since = _named(status, alarm)
@@ -312,7 +319,7 @@ def _own(status: Status) -> list[Fault]:
             text = f"gateway {status.id} {OWN[condition]}"
             if condition == TWO_VOICES and (twice := [d.device for d in status.devices if d.twice]):
                 text = f"{text}: {', '.join(twice)}"
-            found.append(Fault(status.id, condition, text, gateway=status.id, since=since))
+            found.append(TechnicalCondition(status.id, condition, text, gateway=status.id, since=since))
     return found
 
 
@@ -320,12 +327,14 @@ def _patients(count: int) -> str:
     return "1 patient" if count == 1 else f"{count} patients"
 
 
-def _silent(status: Status, device: DeviceStatus) -> Fault:
+def _silent(status: Status, device: DeviceStatus) -> TechnicalCondition:
     text = f"device {device.device} is {device.health.value}: no readings arrive from it"
-    return Fault(device.device, DEVICE_SILENT, text, gateway=status.id, device=device.device, patient=device.patient)
+    return TechnicalCondition(
+        device.device, DEVICE_SILENT, text, gateway=status.id, device=device.device, patient=device.patient
+    )
 
 
-def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> None:
+def _reconcile(scribe: EventWriter, faults: list[TechnicalCondition], scope: set[str], t: int) -> None:
     """Begins the faults that are new, and ends what is in scope and no longer a fault."""
     state = scribe.state
     wanted = {fault.key: fault for fault in faults}
@@ -340,7 +349,7 @@ def _reconcile(scribe: Scribe, faults: list[Fault], scope: set[str], t: int) -> 
             _start(scribe, fault, t)
 
 
-def _start(scribe: Scribe, fault: Fault, t: int) -> None:
+def _start(scribe: EventWriter, fault: TechnicalCondition, t: int) -> None:
     state = scribe.state
     since = fault.since or t
     level = priority_of(fault.condition)
@@ -361,7 +370,7 @@ def _start(scribe: Scribe, fault: Fault, t: int) -> None:
         _end_sensor_off(scribe, fault.device, t)
 
 
-def _ward(state: State, fault: Fault) -> str | None:
+def _ward(state: State, fault: TechnicalCondition) -> str | None:
     """Returns the patient's ward; of a gateway the ward of most of its patients, so that somebody is told."""
     if fault.patient is not None:
         patients = [fault.patient]
@@ -373,14 +382,14 @@ def _ward(state: State, fault: Fault) -> str | None:
     return wards.most_common(1)[0][0] if wards else None
 
 
-def _end(scribe: Scribe, keys: list[str], t: int, why: str) -> None:
+def _end(scribe: EventWriter, keys: list[str], t: int, why: str) -> None:
     for key in keys:
         c = scribe.state.faults.pop(key)
         if c.alarm is not None:
             scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.text}: {why}")
 
 
-def _end_sensor_off(scribe: Scribe, device: str, t: int) -> None:
+def _end_sensor_off(scribe: EventWriter, device: str, t: int) -> None:
     state = scribe.state
     for c in list(state.alarms.values()):
         if c.index == SENSOR_OFF and c.alarm is not None and c.alarm.subject == device:
@@ -388,4 +397,4 @@ def _end_sensor_off(scribe: Scribe, device: str, t: int) -> None:
                 c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{CONDITIONS[SENSOR_OFF]}: the device is silent"
             )
             c.on = False
-            settle(state, c.row)
+            refresh_marks(state, c.row)

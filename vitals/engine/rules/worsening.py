@@ -7,8 +7,8 @@ from typing import Final
 
 from vitals.alarm_events import Inactivation, Phase, Priority
 from vitals.breach_codes import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, WITHIN
-from vitals.engine.event_writer import Scribe
-from vitals.engine.reading_view import Bedside, label, show
+from vitals.engine.event_writer import EventWriter
+from vitals.engine.reading_view import ReadingContext, label, show
 from vitals.engine.rules.constants import (
     CUFF,
     CUFF_REPEAT_MS,
@@ -28,7 +28,7 @@ from vitals.engine.state import Condition, Run, Track
 _EXTREME: Final = (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
 
 
-def judge(scribe: Scribe, row: int, r: Bedside, intervals: list[int], *, cuff: bool) -> None:
+def evaluate(scribe: EventWriter, row: int, r: ReadingContext, intervals: list[int], *, cuff: bool) -> None:
     """Judges every problem of which an alarm condition holds, once each sign has been judged.
 
     Args:
@@ -59,7 +59,7 @@ def judge(scribe: Scribe, row: int, r: Bedside, intervals: list[int], *, cuff: b
             _call(scribe, r, on, track, present)
 
 
-def _grown(track: Track, r: Bedside, present: list[int], *, cuff: bool) -> bool:
+def _grown(track: Track, r: ReadingContext, present: list[int], *, cuff: bool) -> bool:
     """Tells whether values have been worse by a step for long enough to call a person again.
 
     One step calls once in ten minutes; two steps at once do not wait. Nothing calls within two minutes of the
@@ -75,7 +75,7 @@ def _grown(track: Track, r: Bedside, present: list[int], *, cuff: bool) -> bool:
     return _lasted(one, r, max(soonest, track.again)) or _lasted(two, r, soonest)
 
 
-def _steps(track: Track, r: Bedside, present: list[int]) -> float:
+def _steps(track: Track, r: ReadingContext, present: list[int]) -> float:
     """Returns by how many steps the reading is worse than what is known; 0 when all of it is within limits."""
     if all(r.digits[s] == WITHIN for s in present):
         return 0.0
@@ -83,17 +83,17 @@ def _steps(track: Track, r: Bedside, present: list[int]) -> float:
     return max((((r.values[s] - track.bar[s]) * track.side + HAIR) / WORSE_STEP[s] for s in known), default=0.0)
 
 
-def _went_on(run: Run | None, r: Bedside, wait_ms: int, extreme: bool) -> Run:
+def _went_on(run: Run | None, r: ReadingContext, wait_ms: int, extreme: bool) -> Run:
     if run is None:
         return Run(r.t, wait_ms, extreme)
     return Run(run.since, run.wait_ms, run.high or extreme)
 
 
-def _lasted(run: Run | None, r: Bedside, soonest: int) -> bool:
+def _lasted(run: Run | None, r: ReadingContext, soonest: int) -> bool:
     return run is not None and r.t > run.since and r.t - run.since >= run.wait_ms and r.t >= soonest
 
 
-def _call(scribe: Scribe, r: Bedside, on: list[Condition], track: Track, present: list[int]) -> None:
+def _call(scribe: EventWriter, r: ReadingContext, on: list[Condition], track: Track, present: list[int]) -> None:
     """Has the most urgent alarm of the problem call the first contact again."""
     high = any(run is not None and run.high for run in track.runs)
     track.bar, track.again, track.runs = dict(track.worst), r.t + WORSE_AGAIN_MS, (None, None)

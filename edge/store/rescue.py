@@ -1,0 +1,170 @@
+"""Takes a damaged outbox over, piece by piece, while the gateway runs; each piece is one commit, its position included.
+
+Kept batches follow as they are, under their own numbers. Older rows of the journal are sealed as new batches, once the
+time is known, as theirs may have to be put right. What was taken over twice, or confirmed before, is sent twice, and
+every store drops what it has. An interruption costs the piece that was not committed; an original is only ever read,
+and its name says when nothing is left of it (`edge.store.sqlite`).
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edge.store import sqlite
+from edge.store.outbox import Outbox, Sealed
+from edge.store.repair import LAST, Batch, Original
+from edge.store.takeover import RESCUE, Progress, progress
+from vitals import readings as columns
+from vitals.readings import Readings
+from vitals.wire import uplink_batch
+from vitals.wire.vitals_record import MAX_READINGS, WireError
+
+log = logging.getLogger(__name__)
+Righted = Callable[[int, Readings], Readings]
+PIECE: Final = 8
+"""So many kept batches are taken over in one commit."""
+ROWS: Final = 100
+"""So many rows of the journal at most."""
+EVERY_S: Final = 0.25
+RETRY_S: Final = 10.0
+LOOK_S: Final = 3_600.0
+"""Between two looks for originals that have expired."""
+
+
+class Rescue:
+    """Takes over what the outbox's originals cli.
+
+    Args:
+        directory: Where the outbox lies.
+        outbox: The outbox.
+        gateway: Gateway id.
+    """
+
+    def __init__(self, directory: Path, outbox: Outbox, gateway: str) -> None:
+        self._directory, self._outbox, self._gateway = directory, outbox, gateway
+        self._left = list(outbox.originals)
+        far = progress(outbox.load(RESCUE))
+        self._far = {path.name: far.get(path.name, Progress()) for path in self._left}
+        self._original: Original | None = None
+        self._at = self._looked_at = -float("inf")
+        self.unread = 0
+        """Unreadable places of the originals that are done, until they are reported."""
+        self._note()
+
+    @property
+    def pending(self) -> bool:
+        """True while an original has rows left."""
+        return bool(self._left)
+
+    def turn(self, now: int, machine: int, clock_s: float, righted: Righted | None) -> int:
+        """Takes over the next piece if that is due; returns the lowest number of the batches added, 0 for none.
+
+        Args:
+            now: UTC epoch ms.
+            machine: The machine's clock, UTC epoch ms.
+            clock_s: Monotonic clock, s.
+            righted: Returns readings of a row of the journal in present times; None while those are not known.
+
+        Raises:
+            sqlite3.DatabaseError: The outbox itself is damaged.
+        """
+        if clock_s - self._looked_at >= LOOK_S:
+            self._looked_at = clock_s
+            sqlite.expire(self._directory, machine)
+        if not self._left or clock_s - self._at < EVERY_S:
+            return 0
+        self._at = clock_s
+        path = self._left[0]
+        try:
+            self._original = self._original or Original(path)
+            added = self._piece(self._original, path.name, now, clock_s, righted)
+            if self._far[path.name].done:
+                self._finish(path)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._at = clock_s + RETRY_S
+            log.warning("a damaged outbox cannot be taken over for now: %s", error)
+            return 0
+        return added
+
+    def close(self) -> None:
+        """Lets go of the original; the next start goes on with it."""
+        if self._original is not None:
+            self._original.close()
+            self._original = None
+
+    def _piece(self, original: Original, name: str, now: int, clock_s: float, righted: Righted | None) -> int:
+        far, unread, outbox = msgspec.structs.replace(self._far[name]), original.unread, self._outbox
+        kept = _batches(original, far)
+        parts = [part for batch in kept if batch.outbox != outbox.id for part in _readings(batch)]
+        if far.batch == LAST:
+            parts += _journal(original, far, righted)
+        far.unread += original.unread - unread
+        far.done = far.batch == far.journal == LAST
+        mine = [batch for batch in kept if batch.outbox == outbox.id]
+        sealed: list[Sealed] = []
+        if parts:
+            whole = columns.concat(parts)
+            sealed = outbox.seal(self._gateway, whole, row=outbox.row, now=now, clock_s=clock_s, urgent=False)
+        with outbox.transaction():
+            outbox.keep_as_they_are(mine)
+            outbox.keep(sealed)
+            outbox.save(RESCUE, msgspec.json.encode(self._far | {name: far}))
+        self._far[name] = far
+        self._note()
+        return min([batch.n for batch in mine] + [batch.n for batch in sealed], default=0)
+
+    def _finish(self, path: Path) -> None:
+        self.close()
+        sqlite.rescued(path)
+        self._left.pop(0)
+        far = self._far.pop(path.name)
+        self.unread += far.unread
+        told = {"path": str(path), "unread": far.unread}
+        log.warning("all that can be read of a damaged outbox is taken over", extra={"data": told})
+
+    def _note(self) -> None:
+        rows = [far.journal + 1 for far in self._far.values() if far.journal < LAST]
+        self._outbox.behind = min(rows, default=0)
+
+
+def _batches(original: Original, far: Progress) -> list[Batch]:
+    """Returns the next kept batches that can be read; notes how far that is."""
+    found: list[Batch] = []
+    for _ in range(PIECE):
+        n = original.after("batch", far.batch) if far.batch < LAST else None
+        if n is None:
+            far.batch = LAST
+            break
+        far.batch = n
+        batch = original.batch(n)
+        found += [] if batch is None else [batch]
+    return found
+
+
+def _journal(original: Original, far: Progress, righted: Righted | None) -> list[Readings]:
+    """Returns the next older rows of the journal that can be read, in present times; notes how far that is."""
+    found: list[Readings] = []
+    for _ in range(ROWS):
+        row = original.after("journal", far.journal) if far.journal < LAST else None
+        if row is None or row >= far.until:
+            far.journal = LAST
+            break
+        if righted is None or sum(map(len, found)) >= MAX_READINGS:
+            break
+        far.journal = row
+        part = original.journal(row)
+        found += [] if part is None else [righted(row, part)]
+    return found
+
+
+def _readings(batch: Batch) -> list[Readings]:
+    """Returns the readings of a batch that another outbox numbered."""
+    try:
+        return [uplink_batch.decode(batch.payload).readings]
+    except WireError as error:
+        log.error("a kept batch cannot be read: %s", error, extra={"data": {"n": batch.n}})
+        return []

@@ -1,0 +1,107 @@
+"""Starts a new outbox in place of a damaged one that was set aside, under the same id.
+
+It continues the id and numbers of the original, so kept batches follow later unchanged (`edge.store.rescue`) and their
+confirmations fit. The values under keys, the ledger and the newest rows of the journal are copied at once.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edge.store.repair import LAST, Original
+from edge.store.values import LEAP, STARTS, SUMS, Sums, of_ledger, starts_of, verified
+from vitals.bounds import is_name
+
+RECENT: Final = 1_000
+"""Rows of the journal copied at once; those that engine, filter and ledger have not seen are among them."""
+NUMBERS_PER_START: Final = 2**32
+"""Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
+SOME: Final = 10
+"""So many of the newest batches are looked at for the outbox's id and numbers."""
+OUTBOX, RESCUE = "outbox", "rescue"
+"""Keys under which the outbox keeps its id, and how far each original is taken over."""
+
+
+class Progress(msgspec.Struct):
+    """Position up to which an original is taken over.
+
+    Attributes:
+        batch: Up to which number.
+        journal: Up to which row of its journal.
+        until: First row of the journal that was taken over at once.
+        unread: Places of it that could not be read.
+        done: Whether nothing is left.
+    """
+
+    batch: int = 0
+    journal: int = 0
+    until: int = LAST
+    unread: int = 0
+    done: bool = False
+
+
+def progress(kept: bytes | None) -> dict[str, Progress]:
+    """Reads the positions, by name of the original; an unreadable one starts again, which loses nothing."""
+    with suppress(msgspec.DecodeError):
+        return msgspec.json.decode(kept or b"{}", type=dict[str, Progress])
+    return {}
+
+
+def is_new(db: sqlite3.Connection) -> bool:
+    """Returns whether a database was never written."""
+    return db.execute("SELECT 1 FROM meta LIMIT 1").fetchone() is None
+
+
+def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
+    """Fills a new database from the original in one transaction; returns the keys of lost values.
+
+    Args:
+        db: The new database.
+        path: The original.
+    """
+    with closing(Original(path)) as original:
+        found = verified(original.values())
+        heads = [batch for n in original.newest("batch", SOME) if (batch := original.batch(n))]
+        id_, starts = identity(found.values, [(batch.outbox, batch.n) for batch in heads])
+        recent = {row: original.columns(row) for row in original.newest("journal", RECENT)}
+        far = progress(found.values.get(RESCUE))
+        far[path.name] = Progress(until=min(recent, default=LAST))
+        runs = original.accepted()
+        values = found.values | {
+            OUTBOX: id_.encode(),
+            STARTS: str(starts).encode(),
+            RESCUE: msgspec.json.encode(far),
+        }
+        sums = Sums(ledger=of_ledger(runs))
+        for key, value in values.items():
+            sums.note(key, value)
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO meta VALUES (?, ?)", (values | {SUMS: sums.encoded()}).items())
+        db.executemany("INSERT INTO accepted VALUES (?, ?, ?, ?)", runs)
+        rows = [(row, columns) for row, columns in recent.items() if columns is not None]
+        db.executemany("INSERT INTO journal VALUES (?, ?)", rows)
+        db.execute("COMMIT")
+    return found.lost
+
+
+def identity(values: Mapping[str, bytes], newest: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    """Returns an outbox's id, and the start whose numbers were never given to other readings under it.
+
+    Args:
+        values: What is kept under keys.
+        newest: Outbox and number of the newest kept batches, by their payloads; the newest first.
+    """
+    counted = starts_of(values.get(STARTS))
+    if newest:
+        id_ = newest[0][0]
+        above = max(n for outbox, n in newest if outbox == id_) // NUMBERS_PER_START + 1
+        return id_, above + LEAP if counted is None else max(above, counted)
+    kept = values.get(OUTBOX, b"").decode(errors="replace")
+    if counted is None or not is_name(kept):
+        return secrets.token_hex(8), counted or 0
+    return kept, counted
