@@ -1,4 +1,4 @@
-"""A gateway nobody looks after, beside patients who fall: `make faults ONLY=bedside`, some 50 minutes; needs root.
+"""A gateway nobody looks after, beside patients who fall: `make faults ONLY=bedside`, some 55 minutes; needs root.
 
 Two gateways with 64 beds each, one with a reading a second and bed, one with one in 30 s; each is struck by 200 faults
 of its own, drawn by `FAULTS_SEED`, in 40 minutes of real time: its uplink cut, its clock stepped by 1 s to 8 days
