@@ -1,7 +1,8 @@
 """NEWS2 risk: one alarm whose priority follows the score. Source: Royal College of Physicians, 2017; R1.
 
 **Condition and priority.** High from a total of `HIGH_TOTAL`, medium from `MEDIUM_TOTAL`, low if a single input scores
-`SINGLE_THREE`. Only the profiles in `NEWS2_PROFILES` are scored. Oxygen and consciousness are those that were charted.
+`SINGLE_THREE`. Only the profiles in `NEWS2_PROFILES` are scored. Supplemental oxygen is from the admission or charted,
+and consciousness is charted (`vitals.engine.commands`).
 
 **Inputs.** The newest trusted value of each input. Only fresh inputs raise the priority. An input is fresh for
 `FRESH_MS` or two intervals of its sign, whichever is longer; temperature and consciousness for `FRESH_SPOT_MS`. Ages

@@ -3,8 +3,9 @@
 Sources: IEC 60601-1-8 (technical alarm conditions), R10, `docs/hazards.md`. Priorities are in `vitals.conditions`.
 
 **Start and end.** Each status of a gateway or bridge starts and ends alarms without delay, because its sender has
-already applied the delay. Statuses count in the order of the log. By their own times, a clock that was once ahead
-would outrank the report that its gateway is down.
+already applied the delay (`vitals.status.Health`). Statuses count in the order of the log. By their own times, a clock
+that was once ahead would outrank the report that its gateway is down. Some conditions escalate if they are not
+acknowledged (`vitals.engine.timers`).
 
 **Inhibition.** While a parent is active, no child starts and active children end, because the parent's alarm gives more
 detail. When the parent ends, each child whose condition persists starts again. So forty silent devices behind one dead
