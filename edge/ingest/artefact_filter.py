@@ -10,9 +10,9 @@ sample a minute) 16 of 19 counts more than 6 /min from their 11 min median were 
 recording the two rates differ by less than 8 /min in 99 of 100 minutes; the worst of the rest is motion. All other
 thresholds were tried on simulated patients of seeds that the benchmark (`tests/bench/bench_filter.py`) does not use.
 
-Speed. Nearly every value is near the two before it, and no other history can change that it is believed: `_near` finds these
-with few passes over a block. The remaining values, one in some hundred, go through `_against_history`, which has the
-full rule. NumPy is slow where it must repeat a row of eight, so limits are tiled for a whole block beforehand.
+Speed. Nearly every value is near the two before it, so the rest of the history cannot make it doubted: `_near` finds
+these with few passes over a block. The remaining values, one in some hundred, go through `_against_history`, which has
+the full rule. NumPy is slow where it must repeat a row of eight, so limits are tiled for a whole block beforehand.
 """
 
 from typing import Any, Final
