@@ -1,4 +1,4 @@
-"""The alarm at the bedside: the same engine as the cloud's, on the same readings, with or without an uplink."""
+"""Alarms at the bed: the same engine as in the cloud, on the same readings, with or without an uplink."""
 
 import logging
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ from vitals.status import Status
 
 log = logging.getLogger(__name__)
 KEPT_MS: Final = 900_000
-"""A reading that its device kept for longer than this says nothing of how the patient is, and lights nothing."""
+"""Age from which a reading that its device stored no longer shows the patient's state, and starts no alarm."""
 
 
 class SignalledAlarm(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One alarm, as the light or buzzer at a bed needs it; no patient's name."""
+    """One alarm for the light or buzzer at a bed; it has no patient name."""
 
     id: str
     condition: str
@@ -35,18 +35,18 @@ class SignalledAlarm(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bed's light and buzzer do; retained JSON on `beds/{bed}/alarm`.
+    """Alarm signal of a bed's light and buzzer; retained JSON on `beds/{bed}/alarm`.
 
-    It comes again each minute. A light that has heard nothing for two shows that it is out: it may be wrong.
+    It is repeated each minute. A light that received nothing for two minutes shows that it may be wrong.
 
     Attributes:
         bed: Bed, or the gateway's id for its own light.
-        t: When it changed, UTC epoch ms.
-        priority: The highest among the alarms; None when there is none.
+        t: Time of the change, UTC epoch ms.
+        priority: Highest priority of the alarms; None without alarms.
         audible: Whether any alarm is neither acknowledged nor audio-paused.
         alarms: Every alarm that has not ended, most urgent first.
-        monitored: Whether somebody in it is watched: not while their device is silent or nothing of theirs is judged.
-        paged: Whether somebody elsewhere is paged; False while the notifier is not heard.
+        monitored: Whether a patient in the bed is monitored; False if the device is silent or the patient not judged.
+        paged: Whether the notifier pages contacts; False while its heartbeat is missing.
     """
 
     bed: str
@@ -59,7 +59,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool = True, paged: bool = True) -> Signal:
-    """Returns what a bed's light shows for its alarms."""
+    """Returns the signal of a bed's light for its alarms."""
     ordered = sorted(alarms, key=lambda a: (-a.priority, a.start, a.id))
     return Signal(
         bed=bed,
@@ -84,38 +84,38 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool 
 
 
 def live(readings: Readings) -> NDArray[np.bool_]:
-    """Returns (n,) whether each reading says anything of how the patient is."""
+    """Returns (n,) whether each reading is recent enough to show the patient's state."""
     fresh: NDArray[np.bool_] = readings.t_gw - readings.t <= KEPT_MS
     return fresh
 
 
 @dataclass(slots=True)
 class BedsideAlarms:
-    """The engine's state, and which lights it has changed since they were last shown."""
+    """State of the alarm engine, and the lights to update because their signal changed."""
 
     state: engine.State
     _changed: set[str]
     assignments: AssignmentTable
     _shown: dict[str, dict[str, Priority]] = field(default_factory=dict)
-    """What each light shows: its alarms, and the priority of each."""
+    """Alarms that each light shows, with the priority of each."""
     _around: tuple[bool, frozenset[str]] = False, frozenset()
     passed_over: int = 0
-    """What the engine could not apply since the start."""
+    """Number of readings and messages that the engine skipped since the start."""
     dirty: bool = False
-    """Whether something happened since the last snapshot that the readings themselves do not tell again."""
+    """True if the state changed since the last snapshot in a way that a replay of the readings does not repeat."""
 
     @classmethod
     def begin(cls, book: AssignmentTable, state: engine.State, now: int) -> "BedsideAlarms":
-        """Takes up where an engine's state stands; every bed's signal is then to be shown."""
+        """Starts from an engine's state; every bed's signal is then due."""
         alarms = cls(state, set(), book)
         alarms.place(book, now)
         alarms._changed = book.lights()
         return alarms
 
     def place(self, book: AssignmentTable, now: int) -> None:
-        """Puts a roster in force: new and changed patients are placed, those no longer on it discharged."""
+        """Applies a roster: new and changed patients are admitted, those no longer on it discharged."""
         gone = self.assignments.patients() - book.patients()
-        # A bed that is left goes dark, even when its last alarm was acknowledged by nobody.
+        # The light of a left bed goes dark, even if its last alarm was not acknowledged.
         self._changed |= self.assignments.lights() | book.lights()
         self.assignments = book
         self.state, events = engine.place(self.state, book.roster.placements, now, book.roster.gateway)
@@ -127,7 +127,7 @@ class BedsideAlarms:
         self.dirty = True
 
     def advance(self, readings: Readings, now: int) -> None:
-        """Applies readings, but not what a device kept for long; none lets time pass."""
+        """Applies readings, except those that a device stored for long; without readings only time advances."""
         fresh = live(readings)
         readings = readings if fresh.all() else readings.take(fresh)
         self.state, events = engine.advance(self.state, readings, now)
@@ -135,13 +135,13 @@ class BedsideAlarms:
         self._passed_over()
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's own time was set, by `jump_ms`: nothing begins, ends or waits for it."""
+        """Shifts the engine's times after the gateway's own time was set, so that no condition begins or ends."""
         self.state = engine.rebase(self.state, jump_ms)
         self._changed |= self.assignments.lights()
         self.dirty = True
 
     def act(self, action: Action, now: int) -> bool:
-        """Applies what a person did; returns whether it changed anything here."""
+        """Applies a person's action; returns whether it changed anything here."""
         self.state, events = engine.act(self.state, action, now)
         self._passed_over()
         self.dirty |= bool(events)
@@ -149,24 +149,24 @@ class BedsideAlarms:
         return bool(events)
 
     def report(self, status: Status, now: int) -> None:
-        """Applies what the gateway knows of its devices."""
+        """Applies the gateway's status of its devices."""
         self.state, events = engine.report(self.state, status, now)
         self._note(events)
         self._passed_over()
 
     def pass_over(self, device: str, t: int, now: int) -> None:
-        """Tells, at the bed, that a reading of a device could not be taken."""
+        """Marks a device's patient as not judged, because a reading could not be decoded."""
         placement = self.assignments.by_device.get(device)
         if placement is not None:
             self.state, events = engine.pass_over(self.state, placement.patient, placement.ward, t, now)
             self._note(events)
 
     def _passed_over(self) -> None:
-        """Counts what the engine could not apply; it has told of it, and the cloud is sent it all the same."""
+        """Counts skipped readings and messages; their patients are marked not judged, and the cloud gets the data."""
         self.passed_over += len(engine.take_passed_over(self.state))
 
     def pending(self, patients: Iterable[str]) -> bool:
-        """Returns whether any of them has a pending or active condition."""
+        """Returns whether any patient has a pending or active condition."""
         return any(engine.pending(self.state, patient) for patient in patients)
 
     def watched(self) -> list[str]:
@@ -179,9 +179,9 @@ class BedsideAlarms:
         return engine.active(self.state)
 
     def pressed(self, bed: str, action_id: str, now: int) -> list[Action]:
-        """Acknowledges what the light shows, each alarm by itself; returns what was done.
+        """Acknowledges the alarms that the light shows; returns one action for each.
 
-        What has begun or become more urgent since is not shown yet, and nobody has seen it.
+        An alarm that began or became more urgent since the light was updated is not acknowledged: it was not visible.
         """
         done = []
         shown = self._shown.get(bed, {})
@@ -205,8 +205,8 @@ class BedsideAlarms:
 
         Args:
             now: UTC epoch ms.
-            paged: Whether the notifier is heard, so that somebody is paged.
-            twice: Names under which two devices speak: whose readings those are nobody knows.
+            paged: Whether the notifier's heartbeat arrives, so that contacts are paged.
+            twice: Names that two devices share: the patient of such a reading is unknown.
         """
         if (paged, twice) != self._around:
             self._around = paged, twice
@@ -244,7 +244,7 @@ class BedsideAlarms:
                 log.info("local alarm", extra={"data": data})
 
     def _light(self, event: AlarmEvent) -> str | None:
-        """Returns the light of an alarm: where its patient lies now, wherever that was when it began."""
+        """Returns the light of an alarm: that of its patient's present bed, which may differ from the first one."""
         placement = self.assignments.of_patient(event.patient) if event.patient is not None else None
         if placement is None and event.patient is None:
             placement = self.assignments.by_device.get(event.device or event.subject)
