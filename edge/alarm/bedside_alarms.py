@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.devices.alarm_signal import Signal, signal
 from edge.ingest.roster import AssignmentTable
 from vitals import engine
 from vitals.actions import Act, Action
@@ -20,67 +20,6 @@ from vitals.status import Status
 log = logging.getLogger(__name__)
 KEPT_MS: Final = 900_000
 """Age from which a reading that its device stored no longer shows the patient's state, and starts no alarm."""
-
-
-class SignalledAlarm(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One alarm for the light or buzzer at a bed; it has no patient name."""
-
-    id: str
-    condition: str
-    priority: str
-    state: str
-    inactivation: str
-    start: int
-    text: str
-
-
-class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarm signal of a bed's light and buzzer; retained JSON on `beds/{bed}/alarm`.
-
-    It is repeated each minute. A light that received nothing for two minutes shows that it may be wrong.
-
-    Attributes:
-        bed: Bed, or the gateway's id for its own light.
-        t: Time of the change, UTC epoch ms.
-        priority: Highest priority of the alarms; None without alarms.
-        audible: Whether any alarm is neither acknowledged nor audio-paused.
-        alarms: Every alarm that has not ended, most urgent first.
-        monitored: Whether a patient in the bed is monitored; False if the device is silent or the patient not judged.
-        paged: Whether the notifier pages contacts; False while its heartbeat is missing.
-    """
-
-    bed: str
-    t: int
-    priority: str | None
-    audible: bool
-    alarms: tuple[SignalledAlarm, ...]
-    monitored: bool = True
-    paged: bool = True
-
-
-def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool = True, paged: bool = True) -> Signal:
-    """Returns the signal of a bed's light for its alarms."""
-    ordered = sorted(alarms, key=lambda a: (-a.priority, a.start, a.id))
-    return Signal(
-        bed=bed,
-        t=now,
-        priority=ordered[0].priority.label if ordered else None,
-        audible=any(a.inactivation is Inactivation.NONE for a in ordered),
-        monitored=monitored,
-        paged=paged,
-        alarms=tuple(
-            SignalledAlarm(
-                id=a.id,
-                condition=a.condition,
-                priority=Priority(a.priority).label,
-                state=a.state.value,
-                inactivation=a.inactivation.value,
-                start=a.start,
-                text=a.text,
-            )
-            for a in ordered
-        ),
-    )
 
 
 def live(readings: Readings) -> NDArray[np.bool_]:

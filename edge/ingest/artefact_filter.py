@@ -28,7 +28,7 @@ Flags = NDArray[np.bool_]
 Codes = NDArray[np.int8]
 
 RATES_OF_CHILDREN: Final = {"hr": 350.0, "pr": 350.0, "rr": 150.0}
-"""Highest plausible rates of patients who may be children; `SIGNS` has those of adults. A newborn in distress breathes
+"""Highest plausible rates of possible children; `SIGNS` has those of adults. A newborn in distress breathes
 more than 100 times a minute, a toddler with bronchiolitis 80 times. The heart of an infant with a supraventricular
 tachycardia beats up to 320 times. The respiratory maximum is below 255, some monitors' code for no value."""
 ADULTS: Final = ("adult", "copd", "home")
@@ -74,7 +74,7 @@ def _block(row: NDArray[Any]) -> NDArray[Any]:
 _MINIMA: Final = _block(np.array([np.nextafter(s.minimum, np.inf) if s.open_minimum else s.minimum for s in SIGNS]))
 _MAXIMA: Final = _block(np.array([np.nextafter(s.maximum, -np.inf) if s.open_maximum else s.maximum for s in SIGNS]))
 _CHILD: Final = np.array([p.profile not in ADULTS for p in PROFILES] + [True])
-"""By profile; the last entry is for unknown patients, who may be children."""
+"""By profile; the last entry is for unknown patients, possibly children."""
 _MAXIMA_OF_CHILDREN: Final = np.array([RATES_OF_CHILDREN.get(s.field, _MAXIMA[0, i]) for i, s in enumerate(SIGNS)])
 _NEAR: Final = _block(SPIKE_SHARE * _STEP)
 _VARYING: Final = _block(_VARIES)

@@ -46,7 +46,7 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
         slots: (n,) rows of the readings' devices, in arrival order.
 
     Returns:
-        Index arrays of at most `ROUND` entries; a device's k-th reading comes after its (k-1)-th.
+        Index arrays of at most `ROUND` entries; a device's k-th reading is in a later one than its (k-1)-th.
     """
     n = len(slots)
     order = np.argsort(slots, kind="stable")
