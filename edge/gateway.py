@@ -203,7 +203,7 @@ class Gateway:
         Args:
             uplink: Uplink to publish to.
             clock_s: Monotonic clock, s.
-            seal: Whether open readings become a batch now, at any age, and everything is committed.
+            seal: Whether open readings become a batch now, at any age, and all of it is committed.
         """
         items = self.events.drain()
         self._follow_clock_step(

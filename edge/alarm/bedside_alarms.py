@@ -80,7 +80,7 @@ class BedsideAlarms:
         self.dirty = True
 
     def act(self, action: Action, now: int) -> bool:
-        """Applies a person's action; returns whether it changed anything here."""
+        """Applies a person's action; returns whether it changed an alarm."""
         self.state, events = engine.act(self.state, action, now)
         self._passed_over()
         self.dirty |= bool(events)
@@ -94,7 +94,7 @@ class BedsideAlarms:
         self._passed_over()
 
     def pass_over(self, device: str, t: int, now: int) -> None:
-        """Marks a device's patient as not judged, because a reading could not be decoded."""
+        """Marks a device's patient as not judged, because a reading raised an error."""
         placement = self.assignments.by_device.get(device)
         if placement is not None:
             self.state, events = engine.pass_over(self.state, placement.patient, placement.ward, t, now)

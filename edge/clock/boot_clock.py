@@ -2,8 +2,8 @@
 
 A clock that was never set still counts. Within one boot of the machine own time runs evenly over a restart, and earlier
 readings are shifted with it once the clock is set. After another boot it is unknown how long the machine was off. The
-readings are then shifted to end before this boot, the latest possible time, and every value is marked `CLOCK`, so that
-none begins or ends an alarm by itself.
+readings are then shifted to end before this boot, the latest possible time. Every value is marked `CLOCK`, so that none
+begins or ends an alarm by itself.
 """
 
 import logging

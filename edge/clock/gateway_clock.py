@@ -1,7 +1,7 @@
 """The gateway's own time: it runs evenly, and steps only together with all stored times.
 
 It is the system clock as long as that runs evenly. If a time server or a person sets the system clock, own time steps
-with it, and the caller shifts all stored times by the same step. The bridge, which many gateways share, reports its
+with it. The caller then shifts all stored times by the same step. The bridge, which many gateways share, reports its
 time in answer to each status; if the system clock contradicts it, the bridge's time applies.
 """
 

@@ -58,7 +58,7 @@ class AlarmIndicators(Protocol):
         """Shows a bed's signal until the next one, across restarts of the display."""
 
     def repeat(self) -> None:
-        """Sends signals again that were not acknowledged or are a minute old; called each second."""
+        """Resends signals that were not acknowledged or are a minute old; called each second."""
 
 
 def acknowledge(deliveries: Iterable[DeviceMessage]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 REPEAT_S: Final = 60.0
 AGAIN_S: Final = 5.0
-"""Time after which a state without an acknowledgement is sent again."""
+"""Time after which a state without an acknowledgement is resent."""
 
 
 @dataclass(slots=True)

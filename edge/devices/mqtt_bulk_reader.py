@@ -17,7 +17,7 @@ READ_EVERY_S: Final = 0.1
 """Shortest time between two reads: a single reading is read at once, a ward's are read together."""
 CHUNK: Final = 65_536
 """Most bytes of one read. After a full read the next is immediate: a device that sends much is read at full speed, and
-no other reading waits behind its messages."""
+no other device's readings wait for it."""
 PUBLISH_QOS_0: Final = 0x30
 PUBLISH_QOS_1: Final = 0x32
 DUP_RETAIN: Final = 0x09
@@ -44,7 +44,7 @@ class BulkClient(Client):
         self._take = take
 
     def _messages_reconnect_reset_out(self) -> None:
-        """Drops messages that the last connection did not acknowledge: sent again, they would follow newer ones."""
+        """Drops messages that the last connection did not acknowledge: a resend would follow newer ones."""
         with self._out_message_mutex:
             self._out_messages.clear()
             self._inflight_messages = 0

@@ -1,4 +1,4 @@
-"""Artefact filter: doubts values that contradict earlier ones. Pure NumPy, all devices and signs at once.
+"""Artefact filter: marks values that the patient probably does not have. Pure NumPy, all devices and signs at once.
 
 A doubted value is kept and marked with its reason. A zero, or a value of a disconnected sensor, becomes absent.
 A change is believed when the next reading confirms it, so a real change passes with its second reading. One exception:
@@ -10,9 +10,10 @@ sample a minute) 16 of 19 counts more than 6 /min from their 11 min median were 
 recording the two rates differ by less than 8 /min in 99 of 100 minutes; the worst of the rest is motion. All other
 thresholds were tried on simulated patients of seeds that the benchmark (`tests/bench/bench_filter.py`) does not use.
 
-Speed. Nearly every value is near the two before it, so the rest of the history cannot make it doubted: `_near` finds
-these with few passes over a block. The remaining values, one in some hundred, go through `_against_history`, which has
-the full rule. NumPy is slow where it must repeat a row of eight, so limits are tiled for a whole block beforehand.
+Speed. Nearly every value is near the two before it, and the rest of the history cannot make it doubted. `_near` finds
+these values with few passes over a block. The remaining values, one in some hundred, go through `_against_history`,
+which has the full rule. NumPy is slow where it must repeat a row of eight, so limits are tiled for a whole block
+beforehand.
 """
 
 from typing import Any, Final
@@ -51,8 +52,8 @@ BLOCK: Final = 1_024
 """Readings per block: about as many as fit the processor's cache; larger blocks cost more per reading."""
 
 FIRST, SECOND, NEWEST, CANDIDATE, TIME, SINCE, BOUT = range(7)
-"""Columns of a device's history per sign: three believed values, an unconfirmed one, the time of the newest value, and
-the start of its flat line.
+"""Columns of a device's history per sign: three believed values, an unconfirmed value, the time of the newest one, and
+the start of a flat line.
 
 `BOUT` is per device: start of the contradiction of its rates (in the place of hr), last contradiction (of pr).
 """

@@ -11,9 +11,9 @@ Range = tuple[str, int, int, int]
 """Device, boot, first and last sequence number, both included."""
 
 BOOTS: Final = 32
-"""Boots stored per device: each start draws a new random boot, and readings of older boots are not sent again."""
+"""Boots stored per device: each start draws a new random boot, and readings of older boots are not resent."""
 RUNS: Final = 256
-"""Runs stored per boot; with more gaps, the oldest are not filled any more."""
+"""Runs stored per boot; with more gaps, no missing reading of the oldest is expected."""
 
 
 def as_run(row: tuple[object, ...]) -> Range | None:

@@ -109,7 +109,7 @@ def correct(
         np.copyto(after[:, column], value, where=newer)
     _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
     event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
-    # A clock that was never set is doubted at its first reading only.
+    # A clock that was never set is doubted at its first reading, and not again because it is stopped.
     return event, jumped | (stands & (t >= SET_MS)), after
 
 

@@ -65,7 +65,7 @@ class OwnAlarms:
         self.changed = True
 
     def judge(self, condition: str, present: bool, now: int, about: str = "") -> bool:
-        """Sets whether a condition is present and its affected object; returns whether this changed anything."""
+        """Sets whether a condition is present and its affected object; returns whether this changed the alarm."""
         active = self._active.get(condition)
         event = own(self._gateway, condition, active.start if active else now, about) if present else None
         same = present == (active is not None) and (event is None or active is None or event.text == active.text)

@@ -45,8 +45,8 @@ class Start:
 def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot, *, settled: bool) -> Start:
     """Returns own time after a start, with the shifts of stored times.
 
-    Within one boot own time runs evenly. After another boot it is unknown how long the machine was off. Then the system
-    clock applies if it is known to be set; if not, own time continues from the last one, unless that clock is later.
+    Within one boot own time runs evenly. After another boot it is unknown how long the machine was off. If the system
+    clock is known to be set, it then applies. If not, own time continues from the last one, unless that clock is later.
 
     Args:
         outbox: Outbox.

@@ -37,7 +37,7 @@ COSTS: Final = {
 def kept_state(outbox: Outbox) -> engine.State | None:
     """Returns the engine's stored state; None if there is none or it is invalid.
 
-    An invalid snapshot, as after an upgrade, costs its content but does not stop the gateway: every reading that the
+    An invalid snapshot, as after an upgrade, costs its content but does not stop the gateway. Every reading that the
     outbox still holds is evaluated again.
     """
     kept = outbox.load(ENGINE)

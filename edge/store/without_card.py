@@ -30,7 +30,7 @@ SHOWN: Final = (ROSTER, ENGINE, MEMORY, HEARD, BOOT, POSITION)
 """Stored values that a start reads from a card that is read-only."""
 WAYS: Final = "vfs=unix-none", "immutable=1"
 """Options to open the database read-only, in this order. The newest values are in the write-ahead log. Its index is
-built in the process's memory, as the card may have no room for one, and without locks, as there is no other writer.
+built in the process's memory, as the card may have no room for it. No lock is used, as there is no other writer.
 Without a readable log only the database file is read."""
 
 

@@ -75,7 +75,7 @@ class Uplink:
         self._stopped = Event()
         self._latest: Future[Any] = Future()
         self.failures = 0
-        """Number of publishes that were rejected or never acknowledged; their batches are sent again."""
+        """Number of publishes that were rejected or never acknowledged; their batches are resent."""
         parts, flow = urlsplit(settings.uplink), mqtt5.ExtendedValidationAndFlowControlOptions
         limits = flow.AWS_IOT_CORE_DEFAULTS if limited(settings) else flow.NONE
         self._data = {"uplink": settings.uplink}
@@ -109,7 +109,7 @@ class Uplink:
         self._client.start()
 
     def publish(self, name: str, payload: bytes) -> None:
-        """Publishes to one of `topics.UP` at QoS 1; the outcome arrives as `confirmed` on the downlink."""
+        """Publishes to one of `topics.UP` at QoS 1; a batch's outcome arrives as `confirmed` on the downlink."""
         topic = topics.gateway_topic(self._gateway, name)
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
         self._latest = future = self._client.publish(packet)
