@@ -1,4 +1,6 @@
-"""Alarm condition of one vital sign: pending, active, latched. Sources: IEC 60601-1-8 (priorities, latching), R1-R4, R6.
+"""Alarm condition of one vital sign: pending, active, latched.
+
+Sources: IEC 60601-1-8 (priorities, latching); R1 to R4 and R6.
 
 **Condition.** A value beyond its limit (`vitals.limits`); a value equal to the limit is within. Each side of the
 limits is a condition of its own.
