@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
@@ -23,18 +21,9 @@ from infra.local.memory_usage import PeakMemory
 from infra.local.ports import Ports, PortTakenError, is_free
 from infra.local.process import MARK
 from infra.local.stack import DEVICE_BROKERS, PARTS, POSTGRES, SITE_BROKER, LocalStack
+from tests.support.waiting import within
 
 CHEAP = (DEVICE_BROKERS, SITE_BROKER, POSTGRES)
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.02)
-    return True
 
 
 def left_of(var: Path) -> list[int]:
