@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from edge.alarm.bedside_alarms import Signal, signal
+from edge.alarm.unassigned_devices import UnassignedDevices
 from edge.clock.boot_clock import Boot, correct_boot_times, this_boot
 from edge.clock.gateway_clock import GatewayClock
 from edge.clock.synchronisation import synchronised
@@ -105,7 +106,7 @@ class Gateway:
         self._ingest = Ingest(settings.gateway, ledger)
         memory = self._ingest.recall(outbox.load(MEMORY))
         self._ingest.rebase(start.by_ms)
-        self._side_messages = SideMessages()
+        self._side_messages, self._unassigned = SideMessages(), UnassignedDevices()
         self._reporter = Reporter(settings, metrics, clock_s)
         devices = self._reporter.devices
         devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
@@ -125,6 +126,7 @@ class Gateway:
             self._ingest.replay(right, self._down.assignments)
             devices.replay(right)
         devices.excuse(now, ended)
+        self._reporter.clocks.recall(self._ingest.clocks())
         self._commits = CommitQueue(
             settings,
             outbox,
@@ -138,9 +140,15 @@ class Gateway:
         self._commits.hold(held=not self._clock.stands)
         self._scheduler = SendScheduler(settings.backlog_per_s, self._commits.unconfirmed.after)
         self._pipeline = Pipeline(
-            self._ingest, self._urgency, self._alarms, self._commits, self._reporter, self._side_messages
+            self._ingest,
+            self._urgency,
+            self._alarms,
+            self._commits,
+            self._reporter,
+            self._side_messages,
+            self._unassigned,
         )
-        self._pipeline.place(self._down.assignments)
+        self._place(now)
         self._uplink = False
         self._second_at = self._status_at = self._retry_at = 0.0
         if outbox.originals:
@@ -244,6 +252,7 @@ class Gateway:
             self._ingest.rebase(jump_ms)
             self._alarms.rebase(jump_ms)
             self._reporter.rebase(jump_ms)
+            self._unassigned.rebase(jump_ms)
             self._commits.rebase(jump_ms)
         self._commits.hold(held=not self._clock.stands)
 
@@ -264,6 +273,7 @@ class Gateway:
                 self._clock.link(up=item.up, clock_s=clock_s)
                 (self._scheduler.connected if item.up else self._scheduler.disconnected)()
                 if item.up:
+                    self._unassigned.link(clock_s)
                     # The bridge is told at once that the gateway is there, and answers with its time.
                     self._status_at = -self._settings.status_s
                     self._commits.flush_now()
@@ -286,13 +296,22 @@ class Gateway:
             self._scheduler.confirmed(kept.confirmed)
         if kept.roster is not None:
             self._commits.apply_roster(kept.roster)
-            self._pipeline.place(self._down.assignments)
+            self._place(now)
+
+    def _place(self, now: int) -> None:
+        self._pipeline.place(self._down.assignments)
+        self._unassigned.place(self._down.assignments, now)
 
     def _each_second(self, now: int, clock_s: float) -> None:
         daemon.notify("WATCHDOG=1")
         self._indicators.repeat()
         self._alarms.advance(columns.empty(), now)
+        self._unassigned.each_second(now)
+        beyond = self._unassigned.beyond()
+        self._reporter.unassigned(beyond, self._unassigned.told(beyond, now, clock_s), now)
         self._reporter.judge(self._commits, now, clock_s, unset=self._clock.unset)
+        if self._clock.stands:
+            self._reporter.clocks.judge(self._ingest.clocks(), clock_s)
 
     def _memory(self) -> dict[str, bytes]:
         return {MEMORY: self._ingest.memory(), HEARD: self._reporter.devices.memory()}
@@ -357,7 +376,7 @@ class Gateway:
         status = self._reporter.status(
             self._commits,
             self._down.assignments,
-            offsets=self._ingest.offsets(),
+            clocks=self._ingest.clocks(),
             alarms=alarms,
             now=now,
             sent=machine,

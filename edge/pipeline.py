@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from edge.alarm.bedside_alarms import BedsideAlarms
+from edge.alarm.unassigned_devices import UnassignedDevices
 from edge.ingest.decode import RAISED, DecodedMessage, Ingest
 from edge.ingest.roster import AssignmentTable
 from edge.ingest.urgency import UrgencyCheck
@@ -26,6 +27,7 @@ class Pipeline:
         acceptance: Takes what is to be committed.
         reporter: Told who sent, and what was refused.
         tidings: Told what was refused.
+        unassigned: Evaluates unassigned devices.
     """
 
     def __init__(  # noqa: PLR0917 - the parts of a gateway, in the order of a message's way
@@ -36,9 +38,11 @@ class Pipeline:
         acceptance: CommitQueue,
         reporter: Reporter,
         tidings: SideMessages,
+        unassigned: UnassignedDevices,
     ) -> None:
         self._ingest, self._urgency, self._alarms = intake, triage, local
         self._commits, self._reporter, self._side_messages = acceptance, reporter, tidings
+        self._unassigned = unassigned
 
     def place(self, book: AssignmentTable) -> None:
         """A roster is in force."""
@@ -68,6 +72,7 @@ class Pipeline:
                 self._alarms.pass_over(device, refused.t, now)
         if len(taken.readings):
             self._alarms.advance(taken.readings, now)
+            self._unassigned.take(taken.readings, book, now)
             self._commits.urgent |= self._is_urgent(taken.readings)
             self._urgency.watch(self._alarms.watched())
             self._reporter.heard(taken.readings, clock_s)

@@ -42,6 +42,10 @@ CATALOGUE: Final[dict[str, Condition]] = {
     "device-silent": Condition(MEDIUM, "no reading for three cadences; high when nobody answers"),
     "gateway-down": Condition(MEDIUM, "a gateway is silent, and its beds with it; high when nobody answers"),
     "gateway-clock": Condition(MEDIUM, "a gateway's clock is off from its bridge's by more than five seconds"),
+    "device-slow": Condition(MEDIUM, "a monitor sends less often than its admission expects"),
+    "device-clock": Condition(
+        LOW, "a monitor's clock is wrong: live readings are corrected, stored ones have wrong dates"
+    ),
     "bridge-down": Condition(HIGH, "a bridge is silent: its gateways are not heard"),
     "bridge-clock": Condition(MEDIUM, "a bridge's clock is off from Kafka's: it measures no gateway's meanwhile"),
     "pipeline-stalled": Condition(HIGH, "nothing is being judged, of nobody: told every ward with patients"),
@@ -54,6 +58,7 @@ CATALOGUE: Final[dict[str, Condition]] = {
     "memory-lost": Condition(MEDIUM, "a gateway's card has changed what it kept over a restart: it begins that anew"),
     "outbox-filling": Condition(MEDIUM, "a gateway's outbox is half full"),
     "device-two-voices": Condition(MEDIUM, "two devices speak under one name at a gateway, and hide each other"),
+    "unassigned-device": Condition(MEDIUM, "an unassigned monitor is beyond limits; high without an acknowledgement"),
     "clock-unset": Condition(LOW, "a gateway has no clock: its times are wrong until it is set"),
     "remote-monitoring-lost": Condition(MEDIUM, "at a gateway's own light: nobody is paged"),
     "snapshots-failing": Condition(MEDIUM, "alarms go on, and a restart of the alarm engine would take long"),

@@ -23,6 +23,8 @@ from vitals.bounds import (
 
 BRIDGE_CLOCK: Final = "bridge-clock"
 """What a bridge alarms of itself: its clock is off against Kafka's."""
+CLOCK_OFF, CLOCK_UNSET, CLOCK_STANDS = "off", "unset", "stands"
+"""Fault of a device's clock: off by a known time, never set, stopped or counting in seconds."""
 
 
 class Health(StrEnum):
@@ -46,6 +48,9 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         off: Fields of signs whose sensor is off.
         patient: Patient it is on, None when unassigned.
         twice: Whether two devices speak under its name.
+        beyond: Whether it is unassigned, with readings beyond limits.
+        pace_ms: Measured send interval of a device slower than expected, ms; otherwise 0.
+        clock: Confirmed fault of its clock (`CLOCK_OFF`, …); empty without one.
     """
 
     device: Name
@@ -55,6 +60,9 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     off: Annotated[tuple[Line, ...], Meta(max_length=MAX_SIGNS)] = ()
     patient: Name | None = None
     twice: bool = False
+    clock: Line = ""
+    beyond: bool = False
+    pace_ms: Count = 0
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

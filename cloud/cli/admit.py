@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 from vitals.bounds import clean, encoded
 from vitals.bounds import name as named
-from vitals.limits import Limit, profile
+from vitals.limits import PROFILE_INDEX, Limit, profile
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
 from vitals.signs import FIELDS, INDEX
@@ -24,6 +24,8 @@ from vitals.wire import topics
 REQUIRED: Final = frozenset(("patient", "name", "born", "phone", "address", "ward", "bed", "gateway", "devices"))
 OPTIONAL: Final = frozenset(("since", "cadence_s", "cuff_s", "profile", "overrides", "scale2", "oxygen", "canary"))
 OLDEST_YEARS: Final = 130
+ADULT_YEARS: Final = 16
+LATEST_ZONE: Final = timedelta(hours=14)
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
 
@@ -63,7 +65,7 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
     devices = tuple(device for device in cells["devices"].replace(";", " ").split() if device)
     if len(set(devices)) != len(devices):
         raise ValueError(f"devices {cells['devices']!r} names a device twice")
-    name = cells.get("profile") or "adult"
+    name = cells.get("profile") or _usual(cells["born"], now)
     made = Admission(
         patient=named(cells["patient"], "patient"),
         version=now,
@@ -89,12 +91,21 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
     return made
 
 
+def _usual(raw: str, now: int) -> str:
+    """Returns the profile of whoever has none; a child's is not to be guessed: by adult limits each would page."""
+    born, today = date.fromisoformat(_born(raw, now)), datetime.fromtimestamp(now / 1000, UTC).date()
+    if today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < ADULT_YEARS:
+        raise ValueError(f"profile must be given for who is under {ADULT_YEARS}: {', '.join(PROFILE_INDEX)}")
+    return "adult"
+
+
 def _born(raw: str, now: int) -> str:
     try:
         born = date.fromisoformat(raw)
     except ValueError:
         raise ValueError(f"born {raw!r} is not a date such as 1958-03-21") from None
-    today = datetime.fromtimestamp(now / 1000, UTC).date()
+    # Somewhere on Earth it is already tomorrow, and a newborn there was born then.
+    today = (datetime.fromtimestamp(now / 1000, UTC) + LATEST_ZONE).date()
     if not 0 <= today.year - born.year <= OLDEST_YEARS or born > today:
         raise ValueError(f"born {raw!r} makes an age that nobody has")
     return born.isoformat()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.ingest.roster import AssignmentTable
 from vitals import engine
@@ -81,6 +83,12 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool 
     )
 
 
+def live(readings: Readings) -> NDArray[np.bool_]:
+    """Returns (n,) whether each reading says anything of how the patient is."""
+    fresh: NDArray[np.bool_] = readings.t_gw - readings.t <= KEPT_MS
+    return fresh
+
+
 @dataclass(slots=True)
 class BedsideAlarms:
     """The engine's state, and which lights it has changed since they were last shown."""
@@ -120,8 +128,8 @@ class BedsideAlarms:
 
     def advance(self, readings: Readings, now: int) -> None:
         """Applies readings, but not what a device kept for long; none lets time pass."""
-        live = readings.t_gw - readings.t <= KEPT_MS
-        readings = readings if live.all() else readings.take(live)
+        fresh = live(readings)
+        readings = readings if fresh.all() else readings.take(fresh)
         self.state, events = engine.advance(self.state, readings, now)
         self._note(events)
         self._passed_over()

@@ -160,10 +160,9 @@ class Ingest:
         except Exception:
             log.exception("%d kept readings cannot be shown to the filter, which goes on without them", len(readings))
 
-    def offsets(self) -> dict[str, int]:
-        """Returns each device's clock minus the gateway's, ms."""
-        known = zip(self._rows.devices(), self._clock[:, device_clock.OFFSET].tolist(), strict=False)
-        return {device: -int(offset) for device, offset in known}
+    def clocks(self) -> dict[str, device_clock.Clock]:
+        """Returns each device's clock."""
+        return device_clock.clocks(self._rows.devices(), self._clock)
 
     def rebase(self, jump_ms: int) -> None:
         """The gateway's clock was set, by `jump_ms`."""
@@ -188,7 +187,11 @@ class Ingest:
             known = msgspec.msgpack.decode(zlib.decompress(memory), type=DeviceStates) if memory else None
             if known is None:
                 return None
-            clocks = np.frombuffer(known.clock).reshape(len(known.devices), device_clock.COLUMNS)
+            clocks = np.frombuffer(known.clock)
+            # An earlier version remembered less of each clock: those are learnt anew.
+            if clocks.size == device_clock.FORMER_COLUMNS * len(known.devices):
+                clocks = np.full((len(known.devices), device_clock.COLUMNS), device_clock.UNKNOWN)
+            clocks = clocks.reshape(len(known.devices), device_clock.COLUMNS)
             planes = artefacts.COLUMNS, len(known.devices), len(SIGNS)
             same = (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS)
             history = np.frombuffer(known.history).reshape(planes) if same else np.full(planes, math.nan)

@@ -1,41 +1,76 @@
 """Event time: a device's own time, corrected for how far its clock is off, and never after its arrival.
 
 What can be seen is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error stands still.
-So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same over
-several readings; a late burst, whose delay shrinks with each reading, keeps its older times.
+So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same while
+time passes; a late burst, of shrinking delay, keeps its older times. If a clock is stopped, or counts in seconds, the
+arrival is the event time.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitals.readings import Readings
+from vitals.status import CLOCK_OFF, CLOCK_STANDS, CLOCK_UNSET
 
 JUMP_MS: Final = 5_000
 """A clock whose error changes by more than this is not believed for that reading."""
-FAR_MS: Final = 86_400_000
-"""A date further back than this is that of readings that were kept, or of a clock that was set wrong."""
-FAR_STEADY: Final = 3
-"""So many readings in a row that are as far back as each other are live: kept ones come faster than they were taken."""
-FAR_SPREAD_MS: Final = 250
-STEADY: Final = 8
-"""So many readings in a row with the same delay are no burst."""
-SPREAD_MS: Final = 2_000
-"""How far those may differ and still be the same."""
+STEADY: Final = 3
+"""Minimum number of readings that show a slow clock."""
+SPAN_MS: Final = 10_000
+"""Minimum span of their device times: stored readings arrive faster than they were measured."""
+JITTER: Final = 5
+"""Delays within this fraction of the span, and within `SPREAD_MS`, are one clock error."""
+SPREAD_MS: Final = 5_000
+WINDOW_MS: Final = 60_000
+"""Length of a window of readings, in device time."""
+SLOW: Final = 3
+"""Consecutive readings with less than a tenth of the elapsed time: the clock is stopped, or counts in seconds."""
+TENTH: Final = 10
+STEP_MS: Final = 250
+"""Minimum gap between two arrivals for this test."""
 DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
 SET_MS: Final = 1_735_689_600_000
 """1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
 
-BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT = range(7)
-"""Columns of a device's row: its boot, correction [ms], newest seq and its device time, window of `t_gw - t`."""
-COLUMNS: Final = 7
+BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS, BACK = range(11)
+"""Columns of a device's row: its boot, correction [ms], newest seq and its device time; window of `t_gw - t`, how many
+readings are in it, the device time of its first; arrival of the newest, in how many in a row its clock stood, and
+whether a step back is still unexplained."""
+COLUMNS: Final = 11
+FORMER_COLUMNS: Final = 7
 UNKNOWN: Final = -1.0
 
 Rows = NDArray[np.float64]
+
+
+class Clock(NamedTuple):
+    """A device's clock, as its newest reading shows it.
+
+    Attributes:
+        offset_ms: Device clock minus gateway clock, ms.
+        t: Its newest time, ms.
+        is_set: Whether it was ever set.
+        stands: Whether it is stopped, or counts in seconds.
+    """
+
+    offset_ms: int
+    t: int
+    is_set: bool
+    stands: bool
+
+    def wrong(self, bound_ms: int) -> str:
+        """Returns the fault as in `vitals.status.DeviceStatus.clock`, or an empty string."""
+        if self.stands:
+            return CLOCK_STANDS
+        if not self.is_set:
+            return CLOCK_UNSET
+        return CLOCK_OFF if abs(self.offset_ms) > bound_ms else ""
 
 
 def correct(
@@ -44,36 +79,45 @@ def correct(
     """Corrects the times of n readings of n different devices.
 
     Args:
-        rows: (n, 7) what is known of the devices; `UNKNOWN` in the first column of a new one.
+        rows: (n, 11) states of the devices; `UNKNOWN` in the first column of a new one.
         boot: (n,) their boots.
         seq: (n,) their sequence numbers.
         t: (n,) device times, ms.
         t_gw: (n,) arrival times, ms.
 
     Returns:
-        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 7) the rows afterwards.
+        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 11) the rows afterwards.
     """
     error = (t_gw - t).astype(np.float64)
     fresh = rows[:, BOOT] != boot
-    guess, unbelievable = _first_guess(rows, t, error)
-    offset = np.where(fresh, guess, rows[:, OFFSET])
+    offset, unbelievable = rows[:, OFFSET], fresh
+    if fresh.any():
+        guess, unbelievable = _first_guess(rows, t, error)
+        offset = np.where(fresh, guess, offset)
     newer = fresh | (seq > rows[:, SEQ])
     went_back = ~fresh & newer & (t < rows[:, T])
     jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
-    offset = np.where(went_back, _without_delay(error), np.minimum(offset, error))
-    after = np.column_stack([boot, offset, rows[:, SEQ], rows[:, T], rows[:, LOW], rows[:, HIGH], rows[:, COUNT]])
-    after[:, SEQ][newer] = seq[newer]
-    after[:, T][newer] = t[newer]
-    _watch_window(after, error, newer, restart=fresh | jumped)
+    stood = _stood(rows, t, t_gw, newer)
+    # With a stopped clock the arrival is the event time.
+    stands = newer & (stood >= SLOW)
+    back, set_back = _gone_back(rows, t, t_gw, went_back, newer & ~fresh, error - offset <= JUMP_MS)
+    offset = np.where(set_back, _without_delay(error), np.minimum(offset, error))
+    after = rows.copy()
+    after[:, BOOT], after[:, OFFSET], after[:, STANDS] = boot, np.where(stands, error, offset), stood
+    after[:, BACK] = back & ~set_back & ~stands
+    for column, value in ((SEQ, seq), (T, t), (LAST, t_gw)):
+        np.copyto(after[:, column], value, where=newer)
+    _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
     event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
-    return event, jumped, after
+    # One that was never set is doubted with its first reading.
+    return event, jumped | (stands & (t >= SET_MS)), after
 
 
 def rebased(rows: Rows, jump_ms: int) -> Rows:
     """Returns what is known of the devices' clocks after the gateway's own was set, by `jump_ms`."""
     after = rows.copy()
     known = after[:, BOOT] != UNKNOWN
-    for column in (OFFSET, LOW, HIGH):
+    for column in (OFFSET, LOW, HIGH, LAST):
         after[known, column] += jump_ms
     return after
 
@@ -83,6 +127,24 @@ def moved(readings: Readings, by_ms: int) -> Readings:
     if not by_ms:
         return readings
     return replace(readings, t=np.maximum(readings.t + by_ms, 1), t_gw=np.maximum(readings.t_gw + by_ms, 1))
+
+
+def clocks(devices: Sequence[str], rows: Rows) -> dict[str, Clock]:
+    """Returns the clocks of devices.
+
+    Args:
+        devices: Device ids.
+        rows: (at least len(devices), 11) their states.
+    """
+    known = rows[: len(devices)]
+    t = known[:, T]
+    columns = (known[:, BOOT] != UNKNOWN, -known[:, OFFSET], t, t >= SET_MS, known[:, STANDS] >= SLOW)
+    each = zip(devices, *(column.tolist() for column in columns), strict=True)
+    return {
+        device: Clock(int(offset), int(at), is_set, stands)
+        for device, heard, offset, at, is_set, stands in each
+        if heard
+    }
 
 
 def _first_guess(
@@ -102,21 +164,61 @@ def _first_guess(
     return guess, ~as_before & ~never_had_one & (no_clock | (error < -JUMP_MS))
 
 
+def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64], newer: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Returns (n,) in how many readings in a row each clock has stood, this one included."""
+    went, passed, before = np.abs(t - rows[:, T]), t_gw - rows[:, LAST], np.maximum(rows[:, STANDS], 0)
+    again = np.where((went * TENTH < passed) & (rows[:, BOOT] != UNKNOWN), before + 1, 0)
+    stood: NDArray[np.float64] = np.where(newer & (passed >= STEP_MS), again, before)
+    return stood
+
+
+def _gone_back(  # noqa: PLR0917 - what `correct` has found of each
+    rows: Rows,
+    t: NDArray[np.int64],
+    t_gw: NDArray[np.int64],
+    went_back: NDArray[np.bool_],
+    goes_on: NDArray[np.bool_],
+    near: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Distinguishes a clock that was set back from stored readings, by the arrival interval.
+
+    Args:
+        rows: (n, 11) states of the devices.
+        t: (n,) device times, ms.
+        t_gw: (n,) arrival times, ms.
+        went_back: (n,) whether a reading is of before the last one.
+        goes_on: (n,) whether it is the newest of a boot that was there.
+        near: (n,) whether it fits the clock as it was known.
+
+    Returns:
+        (n,) whether the step back was unexplained before this reading; (n,) whether the clock was set back.
+    """
+    doubted = rows[:, BACK] > 0
+    if not (went_back.any() or doubted.any()):
+        return went_back, went_back
+    back = np.where(goes_on, (went_back | doubted) & ~near, doubted)
+    went, passed = t - rows[:, T], t_gw - rows[:, LAST]
+    live = (passed >= 2 * STEP_MS) & (np.abs(went - passed) <= np.maximum(DELAY_MS, passed / JITTER))
+    return back, back & goes_on & ~went_back & live
+
+
 def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where((error >= 0) & (error <= DELAY_MS), 0.0, error)
 
 
 def _watch_window(
-    after: Rows, error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
+    after: Rows, t: NDArray[np.int64], error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
 ) -> None:
     """Takes a steady delay as the clock's error."""
-    empty = restart | (after[:, COUNT] == 0)
-    low = np.where(empty, error, np.minimum(after[:, LOW], error))
-    high = np.where(empty, error, np.maximum(after[:, HIGH], error))
+    low, high = np.minimum(after[:, LOW], error), np.maximum(after[:, HIGH], error)
+    empty = restart | (after[:, COUNT] <= 0) | (high - low > SPREAD_MS)
+    low, high = np.where(empty, error, low), np.where(empty, error, high)
     count = np.where(empty, 1, after[:, COUNT] + 1)
-    full = newer & (count >= STEADY)
-    far = newer & (low > FAR_MS) & (count >= FAR_STEADY) & (high - low <= FAR_SPREAD_MS)
-    steady = far | (full & (high - low <= SPREAD_MS))
-    after[:, OFFSET] = np.where(steady, np.minimum(_without_delay(low), error), after[:, OFFSET])
-    for column, value in ((LOW, low), (HIGH, high), (COUNT, np.where(full, 0, count))):
-        after[:, column] = np.where(newer, value, after[:, column])
+    since = np.where(empty, t, after[:, SINCE])
+    span = t - since
+    steady = newer & (count >= STEADY) & (span >= SPAN_MS) & ((high - low) * JITTER <= span)
+    if steady.any():
+        np.copyto(after[:, OFFSET], np.minimum(_without_delay(low), error), where=steady)
+        count[(count >= STEADY) & (span >= WINDOW_MS)] = 0
+    for column, value in ((LOW, low), (HIGH, high), (COUNT, count), (SINCE, since)):
+        np.copyto(after[:, column], value, where=newer)

@@ -6,17 +6,18 @@ from typing import Final
 
 import msgspec
 
+from edge.ingest.device_clock import Clock
 from edge.ingest.roster import AssignmentTable
+from edge.status.send_intervals import SendIntervals
 from vitals.alarm_events import AlarmEvent, technical
 from vitals.bounds import Time
 from vitals.conditions import priority_of
-from vitals.engine.constants import GATEWAY_DOWN
+from vitals.engine.constants import GATEWAY_DOWN, UNASSIGNED
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.status import DeviceStatus, Health
 
 log = logging.getLogger(__name__)
-SILENT_AFTER_CADENCES: Final = 3
 FORGOTTEN_MS: Final = 3_600_000
 """A device on nobody that was not heard of for so long is no longer this gateway's."""
 FILLING_SHARE: Final = 0.5
@@ -41,8 +42,10 @@ TEXTS: Final[dict[str, str]] = {
     WRITE_FAILING: "Gateway cannot write its outbox: check its disk",
     CLOCK_UNSET: "Gateway's clock is not set: times may be wrong until it is",
     TWO_VOICES: "Two devices speak under one name, and hide each other: take one of them off",
+    UNASSIGNED: "A monitor on nobody reads beyond limits: find its patient, and admit them",
     GATEWAY_DOWN: "Gateway down: no alarm at the bed, nobody is paged; watch the bedside",
 }
+_NOTHING: Final[Mapping[str, str]] = {}
 LASTING: Final = frozenset({TRIMMED, REPLACED, MEMORY_LOST})
 """Conditions that tell of something that happened: they last until somebody acknowledges them."""
 
@@ -104,6 +107,7 @@ class Devices:
         self._excused: dict[str, int] = {}
         self._off: dict[str, tuple[str, ...]] = {}
         self._gone: set[str] = set()
+        self._intervals = SendIntervals()
 
     def memory(self) -> bytes:
         """Returns what a restart must know: when each device was heard."""
@@ -144,8 +148,10 @@ class Devices:
 
     def heard(self, device: str, t_gw: int, off: tuple[str, ...]) -> None:
         """Notes a reading."""
+        before = self._heard.get(device)
+        if self._excused.pop(device, None) is None and before is not None:
+            self._intervals.heard(device, t_gw - before)
         self._heard[device] = t_gw
-        self._excused.pop(device, None)
         self._off[device] = off
         self._gone.discard(device)
 
@@ -157,29 +163,42 @@ class Devices:
             self._gone.add(device)
 
     def status(
-        self, book: AssignmentTable, offset_ms: Mapping[str, int], now: int, twice: Collection[str] = ()
+        self,
+        book: AssignmentTable,
+        clocks: Mapping[str, Clock],
+        now: int,
+        *,
+        twice: Collection[str] = (),
+        wrong: Mapping[str, str] = _NOTHING,
+        beyond: Collection[str] = (),
     ) -> tuple[DeviceStatus, ...]:
         """Returns every device of the roster, and every other one that was heard of.
 
         Args:
             book: The roster in force.
-            offset_ms: Clock offset by device, ms.
+            clocks: Their clocks, by device.
             now: UTC epoch ms.
             twice: Names under which two devices speak.
+            wrong: How a device's clock is wrong, of each that is.
+            beyond: Unassigned devices with readings beyond limits.
         """
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
             del self._heard[device]
             self._excused.pop(device, None)
+            self._intervals.forget(device)
         self._placed = {device: self._placed.get(device, now) for device in book.by_device}
         return tuple(
             DeviceStatus(
                 device=device,
                 health=self._health(device, book, now),
                 t=self._heard.get(device, 0),
-                offset_ms=offset_ms.get(device, 0),
+                offset_ms=clocks[device].offset_ms if device in clocks else 0,
                 off=self._off.get(device, ()),
                 patient=placement.patient if (placement := book.by_device.get(device)) else None,
                 twice=device in twice,
+                clock=wrong.get(device, ""),
+                pace_ms=self._intervals.slow_ms(device, 1000 * book.cadence_s(device)) if placement else 0,
+                beyond=device in beyond and placement is None,
             )
             for device in sorted(self._heard.keys() | book.by_device.keys())
         )
@@ -187,6 +206,6 @@ class Devices:
     def _health(self, device: str, book: AssignmentTable, now: int) -> Health:
         # A device that was never heard of is given its three cadences from when it came on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
-        if quiet_ms <= SILENT_AFTER_CADENCES * 1000 * book.cadence_s(device) and device not in self._gone:
+        if quiet_ms <= self._intervals.silent_ms(device, 1000 * book.cadence_s(device)) and device not in self._gone:
             return Health.UP
         return Health.OFFLINE if device in self._gone else Health.SILENT

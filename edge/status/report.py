@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,17 +11,20 @@ import numpy as np
 
 from edge.alarm.notifier_heartbeat import NotifierHeartbeat
 from edge.ingest.decode import rejection_kind
+from edge.ingest.device_clock import Clock
 from edge.ingest.duplicate_devices import DuplicateDevices
 from edge.ingest.roster import AssignmentTable
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.status import health
+from edge.status.clock_faults import ClockFaults
 from edge.store.commit import CommitQueue
 from vitals.bounds import MAX_DEVICES, MAX_MESSAGE, MAX_T, fitting
+from vitals.engine.constants import UNASSIGNED
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
 from vitals.signs import FIELDS, Suspect
-from vitals.status import Health, Rejected, Status
+from vitals.status import DeviceStatus, Health, Rejected, Status
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +80,10 @@ class Reporter:
         self.last_heartbeat: int | None = None
         self._notifier = NotifierHeartbeat(clock_s)
         self._duplicates = DuplicateDevices()
+        self.clocks = ClockFaults()
         self.twice: frozenset[str] = frozenset()
         """Names under which two devices speak."""
+        self._beyond: frozenset[str] = frozenset()
         self._written: tuple[object, ...] = ()
         self._whole = True
         self._written_at = 0
@@ -116,6 +121,7 @@ class Reporter:
         """The gateway's own time was set."""
         self.devices.rebase(jump_ms)
         self._duplicates.rebase(jump_ms)
+        self.clocks.forget()
         self._written_at += jump_ms
         self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
@@ -140,12 +146,17 @@ class Reporter:
         self.twice = self._duplicates.duplicated(clock_s)
         self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
+    def unassigned(self, beyond: Collection[str], told: frozenset[str], now: int) -> None:
+        """Records the unassigned devices with readings beyond limits, and the ones among them to report."""
+        self._beyond = told
+        self.own.judge(UNASSIGNED, bool(beyond), now, ", ".join(sorted(beyond)[:NAMED]))
+
     def status(
         self,
         acceptance: CommitQueue,
         book: AssignmentTable,
         *,
-        offsets: Mapping[str, int],
+        clocks: Mapping[str, Clock],
         alarms: Mapping[str, str],
         now: int,
         sent: int,
@@ -156,7 +167,7 @@ class Reporter:
         Args:
             acceptance: What was accepted and waits.
             book: The roster in force.
-            offsets: Clock offset by device, ms.
+            clocks: Their clocks, by device.
             alarms: Text by id of every active alarm.
             now: UTC epoch ms.
             sent: The machine's clock, UTC epoch ms.
@@ -175,7 +186,9 @@ class Reporter:
             accepted=acceptance.count,
             rejected=self.rejected.total(),
             clock_synchronised=settled,
-            devices=self.devices.status(book, offsets, now, self.twice),
+            devices=self.devices.status(
+                book, clocks, now, twice=self.twice, wrong=self.clocks.wrong, beyond=self._beyond
+            ),
             alarms=tuple(sorted(alarms)),
             sent=sent if 0 < sent <= MAX_T else 0,
         )
@@ -223,7 +236,7 @@ class Reporter:
 def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
 
-    What is left out is no news: devices on nobody, then those that are up. The gateway's own alarms come first.
+    Unassigned devices within limits are left out first, then the ones that are up. The gateway's own alarms are kept.
 
     Args:
         status: The status.
@@ -237,7 +250,7 @@ def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
     own = f"{status.id}."
     alarms = fitting(sorted(status.alarms, key=lambda a: (not a.startswith(own), a)), left // 4)
     devices = fitting(
-        sorted(status.devices, key=lambda d: (d.patient is None, d.health is Health.UP, d.device)),
+        sorted(status.devices, key=_urgency),
         left - sum(len(msgspec.json.encode(alarm)) + 1 for alarm in alarms),
     )
     return msgspec.json.encode(
@@ -245,6 +258,10 @@ def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
             bare, devices=tuple(sorted(devices, key=lambda d: d.device)), alarms=tuple(sorted(alarms))
         )
     )
+
+
+def _urgency(device: DeviceStatus) -> tuple[bool, bool, str]:
+    return device.patient is None and not device.beyond, device.health is Health.UP, device.device
 
 
 def read_state(directory: Path) -> State | None:

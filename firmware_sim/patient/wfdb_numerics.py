@@ -10,6 +10,9 @@ from firmware_sim.patient.recording import NAMES, Row, by_sign
 
 _DECIMALS: Final = 2
 """As in a device message. Gain and baseline return a stored zero only to within rounding."""
+FASTEST: Final = 4.0
+"""Highest rate of numerics, Hz; a faster record is a waveform."""
+_OF_WAVES: Final = frozenset(("mV", "uV", "V"))
 _KNOWN: Final = frozenset(name for names in NAMES.values() for name in names)
 
 
@@ -33,6 +36,10 @@ def read_wfdb(path: Path) -> list[Row]:
         raise ValueError(f"recording {path} is no WFDB record: {error}") from error
     names = ["".join(name.split()).replace("%", "").upper() for name in record.sig_name]
     known = [(k, name) for k, name in enumerate(names) if name in _KNOWN]
+    waves = [record.sig_name[k] for k, _ in known if record.fs > FASTEST or record.units[k] in _OF_WAVES]
+    if waves:
+        # A breath's waveform is named as the breath rate is.
+        raise ValueError(f"recording {path} has waveforms, no numerics: {', '.join(waves)}")
     if not known:
         raise ValueError(f"recording {path} has no vital sign, only {', '.join(record.sig_name)}")
     values = np.round(record.p_signal, _DECIMALS) + 0.0

@@ -1,5 +1,6 @@
 """Rosters: every bad row is told with its line, and nothing is half loaded."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,38 @@ def test_a_bad_row_is_told_with_its_line_and_the_good_one_stands(row: str, compl
 def test_one_bed_or_patient_twice_is_refused_with_both_lines(change: tuple[str, str], claim: str) -> None:
     _, errors = parse(GOOD, GOOD.replace(*change))
     assert errors == (f"line 3: {claim} is already in line 2",)
+
+
+def test_a_child_without_a_profile_is_refused_with_those_there_are() -> None:
+    child = GOOD.replace("1958-03-21", "2019-05-01")
+    (complaint,) = parse(child)[1]
+    assert complaint.startswith("line 2: profile must be given for who is under 16: adult, copd, home, infant")
+    (admission,), errors = parse(child.removesuffix(",,,,") + ",child,,,")
+    assert (admission.profile, errors) == ("child", ())
+
+
+@pytest.mark.parametrize(("days", "accepted"), [(0, True), (1, True), (2, False)])
+def test_a_newborn_of_tomorrow_is_admitted_where_it_is_tomorrow_already(days: int, accepted: bool) -> None:
+    evening = datetime(2026, 11, 29, 22, tzinfo=UTC)
+    born = (evening + timedelta(days=days)).date().isoformat()
+    row = GOOD.replace("1958-03-21", born).removesuffix(",,,,") + ",infant,,,"
+    table = admit.parse([f"{line}\n" for line in (HEADER, row)], int(evening.timestamp() * 1000))
+    assert bool(table.rows) is accepted
+
+
+def test_a_roster_as_a_spreadsheet_writes_it_is_read_and_one_with_semicolons_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = tmp_path / "roster.csv", list[Admission]()
+    monkeypatch.setattr(admit, "publish", lambda _writer, made, _settings: read.extend(made))
+    monkeypatch.setattr(admit, "KafkaWriter", lambda *_args: None)
+    monkeypatch.setattr(admit.partitions, "check", lambda _settings: None)
+    file.write_bytes(f"\ufeff{HEADER}\r\n{GOOD}\r\n".encode())
+    assert admit.run([str(file)], {"KAFKA_BOOTSTRAP": "none:1"}) == 0
+    assert [a.patient for a in read] == ["p-1"]
+    file.write_text(f"{HEADER}\n{GOOD}\n".replace(",", ";"))
+    assert admit.run([str(file)], {"KAFKA_BOOTSTRAP": "none:1"}) == 1
+    assert "line 1: missing columns" in capsys.readouterr().err
 
 
 def test_one_device_on_two_patients_is_refused() -> None:

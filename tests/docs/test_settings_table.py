@@ -11,9 +11,9 @@ BEGIN, END = "<!-- settings: a test holds this table against the code -->", "<!-
 PARTS: Final = {
     "edge": ("edge.settings", "Settings"),
     "bridge": ("bridge.settings", "Settings"),
-    "cloud topics": ("cloud.settings", "Topics"),
+    "cloud topics": ("cloud.kafka.settings", "Topics"),
     "cloud score": ("cloud.score.job", "Score"),
-    "cloud archive": ("cloud.archive.job", "Settings"),
+    "cloud archive": ("cloud.archive.archive", "Settings"),
     "cloud load": ("cloud.warehouse.job", "Settings"),
     "cloud watch": ("cloud.settings", "Watch"),
     "cloud notify": ("cloud.settings", "Notify"),

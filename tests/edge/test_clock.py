@@ -1,6 +1,7 @@
 """Event time."""
 
 import numpy as np
+import pytest
 
 from edge.ingest import device_clock
 
@@ -70,12 +71,26 @@ def test_a_clock_that_jumps_ahead_is_doubted_once() -> None:
     assert device.read(START + 3_606_000, START + 6_000) == (START + 6_000, False)
 
 
-def test_a_clock_that_is_set_back_is_noticed_at_once() -> None:
+def test_a_clock_that_is_set_back_is_noticed_with_the_second_reading() -> None:
+    for cadence_ms in (1_000, 30_000):
+        device = Device()
+        for k in range(5):
+            device.read(START + cadence_ms * k, START + cadence_ms * k)
+        read = [device.read(START - 600_000 + cadence_ms * k, START + cadence_ms * k) for k in range(5, 9)]
+        assert read[0] == (START - 600_000 + cadence_ms * 5, True)
+        assert read[1:] == [(START + cadence_ms * k, False) for k in range(6, 9)]
+
+
+def test_what_a_device_kept_and_delivers_after_live_readings_keeps_its_dates() -> None:
     device = Device()
     for k in range(5):
         device.read(START + 1000 * k, START + 1000 * k)
-    assert device.read(START - 595_000, START + 5_000) == (START + 5_000, True)
-    assert device.read(START - 594_000, START + 6_000) == (START + 6_000, False)
+    for k in range(200):
+        then = START - 3_600_000 + 1000 * k
+        assert device.read(then, START + 5_000 + 50 * k)[0] == then
+        if k % 20 == 19:
+            assert device.read(START + 5_000 + 50 * k, START + 5_010 + 50 * k)[0] == START + 5_000 + 50 * k
+    assert device.read(START + 20_000, START + 20_020) == (START + 20_000, False)
 
 
 def test_a_resent_older_reading_is_no_jump() -> None:
@@ -117,3 +132,63 @@ def test_a_known_offset_survives_the_devices_restart() -> None:
     for k in range(20):
         device.read(START - 600_000 + 1000 * k, START + 1000 * k)
     assert device.read(START - 570_000, START + 30_000, boot=2, seq=0) == (START + 30_000, False)
+
+
+def test_a_slow_clock_is_known_within_a_minute_at_any_cadence_and_however_the_way_varies() -> None:
+    for cadence_s in (1, 5, 20, 30):
+        device, delays = Device(), (20, 900, 40, 300, 1_500, 60)
+        read = [
+            (k, device.read(START - 600_000 + 1000 * k, START + 1000 * k + delays[k % 6])[0])
+            for k in range(0, 200, cadence_s)
+        ]
+        late = [k for k, event in read if START + 1000 * k - event > 2_000]
+        assert max(late) < 60, cadence_s
+
+
+def test_what_is_delivered_as_fast_as_it_was_taken_is_live_and_what_comes_faster_is_kept() -> None:
+    # At four readings a second, a reading that was kept differs little in its delay from the next.
+    device = Device()
+    for k in range(100):
+        event, _ = device.read(START - 600_000 + 250 * k, START + 5 * k)
+        assert event == START - 600_000 + 250 * k
+    # The gateway's loop stops for as long as a reading lasts, once.
+    device = Device()
+    for k in range(60):
+        assert device.read(START - 900_000 + 1000 * k, START + 20 * k + 980 * (k > 30))[0] == START - 900_000 + 1000 * k
+
+
+@pytest.mark.parametrize("epoch", [1, START - 40 * 86_400_000, START - 3_600_000, START + 3_600_000, 4_102_444_800_000])
+@pytest.mark.parametrize("rate", [0.0, 0.001])
+def test_of_a_clock_that_stands_or_counts_in_seconds_the_arrival_is_the_time(epoch: int, rate: float) -> None:
+    for cadence_ms in (1_000, 10_000, 30_000):
+        device = Device()
+        read = [
+            device.read(epoch + int(rate * cadence_ms * k), START + cadence_ms * k)[0] - START - cadence_ms * k
+            for k in range(20)
+        ]
+        assert set(read[4:]) == {0}, cadence_ms
+
+
+def test_a_clock_that_stood_and_goes_on_is_believed_again() -> None:
+    device = Device()
+    for k in range(10):
+        device.read(START, START + 1000 * k)
+    read = [device.read(START + 1000 * k + 5, START + 1000 * k + 10)[0] - START - 1000 * k for k in range(10, 40)]
+    assert max(read) <= 10
+    assert read[-1] == 5
+
+
+def test_two_messages_of_one_moment_are_no_clock_that_stands() -> None:
+    device = Device()
+    for k in range(20):
+        for part in range(4):
+            event, doubted = device.read(START + 1000 * k, START + 400_000 + 20 * k + part)
+            assert (event, doubted) == (START + 1000 * k, False)
+
+
+def test_an_outage_in_which_nothing_comes_and_then_all_is_no_clock_that_stands() -> None:
+    device = Device()
+    for k in range(5):
+        device.read(START + 1000 * k, START + 1000 * k)
+    for k in range(5, 900):
+        assert device.read(START + 1000 * k, START + 900_000 + 3 * k) == (START + 1000 * k, False)

@@ -19,6 +19,7 @@ from edge.status import health
 from infra.local.ports import HOST
 from tests.support.waiting import until
 from vitals import engine
+from vitals.admissions import DeviceAssignment
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.status import Health, Status
 from vitals.wire import topics
@@ -71,6 +72,39 @@ def test_what_a_monitor_kept_for_days_keeps_its_dates_and_lights_nothing(
     assert set(found.patient.tolist()) == {"p-1"}
     # A restart shows the engine the journal anew, and lights nothing either.
     assert lit(rig(now=gw.clock.now + 1_000)) == set()
+
+
+@pytest.mark.parametrize("hours", [48, 20, 0.2])
+@pytest.mark.parametrize("spo2", [80, 88])
+def test_what_a_monitor_kept_pages_nobody_in_the_cloud_and_a_breach_that_is_live_does(
+    rig: Rig, make: SimpleNamespace, hours: float, spo2: int
+) -> None:
+    since = make.NOW - 80 * HOUR_MS
+    gw = rig(roster=make.roster(make.placement(since=since)), uplink_flush_s=1.0)
+    state, told = engine.empty(), []
+    engine.place(state, [DeviceAssignment(**make.placement(since=since))], make.NOW)
+    judged = 0
+
+    def turn(seconds: float) -> None:
+        nonlocal judged
+        gw.turn(seconds)
+        for batch in gw.sent()[judged:]:
+            judged += 1
+            told.extend(engine.advance(state, batch.readings, gw.clock.now)[1])
+
+    for k in range(40):
+        gw.device(k, t=int(make.NOW - hours * HOUR_MS + 30_000 * k / 8), hr=75, spo2=spo2)
+        turn(0.1)
+    for k in range(40, 200):
+        gw.device(k, hr=75, spo2=97)
+        turn(1)
+    assert told == []
+    assert lit(gw) == set()
+    for k in range(200, 230):
+        gw.device(k, hr=75, spo2=spo2)
+        turn(1)
+    assert "spo2" in {event.condition for event in told}
+    assert "spo2" in lit(gw)
 
 
 def test_two_devices_under_one_name_are_told_at_once_with_the_name_here_and_in_the_cloud(

@@ -77,6 +77,12 @@ class TestRecord:
         with pytest.raises(ValueError, match="no WFDB record"):
             replay.read(record)
 
+    @pytest.mark.parametrize("line", ["p000042n 1 250 6", "p000042n 1 1 6"])
+    def test_a_breaths_waveform_is_no_breath_rate(self, record: Path, line: str) -> None:
+        record.write_text(f"{line}\np000042n.dat 16 100(0)/mV 16 0 0 0 0 RESP\n")
+        with pytest.raises(ValueError, match="waveforms, no numerics: RESP"):
+            replay.read(record)
+
     def test_a_record_of_other_signals_is_refused_with_their_names(self, record: Path) -> None:
         record.write_text("p000042n 1 125 6\np000042n.dat 16 100(0)/mV 16 0 0 0 0 II\n")
         with pytest.raises(ValueError, match="only II"):

@@ -31,7 +31,7 @@ PARTS = {
     "cloud load": ("cloud.warehouse.job", "Settings"),
     "cloud compact": ("cloud.lake.compact_job", "Settings"),
     "cloud erase": ("cloud.erase.job", "Erase"),
-    "cloud topics": ("cloud.settings", "Topics"),
+    "cloud topics": ("cloud.kafka.settings", "Topics"),
     "edge": ("edge.settings", "Settings"),
 }
 

@@ -14,6 +14,9 @@ from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
 
 NOT_JUDGED = "not-judged"
+WAIT_S = 180
+"""How much later it is told of one sensor while another shows a pulse."""
+MEASURED = {"ecg-not-measured", "oximeter-not-measured", "impedance-not-measured"}
 LOOK_S = 5
 """How late the question may come."""
 
@@ -98,12 +101,49 @@ def test_a_sensor_that_goes_away_alone_is_told_of(
 ) -> None:
     ward.live(20)
     code = {"zero": Suspect.DROPOUT, "off": Suspect.SENSOR_OFF}.get(how)
-    told = ward.live(90, dict.fromkeys(absent), dict.fromkeys(absent, code) if code else {})
+    told = ward.live(270, dict.fromkeys(absent), dict.fromkeys(absent, code) if code else {})
     (start,) = [e for e in told if e.condition == condition]
     assert (start.phase, start.priority, start.kind) == (Phase.START, Priority.MEDIUM, Kind.TECHNICAL)
-    assert start.t - T0 <= 1000 * (20 + 4 + waits(1) + LOOK_S)
+    assert start.t - T0 <= 1000 * (20 + 4 + waits(1) + WAIT_S + LOOK_S)
     back = ward.live(LOOK_S + 1)
     assert [(e.id, e.phase) for e in back if e.condition == condition] == [(start.id, Phase.END)]
+
+
+@pytest.mark.parametrize("absent", [("spo2", "pr"), ("hr",), ("rr",), ("hr", "rr")])
+@pytest.mark.parametrize("code", [Suspect.DROPOUT, Suspect.SENSOR_OFF])
+def test_a_sensor_that_is_back_within_three_minutes_while_others_measure_calls_nobody(
+    ward: Ward, absent: tuple[str, ...], code: Suspect
+) -> None:
+    told = []
+    for _ in range(4):
+        told += ward.live(60)
+        told += ward.live(WAIT_S + 60, dict.fromkeys(absent), dict.fromkeys(absent, code))
+    told += ward.live(60)
+    assert {e.condition for e in told} <= {"sensor-off"}
+    assert {e.priority for e in told} <= {Priority.LOW}
+
+
+def test_without_a_pulse_from_ecg_or_oximeter_a_sensor_is_told_of_without_a_wait(ward: Ward) -> None:
+    def away(*signs: str) -> tuple[dict[str, None], dict[str, Suspect]]:
+        return dict.fromkeys(signs), dict.fromkeys(signs, Suspect.SENSOR_OFF)
+
+    ward.live(20)
+    first = ward.live(100, *away("spo2", "pr"))
+    assert [e for e in first if e.condition in MEASURED] == []
+    told = ward.live(waits(1) + LOOK_S + 4, *away("spo2", "pr", "hr"))
+    started = {e.condition: e.t - T0 for e in told if e.condition in MEASURED}
+    # The oximeter's wait ends with the ECG, and the ECG has none.
+    assert started["oximeter-not-measured"] <= 1000 * (120 + 2 * LOOK_S)
+    assert started["ecg-not-measured"] <= 1000 * (120 + waits(1) + LOOK_S + 4)
+
+
+@pytest.mark.parametrize("off_first", [("rr",), ("spo2", "pr"), ("hr",)])
+def test_a_sensor_that_waits_hides_no_arrest(ward: Ward, off_first: tuple[str, ...]) -> None:
+    ward.live(20)
+    ward.live(100, dict.fromkeys(off_first), dict.fromkeys(off_first, Suspect.DROPOUT))
+    every = ("hr", "pr", "spo2", "rr")
+    told = ward.live(15, dict.fromkeys(every), dict.fromkeys(every, Suspect.DROPOUT))
+    assert ("vital-signs-lost", Priority.HIGH) in {(e.condition, e.priority) for e in told}
 
 
 def test_one_sign_of_a_sensor_is_enough(ward: Ward) -> None:

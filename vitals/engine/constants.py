@@ -47,14 +47,18 @@ LOOK_MS: Final = 5_000
 """How often everybody is asked for."""
 UNHEARD_LEAST_MS: Final = 30_000
 """Of a patient at a short cadence so much may be missing before they are not judged."""
+SENSOR_WAIT_MS: Final = 180_000
+"""Additional wait for one sensor while another measures a pulse: the sensor is probably being moved."""
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends what is calm within 30 s; ten seconds more are the rest of the way."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
-GATEWAY_CLOCK: Final = "gateway-clock"
-BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK))
+GATEWAY_CLOCK, UNASSIGNED = "gateway-clock", "unassigned-device"
+BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK, UNASSIGNED))
 """What each ward is told of for itself, by an alarm of its own: a gateway may serve several."""
 UNMONITORED: Final = frozenset((NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN))
 """Technical conditions of which each says that somebody is not monitored."""
+GROWING: Final = UNMONITORED | {UNASSIGNED}
+"""Technical conditions that escalate to high without an acknowledgement: a patient may be in danger."""
 UNANSWERED_MS: Final = 120_000
 """A patient who is not monitored and to whom nobody comes for so long is high (R10)."""
 FORGET_MS: Final = 48 * 3_600_000

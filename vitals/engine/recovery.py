@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase
-from vitals.engine.constants import CONDITIONS, COUNT, NOT_JUDGED, PROBLEM, UNMONITORED
+from vitals.engine.constants import CONDITIONS, COUNT, GROWING, NOT_JUDGED, PROBLEM
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.recovered_alarms import unseen
@@ -109,7 +109,7 @@ def _align(scribe: EventWriter, c: Condition, told: AlarmEvent) -> None:
     elif mine.priority > told.priority:
         about |= {"inactivation": Inactivation.NONE, "handover": 0}
         scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
-    elif told.condition in UNMONITORED and mine.priority < told.priority:
+    elif told.condition in GROWING and mine.priority < told.priority:
         # A timer raised it, and the replay's comes later by as much as its batches are larger.
         c.level = told.priority
     elif mine.priority < told.priority:

@@ -15,11 +15,11 @@ from vitals.alarm_events import AlarmEvent, Priority
 from vitals.engine.constants import (
     CONDITIONS,
     COUNT,
+    GROWING,
     HANDOVER_MS,
     MEDIUM_HANDOVERS,
     MEMBERS,
     UNANSWERED_MS,
-    UNMONITORED,
 )
 from vitals.engine.recovered_alarms import Recalled
 from vitals.news2 import BANDS, CONSCIOUSNESS
@@ -297,7 +297,7 @@ class State:
         priority = event.priority
         if priority is Priority.HIGH:
             return self.handover_ms
-        if priority is Priority.MEDIUM and event.condition in UNMONITORED:
+        if priority is Priority.MEDIUM and event.condition in GROWING:
             return UNANSWERED_MS
         return MEDIUM_HANDOVERS * self.handover_ms if priority is Priority.MEDIUM else 0
 

@@ -3,7 +3,7 @@
 import heapq
 
 from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority
-from vitals.engine.constants import FORGET_MS, STALL_MS, UNMONITORED
+from vitals.engine.constants import FORGET_MS, GROWING, STALL_MS
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.recovery import reconcile
 from vitals.engine.rollback import Attempt
@@ -61,7 +61,7 @@ def _run(scribe: EventWriter) -> None:
 def _act(scribe: EventWriter, c: Condition, when: int) -> None:
     if c.paused_until:
         scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
-    elif c.alarm is not None and c.alarm.condition in UNMONITORED and c.alarm.priority is Priority.MEDIUM:
+    elif c.alarm is not None and c.alarm.condition in GROWING and c.alarm.priority is Priority.MEDIUM:
         c.level, c.due = Priority.HIGH, 0
         scribe.step(c, Phase.ESCALATE, t=when, at=when, priority=Priority.HIGH)
     elif c.alarm is not None:

@@ -36,7 +36,7 @@ class NewPatient(BaseModel):
     gateway: Text
     devices: Text
     cadence_s: float = 30.0
-    profile: str = "adult"
+    profile: str = ""
     scale2: bool = False
     oxygen: bool = False
 

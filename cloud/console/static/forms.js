@@ -18,7 +18,7 @@ export function admit(context, ward) {
       field("Address", { name: "address", required: true }), field("Bed", { name: "bed", required: true, value: `${ward.name}-` }),
       field("Gateway", { name: "gateway", required: true, value: `gw-${ward.name}` }), field("Devices", { name: "devices", required: true, placeholder: "mon-…" }),
       field("Seconds between readings", { name: "cadence_s", type: "number", min: "0.1", step: "any", value: "30", required: true }),
-      field("Limits", { name: "profile", options: profiles, value: "adult" }),
+      field("Limits", { name: "profile", options: [["", "adult; a child needs its own"], ...profiles], value: "" }),
       field("Supplemental oxygen", { name: "oxygen", options: [["no", "No"], ["yes", "Yes"]], value: "no" }),
       field("SpO₂ scale of NEWS2", { name: "scale2", options: [["no", "Scale 1"], ["yes", "Scale 2 (hypercapnic failure)"]], value: "no" })),
     send: async (form) => {

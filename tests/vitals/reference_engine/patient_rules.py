@@ -66,7 +66,8 @@ def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) 
     consciousness six hours, in whole seconds. All that were ever measured must agree before it sinks: age lowers
     nothing. Either way the new level must last a minute of readings, and the mildest level of that minute counts.
     Sinking without ending takes ten minutes, charting no time. What is missing or stale is named (`incomplete`) and
-    never taken for 0 in silence.
+    never taken for 0 in silence. A level that history has raised and nobody was told of is told of a live reading only
+    as far as fresh inputs bear it out; otherwise it is forgotten.
     """
     for f in ("rr", "spo2", "sbp", "temp"):
         if r.trusted(f):
@@ -79,6 +80,10 @@ def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) 
     total, fresh = risk(patient, r.t, aged=False)
     _, carried = risk(patient, r.t, aged=True)
     c = patient.condition("news2-risk")
+    told = c.alarm.priority if c.alarm is not None else 0
+    if r.live and c.holds and c.level > told and fresh < c.level:
+        c.level, c.pending_since = max(told, fresh), None
+        c.holds = c.level > 0
     level = c.level if c.holds else 0
     wanted = fresh if fresh > level else min(carried, level)
     if wanted == level:

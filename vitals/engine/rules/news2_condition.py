@@ -226,6 +226,8 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2L
         score: The patient's score.
         charted: Whether a person charted it, so that it needs no delay.
     """
+    if r.live and c.on:
+        _forget_history(c, score)
     level_now = c.level if c.on else 0
     wanted = score.fresh if score.fresh > level_now else min(score.carried, level_now)
     if wanted == level_now:
@@ -247,6 +249,14 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2L
     about = r.about
     patient, condition = str(about["patient"]), CONDITIONS[c.index]
     scribe.start(c, subject=patient, condition=condition, kind=Kind.PHYSIOLOGICAL, t=r.t, **told, **about)
+
+
+def _forget_history(c: Condition, score: News2Levels) -> None:
+    """Lowers a level that only history has raised and no event has reported, to the level of the fresh inputs."""
+    told = c.alarm.priority if c.alarm is not None else 0
+    if c.level > told and score.fresh < c.level:
+        c.level, c.pend = max(told, score.fresh), 0
+        c.on = c.level > 0
 
 
 def _turn(scribe: EventWriter, r: ReadingContext, c: Condition) -> None:

@@ -21,6 +21,7 @@ from vitals.engine.constants import (
     LOST,
     NOT_JUDGED,
     ON_THE_WAY_MS,
+    SENSOR_WAIT_MS,
     UNHEARD_LEAST_MS,
 )
 from vitals.engine.event_writer import EventWriter
@@ -33,6 +34,7 @@ SENSORS = {
     for sensor in ("ecg", "oximeter", "impedance")
 }
 """Sensors that measure without a pause, with the places of their signs."""
+OF_PULSE = {"ecg", "oximeter"}
 NOT_MEASURED = {sensor: f"{sensor}-not-measured" for sensor in SENSORS}
 WATCH = frozenset((NOT_JUDGED, *NOT_MEASURED.values()))
 _NAMES = {"ecg": "heart rate (ECG)", "oximeter": "SpO2 and pulse (oximeter)", "impedance": "breathing (impedance)"}
@@ -189,7 +191,7 @@ def _end(scribe: EventWriter, name: str, t: int, why: str) -> None:
 
 
 def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
-    """Tells of each sensor of a patient that has measured and does no more, while others do."""
+    """Reports each sensor that no longer measures, later while another measures a pulse."""
     state = scribe.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):
@@ -198,15 +200,18 @@ def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
         if covers.covers(row):
             state.covered[row] = state.now
             continue
-        marks = state.marks[row]
+        had, gone, off = state.marks[row, HAD], state.marks[row, GONE], state.marks[row, OFF]
+        there = {of for of, signs in SENSORS.items() if any(had[s] and not gone[s] and not off[s] for s in signs)}
+        # Impedance does not show circulation.
+        wait = SENSOR_WAIT_MS if there & OF_PULSE else 0
         for sensor, signs in SENSORS.items():
-            measuring = any(marks[HAD][s] and not marks[GONE][s] and not marks[OFF][s] for s in signs)
             lapsed = [lapses[s] for s in signs if s in lapses]
             since = _from(state, row, max(lapsed, default=0)) + int(limits[row])
-            if measuring or not lapsed or state.now <= since:
+            if sensor in there or not lapsed or state.now <= since:
                 continue
             condition = NOT_MEASURED[sensor]
-            if standing.pop((row, condition), None) is None:
+            # A started alarm holds, also while the wait applies again.
+            if standing.pop((row, condition), None) is None and state.now > since + wait:
                 text = f"{_NAMES[sensor]} is not measured: look at the sensor"
                 _start(scribe, row, condition, since, text)
     for name in standing.values():

@@ -28,17 +28,26 @@ import msgspec
 from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
-from vitals.engine.constants import BY_WARD, CONDITIONS, DEVICE_SILENT, GATEWAY_CLOCK, GATEWAY_DOWN, SENSOR_OFF
+from vitals.engine.constants import (
+    BY_WARD,
+    CONDITIONS,
+    DEVICE_SILENT,
+    GATEWAY_CLOCK,
+    GATEWAY_DOWN,
+    SENSOR_OFF,
+    UNASSIGNED,
+)
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.state import Condition, State
-from vitals.status import BRIDGE_CLOCK, DeviceStatus, Health, Status
+from vitals.status import BRIDGE_CLOCK, CLOCK_STANDS, CLOCK_UNSET, DeviceStatus, Health, Status
 from vitals.wire.topics import canary
 
 BRIDGE_DOWN: Final = "bridge-down"
 PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
+DEVICE_CLOCK, DEVICE_SLOW = "device-clock", "device-slow"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -55,8 +64,8 @@ OWN: Final = {
     "clock-unset": "has no clock: its times are wrong until it is set",
 }
 """What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK))
-HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, BRIDGE_CLOCK, GATEWAY_CLOCK, *OWN, *DISPUTES))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW))
+HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_BESIDE))
 """Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
 
 
@@ -128,6 +137,8 @@ def report(scribe: EventWriter, status: Status, *, own: bool = False) -> None:
         devices = status.devices
     if not own:
         status = msgspec.structs.replace(status, alarms=(), offset_ms=None)
+        if any(d.clock or d.beyond or d.pace_ms for d in devices):
+            devices = tuple(msgspec.structs.replace(d, clock="", beyond=False, pace_ms=0) for d in devices)
     state.statuses[key(status)] = status if devices is status.devices else _with_devices(status, devices)
     if status.kind == "bridge":
         _hear_again(state, status)
@@ -251,6 +262,9 @@ def _judge_gateway(scribe: EventWriter, status: Status, t: int) -> None:
     faults: list[TechnicalCondition] = []
     if heard:
         faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+        faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
+        faults += [_slow(status, d) for d in status.devices if d.pace_ms and d.patient]
+        faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
         faults += _own(status)
         if status.offset_ms is None:
             # Its bridge has not measured it yet: what was told stands.
@@ -281,16 +295,12 @@ def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
 def _for_wards(
     state: State, status: Status, condition: str, t: int, text_of: Callable[[int], str]
 ) -> list[TechnicalCondition]:
-    """Returns a fault for each ward that has patients on a gateway; its canary is nobody's."""
+    """Returns a fault for each ward that has patients on a gateway."""
     standing = _standing(state, status.id, condition)
-    patients = {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
-    rows = [state.index[patient] for patient in patients if patient in state.index]
-    # A gateway that is gone does not say who has moved away from it.
-    here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
-    wards = Counter(ward for row in here if (ward := state.wards[row]) is not None)
+    wards = _wards(state, status)
     if not wards:
         # Who lies there is not known yet, or nobody does: technicians are told, and whoever was told before.
-        text = text_of(len(patients))
+        text = text_of(len(_patients_of(status)))
         return [
             TechnicalCondition(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}
         ]
@@ -298,6 +308,29 @@ def _for_wards(
         # An alarm's id has no ward in it, so each begins in a millisecond of its own.
         TechnicalCondition(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
         for k, ward in enumerate(sorted(wards))
+    ]
+
+
+def _patients_of(status: Status) -> set[str]:
+    """Returns the patients on a gateway, without its canary."""
+    return {d.patient for d in status.devices if d.patient and d.patient != canary(status.id)}
+
+
+def _wards(state: State, status: Status) -> Counter[str]:
+    """Returns the number of a gateway's patients by ward."""
+    rows = [state.index[patient] for patient in _patients_of(status) if patient in state.index]
+    # A gateway that is gone does not say who has moved away from it.
+    here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
+    return Counter(ward for row in here if (ward := state.wards[row]) is not None)
+
+
+def _unassigned(state: State, status: Status, device: DeviceStatus, t: int) -> list[TechnicalCondition]:
+    """Returns an unassigned device's condition for each ward of the gateway, or one without a ward."""
+    text = f"{device.device} is on nobody and reads beyond limits (gateway {status.id}): find its patient, admit them"
+    wards: list[str | None] = [*sorted(_wards(state, status))]
+    return [
+        TechnicalCondition(device.device, UNASSIGNED, text, gateway=status.id, ward=ward, since=t + k)
+        for k, ward in enumerate(wards or [None])
     ]
 
 
@@ -332,6 +365,33 @@ def _silent(status: Status, device: DeviceStatus) -> TechnicalCondition:
     return TechnicalCondition(
         device.device, DEVICE_SILENT, text, gateway=status.id, device=device.device, patient=device.patient
     )
+
+
+def _clock_of_a_device(status: Status, device: DeviceStatus) -> TechnicalCondition:
+    how = {CLOCK_UNSET: "was never set", CLOCK_STANDS: "stands still, or counts in seconds"}.get(device.clock)
+    if how is None:
+        how = f"is {_apart(device.offset_ms)} {'ahead' if device.offset_ms > 0 else 'behind'}"
+    text = f"the clock of device {device.device} {how}: set it, as what it stores bears wrong dates"
+    return TechnicalCondition(
+        device.device, DEVICE_CLOCK, text, gateway=status.id, device=device.device, patient=device.patient
+    )
+
+
+def _slow(status: Status, device: DeviceStatus) -> TechnicalCondition:
+    text = f"device {device.device} sends every {_apart(device.pace_ms)}, less often than the admission says"
+    text += ": correct one of them"
+    return TechnicalCondition(
+        device.device, DEVICE_SLOW, text, gateway=status.id, device=device.device, patient=device.patient
+    )
+
+
+def _apart(ms: int) -> str:
+    """Formats a duration in its usual unit."""
+    s = abs(ms) / 1000
+    for most, unit, word in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h"), (63_072_000, 86_400, "days")):
+        if s < most:
+            return f"{s / unit:.0f} {word}"
+    return f"{s / 31_557_600:.0f} years"
 
 
 def _reconcile(scribe: EventWriter, faults: list[TechnicalCondition], scope: set[str], t: int) -> None:
