@@ -40,8 +40,8 @@ faults: setup ## storms of kills, cuts and bad input, into faults.json: ONLY=edg
 	@$(PY) -m tests.bench.measure faults
 screenshots: browser ## pictures of the ward page, into docs/images
 	@$(PY) -m tests.console.pictures
-pi: setup ## a bare Debian becomes a gateway, as root: some minutes
-	@$(PY) -m pytest tests/pi/install_in_root.py
+pi: setup ## a bare Debian becomes a gateway, as root; aarch64; IoT Core's limits: some minutes
+	@$(PY) -m pytest tests/pi/install_in_root.py tests/pi/on_aarch64.py tests/pi/on_iot_core.py
 clean: ## end what runs here and remove what was made, but the shared cache
 	@test ! -x $(PY) || $(PY) -m infra.local down
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json peers.json faults.json report.json

@@ -25,6 +25,7 @@ from edge.settings import Settings, StoreSettings
 from edge.status import cli
 from edge.status.report import offline
 from edge.store.outbox import Outbox, open_outbox
+from edge.store.runtime_state import RuntimeState, take_up
 from edge.store.sqlite import is_corrupt
 from edge.store.without_card import InMemoryStore, until_there_is_one
 from edge.uplink.client import Uplink
@@ -58,8 +59,10 @@ def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> Non
 
 
 def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
+    spare = RuntimeState(settings.runtime_directory).values()
     try:
         outbox = open_outbox(settings.edge_data, daemon.now_ms())
+        take_up(spare, outbox)
     except (sqlite3.OperationalError, OSError) as error:
         log.error(
             "the outbox in EDGE_DATA=%s cannot be opened: %s; alarms go on at the beds, and nothing is kept: check the "
@@ -68,7 +71,7 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
             error,
         )
         with until_there_is_one(settings.edge_data, stop) as ended:
-            _run_with(settings, InMemoryStore(settings.edge_data), ended, metrics)
+            _run_with(settings, InMemoryStore(settings.edge_data, spare), ended, metrics)
         return
     _run_with(settings, outbox, stop, metrics)
 

@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-from edge.alarm.bedside_alarms import Signal, signal
 from edge.alarm.unassigned_devices import UnassignedDevices
 from edge.clock.boot_clock import Boot, correct_boot_times, this_boot
 from edge.clock.gateway_clock import GatewayClock
 from edge.clock.synchronisation import synchronised
+from edge.devices.alarm_signal import Signal, signal
 from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence
 from edge.downlink import Downlink, kept_roster
 from edge.event_queue import EventQueue

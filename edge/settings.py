@@ -44,7 +44,8 @@ class Settings(StoreSettings):
     drain_s: float = setting("longest wait at shutdown for the uplink to confirm what is left, s", 5.0)
     canary_s: float = setting("period of the canary's alarm, s: 60 proves the path each minute, 0 is no canary", 0.0)
     runtime_directory: Path | None = setting(
-        "directory that lasts as long as the machine's boot, from systemd; tells it where the kernel's id is hidden",
+        "directory that lasts as long as the machine's boot, from systemd; tells it where the kernel's id is hidden, "
+        "and keeps what a restart needs while the card takes nothing",
         None,
     )
     metrics_port: int = setting("port of Prometheus metrics on loopback; 0 serves none", 0)

@@ -5,27 +5,15 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 
+from cloud.admissions.actions import publish
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import KafkaUnavailableError, Writer
+from cloud.kafka.port import KafkaUnavailableError
 from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
-from vitals.bounds import clean, encoded
+from vitals.bounds import clean
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
-from vitals.wire import topics
-
-
-def publish(writer: Writer, action: Action, settings: Kafka) -> None:
-    """Writes an action to `actions`, acknowledged.
-
-    Raises:
-        KafkaUnavailableError: Kafka did not acknowledge it.
-        ValueError: It does not decode to the same action; nothing is written.
-    """
-    value = encoded(action)
-    writer.write((topics.ACTIONS, settings.layout.partition(action.patient)), action.patient.encode(), value)
-    writer.flush()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cloud.cli.admit import publish
+from cloud.admissions.admission_rows import publish
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError

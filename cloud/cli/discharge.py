@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cloud.cli.admit import publish
+from cloud.admissions.admission_rows import publish
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Reader, read_to_end

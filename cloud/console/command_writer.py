@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.cli import act, admit, rota
+from cloud.admissions import actions, admission_rows, rota_rows
 from cloud.console.live.topic_cache import TopicCache
 from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.kafka.settings import Kafka
@@ -49,7 +49,7 @@ class CommandWriter:
         Raises:
             LogDownError: Kafka did not acknowledge.
         """
-        self._write(lambda writer: act.publish(writer, action, self.settings))
+        self._write(lambda writer: actions.publish(writer, action, self.settings))
         self.people.did(action)
 
     def admit(self, admission: Admission) -> None:
@@ -97,7 +97,7 @@ class CommandWriter:
             LogDownError: Kafka did not acknowledge.
         """
         wanted = Rota(ward=ward, version=version, contacts=contacts)
-        self._write(lambda writer: rota.publish(writer, [wanted]))
+        self._write(lambda writer: rota_rows.publish(writer, [wanted]))
         self.people.duties = {**self.people.duties, ward: wanted}
         return wanted
 
@@ -111,7 +111,7 @@ class CommandWriter:
                 shared = set(other.devices) & set(admission.devices)
                 if shared:
                     raise ConflictError(f"Device {min(shared)} is on another patient, in bed {other.bed}")
-        self._write(lambda writer: admit.publish(writer, [admission], self.settings))
+        self._write(lambda writer: admission_rows.publish(writer, [admission], self.settings))
         self.people.admit(admission)
 
     def _write(self, write: Callable[[Writer], None]) -> None:

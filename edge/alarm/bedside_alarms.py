@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.devices.alarm_signal import Signal, signal
 from edge.ingest.roster import AssignmentTable
 from vitals import engine
 from vitals.actions import Act, Action
@@ -20,67 +20,6 @@ from vitals.status import Status
 log = logging.getLogger(__name__)
 KEPT_MS: Final = 900_000
 """A reading that its device kept for longer than this says nothing of how the patient is, and lights nothing."""
-
-
-class SignalledAlarm(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One alarm, as the light or buzzer at a bed needs it; no patient's name."""
-
-    id: str
-    condition: str
-    priority: str
-    state: str
-    inactivation: str
-    start: int
-    text: str
-
-
-class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bed's light and buzzer do; retained JSON on `beds/{bed}/alarm`.
-
-    It comes again each minute. A light that has heard nothing for two shows that it is out: it may be wrong.
-
-    Attributes:
-        bed: Bed, or the gateway's id for its own light.
-        t: When it changed, UTC epoch ms.
-        priority: The highest among the alarms; None when there is none.
-        audible: Whether any alarm is neither acknowledged nor audio-paused.
-        alarms: Every alarm that has not ended, most urgent first.
-        monitored: Whether somebody in it is watched: not while their device is silent or nothing of theirs is judged.
-        paged: Whether somebody elsewhere is paged; False while the notifier is not heard.
-    """
-
-    bed: str
-    t: int
-    priority: str | None
-    audible: bool
-    alarms: tuple[SignalledAlarm, ...]
-    monitored: bool = True
-    paged: bool = True
-
-
-def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool = True, paged: bool = True) -> Signal:
-    """Returns what a bed's light shows for its alarms."""
-    ordered = sorted(alarms, key=lambda a: (-a.priority, a.start, a.id))
-    return Signal(
-        bed=bed,
-        t=now,
-        priority=ordered[0].priority.label if ordered else None,
-        audible=any(a.inactivation is Inactivation.NONE for a in ordered),
-        monitored=monitored,
-        paged=paged,
-        alarms=tuple(
-            SignalledAlarm(
-                id=a.id,
-                condition=a.condition,
-                priority=Priority(a.priority).label,
-                state=a.state.value,
-                inactivation=a.inactivation.value,
-                start=a.start,
-                text=a.text,
-            )
-            for a in ordered
-        ),
-    )
 
 
 def live(readings: Readings) -> NDArray[np.bool_]:

@@ -6,9 +6,11 @@ such readings are put right before this boot, as they cannot be younger, and eve
 of them begins or ends an alarm by itself.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from edge.ingest.device_clock import moved
 from vitals.readings import Readings
 from vitals.signs import SIGNS, SUSPECT_BITS, Suspect
 
+log = logging.getLogger(__name__)
 BOOT: Final = "boot"
 """Key under which the outbox keeps the boot and what is known of its clock."""
 MOVES: Final = "moves"
@@ -79,12 +82,25 @@ def this_boot(now: int, runtime: Path | None = None, boot_id: Path = BOOT_ID) ->
     return Boot(found, now - up_ms)
 
 
+def known_boot(kept: bytes | None) -> Boot | None:
+    """Reads what the outbox keeps of the boot; None when there is nothing that can be read."""
+    try:
+        return msgspec.json.decode(kept, type=Boot) if kept else None
+    except msgspec.DecodeError as error:
+        log.warning("what is kept of the boot cannot be read: %s", error)
+        return None
+
+
 def _of(runtime: Path) -> str:
     path, drawn = runtime / BOOT, secrets.token_hex(8)
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        path.write_text(drawn)
+    with suppress(OSError):
+        if known := path.read_text():
+            return known
+    # Half a write would be the same id at every boot; none at all is another boot each time.
+    fresh = path.with_suffix(".new")
+    with suppress(OSError):
+        fresh.write_text(drawn)
+        fresh.replace(path)
     return drawn
 
 

@@ -26,6 +26,9 @@ class IndicatorStates:
     def __init__(self) -> None:
         self._states: dict[str, _IndicatorState] = {}
 
+    def __contains__(self, light: str) -> bool:
+        return light in self._states
+
     def show(self, light: str, signal: bytes, clock_s: float) -> None:
         """A light has a new state."""
         self._states[light] = _IndicatorState(signal, clock_s)

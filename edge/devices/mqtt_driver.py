@@ -7,12 +7,14 @@ from collections import deque
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge.devices.alarm_signal import signal
 from edge.devices.driver import AckButton, Deliver, DeviceMessage, Presence
 from edge.devices.indicator_states import IndicatorStates
 from edge.devices.mqtt_bulk_reader import BulkClient
@@ -28,6 +30,10 @@ WINDOW: Final = 2_000
 MAX_PACKET_BYTES: Final = 1_048_576
 """What is larger the broker drops; what is smaller and no reading is refused with its reason."""
 KEEPALIVE_S: Final = 30
+LEFT_S: Final = 2.0
+"""A gateway that has just started has shown its own lights by then."""
+AGAIN_S: Final = 2
+"""A broker that is gone is looked for so often: it is on this machine, and without it no bed is lit."""
 
 
 class MqttDriver:
@@ -50,10 +56,12 @@ class MqttDriver:
         self._indicators = IndicatorStates()
         # paho acknowledges while it holds a lock that publishing asks for.
         self._acknowledged: deque[int] = deque()
+        # Lights of which the broker retains something, and when that came.
+        self._retained: deque[tuple[str, float]] = deque()
         self._deliver: Deliver = _nobody
         self._client = BulkClient(gateway, self._take)
         self._client.username_pw_set(user, password)
-        self._client.reconnect_delay_set(1, 10)
+        self._client.reconnect_delay_set(1, AGAIN_S)
         self._client.max_inflight_messages_set(1_000)
         self._client.will_set(topics.bed_alarm(gateway), will, qos=1, retain=True)
         self._client.on_connect = self._on_connect
@@ -90,10 +98,16 @@ class MqttDriver:
             clock_s = time.monotonic()
             while self._acknowledged:
                 self._indicators.acknowledged(self._acknowledged.popleft(), clock_s)
+            while self._retained and clock_s - self._retained[0][1] >= LEFT_S:
+                bed, _ = self._retained.popleft()
+                if bed not in self._indicators:
+                    # Told by an earlier run, which ended before it could tell that the bed was left.
+                    nobody = signal(bed, (), now_ms(), monitored=False)
+                    self._indicators.show(bed, msgspec.json.encode(nobody), clock_s)
             if not self._client.is_connected():
                 return
-            for bed, signal in self._indicators.due(clock_s):
-                sent = self._client.publish(topics.bed_alarm(bed), signal, qos=1, retain=True)
+            for bed, state in self._indicators.due(clock_s):
+                sent = self._client.publish(topics.bed_alarm(bed), state, qos=1, retain=True)
                 self._indicators.told(bed, sent.mid, clock_s)
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
@@ -103,7 +117,8 @@ class MqttDriver:
         self._connection = object()
         options = SubscribeOptions(qos=1)
         filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
-        client.subscribe([(name, options) for name in filters])
+        own = topics.bed_alarm("+"), SubscribeOptions(qos=1, noLocal=True)
+        client.subscribe([*((name, options) for name in filters), own])
         # A broker that was started anew may have forgotten what it retained.
         with self._lock:
             self._acknowledged.clear()
@@ -163,6 +178,9 @@ class MqttDriver:
         if place == "beds" and kind == "ack":
             if not message.retain:  # a button's press is not a state
                 self._deliver(AckButton(name, bytes(message.payload)))
+        elif place == "beds" and kind == "alarm":
+            if message.retain and message.payload:
+                self._retained.append((name, time.monotonic()))
         elif kind == "status":
             self._deliver(Presence(name, message.payload == b"online"))
 

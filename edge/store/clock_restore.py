@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from edge.clock.boot_clock import BOOT, MOVES, Boot, Move
+from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, known_boot
 from edge.store.outbox import Outbox
 from vitals import engine
 
@@ -77,12 +77,9 @@ def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot
 
 
 def _kept(outbox: Outbox) -> tuple[Boot | None, list[Move]]:
-    boot, moves = outbox.load(BOOT), outbox.load(MOVES)
+    moves = outbox.load(MOVES)
     try:
-        return (
-            msgspec.json.decode(boot, type=Boot) if boot else None,
-            msgspec.json.decode(moves, type=list[Move]) if moves else [],
-        )
+        return known_boot(outbox.load(BOOT)), msgspec.json.decode(moves, type=list[Move]) if moves else []
     except msgspec.DecodeError as error:
         log.warning("what is kept of the clock cannot be read: %s", error)
         return None, []

@@ -10,6 +10,7 @@ and not in memory, however long that takes. Once the time is known the shelf is 
 """
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,7 +26,8 @@ from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.store.clock_restore import Times
 from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
-from edge.store.snapshot import ROSTER, keep
+from edge.store.runtime_state import RuntimeState
+from edge.store.snapshot import ENGINE, ROSTER, keep
 from edge.store.unconfirmed import UnconfirmedBatches
 from vitals import readings as columns
 from vitals.readings import Readings
@@ -94,7 +96,7 @@ class CommitQueue:
         self._open: list[Readings] = []
         self._open_row = outbox.row + 1
         self._open_since: float | None = None
-        self._boot, self._times = boot, times
+        self._boot, self._times, self._beside = boot, times, RuntimeState(settings.runtime_directory)
         # Rows that are committed, not sealed and not in memory: from the first on up to and with the last.
         self._shelf = outbox.first_row, outbox.row
         self._piece_at = -float("inf")
@@ -244,12 +246,15 @@ class CommitQueue:
             if isinstance(error, sqlite3.OperationalError):
                 self._release_acks()
                 self._forget()
+                self._beside.keep(self._needed())
+                self._alarms.dirty = before
             raise
         self.failing, self._committed_at = False, clock_s
         self._settle()
         if self.held:
             self._put_on_shelf()
         if tidy:
+            self._beside.drop()
             self._seen.stored()
             self.unconfirmed.tidied(kept)
             self._kept_at, self._was_up = clock_s, up
@@ -332,6 +337,14 @@ class CommitQueue:
         outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
         keep(outbox, self._alarms, self._memory(), newest)
         return kept
+
+    def _needed(self) -> dict[str, bytes]:
+        """Returns what a restart needs, the card taking nothing."""
+        return self._memory() | {
+            ROSTER: msgspec.json.encode(self._alarms.assignments.roster),
+            ENGINE: zlib.compress(self._alarms.snapshot(), 6),
+            BOOT: msgspec.json.encode(self._boot()),
+        }
 
     def _settle(self) -> None:
         self._metrics.accepted.inc(sum(len(part) for s in self._segments for part in s.readings))

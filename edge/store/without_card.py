@@ -7,21 +7,29 @@ end only so that it may go on (`edge.store.commit`). Roster, engine and devices 
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from edge.store.outbox import Outbox, open_outbox
-from edge.store.snapshot import ENGINE, MEMORY, ROSTER
+import msgspec
+
+from edge.clock.boot_clock import BOOT, known_boot
+from edge.store.outbox import POSITION, Outbox, open_outbox
+from edge.store.repair import readings
+from edge.store.snapshot import ENGINE, HEARD, MEMORY, ROSTER
 from edge.store.sqlite import NAME, in_memory
 from edge.store.values import verified
 from vitals.runtime.daemon import now_ms
+from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
 TRY_EVERY_S: Final = 10.0
-KEPT: Final = (ROSTER, ENGINE, MEMORY)
-"""Values that a start needs."""
+SHOWN: Final = (ROSTER, ENGINE, MEMORY, HEARD, BOOT, POSITION)
+"""Kept values that a start takes from a card that can only be read."""
+WAYS: Final = "vfs=unix-none", "immutable=1"
+"""What was kept last stands in the log beside the file. Its index is made in our own memory, as the card may have no
+room for one, and without locks, as nobody else writes there. Without that log what is in the file is all there is."""
 
 
 class InMemoryStore(Outbox):
@@ -29,14 +37,17 @@ class InMemoryStore(Outbox):
 
     Args:
         directory: Where the outbox lies that cannot be opened.
+        spare: What an earlier run knew, and that card could not take.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, spare: Mapping[str, bytes]) -> None:
         self._closed = False
-        super().__init__(in_memory())
-        with self.transaction():
-            for key, value in _shown(directory):
-                self.save(key, value)
+        db = in_memory()
+        if spare:
+            db.executemany("INSERT INTO meta VALUES (?, ?)", spare.items())
+        else:
+            _show(directory, db)
+        super().__init__(db)
         self._closed = True
 
     @contextmanager
@@ -52,16 +63,33 @@ class InMemoryStore(Outbox):
             yield
 
 
-def _shown(directory: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields what the card still shows of the values that a start needs."""
-    # A file system that is read-only has no room for the lock of a reader: then what is in the file is all there is.
-    for how in ("mode=ro", "mode=ro&immutable=1"):
-        uri = f"{(directory / NAME).absolute().as_uri()}?{how}"
-        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(uri, uri=True)) as db:
-            rows = db.execute("SELECT key, value FROM meta").fetchall()
-            found = verified({key: value for key, value in rows if isinstance(value, bytes)}).values
-            yield from ((key, found[key]) for key in KEPT if key in found)
+def _show(directory: Path, db: sqlite3.Connection) -> None:
+    """Copies what the card still shows of what a start needs: kept values, and the readings after them."""
+    for how in WAYS:
+        uri = f"{(directory / NAME).absolute().as_uri()}?mode=ro&{how}"
+        with suppress(sqlite3.DatabaseError, ValueError), closing(sqlite3.connect(uri, uri=True)) as card:
+            card.execute("PRAGMA locking_mode = EXCLUSIVE")
+            values, rows = _read(card)
+            db.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
+            db.executemany("INSERT INTO journal VALUES (?, ?)", rows)
             return
+
+
+def _read(card: sqlite3.Connection) -> tuple[dict[str, bytes], list[tuple[int, bytes]]]:
+    kept = {key: value for key, value in card.execute("SELECT key, value FROM meta") if isinstance(value, bytes)}
+    values = {key: value for key, value in verified(kept).values.items() if key in SHOWN}
+    if (boot := known_boot(values.get(BOOT))) is not None:
+        # Rows that wait for their times stay on the card.
+        values[BOOT] = msgspec.json.encode(msgspec.structs.replace(boot, unset=0))
+    after = int(values.get(POSITION, b"0"))
+    rows = card.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)).fetchall()
+    return values, [row for row in rows if _whole(row[1])]
+
+
+def _whole(columns: bytes) -> bool:
+    with suppress(WireError):
+        return bool(len(readings(columns)))
+    return False
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.admissions import admission_rows
 from cloud.cli import admit, sample_data
 from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from cloud.kafka.settings import Kafka
@@ -16,7 +17,7 @@ GOOD = "p-1,Ada Brandt,1958-03-21,+44 1632 960123,1 Elm Road,icu,icu-01,gw-icu,m
 
 
 def parse(*rows: str) -> tuple[list[Admission], tuple[str, ...]]:
-    table = admit.parse([f"{line}\n" for line in (HEADER, *rows)], NOW)
+    table = admission_rows.parse([f"{line}\n" for line in (HEADER, *rows)], NOW)
     return [a for _, a in table.rows], table.errors
 
 
@@ -78,7 +79,7 @@ def test_a_newborn_of_tomorrow_is_admitted_where_it_is_tomorrow_already(days: in
     evening = datetime(2026, 11, 29, 22, tzinfo=UTC)
     born = (evening + timedelta(days=days)).date().isoformat()
     row = GOOD.replace("1958-03-21", born).removesuffix(",,,,") + ",infant,,,"
-    table = admit.parse([f"{line}\n" for line in (HEADER, row)], int(evening.timestamp() * 1000))
+    table = admission_rows.parse([f"{line}\n" for line in (HEADER, row)], int(evening.timestamp() * 1000))
     assert bool(table.rows) is accepted
 
 
@@ -110,7 +111,7 @@ def test_overrides_keep_the_delay_of_the_profile() -> None:
 
 @pytest.mark.parametrize("header", ["patient,name", f"{HEADER},shoe_size"])
 def test_a_wrong_header_names_the_columns(header: str) -> None:
-    table = admit.parse([header + "\n", GOOD + "\n"], NOW)
+    table = admission_rows.parse([header + "\n", GOOD + "\n"], NOW)
     assert not table.rows
     assert table.errors[0].startswith(("line 1: missing columns address, bed", "line 1: unknown columns shoe_size"))
 
@@ -122,7 +123,7 @@ def test_an_empty_file_is_an_error_rather_than_nothing_to_do() -> None:
 def test_admissions_land_on_their_patients_partitions(admission: type[Admission]) -> None:
     log = MemoryLog(lambda: NOW)
     settings = Kafka(kafka_bootstrap="none")
-    admit.publish(MemoryWriter(log), [admission(f"p-{i}", f"b-{i}") for i in range(20)], settings)
+    admission_rows.publish(MemoryWriter(log), [admission(f"p-{i}", f"b-{i}") for i in range(20)], settings)
     records = log.records("patients")
     assert len(records) == 20
     assert all(r.partition == settings.layout.partition(r.key.decode()) for r in records)
@@ -144,7 +145,7 @@ def test_samples_are_the_same_for_a_seed_and_pass_their_own_check(tmp_path: Path
     assert first == second != sample_data.roster({"icu": 12, "med": 12}, seed=4, cadence_s=2)
     sample_data.write(tmp_path / "roster.csv", first)
     with (tmp_path / "roster.csv").open() as file:
-        table = admit.parse(file, NOW)
+        table = admission_rows.parse(file, NOW)
     assert not table.errors
     assert len(table.rows) == 24
     assert {a.gateway for _, a in table.rows} == {"gw-icu", "gw-med"}

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from cloud import ack_links
+from cloud.admissions import actions, admission_rows, rota_rows
+from cloud.admissions.csv_reader import moment, number
 from cloud.alarm import partition_engine as slices
-from cloud.cli import act, admit, rota, tail
-from cloud.cli.csv_reader import moment, number
+from cloud.cli import tail
 from cloud.console.live.topic_cache import TopicCache
 from cloud.kafka.port import Record
 from cloud.notify import templates
@@ -193,7 +194,7 @@ def roster_of(**cells: str) -> tuple[list[Admission], tuple[str, ...]]:
     writer = csv.DictWriter(file, ROSTER.split(","))
     writer.writeheader()
     writer.writerow(ROW | cells)
-    table = admit.parse(io.StringIO(file.getvalue(), newline=""), T0)
+    table = admission_rows.parse(io.StringIO(file.getvalue(), newline=""), T0)
     return [admission for _, admission in table.rows], table.errors
 
 
@@ -254,7 +255,7 @@ ROTA = {"ward": "icu", "name": "B", "start": "2026-11-22T07:00Z", "end": "2026-1
 )  # fmt: skip
 def test_a_duty_that_the_next_system_refuses_is_refused_here(cells: dict[str, str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        rota.contact_row(ROTA | {"contact": "nurse"} | cells)
+        rota_rows.contact_row(ROTA | {"contact": "nurse"} | cells)
 
 
 def test_cells_are_numbers_and_times_or_reasons() -> None:
@@ -269,7 +270,7 @@ def test_cells_are_numbers_and_times_or_reasons() -> None:
 def test_an_action_out_of_bounds_is_not_written() -> None:
     made = Action(id="a", act=Act.CHART, patient="p" * 129, t=T0, by="x", oxygen=True)
     with pytest.raises(ValueError, match="length <= 128"):
-        act.publish(None, made, None)  # type: ignore[arg-type] # neither is reached
+        actions.publish(None, made, None)  # type: ignore[arg-type] # neither is reached
 
 
 def test_tail_shows_what_is_wrong_and_goes_on() -> None:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cloud.cli import act, rota, sample_data
+from cloud.admissions import rota_rows
+from cloud.cli import act, sample_data
 from vitals.alarm_events import Priority
 
 HEADER = "ward,contact,name,start,end,phone,email,priority,step\n"
@@ -12,7 +13,7 @@ GOOD = "icu,nurse,Bela Holt,2026-11-22T07:00:00+00:00,2026-11-22T19:00:00+00:00,
 
 
 def test_a_row_becomes_a_contact_with_its_hours_priority_and_step() -> None:
-    ((_, (ward, contact)),) = rota.parse([HEADER, GOOD]).rows
+    ((_, (ward, contact)),) = rota_rows.parse([HEADER, GOOD]).rows
     assert ward == "icu"
     assert (contact.priority, contact.step) == (Priority.HIGH, 1)
     assert contact.end - contact.start == 12 * 3_600_000
@@ -32,7 +33,7 @@ def test_a_row_becomes_a_contact_with_its_hours_priority_and_step() -> None:
     ],
 )
 def test_a_bad_row_is_told_with_its_line(change: tuple[str, str], complaint: str) -> None:
-    table = rota.parse([HEADER, GOOD, GOOD.replace(*change)])
+    table = rota_rows.parse([HEADER, GOOD, GOOD.replace(*change)])
     assert len(table.rows) == 1
     assert len(table.errors) == 1
     assert table.errors[0].startswith("line 3: ")
@@ -40,15 +41,15 @@ def test_a_bad_row_is_told_with_its_line(change: tuple[str, str], complaint: str
 
 
 def test_a_file_gives_one_rota_per_ward() -> None:
-    table = rota.parse([HEADER, GOOD, GOOD.replace("nurse", "doctor"), GOOD.replace("icu", "med")])
-    rotas = rota.rotas([row for _, row in table.rows], version=5)
+    table = rota_rows.parse([HEADER, GOOD, GOOD.replace("nurse", "doctor"), GOOD.replace("icu", "med")])
+    rotas = rota_rows.rotas([row for _, row in table.rows], version=5)
     assert [(r.ward, r.version, len(r.contacts)) for r in rotas] == [("icu", 5, 2), ("med", 5, 1)]
 
 
 def test_the_sample_rota_is_valid_and_has_somebody_for_equipment() -> None:
     rows = sample_data.rota(["icu"], 1, datetime(2026, 11, 22, tzinfo=UTC))
     lines = [",".join(rows[0]) + "\n", *(",".join(row.values()) + "\n" for row in rows)]
-    table = rota.parse(lines)
+    table = rota_rows.parse(lines)
     assert not table.errors
     assert {ward for _, (ward, _) in table.rows} == {"icu", "technical"}
 

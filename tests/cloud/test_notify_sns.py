@@ -16,7 +16,7 @@ import boto3
 import msgspec
 import pytest
 
-from cloud.cli import rota
+from cloud.admissions import rota_rows
 from cloud.cli import topics as topics_job
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.settings import Kafka, Topics
@@ -165,7 +165,7 @@ def test_killed_in_the_middle_of_a_flood_it_tells_everybody_of_everything_once(
     run = uuid.uuid4().hex[:6]
     writer = KafkaWriter(settings, "test")
     people = (contact(f"{run}-nurse"), contact(f"{run}-doctor"))
-    rota.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
+    rota_rows.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
     told = KafkaReader(settings, "test-told")
     told.assign(told.ends(settings.layout.places(topics.NOTIFICATIONS)))
     environ = {

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from bridge.down.rosters import Rosters
 from bridge.up import validate as bridge
 from bridge.up.validate import Refusal
+from cloud.admissions import admission_rows, rota_rows
 from cloud.alarm.bed_history import BedHistory
 from cloud.alarm.partition_engine import PartitionEngine
-from cloud.cli import admit, rota
 from cloud.kafka.partitioning import Partitioning
 from cloud.notify.routing import OnCall
 from edge.alarm.bedside_alarms import BedsideAlarms
@@ -141,16 +141,16 @@ def a_row(raw: bytes) -> None:
         return
     if not isinstance(found, dict):
         return
-    cells = {key: _cell(found.get(key, "")) for key in admit.REQUIRED | admit.OPTIONAL}
+    cells = {key: _cell(found.get(key, "")) for key in admission_rows.REQUIRED | admission_rows.OPTIONAL}
     try:
-        an_admitted(admit.admission_row(cells, T0))
+        an_admitted(admission_rows.admission_row(cells, T0))
     except ValueError as error:
         told(error)
     file = io.StringIO()
     table = csv.DictWriter(file, sorted(cells))
     table.writeheader()
     table.writerow(cells)
-    read = admit.parse(io.StringIO(file.getvalue(), newline=""), T0)
+    read = admission_rows.parse(io.StringIO(file.getvalue(), newline=""), T0)
     assert len(read.rows) + len(read.errors) >= 1
     for _, admission in read.rows:
         an_admitted(admission)
@@ -193,7 +193,7 @@ def a_rota(raw: bytes) -> None:
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         return
     try:
-        ward, contact = rota.contact_row(row)
+        ward, contact = rota_rows.contact_row(row)
         encoded(Rota(ward=ward, version=1, contacts=(contact,)))
     except ValueError as error:
         told(error)

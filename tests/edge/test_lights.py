@@ -190,6 +190,37 @@ def test_no_older_light_overwrites_a_newer_one_after_a_reconnection(
         lights.stop()
 
 
+def test_a_light_that_an_earlier_run_left_behind_shows_that_nobody_is_watched_there(broker: Any) -> None:  # noqa: ANN401 - as above
+    got: dict[str, Any] = {}
+    eye = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    eye.on_connect = lambda client, *_: client.subscribe("beds/+/alarm", qos=1)
+    eye.on_message = lambda _c, _d, m: got.update({m.topic.split("/")[1]: json.loads(m.payload)})
+    lights = MqttDriver(f"mqtt://{HOST}:{broker.port}", "gw-lights", None, None, will=b"{}")
+    try:
+        until(lambda: _reached(eye, broker.port), "the broker")
+        eye.loop_start()
+        left = {"bed": "W-9", "alarms": [{"id": "p-9.hr.1"}]}
+        eye.publish("beds/W-9/alarm", json.dumps(left), qos=1, retain=True).wait_for_publish(10)
+        lights.start(lambda _item: None)
+        mine = {"bed": "W-1", "alarms": [{"id": "p-1.hr.1"}], "monitored": True}
+        lights.show("W-1", json.dumps(mine).encode())
+        until(lambda: lights.repeat() or got.get("W-9", left) != left, "the light that was left")
+        assert (got["W-9"]["alarms"], got["W-9"]["monitored"]) == ([], False)
+        assert got["W-1"] == mine
+    finally:
+        lights.stop()
+        eye.disconnect()
+        eye.loop_stop()
+
+
+def _reached(client: Client, port: int) -> bool:
+    try:
+        client.connect(HOST, port)
+    except OSError:
+        return False
+    return True
+
+
 def test_a_light_whose_broker_forgot_it_is_told_again(broker: Any) -> None:  # noqa: ANN401 - as above
     lights = MqttDriver(f"mqtt://{HOST}:{broker.port}", "gw-lights", None, None, will=b"{}")
     lights.start(lambda _item: None)

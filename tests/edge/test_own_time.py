@@ -413,6 +413,15 @@ def test_a_boot_is_known_again_where_the_kernels_id_is_hidden(tmp_path: Path) ->
     assert this_boot(1, None, hidden).id != this_boot(1, None, hidden).id
 
 
+def test_a_runtime_directory_that_takes_nothing_costs_the_boots_name_and_not_the_gateway(tmp_path: Path) -> None:
+    hidden, gone = tmp_path / "boot_id", tmp_path / "gone"
+    assert this_boot(1, gone, hidden).id != this_boot(1, gone, hidden).id
+    (tmp_path / "boot").touch()
+    named = this_boot(1, tmp_path, hidden).id
+    assert named, "half a write is no name, or every boot would have the same"
+    assert this_boot(1, tmp_path, hidden).id == named
+
+
 def test_the_clocks_keeper_is_asked_and_not_the_date(tmp_path: Path) -> None:
     heard = tmp_path / "synchronized"
     by_kernel = synchronisation.synchronised(heard)

@@ -49,16 +49,19 @@ def test_a_light_that_is_told_nothing_readable_shows_nothing(payload: bytes) -> 
 
 @pytest.mark.parametrize(
     ("what", "target"),
-    [(What.KILL, "edge-gw-w0"), (What.STALL, "device-broker-gw-w0"), (What.CLOCK, "gw-w0")],
+    [(What.KILL, "edge-gw-w0"), (What.STALL, "device-broker-gw-w0"), (What.NEW_OUTBOX, "gw-w0")],
 )
-def test_a_fault_of_its_own_gateway_or_broker_hinders_a_bed_until_it_is_back(what: What, target: str) -> None:
-    found = bedside.hindered([struck(what, target)], PEOPLE)
+def test_a_fault_of_its_own_gateway_or_broker_gives_a_bed_until_it_is_back(what: What, target: str) -> None:
+    found = bedside.struck([struck(what, target)], PEOPLE)
     assert found == {"w0-01": [(T0, T0 + 1000 + bedside.BACK_MS)]}
 
 
-@pytest.mark.parametrize(("what", "target"), [(What.CUT, "gw-w0"), (What.SLOW, "gw-w0"), (What.KILL, "kafka")])
+@pytest.mark.parametrize(
+    ("what", "target"),
+    [(What.CUT, "gw-w0"), (What.SLOW, "gw-w0"), (What.KILL, "kafka"), (What.CLOCK, "gw-w0"), (What.FULL_DISK, "gw-w0")],
+)
 def test_no_other_fault_excuses_a_dark_bed(what: What, target: str) -> None:
-    assert bedside.hindered([struck(what, target)], PEOPLE) == {}
+    assert bedside.struck([struck(what, target)], PEOPLE) == {}
 
 
 def test_a_bed_has_its_patient_from_the_first_word_of_its_light_on_and_a_mute_one_after_a_minute() -> None:
@@ -71,6 +74,7 @@ def test_the_rows_name_what_failed() -> None:
     assert [(row["name"], row["value"], row["goal"]) for row in rows] == [
         ("beds.dark", 1, 0),
         ("beds.late", 0, 0),
+        ("beds.gone", 0, 0),
         ("beds.stuck", 0, 0),
         ("beds.wrong_bed", 0, 0),
     ]

@@ -6,19 +6,23 @@ gateway or the cloud is imported, nor may it be.
 - **dark**: a faultless device showed a breach for its delay and for its budget after that, and while it lasted the
   light of the bed showed no active alarm of that patient of at least its priority;
 - **late**: it did, after the budget;
+- **gone**: it did, and showed none again for longer than 10 s, or a slow cadence more, while the breach went on;
 - **stuck**: an active alarm stood for more than 60 s, a cadence and 10 s of readings within limits, by the patient's
   state and by what a faultless device showed; a latched one has ended already;
 - **wrong bed**: a light showed an alarm of a patient who lay elsewhere, or of nobody who is known.
+
+A patient who moves takes a breach along: the light of the new bed owes it from then on. What struck the bed's own
+gateway or broker excuses nothing: until it is whole again a light may stay as it is, and then it owes what is so.
 
 A life is as `judge.py` defines it. Times are UTC epoch ms by the recorder's clock.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
-from tests.truth.due import GROUPS, HIGH, LOW, MEDIUM, SIGNS, Due, Flags, Life, levels, owed
+from tests.truth.due import GROUPS, HIGH, LOW, MEDIUM, SECOND_MS, SIGNS, Due, Flags, Life, levels, owed
 
 RANK: Final[Mapping[str | None, int]] = {None: 0, "low": LOW, "medium": MEDIUM, "high": HIGH}
 PROBLEM_OF: Final = {
@@ -29,6 +33,7 @@ PROBLEM_OF: Final = {
 """What an alarm's condition is about; others, such as a score or a sensor, are judged by nothing here but their bed."""
 WITHIN_MS: Final = 60_000
 STUCK_MS: Final = 10_000
+GONE_MS: Final = 10_000
 MOVE_MS: Final = 10_000
 """A move is known at the gateway within this."""
 END: Final = 1 << 60
@@ -82,14 +87,18 @@ class Stay:
     Attributes:
         patient: Patient.
         bed: Bed.
-        since: From when.
+        since: From when the light of the bed owes the patient.
         until: Until when.
+        told: From when it may show the patient, where that is earlier.
+        left: Until when, where that is later.
     """
 
     patient: str
     bed: str
     since: int
     until: int = END
+    told: int = END
+    left: int = 0
 
 
 @dataclass(slots=True)
@@ -100,7 +109,8 @@ class Verdict:
         due: Breaches that a light had to show.
         dark: Of these, never shown.
         late: Of these, shown after their budget.
-        hindered: Breaches that met a fault of the bed's own gateway or broker: not judged.
+        gone: Of these, shown, and dark again while they went on.
+        hindered: Breaches that were over before the bed's own gateway or broker was whole again: not judged.
         brief: Breaches that were over before their budget was: not judged.
         stuck: Active alarms that nothing bore out any more.
         wrong_bed: Alarms on a light at which their patient did not lie.
@@ -111,6 +121,7 @@ class Verdict:
     due: int = 0
     dark: int = 0
     late: int = 0
+    gone: int = 0
     hindered: int = 0
     brief: int = 0
     stuck: int = 0
@@ -124,7 +135,7 @@ def judge(
     stays: Sequence[Stay],
     lights: Iterable[Light],
     ends: int,
-    hindered: Mapping[str, Sequence[Span]] | None = None,
+    struck: Mapping[str, Sequence[Span]] | None = None,
 ) -> Verdict:
     """Judges every light.
 
@@ -133,23 +144,35 @@ def judge(
         stays: Who lay where.
         lights: What was recorded, in order of time.
         ends: When the recording ended.
-        hindered: By bed, spans in which its own gateway or broker was struck and came back.
+        struck: By bed, spans in which its own gateway or broker was struck, and had time to be whole again.
     """
     spans = _spans(lights, ends)
     verdict = Verdict()
     patients = [str(patient) for patient in life["patients"]]
+    cadence_ms = round(1000 * float(life["cadence_s"]))
     for row, patient in enumerate(patients):
-        for stay in (s for s in stays if s.patient == patient):
-            busy = (hindered or {}).get(stay.bed, ())
-            mine = [(shown, a, b) for shown, a, b in spans.get(stay.bed, ()) if shown.subject == patient]
-            for due in owed(life, row):
-                if stay.since <= due.begins < stay.until:
-                    _shown_in_time(verdict, due, mine, min(due.until, stay.until, ends), busy)
-            for shown, a, b in _merged(mine):
+        mine = [s for s in stays if s.patient == patient]
+        for stay in mine:
+            busy = sorted((struck or {}).get(stay.bed, ()))
+            shown_there = [(shown, a, b) for shown, a, b in spans.get(stay.bed, ()) if shown.subject == patient]
+            moved = any(s.since < stay.since for s in mine)
+            for due in _owed_there(life, row, stay, moved=moved):
+                there = replace(due, until=min(due.until, stay.until, ends))
+                _shown_in_time(verdict, there, shown_there, busy, cadence_ms)
+            for shown, a, b in _merged(shown_there):
                 _ended_in_time(verdict, life, row, shown=shown, span=(a, b), busy=busy)
     for bed, shown_there in spans.items():
         _at_their_beds(verdict, bed, shown_there, stays, set(patients))
     return verdict
+
+
+def _owed_there(life: Life, row: int, stay: Stay, *, moved: bool) -> Iterator[Due]:
+    """Yields what the light of this bed owes: what begins there, and what a patient who moves brings along."""
+    for due in owed(life, row):
+        if stay.since <= due.begins < stay.until:
+            yield due
+        elif moved and due.begins < stay.since < due.until:
+            yield replace(due, begins=stay.since, by=max(due.by, stay.since + MOVE_MS))
 
 
 def _spans(lights: Iterable[Light], ends: int) -> dict[str, list[tuple[Shown, int, int]]]:
@@ -188,33 +211,48 @@ def _merged(spans: Iterable[tuple[Shown, int, int]]) -> Iterator[tuple[Shown, in
     yield from open_.values()
 
 
-def _meets(a: int, b: int, busy: Sequence[Span]) -> bool:
-    return any(a <= last and first <= b for first, last in busy)
+def _whole_by(due: Due, busy: Sequence[Span]) -> int:
+    """Returns by when a light is due that was struck: when it was whole again."""
+    by = due.by
+    for first, last in busy:
+        if first <= by and last >= due.begins:
+            by = max(by, last)
+    return by
 
 
 def _shown_in_time(
-    verdict: Verdict, due: Due, mine: Sequence[tuple[Shown, int, int]], until: int, busy: Sequence[Span]
+    verdict: Verdict, due: Due, mine: Sequence[tuple[Shown, int, int]], busy: Sequence[Span], cadence_ms: int
 ) -> None:
-    if _meets(due.begins, due.by, busy):
-        verdict.hindered += 1
-        return
-    if until < due.by:
-        verdict.brief += 1
+    until = due.until
+    by = _whole_by(due, busy)
+    if until < by:
+        verdict.brief += by == due.by
+        verdict.hindered += by > due.by
         return
     verdict.due += 1
     enough = [
-        max(a, due.begins)
+        (max(a, due.begins), b)
         for shown, a, b in mine
         if shown.state == "active" and RANK[shown.priority] >= due.level and a <= until and b > due.begins
     ]
     if not enough:
         verdict.dark += 1
-        verdict.lines.append(_line("dark", due))
+        verdict.lines.append(_line("dark", due) | {"by": by})
         return
-    verdict.worst_ms = max(verdict.worst_ms, min(enough) - due.begins)
-    if min(enough) > due.by:
+    first = min(enough)[0]
+    if by == due.by:
+        verdict.worst_ms = max(verdict.worst_ms, first - due.begins)
+    if first > by:
         verdict.late += 1
-        verdict.lines.append(_line("late", due) | {"shown": min(enough)})
+        verdict.lines.append(_line("late", due) | {"by": by, "shown": first})
+    allowed = GONE_MS + (cadence_ms if cadence_ms > SECOND_MS else 0)
+    lit = max(first, by)
+    for a, b in sorted([*enough, *busy, (until, until)]):
+        if min(a, until) - lit > allowed:
+            verdict.gone += 1
+            verdict.lines.append(_line("gone", due) | {"from": lit, "to": min(a, until)})
+            return
+        lit = max(lit, b)
 
 
 def _line(what: str, due: Due) -> dict[str, Any]:
@@ -233,10 +271,13 @@ def _ended_in_time(verdict: Verdict, life: Life, row: int, *, shown: Shown, span
     at = t[beyond & (t >= a) & (t <= b)]
     cadence_ms = 1000 * float(life["cadence_s"])
     longest = WITHIN_MS + cadence_ms + STUCK_MS
+    # Where no reading came, or who shows it was struck, nobody could know that it was over.
+    known = heard.copy()
+    for first, last in busy:
+        known &= (t < first) | (t > last)
     for p, q in pairwise([a, *at.tolist(), b]):
-        # Where no reading came nobody could know that it was over.
-        within = int((heard & (t > p) & (t < q)).sum()) * cadence_ms
-        if within > longest and not _meets(p, q, busy):
+        within = int((known & (t > p) & (t < q)).sum()) * cadence_ms
+        if within > longest:
             verdict.stuck += 1
             verdict.lines.append({"what": "stuck", "patient": shown.subject, "alarm": shown.id, "from": p, "to": q})
             return
@@ -264,7 +305,10 @@ def _at_their_beds(
         if not of_patient and shown.condition != "bed":
             continue  # equipment
         there = any(
-            s.bed == bed and s.patient == shown.subject and s.since - MOVE_MS <= a and b <= s.until + MOVE_MS
+            s.bed == bed
+            and s.patient == shown.subject
+            and min(s.since, s.told) - MOVE_MS <= a
+            and b <= max(s.until, s.left) + MOVE_MS
             for s in stays
         )
         if not there and (shown.id, shown.subject) not in told:

@@ -51,12 +51,12 @@ def at(second: float, *alarms: Shown, bed: str = "bed-1", says: str | None = Non
     return Light(T0 + round(1000 * second), "gw", bed, alarms, says)
 
 
-def found(world: dict[str, Any], *lights: Light, stays: Sequence[Stay] = STAYS, hindered: Any = None) -> Verdict:  # noqa: ANN401 - a mapping or none
-    return judge(world, stays, lights, int(world["t"].max()), hindered)
+def found(world: dict[str, Any], *lights: Light, stays: Sequence[Stay] = STAYS, struck: Any = None) -> Verdict:  # noqa: ANN401 - a mapping or none
+    return judge(world, stays, lights, int(world["t"].max()), struck)
 
 
 def told(verdict: Verdict) -> dict[str, int]:
-    return {name: n for name in ("dark", "late", "stuck", "wrong_bed") if (n := getattr(verdict, name))}
+    return {name: n for name in ("dark", "late", "gone", "stuck", "wrong_bed") if (n := getattr(verdict, name))}
 
 
 DESATURATION = ((60, {}), (60, {"spo2": 80}), (120, {}))
@@ -179,11 +179,46 @@ def test_a_message_that_names_another_bed_is_at_the_wrong_bed() -> None:
     assert told(found(life((100, {})), at(10, says="bed-2"))) == {"wrong_bed": 1}
 
 
-def test_what_meets_a_fault_of_its_own_gateway_is_not_judged_and_is_counted() -> None:
-    struck = {"bed-1": [(T0 + 70_000, T0 + 95_000)]}
-    verdict = found(life(*DESATURATION), hindered=struck)
+def test_what_is_over_before_its_own_gateway_is_whole_again_is_not_judged_and_is_counted() -> None:
+    struck = {"bed-1": [(T0 + 70_000, T0 + 125_000)]}
+    verdict = found(life(*DESATURATION), struck=struck)
     assert (told(verdict), verdict.hindered) == ({}, 2)
-    assert told(found(life(*DESATURATION), hindered={"bed-2": struck["bed-1"]})) == {"dark": 2}
+    assert told(found(life(*DESATURATION), struck={"bed-2": struck["bed-1"]})) == {"dark": 2}
+
+
+def test_a_light_owes_what_is_so_once_its_gateway_is_whole_again() -> None:
+    struck = {"bed-1": [(T0 + 70_000, T0 + 95_000)]}
+    assert told(found(life(*DESATURATION), struck=struck)) == {"dark": 2}
+    assert told(found(life(*DESATURATION), at(94, alarm()), at(125), struck=struck)) == {}
+    assert told(found(life(*DESATURATION), at(100, alarm()), at(125), struck=struck)) == {"late": 2}
+
+
+def test_a_light_that_goes_dark_again_while_the_breach_goes_on_is_gone() -> None:
+    world = life((60, {}), (180, {"spo2": 80}), (60, {}))
+    assert told(found(world, at(72, alarm()), at(120), at(125, alarm()), at(245))) == {}
+    assert told(found(world, at(72, alarm()), at(120), at(140, alarm()), at(245))) == {"gone": 2}
+    assert told(found(world, at(72, alarm()), at(120))) == {"gone": 2}
+    struck = {"bed-1": [(T0 + 118_000, T0 + 138_000)]}
+    assert told(found(world, at(72, alarm()), at(120), at(140, alarm()), at(245), struck=struck)) == {}
+
+
+def test_an_alarm_is_stuck_by_what_came_while_its_gateway_was_whole() -> None:
+    world = life((60, {}), (60, {"spo2": 80}), (300, {}))
+    assert told(found(world, at(72, alarm()), at(230), struck={"bed-1": [(T0 + 140_000, T0 + 190_000)]})) == {}
+    assert told(found(world, at(72, alarm()), at(260), struck={"bed-1": [(T0 + 140_000, T0 + 190_000)]})) == {
+        "stuck": 1
+    }
+
+
+def test_a_patient_who_moves_takes_the_breach_along() -> None:
+    world = life((60, {}), (180, {"spo2": 80}), (60, {}))
+    moved = (Stay("p", "bed-1", 0, T0 + 120_000), Stay("p", "bed-2", T0 + 120_000, told=T0 + 110_000))
+    first = (at(72, alarm()), at(115))
+    assert told(found(world, *first, at(115, alarm(), bed="bed-2"), at(245, bed="bed-2"), stays=moved)) == {}
+    assert told(found(world, *first, stays=moved)) == {"dark": 2}
+    assert told(found(world, *first, at(90, alarm(), bed="bed-2"), at(245, bed="bed-2"), stays=moved)) == {
+        "wrong_bed": 1
+    }
 
 
 def test_a_reading_that_was_lost_gives_thirty_seconds_more() -> None:

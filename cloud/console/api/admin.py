@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from cloud.cli.rota import contact_row
+from cloud.admissions.rota_rows import contact_row
 from cloud.console.auth.accounts import AccountError, Person, Role
 from cloud.console.command_writer import LogDownError
 from cloud.console.http import auth

@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, StringConstraints
 
-from cloud.cli.admit import admission_row
+from cloud.admissions.admission_rows import admission_row
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import ConflictError, LogDownError, action, overrides
 from cloud.console.http import auth

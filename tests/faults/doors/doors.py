@@ -20,7 +20,7 @@ import paho.mqtt.client as mqtt
 from confluent_kafka import Producer
 
 from bridge.up import validate
-from cloud.cli import admit, rota
+from cloud.admissions import admission_rows, rota_rows
 from infra.local.pki import Identity
 from infra.local.ports import HOST
 from infra.local.process import PartError, base_env
@@ -308,9 +308,9 @@ def files(stage: Stage, count: int, sent: Sent, seed: int) -> Way:
     def one() -> None:
         number = next(made)
         rows = min(FILE_ROWS, count - number * FILE_ROWS)
-        word, columns, good = "duty", rota.REQUIRED | rota.OPTIONAL, ""
+        word, columns, good = "duty", rota_rows.REQUIRED | rota_rows.OPTIONAL, ""
         if number % 4 != 1:
-            word, columns, good = "admit", admit.REQUIRED | admit.OPTIONAL, "row"
+            word, columns, good = "admit", admission_rows.REQUIRED | admission_rows.OPTIONAL, "row"
         path = folder / f"{number}.csv"
         with path.open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
             table = csv.DictWriter(file, sorted(columns))
