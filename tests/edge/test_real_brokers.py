@@ -319,7 +319,7 @@ def test_the_bed_alarms_with_the_uplink_cut_and_the_alarm_survives_a_kill(site: 
     until(lambda: not patient.read(hr=31) and site.lights["beds/edge-it-B/alarm"]["alarms"], "an alarm at the bed")
     first = site.lights["beds/edge-it-B/alarm"]
     assert first["priority"] == "high"
-    wait_until(lambda: site.sent() <= site.edge.accepted(), "a commit of the readings that raised it")
+    until(lambda: site.sent() <= site.edge.accepted(), "a commit of the readings that raised it")
     site.edge.end(signal.SIGKILL)
     until(lambda: site.lights["beds/edge-it/alarm"]["alarms"], "the gateway's own light says that it is down")
     site.lights.clear()
