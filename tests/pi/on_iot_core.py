@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from infra.local.servers.pki import Authority, Identity
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -25,6 +24,7 @@ from paho.mqtt.properties import Properties
 
 from edge.status import cli
 from infra.demo.fault_proxy import Relay
+from infra.local.pki import Authority, Identity
 from infra.local.ports import Ports
 from infra.local.probes import mqtt_accepts
 from infra.local.process import Spec, base_env
