@@ -1,4 +1,4 @@
-"""The gateway: cleans what bedside devices send, alarms at the bed, keeps every reading until the cloud has it.
+"""The gateway: filters readings of bedside devices, raises alarms at the bed, stores readings until the cloud has them.
 
-Read `gateway.py` first: one loop takes what devices sent, commits it to the outbox, acknowledges it, and sends it on.
+Read `gateway.py` first: one loop receives readings, commits them to the outbox, acknowledges them and sends them on.
 """

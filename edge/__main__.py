@@ -55,7 +55,7 @@ def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> Non
     except sqlite3.DatabaseError as error:
         if not is_corrupt(settings.edge_data, error):
             raise
-        log.error("the outbox is damaged: %s; it is set aside and a new one begun", error)
+        log.error("the outbox is damaged: %s; it is set aside and a new one is created", error)
 
 
 def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
@@ -65,8 +65,8 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
         take_up(spare, outbox)
     except (sqlite3.OperationalError, OSError) as error:
         log.error(
-            "the outbox in EDGE_DATA=%s cannot be opened: %s; alarms go on at the beds, and nothing is kept: check the "
-            "disk and its owner",
+            "the outbox in EDGE_DATA=%s cannot be opened: %s; bedside alarms still work, but nothing is stored: check "
+            "the disk and its owner",
             settings.edge_data,
             error,
         )
@@ -104,7 +104,7 @@ def _run_with(settings: Settings, outbox: Outbox, stop: Event, metrics: Metrics)
 
 @contextmanager
 def _canary(settings: Settings) -> Iterator[None]:
-    """Has the gateway's canary sing meanwhile, where there is to be one."""
+    """Runs the gateway's canary, if its period is set."""
     if not settings.canary_s:
         yield
         return
@@ -120,12 +120,12 @@ def _canary(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Holds the directory: two gateways on one outbox would number batches twice."""
+    """Locks the directory: two gateways on one outbox would use batch numbers twice."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (directory / "lock").open("w")
     except OSError as error:
-        # Where nothing can be written nothing can be numbered twice.
+        # If nothing can be written, no number can be used twice.
         log.error("EDGE_DATA=%s cannot be written: %s; check the disk and its owner", directory, error)
         yield
         return
@@ -159,7 +159,7 @@ def _show(what: str, environ: Mapping[str, str]) -> int:
 
 
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Runs what the arguments ask for; returns the exit status."""
+    """Runs the chosen command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m edge", description="Wardwatch's gateway")
     parser.add_argument("--check-config", action="store_true", help="print the settings and exit; 2 when one is wrong")
     parser.add_argument(

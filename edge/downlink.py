@@ -1,4 +1,4 @@
-"""What comes from above: roster, actions, confirmations, the notifier's heartbeat; what of it survives a restart."""
+"""Downlink: roster, actions, confirmations and the notifier's heartbeat, and the roster that survives a restart."""
 
 import logging
 from collections.abc import Callable
@@ -22,21 +22,21 @@ log = logging.getLogger(__name__)
 
 
 class StoreUpdates(NamedTuple):
-    """What a message asks the outbox to do: forget confirmed batches, keep a roster."""
+    """Changes to the outbox by a downlink message: batch ranges to delete, roster to store."""
 
     confirmed: tuple[tuple[int, int], ...] = ()
     roster: bytes | None = None
 
 
 class Downlink:
-    """Applies messages from above.
+    """Applies downlink messages.
 
     Args:
-        outbox: The outbox, for its id.
-        local: The local alarms, with the roster in force.
-        reporter: Told of heartbeats and confirmations.
-        tidings: Told of our own actions that the log holds.
-        metrics: What is counted.
+        outbox: Outbox; its id is compared with that of confirmations.
+        local: Bedside alarms, with the roster in force.
+        reporter: Receives heartbeats, confirmations and acknowledgements of the gateway's own alarms.
+        tidings: Recognises the gateway's own actions when they return from Kafka.
+        metrics: Metrics.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Downlink:
         }
 
     def take(self, item: DownlinkMessage, now: int, clock_s: float) -> StoreUpdates:
-        """Applies one message; what cannot be used is counted and logged.
+        """Applies one message; an invalid message is counted and logged.
 
         Args:
-            item: The message.
+            item: Message.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
         """
@@ -67,9 +67,9 @@ class Downlink:
             raise
         except Exception as error:
             if not isinstance(error, ValueError | KeyError):
-                log.exception("a message from above ends in an error")
+                log.exception("downlink message raised an unexpected error")
             self._metrics.down_invalid.labels(item.name if item.name in self._handlers else "unknown").inc()
-            log.error("a message from above cannot be used: %s", error, extra={"data": {"name": item.name}})
+            log.error("downlink message is invalid: %s", error, extra={"data": {"name": item.name}})
         return StoreUpdates()
 
     def _roster(self, payload: bytes, now: int, _clock_s: float) -> StoreUpdates:
@@ -103,11 +103,11 @@ class Downlink:
 
 
 def kept_roster(gateway: str, outbox: Outbox) -> AssignmentTable:
-    """Returns the roster that was in force; nobody is on it when it cannot be used."""
+    """Returns the stored roster; an empty one if none is stored or it is invalid."""
     payload = outbox.load(ROSTER)
     try:
         return updated(no_assignments(gateway), payload) if payload else no_assignments(gateway)
     except (ValueError, KeyError) as error:
         outbox.lost.add(ROSTER)
-        log.error("the kept roster cannot be used: %s; every device is on nobody until one arrives", error)
+        log.error("stored roster is invalid: %s; all devices are unassigned until a roster arrives", error)
         return no_assignments(gateway)

@@ -1,4 +1,4 @@
-"""What came in, from devices and from above, in order of arrival, for the gateway's one thread."""
+"""Queue of messages from devices and downlink, in order of arrival, for the gateway's one thread."""
 
 from collections import deque
 from threading import Event
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 class EventQueue(Generic[T]):
-    """A queue that is emptied at once: quiet things wait to share a turn of the loop, urgent ones wake it.
+    """Queue that is drained as a whole: calm items wait and share a turn of the loop, urgent items wake it.
 
     Args:
-        enough: So many items do not wait for more.
+        enough: Length from which the queue wakes the loop even if all items are calm.
     """
 
     def __init__(self, enough: int) -> None:
@@ -20,17 +20,17 @@ class EventQueue(Generic[T]):
         self._awake = Event()
 
     def put(self, item: T, *, hurries: bool = True) -> None:
-        """Adds an item, which wakes the loop if it hurries; safe from any thread."""
+        """Adds an item and wakes the loop if the item is urgent; safe from any thread."""
         self._items.append(item)
         if hurries or len(self._items) >= self._enough:
             self._awake.set()
 
     def wait(self, wait_s: float) -> None:
-        """Waits until something hurries, at most `wait_s`."""
+        """Waits for an urgent item, at most `wait_s`."""
         self._awake.wait(wait_s)
 
     def drain(self) -> list[T]:
-        """Returns what is there."""
-        # Cleared first: what is put in from now on is either taken below or wakes the next call.
+        """Removes and returns all items."""
+        # Cleared first: an item added from now on is either returned below or wakes the next call.
         self._awake.clear()
         return [self._items.popleft() for _ in range(len(self._items))]

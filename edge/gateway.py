@@ -1,7 +1,7 @@
-"""The gateway's one loop: take, judge, alarm, commit, acknowledge, send.
+"""The gateway's loop: receive, filter, alarm, commit, acknowledge, send.
 
-One thread owns the database, the filter's memory and the engine. Devices and the uplink speak to it through the inbox.
-A reading is acknowledged only after the commit that holds it, and its alarm does not wait for that commit.
+One thread owns the database, the filter's state and the engine. Devices and uplink reach it through the event queue.
+A reading is acknowledged only after the commit that holds it; its alarm does not wait for that commit.
 """
 
 import logging
@@ -50,12 +50,12 @@ from vitals.status import ClockOffset
 log = logging.getLogger(__name__)
 
 ENOUGH: Final = 1_000
-"""So many messages do not wait for more."""
+"""Queue length from which calm messages wake the loop."""
 SECOND_S: Final = 1.0
 DRAIN_TICK_S: Final = 0.02
 CLOCK: Final = "clock"
 PATIENT: Final = frozenset(("confirmed", "heartbeat", CLOCK))
-"""Messages from above that make nothing go sooner."""
+"""Downlink messages that do not wake the loop."""
 RETRY_S: Final = 1.0
 """Pause after a commit that failed."""
 
@@ -63,17 +63,17 @@ Item = DecodedMessage | Presence | AckButton | ConnectionChange | DownlinkMessag
 
 
 class Gateway:
-    """Everything of one running gateway.
+    """One running gateway.
 
     Args:
-        settings: Its settings.
-        outbox: Its outbox, opened.
-        drivers: Where readings come from.
-        lights: Where alarms are shown.
-        metrics: What is counted.
-        now_ms: The machine's clock, UTC epoch ms.
-        boot: Tells the machine's boot, given that clock.
-        settled: Tells whether that clock is set, by the word of its keeper.
+        settings: Settings.
+        outbox: Opened outbox.
+        drivers: Sources of readings.
+        lights: Alarm indicators.
+        metrics: Metrics.
+        now_ms: System clock, UTC epoch ms.
+        boot: Returns the machine's boot for a given time of that clock.
+        settled: Returns whether time synchronisation reports that clock as set.
         monotonic: Monotonic clock, s.
     """
 
@@ -158,7 +158,7 @@ class Gateway:
         self._reporter.own.judge(health.MEMORY_LOST, bool(lost), now, ", ".join(lost))
 
     def receive(self, item: DeviceMessage | Presence | AckButton | ConnectionChange | DownlinkMessage) -> None:
-        """Takes what drivers and the uplink have; safe from any thread."""
+        """Enqueues an item from a driver or the uplink; safe from any thread."""
         if isinstance(item, DeviceMessage):
             heard, hurries = self._urgency.hear(item)
             self.events.put(heard, hurries=hurries or not self._linger_s)
@@ -169,7 +169,7 @@ class Gateway:
         """Runs until the event is set, then drains.
 
         Raises:
-            sqlite3.DatabaseError: The outbox is damaged; a new gateway begins with a new one.
+            sqlite3.DatabaseError: The outbox is damaged; the caller starts a new gateway with a new outbox.
         """
         uplink.start()
         for driver in self._drivers:
@@ -198,12 +198,12 @@ class Gateway:
                 driver.stop()
 
     def cycle(self, uplink: UplinkPort, clock_s: float, *, seal: bool = False) -> None:
-        """Does one turn of the loop.
+        """Runs one turn of the loop.
 
         Args:
-            uplink: Where batches go.
+            uplink: Uplink to publish to.
             clock_s: Monotonic clock, s.
-            seal: Whether open readings become a batch now, whatever their age, and everything is written.
+            seal: Whether open readings become a batch now, at any age, and all of it is committed.
         """
         items = self.events.drain()
         self._follow_clock_step(
@@ -224,7 +224,7 @@ class Gateway:
         self._take_over(now, clock_s)
 
     def _wait_s(self, clock_s: float) -> float:
-        """How long nothing but an urgent item can make work."""
+        """Returns the seconds until the next scheduled work; only an urgent item is sooner."""
         due = [self._second_at + SECOND_S - clock_s, self._scheduler.wait_s(clock_s)]
         if self._commits.failing:
             due.append(self._retry_at - clock_s if self._retry_at > clock_s else RETRY_S)
@@ -243,12 +243,12 @@ class Gateway:
                 self._clock.told(decoded(answer.payload, ClockOffset), machine, clock_s)
             except BoundError as error:
                 self._metrics.down_invalid.labels(CLOCK).inc()
-                log.error("the bridge's time cannot be read: %s", error)
+                log.error("clock answer of the bridge is invalid: %s", error)
         settled = self._clock.settled or (clock_s - self._second_at >= SECOND_S and self._keeper())
         jump_ms = self._clock.turn(machine, clock_s, settled=settled)
         if jump_ms:
             log.warning("the clock was set", extra={"data": {"jump_ms": jump_ms}})
-            # The devices' clocks stayed where they were: their offsets are measured against ours.
+            # The devices' clocks did not move: their offsets are relative to the gateway's clock.
             self._ingest.rebase(jump_ms)
             self._alarms.rebase(jump_ms)
             self._reporter.rebase(jump_ms)
@@ -274,7 +274,7 @@ class Gateway:
                 (self._scheduler.connected if item.up else self._scheduler.disconnected)()
                 if item.up:
                     self._unassigned.link(clock_s)
-                    # The bridge is told at once that the gateway is there, and answers with its time.
+                    # A status goes out at once: the bridge answers it with its time.
                     self._status_at = -self._settings.status_s
                     self._commits.flush_now()
                     self._side_messages.reconnected()
@@ -354,13 +354,13 @@ class Gateway:
         except sqlite3.OperationalError as error:
             self._retry_at = clock_s + RETRY_S
             if self._reporter.own.judge(health.WRITE_FAILING, True, now):
-                log.error("the outbox cannot be written: %s; nothing is kept until it can", error)
+                log.error("outbox cannot be written: %s; nothing is stored until it can", error)
             self._count(self._commits.unconfirmed.shed(), now)
             return
         self._reporter.own.judge(health.WRITE_FAILING, False, now)
 
     def _take_over(self, now: int, clock_s: float) -> None:
-        """Does a piece of what a damaged outbox left to be done."""
+        """Runs one step of the rescue of a damaged outbox."""
         rescue, own, commits = self._rescue, self._reporter.own, self._commits
         righted = None if commits.held else commits.righted
         if not commits.failing and (lowest := rescue.turn(now, self._now_ms(), clock_s, righted)):
@@ -407,7 +407,7 @@ class Gateway:
                 self._metrics.published.inc()
 
     def _drain(self, uplink: UplinkPort) -> None:
-        """Seals what is open and waits, not for long, until all is confirmed; the rest is sent after the next start."""
+        """Seals open readings and waits at most `drain_s` until all is confirmed; the rest is sent after a restart."""
         deadline = self._monotonic() + self._settings.drain_s
         self.cycle(uplink, self._monotonic(), seal=True)
         waits = self._commits
@@ -418,5 +418,5 @@ class Gateway:
 
 
 def down(gateway: str, now: int) -> Signal:
-    """Returns what the gateway's own light shows while the gateway is gone: its last will, and its goodbye."""
+    """Returns the signal of the gateway's own light while the gateway is down: last will and final message."""
     return signal(gateway, [health.own(gateway, GATEWAY_DOWN, now)], now)

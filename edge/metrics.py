@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus."""
+"""Prometheus metrics of the gateway."""
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
@@ -7,7 +7,7 @@ class Metrics:
     """All metrics of one gateway.
 
     Args:
-        registry: Where they are registered.
+        registry: Registry of the metrics.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:

@@ -1,4 +1,4 @@
-"""Messages as they are taken in: judged, shown to the engine, counted, and told whether they hurry."""
+"""Path of device messages: decode and filter, alarm, count, and decide whether their commit and batch are urgent."""
 
 import logging
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """The way of messages into the gateway.
+    """Passes device messages to all parts of the gateway.
 
     Args:
-        intake: Makes readings of them.
-        triage: Told who is watched.
-        local: The local alarms.
-        acceptance: Takes what is to be committed.
-        reporter: Told who sent, and what was refused.
-        tidings: Told what was refused.
+        intake: Decodes and filters messages.
+        triage: Receives the roster and the devices with pending or active conditions.
+        local: Bedside alarms.
+        acceptance: Queue of the next commit.
+        reporter: Counts readings and rejected messages.
+        tidings: Reports rejected messages to the cloud.
         unassigned: Evaluates unassigned devices.
     """
 
@@ -45,16 +45,16 @@ class Pipeline:
         self._unassigned = unassigned
 
     def place(self, book: AssignmentTable) -> None:
-        """A roster is in force."""
+        """Applies a new roster."""
         self._urgency.place(book)
         self._urgency.watch(self._alarms.watched())
 
     def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable, now: int, clock_s: float) -> None:
-        """Takes messages in arrival order.
+        """Processes messages in arrival order.
 
         Args:
-            heard: The messages.
-            book: The roster in force.
+            heard: Decoded messages.
+            book: Roster in force.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
         """
@@ -63,9 +63,9 @@ class Pipeline:
         self._reporter.refused(taken.rejected, taken.duplicates)
         self._side_messages.refused(taken.rejected)
         if taken.rejected:
-            # The bytes stay in the database: they may hold a patient's values.
+            # The payload stays in the database: it may hold a patient's values.
             data = {"topic": taken.rejected[0].topic, "reason": taken.rejected[0].reason}
-            log.warning("%d messages refused, the first of them:", len(taken.rejected), extra={"data": data})
+            log.warning("%d messages rejected, the first of them:", len(taken.rejected), extra={"data": data})
         for refused in taken.rejected:
             if refused.reason.startswith(RAISED):
                 device = refused.topic.split("/")[1]
@@ -78,7 +78,7 @@ class Pipeline:
             self._reporter.heard(taken.readings, clock_s)
 
     def _is_urgent(self, readings: Readings) -> bool:
-        """Whether somebody may have to be paged: a value beyond a limit, or a condition pending or active."""
+        """Returns whether the batch is urgent: a value beyond a limit, or a condition pending or active."""
         placed = readings.roster > 0
         if not placed.any():
             return False

@@ -8,12 +8,12 @@ from vitals.bounds import MAX_ID, is_name
 from vitals.runtime.settings import setting
 
 MAX_LINGER_MS = 1_000
-"""Longer than this a reading must not wait for others: until its commit it is the sender's alone."""
+"""Most time for which a reading may wait for others: until its commit only the sender has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreSettings:
-    """Where the gateway keeps its data; all that `status` and `accepted` need."""
+    """Directory of the gateway's data; the only setting that `status` and `accepted` need."""
 
     edge_data: Path = setting("directory of the gateway's outbox and state; one per gateway", Path("var/edge"))
 
@@ -31,21 +31,23 @@ class Settings(StoreSettings):
     uplink_cert: Path | None = setting("file of this gateway's certificate; required by mqtts", None)
     uplink_key: Path | None = setting("file of this gateway's private key; required by mqtts", None)
     uplink_limits: str = setting(
-        "iot-core keeps to AWS IoT Core's limits, none to no limit, auto decides by the host of UPLINK", "auto"
+        "iot-core applies AWS IoT Core's limits, none applies no limit, auto decides by the host of UPLINK", "auto"
     )
-    uplink_flush_s: float = setting("longest time a quiet reading waits for its batch, s", 30.0)
-    backlog_per_s: float = setting("most batches of the backlog sent per second, beside live ones", 50.0)
+    uplink_flush_s: float = setting("longest time a calm reading waits for its batch, s", 30.0)
+    backlog_per_s: float = setting("most batches of the backlog sent per second, in addition to live ones", 50.0)
     commit_linger_ms: int = setting(
-        "how long calm readings wait for others to share their commit, 0 to 1000 ms; longer spares the card", 1000
+        "longest time calm readings wait to share their commit, 0 to 1000 ms; longer spares the card", 1000
     )
-    outbox_max_bytes: int = setting("size of the backlog beyond which the oldest batches go, bytes", 2 * 2**30)
-    outbox_max_age_s: float = setting("age of a batch beyond which it goes, s", 7 * 86_400.0)
-    status_s: float = setting("time between two status messages, s; the bridge gives up after 10 s", 3.0)
-    drain_s: float = setting("longest wait at shutdown for the uplink to confirm what is left, s", 5.0)
-    canary_s: float = setting("period of the canary's alarm, s: 60 proves the path each minute, 0 is no canary", 0.0)
+    outbox_max_bytes: int = setting("size of the backlog beyond which the oldest batches are dropped, bytes", 2 * 2**30)
+    outbox_max_age_s: float = setting("age beyond which a batch that was offered in vain is dropped, s", 7 * 86_400.0)
+    status_s: float = setting(
+        "time between two status messages, s; the bridge reports the gateway as silent after 10 s", 3.0
+    )
+    drain_s: float = setting("longest wait at shutdown for the confirmation of all batches, s", 5.0)
+    canary_s: float = setting("period of the canary's alarm, s: 60 proves the path each minute, 0 disables it", 0.0)
     runtime_directory: Path | None = setting(
-        "directory that lasts as long as the machine's boot, from systemd; tells it where the kernel's id is hidden, "
-        "and keeps what a restart needs while the card takes nothing",
+        "directory that lasts as long as the machine's boot, from systemd; holds a boot id if the kernel's is "
+        "hidden, and the state for a restart while the card cannot be written",
         None,
     )
     metrics_port: int = setting("port of Prometheus metrics on loopback; 0 serves none", 0)
@@ -67,7 +69,7 @@ class Settings(StoreSettings):
         if self.uplink.startswith("mqtts:"):
             for name in ("uplink_cert", "uplink_key"):
                 if getattr(self, name) is None:
-                    raise ValueError(f"{name.upper()} is not set, and UPLINK={self.uplink} asks for a certificate")
+                    raise ValueError(f"{name.upper()} is not set, and UPLINK={self.uplink} requires a certificate")
             for name in ("uplink_ca", "uplink_cert", "uplink_key"):
                 path = getattr(self, name)
                 if path is not None and not path.is_file():

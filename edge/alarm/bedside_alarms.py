@@ -1,4 +1,4 @@
-"""The alarm at the bedside: the same engine as the cloud's, on the same readings, with or without an uplink."""
+"""Alarms at the bed: the same engine as in the cloud, on the same readings, with or without an uplink."""
 
 import logging
 from collections.abc import Iterable
@@ -19,42 +19,42 @@ from vitals.status import Status
 
 log = logging.getLogger(__name__)
 KEPT_MS: Final = 900_000
-"""A reading that its device kept for longer than this says nothing of how the patient is, and lights nothing."""
+"""Age from which a reading that its device stored no longer shows the patient's state, and starts no alarm."""
 
 
 def live(readings: Readings) -> NDArray[np.bool_]:
-    """Returns (n,) whether each reading says anything of how the patient is."""
+    """Returns (n,) whether each reading is recent enough to show the patient's state."""
     fresh: NDArray[np.bool_] = readings.t_gw - readings.t <= KEPT_MS
     return fresh
 
 
 @dataclass(slots=True)
 class BedsideAlarms:
-    """The engine's state, and which lights it has changed since they were last shown."""
+    """State of the alarm engine, and the lights to update because their signal changed."""
 
     state: engine.State
     _changed: set[str]
     assignments: AssignmentTable
     _shown: dict[str, dict[str, Priority]] = field(default_factory=dict)
-    """What each light shows: its alarms, and the priority of each."""
+    """Alarms that each light shows, with the priority of each."""
     _around: tuple[bool, frozenset[str]] = False, frozenset()
     passed_over: int = 0
-    """What the engine could not apply since the start."""
+    """Number of readings and messages that the engine skipped since the start."""
     dirty: bool = False
-    """Whether something happened since the last snapshot that the readings themselves do not tell again."""
+    """True if the state changed since the last snapshot in a way that a replay of the readings does not repeat."""
 
     @classmethod
     def begin(cls, book: AssignmentTable, state: engine.State, now: int) -> "BedsideAlarms":
-        """Takes up where an engine's state stands; every bed's signal is then to be shown."""
+        """Starts from an engine's state; every bed's signal is then due."""
         alarms = cls(state, set(), book)
         alarms.place(book, now)
         alarms._changed = book.lights()
         return alarms
 
     def place(self, book: AssignmentTable, now: int) -> None:
-        """Puts a roster in force: new and changed patients are placed, those no longer on it discharged."""
+        """Applies a roster: new and changed patients are admitted, those no longer on it discharged."""
         gone = self.assignments.patients() - book.patients()
-        # A bed that is left goes dark, even when its last alarm was acknowledged by nobody.
+        # The light of a left bed goes dark, even if its last alarm was not acknowledged.
         self._changed |= self.assignments.lights() | book.lights()
         self.assignments = book
         self.state, events = engine.place(self.state, book.roster.placements, now, book.roster.gateway)
@@ -66,7 +66,7 @@ class BedsideAlarms:
         self.dirty = True
 
     def advance(self, readings: Readings, now: int) -> None:
-        """Applies readings, but not what a device kept for long; none lets time pass."""
+        """Applies readings, except those that a device stored for long; without readings only time advances."""
         fresh = live(readings)
         readings = readings if fresh.all() else readings.take(fresh)
         self.state, events = engine.advance(self.state, readings, now)
@@ -74,13 +74,13 @@ class BedsideAlarms:
         self._passed_over()
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's own time was set, by `jump_ms`: nothing begins, ends or waits for it."""
+        """Shifts the engine's times after the gateway's own time was set, so that no condition begins or ends."""
         self.state = engine.rebase(self.state, jump_ms)
         self._changed |= self.assignments.lights()
         self.dirty = True
 
     def act(self, action: Action, now: int) -> bool:
-        """Applies what a person did; returns whether it changed anything here."""
+        """Applies a person's action; returns whether it changed an alarm."""
         self.state, events = engine.act(self.state, action, now)
         self._passed_over()
         self.dirty |= bool(events)
@@ -88,24 +88,24 @@ class BedsideAlarms:
         return bool(events)
 
     def report(self, status: Status, now: int) -> None:
-        """Applies what the gateway knows of its devices."""
+        """Applies the gateway's status of its devices."""
         self.state, events = engine.report(self.state, status, now)
         self._note(events)
         self._passed_over()
 
     def pass_over(self, device: str, t: int, now: int) -> None:
-        """Tells, at the bed, that a reading of a device could not be taken."""
+        """Marks a device's patient as not judged, because a reading raised an error."""
         placement = self.assignments.by_device.get(device)
         if placement is not None:
             self.state, events = engine.pass_over(self.state, placement.patient, placement.ward, t, now)
             self._note(events)
 
     def _passed_over(self) -> None:
-        """Counts what the engine could not apply; it has told of it, and the cloud is sent it all the same."""
+        """Counts skipped readings and messages; their patients are marked not judged, and the cloud gets the data."""
         self.passed_over += len(engine.take_passed_over(self.state))
 
     def pending(self, patients: Iterable[str]) -> bool:
-        """Returns whether any of them has a pending or active condition."""
+        """Returns whether any patient has a pending or active condition."""
         return any(engine.pending(self.state, patient) for patient in patients)
 
     def watched(self) -> list[str]:
@@ -118,9 +118,9 @@ class BedsideAlarms:
         return engine.active(self.state)
 
     def pressed(self, bed: str, action_id: str, now: int) -> list[Action]:
-        """Acknowledges what the light shows, each alarm by itself; returns what was done.
+        """Acknowledges the alarms that the light shows; returns one action for each.
 
-        What has begun or become more urgent since is not shown yet, and nobody has seen it.
+        An alarm that began or became more urgent since the light was updated is not acknowledged: it was not visible.
         """
         done = []
         shown = self._shown.get(bed, {})
@@ -144,8 +144,8 @@ class BedsideAlarms:
 
         Args:
             now: UTC epoch ms.
-            paged: Whether the notifier is heard, so that somebody is paged.
-            twice: Names under which two devices speak: whose readings those are nobody knows.
+            paged: Whether the notifier's heartbeat arrives, so that contacts are paged.
+            twice: Names that two devices share: the patient of such a reading is unknown.
         """
         if (paged, twice) != self._around:
             self._around = paged, twice
@@ -183,7 +183,7 @@ class BedsideAlarms:
                 log.info("local alarm", extra={"data": data})
 
     def _light(self, event: AlarmEvent) -> str | None:
-        """Returns the light of an alarm: where its patient lies now, wherever that was when it began."""
+        """Returns the light of an alarm: that of its patient's present bed, which may differ from the first one."""
         placement = self.assignments.of_patient(event.patient) if event.patient is not None else None
         if placement is None and event.patient is None:
             placement = self.assignments.by_device.get(event.device or event.subject)

@@ -1,8 +1,8 @@
-"""The notifier's sign of life, judged without anybody's clock but the notifier's own, which only has to go on.
+"""Heartbeat of the notifier, checked without any clock but the notifier's own, which only has to run.
 
-A broker keeps heartbeats for a gateway that was away and hands them all over at once: those are old. How old cannot be
-told by the gateway's clock, which may be wrong. But a heartbeat that took longest on its way is the oldest, so the one
-that was quickest says by how much the two clocks differ.
+A broker stores heartbeats for a gateway that was away and delivers all at once: they are old. The gateway's clock
+cannot show their age, as it may be wrong. But the heartbeat with the longest delay is the oldest, so the one with the
+shortest delay shows the difference of the two clocks.
 """
 
 import math
@@ -10,14 +10,14 @@ from typing import Final
 
 LOST_S: Final = 60.0
 APART_S: Final = 5.0
-"""Two heartbeats this far apart, at both ends alike, were not kept by anybody."""
+"""Two heartbeats this far apart, both as sent and as received, were not stored by a broker."""
 
 
 class NotifierHeartbeat:
-    """Times are of a monotonic clock, s.
+    """Supervises the heartbeat. Times are of a monotonic clock, s.
 
     Args:
-        clock_s: Start; from then on a heartbeat is waited for.
+        clock_s: Start of the supervision.
     """
 
     def __init__(self, clock_s: float) -> None:
@@ -26,11 +26,11 @@ class NotifierHeartbeat:
         self._last: tuple[float, float] | None = None
 
     def heard(self, t: int, clock_s: float) -> bool:
-        """Takes a heartbeat; returns whether it is a sign of life.
+        """Records a heartbeat; returns whether it is recent.
 
         Args:
-            t: When it was sent, by the notifier's clock, UTC epoch ms.
-            clock_s: When it came.
+            t: Time of sending by the notifier's clock, UTC epoch ms.
+            clock_s: Time of arrival.
         """
         sent_s = t / 1000
         way = clock_s - sent_s
@@ -40,7 +40,7 @@ class NotifierHeartbeat:
             regular = came >= APART_S and abs(sent - came) <= APART_S
         self._last = sent_s, clock_s
         if regular:
-            # The notifier's clock was set: from here on it counts.
+            # The notifier's clock was set: its new time is the reference from here on.
             self._quickest = way
         self._quickest = min(self._quickest, way)
         if way - self._quickest > LOST_S:
@@ -49,5 +49,5 @@ class NotifierHeartbeat:
         return True
 
     def lost(self, clock_s: float) -> bool:
-        """Returns whether there has been no sign of life for too long."""
+        """Returns whether the last recent heartbeat is too long ago."""
         return clock_s - self._since > LOST_S

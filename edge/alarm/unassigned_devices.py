@@ -41,7 +41,7 @@ class UnassignedDevices:
     def place(self, book: AssignmentTable, now: int) -> None:
         """Applies a roster: devices on it are assigned from the next reading on.
 
-        The limits of the others are the most frequent profile on the roster, because no admission gives theirs.
+        The limits of the others are the most frequent profile on the roster, because they have no admission.
         """
         common = Counter(p.profile for p in book.roster.placements).most_common(1)
         self._profile = PROFILE_INDEX[common[0][0] if common else ADULT.profile]
@@ -49,7 +49,7 @@ class UnassignedDevices:
             self._forget(device, now)
 
     def link(self, clock_s: float) -> None:
-        """The uplink was connected."""
+        """Records that the uplink was connected."""
         self._linked_s = clock_s
 
     def take(self, readings: Readings, book: AssignmentTable, now: int) -> None:
@@ -57,7 +57,7 @@ class UnassignedDevices:
 
         Args:
             readings: New readings, in arrival order.
-            book: The roster in force.
+            book: Roster in force.
             now: UTC epoch ms.
         """
         if (readings.roster > 0).all():
@@ -86,7 +86,7 @@ class UnassignedDevices:
         self._advance(columns.empty(), now)
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's own time was set."""
+        """Shifts all times after the gateway's own time was set."""
         self._state = engine.rebase(self._state, jump_ms)
         self._heard = {device: at + jump_ms for device, at in self._heard.items()}
 

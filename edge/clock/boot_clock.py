@@ -1,9 +1,9 @@
-"""Readings accepted while the clock was not known, by a gateway that was then restarted: when were they taken?
+"""Correction of readings that were accepted before the clock was set, by a gateway that was then restarted.
 
-A clock that was never set still counts. Within one boot of the machine own time goes on evenly over a restart, and what
-was stamped before moves with it once the clock is set. After another boot nobody knows how long the machine was off:
-such readings are put right before this boot, as they cannot be younger, and every value is marked `CLOCK`, so that none
-of them begins or ends an alarm by itself.
+A clock that was never set still counts. Within one boot of the machine own time runs evenly over a restart, and earlier
+readings are shifted with it once the clock is set. After another boot it is unknown how long the machine was off. The
+readings are then shifted to end before this boot, the latest possible time. Every value is marked `CLOCK`, so that none
+begins or ends an alarm by itself.
 """
 
 import logging
@@ -24,9 +24,9 @@ from vitals.signs import SIGNS, SUSPECT_BITS, Suspect
 
 log = logging.getLogger(__name__)
 BOOT: Final = "boot"
-"""Key under which the outbox keeps the boot and what is known of its clock."""
+"""Key under which the outbox stores the boot and its clock's state."""
 MOVES: Final = "moves"
-"""Key under which it keeps by how much rows of the journal are to be moved."""
+"""Key under which the outbox stores the shifts of the journal's rows."""
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _DIGIT: Final = (1 << SUSPECT_BITS) - 1
 
@@ -35,10 +35,10 @@ class Boot(msgspec.Struct, frozen=True, omit_defaults=True):
     """One boot of the machine.
 
     Attributes:
-        id: Its random id.
-        began: Its beginning, ms: by the machine's clock, and where the outbox keeps it by the gateway's own time.
-        unset: First row of the journal that was stamped by a clock that was not known; 0 when it is known.
-        bridge: Own time minus the bridge's, ms, where the bridge has told it.
+        id: Random id.
+        began: Start of the boot, ms: by the system clock; in the outbox by the gateway's own time.
+        unset: First row of the journal stamped while the time was unknown; 0 if it is known.
+        bridge: Own time minus the bridge's, ms, if the bridge reported it.
     """
 
     id: str
@@ -48,13 +48,13 @@ class Boot(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Move(msgspec.Struct, frozen=True):
-    """By how much readings of some rows of the journal are to be moved.
+    """Shift of the readings of some rows of the journal.
 
     Attributes:
-        first: First of the rows.
-        last: Last of them.
-        by_ms: By how much.
-        doubted: Whether no value of them may be believed by itself.
+        first: First row.
+        last: Last row.
+        by_ms: Shift, ms.
+        doubted: Whether their values are marked `CLOCK`.
     """
 
     first: int
@@ -64,15 +64,15 @@ class Move(msgspec.Struct, frozen=True):
 
 
 def this_boot(now: int, runtime: Path | None = None, boot_id: Path = BOOT_ID) -> Boot:
-    """Returns the machine's boot by its clock; see random(4) and clock_gettime(2).
+    """Returns the machine's boot by the system clock; see random(4) and clock_gettime(2).
 
-    A service may be kept from the kernel's own id: then one lies in its runtime directory, which is gone with the boot.
-    Where there is neither it is another boot each time.
+    If the kernel's id is hidden from the service, an id in its runtime directory is used, which ends with the boot.
+    With neither, each start counts as another boot.
 
     Args:
-        now: The machine's clock, UTC epoch ms.
+        now: System clock, UTC epoch ms.
         runtime: The service's runtime directory, if it has one.
-        boot_id: Where the kernel tells its id.
+        boot_id: File of the kernel's boot id.
     """
     up_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
     try:
@@ -83,11 +83,11 @@ def this_boot(now: int, runtime: Path | None = None, boot_id: Path = BOOT_ID) ->
 
 
 def known_boot(kept: bytes | None) -> Boot | None:
-    """Reads what the outbox keeps of the boot; None when there is nothing that can be read."""
+    """Decodes the stored boot; None if there is none or it is invalid."""
     try:
         return msgspec.json.decode(kept, type=Boot) if kept else None
     except msgspec.DecodeError as error:
-        log.warning("what is kept of the boot cannot be read: %s", error)
+        log.warning("stored boot is invalid: %s", error)
         return None
 
 
@@ -96,7 +96,7 @@ def _of(runtime: Path) -> str:
     with suppress(OSError):
         if known := path.read_text():
             return known
-    # Half a write would be the same id at every boot; none at all is another boot each time.
+    # A truncated file would be the same id at every boot; without one each start counts as another boot.
     fresh = path.with_suffix(".new")
     with suppress(OSError):
         fresh.write_text(drawn)
@@ -105,7 +105,7 @@ def _of(runtime: Path) -> str:
 
 
 def correct_boot_times(row: int, readings: Readings, moves: Iterable[Move]) -> Readings:
-    """Returns the readings of a row of the journal with the times that are known now."""
+    """Returns the readings of a row of the journal with corrected times."""
     mine = [move for move in moves if move.first <= row <= move.last]
     found = moved(readings, sum(move.by_ms for move in mine))
     return replace(found, suspect=_doubted(found)) if any(move.doubted for move in mine) else found

@@ -1,8 +1,8 @@
-"""The gateway's own time: it runs evenly, and moves only together with everything that was stamped by it.
+"""The gateway's own time: it runs evenly, and steps only together with all stored times.
 
-It is the machine's clock as long as that runs evenly too. A machine's clock is set, by a time server or a person,
-forward or back, and then the caller moves what it knows by the same step. The bridge's clock, which many gateways
-share, is told with each status; where the machine's clock contradicts it, the bridge's holds.
+It is the system clock as long as that runs evenly. If a time server or a person sets the system clock, own time steps
+with it. The caller then shifts all stored times by the same step. The bridge, which many gateways share, reports its
+time in answer to each status; if the system clock contradicts it, the bridge's time applies.
 """
 
 from collections import deque
@@ -13,35 +13,35 @@ from vitals.bounds import MAX_T
 from vitals.status import ClockOffset
 
 STEP_MS: Final = 1_000
-"""A difference from here on is a step; a smaller one is taken up slowly."""
+"""Difference from which own time steps; a smaller one is slewed."""
 SLEW: Final = 0.005
-"""So much of the time that passes may be taken up: a time server steers a clock ten times slower."""
+"""Largest slew as a share of elapsed time; a time server steers a clock ten times slower."""
 AGREES_MS: Final = 2_000
-"""The machine's clock contradicts the bridge's from here on: the way takes as long on a bad day."""
+"""Difference from which the system clock contradicts the bridge's: about the delay of an answer on a bad day."""
 DRIFT: Final = 200e-6
-"""How fast two clocks may come apart."""
+"""Largest drift between two clocks."""
 UNSET_S: Final = 60.0
-"""A start without a clock is no news until keeper and bridge have had time for a word."""
+"""Time without a set clock after which it is a technical alarm: time server and bridge need some time to answer."""
 ASK_S: Final = 5.0
-"""A connected bridge that has not told its time for so long does not."""
+"""Time after which a connected bridge that has not answered with its time will not do so."""
 RECENT: Final = 3
-"""Of so many answers the earliest is right: the way only ever makes them late."""
+"""Number of answers of which the earliest is used: delay can only add to an answer's time."""
 RECENT_S: Final = 300.0
 SENT: Final = 64
 
 
 class GatewayClock:
-    """Own time. Machine times are wall clock readings, UTC epoch ms; `clock_s` is monotonic, s.
+    """Own time. Machine times are of the system clock, UTC epoch ms; `clock_s` is monotonic, s.
 
     Args:
-        own: Own time at the start, UTC epoch ms; where the machine's clock is not set it may go on from an earlier run.
-        machine: The machine's clock then.
-        clock_s: Monotonic clock then.
-        settled: Whether the machine's clock is known to be set.
-        bridge: Own time minus the bridge's, ms, as an earlier run in this boot had it from there.
+        own: Own time at the start, UTC epoch ms; if the system clock is not set, it may continue an earlier run's.
+        machine: System clock at the start.
+        clock_s: Monotonic clock at the start.
+        settled: Whether the system clock is known to be set.
+        bridge: Own time minus the bridge's, ms, as stored by an earlier run in this boot.
 
     Attributes:
-        settled: Whether the machine's clock is known to have been set, now or earlier: from then on it only drifts.
+        settled: Whether the system clock is known to have been set, now or earlier: from then on it only drifts.
     """
 
     def __init__(self, own: int, machine: int, clock_s: float, *, settled: bool, bridge: int | None = None) -> None:
@@ -51,7 +51,7 @@ class GatewayClock:
         self._stepped = False
         self._lead = own - machine
         self._sent: deque[tuple[int, float]] = deque(maxlen=SENT)
-        # The bridge's time minus the monotonic clock, ms, and when each was told.
+        # The bridge's time minus the monotonic clock, ms, and the monotonic time of the answer.
         self._told: deque[tuple[float, float]] = deque(maxlen=RECENT)
         if bridge is not None:
             self._told.append((own - bridge - 1000 * clock_s, clock_s))
@@ -66,42 +66,42 @@ class GatewayClock:
 
     @property
     def known(self) -> bool:
-        """Whether the time is known: by the clock's keeper, or by the bridge."""
+        """True if the time is known, from time synchronisation or the bridge."""
         return (self.settled or bool(self._told)) and self._own >= SET_MS
 
     @property
     def unset(self) -> bool:
-        """Whether the time has not been known for so long that people are to be told."""
+        """True if the time has been unknown for long enough for a technical alarm."""
         return self._at - self._known_at >= UNSET_S
 
     @property
     def stands(self) -> bool:
-        """Whether readings go up as they are stamped: the time is known, or nobody who is asked tells it."""
+        """True if readings are sent with own time: the time is known, or the bridge does not report its own."""
         return self.known or (self._asked and self._own >= SET_MS)
 
     @property
     def bridge(self) -> int | None:
-        """Own time minus the bridge's, ms; None when that is not known."""
+        """Own time minus the bridge's, ms; None if unknown."""
         return round(self._own - min(self._told)[0] - 1000 * self._at) if self._told else None
 
     def link(self, *, up: bool, clock_s: float) -> None:
-        """The uplink came or went."""
+        """Records that the uplink was connected or lost."""
         self._up_since = clock_s if up else None
 
     def sent(self, machine: int, clock_s: float) -> None:
-        """A status went up that said this machine time."""
+        """Records that a status with this system time was sent."""
         self._sent.append((machine, clock_s))
 
     def told(self, answer: ClockOffset, machine: int, clock_s: float) -> None:
-        """The bridge told its time.
+        """Records the bridge's time.
 
         Args:
-            answer: What it told.
-            machine: The machine's clock now.
+            answer: Answer of the bridge.
+            machine: System clock now.
             clock_s: Monotonic clock now.
         """
         asked = answer.t - answer.offset_ms
-        # The status that it answers went at a known moment, whatever was done to the machine's clock since.
+        # The answered status was sent at a known monotonic time, even if the system clock was set since.
         at = next((at for sent, at in reversed(self._sent) if sent == asked), None)
         bridge = answer.t - 1000 * at if at is not None else machine + answer.offset_ms - 1000 * clock_s
         if not 0 < bridge + 1000 * clock_s <= MAX_T:
@@ -111,15 +111,15 @@ class GatewayClock:
         self._told.append((bridge, clock_s))
 
     def turn(self, machine: int, clock_s: float, *, settled: bool) -> int:
-        """Lets time pass.
+        """Advances own time.
 
         Args:
-            machine: The machine's clock.
+            machine: System clock.
             clock_s: Monotonic clock.
-            settled: Whether the keeper of the machine's clock says that it is set.
+            settled: Whether time synchronisation reports the system clock as set.
 
         Returns:
-            By how much everything stamped with own time is to be moved, ms; 0 unless own time stepped.
+            Shift of all times stamped with own time, ms; 0 unless own time stepped.
         """
         passed = 1000 * max(0.0, clock_s - self._at)
         self._stepped = abs(machine - self._machine - passed) >= STEP_MS
@@ -135,16 +135,16 @@ class GatewayClock:
         if abs(off) < STEP_MS:
             self._own += max(-SLEW * passed, min(off, SLEW * passed))
             return 0
-        # Whole, so that what is moved by it and what is stamped later stay apart by what lay between them.
+        # Whole milliseconds, so that shifted times and later ones keep their exact distance.
         jump = round(off)
         self._own, self._before = self._own + jump, self._before + jump
         return jump
 
     def arrived(self, machine: int) -> int:
-        """Returns the own time of something that came since the last turn, by the machine's clock as it came."""
+        """Returns the own time of an arrival since the last turn, from the system clock at that arrival."""
         own = machine + self._own - self._machine
         if self._stepped:
-            # Nobody knows on which side of the step it came.
+            # It is unknown whether it arrived before or after the step.
             own = max(own, self._before)
         return round(min(own, self._own))
 

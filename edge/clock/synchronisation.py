@@ -1,4 +1,4 @@
-"""Has the machine's clock been set? By the word of whoever keeps it, as a date says nothing.
+"""Check whether the system clock has been set, as reported by time synchronisation; a plausible date proves nothing.
 
 A Raspberry Pi starts with the time of its last shutdown, or of its image: hours or months behind, and plausible.
 """
@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Final
 
 TIMESYNC: Final = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd makes it when it has heard a time server since the machine started."""
+"""File that systemd-timesyncd creates when a time server answered since the machine started."""
 _TIME_ERROR: Final = 5
 _TIMEX_BYTES: Final = 512
-"""More than `struct timex` has on any machine; all zero it asks and sets nothing."""
+"""Larger than `struct timex` on any machine; all zero, the call reads the state and sets nothing."""
 
 
 def synchronised(timesync: Path = TIMESYNC) -> bool:
-    """Returns whether a time server or a person's clock keeps the machine's: adjtimex(2), or systemd-timesyncd.
+    """Returns whether the system clock is synchronised, by adjtimex(2) or systemd-timesyncd.
 
     Args:
-        timesync: The file of systemd-timesyncd.
+        timesync: File of systemd-timesyncd.
     """
     if timesync.exists():
         return True

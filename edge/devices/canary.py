@@ -1,7 +1,7 @@
-"""The canary: a device of the gateway's own that proves, each minute, that an alarm reaches SNS.
+"""The canary: a device of the gateway itself, which proves each minute that an alarm reaches SNS.
 
-It speaks to the gateway's broker like any other device, so that its readings take every step that a patient's take.
-`python -m cloud canary` admits it; until then its readings are nobody's, and archived as such.
+It publishes to the gateway's broker as other devices do, so that its readings pass every step of a patient's readings.
+`python -m cloud canary` admits it; until then its readings are unassigned and archived as such.
 """
 
 import json
@@ -19,25 +19,25 @@ from vitals.wire import topics
 
 log = logging.getLogger(__name__)
 CALM, ALARMING = 37.9, 38.1
-"""On both sides of its limit of 38, and no step that the filter would doubt."""
+"""Values on both sides of its limit of 38; the difference is too small for the filter to doubt."""
 WAITING: Final = 4
-"""Readings that wait while the broker is away; a canary is worth nothing later."""
+"""Readings queued while the broker is away; a late canary is useless."""
 
 
 def frame(boot: int, seq: int, t: int) -> bytes:
-    """Returns reading `seq`, of time `t` in UTC epoch ms: every second one is beyond its limit."""
+    """Returns the payload of reading `seq` at time `t`, UTC epoch ms: every second reading is beyond the limit."""
     return json.dumps({"boot": boot, "seq": seq, "t": t, "temp": ALARMING if seq % 2 else CALM}).encode()
 
 
 class Canary:
-    """Publishes a reading twice in each period, in a thread of its own.
+    """Publishes two readings in each period, from a thread of its own.
 
     Args:
         url: The gateway's broker, mqtt://host:port.
         gateway: Gateway id.
         every_s: Period, s: one alarm begins and ends in it.
-        user: User name, if the broker asks for one.
-        password: Its password.
+        user: User name, if the broker requires one.
+        password: Password of the user.
     """
 
     def __init__(self, url: str, gateway: str, every_s: float, user: str | None, password: str | None) -> None:
@@ -54,14 +54,14 @@ class Canary:
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
 
     def start(self) -> None:
-        """Connects, and again whenever the broker is gone."""
+        """Connects, and reconnects whenever the broker was gone."""
         self._client.connect_async(*self._address)
         self._client.loop_start()
         self._thread.start()
-        log.info("the canary sings", extra={"data": {"topic": self._topic, "every_s": 2 * self._half_s}})
+        log.info("canary started", extra={"data": {"topic": self._topic, "every_s": 2 * self._half_s}})
 
     def stop(self) -> None:
-        """Falls silent."""
+        """Stops publishing and disconnects."""
         self._stop.set()
         self._thread.join()
         self._client.disconnect()

@@ -1,4 +1,4 @@
-"""The seam for hardware: a driver hands over what devices sent. MQTT is one; docs/edge-driver.md shows another."""
+"""Driver interface: a driver delivers device messages. MQTT is one; docs/edge-driver.md shows another."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -9,11 +9,11 @@ class DeviceMessage(NamedTuple):
     """One message of a device.
 
     Attributes:
-        device: Device id, as the transport vouches for it; never taken from the message.
-        payload: The message, in the form of `vitals.wire.device_reading`.
+        device: Device id as authenticated by the transport; never read from the message.
+        payload: Message in the format of `vitals.wire.device_reading`.
         t_gw: Arrival, UTC epoch ms.
-        ack: Called with the receipts of messages that are safe (or refused for good); until then the sender keeps them.
-        receipt: What `ack` is to be given for this one.
+        ack: Called with the receipts of messages that are stored or rejected; until then the sender keeps them.
+        receipt: Argument of `ack` for this message.
     """
 
     device: str
@@ -24,44 +24,44 @@ class DeviceMessage(NamedTuple):
 
 
 class Presence(NamedTuple):
-    """A device said that it is online, or it (or its last will) that it is not."""
+    """A device's online message, or its offline message or last will."""
 
     device: str
     online: bool
 
 
 class AckButton(NamedTuple):
-    """Somebody pressed the acknowledge button of a light."""
+    """A press of the acknowledge button of a light."""
 
     bed: str
     payload: bytes
 
 
 Deliver = Callable[[DeviceMessage | Presence | AckButton], None]
-"""Takes what a driver has; safe to call from any thread."""
+"""Receives items of a driver; safe to call from any thread."""
 
 
 class Driver(Protocol):
     """A source of readings."""
 
     def start(self, deliver: Deliver) -> None:
-        """Begins to hand over, from a thread of its own; returns at once."""
+        """Begins to deliver, from a thread of its own; returns at once."""
 
     def stop(self) -> None:
-        """Ends it; what was not acknowledged stays with the sender."""
+        """Stops delivering; the sender keeps messages that were not acknowledged."""
 
 
 class AlarmIndicators(Protocol):
-    """Where the signal of a bed is shown."""
+    """Display of the beds' alarm signals."""
 
     def show(self, bed: str, signal: bytes) -> None:
-        """Shows a bed's signal until the next one; kept across a restart of whatever shows it."""
+        """Shows a bed's signal until the next one, across restarts of the display."""
 
     def repeat(self) -> None:
-        """Tells again what was not heard, or is not new any more; called each second."""
+        """Resends signals that were not acknowledged or are a minute old; called each second."""
 
 
 def acknowledge(deliveries: Iterable[DeviceMessage]) -> None:
-    """Tells each driver, in one call for all that are next to each other, what is safe."""
+    """Acknowledges messages; consecutive messages of one driver share one call."""
     for ack, group in groupby(deliveries, key=lambda delivery: delivery.ack):
         ack([delivery.receipt for delivery in group])

@@ -1,8 +1,8 @@
-"""The newest state of each light, and what of it the broker has yet to hear.
+"""Newest state of each light, and the states that the broker has not acknowledged.
 
-A light keeps what it was told last. So of each light only the newest is ever told, until the broker has acknowledged
-it; a new connection is told all; and everything is told again each minute, for whatever lost it on the way. Nothing
-older is remembered anywhere, as whoever remembers may tell it later than the newest.
+A light shows the last state that it received. So only the newest state of each light is sent, until the broker
+acknowledges it. A new connection gets all states, and all are repeated each minute in case one was lost. No older
+state is queued anywhere, as it might be delivered after the newest.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Final
 
 REPEAT_S: Final = 60.0
 AGAIN_S: Final = 5.0
-"""An acknowledgement that has not come for so long is not waited for."""
+"""Time after which a state without an acknowledgement is resent."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class _IndicatorState:
 
 
 class IndicatorStates:
-    """Every light by its name. Times are of a monotonic clock, s."""
+    """States of all lights, by name. Times are of a monotonic clock, s."""
 
     def __init__(self) -> None:
         self._states: dict[str, _IndicatorState] = {}
@@ -30,25 +30,25 @@ class IndicatorStates:
         return light in self._states
 
     def show(self, light: str, signal: bytes, clock_s: float) -> None:
-        """A light has a new state."""
+        """Sets the new state of a light."""
         self._states[light] = _IndicatorState(signal, clock_s)
 
     def connected(self, clock_s: float) -> None:
-        """Whoever is there now may have heard nothing."""
+        """Marks all states as due: a new connection may have received none."""
         for lamp in self._states.values():
             lamp.mid, lamp.due_s = None, clock_s
 
     def due(self, clock_s: float) -> list[tuple[str, bytes]]:
-        """Returns lights and states to be told now."""
+        """Returns the lights and states to send now."""
         return [(light, lamp.signal) for light, lamp in self._states.items() if lamp.due_s <= clock_s]
 
     def told(self, light: str, mid: int, clock_s: float) -> None:
-        """A light's state goes out as this message."""
+        """Records that a light's state is sent as message `mid`."""
         lamp = self._states[light]
         lamp.mid, lamp.due_s = mid, clock_s + AGAIN_S
 
     def acknowledged(self, mid: int, clock_s: float) -> None:
-        """The broker has a message; it says nothing of a light that has a newer state."""
+        """Records that the broker has a message; an older state's message changes nothing."""
         for lamp in self._states.values():
             if lamp.mid == mid:
                 lamp.mid, lamp.due_s = None, clock_s + REPEAT_S

@@ -1,8 +1,8 @@
-"""Readings off the socket in bulk: what a QoS 1 PUBLISH costs decides whether a ward fits one Raspberry Pi.
+"""Bulk reads of MQTT messages: the cost of a QoS 1 PUBLISH decides whether one Raspberry Pi can serve a ward.
 
-paho reads a packet in five system calls, in a loop of its own, and wakes for each. This stands between it and the
-socket: it reads what has gathered for `READ_EVERY_S` at once, hands over the PUBLISH packets that `wanted` names, and
-leaves every other packet to paho, which goes on connecting, subscribing, pinging and publishing.
+paho reads a packet in five system calls, in a loop of its own, and wakes for each. `BulkSocket` is between paho and the
+socket: it reads all bytes of `READ_EVERY_S` at once and passes each PUBLISH packet to `take`. All other packets are
+left to paho, which still connects, subscribes, pings and publishes.
 """
 
 import socket
@@ -14,10 +14,10 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 READ_EVERY_S: Final = 0.1
-"""Shortest time between two reads: a lone reading is read at once, a ward's are read together."""
+"""Shortest time between two reads: a single reading is read at once, a ward's are read together."""
 CHUNK: Final = 65_536
-"""One read takes no more. What fills it has more behind it, which is read at once: a device that sends much is taken in
-at its own pace, and nobody's readings wait behind it."""
+"""Most bytes of one read. After a full read the next is immediate: a device that sends much is read at full speed, and
+no other device's readings wait for it."""
 PUBLISH_QOS_0: Final = 0x30
 PUBLISH_QOS_1: Final = 0x32
 DUP_RETAIN: Final = 0x09
@@ -26,15 +26,15 @@ _MORE: Final = 0x80
 _LENGTH_BYTES: Final = 4
 
 Take = Callable[[bytes, bytes, int | None], bool]
-"""Given topic, payload and packet id of a PUBLISH (None at QoS 0), takes it and returns True, or leaves it to paho."""
+"""Receives topic, payload and packet id (None at QoS 0) of a PUBLISH; returns False to leave it to paho."""
 
 
 class BulkClient(Client):
-    """paho's client, given readings and acknowledgements in bulk.
+    """paho's client with bulk reads and bulk acknowledgements.
 
     Args:
         client_id: MQTT client id.
-        take: Takes readings.
+        take: Receives readings.
     """
 
     def __init__(self, client_id: str, take: Take) -> None:
@@ -44,7 +44,7 @@ class BulkClient(Client):
         self._take = take
 
     def _messages_reconnect_reset_out(self) -> None:
-        """Forgets what the last connection did not acknowledge: sent again after newer words it would be the last."""
+        """Drops messages that the last connection did not acknowledge: a resend would follow newer ones."""
         with self._out_message_mutex:
             self._out_messages.clear()
             self._inflight_messages = 0
@@ -59,11 +59,11 @@ class BulkClient(Client):
 
 
 class BulkSocket:
-    """A connected socket as paho uses it.
+    """Connected socket with the interface that paho uses.
 
     Args:
         inner: The socket.
-        take: Takes readings.
+        take: Receives readings.
     """
 
     def __init__(self, inner: socket.socket, take: Take) -> None:
@@ -74,18 +74,18 @@ class BulkSocket:
         self._more = False
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a socket has
-        """Everything else is the socket's own."""
+        """Delegates every other attribute to the socket."""
         return getattr(self._inner, name)
 
     def pending(self) -> int:
-        """Returns how many bytes paho can read without waiting for the network."""
+        """Returns the number of bytes that paho can read without waiting for the network."""
         return len(self._others)
 
     def recv(self, size: int) -> bytes:
         """Returns bytes for paho.
 
         Raises:
-            BlockingIOError: There are none; readings may have been handed over.
+            BlockingIOError: There are none; readings may have been passed to `take`.
         """
         if not self._others:
             wait_s = self._read_at + READ_EVERY_S - time.monotonic()
@@ -105,7 +105,7 @@ class BulkSocket:
         return found
 
     def _split(self) -> None:
-        """Sorts the complete packets; what is cut short waits for the rest."""
+        """Sorts complete packets by receiver; an incomplete one stays in the buffer."""
         raw, at = self._raw, 0
         while (span := _span(raw, at)) is not None:
             start, end = span
@@ -130,7 +130,7 @@ class BulkSocket:
 
 
 def _span(raw: bytearray, at: int) -> tuple[int, int] | None:
-    """Returns where the body of the packet at `at` begins and ends, None while it is not complete."""
+    """Returns start and end of the body of the packet at `at`, None while it is incomplete."""
     length, width = _number(raw, at + 1, len(raw))
     if length is None or at + 1 + width + length > len(raw):
         return None
@@ -138,7 +138,7 @@ def _span(raw: bytearray, at: int) -> tuple[int, int] | None:
 
 
 def _number(raw: bytearray, at: int, end: int) -> tuple[int | None, int]:
-    """Reads a variable byte integer (MQTT 5, 1.5.5); returns it, None while it is cut short, and its width."""
+    """Reads a variable byte integer (MQTT 5, 1.5.5); returns it, None while it is incomplete, and its width."""
     value = 0
     for k in range(_LENGTH_BYTES):
         if at + k >= end:
@@ -147,7 +147,7 @@ def _number(raw: bytearray, at: int, end: int) -> tuple[int | None, int]:
         value |= (byte & ~_MORE) << (7 * k)
         if not byte & _MORE:
             return value, k + 1
-    # Five bytes are no length: paho is given all there is, and closes the connection.
+    # Five bytes are an invalid length: paho receives all bytes, and closes the connection.
     return end - at - _LENGTH_BYTES, _LENGTH_BYTES
 
 

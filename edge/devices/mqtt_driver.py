@@ -1,4 +1,4 @@
-"""The gateway's own broker: readings in, alarm signals out. MQTT 5 by paho, acknowledged by hand."""
+"""Driver for the gateway's own broker: readings in, alarm signals out. MQTT 5 by paho, with manual acknowledgement."""
 
 import logging
 import threading
@@ -24,27 +24,27 @@ from vitals.wire import topics
 log = logging.getLogger(__name__)
 
 SESSION_S: Final = 7 * 86_400
-"""How long the broker keeps for a gateway that is away."""
+"""Session expiry: time for which the broker queues messages for a gateway that is away."""
 WINDOW: Final = 2_000
-"""Readings taken but not yet committed; bounds memory, and lets commits be shared."""
+"""Most readings received and not yet committed; bounds memory, and readings share commits."""
 MAX_PACKET_BYTES: Final = 1_048_576
-"""What is larger the broker drops; what is smaller and no reading is refused with its reason."""
+"""Packet size above which the broker drops a message; a smaller one that is no reading is rejected with its reason."""
 KEEPALIVE_S: Final = 30
 LEFT_S: Final = 2.0
-"""A gateway that has just started has shown its own lights by then."""
+"""Time after a start by which the gateway has published all of its own lights."""
 AGAIN_S: Final = 2
-"""A broker that is gone is looked for so often: it is on this machine, and without it no bed is lit."""
+"""Longest pause between reconnections: the broker is on this machine, and without it no bed has a signal."""
 
 
 class MqttDriver:
-    """Driver and lights on one MQTT connection.
+    """Driver and alarm indicators on one MQTT connection.
 
     Args:
         url: mqtt://host:port.
-        gateway: Gateway id; the client id, so that the broker knows it again.
-        user: User name, if the broker asks for one.
-        password: Its password.
-        will: Signal of the gateway's own light for when the gateway is gone.
+        gateway: Gateway id; also the client id, so that the broker resumes the session.
+        user: User name, if the broker requires one.
+        password: Password of the user.
+        will: Signal of the gateway's own light while the gateway is down.
     """
 
     def __init__(self, url: str, gateway: str, user: str | None, password: str | None, will: bytes) -> None:
@@ -54,9 +54,9 @@ class MqttDriver:
         self._connection = object()
         self._lock = threading.Lock()
         self._indicators = IndicatorStates()
-        # paho acknowledges while it holds a lock that publishing asks for.
+        # paho acknowledges while it holds a lock that publishing needs.
         self._acknowledged: deque[int] = deque()
-        # Lights of which the broker retains something, and when that came.
+        # Lights with a retained signal at the broker, and its time of arrival.
         self._retained: deque[tuple[str, float]] = deque()
         self._deliver: Deliver = _nobody
         self._client = BulkClient(gateway, self._take)
@@ -71,7 +71,7 @@ class MqttDriver:
         self._client.on_publish = self._on_publish
 
     def start(self, deliver: Deliver) -> None:
-        """Connects, and connects again whenever the broker is gone."""
+        """Connects, and reconnects whenever the broker was gone."""
         self._deliver = deliver
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
         properties.SessionExpiryInterval = SESSION_S
@@ -82,18 +82,18 @@ class MqttDriver:
         self._client.loop_start()
 
     def stop(self) -> None:
-        """Disconnects; the broker keeps the session and what is not acknowledged."""
+        """Disconnects; the broker keeps the session and unacknowledged messages."""
         self._client.disconnect()
         self._client.loop_stop()
 
     def show(self, bed: str, signal: bytes) -> None:
-        """Publishes a bed's signal, retained, until the broker has it or there is a newer one."""
+        """Publishes a bed's signal, retained, until the broker acknowledges it or there is a newer one."""
         with self._lock:
             self._indicators.show(bed, signal, time.monotonic())
         self.repeat()
 
     def repeat(self) -> None:
-        """Publishes what is due of the lights."""
+        """Publishes the signals that are due."""
         with self._lock:
             clock_s = time.monotonic()
             while self._acknowledged:
@@ -101,7 +101,7 @@ class MqttDriver:
             while self._retained and clock_s - self._retained[0][1] >= LEFT_S:
                 bed, _ = self._retained.popleft()
                 if bed not in self._indicators:
-                    # Told by an earlier run, which ended before it could tell that the bed was left.
+                    # An earlier run published it, and ended before it could clear the light of a bed that was left.
                     nobody = signal(bed, (), now_ms(), monitored=False)
                     self._indicators.show(bed, msgspec.json.encode(nobody), clock_s)
             if not self._client.is_connected():
@@ -112,14 +112,14 @@ class MqttDriver:
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401 - paho's
         if reason.is_failure:
-            log.error("the device broker refuses us: %s", reason, extra={"data": {"broker": self._url}})
+            log.error("the device broker rejects the connection: %s", reason, extra={"data": {"broker": self._url}})
             return
         self._connection = object()
         options = SubscribeOptions(qos=1)
         filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
         own = topics.bed_alarm("+"), SubscribeOptions(qos=1, noLocal=True)
         client.subscribe([*((name, options) for name in filters), own])
-        # A broker that was started anew may have forgotten what it retained.
+        # A broker that was restarted may have lost its retained messages.
         with self._lock:
             self._acknowledged.clear()
             self._indicators.connected(time.monotonic())
@@ -146,7 +146,7 @@ class MqttDriver:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             log.error(
-                "the device broker refuses a subscription: check its access rules", extra={"data": {"reasons": refused}}
+                "the device broker rejects a subscription: check its access rules", extra={"data": {"reasons": refused}}
             )
         else:
             log.info("listening to the device broker", extra={"data": {"broker": self._url}})
@@ -155,9 +155,9 @@ class MqttDriver:
         log.warning("disconnected from the device broker: %s", reason, extra={"data": {"broker": self._url}})
 
     def _take(self, topic: bytes, payload: bytes, mid: int | None) -> bool:
-        """Takes a reading as it comes off the socket; everything else is paho's.
+        """Delivers a reading read in bulk; returns False to leave other messages to paho.
 
-        One at QoS 0 has no packet id and is acknowledged by nobody: what is lost with the gateway is lost.
+        A reading at QoS 0 has no packet id and no acknowledgement: if the gateway loses it, it is lost.
         """
         if not (topic.startswith(b"devices/") and topic.endswith(b"/vitals")):
             return False
@@ -185,11 +185,11 @@ class MqttDriver:
             self._deliver(Presence(name, message.payload == b"online"))
 
     def _acknowledge(self, receipts: list[tuple[object, int | None]]) -> None:
-        # After a reconnection the broker sends again what was not acknowledged; the number may mean another message.
+        # After a reconnection the broker resends unacknowledged messages; the same number may be of another message.
         self._client.acknowledge(
             [mid for connection, mid in receipts if connection is self._connection and mid is not None]
         )
 
 
 def _nobody(_item: DeviceMessage | Presence | AckButton) -> None:
-    """Stands in until the driver is started."""
+    """Drops items until the driver is started."""

@@ -1,18 +1,19 @@
-"""The artefact filter: what a value must look like to be believed. Pure NumPy, all devices and signs at once.
+"""Artefact filter: marks values that the patient probably does not have. Pure NumPy, all devices and signs at once.
 
-A value that is not believed is kept and marked with its reason; a zero, or a value of a disconnected sensor, is absent.
-A change is believed when the next reading confirms it, so a real one passes with its second reading. The one exception:
-while the oximeter's pulse rate contradicts the ECG's heart rate, the patient moves, and what the oximeter and the
-breath count say waits, for `BOUT_MS` at most.
+A doubted value is kept and marked with its reason. A zero, or a value of a disconnected sensor, becomes absent.
+A change is believed when the next reading confirms it, so a real change passes with its second reading. One exception:
+while the oximeter's pulse rate contradicts the ECG's heart rate, the patient moves. The oximeter's signs and the
+respiratory rate are then doubted for `BOUT_MS` at most.
 
-Thresholds. Steps come from `vitals.signs`; a breath count's is halved, since on a recorded patient (32 h, one sample a
-minute) 16 of 19 counts more than 6 /min from their 11 min median were gone with the next sample. In that recording the
-two rates differ by less than 8 /min in 99 of 100 minutes; the worst of the rest is motion. Everything else was tried on
-simulated patients of seeds that this filter's benchmark (`tests/bench/bench_filter.py`) does not use.
+Thresholds. Steps are from `vitals.signs`; that of the respiratory rate is halved. On a recorded patient (32 h, one
+sample a minute) 16 of 19 counts more than 6 /min from their 11 min median were gone with the next sample. In that
+recording the two rates differ by less than 8 /min in 99 of 100 minutes; the worst of the rest is motion. All other
+thresholds were tried on simulated patients of seeds that the benchmark (`tests/bench/bench_filter.py`) does not use.
 
-Speed. Nearly every value lies near the two before it, and is believed whatever else is remembered: `_near` finds those
-with few passes over a block. The others that are there, one in some hundred, go through `_against_history`, which has
-the whole rule. NumPy is slow where it must repeat a row of eight, so limits are laid out for a whole block beforehand.
+Speed. Nearly every value is near the two before it, and the rest of the history cannot make it doubted. `_near` finds
+these values with few passes over a block. The remaining values, one in some hundred, go through `_against_history`,
+which has the full rule. NumPy is slow where it must repeat a row of eight, so limits are tiled for a whole block
+beforehand.
 """
 
 from typing import Any, Final
@@ -28,34 +29,33 @@ Flags = NDArray[np.bool_]
 Codes = NDArray[np.int8]
 
 RATES_OF_CHILDREN: Final = {"hr": 350.0, "pr": 350.0, "rr": 150.0}
-"""Highest plausible rates where no adult is known to lie. `SIGNS` has those of adults; a newborn in distress breathes
-more than 100 times a minute, a toddler with bronchiolitis 80 times, and the heart of an infant with a supraventricular
-tachycardia beats up to 320 times. Breaths end below the 255 that says of some monitors that they have no value."""
+"""Highest plausible rates of possible children; `SIGNS` has those of adults. A newborn in distress breathes
+more than 100 times a minute, a toddler with bronchiolitis 80 times. The heart of an infant with a supraventricular
+tachycardia beats up to 320 times. The respiratory maximum is below 255, some monitors' code for no value."""
 ADULTS: Final = ("adult", "copd", "home")
 STALE_MS: Final = 300_000
-"""A value this old says nothing of the next one."""
+"""Age from which a value is not compared with the next one."""
 FLAT_MS: Final = 600_000
 FLAT_INTERVALS: Final = 20
-"""Whole numbers repeat by chance; for ten minutes and twenty readings they do not, where the sign varies with each
-breath."""
+"""Whole numbers repeat by chance, but not for ten minutes and twenty readings if the sign varies with each breath."""
 MAX_SCALE: Final = 2.0
-"""However long the pause, a believable change is at most twice that of one second (it grows with the root of time)."""
+"""Cap of the believable change relative to that of one second; the change grows with the square root of the pause."""
 SPIKE_SHARE: Final = 0.75
-"""Against the median of three, which lies still, a smaller step counts as against the last value."""
+"""Share of the step that counts as a spike against the median of three, which moves less than the last value."""
 APART: Final = (8.0, 0.1)
-"""Heart rate and pulse rate contradict each other from this far apart: /min, and as a share of the heart rate."""
+"""Least difference at which heart rate and pulse rate contradict each other: /min, and as a share of the heart rate."""
 BOUT_MS: Final = 420_000
-"""So long the oximeter waits while it contradicts the ECG: motion of 90 s on average, as recorded, has one second in a
-hundred beyond it, and a deficit that lasts longer is the patient's. One that comes and goes gains no second wait:
-agreement for as long must lie between."""
+"""Longest doubt of the oximeter because of a contradiction. Recorded motion lasts 90 s on average; one second in
+a hundred of it is beyond this, and a longer pulse deficit is the patient's. A contradiction that returns opens a second
+bout only after as long an agreement."""
 BLOCK: Final = 1_024
-"""What is judged in one go stays in the processor's cache up to about here; beyond, each reading costs more."""
+"""Readings per block: about as many as fit the processor's cache; larger blocks cost more per reading."""
 
 FIRST, SECOND, NEWEST, CANDIDATE, TIME, SINCE, BOUT = range(7)
-"""What is remembered per device and sign: three believed values, an unconfirmed one, the time of the newest value, and
-since when it stands still.
+"""Columns of a device's history per sign: three believed values, an unconfirmed value, the time of the newest one, and
+the start of a flat line.
 
-`BOUT` is of the device: when its rates began to contradict each other (in the place of hr), when they last did (of pr).
+`BOUT` is per device: start of the contradiction of its rates (in the place of hr), last contradiction (of pr).
 """
 COLUMNS: Final = 7
 
@@ -64,7 +64,7 @@ _HR, _PR = INDEX["hr"], INDEX["pr"]
 _STEP: Final = np.array([s.max_step * (0.5 if s.field == "rr" else 1) for s in SIGNS])
 _VARIES: Final = np.array([s.field in {"hr", "pr", "rr"} for s in SIGNS])
 _SHAKEN: Final = np.array([i for i, s in enumerate(SIGNS) if s.sensor in {"oximeter", "impedance"}])
-"""The signs that a moving patient disturbs; the recording counts breaths too many in four of nine such minutes."""
+"""Signs that motion disturbs; in the recording, four of nine such minutes have too high a respiratory rate."""
 _SAME_SENSOR: Final = np.array([[a.sensor == b.sensor for b in SIGNS] for a in SIGNS])
 
 
@@ -75,14 +75,14 @@ def _block(row: NDArray[Any]) -> NDArray[Any]:
 _MINIMA: Final = _block(np.array([np.nextafter(s.minimum, np.inf) if s.open_minimum else s.minimum for s in SIGNS]))
 _MAXIMA: Final = _block(np.array([np.nextafter(s.maximum, -np.inf) if s.open_maximum else s.maximum for s in SIGNS]))
 _CHILD: Final = np.array([p.profile not in ADULTS for p in PROFILES] + [True])
-"""By profile; the last is that of whoever is not known, and may be a child."""
+"""By profile; the last entry is for unknown patients, possibly children."""
 _MAXIMA_OF_CHILDREN: Final = np.array([RATES_OF_CHILDREN.get(s.field, _MAXIMA[0, i]) for i, s in enumerate(SIGNS)])
 _NEAR: Final = _block(SPIKE_SHARE * _STEP)
 _VARYING: Final = _block(_VARIES)
 
 
 def rebased(history: Values, jump_ms: int) -> Values:
-    """Returns what is remembered, by column, device and sign, after the clock that gives event times was set."""
+    """Returns the history, by column, device and sign, after the clock of the event times was set."""
     after = history.copy()
     after[[TIME, SINCE]] += jump_ms
     after[BOUT, :, [_HR, _PR]] += jump_ms
@@ -92,18 +92,18 @@ def rebased(history: Values, jump_ms: int) -> Values:
 def clean(
     rows: Values, t: NDArray[np.int64], values: Values, off: Flags, profile: NDArray[np.int64]
 ) -> tuple[Values, Codes, Values]:
-    """Judges n readings of n different devices.
+    """Filters n readings of n different devices.
 
     Args:
-        rows: (n, COLUMNS, signs) what is remembered of the devices, NaN where nothing is. Fastest when each column's
-            (n, signs) lie together in memory.
+        rows: (n, COLUMNS, signs) history of the devices, NaN where there is none. Fastest when each column's (n, signs)
+            are contiguous in memory.
         t: (n,) event times, UTC epoch ms.
         values: (n, signs) values in the signs' units, NaN where absent.
         off: (n, signs) whether the sensor is reported disconnected.
         profile: (n,) index of the limit profile, -1 when unknown; children breathe faster.
 
     Returns:
-        (n, signs) values without dropouts and disconnected sensors, (n, signs) `Suspect` codes, the rows afterwards.
+        (n, signs) values without dropouts and disconnected sensors, (n, signs) `Suspect` codes, the updated history.
     """
     values = np.array(values, order="C")
     codes, after = np.zeros(values.shape, dtype=np.int8), np.empty_like(rows)
@@ -122,7 +122,7 @@ def clean(
 
 
 def _usable(values: Values, codes: Codes, off: Flags, profile: NDArray[np.int64]) -> Flags:
-    """Takes dropouts and disconnected sensors out, marks what cannot be; returns what is left to believe."""
+    """Removes dropouts and values of disconnected sensors, marks implausible values; returns the usable ones."""
     maxima = _MAXIMA[: len(values)]
     child = _CHILD[profile]
     if child.any():
@@ -135,7 +135,7 @@ def _usable(values: Values, codes: Codes, off: Flags, profile: NDArray[np.int64]
         codes.reshape(-1)[odd] = np.where(zero, np.int8(Suspect.DROPOUT), np.int8(Suspect.IMPLAUSIBLE))
         values.reshape(-1)[odd[zero]] = np.nan
     if off.any():
-        # Signs of one sensor go together: what is missing beside a disconnected sign is not a dropout.
+        # All signs of a sensor are off together: an absent value next to a disconnected sign is no dropout.
         off = off | ((off @ _SAME_SENSOR) & np.isnan(values))
         values[off], codes[off], usable[off] = np.nan, Suspect.SENSOR_OFF, False
     _pressures(values, codes, usable)
@@ -143,8 +143,8 @@ def _usable(values: Values, codes: Codes, off: Flags, profile: NDArray[np.int64]
 
 
 def _pressures(values: Values, codes: Codes, usable: Flags) -> None:
-    """Marks the pressures that contradict each other: dbp < sbp, and map between them."""
-    # What cannot be says nothing of the others.
+    """Marks pressures that contradict each other: dbp < sbp, and map between them."""
+    # An implausible pressure is not compared with the others.
     sbp, dbp, mean = (np.where(usable[:, s], values[:, s], np.nan) for s in (_SBP, _DBP, _MAP))
     wrong = (dbp >= sbp) | (mean > sbp) | (mean < dbp)
     for i in np.flatnonzero(wrong).tolist():
@@ -159,9 +159,9 @@ def _pressures(values: Values, codes: Codes, usable: Flags) -> None:
 
 
 def _near(rows: Values, t: Values, values: Values) -> Flags:
-    """Whether a value lies so near the two before it that it is believed, whatever the third and the pause.
+    """Returns whether a value is so near the two before it that the third and the pause cannot change the decision.
 
-    Two of three then lie within the smaller of the two thresholds, so their median does too.
+    Two of three values are then within the smaller of the two thresholds, so their median is too.
     """
     threshold = _NEAR[: len(values)]
     distance = values - rows[:, NEWEST]
@@ -175,7 +175,7 @@ def _near(rows: Values, t: Values, values: Values) -> Flags:
 
 
 def _stand_still(rows: Values, after: Values, values: Values, near: Flags, codes: Codes) -> None:
-    """Marks flat lines among the values that are near, and fills in since when a value stands still."""
+    """Marks flat lines among near values, and sets the start of each flat line."""
     same = values == rows[:, NEWEST]
     same &= _VARYING[: len(values)]
     t, since = after[:, TIME], after[:, SINCE]
@@ -191,7 +191,7 @@ def _stand_still(rows: Values, after: Values, values: Values, near: Flags, codes
 def _settle(
     rows: Values, after: Values, values: Values, others: NDArray[np.intp], *, usable: Flags, codes: Codes
 ) -> None:
-    """Judges the values that are not near, and keeps what was remembered where there is none."""
+    """Judges the values that are not near; a sign without a usable value keeps its history."""
     if not len(others):
         return
     i, s = np.divmod(others, len(SIGNS))
@@ -205,20 +205,20 @@ def _settle(
 
 
 def _against_history(rows: Values, t: Values, values: Values, sign: NDArray[np.intp]) -> tuple[Values, Codes]:
-    """The whole rule, for m single values.
+    """Applies the full rule to m single values.
 
     Args:
-        rows: (m, COLUMNS) what is remembered of the sign.
+        rows: (m, COLUMNS) history of the sign.
         t: (m,) event times.
         values: (m,) plausible values.
-        sign: (m,) the signs' places.
+        sign: (m,) indices of the signs.
 
     Returns:
-        (m, COLUMNS) what is remembered afterwards, (m,) codes.
+        (m, COLUMNS) updated history, (m,) codes.
     """
     a, b, c, candidate, time, since = rows.T[:BOUT]
     age = t - time
-    # A late reading is judged by nothing newer, and a stale or first one by nothing at all.
+    # A late reading is not compared with newer values, and a stale or first one with none at all.
     ordered = ~(age < 0)
     compared = ordered & (age <= STALE_MS)
     step = _STEP[sign] * np.sqrt(np.clip(age / 1000, 1.0, MAX_SCALE**2))
@@ -246,7 +246,7 @@ def _against_history(rows: Values, t: Values, values: Values, sign: NDArray[np.i
 
 
 def _contradict(bout: Values, t: Values, values: Values, codes: Codes, after: Values) -> None:
-    """Marks oximeter and breath count while the oximeter's pulse rate contradicts the ECG's heart rate."""
+    """Marks oximeter and respiratory rate while the oximeter's pulse rate contradicts the ECG's heart rate."""
     hr = values[:, _HR]
     apart = np.abs(hr - values[:, _PR])
     after[...] = bout
@@ -256,7 +256,7 @@ def _contradict(bout: Values, t: Values, values: Values, codes: Codes, after: Va
     believed = (codes[rows, _HR] == 0) & (codes[rows, _PR] != Suspect.IMPLAUSIBLE)
     rows = rows[believed & (apart[rows] > APART[1] * hr[rows])]
     now, since, last = t[rows], bout[rows, _HR], bout[rows, _PR]
-    # A late reading opens no bout and moves none.
+    # A late reading opens no bout and extends none.
     began = np.where(now - last <= BOUT_MS, since, now)
     after[rows, _HR], after[rows, _PR] = began, np.fmax(now, last)
     held = rows[(now - began <= BOUT_MS) & (now >= began)]

@@ -1,4 +1,4 @@
-"""From what devices sent to readings: decode, drop what came twice, correct the time, filter, name the patient."""
+"""Turns device messages into readings: decode, deduplicate, correct the time, filter, assign the patient."""
 
 import logging
 import math
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 REJECTED_BYTES: Final = 4_096
 """Length to which the payload of a rejected message is cut, bytes."""
 RAISED: Final = "cannot be "
-"""How the reason begins of what raised an exception that nobody foresaw."""
+"""Start of the rejection reason of a message that raised an unexpected exception."""
 REASONS: Final = {
     "frame of": "oversized",
     "not a frame": "not-a-frame",
@@ -41,16 +41,16 @@ REASONS: Final = {
     "device": "bad-device-id",
     RAISED: "raised",
 }
-"""What counts as one kind of refusal, by the beginning of its reason: metrics need few labels."""
+"""Kinds of rejection by the start of the reason: metrics need few labels."""
 
 
 class IngestResult(NamedTuple):
-    """What became of some deliveries.
+    """Result of a number of messages.
 
     Attributes:
         readings: New readings, in arrival order.
-        rejected: Messages that were no readings.
-        duplicates: How many were accepted before.
+        rejected: Rejected messages.
+        duplicates: Number of repeated readings.
     """
 
     readings: Readings
@@ -59,7 +59,7 @@ class IngestResult(NamedTuple):
 
 
 class DecodedMessage(NamedTuple):
-    """A message, read: a frame, or the reason why it is none."""
+    """Decoded message: its frame, or the reason for its rejection."""
 
     delivery: DeviceMessage
     frame: DeviceReading | None
@@ -67,14 +67,14 @@ class DecodedMessage(NamedTuple):
 
 
 class DeviceStates(msgspec.Struct, frozen=True):
-    """What a restart must know of the devices: their clocks and newest values, as bytes of float64.
+    """State of the devices that a restart needs: clocks and filter history, as bytes of float64.
 
     Attributes:
         devices: Device ids, by row.
-        clock: (n, clock.COLUMNS).
-        history: (filter.COLUMNS, n, signs).
-        signs: The signs of `history`; a history of others is left out.
-        columns: Its columns, likewise.
+        clock: (n, device_clock.COLUMNS).
+        history: (artefact_filter.COLUMNS, n, signs).
+        signs: Signs of `history`; a history with other signs is not restored.
+        columns: Columns of `history`, likewise.
     """
 
     devices: list[str]
@@ -85,7 +85,7 @@ class DeviceStates(msgspec.Struct, frozen=True):
 
 
 class Ingest:
-    """The gateway's memory of its devices, and the way of a message through it.
+    """Turns messages into readings, with the state of each device.
 
     Args:
         gateway: Gateway id.
@@ -97,15 +97,15 @@ class Ingest:
         self._seen = ledger
         self._rows = DeviceRows()
         self._clock = np.empty((0, device_clock.COLUMNS))
-        # Plane by plane: the filter works through one thing remembered of all devices before it turns to the next.
+        # Plane by plane: the filter processes one column of all devices before the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
 
     def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable) -> IngestResult:
-        """Turns messages into readings; each new one is in the ledger afterwards.
+        """Turns messages into readings and adds each new one to the ledger.
 
         Args:
-            heard: In arrival order.
-            book: The roster in force.
+            heard: Messages in arrival order.
+            book: Roster in force.
         """
         found: list[tuple[DeviceMessage, DeviceReading]] = []
         rejected = []
@@ -124,7 +124,7 @@ class Ingest:
     def _whole(
         self, found: list[tuple[DeviceMessage, DeviceReading]], book: AssignmentTable
     ) -> tuple[Readings, list[Rejected]]:
-        """Makes readings of frames; one that raises is refused, and is as if it had never come to the others."""
+        """Turns frames into readings; one that raises is rejected and leaves no trace in the devices' state."""
         if not found:
             return columns.empty(), []
         slots = self._room([delivery.device for delivery, _ in found])
@@ -137,7 +137,7 @@ class Ingest:
             self._clock[slots], self._history[:, slots] = before
             if len(found) == 1:
                 delivery, _ = found[0]
-                log.exception("a reading of device %s ends in an error, and is refused", delivery.device)
+                log.exception("reading of device %s raised an error and is rejected", delivery.device)
                 reason = f"cannot be taken: {describe_exception(error)}"
                 topic = topics.device_vitals(delivery.device)
                 return columns.empty(), [
@@ -147,7 +147,7 @@ class Ingest:
         return columns.concat([part for part, _ in parts]), [one for _, failed in parts for one in failed]
 
     def replay(self, readings: Readings, book: AssignmentTable) -> None:
-        """Shows the filter readings that were accepted after its memory was kept."""
+        """Applies to the filter the readings that were accepted after its state was stored."""
         devices = readings.device.tolist()
         slots = self._room(devices)
         profile = book.profiles(devices)
@@ -158,19 +158,19 @@ class Ingest:
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
-            log.exception("%d kept readings cannot be shown to the filter, which goes on without them", len(readings))
+            log.exception("%d stored readings cannot be replayed to the filter and are left out", len(readings))
 
     def clocks(self) -> dict[str, device_clock.Clock]:
         """Returns each device's clock."""
         return device_clock.clocks(self._rows.devices(), self._clock)
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's clock was set, by `jump_ms`."""
+        """Shifts all times after the gateway's clock was set by `jump_ms`."""
         self._clock = device_clock.rebased(self._clock, jump_ms)
         self._history = artefacts.rebased(self._history, jump_ms)
 
     def memory(self) -> bytes:
-        """Returns what a restart must know of the devices."""
+        """Returns the state of the devices that a restart needs, compressed."""
         count = len(self._rows)
         known = DeviceStates(
             self._rows.devices(),
@@ -182,13 +182,13 @@ class Ingest:
         return zlib.compress(msgspec.msgpack.encode(known), 6)
 
     def recall(self, memory: bytes | None) -> bytes | None:
-        """Takes up what an earlier run knew; returns it, None when there is nothing that can be read."""
+        """Restores the state of an earlier run; returns it, None if there is none or it is invalid."""
         try:
             known = msgspec.msgpack.decode(zlib.decompress(memory), type=DeviceStates) if memory else None
             if known is None:
                 return None
             clocks = np.frombuffer(known.clock)
-            # An earlier version remembered less of each clock: those are learnt anew.
+            # An earlier version stored fewer columns of each clock: these clocks are measured again.
             if clocks.size == device_clock.FORMER_COLUMNS * len(known.devices):
                 clocks = np.full((len(known.devices), device_clock.COLUMNS), device_clock.UNKNOWN)
             clocks = clocks.reshape(len(known.devices), device_clock.COLUMNS)
@@ -196,7 +196,7 @@ class Ingest:
             same = (known.signs, known.columns) == (FIELDS, artefacts.COLUMNS)
             history = np.frombuffer(known.history).reshape(planes) if same else np.full(planes, math.nan)
         except (ValueError, zlib.error) as error:
-            log.warning("what is kept of the devices cannot be read, and is learnt anew: %s", error)
+            log.warning("stored device state is invalid and is discarded: %s", error)
             return None
         rows = self._room(known.devices)
         self._clock[rows], self._history[:, rows] = clocks, history
@@ -238,7 +238,7 @@ class Ingest:
             event, unbelieved, self._clock[rows] = device_clock.correct(
                 self._clock[rows], boot[i], seq[i], t[i], t_gw[i]
             )
-            # A clock that was years ahead and is right again leads before 1970, where nobody's time is.
+            # If a clock that was years ahead becomes right, the correction yields a time before 1970: use the arrival.
             astray = (event <= 0) | (event > MAX_T)
             t[i], unbelieved = np.where(astray, t_gw[i], event), unbelieved | astray
             values[i], judged = self._filter(rows, t[i], values[i], off[i], profile[i])
@@ -273,7 +273,7 @@ def _with_clock(
 
 
 def decode_message(delivery: DeviceMessage) -> DecodedMessage:
-    """Reads a message; what is no frame comes back with its reason."""
+    """Decodes a message; returns the reason if it is no valid frame."""
     if not is_name(delivery.device):
         return refused(delivery, f"device id {shown(delivery.device)} is no name: see the bounds in docs/security.md")
     try:
@@ -286,10 +286,10 @@ def decode_message(delivery: DeviceMessage) -> DecodedMessage:
 
 
 def refused(delivery: DeviceMessage, reason: str) -> DecodedMessage:
-    """Returns a message that is no reading; of its bytes no more than the card is to keep, as many may wait for it."""
+    """Returns a rejected message; its payload is cut to the stored length, as many may wait in memory."""
     return DecodedMessage(delivery._replace(payload=delivery.payload[:REJECTED_BYTES]), None, reason)
 
 
 def rejection_kind(rejected: Rejected) -> str:
-    """Returns the kind of a refusal, for counting."""
+    """Returns the kind of a rejection, for metrics."""
     return next((kind for start, kind in REASONS.items() if rejected.reason.startswith(start)), "other")

@@ -1,4 +1,4 @@
-"""What was accepted, by identity: the runs of sequence numbers per device and boot. It tells what was sent twice."""
+"""Identities of accepted readings: runs of sequence numbers per device and boot, to drop repeated readings."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +11,13 @@ Range = tuple[str, int, int, int]
 """Device, boot, first and last sequence number, both included."""
 
 BOOTS: Final = 32
-"""Starts of a device that are remembered: each draws a new random boot, and none of an older one is sent again."""
+"""Boots stored per device: each start draws a new random boot, and readings of older boots are not resent."""
 RUNS: Final = 256
-"""Runs remembered of one boot; more gaps than that have no reading that is still to come."""
+"""Runs stored per boot; with more gaps, no missing reading of the oldest is expected."""
 
 
 def as_run(row: tuple[object, ...]) -> Range | None:
-    """Returns a row of the outbox as a run; None when it cannot be one, as on a damaged card.
+    """Returns a row of the outbox as a run; None if it is invalid, as on a damaged card.
 
     Args:
         row: Device as text or bytes, boot, first and last.
@@ -43,8 +43,8 @@ class SeenSequences:
 
     Args:
         ranges: Runs read back from the outbox.
-        count: How many readings were accepted, those that are forgotten among them; None counts the runs.
-        begun: `begun()` of an earlier run: a boot is a random number, and the order of numbers says nothing of age.
+        count: Number of accepted readings, including those of dropped runs; None counts the runs.
+        begun: `begun()` of an earlier run; boots are random numbers, so their order does not show their age.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class SeenSequences:
         self._devices: dict[str, dict[int, _Runs]] = {}
         self._touched: set[tuple[str, int, int]] = set()
         self.count = 0
-        """How many readings were accepted."""
+        """Number of accepted readings."""
         self.turned = False
-        """True when a device started anew since all was on disk: then `begun` has changed."""
+        """True if a device began a new boot since `stored()`: then `begun()` has changed."""
         ages = {(device, boot): k for device, boots in (begun or {}).items() for k, boot in enumerate(boots)}
-        # One of which nobody knows the age is the first to go.
+        # A boot of unknown age is dropped first.
         for device, boot, first, last in sorted(ranges, key=lambda run: (run[0], ages.get(run[:2], -1), *run[1:])):
             runs = self._devices.setdefault(device, {}).setdefault(boot, _Runs())
             runs.firsts.append(first)
@@ -67,14 +67,14 @@ class SeenSequences:
             self.count = count
 
     def add(self, device: str, boot: int, seq: int) -> bool:
-        """Returns whether the reading is new, and from then on knows it."""
+        """Adds a reading's identity; returns whether it is new."""
         boots = self._devices.get(device)
         runs = boots.get(boot) if boots is not None else None
         if runs is None:
             runs = self._begin(device, boot)
         firsts, lasts = runs.firsts, runs.lasts
         if lasts and seq == lasts[-1] + 1:
-            # By far the most are the next one.
+            # The usual case: the next number of the last run.
             lasts[-1] = seq
             self._touched.add((device, boot, firsts[-1]))
             self.count += 1
@@ -87,7 +87,7 @@ class SeenSequences:
         return True
 
     def changes(self) -> Iterator[tuple[Range, bool]]:
-        """Yields what differs from the stored runs: (run, whether it exists); a run that is gone has merged."""
+        """Yields changes to the stored runs: (run, whether it exists); other runs were merged or dropped."""
         for device, boot, first in sorted(self._touched):
             runs = self._devices[device].get(boot)
             i = bisect_right(runs.firsts, first) - 1 if runs else -1
@@ -95,7 +95,7 @@ class SeenSequences:
             yield (device, boot, first, runs.lasts[i] if runs and exists else first), exists
 
     def stored(self) -> None:
-        """Says that all changes are on disk."""
+        """Marks all changes as stored."""
         self._touched.clear()
         self.turned = False
 

@@ -1,7 +1,7 @@
-"""Event time: a device's own time, corrected for how far its clock is off, and never after its arrival.
+"""Event time: device time, corrected by the error of the device's clock, and never after the arrival.
 
-What can be seen is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error stands still.
-So a reading "from the future" shows a fast clock at once. A slow clock shows only when `t_gw - t` stays the same while
+The observable is `t_gw - t`: clock error plus delay. Delay is never negative and varies; a clock error is constant.
+So a reading with a future time shows a fast clock at once. A slow clock shows only if `t_gw - t` is constant while
 time passes; a late burst, of shrinking delay, keeps its older times. If a clock is stopped, or counts in seconds, the
 arrival is the event time.
 """
@@ -36,12 +36,12 @@ DELAY_MS: Final = 1_000
 """A steady delay below this is the network's, not the clock's."""
 
 SET_MS: Final = 1_735_689_600_000
-"""1 January 2025. No clock that was set says less; one that says more may be wrong all the same."""
+"""1 January 2025. A clock that was ever set is later; a later clock may be wrong all the same."""
 
 BOOT, OFFSET, SEQ, T, LOW, HIGH, COUNT, SINCE, LAST, STANDS, BACK = range(11)
-"""Columns of a device's row: its boot, correction [ms], newest seq and its device time; window of `t_gw - t`, how many
-readings are in it, the device time of its first; arrival of the newest, in how many in a row its clock stood, and
-whether a step back is still unexplained."""
+"""Columns of a device's row: boot, correction [ms], newest seq and its device time. Then the window of `t_gw - t`:
+lowest, highest, number of readings, device time of the first. Then the arrival of the newest reading, its number of
+consecutive readings with a stopped clock, and whether a step back is still unexplained."""
 COLUMNS: Final = 11
 FORMER_COLUMNS: Final = 7
 UNKNOWN: Final = -1.0
@@ -50,11 +50,11 @@ Rows = NDArray[np.float64]
 
 
 class Clock(NamedTuple):
-    """A device's clock, as its newest reading shows it.
+    """A device's clock as of its newest reading.
 
     Attributes:
         offset_ms: Device clock minus gateway clock, ms.
-        t: Its newest time, ms.
+        t: Newest device time, ms.
         is_set: Whether it was ever set.
         stands: Whether it is stopped, or counts in seconds.
     """
@@ -86,7 +86,7 @@ def correct(
         t_gw: (n,) arrival times, ms.
 
     Returns:
-        (n,) event times [ms], (n,) whether the clock could not be believed, (n, 11) the rows afterwards.
+        (n,) event times [ms], (n,) whether the clock is doubted, (n, 11) the updated rows.
     """
     error = (t_gw - t).astype(np.float64)
     fresh = rows[:, BOOT] != boot
@@ -98,7 +98,7 @@ def correct(
     went_back = ~fresh & newer & (t < rows[:, T])
     jumped = (fresh & unbelievable) | (~fresh & (offset - error > JUMP_MS)) | went_back
     stood = _stood(rows, t, t_gw, newer)
-    # With a stopped clock the arrival is the event time.
+    # If the clock is stopped, the arrival is the event time.
     stands = newer & (stood >= SLOW)
     back, set_back = _gone_back(rows, t, t_gw, went_back, newer & ~fresh, error - offset <= JUMP_MS)
     offset = np.where(set_back, _without_delay(error), np.minimum(offset, error))
@@ -109,12 +109,12 @@ def correct(
         np.copyto(after[:, column], value, where=newer)
     _watch_window(after, t, error, newer, restart=fresh | jumped | stands)
     event = np.minimum(t + np.round(after[:, OFFSET]).astype(np.int64), t_gw)
-    # One that was never set is doubted with its first reading.
+    # A clock that was never set is doubted at its first reading, and not again because it is stopped.
     return event, jumped | (stands & (t >= SET_MS)), after
 
 
 def rebased(rows: Rows, jump_ms: int) -> Rows:
-    """Returns what is known of the devices' clocks after the gateway's own was set, by `jump_ms`."""
+    """Returns the rows after the gateway's own clock was set, by `jump_ms`."""
     after = rows.copy()
     known = after[:, BOOT] != UNKNOWN
     for column in (OFFSET, LOW, HIGH, LAST):
@@ -123,7 +123,7 @@ def rebased(rows: Rows, jump_ms: int) -> Rows:
 
 
 def moved(readings: Readings, by_ms: int) -> Readings:
-    """Returns readings with their times moved; no time is before 1970."""
+    """Returns readings with shifted times; no time is before 1970."""
     if not by_ms:
         return readings
     return replace(readings, t=np.maximum(readings.t + by_ms, 1), t_gw=np.maximum(readings.t_gw + by_ms, 1))
@@ -150,10 +150,10 @@ def clocks(devices: Sequence[str], rows: Rows) -> dict[str, Clock]:
 def _first_guess(
     rows: Rows, t: NDArray[np.int64], error: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What to believe at a device's first reading after a start: its clock, unless that cannot be.
+    """Returns the correction at a device's first reading after a start, and whether its clock is doubted.
 
-    A device without a clock counts from each start anew, so no earlier start says anything of this one, and the
-    arrival is the time. A date that can be is believed, however far back: a monitor delivers what it kept.
+    A device without a clock counts from zero at each start: earlier starts predict nothing, and the arrival is the
+    event time. A plausible date is believed, however old: monitors send stored readings.
     """
     known = rows[:, BOOT] != UNKNOWN
     no_clock = t < SET_MS
@@ -165,7 +165,7 @@ def _first_guess(
 
 
 def _stood(rows: Rows, t: NDArray[np.int64], t_gw: NDArray[np.int64], newer: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Returns (n,) in how many readings in a row each clock has stood, this one included."""
+    """Returns (n,) numbers of consecutive readings with a stopped clock, this one included."""
     went, passed, before = np.abs(t - rows[:, T]), t_gw - rows[:, LAST], np.maximum(rows[:, STANDS], 0)
     again = np.where((went * TENTH < passed) & (rows[:, BOOT] != UNKNOWN), before + 1, 0)
     stood: NDArray[np.float64] = np.where(newer & (passed >= STEP_MS), again, before)
@@ -186,9 +186,9 @@ def _gone_back(  # noqa: PLR0917 - what `correct` has found of each
         rows: (n, 11) states of the devices.
         t: (n,) device times, ms.
         t_gw: (n,) arrival times, ms.
-        went_back: (n,) whether a reading is of before the last one.
-        goes_on: (n,) whether it is the newest of a boot that was there.
-        near: (n,) whether it fits the clock as it was known.
+        went_back: (n,) whether a reading's time is before the previous one's.
+        goes_on: (n,) whether it is the newest of a known boot.
+        near: (n,) whether it fits the clock's known correction.
 
     Returns:
         (n,) whether the step back was unexplained before this reading; (n,) whether the clock was set back.
@@ -209,7 +209,7 @@ def _without_delay(error: NDArray[np.float64]) -> NDArray[np.float64]:
 def _watch_window(
     after: Rows, t: NDArray[np.int64], error: NDArray[np.float64], newer: NDArray[np.bool_], restart: NDArray[np.bool_]
 ) -> None:
-    """Takes a steady delay as the clock's error."""
+    """Adopts a steady delay as the clock's error."""
     low, high = np.minimum(after[:, LOW], error), np.maximum(after[:, HIGH], error)
     empty = restart | (after[:, COUNT] <= 0) | (high - low > SPREAD_MS)
     low, high = np.where(empty, error, low), np.where(empty, error, high)

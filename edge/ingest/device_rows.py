@@ -1,4 +1,4 @@
-"""Devices as rows: each device has a slot, and what is remembered of it stands in that row of an array."""
+"""Array rows of devices: each device has a fixed row, which holds its state."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUND: Final = 1_024
-"""What is judged in one go stays in the processor's cache up to about here; beyond, each reading costs more."""
+"""Readings per round: about as many as fit the processor's cache; larger rounds cost more per reading."""
 
 
 class DeviceRows:
-    """Gives each device its row number, from 0, for good."""
+    """Assigns each device its permanent row number, from 0."""
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
@@ -20,7 +20,7 @@ class DeviceRows:
         return len(self._rows)
 
     def of(self, devices: Sequence[str]) -> NDArray[np.intp]:
-        """Returns (n,) rows; a device not seen before gets the next one."""
+        """Returns (n,) rows; a new device gets the next one."""
         slots = self._rows
         return np.array([slots.setdefault(device, len(slots)) for device in devices], dtype=np.intp)
 
@@ -30,7 +30,7 @@ class DeviceRows:
 
 
 def grown(rows: NDArray[np.float64], count: int, fill: float, axis: int = 0) -> NDArray[np.float64]:
-    """Returns `rows` with room for at least `count` of them, new ones filled; doubling keeps growth cheap."""
+    """Returns `rows` extended to at least `count` rows, new ones filled; doubling keeps growth cheap."""
     there = rows.shape[axis]
     if count <= there:
         return rows
@@ -40,13 +40,13 @@ def grown(rows: NDArray[np.float64], count: int, fill: float, axis: int = 0) -> 
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Splits readings into rounds in which each device occurs once, so that a round can be judged in one go.
+    """Splits readings into rounds in which each device occurs once, so that a round can be processed at once.
 
     Args:
         slots: (n,) rows of the readings' devices, in arrival order.
 
     Returns:
-        Index arrays of at most `ROUND` entries; a device's k-th reading comes after its (k-1)-th.
+        Index arrays of at most `ROUND` entries; a device's k-th reading is in a later one than its (k-1)-th.
     """
     n = len(slots)
     order = np.argsort(slots, kind="stable")

@@ -1,7 +1,7 @@
-"""Two devices under one name: a copied configuration, and one patient's readings hide the other's.
+"""Detects two devices with one name: a copied configuration, by which one patient's readings hide the other's.
 
-Each start of a device draws a new boot. What an earlier boot left behind may come late, but nothing of it can have been
-taken after the next had begun. So a boot that comes back with a newer reading is another device's.
+Each start of a device draws a new boot. Readings of an earlier boot may arrive late, but none was measured after the
+next boot began. So a boot that returns with a newer reading is of another device.
 """
 
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 RETURNS: Final = 2
-"""So many returns tell: one may be a clock that was set."""
+"""Returns that prove two devices: a single one may be due to a clock that was set."""
 FORGET_S: Final = 300.0
 BOOTS: Final = 8
-"""Boots of a device that are remembered."""
+"""Boots stored per device."""
 
 
 @dataclass(slots=True)
@@ -24,13 +24,13 @@ class _BootRun:
 
 
 class DuplicateDevices:
-    """The boots of each device, as they take turns."""
+    """Boots of each device, in the order in which they alternate."""
 
     def __init__(self) -> None:
         self._devices: dict[str, _BootRun] = {}
 
     def heard(self, devices: Sequence[str], boots: Sequence[int], t: Sequence[int], clock_s: float) -> None:
-        """Takes new readings in arrival order.
+        """Records new readings in arrival order.
 
         Args:
             devices: (n,) devices.
@@ -46,12 +46,12 @@ class DuplicateDevices:
                 _turn(voice, boot, when, clock_s)
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's own time was set."""
+        """Shifts all times after the gateway's own time was set."""
         for voice in self._devices.values():
             voice.began = {boot: t + jump_ms for boot, t in voice.began.items()}
 
     def duplicated(self, clock_s: float) -> frozenset[str]:
-        """Returns the names under which two devices speak."""
+        """Returns the names that two devices share."""
         return frozenset(
             device
             for device, voice in self._devices.items()
@@ -60,7 +60,7 @@ class DuplicateDevices:
 
 
 def _turn(voice: _BootRun, boot: int, when: int, clock_s: float) -> None:
-    """Another boot than before speaks."""
+    """Records a change to another boot, and a return of it."""
     began = voice.began.setdefault(boot, when)
     if began < voice.began[voice.boot] < when:
         recent = clock_s - voice.returned_s < FORGET_S

@@ -1,4 +1,4 @@
-"""Which device is on whom: the roster as the gateway uses it, reading by reading."""
+"""Assignment of devices to patients: the roster, as columns of readings."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ class AssignmentTable:
     """The roster in force.
 
     Attributes:
-        roster: As it came.
-        by_device: Its placements.
+        roster: The roster as received.
+        by_device: Its assignments, by device.
     """
 
     roster: Roster
@@ -57,23 +57,23 @@ class AssignmentTable:
         object.__setattr__(self, "_limits", limits)
 
     def patients(self) -> set[str]:
-        """Returns the patients on it."""
+        """Returns the patients of the roster."""
         return {p.patient for p in self.roster.placements}
 
     def of_patient(self, patient: str) -> DeviceAssignment | None:
-        """Returns where a patient lies."""
+        """Returns a patient's assignment, None if there is none."""
         return self._of_patient.get(patient)
 
     def light(self, placement: DeviceAssignment) -> str:
-        """Returns the name of a bed's light and button: the bed's, and the ward's with it where two have such a bed."""
+        """Returns the name of a bed's light and button: the bed, preceded by the ward if two wards share the name."""
         return f"{placement.ward}.{placement.bed}" if placement.bed in self._twice else placement.bed
 
     def watched(self, twice: Collection[str] = ()) -> set[str]:
-        """Returns the lights of beds in which somebody lies, but not by devices under whose name two speak."""
+        """Returns the lights of occupied beds, except by devices in `twice`, names that two devices share."""
         return {self.light(p) for p in self.by_device.values() if p.device not in twice}
 
     def lights(self) -> set[str]:
-        """Returns all lights; one whose name two wards share is among them, and shows that nobody is watched there."""
+        """Returns all lights, including those of bed names that two wards share; these show `monitored` as false."""
         return self.watched() | self._twice
 
     def cadence_s(self, device: str) -> float:
@@ -82,14 +82,14 @@ class AssignmentTable:
         return placement.cadence_s if placement else UNASSIGNED_CADENCE_S
 
     def profiles(self, devices: Sequence[str]) -> NDArray[np.int64]:
-        """Returns (n,) profile indices, -1 for a device on nobody."""
+        """Returns (n,) profile indices, -1 for an unassigned device."""
         return np.array([self._profile.get(d, -1) for d in devices], dtype=np.int64)
 
     def place(self, devices: Sequence[str], t: NDArray[np.int64], t_gw: NDArray[np.int64]) -> AssignedColumns:
-        """Names the patients of n readings.
+        """Assigns patients to n readings.
 
-        A device on nobody is carried unassigned; so is a reading from before the bed became this patient's: it is
-        somebody else's, and the gateway no longer knows whose.
+        Readings of an unassigned device have no patient. The same holds for readings from before the admission: they
+        are of another patient, whom the gateway no longer knows.
 
         Args:
             devices: Devices of the readings.
@@ -99,8 +99,8 @@ class AssignmentTable:
         found: list[DeviceAssignment | None] = []
         for device, when, come in zip(devices, t.tolist(), t_gw.tolist(), strict=True):
             placement = self.by_device.get(device)
-            # A stay that is in force cannot begin later: the gateway's clock, or who wrote its begin, is wrong, and the
-            # alarm at the bed must not wait for either.
+            # A stay in force cannot begin after the arrival. If it does, the gateway's clock or the begin of the stay
+            # is wrong, and the alarm at the bed must not wait for either.
             here = placement is not None and (when >= placement.since or come < placement.since)
             found.append(placement if here else None)
         sets: dict[LimitSet, int] = {}
@@ -119,7 +119,7 @@ class AssignmentTable:
 
 
 def no_assignments(gateway: str) -> AssignmentTable:
-    """Returns the roster of a gateway that has not been told any."""
+    """Returns the empty roster of a gateway that has received none."""
     return AssignmentTable(Roster(gateway=gateway, version=0, placements=()))
 
 
@@ -128,14 +128,14 @@ class StaleRosterError(ValueError):
 
 
 def updated(book: AssignmentTable, payload: bytes) -> AssignmentTable:
-    """Returns the roster in force after one came in.
+    """Returns the roster in force after a roster message.
 
     Args:
-        book: The one in force.
+        book: Roster in force so far.
         payload: JSON of `vitals.admissions.Roster`.
 
     Raises:
-        ValueError: It is no roster, another gateway's, or names unknown limits.
+        ValueError: It is no roster, is for another gateway, or names unknown limits.
         StaleRosterError: It is older than the one in force.
     """
     try:

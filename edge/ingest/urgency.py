@@ -1,7 +1,7 @@
-"""Which readings must not wait: those beyond a limit, and all of a patient with a pending or active condition.
+"""Urgent readings: those beyond a limit, and all of a patient with a pending or active condition.
 
-Asked in the driver's thread, for each reading as it comes, so it only looks: the filter, the engine and the outbox work
-on what has gathered. A quiet reading waits up to a second for others; a reading that hurries wakes the gateway's loop.
+The check runs in the driver's thread for each reading, so it only compares values with limits; the loop does the rest.
+A calm reading waits up to a second for others; an urgent one wakes the gateway's loop.
 """
 
 import logging
@@ -19,34 +19,34 @@ _OPEN: Final = float("inf")
 
 
 class UrgencyCheck:
-    """The limits of every device, and who is watched. Replaced as a whole, so any thread may read them."""
+    """Limits of each device, and devices with pending or active conditions; replaced whole, so any thread may read."""
 
     def __init__(self) -> None:
         self._limits: dict[str, tuple[tuple[float, float], ...]] = {}
         self._watched: frozenset[str] = frozenset()
 
     def place(self, book: AssignmentTable) -> None:
-        """Takes the limits of a roster."""
+        """Sets the limits from a roster."""
         limits = {}
         for device, placement in book.by_device.items():
             table = placement.limits().array()
             bounds = zip(table[:, LOW].tolist(), table[:, HIGH].tolist(), strict=True)
-            # NaN is no bound.
+            # NaN is no limit.
             limits[device] = tuple((-_OPEN if a != a else a, _OPEN if b != b else b) for a, b in bounds)  # noqa: PLR0124
         self._limits = limits
 
     def watch(self, devices: Iterable[str]) -> None:
-        """Names the devices of patients with a pending or active condition."""
+        """Sets the devices of patients with a pending or active condition."""
         self._watched = frozenset(devices)
 
     def hear(self, delivery: DeviceMessage) -> tuple[DecodedMessage, bool]:
-        """Decodes a message; returns it, and whether it hurries."""
+        """Decodes a message; returns it, and whether it is urgent."""
         try:
             heard = decode_message(delivery)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
-            log.exception("a message of device %a ends in an error, and is refused", delivery.device)
+            log.exception("message of device %a raised an error and is rejected", delivery.device)
             return refused(delivery, f"cannot be read: {describe_exception(error)}"), False
         limits = self._limits.get(delivery.device)
         if limits is None or heard.frame is None:
@@ -54,7 +54,7 @@ class UrgencyCheck:
         if delivery.device in self._watched:
             return heard, True
         for value, (low, high) in zip(heard.frame.values, limits, strict=True):
-            # A zero is a dropout: an arrest must not hide as one.
+            # A zero is a dropout: an arrest must not be hidden as one.
             if value is not None and not low <= value <= high:
                 return heard, True
         return heard, False

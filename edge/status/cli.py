@@ -1,4 +1,4 @@
-"""What `python -m edge status` and `python -m edge accepted` print."""
+"""Output of `python -m edge status` and `python -m edge accepted`."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -13,7 +13,7 @@ from vitals.status import Health
 
 
 def accepted(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yields what the gateway accepted, by device and boot: {"device", "boot", "ranges": [[first, last], …]}.
+    """Yields the accepted identities by device and boot: {"device", "boot", "ranges": [[first, last], …]}.
 
     Raises:
         sqlite3.OperationalError: There is no outbox in `directory`.
@@ -32,7 +32,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def status(directory: Path, now: int) -> dict[str, Any]:
-    """Returns the gateway's state: what the database holds now, and what the gateway said of itself last.
+    """Returns the gateway's state: current content of the database and the last state file.
 
     Raises:
         sqlite3.OperationalError: There is no outbox in `directory`.

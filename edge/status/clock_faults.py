@@ -10,7 +10,7 @@ OFF_MS: Final = 5_000
 """Offset above which a device's clock is reported, until the offset is within `RIGHT_MS`."""
 RIGHT_MS: Final = 2_500
 SURE_S: Final = 10.0
-"""Time and two readings that confirm a wrong clock: a single reading may be a stored one."""
+"""Time that, with a second reading, confirms a wrong clock: a single reading may be a stored one."""
 OVER_S: Final = 60.0
 """Time of right readings that ends the report."""
 
@@ -22,7 +22,7 @@ class _Change:
 
 
 class ClockFaults:
-    """Which devices' clocks are wrong."""
+    """Devices with a wrong clock, and the kind of fault."""
 
     def __init__(self) -> None:
         self.wrong: dict[str, str] = {}
@@ -33,10 +33,10 @@ class ClockFaults:
         self.wrong = {device: how for device, clock in clocks.items() if (how := clock.wrong(OFF_MS))}
 
     def judge(self, clocks: Mapping[str, Clock], clock_s: float) -> None:
-        """Judges every device; call it each second.
+        """Evaluates every device; call it each second.
 
         Args:
-            clocks: Their clocks.
+            clocks: Device clocks, by device.
             clock_s: Monotonic clock, s.
         """
         for device, clock in clocks.items():

@@ -1,4 +1,4 @@
-"""How the gateway and its devices are: the status it sends, and the technical alarms it raises about itself."""
+"""Health of the gateway's devices, and the technical alarms of the gateway itself."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -19,9 +19,9 @@ from vitals.status import DeviceStatus, Health
 
 log = logging.getLogger(__name__)
 FORGOTTEN_MS: Final = 3_600_000
-"""A device on nobody that was not heard of for so long is no longer this gateway's."""
+"""Silence after which an unassigned device is dropped from the status."""
 FILLING_SHARE: Final = 0.5
-"""Share of the outbox's bound, in bytes or age, at which somebody should look: half an outage's length is left."""
+"""Share of the outbox's bound, in bytes or age, at which the gateway alarms: half of the bound is left for repair."""
 
 REMOTE_LOST: Final = "remote-monitoring-lost"
 FILLING: Final = "outbox-filling"
@@ -47,17 +47,17 @@ TEXTS: Final[dict[str, str]] = {
 }
 _NOTHING: Final[Mapping[str, str]] = {}
 LASTING: Final = frozenset({TRIMMED, REPLACED, MEMORY_LOST})
-"""Conditions that tell of something that happened: they last until somebody acknowledges them."""
+"""Conditions that report a past event: they last until a person acknowledges them."""
 
 
 def own(gateway: str, condition: str, now: int, about: str = "") -> AlarmEvent:
-    """Returns the start of a technical alarm of the gateway itself; `about` names what it is about."""
+    """Returns the start of a technical alarm of the gateway itself; `about` names the affected object."""
     text = f"{TEXTS[condition]}: {about}" if about else TEXTS[condition]
     return technical(gateway, condition, start=now, now=now, text=text, gateway=gateway)
 
 
 class OwnAlarms:
-    """The technical alarms of the gateway itself, shown at its own light and named in its status."""
+    """The gateway's own technical alarms, shown at its own light and named in its status."""
 
     def __init__(self, gateway: str) -> None:
         self._gateway = gateway
@@ -65,7 +65,7 @@ class OwnAlarms:
         self.changed = True
 
     def judge(self, condition: str, present: bool, now: int, about: str = "") -> bool:
-        """Notes whether a condition is there, and what it is about; returns whether that is news."""
+        """Sets whether a condition is present and its affected object; returns whether this changed the alarm."""
         active = self._active.get(condition)
         event = own(self._gateway, condition, active.start if active else now, about) if present else None
         same = present == (active is not None) and (event is None or active is None or event.text == active.text)
@@ -79,7 +79,7 @@ class OwnAlarms:
         return True
 
     def acknowledge(self, alarm: str) -> bool:
-        """Ends a lasting alarm that somebody has seen; returns whether it was one."""
+        """Ends a lasting alarm after its acknowledgement; returns whether `alarm` was one."""
         for condition, event in self._active.items():
             if event.id == alarm and condition in LASTING:
                 del self._active[condition]
@@ -88,66 +88,66 @@ class OwnAlarms:
         return False
 
     def acknowledge_all(self) -> None:
-        """Ends every lasting alarm: somebody pressed the gateway's own button."""
+        """Ends every lasting alarm, after a press of the gateway's own button."""
         for event in tuple(self._active.values()):
             self.acknowledge(event.id)
 
     def active(self) -> tuple[AlarmEvent, ...]:
-        """Returns those present."""
+        """Returns the active alarms."""
         return tuple(self._active.values())
 
 
 class Devices:
-    """When each device was last heard of, and which of its sensors are off."""
+    """Time of the last reading of each device, and the device's sensors that are off."""
 
     def __init__(self) -> None:
         self._placed: dict[str, int] = {}
         self._heard: dict[str, int] = {}
-        # For how long, of the time since it was heard, the gateway itself was away.
+        # Time, ms, since the last reading of each device during which the gateway itself was down.
         self._excused: dict[str, int] = {}
         self._off: dict[str, tuple[str, ...]] = {}
         self._gone: set[str] = set()
         self._intervals = SendIntervals()
 
     def memory(self) -> bytes:
-        """Returns what a restart must know: when each device was heard."""
+        """Returns the state that a restart needs: time of the last reading of each device, JSON."""
         return msgspec.json.encode(self._heard)
 
     def recall(self, memory: bytes, by_ms: int) -> None:
-        """Takes up what an earlier run knew.
+        """Restores the state of an earlier run.
 
         Args:
             memory: `memory()` of that run.
-            by_ms: By how much its times are to be moved.
+            by_ms: Shift of its times, ms.
         """
         try:
             known = msgspec.json.decode(memory, type=dict[str, Time])
         except msgspec.DecodeError as error:
-            log.warning("when devices were heard cannot be read, and they are as heard just now: %s", error)
+            log.warning("stored times of last readings are invalid and ignored: %s", error)
             return
         self._heard.update({device: max(1, t + by_ms) for device, t in known.items()})
 
     def replay(self, readings: Readings) -> None:
-        """Takes up readings that were accepted after that was kept."""
+        """Applies readings that were accepted after the state was stored."""
         self._heard.update(zip(readings.device.tolist(), readings.t_gw.tolist(), strict=True))
 
     def excuse(self, now: int, ended: int) -> None:
-        """The gateway was away until now: nobody was silent for that.
+        """Excludes the gateway's own downtime from the silence of every device.
 
         Args:
             now: UTC epoch ms.
-            ended: When it had last been there, as far as it knows.
+            ended: Last known time at which the gateway ran, UTC epoch ms.
         """
         away = max(0, now - max((ended, *self._heard.values())))
         self._excused = dict.fromkeys(self._heard, away)
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's own time was set: nobody is silent for it, or heard."""
+        """Shifts all times after the gateway's own time was set, so that the silence of no device changes."""
         for times in (self._heard, self._placed):
             times.update({device: max(1, t + jump_ms) for device, t in times.items()})
 
     def heard(self, device: str, t_gw: int, off: tuple[str, ...]) -> None:
-        """Notes a reading."""
+        """Records a reading."""
         before = self._heard.get(device)
         if self._excused.pop(device, None) is None and before is not None:
             self._intervals.heard(device, t_gw - before)
@@ -156,7 +156,7 @@ class Devices:
         self._gone.discard(device)
 
     def present(self, device: str, online: bool) -> None:
-        """Notes that a device said it is online or offline."""
+        """Records a device's message that it is online or offline."""
         if online:
             self._gone.discard(device)
         else:
@@ -172,14 +172,14 @@ class Devices:
         wrong: Mapping[str, str] = _NOTHING,
         beyond: Collection[str] = (),
     ) -> tuple[DeviceStatus, ...]:
-        """Returns every device of the roster, and every other one that was heard of.
+        """Returns the status of each device of the roster and of each other device that sent lately.
 
         Args:
-            book: The roster in force.
-            clocks: Their clocks, by device.
+            book: Roster in force.
+            clocks: Device clocks, by device.
             now: UTC epoch ms.
-            twice: Names under which two devices speak.
-            wrong: How a device's clock is wrong, of each that is.
+            twice: Names that two devices share.
+            wrong: Kind of clock fault, by device with a wrong clock.
             beyond: Unassigned devices with readings beyond limits.
         """
         for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
@@ -204,7 +204,7 @@ class Devices:
         )
 
     def _health(self, device: str, book: AssignmentTable, now: int) -> Health:
-        # A device that was never heard of is given its three cadences from when it came on the roster.
+        # A device without any reading gets three cadences from the time it was put on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
         if quiet_ms <= self._intervals.silent_ms(device, 1000 * book.cadence_s(device)) and device not in self._gone:
             return Health.UP

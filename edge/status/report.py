@@ -1,4 +1,4 @@
-"""What the gateway tells of itself: its status message, its state file, its own technical alarms."""
+"""Reports of the gateway about itself: status message, state file and its own technical alarms."""
 
 import logging
 from collections import Counter
@@ -32,22 +32,22 @@ STATE: Final = "state.json"
 STATE_EVERY_MS: Final = 15_000
 VERSION: Final = "0.1.0"
 NAMED: Final = 10
-"""So many devices are named by one alarm."""
+"""Most devices that one alarm names."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What `python -m edge status` shows beside the database.
+    """State file, which `python -m edge status` shows with the content of the database.
 
     Attributes:
-        status: The status message.
+        status: Status message.
         uplink: Whether the uplink is connected.
         roster: Version of the roster in force.
-        last_confirmed: When a batch was confirmed last, UTC epoch ms; None before the first.
-        last_heartbeat: When the notifier was heard last, UTC epoch ms; None before the first.
-        rejected: Messages refused since the start, by kind.
-        duplicates: Readings that had been accepted before, since the start.
-        trimmed: Readings dropped because the outbox was full or too old, since it was made.
-        alarms: Every active alarm's id and what it says.
+        last_confirmed: Time of the last confirmation, UTC epoch ms; None before the first.
+        last_heartbeat: Time of the notifier's last heartbeat, UTC epoch ms; None before the first.
+        rejected: Messages rejected since the start, by kind.
+        duplicates: Repeated readings dropped since the start.
+        trimmed: Readings dropped because the outbox was full or too old, since it was created.
+        alarms: Text of each active alarm, by id.
     """
 
     status: Status
@@ -62,11 +62,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reporter:
-    """Judges the gateway and draws up its status.
+    """Evaluates the gateway's own conditions and builds its status.
 
     Args:
         settings: The gateway's settings.
-        metrics: What is counted.
+        metrics: Metrics.
         clock_s: Start, monotonic clock, s.
     """
 
@@ -82,14 +82,14 @@ class Reporter:
         self._duplicates = DuplicateDevices()
         self.clocks = ClockFaults()
         self.twice: frozenset[str] = frozenset()
-        """Names under which two devices speak."""
+        """Names that two devices share."""
         self._beyond: frozenset[str] = frozenset()
         self._written: tuple[object, ...] = ()
         self._whole = True
         self._written_at = 0
 
     def heard(self, readings: Readings, clock_s: float) -> None:
-        """Notes who sent readings."""
+        """Records the senders of readings and counts suspect values."""
         self._duplicates.heard(readings.device.tolist(), readings.boot.tolist(), readings.t.tolist(), clock_s)
         off = readings.suspect_digits() == Suspect.SENSOR_OFF
         some = off.any(axis=1).tolist()
@@ -100,7 +100,7 @@ class Reporter:
             self.devices.heard(device, t_gw, fields)
 
     def refused(self, rejected: Iterable[Rejected], duplicates: int) -> None:
-        """Counts what was refused, by kind, and what had been accepted before."""
+        """Counts rejected messages, by kind, and repeated readings."""
         self.duplicates += duplicates
         self._metrics.duplicates.inc(duplicates)
         for one in rejected:
@@ -109,16 +109,16 @@ class Reporter:
             self._metrics.rejected.labels(kind).inc()
 
     def heartbeat(self, t: int, now: int, clock_s: float) -> None:
-        """Notes the notifier's sign of life; one that was kept for us while we were away is none."""
+        """Records the notifier's heartbeat, unless a broker stored it while the gateway was away."""
         if self._notifier.heard(t, clock_s):
             self.last_heartbeat = now
 
     def paged(self, clock_s: float) -> bool:
-        """Returns whether the notifier is heard, so that somebody is paged."""
+        """Returns whether the notifier's heartbeat arrives, so that contacts are paged."""
         return self.last_heartbeat is not None and not self._notifier.lost(clock_s)
 
     def rebase(self, jump_ms: int) -> None:
-        """The gateway's own time was set."""
+        """Shifts stored times after the gateway's own time was set."""
         self.devices.rebase(jump_ms)
         self._duplicates.rebase(jump_ms)
         self.clocks.forget()
@@ -127,13 +127,13 @@ class Reporter:
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
 
     def judge(self, acceptance: CommitQueue, now: int, clock_s: float, *, unset: bool) -> None:
-        """Judges what can be wrong with the gateway itself.
+        """Evaluates the gateway's own technical conditions.
 
         Args:
-            acceptance: What was accepted and waits.
+            acceptance: Queue of accepted readings.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
-            unset: Whether the time has not been known for long.
+            unset: Whether the gateway has not known the time for long.
         """
         age_ms = now - (acceptance.unconfirmed.oldest() or now)
         filling = max(
@@ -147,7 +147,7 @@ class Reporter:
         self.own.judge(TWO_VOICES, bool(self.twice), now, ", ".join(sorted(self.twice)[:NAMED]))
 
     def unassigned(self, beyond: Collection[str], told: frozenset[str], now: int) -> None:
-        """Records the unassigned devices with readings beyond limits, and the ones among them to report."""
+        """Records unassigned devices with readings beyond limits, and the ones among them for the status message."""
         self._beyond = told
         self.own.judge(UNASSIGNED, bool(beyond), now, ", ".join(sorted(beyond)[:NAMED]))
 
@@ -165,13 +165,13 @@ class Reporter:
         """Returns the status message.
 
         Args:
-            acceptance: What was accepted and waits.
-            book: The roster in force.
-            clocks: Their clocks, by device.
+            acceptance: Queue of accepted readings.
+            book: Roster in force.
+            clocks: Device clocks, by device.
             alarms: Text by id of every active alarm.
             now: UTC epoch ms.
-            sent: The machine's clock, UTC epoch ms.
-            settled: Whether that was set, by the word of its keeper.
+            sent: System clock, UTC epoch ms.
+            settled: Whether time synchronisation reports that clock as set.
         """
         return Status(
             id=self._settings.gateway,
@@ -194,20 +194,20 @@ class Reporter:
         )
 
     def told(self, status: Status) -> bytes:
-        """Returns a status as a message; when it begins to be told in part, and when it ends, is in the log."""
+        """Encodes a status and logs when it begins and ends to be shortened."""
         found = told(status)
         whole = found == msgspec.json.encode(status)
         if whole != self._whole:
             self._whole = whole
             log.warning(
-                "the status of %d devices and %d alarms is told %s",
+                "status of %d devices and %d alarms is sent %s",
                 *(len(status.devices), len(status.alarms)),
-                "as a whole again" if whole else "in part: it is longer than a message",
+                "whole again" if whole else "shortened: it exceeds the message size",
             )
         return found
 
     def write(self, status: Status, *, uplink: bool, roster: int, alarms: dict[str, str]) -> None:
-        """Replaces the state file, when there is news or it grows old: the card is written with each."""
+        """Replaces the state file when its content changed or it is old; each write wears the card."""
         news = (uplink, roster, status.backlog > 0, tuple(alarms), self.rejected.total())
         if news == self._written and status.t - self._written_at < STATE_EVERY_MS:
             return
@@ -229,18 +229,18 @@ class Reporter:
             fresh.write_bytes(msgspec.json.encode(state))
             fresh.replace(path)
         except OSError as error:
-            # A full card: the gateway's own light tells of it, and a view of the state is nothing to die for.
-            log.warning("the state that `status` shows cannot be written: %s", error)
+            # A full card: the gateway's own light shows that, and the state file is not worth a stop.
+            log.warning("state file of `status` cannot be written: %s", error)
 
 
 def told(status: Status, most: int = MAX_MESSAGE) -> bytes:
-    """Writes a status; one that is longer than a message is told in part, as a broker ends the connection for it.
+    """Encodes a status, shortened if it is longer than a message: a broker ends the connection for a longer one.
 
-    Unassigned devices within limits are left out first, then the ones that are up. The gateway's own alarms are kept.
+    Unassigned devices within limits are left out first, then devices that are up. The gateway's own alarms are kept.
 
     Args:
-        status: The status.
-        most: Bytes of a message.
+        status: Status.
+        most: Most bytes of a message.
     """
     whole = msgspec.json.encode(status)
     if len(whole) <= most and max(len(status.devices), len(status.alarms)) <= MAX_DEVICES:
@@ -265,17 +265,17 @@ def _urgency(device: DeviceStatus) -> tuple[bool, bool, str]:
 
 
 def read_state(directory: Path) -> State | None:
-    """Returns what the gateway said of itself last, None when it never ran."""
+    """Returns the gateway's last state file, None if it never ran."""
     path = directory / STATE
     return msgspec.json.decode(path.read_bytes(), type=State) if path.is_file() else None
 
 
 def offline(gateway: str, now: int) -> Status:
-    """Returns the status of a gateway that is gone: its last will, and its goodbye."""
+    """Returns the status of a gateway that is offline: last will and final message."""
     return Status(id=gateway, kind="gateway", health=Health.OFFLINE, t=now, version=VERSION)
 
 
 def suspects(readings: Readings) -> dict[str, int]:
-    """Returns how many values were marked, by reason."""
+    """Returns the number of suspect values by reason."""
     counts = np.bincount(readings.suspect_digits().ravel(), minlength=len(Suspect))
     return {reason.name.lower(): int(counts[reason]) for reason in Suspect if reason and counts[reason]}

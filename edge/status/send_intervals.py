@@ -14,7 +14,7 @@ JITTER_MS: Final = 1_000
 
 
 class SendIntervals:
-    """The last gaps between readings of each device, ms, and which devices are slower than expected."""
+    """The last gaps between readings of each device, ms, and the devices that are slower than expected."""
 
     def __init__(self) -> None:
         self._gaps: dict[str, deque[int]] = {}
@@ -46,6 +46,6 @@ class SendIntervals:
         return sorted(gaps)[len(gaps) // 2] if device in self._slow else 0
 
     def forget(self, device: str) -> None:
-        """Forgets a device."""
+        """Removes a device."""
         self._gaps.pop(device, None)
         self._slow.discard(device)

@@ -1,1 +1,1 @@
-"""The outbox on the card: accepted readings until the cloud confirms them, and what a restart needs."""
+"""The outbox on the card: accepted readings until the cloud confirms them, and the state that a restart needs."""

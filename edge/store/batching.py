@@ -1,4 +1,4 @@
-"""Readings into the payloads of numbered batches."""
+"""Encodes readings as payloads of numbered batches."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from vitals.wire.vitals_record import MAX_READINGS
 
 
 def payloads(gateway: str, outbox: str, n: int, readings: Readings) -> Iterator[tuple[Readings, bytes]]:
-    """Splits readings into batches that hold few enough and fit into one publish."""
+    """Splits readings into batches within the limits of a batch and of one publish."""
     start = 0
     size = MAX_READINGS
     while start < len(readings):

@@ -1,4 +1,4 @@
-"""Where the gateway's own time goes on after a start, and what of the kept times is to be moved for that."""
+"""Restores the gateway's own time after a start, and the shifts of stored times."""
 
 import logging
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Times:
-    """What is known of the times in the journal.
+    """State of the times in the journal.
 
     Attributes:
-        moves: By how much rows are to be moved.
-        unset: First row that was stamped by a clock that is not known to be set; 0 when it is.
+        moves: Shifts of rows.
+        unset: First row stamped while the time was unknown; 0 if it is known.
     """
 
     moves: list[Move] = field(default_factory=list)
@@ -27,13 +27,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start.
+    """Result of a start.
 
     Attributes:
         own: Own time, UTC epoch ms.
-        by_ms: By how much what is kept of engine and devices is to be moved.
-        times: What is known of the times in the journal.
-        bridge: Own time minus the bridge's, ms, where it is known.
+        by_ms: Shift of the stored state of engine and devices, ms.
+        times: State of the times in the journal.
+        bridge: Own time minus the bridge's, ms, if known.
     """
 
     own: int
@@ -43,15 +43,15 @@ class Start:
 
 
 def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot, *, settled: bool) -> Start:
-    """Returns where own time goes on.
+    """Returns own time after a start, with the shifts of stored times.
 
-    Within one boot it goes on evenly. After another nobody knows how long the machine was off: then the machine's clock
-    holds, if it is known to be set, and otherwise own time goes on from where it was, unless that clock is later.
+    Within one boot own time runs evenly. After another boot it is unknown how long the machine was off. If the system
+    clock is known to be set, it then applies. If not, own time continues from the last one, unless that clock is later.
 
     Args:
-        outbox: The outbox.
-        state: The engine's kept state.
-        machine: The machine's clock, UTC epoch ms.
+        outbox: Outbox.
+        state: The engine's stored state.
+        machine: System clock, UTC epoch ms.
         boot: The machine's boot, by that clock.
         settled: Whether that clock is known to be set.
     """
@@ -71,7 +71,7 @@ def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot
         by_ms = boot.began - newest
     elif newest > machine:
         by_ms = machine - newest
-        log.warning("the kept times are ahead of the clock, and are moved", extra={"data": {"by_ms": by_ms}})
+        log.warning("stored times are ahead of the clock and are shifted", extra={"data": {"by_ms": by_ms}})
         moves.append(Move(outbox.behind or outbox.first_row, outbox.row, by_ms, doubted=True))
     return Start(machine, by_ms, Times(moves))
 
@@ -81,5 +81,5 @@ def _kept(outbox: Outbox) -> tuple[Boot | None, list[Move]]:
     try:
         return known_boot(outbox.load(BOOT)), msgspec.json.decode(moves, type=list[Move]) if moves else []
     except msgspec.DecodeError as error:
-        log.warning("what is kept of the clock cannot be read: %s", error)
+        log.warning("stored clock state is invalid: %s", error)
         return None, []

@@ -1,12 +1,12 @@
-"""Acceptance: what is written in the next transaction, and what is owed to whom once it has committed.
+"""Acceptance of readings: the next transaction, and the acknowledgements due after it.
 
-Readings come as segments; each becomes a row of the journal with the next commit, which at most one second of calm
-readings shares. A batch of them may be published before that: its number is never used again, and until the commit the
-sender still has the readings. What the cloud confirms soon is never written as a batch. Every `HOUSEKEEPING_S` one
-transaction keeps what is not confirmed, drops what is done with, and keeps ledger, engine and the devices' memory.
+Readings are collected in segments. With the next commit each segment becomes a row of the journal; at most one second
+of calm readings shares a commit. A batch may be published before its commit: its number is never used again, and until
+the commit the sender still has the readings. A batch that is confirmed soon is never written. Every `HOUSEKEEPING_S`
+one transaction stores unconfirmed batches, deletes confirmed ones, and stores ledger, engine and device state.
 
-While the gateway does not know the time nothing new is sealed. What is committed then lies on the shelf: in the journal
-and not in memory, however long that takes. Once the time is known the shelf is read, moved and sealed piece by piece.
+While the gateway does not know the time, new readings are not sealed. Committed readings then stay on the shelf: in the
+journal and not in memory, for any length of time. Once the time is known they are read, shifted and sealed in steps.
 """
 
 import sqlite3
@@ -36,27 +36,27 @@ from vitals.wire.vitals_record import MAX_READINGS
 
 HOUSEKEEPING_S: Final = 60.0
 MANY: Final = 500
-"""So many messages are committed at once: a broker hands over no more than it may have unacknowledged."""
+"""Messages that make a commit due at once: the broker delivers a limited number without acknowledgement."""
 HELD_SHARE: Final = 0.5
-"""Share of the outbox's bound that the journal may take while nothing is sealed."""
+"""Share of the outbox's bound that the journal may use while readings are not sealed."""
 UNKEPT: Final = 1_500
-"""So many messages at most are not acknowledged while the card takes nothing: a broker hands over 2,000."""
+"""Most unacknowledged messages while the card cannot be written: a broker delivers up to 2,000."""
 PIECE: Final = 4 * MAX_READINGS
-"""So many readings of the shelf are sealed at once."""
+"""Readings of the shelf that are sealed in one step."""
 PIECE_EVERY_S: Final = 0.25
 UNSENT_FLUSHES: Final = 10
-"""Without an uplink nobody waits for a batch: it may grow this many times older, and so fuller."""
+"""Factor of the longest wait for a batch without an uplink: it cannot be sent, and becomes fuller."""
 
 
 @dataclass(slots=True)
 class Segment:
-    """Readings of one row of the journal to be, and what is owed when it has committed.
+    """Readings of a future row of the journal, and the acknowledgements due after its commit.
 
     Attributes:
-        row: Its row.
+        row: Row of the journal.
         readings: New readings.
-        owed: Messages to be acknowledged.
-        batches: Numbers of the batches that hold its readings, once they are sealed.
+        pending_acks: Messages to acknowledge.
+        batches: Numbers of the batches of its readings, once they are sealed.
     """
 
     row: int
@@ -66,17 +66,17 @@ class Segment:
 
 
 class CommitQueue:
-    """Writes what came in, one transaction for all of it.
+    """Commits accepted readings, one transaction for all of them.
 
     Args:
         settings: The gateway's settings.
-        outbox: The outbox.
-        ledger: The accepted identities.
-        local: The local alarms, whose state is kept beside the readings that it has seen.
-        memory: Returns what is to be kept of the devices.
-        metrics: What is counted.
+        outbox: Outbox.
+        ledger: Accepted identities.
+        local: Bedside alarms; their state is stored with the readings that it includes.
+        memory: Returns the device state to store.
+        metrics: Metrics.
         boot: Returns the machine's boot by the gateway's own time.
-        times: What is known of the times in the journal.
+        times: State of the times in the journal.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class CommitQueue:
         self._open_row = outbox.row + 1
         self._open_since: float | None = None
         self._boot, self._times, self._beside = boot, times, RuntimeState(settings.runtime_directory)
-        # Rows that are committed, not sealed and not in memory: from the first on up to and with the last.
+        # First and last row that are committed, not sealed and not in memory.
         self._shelf = outbox.first_row, outbox.row
         self._piece_at = -float("inf")
         self.unconfirmed = UnconfirmedBatches(outbox, settings.outbox_max_bytes)
@@ -107,13 +107,13 @@ class CommitQueue:
         self._committed_at = self._kept_at = -float("inf")
         self._was_up = False
         self.urgent = False
-        """Whether what is open must go up at once."""
+        """True if the open readings must be sent at once."""
         self.pressing = False
-        """Whether the next commit must not linger: a light at a bed shows what it holds."""
+        """True if the next commit must not linger: a light at a bed shows an alarm of its readings."""
         self.held = False
-        """Whether nothing new is sealed, as the gateway does not know the time."""
+        """True if new readings are not sealed, as the gateway does not know the time."""
         self.failing = False
-        """Whether the last commit failed."""
+        """True if the last commit failed."""
 
     @property
     def outbox(self) -> str:
@@ -122,13 +122,13 @@ class CommitQueue:
 
     @property
     def count(self) -> int:
-        """How many readings were accepted since the outbox was made."""
+        """Number of readings accepted since the outbox was created."""
         return self._seen.count - sum(len(part) for s in self._segments for part in s.readings)
 
     def take(
         self, readings: Readings, owed: Iterable[DeviceMessage], rejected: Iterable[Rejected], clock_s: float
     ) -> None:
-        """Takes what the next commit is to hold."""
+        """Adds readings, acknowledgements and rejected messages to the next commit."""
         self._rejected = [*self._rejected, *rejected][-REJECTED_KEPT:]
         segment = self._segment()
         segment.pending_acks.extend(owed)
@@ -139,39 +139,39 @@ class CommitQueue:
 
     @property
     def shelf_bytes(self) -> int:
-        """Size of what is committed and waits for its times, bytes."""
+        """Size of committed readings with unknown times, bytes."""
         return self._outbox.journal_bytes if self.held else 0
 
     @property
     def shelved(self) -> bool:
-        """Whether rows lie on the shelf that can be sealed."""
+        """True if rows on the shelf can be sealed."""
         return self._shelf[0] <= self._sealable
 
     @property
     def _sealable(self) -> int:
-        """The last row on the shelf whose times are known."""
+        """Last row on the shelf with known times."""
         return min(self._shelf[1], self._times.unset - 1) if self.held else self._shelf[1]
 
     def flush_now(self) -> None:
-        """Has what is open go up at once."""
+        """Marks the open readings as urgent."""
         self.urgent = bool(self._open)
 
     def apply_roster(self, roster: bytes) -> None:
-        """Has a new roster kept."""
+        """Adds a new roster to the next commit."""
         self._roster = roster
 
     def seal(self, now: int, clock_s: float, *, up: bool, force: bool = False) -> list[Sealed]:
-        """Makes batches of what is open if that is due; returns them.
+        """Seals the open readings into batches if that is due; returns the batches.
 
         Args:
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
             up: Whether the uplink is connected.
-            force: Whether it is due whatever its age.
+            force: Whether it is due at any age.
         """
         sealed = self._from_shelf(now, clock_s)
         count = sum(map(len, self._open))
-        # Times of a clock that was never set are not sent; `rebase` rights them once it is.
+        # Times of a clock that was never set are not sent; `rebase` corrects them once it is.
         if not count or self.held:
             return sealed
         self._open_since = clock_s if self._open_since is None else self._open_since
@@ -188,7 +188,7 @@ class CommitQueue:
         return sealed + fresh
 
     def _from_shelf(self, now: int, clock_s: float) -> list[Sealed]:
-        """Seals the next piece of what was committed while the time was not known, or before a restart."""
+        """Seals the next step of readings that were committed while the time was unknown, or before a restart."""
         if not self.shelved or clock_s - self._piece_at < PIECE_EVERY_S:
             return []
         self._piece_at = clock_s
@@ -213,22 +213,22 @@ class CommitQueue:
         return sealed
 
     def wait_s(self, clock_s: float) -> float:
-        """Returns after how many seconds a commit is due, if there is anything to write by then."""
+        """Returns the seconds until a commit is due, if there is anything to write by then."""
         return max(0.0, self._committed_at + self._settings.commit_linger_ms / 1000 - clock_s)
 
     def commit(self, clock_s: float, *, up: bool, force: bool = False) -> None:
-        """Writes what is due, then acknowledges it.
+        """Commits if that is due, then acknowledges.
 
         Args:
             clock_s: Monotonic clock, s.
             up: Whether the uplink is connected.
-            force: Whether everything is due, the housekeeping too.
+            force: Whether everything is due, including the housekeeping.
 
         Raises:
-            sqlite3.OperationalError: Nothing was written; the next call tries again.
+            sqlite3.OperationalError: Nothing was written; the next call retries.
             sqlite3.DatabaseError: The database is damaged.
         """
-        # After a failure everything is tried, so that success means that the card takes something again.
+        # After a failure everything is written, so that a success proves that the card can be written again.
         tidy = force or self.failing or self._deletion_is_due(clock_s, up=up)
         self._was_up |= up
         many = sum(len(segment.pending_acks) for segment in self._segments) >= MANY
@@ -260,9 +260,9 @@ class CommitQueue:
             self._kept_at, self._was_up = clock_s, up
 
     def hold(self, *, held: bool) -> None:
-        """Begins or ends that nothing new is sealed, as the times may be wrong.
+        """Starts or stops holding back new readings from sealing, because their times may be wrong.
 
-        A card that is full or fails holds nothing back: readings whose times are wrong are worth more than none.
+        If the card is full or fails, nothing is held back: readings with wrong times are worth more than none.
         """
         room = self._outbox.journal_bytes < self._settings.outbox_max_bytes * HELD_SHARE
         held = held and room and not self.failing
@@ -276,25 +276,25 @@ class CommitQueue:
         self.held = held
 
     def rebase(self, jump_ms: int) -> None:
-        """Moves the times of what is not sealed yet with the gateway's own time, which was set."""
+        """Shifts the times of readings that are not sealed, after the gateway's own time was set."""
         self._open = [moved(part, jump_ms) for part in self._open]
         for segment in self._segments:
             segment.readings = [moved(part, jump_ms) for part in segment.readings]
-        # The rows of before a start whose clock is not known have their right times.
+        # Rows from before a start with an unknown time already have their final times.
         lowest = self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row
         first = max(min(lowest, self._outbox.behind or lowest), self._times.unset)
         if first <= self._outbox.row:
             self._times.moves.append(Move(first, self._outbox.row, jump_ms))
         self.unconfirmed.rebase(jump_ms)
-        # Kept with the next commit, in one transaction with all that is moved.
+        # Stored with the next commit, in one transaction with all shifted times.
         self._alarms.dirty = True
 
     def righted(self, row: int, readings: Readings) -> Readings:
-        """Returns the readings of a row of the journal with the times that are known now."""
+        """Returns the readings of a row of the journal with corrected times."""
         return correct_boot_times(row, readings, self._times.moves)
 
     def _put_on_shelf(self) -> None:
-        """Forgets what is open and committed: it stays in the journal until its times are known."""
+        """Removes open, committed readings from memory: they stay in the journal until their times are known."""
         if self._segments:
             return
         first, last = self._shelf
@@ -339,7 +339,7 @@ class CommitQueue:
         return kept
 
     def _needed(self) -> dict[str, bytes]:
-        """Returns what a restart needs, the card taking nothing."""
+        """Returns the state that a restart needs while the card cannot be written."""
         return self._memory() | {
             ROSTER: msgspec.json.encode(self._alarms.assignments.roster),
             ENGINE: zlib.compress(self._alarms.snapshot(), 6),
@@ -356,16 +356,17 @@ class CommitQueue:
         acknowledge(owed)
 
     def _release_acks(self) -> None:
-        """Acknowledges, though the card takes nothing, what the cloud has confirmed: that is durable too."""
+        """Acknowledges messages that the cloud has confirmed, even without the card: the cloud stores them."""
         while self._segments and (batches := self._segments[0].batches) and not self.unconfirmed.holds(batches):
             segment = self._segments.pop(0)
             self._outbox.row = segment.row
             acknowledge(segment.pending_acks)
 
     def _forget(self) -> None:
-        """Acknowledges the oldest of what neither card nor cloud takes: a broker whose window is full is silent.
+        """Acknowledges the oldest messages beyond `UNKEPT`, which neither card nor cloud has stored.
 
-        Those readings wait in memory alone. A device that is not heard lights no bed, which is worse.
+        Their readings are in memory only. But a broker with a full window would deliver no other reading, and no bed
+        would have an alarm, which is worse.
         """
         while len(self._segments) > 1 and sum(len(segment.pending_acks) for segment in self._segments) > UNKEPT:
             segment = self._segments.pop(0)
@@ -374,7 +375,7 @@ class CommitQueue:
 
 
 def accepted_so_far(outbox: Outbox) -> SeenSequences:
-    """Returns the ledger: the stored runs, and what the journal has had since."""
+    """Returns the ledger: the stored runs, and the identities in the journal since."""
     count = outbox.count(COUNT) if outbox.load(COUNT) else None
     ledger = SeenSequences(outbox.accepted(), count, outbox.begun())
     for _, part in outbox.journal(outbox.position):

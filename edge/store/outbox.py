@@ -1,9 +1,9 @@
-"""The outbox: what the gateway accepted and the cloud has not confirmed. SQLite, WAL, synchronous=FULL.
+"""The outbox: accepted readings that the cloud has not confirmed. SQLite, WAL, synchronous=FULL.
 
-A reading is accepted when a transaction with it has committed, in a row of `journal`. A batch that the cloud confirms
-soon is never written at all; one that it does not is kept as a row of `batch`. Rows of the journal go, in one
-transaction, once every batch that holds their readings is confirmed or kept, and `accepted` has their identities. So
-the ledger is always `accepted` plus what stands in `journal`.
+A reading is accepted when its transaction has committed, as part of a row of `journal`. A batch that the cloud confirms
+soon is never written; any other is stored as a row of `batch`. Rows of the journal are deleted once every batch of
+their readings is confirmed or stored and `accepted` has their identities, in one transaction. So the ledger is always
+`accepted` plus the identities in `journal`.
 """
 
 import logging
@@ -38,14 +38,14 @@ REJECTED_KEPT: Final = 1_000
 ROW, POSITION, COUNT, BOOTS = "row", "position", "count", "boots"
 MOST_DIGITS: Final = 17
 REPLAYED: Final = 2_000
-"""So many rows of the journal are shown to what begins anew: half an hour of commits."""
+"""Most rows of the journal that are replayed to a part that lost its state: half an hour of commits."""
 SOME: Final = 3
-"""So many of the newest batches are looked at for the outbox's id and numbers."""
+"""Number of the newest batches that are read for the outbox's id and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A batch that waits for its confirmation: number, size of its payload in bytes."""
+    """An unconfirmed batch: number, size of its payload in bytes."""
 
     n: int
     size: int
@@ -53,16 +53,16 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A batch as it was made.
+    """A sealed batch.
 
     Attributes:
-        n: Its number.
-        t: When, UTC epoch ms.
-        urgent: Whether somebody may have to be paged for one of its readings.
-        readings: How many it holds.
-        payload: As it is published.
+        n: Number.
+        t: Time of sealing, UTC epoch ms.
+        urgent: Whether one of its readings may lead to paging.
+        readings: Number of readings.
+        payload: MQTT payload.
         row: Row of the journal that holds its oldest reading.
-        at: When, monotonic, s.
+        at: Time of sealing, monotonic, s.
     """
 
     n: int
@@ -81,7 +81,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What went because the outbox was full, or too old and never confirmed."""
+    """Batches and readings dropped because the outbox was full, or too old and never confirmed."""
 
     batches: int
     readings: int
@@ -91,14 +91,14 @@ class Outbox:
     """One outbox database, used by one thread.
 
     Attributes:
-        id: Random id, drawn when the database was made.
-        originals: Databases that were set aside and are not yet taken over, oldest first.
-        behind: Oldest row of the journal that lies in one of them alone; 0 when there is none.
-        backlog: Batches kept.
+        id: Random id, drawn when the database was created.
+        originals: Damaged databases that were set aside and are not fully copied, oldest first.
+        behind: Oldest row of the journal that only an original has; 0 when there is none.
+        backlog: Number of stored batches.
         backlog_bytes: Their size, bytes.
-        number: The newest batch number given.
-        row: The newest row of the journal ever written.
-        lost: Keys whose values the card has changed, or which nobody can read: it began without them.
+        number: Newest batch number.
+        row: Newest row of the journal ever written.
+        lost: Keys of values that were damaged or unreadable; the gateway started without them.
         journal_bytes: Size of the journal's rows, bytes.
     """
 
@@ -114,7 +114,7 @@ class Outbox:
         damaged = self._sums.ledger not in {None, of_ledger(runs)}
         with self.transaction():
             if damaged:
-                # Nobody knows which of them is wrong, and one that is too long would hide readings that are new.
+                # It is unknown which run is wrong, and one that is too long would hide new readings.
                 self.lost.add(LEDGER)
                 self._db.execute("DELETE FROM accepted")
             self._sums.ledger = 0 if damaged else of_ledger(runs)
@@ -124,7 +124,7 @@ class Outbox:
             self.save(OUTBOX, self.id.encode())
             self.save(STARTS, str(starts + 1).encode())
         if self.lost:
-            log.error("values of the outbox were damaged: %s; it goes on without them", ", ".join(sorted(self.lost)))
+            log.error("outbox values were damaged: %s; they are discarded", ", ".join(sorted(self.lost)))
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
         self.row = max(int(newest), self.count(ROW), self.count(POSITION))
         self.backlog, self.backlog_bytes = self._measure("1 = 1")
@@ -132,7 +132,7 @@ class Outbox:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commits what is done inside, durably, or none of it.
+        """Commits all statements of the block durably, or none of them.
 
         Raises:
             sqlite3.OperationalError: Nothing was written: the disk is full or failing.
@@ -158,7 +158,7 @@ class Outbox:
         self.journal_bytes += len(columns)
 
     def settle(self, row: int, ledger: SeenSequences) -> None:
-        """Drops the rows of the journal before `row`, and brings `accepted` up to date."""
+        """Deletes the rows of the journal before `row`, and updates `accepted`."""
         if self._db.execute("DELETE FROM journal WHERE id < ?", (row,)).rowcount:
             self.journal_bytes = self._journal_bytes()
         where = "device = ? AND boot = ? AND first = ?"
@@ -177,11 +177,11 @@ class Outbox:
     def seal(
         self, gateway: str, readings: Readings, *, row: int, now: int, clock_s: float, urgent: bool
     ) -> list[Sealed]:
-        """Makes numbered batches of readings; nothing is written.
+        """Seals readings into numbered batches, in memory only.
 
         Args:
             gateway: Gateway id.
-            readings: In arrival order.
+            readings: Readings in arrival order.
             row: Row of the journal with the oldest of them.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
@@ -194,14 +194,14 @@ class Outbox:
         return sealed
 
     def keep(self, sealed: Iterable[Sealed]) -> None:
-        """Keeps batches that are not confirmed."""
+        """Stores unconfirmed batches."""
         rows = [(s.n, s.t, s.urgent, s.readings, s.payload) for s in sealed]
         self._db.executemany("INSERT INTO batch (n, t, urgent, readings, payload) VALUES (?, ?, ?, ?, ?)", rows)
         self.backlog += len(rows)
         self.backlog_bytes += sum(len(row[4]) for row in rows)
 
     def keep_as_they_are(self, batches: Iterable[repair.Batch]) -> None:
-        """Keeps batches of an original under their own numbers; one that is here is the same."""
+        """Stores batches of an original under their own numbers; a number that is stored already is the same batch."""
         for b in batches:
             row = (b.n, b.t, b.urgent, b.readings, b.payload)
             found = self._db.execute(
@@ -220,14 +220,13 @@ class Outbox:
                 self.backlog_bytes -= size
 
     def trim(self, *, max_bytes: int, oldest: int, offered: Container[int] = ()) -> Trimmed:
-        """Makes room in a stated order.
+        """Drops batches in a stated order.
 
-        Batches sealed before `oldest` go, if they were offered in vain. While the rest is over `max_bytes`, the oldest
-        quiet batches go, and only when none of those is left the oldest urgent ones: what an alarm rests on is kept
-        longest.
+        Batches sealed before `oldest` go first, if they were offered in vain. While the rest exceeds `max_bytes`, the
+        oldest calm batches go, and only then the oldest urgent ones: the evidence of an alarm is stored longest.
 
         Args:
-            max_bytes: Most bytes of what stays.
+            max_bytes: Most bytes to store.
             oldest: UTC epoch ms.
             offered: Numbers of the batches that were offered in vain.
         """
@@ -247,43 +246,43 @@ class Outbox:
         return Trimmed(len(gone), sum(readings for _, _, readings in gone))
 
     def rebase(self, by_ms: int) -> None:
-        """Moves when the kept batches were sealed; their payloads stay as they are."""
+        """Shifts the sealing times of stored batches; their payloads stay unchanged."""
         self._db.execute("UPDATE batch SET t = max(1, t + ?)", (by_ms,))
 
     def payload(self, n: int) -> bytes | None:
-        """Returns the MQTT payload of a kept batch, None when there is none."""
+        """Returns the MQTT payload of a stored batch, None when there is none."""
         row = self._db.execute("SELECT payload FROM batch WHERE n = ?", (n,)).fetchone()
         return _bytes(row[0], f"batch {n}") if row else None
 
     def after(self, n: int, limit: int) -> list[Stored]:
-        """Returns the next kept batches with a number above `n`, ascending."""
+        """Returns the next stored batches with a number above `n`, ascending."""
         rows = self._db.execute("SELECT n, length(payload) FROM batch WHERE n > ? ORDER BY n LIMIT ?", (n, limit))
         return [Stored(*row) for row in rows]
 
     def between(self, first: int, last: int) -> list[Stored]:
-        """Returns the kept batches with numbers from `first` to `last`."""
+        """Returns the stored batches with numbers from `first` to `last`."""
         if not self.backlog:
             return []
         rows = self._db.execute("SELECT n, length(payload) FROM batch WHERE n BETWEEN ? AND ?", (first, last))
         return [Stored(*row) for row in rows]
 
     def oldest(self) -> int | None:
-        """Returns when the oldest kept batch was sealed, UTC epoch ms."""
+        """Returns the sealing time of the oldest stored batch, UTC epoch ms."""
         if not self.backlog:
             return None
         row = self._db.execute("SELECT t FROM batch ORDER BY n LIMIT 1").fetchone()
         return max(1, min(int(row[0]), MAX_T)) if row else None
 
     def seen(self, kept: object) -> int:
-        """Returns the row of the journal up to which something that was kept has seen it.
+        """Returns the row of the journal up to which a stored state includes the readings.
 
         Args:
-            kept: What was kept; where that is None, whatever has it begins anew with the newest `REPLAYED` rows.
+            kept: The stored state; None is a lost state, which is rebuilt from the newest `REPLAYED` rows.
         """
         return self.position if kept is not None else max(0, self.row - REPLAYED)
 
     def journal(self, after: int = 0) -> Iterator[tuple[int, Readings]]:
-        """Yields the accepted readings of rows above `after`, by row, in order: there may be days of them.
+        """Yields row and accepted readings of each row above `after`, one by one: there may be days of readings.
 
         Raises:
             sqlite3.DatabaseError: A row is damaged.
@@ -296,45 +295,45 @@ class Outbox:
 
     @property
     def position(self) -> int:
-        """Up to which row what was kept of engine, devices and ledger has seen the journal."""
+        """Row of the journal up to which the stored state of engine, devices and ledger includes the readings."""
         position = self.count(POSITION)
         return position if position <= self.row else 0
 
     @property
     def first_row(self) -> int:
-        """The oldest row of the journal; one above the newest when there is none."""
+        """Oldest row of the journal; one above the newest row when the journal is empty."""
         (first,) = self._db.execute("SELECT min(id) FROM journal").fetchone()
         return self.row + 1 if first is None else int(first)
 
     def accepted(self) -> Iterator[Range]:
-        """Yields the stored runs of accepted identities; readings of the journal need not be among them."""
+        """Yields the stored runs of accepted identities; readings of the journal may be absent from them."""
         rows = self._db.execute("SELECT device, boot, first, last FROM accepted ORDER BY device, boot, first")
         yield from filter(None, map(as_run, rows))
 
     def begun(self) -> dict[str, list[int]]:
-        """Returns the boots of the devices of the ledger, oldest first, as far as that is known."""
+        """Returns the boots of the ledger's devices, oldest first; an empty dict if they are unknown."""
         with suppress(msgspec.DecodeError):
             return msgspec.json.decode(self.load(BOOTS) or b"{}", type=dict[str, list[int]])
         return {}
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
-        """Keeps what was refused, the newest of it, each cut to `REJECTED_BYTES`."""
+        """Stores rejected messages, each cut to `REJECTED_BYTES`; only the newest `REJECTED_KEPT` remain."""
         rows = [(r.t, r.topic, r.reason, r.payload[:REJECTED_BYTES]) for r in rejected]
         self._db.executemany("INSERT INTO rejected (t, topic, reason, payload) VALUES (?, ?, ?, ?)", rows)
         self._db.execute("DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (REJECTED_KEPT,))
 
     def save(self, key: str, value: bytes) -> None:
-        """Keeps a value under a key, inside a transaction."""
+        """Stores a value under a key, inside a transaction."""
         self._sums.note(key, value)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def load(self, key: str) -> bytes | None:
-        """Returns the value of a key, None when there is none."""
+        """Returns the value of a key, None if it has none."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return _bytes(row[0], key) if row else None
 
     def count(self, key: str) -> int:
-        """Returns a value that is a count; 0 when there is none, or it cannot be one."""
+        """Returns a value that is a count; 0 if it is absent or invalid."""
         value = self.load(key) or b"0"
         return min(int(value), MAX_INT) if value.isdigit() and len(value) < MOST_DIGITS else 0
 
@@ -347,7 +346,7 @@ class Outbox:
             yield _bytes(key, "a key").decode(errors="replace"), _bytes(value, "a value")
 
     def _heads(self) -> list[tuple[str, int]]:
-        """Returns outbox and number of the newest kept batches, by their payloads."""
+        """Returns outbox and number of the newest stored batches, from their payloads."""
         found = []
         for (payload,) in self._db.execute("SELECT payload FROM batch ORDER BY n DESC LIMIT ?", (SOME,)):
             with suppress(WireError):
@@ -378,14 +377,14 @@ def _damage(what: str) -> sqlite3.DatabaseError:
 
 
 def open_outbox(directory: Path, now: int) -> Outbox:
-    """Opens the gateway's outbox, or makes it.
+    """Opens the gateway's outbox, or creates it.
 
-    A damaged one is set aside. A new one begins as the newest of those goes on (`edge.takeover`), and what else can be
-    read of them follows while the gateway runs (`edge.rescue`).
+    A damaged outbox is set aside. A new one continues the newest original (`edge.store.takeover`); the remaining
+    readable content follows while the gateway runs (`edge.store.rescue`).
 
     Args:
-        directory: Where it lies.
-        now: UTC epoch ms; names what is set aside.
+        directory: Directory of the outbox.
+        now: UTC epoch ms; part of the name of an outbox that is set aside.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path, marker = directory / NAME, directory / CORRUPT
@@ -407,7 +406,7 @@ def _opened(path: Path) -> Outbox:
         originals, lost = sqlite.originals(path.parent), set[str]()
         if originals and is_new(db):
             lost = take_over(db, originals[-1])
-            log.warning("the outbox goes on as the one set aside", extra={"data": {"path": str(originals[-1])}})
+            log.warning("the outbox continues the one set aside", extra={"data": {"path": str(originals[-1])}})
         outbox = Outbox(db, originals)
         outbox.lost |= lost
         for _ in outbox.journal(outbox.position):

@@ -1,4 +1,4 @@
-"""Reads a damaged outbox row by row: a bad page hides its own rows alone."""
+"""Reads a damaged outbox row by row, so that a bad page hides only its own rows."""
 
 import sqlite3
 import zlib
@@ -15,7 +15,7 @@ from vitals.wire.vitals_record import MAX_READINGS, WireError
 
 MAX_ROW_BYTES: Final = 16 * 2**20
 LAST: Final = 2**63 - 1
-"""The highest key of a table."""
+"""Highest key of a table."""
 _LATER: Final = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -28,7 +28,7 @@ _KEYS: Final = {"batch": "n", "journal": "id"}
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A kept batch: number and outbox by its payload, the rest as the row has it."""
+    """A stored batch: number and outbox are from its payload, the rest from its row."""
 
     n: int
     outbox: str
@@ -39,10 +39,10 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def readings(columns: bytes) -> Readings:
-    """Reads a row of the journal.
+    """Decodes a row of the journal.
 
     Raises:
-        WireError: The bytes are no such row.
+        WireError: The bytes are no valid row.
     """
     inflater = zlib.decompressobj()
     try:
@@ -55,43 +55,43 @@ def readings(columns: bytes) -> Readings:
 
 
 class _Damage:
-    """Takes an error for damage, unless it says that the file cannot be read for now."""
+    """Suppresses errors of damaged rows, but not errors because the file is unavailable for now."""
 
     def __enter__(self) -> None:
-        """Begins to read."""
+        """Enters the block."""
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
-        """Swallows damage."""
+        """Suppresses damage."""
         if isinstance(error, WireError):
             return True
         return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _LATER
 
 
 class Original:
-    """A database that was set aside; it is only ever read.
+    """A database that was set aside, opened for reading only.
 
     Args:
-        path: Where it lies.
+        path: Path of the database.
 
     Attributes:
-        unread: Places that could not be read so far.
+        unread: Number of unreadable places so far.
     """
 
     def __init__(self, path: Path) -> None:
         self.unread = 0
         self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        # A damaged row may call anything a text.
+        # In a damaged row any value may be marked as text.
         self._db.text_factory = bytes
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes the database."""
         self._db.close()
 
     def values(self) -> dict[str, bytes]:
-        """Returns the values that are kept under keys."""
+        """Returns the readable values, by key."""
         found: dict[str, bytes] = {}
         for order in ("ASC", "DESC"):
-            # A bad page ends a scan: what lies behind it is reached from the other end.
+            # A bad page ends a scan; rows beyond it are reached from the other end.
             with _Damage():
                 for key, value in self._db.execute(f"SELECT key, value FROM meta ORDER BY key {order}"):  # noqa: S608
                     if isinstance(key, bytes) and isinstance(value, bytes):
@@ -113,7 +113,7 @@ class Original:
         return found
 
     def newest(self, table: str, count: int) -> list[int]:
-        """Returns the highest keys of a table that can be reached from its end, descending."""
+        """Returns the highest keys of a table that are reachable from its end, descending."""
         key, found = _KEYS[table], []
         with _Damage():
             for (k,) in self._db.execute(f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT ?", (count,)):  # noqa: S608
@@ -123,7 +123,7 @@ class Original:
     def after(self, table: str, k: int) -> int | None:
         """Returns the next key of a table above `k`; None at its end.
 
-        Behind a bad page the search goes on where the tree can be walked again: by leaps, then between the last two.
+        After a bad page the next readable key is found by exponential search, then bisection.
         """
         with _Damage():
             return self._key(table, k)
@@ -139,14 +139,14 @@ class Original:
         return self._key(table, good)
 
     def journal(self, row: int) -> Readings | None:
-        """Returns the readings of a row of the journal, None when it cannot be read."""
+        """Returns the readings of a row of the journal, None if it is unreadable."""
         with _Damage():
             return readings(_bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0]))
         self.unread += 1
         return None
 
     def columns(self, row: int) -> bytes | None:
-        """Returns a row of the journal as it is, None when it cannot be read."""
+        """Returns a row of the journal unchanged, None if it is unreadable."""
         with _Damage():
             columns = _bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0])
             readings(columns)
@@ -155,7 +155,7 @@ class Original:
         return None
 
     def batch(self, n: int) -> Batch | None:
-        """Returns a kept batch, None when it cannot be read."""
+        """Returns a stored batch, None if it is unreadable."""
         with _Damage():
             t, urgent, count, payload = self._row("SELECT t, urgent, readings, payload FROM batch WHERE n = ?", n)
             head, whole = uplink_batch.head(_bytes(payload)), _bytes(payload)

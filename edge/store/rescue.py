@@ -1,9 +1,9 @@
-"""Takes a damaged outbox over, piece by piece, while the gateway runs; each piece is one commit, its position included.
+"""Copies a damaged outbox into the new one in steps, while the gateway runs; each step and its position is one commit.
 
-Kept batches follow as they are, under their own numbers. Older rows of the journal are sealed as new batches, once the
-time is known, as theirs may have to be put right. What was taken over twice, or confirmed before, is sent twice, and
-every store drops what it has. An interruption costs the piece that was not committed; an original is only ever read,
-and its name says when nothing is left of it (`edge.store.sqlite`).
+Stored batches keep their numbers. Older rows of the journal are sealed as new batches, once the time is known, as their
+times may need a correction. A batch that was copied twice, or confirmed before, is sent twice, and every store drops
+duplicates. An interruption costs only the step that was not committed. An original is only ever read; its name shows
+when it is fully copied (`edge.store.sqlite`).
 """
 
 import logging
@@ -26,21 +26,21 @@ from vitals.wire.vitals_record import MAX_READINGS, WireError
 log = logging.getLogger(__name__)
 Righted = Callable[[int, Readings], Readings]
 PIECE: Final = 8
-"""So many kept batches are taken over in one commit."""
+"""Stored batches copied in one commit."""
 ROWS: Final = 100
-"""So many rows of the journal at most."""
+"""Most rows of the journal copied in one commit."""
 EVERY_S: Final = 0.25
 RETRY_S: Final = 10.0
 LOOK_S: Final = 3_600.0
-"""Between two looks for originals that have expired."""
+"""Time between two searches for expired originals."""
 
 
 class Rescue:
-    """Takes over what the outbox's originals cli.
+    """Copies the readable content of the outbox's originals.
 
     Args:
-        directory: Where the outbox lies.
-        outbox: The outbox.
+        directory: Directory of the outbox.
+        outbox: Outbox.
         gateway: Gateway id.
     """
 
@@ -61,13 +61,13 @@ class Rescue:
         return bool(self._left)
 
     def turn(self, now: int, machine: int, clock_s: float, righted: Righted | None) -> int:
-        """Takes over the next piece if that is due; returns the lowest number of the batches added, 0 for none.
+        """Copies the next step if it is due; returns the lowest number of the batches added, 0 for none.
 
         Args:
             now: UTC epoch ms.
-            machine: The machine's clock, UTC epoch ms.
+            machine: System clock, UTC epoch ms.
             clock_s: Monotonic clock, s.
-            righted: Returns readings of a row of the journal in present times; None while those are not known.
+            righted: Returns readings of a row of the journal with corrected times; None while the time is unknown.
 
         Raises:
             sqlite3.DatabaseError: The outbox itself is damaged.
@@ -86,12 +86,12 @@ class Rescue:
                 self._finish(path)
         except (sqlite3.OperationalError, OSError) as error:
             self._at = clock_s + RETRY_S
-            log.warning("a damaged outbox cannot be taken over for now: %s", error)
+            log.warning("damaged outbox cannot be copied for now: %s", error)
             return 0
         return added
 
     def close(self) -> None:
-        """Lets go of the original; the next start goes on with it."""
+        """Closes the original; the next start continues with it."""
         if self._original is not None:
             self._original.close()
             self._original = None
@@ -124,7 +124,7 @@ class Rescue:
         far = self._far.pop(path.name)
         self.unread += far.unread
         told = {"path": str(path), "unread": far.unread}
-        log.warning("all that can be read of a damaged outbox is taken over", extra={"data": told})
+        log.warning("readable content of a damaged outbox is copied", extra={"data": told})
 
     def _note(self) -> None:
         rows = [far.journal + 1 for far in self._far.values() if far.journal < LAST]
@@ -132,7 +132,7 @@ class Rescue:
 
 
 def _batches(original: Original, far: Progress) -> list[Batch]:
-    """Returns the next kept batches that can be read; notes how far that is."""
+    """Returns the next readable stored batches, and advances the position."""
     found: list[Batch] = []
     for _ in range(PIECE):
         n = original.after("batch", far.batch) if far.batch < LAST else None
@@ -146,7 +146,7 @@ def _batches(original: Original, far: Progress) -> list[Batch]:
 
 
 def _journal(original: Original, far: Progress, righted: Righted | None) -> list[Readings]:
-    """Returns the next older rows of the journal that can be read, in present times; notes how far that is."""
+    """Returns the next readable older rows of the journal, with corrected times, and advances the position."""
     found: list[Readings] = []
     for _ in range(ROWS):
         row = original.after("journal", far.journal) if far.journal < LAST else None
@@ -162,9 +162,9 @@ def _journal(original: Original, far: Progress, righted: Righted | None) -> list
 
 
 def _readings(batch: Batch) -> list[Readings]:
-    """Returns the readings of a batch that another outbox numbered."""
+    """Returns the readings of a batch numbered by another outbox."""
     try:
         return [uplink_batch.decode(batch.payload).readings]
     except WireError as error:
-        log.error("a kept batch cannot be read: %s", error, extra={"data": {"n": batch.n}})
+        log.error("stored batch is unreadable: %s", error, extra={"data": {"n": batch.n}})
         return []

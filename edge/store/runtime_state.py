@@ -1,7 +1,7 @@
-"""What a restart needs while the card takes nothing: beside the card, in memory, gone with the machine's boot.
+"""State for a restart while the card cannot be written: in a file in memory, which ends with the machine's boot.
 
-A gateway that is killed then goes on with the roster, the alarms and the devices that it knew, and so does the one that
-follows when the card is back.
+A gateway that is killed then restarts with the roster, alarms and devices of the earlier run. The first run after the
+card is back does so too.
 """
 
 import logging
@@ -20,17 +20,17 @@ NAME: Final = "state"
 
 
 class RuntimeState:
-    """Values by the outbox's keys.
+    """Stored values, by the outbox's keys.
 
     Args:
-        runtime: The service's runtime directory; without one nothing is kept.
+        runtime: The service's runtime directory; without one nothing is stored.
     """
 
     def __init__(self, runtime: Path | None) -> None:
         self._path = None if runtime is None else runtime / NAME
 
     def keep(self, values: Mapping[str, bytes]) -> None:
-        """Keeps all of them, or none."""
+        """Stores all values, or none."""
         if self._path is None:
             return
         fresh = self._path.with_suffix(".new")
@@ -38,16 +38,16 @@ class RuntimeState:
             fresh.write_bytes(msgspec.msgpack.encode(dict(values)))
             fresh.replace(self._path)
         except OSError as error:
-            log.warning("what a restart needs cannot be kept in memory either: %s", error)
+            log.warning("state for a restart cannot be stored in memory either: %s", error)
 
     def drop(self) -> None:
-        """The card has them."""
+        """Deletes the values, as the card has them."""
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
     def values(self) -> dict[str, bytes]:
-        """Returns what is kept; nothing when it cannot be read."""
+        """Returns the values; none if they are unreadable."""
         if self._path is None:
             return {}
         try:
@@ -57,10 +57,10 @@ class RuntimeState:
 
 
 def take_up(values: Mapping[str, bytes], outbox: Outbox) -> None:
-    """Gives the card what it could not take; the engine has seen every reading that it holds.
+    """Writes the values to the outbox; the engine's state in them includes every reading of the journal.
 
     Raises:
-        sqlite3.OperationalError: It cannot take it now either.
+        sqlite3.OperationalError: The outbox still cannot be written.
     """
     if not values:
         return
@@ -69,6 +69,6 @@ def take_up(values: Mapping[str, bytes], outbox: Outbox) -> None:
         for key, value in values.items():
             outbox.save(key, value)
         if waits is not None and waits.unset and (boot := known_boot(values.get(BOOT))) is not None:
-            # Rows that wait for their times wait on.
+            # Rows with unknown times stay unsealed.
             outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(boot, unset=waits.unset)))
         outbox.save(POSITION, str(outbox.row).encode())

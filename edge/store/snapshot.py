@@ -1,4 +1,4 @@
-"""What the gateway remembers over a restart: engine and devices as a snapshot, and the readings accepted after it."""
+"""State that survives a restart: a snapshot of engine and devices, and the readings accepted after it."""
 
 import logging
 import zlib
@@ -18,8 +18,8 @@ ROSTER: Final = "roster"
 ENGINE: Final = "engine"
 MEMORY: Final = "memory"
 HEARD: Final = "heard"
-"""Keys under which the outbox keeps the roster, the engine, the devices' clocks and newest values, and when each device
-was heard."""
+"""Keys under which the outbox stores the roster, the engine, the devices' clocks and newest values, and the times of
+their last readings."""
 
 
 COSTS: Final = {
@@ -31,20 +31,20 @@ COSTS: Final = {
     BOOT: "the clock",
     MOVES: "times to be put right",
 }
-"""Cost of starting without a value; the others are counted anew."""
+"""Cost of starting without a value, for the alarm text; other values are counted again."""
 
 
 def kept_state(outbox: Outbox) -> engine.State | None:
-    """Returns the engine's kept state; None when there is none.
+    """Returns the engine's stored state; None if there is none or it is invalid.
 
-    A snapshot that cannot be read, as after an upgrade, costs what it remembered and not the gateway: every reading
-    that the outbox still holds is judged again.
+    An invalid snapshot, as after an upgrade, costs its content but does not stop the gateway. Every reading that the
+    outbox still holds is evaluated again.
     """
     kept = outbox.load(ENGINE)
     try:
         return engine.restore(zlib.decompress(kept)) if kept else None
     except Exception as error:  # noqa: BLE001 - whatever another version's or a damaged snapshot raises
-        log.warning("the engine's snapshot cannot be read, and what the outbox holds is judged again: %s", error)
+        log.warning("engine snapshot is invalid: %s; readings of the outbox are evaluated again", error)
         return None
 
 
@@ -55,14 +55,14 @@ def resumed(
     now: int,
     times: Callable[[int, Readings], Readings],
 ) -> BedsideAlarms:
-    """Returns the local alarms as they were: the kept state, and every reading accepted after it.
+    """Restores the bedside alarms from the stored state and every reading accepted after it.
 
     Args:
-        outbox: Where they were kept.
-        state: The kept state, in present times.
-        book: The roster in force.
+        outbox: Outbox.
+        state: Stored state, with corrected times.
+        book: Roster in force.
         now: UTC epoch ms.
-        times: Returns readings of a row of the journal in present times.
+        times: Returns readings of a row of the journal with corrected times.
     """
     local = BedsideAlarms.begin(book, state if state is not None else engine.empty(), now)
     for row, readings in outbox.journal(outbox.seen(state)):
@@ -72,7 +72,7 @@ def resumed(
 
 
 def keep(outbox: Outbox, local: BedsideAlarms, memory: Mapping[str, bytes], row: int) -> None:
-    """Keeps the state of engine and devices, inside a transaction; they have seen every row up to `row`."""
+    """Stores the state of engine and devices, which includes all rows up to `row`, inside a transaction."""
     outbox.save(ENGINE, zlib.compress(local.snapshot(), 6))
     for key, value in memory.items():
         outbox.save(key, value)

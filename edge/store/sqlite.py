@@ -1,4 +1,4 @@
-"""The outbox's file: its schema, how it is opened, and what happens to a damaged one."""
+"""The outbox's file: its schema, its opening, and the renaming of a damaged one."""
 
 import logging
 import os
@@ -11,16 +11,16 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "outbox.db"
 CORRUPT: Final = "outbox.corrupt"
-"""A file of this name tells the next start that the database was found damaged while it ran."""
+"""Marker file: the database was found damaged while the gateway ran, and the next start sets it aside."""
 DAMAGED, RESCUED = ".damaged-", "-rescued"
-"""Part of the name of a database that was set aside; suffix once it was taken over."""
+"""Part of the name of a database that was set aside; suffix once it was copied."""
 EXPIRES_S: Final = 14 * 86_400.0
-"""Retention of an original after it was taken over."""
+"""Retention of an original after it was copied."""
 QUICK_CHECK_BYTES: Final = 256 * 2**20
 PAGE_BYTES: Final = 512
 """A commit writes whole pages twice over its life, and most commits write one small row: small pages spare the card."""
 CHECKPOINT_PAGES: Final = 8_192
-"""Pages that are rewritten every second reach the database file once per so many, not once per commit."""
+"""Pages in the log before a checkpoint, so that pages rewritten each second reach the database file rarely."""
 _SCHEMA_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE batch (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, urgent INTEGER NOT NULL,
@@ -46,17 +46,17 @@ def read_only(directory: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Opens the database for writing, made anew when there is none.
+    """Opens the database for writing, and creates it if there is none.
 
     Raises:
-        sqlite3.DatabaseError: It is damaged, or another version's.
+        sqlite3.DatabaseError: It is damaged, or of another version.
     """
     db = sqlite3.connect(path, isolation_level=None, timeout=5)
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
-        # FULL: a commit is on the card before the device hears of it, power loss included. Deleted readings need not be
-        # overwritten with zeros (some builds of SQLite do): the card holds others.
+        # FULL: a commit is on the card before its messages are acknowledged, even at power loss. Deleted readings need
+        # no overwriting with zeros (the default of some SQLite builds): the card holds others.
         for pragma in (
             "synchronous = FULL",
             "secure_delete = OFF",
@@ -74,7 +74,7 @@ def connect(path: Path) -> sqlite3.Connection:
             (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
-        # A damaged row may call anything a text.
+        # In a damaged row any value may be marked as text.
         db.text_factory = bytes
     except BaseException:
         db.close()
@@ -83,7 +83,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def in_memory() -> sqlite3.Connection:
-    """Returns an empty database that nothing keeps."""
+    """Returns an empty database in memory."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.executescript(_SCHEMA)
     db.text_factory = bytes
@@ -91,9 +91,10 @@ def in_memory() -> sqlite3.Connection:
 
 
 def quarantine(path: Path, now: int) -> Path | None:
-    """Renames a damaged database and its log; returns the new path, None when there is no database.
+    """Renames a damaged database and its log; returns the new path, None if there is no database.
 
-    Interrupted at any point it is found as it was, or put aside with its log: that has both names for a moment.
+    After an interruption at any point the database is either unchanged or set aside with its log, which for a moment
+    has both names.
     """
     if not path.exists():
         return None
@@ -110,13 +111,13 @@ def quarantine(path: Path, now: int) -> Path | None:
 
 
 def originals(directory: Path) -> list[Path]:
-    """Returns the databases that were set aside and are not yet taken over, oldest first."""
+    """Returns the databases that were set aside and are not fully copied, oldest first."""
     found = (path for path in directory.glob(f"{NAME}{DAMAGED}*") if path.name.rpartition("-")[2].isdigit())
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def rescued(original: Path) -> None:
-    """Renames an original that was taken over; from then on it expires."""
+    """Renames an original that was copied; from then on it expires."""
     target = original.with_name(original.name + RESCUED)
     for suffix in ("-shm", "-wal", ""):
         file = original.with_name(original.name + suffix)
@@ -127,15 +128,15 @@ def rescued(original: Path) -> None:
 
 
 def expire(directory: Path, now: int) -> None:
-    """Deletes originals taken over `EXPIRES_S` ago.
+    """Deletes originals copied `EXPIRES_S` ago.
 
     Args:
-        directory: Where the outbox lies.
-        now: The machine's clock, UTC epoch ms.
+        directory: Directory of the outbox.
+        now: System clock, UTC epoch ms.
     """
     for file in directory.glob(f"{NAME}{DAMAGED}*{RESCUED}*"):
         if now / 1000 - file.stat().st_mtime > EXPIRES_S:
-            log.warning("a damaged outbox that was taken over is deleted", extra={"data": {"path": str(file)}})
+            log.warning("copied damaged outbox is deleted", extra={"data": {"path": str(file)}})
             file.unlink(missing_ok=True)
 
 
@@ -153,10 +154,10 @@ def _settled(directory: Path) -> None:
 
 
 def is_corrupt(directory: Path, error: sqlite3.DatabaseError) -> bool:
-    """Returns whether the error means damage; then the next `open_outbox` sets the database aside."""
+    """Returns whether the error is damage; the next `open_outbox` then sets the database aside."""
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     if damaged:
-        # On a full card there is no room for the mark; the next start then finds the damage by itself.
+        # A full card has no room for the marker; the next start then finds the damage by its own check.
         with suppress(OSError):
             (directory / CORRUPT).touch()
     return damaged

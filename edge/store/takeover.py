@@ -18,23 +18,23 @@ from edge.store.values import LEAP, STARTS, SUMS, Sums, of_ledger, starts_of, ve
 from vitals.bounds import is_name
 
 RECENT: Final = 1_000
-"""Rows of the journal copied at once; those that engine, filter and ledger have not seen are among them."""
+"""Rows of the journal copied at once; they include those that the stored state lacks."""
 NUMBERS_PER_START: Final = 2**32
-"""Each start numbers from the next multiple: a number that was sent but not kept is never given to other readings."""
+"""Each start numbers from the next multiple: a number that was sent but not stored is never given to other readings."""
 SOME: Final = 10
-"""So many of the newest batches are looked at for the outbox's id and numbers."""
+"""Number of the newest batches that are read for the outbox's id and numbers."""
 OUTBOX, RESCUE = "outbox", "rescue"
-"""Keys under which the outbox keeps its id, and how far each original is taken over."""
+"""Keys under which the outbox stores its id, and the progress of copying each original."""
 
 
 class Progress(msgspec.Struct):
-    """Position up to which an original is taken over.
+    """Position up to which an original is copied.
 
     Attributes:
-        batch: Up to which number.
-        journal: Up to which row of its journal.
-        until: First row of the journal that was taken over at once.
-        unread: Places of it that could not be read.
+        batch: Last batch number.
+        journal: Last row of the journal.
+        until: First row of the journal that was copied at once.
+        unread: Number of unreadable places.
         done: Whether nothing is left.
     """
 
@@ -90,11 +90,11 @@ def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
 
 
 def identity(values: Mapping[str, bytes], newest: Sequence[tuple[str, int]]) -> tuple[str, int]:
-    """Returns an outbox's id, and the start whose numbers were never given to other readings under it.
+    """Returns an outbox's id, and a start number with batch numbers that no other readings have.
 
     Args:
-        values: What is kept under keys.
-        newest: Outbox and number of the newest kept batches, by their payloads; the newest first.
+        values: Stored values, by key.
+        newest: Outbox and number of the newest stored batches, from their payloads; the newest first.
     """
     counted = starts_of(values.get(STARTS))
     if newest:

@@ -1,4 +1,4 @@
-"""What waits for the cloud: live batches, in memory while their confirmation is near, and those in the outbox."""
+"""Unconfirmed batches: live ones, in memory while their confirmation is expected, and those stored in the outbox."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,32 +7,32 @@ from typing import Final
 from edge.store.outbox import Outbox, Sealed, Stored, Trimmed
 
 KEEP_AFTER_S: Final = 10.0
-"""A batch not confirmed for so long is kept on the card at the next housekeeping, or when `LIVE` are waiting."""
+"""Age from which an unconfirmed batch is stored on the card, at the next housekeeping or when `LIVE` are waiting."""
 LIVE: Final = 64
 IN_VAIN_S: Final = 3_600.0
-"""A batch that was offered for so long and not confirmed is offered in vain: who takes others does not take it."""
+"""Time after its first offer from which an unconfirmed batch counts as offered in vain: other batches are accepted."""
 UNKEPT_BYTES: Final = 16 * 2**20
-"""So much waits in memory at most while the card takes nothing."""
+"""Most bytes of live batches in memory while the card cannot be written."""
 DONE: Final = 256
-"""So many confirmed batches are deleted at once."""
+"""Number of confirmed batches that are deleted at once."""
 TRIMMED: Final = "trimmed"
-"""Key under which the outbox counts what was dropped."""
+"""Key under which the outbox counts dropped readings."""
 
 
 class UnconfirmedBatches:
-    """Every batch that is not confirmed.
+    """All unconfirmed batches.
 
     Args:
-        outbox: Where batches are kept.
-        max_bytes: Size beyond which live batches wait for nothing before they are kept.
+        outbox: Outbox that stores batches.
+        max_bytes: Size beyond which live batches are stored at once.
     """
 
     def __init__(self, outbox: Outbox, max_bytes: int) -> None:
         self._outbox, self._max_bytes = outbox, max_bytes
         self._live: dict[int, Sealed] = {}
-        # When each was first offered to a connected uplink, monotonic, s.
+        # Time of each batch's first offer to a connected uplink, monotonic, s.
         self._offered: dict[int, float] = {}
-        # By how much the times of the kept ones are to be moved.
+        # Shift of the sealing times of stored batches, ms, until the next housekeeping.
         self._by_ms = 0
         self._done: set[int] = set()
 
@@ -41,31 +41,31 @@ class UnconfirmedBatches:
 
     @property
     def nbytes(self) -> int:
-        """Their size, bytes."""
+        """Size of all unconfirmed batches, bytes."""
         return self._outbox.backlog_bytes + sum(sealed.size for sealed in self._live.values())
 
     def oldest(self) -> int | None:
-        """Returns when the oldest was sealed, UTC epoch ms."""
+        """Returns the sealing time of the oldest batch, UTC epoch ms."""
         if self._outbox.backlog > len(self._done):
             kept = self._outbox.oldest()
             return None if kept is None else kept + self._by_ms
         return min((sealed.t for sealed in self._live.values()), default=None)
 
     def offered(self, n: int, clock_s: float) -> None:
-        """A batch goes to the connected uplink."""
+        """Records that a batch is sent to the connected uplink."""
         self._offered.setdefault(n, clock_s)
 
     def rebase(self, by_ms: int) -> None:
-        """The gateway's time was set: when batches were sealed moves with it, and nothing of them else."""
+        """Shifts the sealing times of batches, and nothing else, after the gateway's own time was set."""
         self._live = {n: replace(sealed, t=max(1, sealed.t + by_ms)) for n, sealed in self._live.items()}
         self._by_ms += by_ms
 
     def add(self, sealed: Iterable[Sealed]) -> None:
-        """Takes new batches."""
+        """Adds new batches."""
         self._live.update((s.n, s) for s in sealed)
 
     def confirmed(self, ranges: Iterable[tuple[int, int]]) -> int:
-        """The cloud holds these batches; returns how many of them waited."""
+        """Removes batches that the cloud holds; returns how many of them were unconfirmed."""
         count = 0
         for first, last in ranges:
             for n in [n for n in self._offered if first <= n <= last]:
@@ -95,17 +95,17 @@ class UnconfirmedBatches:
         return [*kept, *live][:limit]
 
     def crowded(self, clock_s: float, *, up: bool) -> bool:
-        """Returns whether there is reason to tidy up before its time."""
+        """Returns whether housekeeping is due early."""
         if len(self._done) >= DONE:
             return True
         many = len(self._live) >= LIVE or self.nbytes > self._max_bytes
         return many and bool(self._unconfirmed(clock_s, up=up))
 
     def tidy(self, clock_s: float, *, up: bool) -> tuple[list[Sealed], int | None]:
-        """Keeps what is not confirmed soon and deletes what is confirmed, inside a transaction.
+        """Stores batches that were not confirmed in time and deletes confirmed ones, inside a transaction.
 
         Returns:
-            The batches kept, for `tidied`; the oldest row of the journal that a live batch still needs.
+            The batches stored, for `tidied`; the oldest row of the journal that a live batch still needs.
         """
         if self._by_ms:
             self._outbox.rebase(self._by_ms)
@@ -117,14 +117,14 @@ class UnconfirmedBatches:
         return kept, min(rows, default=None)
 
     def tidied(self, kept: Iterable[Sealed]) -> None:
-        """The transaction of `tidy` has committed."""
+        """Applies the result of `tidy` after its transaction has committed."""
         self._done.clear()
         self._by_ms = 0
         for sealed in kept:
             del self._live[sealed.n]
 
     def shed(self) -> Trimmed:
-        """Drops the oldest of what only the memory holds, as the card takes nothing, when that is too much."""
+        """Drops the oldest live batches beyond `UNKEPT_BYTES` while the card cannot be written."""
         excess, count, readings = sum(sealed.size for sealed in self._live.values()) - UNKEPT_BYTES, 0, 0
         for n in sorted(self._live, key=lambda n: (self._live[n].urgent, n)):
             if excess <= 0:
@@ -135,10 +135,10 @@ class UnconfirmedBatches:
         return Trimmed(count, readings)
 
     def trim(self, *, max_bytes: int, oldest: int, clock_s: float) -> Trimmed:
-        """Makes room when what is kept is over `max_bytes`, or was sealed before `oldest` and long offered in vain.
+        """Drops stored batches beyond `max_bytes`, and batches sealed before `oldest` that were long offered in vain.
 
         Args:
-            max_bytes: Most bytes of what is kept.
+            max_bytes: Most bytes to store.
             oldest: UTC epoch ms.
             clock_s: Monotonic clock, s.
         """
@@ -156,6 +156,6 @@ class UnconfirmedBatches:
         return trimmed
 
     def _unconfirmed(self, clock_s: float, *, up: bool) -> list[Sealed]:
-        """Returns the live batches that are to be kept on the card."""
+        """Returns the live batches to store on the card."""
         after_s = KEEP_AFTER_S if up else 0.0
         return [sealed for sealed in self._live.values() if clock_s - sealed.at >= after_s]

@@ -1,7 +1,7 @@
-"""Checksums of the values under keys: they find those that a damaged card has changed. Pure.
+"""Checksums of the values under keys, to find values that a damaged card changed. Pure.
 
 SQLite has none. One row has the checksum of each value and of the ledger, written in the same transaction. An older
-version counts its start and leaves this row unchanged, which tells its values from damaged ones.
+version counts its start and leaves this row unchanged, which distinguishes its values from damaged ones.
 """
 
 import zlib
@@ -17,7 +17,7 @@ STARTS: Final = "starts"
 LEDGER: Final = "accepted"
 """Keys of the row, of the number of starts, and the name under which the ledger is lost."""
 LEAP: Final = 1_024
-"""Starts skipped when their number is unknown; the most that lie between two starts of this version."""
+"""Starts skipped when their number is unknown; also the most starts of older versions between two of this version."""
 MOST_DIGITS, MOST_STARTS = 12, 2**30
 
 
@@ -25,7 +25,7 @@ class Sums(msgspec.Struct):
     """Checksums.
 
     Attributes:
-        starts: How often the outbox had been opened when they were written.
+        starts: Number of starts of the outbox when they were written.
         of: Checksum of each value, by key.
         ledger: Checksum of all runs of the ledger.
     """
@@ -35,14 +35,14 @@ class Sums(msgspec.Struct):
     ledger: int | None = None
 
     def note(self, key: str, value: bytes) -> None:
-        """A value is kept."""
+        """Records the checksum of a value."""
         if key == STARTS:
             self.starts = int(value)
         else:
             self.of = self.of | {key: zlib.crc32(value)}
 
     def encoded(self) -> bytes:
-        """Returns the row."""
+        """Returns the encoded row, with its own checksum."""
         body = msgspec.json.encode(self)
         return b"%08x" % zlib.crc32(body) + body
 
@@ -51,9 +51,9 @@ class Found(NamedTuple):
     """Result of a check.
 
     Attributes:
-        values: The values that are as they were written.
-        lost: Keys of the others.
-        sums: The checksums that hold.
+        values: Undamaged values, by key.
+        lost: Keys of damaged values.
+        sums: Checksums of the undamaged values.
     """
 
     values: dict[str, bytes]
@@ -62,10 +62,10 @@ class Found(NamedTuple):
 
 
 def verified(kept: Mapping[str, bytes]) -> Found:
-    """Returns which values are as they were written; where no checksums hold, all are taken for that.
+    """Returns the undamaged values; without valid checksums all values count as undamaged.
 
     Args:
-        kept: The values by key, as they are on the card.
+        kept: Values by key, as read from the card.
     """
     values = {key: value for key, value in kept.items() if key != SUMS}
     starts, sums = starts_of(kept.get(STARTS)), _sums(kept.get(SUMS, b""))
@@ -79,7 +79,7 @@ def verified(kept: Mapping[str, bytes]) -> Found:
 
 
 def of_run(run: Range) -> int:
-    """Returns the checksum of a run of the ledger; that of all is their exclusive or."""
+    """Returns the checksum of a run of the ledger; that of the ledger is their exclusive or."""
     return zlib.crc32("\0".join(map(str, run)).encode())
 
 
@@ -92,7 +92,7 @@ def of_ledger(runs: Iterable[Range]) -> int:
 
 
 def starts_of(kept: bytes | None) -> int | None:
-    """Reads how often an outbox was opened; None when that cannot be so."""
+    """Decodes the number of starts of an outbox; None if it is invalid."""
     starts = int(kept) if kept is not None and kept.isdigit() and len(kept) < MOST_DIGITS else None
     return starts if starts is not None and starts < MOST_STARTS else None
 

@@ -1,7 +1,8 @@
-"""A gateway whose card cannot be opened: full, read-only, gone. The lights at the beds do not depend on it.
+"""Operation while the card cannot be opened (full, read-only, gone): the lights at the beds do not depend on it.
 
-Nothing is kept, so nothing is accepted: what the cloud confirms is acknowledged, and of the rest a device hears in the
-end only so that it may go on (`edge.store.commit`). Roster, engine and devices are as the card shows them, if it does.
+Nothing is stored, so nothing is accepted. Messages that the cloud confirmed are acknowledged; the oldest of the others
+are acknowledged only so that devices can continue to send (`edge.store.commit`). Roster, engine and devices start from
+the card's content if it is readable.
 """
 
 import logging
@@ -26,18 +27,19 @@ from vitals.wire.vitals_record import WireError
 log = logging.getLogger(__name__)
 TRY_EVERY_S: Final = 10.0
 SHOWN: Final = (ROSTER, ENGINE, MEMORY, HEARD, BOOT, POSITION)
-"""Kept values that a start takes from a card that can only be read."""
+"""Stored values that a start reads from a card that is read-only."""
 WAYS: Final = "vfs=unix-none", "immutable=1"
-"""What was kept last stands in the log beside the file. Its index is made in our own memory, as the card may have no
-room for one, and without locks, as nobody else writes there. Without that log what is in the file is all there is."""
+"""Options to open the database read-only, in this order. The newest values are in the write-ahead log. Its index is
+built in the process's memory, as the card may have no room for it. No lock is used, as there is no other writer.
+Without a readable log only the database file is read."""
 
 
 class InMemoryStore(Outbox):
-    """An outbox that keeps nothing.
+    """An outbox that stores nothing.
 
     Args:
-        directory: Where the outbox lies that cannot be opened.
-        spare: What an earlier run knew, and that card could not take.
+        directory: Directory of the outbox that cannot be opened.
+        spare: State of an earlier run that the card could not store.
     """
 
     def __init__(self, directory: Path, spare: Mapping[str, bytes]) -> None:
@@ -52,19 +54,19 @@ class InMemoryStore(Outbox):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Fails as a full card does.
+        """Fails as on a full card.
 
         Raises:
-            sqlite3.OperationalError: Always, once it is made.
+            sqlite3.OperationalError: Always, after the constructor.
         """
         if self._closed:
-            raise sqlite3.OperationalError("there is no card that can be written")
+            raise sqlite3.OperationalError("no card can be written")
         with super().transaction():
             yield
 
 
 def _show(directory: Path, db: sqlite3.Connection) -> None:
-    """Copies what the card still shows of what a start needs: kept values, and the readings after them."""
+    """Copies the readable part of a start's state from the card: stored values, and the readings after them."""
     for how in WAYS:
         uri = f"{(directory / NAME).absolute().as_uri()}?mode=ro&{how}"
         with suppress(sqlite3.DatabaseError, ValueError), closing(sqlite3.connect(uri, uri=True)) as card:
@@ -79,7 +81,7 @@ def _read(card: sqlite3.Connection) -> tuple[dict[str, bytes], list[tuple[int, b
     kept = {key: value for key, value in card.execute("SELECT key, value FROM meta") if isinstance(value, bytes)}
     values = {key: value for key, value in verified(kept).values.items() if key in SHOWN}
     if (boot := known_boot(values.get(BOOT))) is not None:
-        # Rows that wait for their times stay on the card.
+        # Rows with unknown times stay on the card.
         values[BOOT] = msgspec.json.encode(msgspec.structs.replace(boot, unset=0))
     after = int(values.get(POSITION, b"0"))
     rows = card.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)).fetchall()

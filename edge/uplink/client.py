@@ -1,4 +1,4 @@
-"""The connection to the site broker or AWS IoT Core: MQTT 5 by the AWS IoT SDK, one URL for either."""
+"""Uplink client: MQTT 5 by the AWS IoT SDK, to the site broker or AWS IoT Core, by one URL."""
 
 import logging
 from collections.abc import Callable
@@ -26,17 +26,17 @@ RECEIVE_MAXIMUM: Final = 100
 
 
 class ConnectionChange(NamedTuple):
-    """The connection came up or went down."""
+    """A connection or a loss of the connection."""
 
     up: bool
 
 
 class DownlinkMessage(NamedTuple):
-    """A message for this gateway.
+    """A downlink message for this gateway.
 
     Attributes:
         name: One of `topics.DOWN`.
-        payload: Its bytes.
+        payload: Payload.
     """
 
     name: str
@@ -44,11 +44,11 @@ class DownlinkMessage(NamedTuple):
 
 
 Receive = Callable[[ConnectionChange | DownlinkMessage], None]
-"""Takes what comes from above; called from the SDK's thread."""
+"""Receives connection changes and downlink messages; called from the SDK's thread."""
 
 
 class UplinkPort(Protocol):
-    """The uplink, as the loop needs it."""
+    """The uplink's interface to the loop."""
 
     def start(self) -> None:
         """Begins to connect."""
@@ -61,12 +61,12 @@ class UplinkPort(Protocol):
 
 
 class Uplink:
-    """One MQTT 5 client with a kept session; it reconnects by itself, and publishes nothing while it is down.
+    """One MQTT 5 client with a persistent session; it reconnects by itself, and publishes nothing while it is down.
 
     Args:
         settings: The gateway's settings.
-        will: Status that the broker publishes when the gateway is gone.
-        receive: Takes what comes.
+        will: Status that the broker publishes when the connection breaks.
+        receive: Receives connection changes and downlink messages.
     """
 
     def __init__(self, settings: Settings, will: bytes, receive: Receive) -> None:
@@ -75,7 +75,7 @@ class Uplink:
         self._stopped = Event()
         self._latest: Future[Any] = Future()
         self.failures = 0
-        """Publishes that were refused or never acknowledged; their batches are sent again."""
+        """Number of publishes that were rejected or never acknowledged; their batches are resent."""
         parts, flow = urlsplit(settings.uplink), mqtt5.ExtendedValidationAndFlowControlOptions
         limits = flow.AWS_IOT_CORE_DEFAULTS if limited(settings) else flow.NONE
         self._data = {"uplink": settings.uplink}
@@ -87,7 +87,7 @@ class Uplink:
                 connect_options=_connect_packet(settings.gateway, will),
                 session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
                 extended_validation_and_flow_control_options=limits,
-                # The outbox sends again by its own rules; a queue in here must not do so too.
+                # The outbox resends by its own rules; the SDK's queue must not resend too.
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
                 min_reconnect_delay_ms=RECONNECT_MS[0],
@@ -109,14 +109,14 @@ class Uplink:
         self._client.start()
 
     def publish(self, name: str, payload: bytes) -> None:
-        """Publishes to one of `topics.UP` at QoS 1; what becomes of it is told by `confirmed`, not here."""
+        """Publishes to one of `topics.UP` at QoS 1; a batch's outcome arrives as `confirmed` on the downlink."""
         topic = topics.gateway_topic(self._gateway, name)
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
         self._latest = future = self._client.publish(packet)
         future.add_done_callback(partial(self._on_acknowledged, name))
 
     def stop(self, goodbye: bytes, timeout_s: float) -> None:
-        """Disconnects in order: a last status instead of the last will."""
+        """Disconnects in order: a last status replaces the last will."""
         self.publish("status", goodbye)
         with suppress(TimeoutError, AwsCrtError):
             self._latest.result(timeout_s)
@@ -125,7 +125,7 @@ class Uplink:
             log.warning("the uplink did not close within %s s", timeout_s, extra={"data": self._data})
 
     def _on_success(self, _data: Any) -> None:  # noqa: ANN401 - the SDK ships no types
-        # Subscribed at every connection: a broker that lost the session must not leave the gateway deaf.
+        # Subscribes at every connection: after a lost session the gateway would receive nothing.
         subscriptions = [
             mqtt5.Subscription(topics.gateway_topic(self._gateway, name), mqtt5.QoS.AT_LEAST_ONCE)
             for name in topics.DOWN
@@ -153,7 +153,7 @@ class Uplink:
             else [code for code in future.result().reason_codes if code >= mqtt5.SubackReasonCode.UNSPECIFIED_ERROR]
         )
         if error or refused:
-            log.error("the uplink refuses a subscription: %s", error or refused, extra={"data": self._data})
+            log.error("the broker rejects a subscription: %s", error or refused, extra={"data": self._data})
 
     def _on_acknowledged(self, name: str, future: "Future[Any]") -> None:
         error = future.exception()
@@ -161,7 +161,7 @@ class Uplink:
             code = future.result().puback.reason_code
             if code < mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
                 return
-            error = ValueError(f"refused with reason {code}: check the broker's access rules")
+            error = ValueError(f"rejected with reason {code}: check the broker's access rules")
         self.failures += 1
         level = logging.DEBUG if isinstance(error, AwsCrtError) else logging.ERROR
         log.log(level, "publish failed: %s", error, extra={"data": self._data | {"name": name}})
@@ -179,9 +179,9 @@ def _connect_packet(gateway: str, will: bytes) -> Any:  # noqa: ANN401 - the SDK
 
 
 def limited(settings: Settings) -> bool:
-    """Returns whether the SDK is to keep to AWS IoT Core's limits: 100 publishes/s, 512 KiB/s, 128 KiB a message.
+    """Returns whether the SDK must stay within AWS IoT Core's limits: 100 publishes/s, 512 KiB/s, 128 KiB a message.
 
-    A custom domain does not show that IoT Core is behind it; `UPLINK_LIMITS` says so then.
+    A custom domain does not show that it is IoT Core's; `UPLINK_LIMITS` sets it then.
     """
     is_aws = (urlsplit(settings.uplink).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
     return settings.uplink_limits == "iot-core" or (settings.uplink_limits == "auto" and is_aws)

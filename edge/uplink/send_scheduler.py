@@ -1,4 +1,4 @@
-"""Which batches to publish now: live ones at once, what was not confirmed again, the backlog at a bounded rate."""
+"""Send order of batches: live ones at once, unconfirmed ones again after a pause, the backlog at a bounded rate."""
 
 import heapq
 from collections import deque
@@ -11,22 +11,22 @@ from vitals.runtime.token_bucket import TokenBucket
 RESEND_S: Final = 5.0
 RESEND_MAX_S: Final = 20.0
 WINDOW: Final = 256
-"""Batches sent and not confirmed; one is then taken back for each live one."""
+"""Most batches sent and not confirmed; beyond it each live batch displaces one."""
 IDLE_S: Final = 60.0
 BACKLOG_S: Final = 0.05
-"""Time between two looks at the backlog while there is one."""
+"""Time between two reads of the backlog while there is one."""
 BURST_S: Final = 0.25
-"""The backlog may use up to this much unused time at once."""
+"""Largest unused sending time, s, that the backlog may use at once."""
 BACKLOG_BYTES_PER_S: Final = 256 * 1024
-"""Half of what AWS IoT Core takes from one connection: the other half is for live batches."""
+"""Half of AWS IoT Core's limit for one connection: the other half is for live batches."""
 
 
 class SendScheduler:
-    """Keeps what is on its way. Times are of a monotonic clock, s.
+    """Schedules batches for sending. Times are of a monotonic clock, s.
 
     Args:
         backlog_per_s: Most batches of the backlog sent per second.
-        fetch: Returns the next batches of the outbox with a number above the first argument, at most so many.
+        fetch: Returns the next batches of the outbox above a number (first argument), at most a count (second).
     """
 
     def __init__(self, backlog_per_s: float, fetch: Callable[[int, int], list[Stored]]) -> None:
@@ -41,36 +41,36 @@ class SendScheduler:
         self._bytes = TokenBucket(BURST_S * BACKLOG_BYTES_PER_S, 1 / BACKLOG_BYTES_PER_S, 0.0, 0.0)
 
     def connected(self) -> None:
-        """Everything not confirmed is to be sent, whether it was before or not."""
+        """Marks every unconfirmed batch as due, including those sent before."""
         self._connected = True
         self._forget()
 
     def disconnected(self) -> None:
-        """Nothing can be sent."""
+        """Stops sending."""
         self._connected = False
         self._forget()
 
     def sealed(self, batches: Iterable[Sealed | Stored]) -> None:
-        """New batches exist; they go before any backlog."""
+        """Adds new batches, which precede the backlog."""
         if self._connected:
             self._live.extend(s.n for s in batches)
 
     def confirmed(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Batches need no sending any more."""
+        """Removes confirmed batches."""
         for first, last in ranges:
             for n in [n for n in self._attempts if first <= n <= last]:
                 del self._attempts[n]
 
     def more(self, n: int) -> None:
-        """Batches came into the backlog, none with a number below `n`."""
+        """Records that batches were added to the backlog, the lowest with number `n` or above."""
         self._cursor, self._has_more = min(self._cursor, n - 1), True
 
     def gone(self, n: int) -> None:
-        """The outbox no longer has a batch."""
+        """Removes a batch that the outbox no longer has."""
         self._attempts.pop(n, None)
 
     def wait_s(self, now: float) -> float:
-        """Returns after how many seconds there may be something to publish, `IDLE_S` when nothing is known to come."""
+        """Returns the seconds until a batch may be due, `IDLE_S` if none is expected."""
         if not self._connected:
             return IDLE_S
         if self._live:
@@ -84,7 +84,7 @@ class SendScheduler:
             return []
         numbers: list[int] = []
         for source in (self._take_live, self._resends, self._backlog):
-            # Marked as sent one source after the other: what went as live is no backlog.
+            # Marked as sent source by source, so that a live batch is not sent again as backlog.
             numbers.extend(self._sent(source(now), now))
         return numbers
 
@@ -109,7 +109,7 @@ class SendScheduler:
         for _ in range(len(self._attempts) + len(numbers) - WINDOW):
             if not self._attempts:
                 break
-            # The live one goes out in place of the one sent longest ago, which is backlog again.
+            # The live batch displaces the one sent longest ago, which is backlog again.
             taken_back = next(iter(self._attempts))
             del self._attempts[taken_back]
             self._cursor = min(self._cursor, taken_back - 1)
@@ -120,7 +120,7 @@ class SendScheduler:
         numbers = []
         while self._due and self._due[0][0] <= now:
             due, n = heapq.heappop(self._due)
-            # A batch that was taken back and sent once more has a later time of its own.
+            # A batch that was displaced and sent again has a later time.
             if n in self._attempts and self._attempts[n][1] == due:
                 numbers.append(n)
         return numbers

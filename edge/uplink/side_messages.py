@@ -1,7 +1,7 @@
-"""What a gateway tells beside readings and status: acknowledgements at the bed, and what it refused.
+"""Messages up other than readings and status: acknowledgements at the bed, and rejected messages.
 
-An acknowledgement at the bed stops the paging too, so it is told until it comes back as an action from the log, as the
-bridge sends it down. Refusals are told once and at a bounded rate: counted in the status, kept on the card.
+An acknowledgement at the bed stops the paging too, so it is resent until it returns as an action from Kafka through the
+bridge. Rejected messages are sent once and at a bounded rate; the status counts them, and the card stores them.
 """
 
 from collections import deque
@@ -15,18 +15,18 @@ from vitals.status import Rejected
 
 RESEND_S: Final = 5.0
 FORGET_S: Final = 900.0
-"""An acknowledgement that could not be told for so long is of no use any more: the paging has gone its way."""
+"""Age at which an unsent acknowledgement is dropped: the escalation has passed by then."""
 REFUSALS: Final = 20
-"""Refusals told in one message."""
+"""Most rejected messages in one uplink message."""
 REFUSALS_EVERY_S: Final = 5.0
 REFUSED_BYTES: Final = 1_024
-"""What is told of each; the card has more."""
+"""Bytes sent of each payload; the card stores more."""
 TOPIC, REASON = 256, 512
-"""Characters told of what it came by and of its reason: an MQTT topic may be longer than a whole message up."""
+"""Characters sent of its topic and of its reason: an MQTT topic may be longer than a whole uplink message."""
 
 
 class SideMessages:
-    """What is to be told."""
+    """Queue of acknowledgements and rejected messages to send."""
 
     def __init__(self) -> None:
         self._pressed: dict[str, tuple[bytes, float, float]] = {}
@@ -34,24 +34,24 @@ class SideMessages:
         self._refused_at = -REFUSALS_EVERY_S
 
     def pressed(self, actions: Iterable[Action], clock_s: float) -> None:
-        """Somebody acknowledged alarms at a bed."""
+        """Adds acknowledgements made at a bed."""
         for action in actions:
             self._pressed[action.id] = msgspec.json.encode(action), clock_s + FORGET_S, clock_s
 
     def known(self, action_id: str) -> bool:
-        """An action came from the log; returns whether it was one of ours."""
+        """Removes an action that Kafka holds; returns whether it was one of this gateway's."""
         return self._pressed.pop(action_id, None) is not None
 
     def refused(self, rejected: Iterable[Rejected]) -> None:
-        """Messages were refused; of many the newest are told."""
+        """Adds rejected messages; of many, only the newest are sent."""
         self._refused.extend(rejected)
 
     def reconnected(self) -> None:
-        """Everything is told again at once."""
+        """Marks every acknowledgement as due."""
         self._pressed = {key: (payload, until, 0.0) for key, (payload, until, _) in self._pressed.items()}
 
     def due(self, clock_s: float) -> Iterator[tuple[str, bytes]]:
-        """Yields name (of `topics.UP`) and payload of what is to be published now."""
+        """Yields name (of `topics.UP`) and payload of each message to publish now."""
         for key, (payload, until, at) in list(self._pressed.items()):
             if clock_s >= until:
                 del self._pressed[key]

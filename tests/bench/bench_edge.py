@@ -257,8 +257,8 @@ def rescue(stack: LocalStack, folder: Path) -> list[dict[str, Any]]:
     with gateway(stack, data, log=log, UPLINK=nowhere) as edge, monitors(stack, BEDS, 1.0, 900):
         ready = time.monotonic() - began
         wait(lambda: accepted_count(data), "readings accepted meanwhile", 30)
-        assert "is taken over" not in log.read_text(), "readings were accepted before it was done"
-        wait(lambda: "is taken over" in log.read_text(), "all of it taken over", 900)
+        assert "is copied" not in log.read_text(), "readings were accepted before it was done"
+        wait(lambda: "is copied" in log.read_text(), "all of it taken over", 900)
         took, memory = time.monotonic() - began, peak_mb(edge.pid)
     with gateway(stack, data, log=log, UPLINK=nowhere) as edge:
         after = peak_mb(edge.pid)

@@ -9,14 +9,14 @@ from tests.docs.language import OPENING, count, docstrings, files_of, paraphrase
 # Paraphrase words in a thousand. Lower a figure when a room is below it; never raise one. The goal is 5.
 BUDGET = {
     "vitals": 41.5,
-    "edge": 47.5,
+    "edge": 0.5,
     "bridge": 2.5,
     "cloud": 2.0,
     "firmware_sim": 1.5,
     "infra": 3.5,
     "docs": 7.0,
 }
-OPENINGS = {"vitals": 54, "edge": 53, "bridge": 0, "cloud": 0, "firmware_sim": 0, "infra": 0}
+OPENINGS = {"vitals": 54, "edge": 0, "bridge": 0, "cloud": 0, "firmware_sim": 0, "infra": 0}
 """Docstrings that may still open with a question word."""
 
 

@@ -356,7 +356,7 @@ def test_no_name_and_no_value_of_a_patient_is_logged(
     gw.turn(1)
     written = [f"{record.getMessage()} {getattr(record, 'data', '')}" for record in caplog.records]
     assert any("local alarm" in line for line in written)
-    assert any("refused" in line for line in written)
+    assert any("rejected" in line for line in written)
     assert not [line for line in written if "31.7" in line or "Lovelace" in line]
 
 
