@@ -5,10 +5,11 @@ condition. Its id is a function of what it is about and when that began, so that
 """
 
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from vitals.bounds import MAX_RECENT, AlarmName, Boot, Count, Line, Name, Seq, TimeOrNone, Words, decoded
 
@@ -133,54 +134,56 @@ def alarm_id(subject: str, condition: str, start: int) -> str:
     return f"{subject}.{condition}.{start}"
 
 
-def technical(
+def started(
     subject: str,
     condition: str,
+    kind: Kind,
     priority: Priority,
     *,
     start: int,
     now: int,
     text: str,
-    ward: str | None = None,
-    gateway: str | None = None,
-    value: float | None = None,
+    t: int | None = None,
+    **about: Any,  # noqa: ANN401 - fields of AlarmEvent, which checks them
 ) -> AlarmEvent:
-    """Returns the start of a technical alarm that no engine judges.
+    """Returns the first event of an alarm.
 
     Args:
-        subject: Device, gateway, bridge, contact, ward or "pipeline".
+        subject: Patient, device, gateway, bridge, contact, ward or "pipeline".
         condition: Name of the condition.
+        kind: Physiological or technical.
         priority: Its priority.
-        start: When it began, UTC epoch ms.
-        now: When it is told, UTC epoch ms.
-        text: What is wrong, and what to do.
-        ward: Ward that is told; None: technicians alone.
-        gateway: Gateway that it concerns.
-        value: How many there are, where it counts something.
+        start: Event time at which it began, UTC epoch ms.
+        now: Log time, UTC epoch ms.
+        text: Text for a person.
+        t: Event time of this step, UTC epoch ms; None: `now`.
+        about: Further fields of the event.
     """
     return AlarmEvent(
         id=alarm_id(subject, condition, start),
         n=0,
         subject=subject,
         condition=condition,
-        kind=Kind.TECHNICAL,
+        kind=kind,
         priority=priority,
         phase=Phase.START,
         state=AlarmState.ACTIVE,
         start=start,
-        t=now,
+        t=now if t is None else t,
         log_t=now,
         text=text,
-        ward=ward,
-        gateway=gateway,
-        value=value,
+        **about,
     )
 
 
-def over(alarm: AlarmEvent, now: int, text: str) -> AlarmEvent:
-    """Returns the end of such an alarm, at `now`, UTC epoch ms."""
-    changes = {"n": alarm.n + 1, "phase": Phase.END, "state": AlarmState.INACTIVE, "t": now, "log_t": now, "text": text}
-    return msgspec.structs.replace(alarm, **changes)
+def continued(alarm: AlarmEvent, phase: Phase, now: int, t: int | None = None, **changes: object) -> AlarmEvent:
+    """Returns an alarm's next event, of log time `now` and event time `t` (default `now`), both UTC epoch ms."""
+    return replace(alarm, n=alarm.n + 1, phase=phase, t=now if t is None else t, log_t=now, **changes)
+
+
+def ended(alarm: AlarmEvent, now: int, text: str, t: int | None = None) -> AlarmEvent:
+    """Returns the end of an alarm; times as in `continued`."""
+    return continued(alarm, Phase.END, now, t, state=AlarmState.INACTIVE, text=text)
 
 
 def pages(event: AlarmEvent) -> bool:
