@@ -6,10 +6,11 @@ and cloud.
 """
 
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from vitals.bounds import MAX_RECENT, AlarmName, Boot, Count, Line, Name, Seq, TimeOrNone, Words, decoded
 
@@ -130,54 +131,56 @@ def alarm_id(subject: str, condition: str, start: int) -> str:
     return f"{subject}.{condition}.{start}"
 
 
-def technical(
+def started(
     subject: str,
     condition: str,
+    kind: Kind,
     priority: Priority,
     *,
     start: int,
     now: int,
     text: str,
-    ward: str | None = None,
-    gateway: str | None = None,
-    value: float | None = None,
+    t: int | None = None,
+    **about: Any,  # noqa: ANN401 - fields of AlarmEvent, which checks them
 ) -> AlarmEvent:
-    """Returns the start of a technical alarm that the alarm engine does not evaluate.
+    """Returns the first event of an alarm.
 
     Args:
-        subject: Device, gateway, bridge, contact, ward or "pipeline".
+        subject: Patient, device, gateway, bridge, contact, ward or "pipeline".
         condition: Name of the condition.
-        priority: Priority at the start.
-        start: Begin of the condition, UTC epoch ms.
-        now: Time of the event, UTC epoch ms.
-        text: Description and remedy.
-        ward: Ward that is notified; None: only technicians.
-        gateway: Gateway that it concerns.
-        value: Count, if the condition counts something.
+        kind: Physiological or technical.
+        priority: Its priority.
+        start: Event time at which it began, UTC epoch ms.
+        now: Log time, UTC epoch ms.
+        text: Text for a person.
+        t: Event time of this step, UTC epoch ms; None: `now`.
+        about: Further fields of the event.
     """
     return AlarmEvent(
         id=alarm_id(subject, condition, start),
         n=0,
         subject=subject,
         condition=condition,
-        kind=Kind.TECHNICAL,
+        kind=kind,
         priority=priority,
         phase=Phase.START,
         state=AlarmState.ACTIVE,
         start=start,
-        t=now,
+        t=now if t is None else t,
         log_t=now,
         text=text,
-        ward=ward,
-        gateway=gateway,
-        value=value,
+        **about,
     )
 
 
-def over(alarm: AlarmEvent, now: int, text: str) -> AlarmEvent:
-    """Returns the end of an alarm of `technical`, at `now`, UTC epoch ms."""
-    changes = {"n": alarm.n + 1, "phase": Phase.END, "state": AlarmState.INACTIVE, "t": now, "log_t": now, "text": text}
-    return msgspec.structs.replace(alarm, **changes)
+def continued(alarm: AlarmEvent, phase: Phase, now: int, t: int | None = None, **changes: object) -> AlarmEvent:
+    """Returns an alarm's next event, of log time `now` and event time `t` (default `now`), both UTC epoch ms."""
+    return replace(alarm, n=alarm.n + 1, phase=phase, t=now if t is None else t, log_t=now, **changes)
+
+
+def ended(alarm: AlarmEvent, now: int, text: str, t: int | None = None) -> AlarmEvent:
+    """Returns the end of an alarm; times as in `continued`."""
+    return continued(alarm, Phase.END, now, t, state=AlarmState.INACTIVE, text=text)
 
 
 def pages(event: AlarmEvent) -> bool:

@@ -5,9 +5,9 @@ names and numbers; only this module decides the priority at the start.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from vitals.alarm_events import Kind, Priority
+from vitals.alarm_events import AlarmEvent, Kind, Priority, started
 
 NOT_NOTIFIED: Final = "not-notified"
 ROTA_EMPTY: Final = "rota-empty"
@@ -76,3 +76,21 @@ def priority_of(condition: str) -> Priority:
         KeyError: It is not in the catalogue.
     """
     return CATALOGUE[condition].priority
+
+
+def technical(
+    subject: str,
+    condition: str,
+    *,
+    start: int,
+    now: int,
+    text: str,
+    cause: Priority = LOW,
+    **about: Any,  # noqa: ANN401 - fields of AlarmEvent, which checks them
+) -> AlarmEvent:
+    """Returns the first event of a technical alarm that no engine evaluates; arguments as in `alarm_events.started`.
+
+    Its priority is the catalogue's, or that of the alarm which caused it (`cause`) if that is higher.
+    """
+    priority = max(priority_of(condition), cause)
+    return started(subject, condition, Kind.TECHNICAL, priority, start=start, now=now, text=text, **about)

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
-from vitals.alarm_events import AlarmEvent, Phase, Priority, over, technical
-from vitals.conditions import priority_of
+from vitals.alarm_events import AlarmEvent, Phase, Priority, continued, ended
+from vitals.conditions import technical
 
 PASSED_OVER: Final = "records-passed-over"
 FOREIGN: Final = "foreign-readings"
@@ -75,7 +73,7 @@ class CountWatch:
         for subject, standing in list(self._standing.items()):
             if now - standing.newest >= QUIET_MS:
                 del self._standing[subject]
-                told.append(over(standing.alarm, now, self.over(subject)))
+                told.append(ended(standing.alarm, now, self.over(subject)))
             elif self._lasts(standing) or (
                 standing.alarm.value != standing.count and now - standing.told >= COUNT_EVERY_MS
             ):
@@ -93,21 +91,18 @@ class CountWatch:
             standing.count, standing.newest = standing.count + more, now
             return []
         text = self.text(subject, more)
-        level, value = priority_of(self.condition), float(more)
-        begun = technical(subject, self.condition, level, start=now, now=now, text=text, value=value)
+        begun = technical(subject, self.condition, start=now, now=now, text=text, value=float(more))
         self._standing[subject] = _Standing(begun, more, now, now)
         return [begun]
 
     def _tell(self, subject: str, standing: _Standing, now: int) -> AlarmEvent:
         alarm, lasts = standing.alarm, self._lasts(standing)
         standing.told = now
-        standing.alarm = msgspec.structs.replace(
+        standing.alarm = continued(
             alarm,
-            n=alarm.n + 1,
-            phase=Phase.ESCALATE if lasts else Phase.UPDATE,
+            Phase.ESCALATE if lasts else Phase.UPDATE,
+            now,
             priority=Priority.HIGH if lasts else alarm.priority,
-            t=now,
-            log_t=now,
             value=float(standing.count),
             text=self.text(subject, standing.count),
         )

@@ -49,7 +49,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/fhir"):
         return routes.failed(error.status_code, str(error.detail), headers)
     if request.url.path.startswith(PATHS_OF_PEOPLE):
-        answer = html_pages.page("That did not work", html_pages.problem(str(error.detail)), error.status_code)
+        answer = html_pages.page("That did not work", problem=str(error.detail), status=error.status_code)
         answer.headers.update(headers)
         return answer
     return JSONResponse({"detail": error.detail}, error.status_code, headers=headers)

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmEvent, Phase, Priority, technical
+from vitals.alarm_events import AlarmEvent, Phase, Priority
 from vitals.bounds import FOREVER
-from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, priority_of
+from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, technical
 from vitals.contacts import Channel, Contact, Rota, recipients
 
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
@@ -108,19 +108,15 @@ def channels(contact: Contact, priority: Priority) -> tuple[Channel, ...]:
 def rota_empty(event: AlarmEvent, ward: str, now: int) -> AlarmEvent:
     """Returns the technical alarm of a ward with no contact on duty; it starts with the first alarm affected."""
     text = f"Nobody is on duty on ward {ward}; the default contact is told instead. Load a rota."
-    return _technical(ward, ROTA_EMPTY, (event.log_t, now), text, event)
+    return technical(ward, ROTA_EMPTY, start=event.log_t, now=now, text=text, cause=event.priority, ward=event.ward)
 
 
 def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> AlarmEvent:
     """Returns the technical alarm of a contact that no channel reached."""
-    text = f"Contact {contact} could not be told of an alarm: {error}"
-    return _technical(contact, NOT_NOTIFIED, (event.log_t, now), text[:500], event)
-
-
-def _technical(subject: str, condition: str, times: tuple[int, int], text: str, cause: AlarmEvent) -> AlarmEvent:
-    start, now = times
-    priority = max(cause.priority, priority_of(condition))
-    return technical(subject, condition, priority, start=start, now=now, text=text, ward=cause.ward)
+    text = f"Contact {contact} could not be told of an alarm: {error}"[:500]
+    return technical(
+        contact, NOT_NOTIFIED, start=event.log_t, now=now, text=text, cause=event.priority, ward=event.ward
+    )
 
 
 class NotificationKey(msgspec.Struct, frozen=True):

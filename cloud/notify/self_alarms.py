@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.notify.routing import OnCall
-from vitals.alarm_events import AlarmEvent, Priority, over, technical
+from vitals.alarm_events import AlarmEvent, Kind, Priority, ended, started
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import CATALOGUE, NOT_NOTIFIED, ROTA_EMPTY
 
@@ -38,7 +38,7 @@ class SelfAlarms:
                 logger.error("alarm of an earlier run cannot be resumed: invalid id %a", alarm)
                 continue
             level = CATALOGUE[condition].priority if condition in CATALOGUE else Priority.MEDIUM
-            begun = technical(subject, condition, level, start=start, now=start, text="")
+            begun = started(subject, condition, Kind.TECHNICAL, level, start=start, now=start, text="")
             # An id of an earlier format is kept as it was published.
             self._open[condition, subject] = msgspec.structs.replace(begun, id=alarm)
 
@@ -65,4 +65,4 @@ class SelfAlarms:
 
     def _end(self, key: tuple[str, str], now: int, text: str) -> AlarmEvent | None:
         event = self._open.pop(key, None)
-        return None if event is None else over(event, now, text)
+        return None if event is None else ended(event, now, text)

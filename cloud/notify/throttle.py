@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from vitals.alarm_events import AlarmEvent, Priority
 from vitals.contacts import Contact
+from vitals.runtime.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,7 @@ class Message:
 
 @dataclass(slots=True)
 class _Box:
-    tokens: float
-    refilled: int
+    bucket: TokenBucket
     items: list[tuple[int, Item]] = field(default_factory=list)
 
 
@@ -66,7 +66,8 @@ class RecipientQueues:
 
     def add(self, item: Item, now: int) -> None:
         """Queues one event for its recipient."""
-        box = self._boxes.setdefault(item.contact.contact, _Box(self.burst, now))
+        new = _Box(TokenBucket(self.burst, self.refill_ms, self.burst, now))
+        box = self._boxes.setdefault(item.contact.contact, new)
         box.items.append((now, item))
 
     def due(self, now: int) -> Iterator[Message]:
@@ -76,12 +77,11 @@ class RecipientQueues:
         `low_ms`. The last token sends all queued events in one message.
         """
         for box in self._boxes.values():
-            box.tokens = min(self.burst, box.tokens + (now - box.refilled) / self.refill_ms)
-            box.refilled = now
-            while box.items and box.tokens >= 1 and self._ripe(box, now):
-                box.tokens -= 1
+            box.bucket.refill(now)
+            while box.items and box.bucket.tokens >= 1 and self._ripe(box, now):
+                box.bucket.tokens -= 1
                 # The last token sends everything, so that no event of a flood waits for a token of its own.
-                take = len(box.items) if box.tokens < 1 else 1
+                take = len(box.items) if box.bucket.tokens < 1 else 1
                 box.items.sort(key=lambda waiting: (-waiting[1].event.priority, waiting[0]))
                 if box.items[0][1].event.priority is Priority.LOW:
                     take = len(box.items)

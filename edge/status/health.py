@@ -9,9 +9,9 @@ import msgspec
 from edge.ingest.device_clock import Clock
 from edge.ingest.roster import AssignmentTable
 from edge.status.send_intervals import SendIntervals
-from vitals.alarm_events import AlarmEvent, technical
+from vitals.alarm_events import AlarmEvent
 from vitals.bounds import Time
-from vitals.conditions import priority_of
+from vitals.conditions import technical
 from vitals.engine.constants import GATEWAY_DOWN, UNASSIGNED
 from vitals.engine.rules.technical_alarms import TWO_VOICES
 from vitals.readings import Readings
@@ -53,7 +53,7 @@ LASTING: Final = frozenset({TRIMMED, REPLACED, MEMORY_LOST})
 def own(gateway: str, condition: str, now: int, about: str = "") -> AlarmEvent:
     """Returns the start of a technical alarm of the gateway itself; `about` names the affected object."""
     text = f"{TEXTS[condition]}: {about}" if about else TEXTS[condition]
-    return technical(gateway, condition, priority_of(condition), start=now, now=now, text=text, gateway=gateway)
+    return technical(gateway, condition, start=now, now=now, text=text, gateway=gateway)
 
 
 class OwnAlarms:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from edge.store.outbox import Sealed, Stored
+from vitals.runtime.token_bucket import TokenBucket
 
 RESEND_S: Final = 5.0
 RESEND_MAX_S: Final = 20.0
@@ -29,7 +30,6 @@ class SendScheduler:
     """
 
     def __init__(self, backlog_per_s: float, fetch: Callable[[int, int], list[Stored]]) -> None:
-        self._rate = backlog_per_s
         self._fetch = fetch
         self._live: deque[int] = deque()
         self._attempts: dict[int, tuple[int, float]] = {}
@@ -37,8 +37,8 @@ class SendScheduler:
         self._cursor = 0
         self._connected = False
         self._has_more = True
-        self._tokens = self._bytes = 0.0
-        self._filled = 0.0
+        self._batches = TokenBucket(max(1.0, BURST_S * backlog_per_s), 1 / backlog_per_s, 0.0, 0.0)
+        self._bytes = TokenBucket(BURST_S * BACKLOG_BYTES_PER_S, 1 / BACKLOG_BYTES_PER_S, 0.0, 0.0)
 
     def connected(self) -> None:
         """Marks every unconfirmed batch as due, including those sent before."""
@@ -126,23 +126,19 @@ class SendScheduler:
         return numbers
 
     def _backlog(self, now: float) -> list[int]:
-        elapsed = min(max(now - self._filled, 0.0), BURST_S)
-        self._filled = now
-        self._tokens = min(self._tokens + elapsed * self._rate, max(1.0, BURST_S * self._rate))
-        self._bytes = min(self._bytes + elapsed * BACKLOG_BYTES_PER_S, BURST_S * BACKLOG_BYTES_PER_S)
-        room = min(int(self._tokens), WINDOW - len(self._attempts))
+        room = min(int(self._batches.refill(now)), WINDOW - len(self._attempts))
         numbers: list[int] = []
-        if room <= 0 or self._bytes <= 0:
+        if self._bytes.refill(now) <= 0 or room <= 0:
             return numbers
         fetched = self._fetch(self._cursor, room)
         self._has_more = len(fetched) == room
         for stored in fetched:
-            if self._bytes <= 0:
+            if self._bytes.tokens <= 0:
                 self._has_more = True
                 break
             self._cursor = stored.n
             if stored.n not in self._attempts:
-                self._tokens -= 1
-                self._bytes -= stored.size
+                self._batches.tokens -= 1
+                self._bytes.tokens -= stored.size
                 numbers.append(stored.n)
         return numbers

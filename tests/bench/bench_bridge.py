@@ -15,6 +15,7 @@ from tests.load.check import arrived
 from tests.load.environment import Stage, stage
 from tests.load.plan import Plan
 from tests.load.subprocess_load import Apart
+from tests.support.waiting import until
 
 PER_BATCH: Final = 30
 GATEWAYS: Final = 1000
@@ -45,7 +46,7 @@ def busy(on: Stage) -> list[dict[str, Any]]:
             windows.append(done / (on.cpu_s("bridge") - used))
         ended, others = load.told(), {name: on.cpu_s(name) - used for name, used in before.items()}
         load.hush()
-        on.until(lambda: load.told().waiting == 0, "all batches to be confirmed", 120)
+        until(lambda: load.told().waiting == 0, "all batches to be confirmed", 120)
         count = arrived(on.bootstrap, sent, load.told().sent)
     seconds = len(windows)
     rate = (ended.confirmed - began.confirmed) * PER_BATCH / seconds

@@ -30,6 +30,7 @@ from infra.local.ports import Ports
 from infra.local.services import Tier, make_topics, tiers
 from infra.local.stack import KAFKA, LocalStack
 from tests.bench.source import Source, fill, flow, now_ms
+from tests.support.waiting import until
 from vitals.wire import topics
 
 BATCH_S = int(os.environ.get("BENCH_BATCH_S", "300"))
@@ -75,15 +76,6 @@ def cpu_s(process: psutil.Process) -> float:
     return float(sum(t.user + t.system for t in times))
 
 
-def until(met: Callable[[], bool], what: str) -> None:
-    """Waits for a condition."""
-    end = time.monotonic() + DEADLINE_S
-    while not met():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {DEADLINE_S:.0f} s: {what}")
-        time.sleep(0.05)
-
-
 class Receiver:
     """A consumer of `vitals.scored` that notes when each record with readings came: (ms, latency in ms)."""
 
@@ -126,11 +118,12 @@ def latencies(trigger: str, seconds: float) -> tuple[Latencies, float]:
         try:
             with running(stack, "score", SCORE_TRIGGER=trigger, SCORE_BATCH_S=str(BATCH_S)) as process:
                 feed.start()
-                until(lambda: bool(receiver.seen), "the first scored record")
+                until(lambda: bool(receiver.seen), "the first scored record", DEADLINE_S)
                 # What piled up while the virtual machine warmed up has to be worked off first.
                 until(
                     lambda: bool(receiver.seen) and receiver.seen[-1][1] < 1000 * (1 if trigger == "real-time" else 20),
                     "keeping pace",
+                    DEADLINE_S,
                 )
                 time.sleep(WARM_S)
                 began, before = now_ms(), cpu_s(process)
@@ -176,11 +169,11 @@ def backlog_scored() -> Scored:
         say(f"scoring a backlog of {BACKLOG:,} readings")
         started = time.monotonic()
         with running(stack, "score", SCORE_BATCH_S=str(BATCH_S)) as process:
-            until(lambda: end() > 0, "the first scored record")
+            until(lambda: end() > 0, "the first scored record", DEADLINE_S)
             first, at_first = time.monotonic(), end()
-            until(lambda: end() >= records // 2, "half of the backlog scored")
+            until(lambda: end() >= records // 2, "half of the backlog scored", DEADLINE_S)
             half, at_half = time.monotonic(), end()
-            until(lambda: end() >= records, "the whole backlog scored")
+            until(lambda: end() >= records, "the whole backlog scored", DEADLINE_S)
             done = time.monotonic()
             return Scored(
                 cold=(records - at_first) * PER_RECORD / (done - first),
@@ -203,7 +196,7 @@ def backlog_archived() -> tuple[float, float, float]:
         say(f"archiving a backlog of {BACKLOG:,} readings")
         with running(stack, "archive", LAKE=lake, ARCHIVE_INTERVAL_S="0") as process:
             ready = time.monotonic()
-            until(lambda: rows() >= BACKLOG, "the whole backlog archived")
+            until(lambda: rows() >= BACKLOG, "the whole backlog archived", DEADLINE_S)
             took, used = time.monotonic() - ready, cpu_s(process)
         manifests = [read_manifest(store, name) for name in manifest_names(store, topics.SCORED)]
         size = sum(entry.meta.content_length for manifest in manifests for entry in manifest.entries)

@@ -19,6 +19,7 @@ from bridge.kafka.port import ConsumedRecord
 from infra.local import probes
 from infra.local.process import Spec, base_env
 from infra.local.stack import LocalStack
+from tests.support.waiting import until
 from vitals.status import Rejected, Status
 from vitals.wire import topics
 from vitals.wire.uplink_batch import BatchAck
@@ -28,14 +29,6 @@ MakeBatch = Callable[..., bytes]
 DEADLINE_S = 60.0
 ROOT = Path(__file__).parents[2]
 numbers = itertools.count(1)
-
-
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
-    ends = time.monotonic() + deadline_s
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < ends, f"{what} did not happen within {deadline_s:.0f} s"
-        pause.wait(0.05)
 
 
 class Gateway:
@@ -62,7 +55,7 @@ class Gateway:
         )
         self.client.connect("127.0.0.1", site.stack.ports.site)
         self.client.loop_start()
-        wait_until(self.client.is_connected, "connecting")
+        until(self.client.is_connected, "connecting")
 
     def _heard(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         kind = message.topic.rpartition("/")[2]

@@ -19,7 +19,8 @@ from infra.local.pki import Authority
 from infra.local.ports import Ports
 from infra.local.process import Processes
 from infra.local.servers.kafka import kafka
-from tests.bridge.hospital import DEADLINE_S, MakeBatch, Site, flow, wait_until
+from tests.bridge.hospital import DEADLINE_S, MakeBatch, Site, flow
+from tests.support.waiting import until
 from vitals.runtime.kafka_settings import KafkaAccess
 from vitals.wire import topics
 
@@ -87,7 +88,7 @@ def test_readings_reach_a_kafka_that_asks_for_tls_and_scram(
     site.start_bridge("bridge-secured", **secured)
     gateway = site.gateway("gw-secured")
     accepted = flow(gateway, batch, 1, 10)
-    wait_until(lambda: not gateway.kept, "confirmation")
+    until(lambda: not gateway.kept, "confirmation")
     assert sorted(site.identities(gateway)) == sorted(accepted)
 
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from infra.local.stack import KAFKA, SITE_BROKER
-from tests.bridge.hospital import Site, flow, wait_until
+from tests.bridge.hospital import Site, flow
+from tests.support.waiting import until
 from vitals.actions import Act, Action
 from vitals.admissions import Admission, Roster
 from vitals.status import ClockOffset, Health, Heartbeat, Status
@@ -38,7 +39,7 @@ def test_without_faults_every_reading_reaches_kafka_exactly_once(site: Site, bat
     site.start_bridge("bridge-once")
     gateway = site.gateway("gw-once")
     accepted = flow(gateway, batch, 1, 100)
-    wait_until(lambda: not gateway.kept, "confirmation")
+    until(lambda: not gateway.kept, "confirmation")
     assert sorted(site.identities(gateway)) == sorted(accepted)
 
 
@@ -46,16 +47,16 @@ def test_kafka_away_stops_the_taking_and_all_arrives_when_it_is_back(site: Site,
     site.start_bridge("bridge-away", STATUS_TIMEOUT_S="2", RECEIVE_MAXIMUM="20")
     gateway = site.gateway("gw-away")
     accepted = flow(gateway, batch, 1, 20)
-    wait_until(lambda: not gateway.kept, "confirmation")
+    until(lambda: not gateway.kept, "confirmation")
     site.stack.processes.kill("kafka")
     accepted |= flow(gateway, batch, 21, 120)
-    wait_until(lambda: site.health().get("kafka") is False, "the bridge's report that Kafka is away")
+    until(lambda: site.health().get("kafka") is False, "the bridge's report that Kafka is away")
     assert site.health()["waiting"] <= 20
     assert len(gateway.kept) == 100
     site.stack.up((KAFKA,))
     gateway.settle()
     assert set(site.identities(gateway)) == accepted
-    wait_until(lambda: site.health().get("ok") is True, "the bridge's recovery")
+    until(lambda: site.health().get("ok") is True, "the bridge's recovery")
 
 
 def test_a_broker_that_dies_loses_nothing_and_is_found_again(site: Site, batch: MakeBatch) -> None:
@@ -63,7 +64,7 @@ def test_a_broker_that_dies_loses_nothing_and_is_found_again(site: Site, batch: 
     gateway = site.gateway("gw-broker")
     accepted = flow(gateway, batch, 1, 30)
     site.stack.processes.kill("site-broker")
-    wait_until(lambda: site.health().get("uplink") is False, "the bridge's report that the broker is away")
+    until(lambda: site.health().get("uplink") is False, "the bridge's report that the broker is away")
     accepted |= flow(gateway, batch, 31, 40)
     site.stack.up((SITE_BROKER,))
     gateway.settle()
@@ -79,10 +80,10 @@ def test_garbage_bombs_and_foreign_names_are_rejected_and_others_unharmed(site: 
     bad.keep(1, batch(good.name, 1, outbox=bad.outbox, boot=99))
     bad.send(b"{", "status")
     accepted |= flow(good, batch, 11, 20)
-    wait_until(lambda: not good.kept and not bad.kept, "confirmation")
-    wait_until(lambda: len(site.rejected(bad)) == 6, "six rejections")
+    until(lambda: not good.kept and not bad.kept, "confirmation")
+    until(lambda: len(site.rejected(bad)) == 6, "six rejections")
     bad.send(batch(good.name, 2, boot=98), gateway=good.name)
-    wait_until(lambda: [reason.value for reason in bad.refused] == [0x87], "the broker's refusal")
+    until(lambda: [reason.value for reason in bad.refused] == [0x87], "the broker's refusal")
     assert sorted(site.identities(good)) == sorted(accepted)
     assert site.rejected(good) == []
 
@@ -105,20 +106,20 @@ def test_rosters_actions_and_the_notifiers_heartbeat_reach_their_gateway(site: S
     )
     place = topics.lane(patient)
     site.write(topics.PATIENTS, place, patient, admission)
-    wait_until(lambda: bool(gateway.heard["roster"]), "the roster")
+    until(lambda: bool(gateway.heard["roster"]), "the roster")
     roster = msgspec.json.decode(gateway.heard["roster"][0], type=Roster)
     assert [p.patient for p in roster.placements] == [patient]
     now = time.time_ns() // 1_000_000
     action = Action(id="a", act=Act.ACKNOWLEDGE, patient=patient, t=now, by="nurse", alarm="x")
     site.write(topics.ACTIONS, place, patient, action)
     site.write(topics.STATUS, 0, "notifier", Status(id="notifier", kind="notifier", health=Health.UP, t=now))
-    wait_until(lambda: bool(gateway.heard["actions"] and gateway.heard["heartbeat"]), "action and heartbeat")
+    until(lambda: bool(gateway.heard["actions"] and gateway.heard["heartbeat"]), "action and heartbeat")
     assert msgspec.json.decode(gateway.heard["actions"][0], type=Action) == action
     assert msgspec.json.decode(gateway.heard["heartbeat"][0], type=Heartbeat) == Heartbeat(now)
     site.kill_bridge()
     site.write(topics.PATIENTS, place, patient, None)
     site.start_bridge("bridge-down")
-    wait_until(lambda: len(gateway.heard["roster"]) > 1, "the emptied roster")
+    until(lambda: len(gateway.heard["roster"]) > 1, "the emptied roster")
     emptied = msgspec.json.decode(gateway.heard["roster"][-1], type=Roster)
     assert emptied.placements == ()
     assert emptied.version > roster.version
@@ -141,12 +142,12 @@ def test_a_roster_that_the_site_broker_lost_is_said_again(site: Site) -> None:
         since=1,
     )
     site.write(topics.PATIENTS, topics.lane(patient), patient, admission)
-    wait_until(lambda: bool(gateway.heard["roster"]), "the roster")
+    until(lambda: bool(gateway.heard["roster"]), "the roster")
     # Killed before it has saved what it retains, which it does once a minute.
     site.stack.processes.kill("site-broker")
-    wait_until(lambda: site.health().get("uplink") is False, "the bridge's report that the broker is away")
+    until(lambda: site.health().get("uplink") is False, "the bridge's report that the broker is away")
     site.stack.up((SITE_BROKER,))
-    wait_until(lambda: len(gateway.heard["roster"]) > 1, "the roster, again")
+    until(lambda: len(gateway.heard["roster"]) > 1, "the roster, again")
     assert gateway.heard["roster"][1] == gateway.heard["roster"][0]
     site.write(topics.PATIENTS, topics.lane(patient), patient, None)
 
@@ -162,7 +163,7 @@ def test_a_gateways_clock_is_measured_told_to_it_and_to_kafka(site: Site) -> Non
         newest = site.statuses(gateway.name)
         return bool(newest) and newest[-1].offset_ms is not None
 
-    wait_until(says, "the measured offset in Kafka")
+    until(says, "the measured offset in Kafka")
     assert site.statuses(gateway.name)[-1].offset_ms == pytest.approx(7_000, abs=1000)
     told = msgspec.json.decode(gateway.heard["clock"][0], type=ClockOffset)
     assert told.offset_ms == pytest.approx(7_000, abs=1000)
@@ -176,9 +177,9 @@ def test_silence_and_a_last_will_are_told_to_kafka(site: Site) -> None:
         return [status.health for status in site.statuses(gateway.name)]
 
     gateway.send(msgspec.json.encode(Status(id=gateway.name, kind="gateway", health=Health.UP, t=1)), "status")
-    wait_until(lambda: told() == [Health.UP, Health.SILENT], "silence")
+    until(lambda: told() == [Health.UP, Health.SILENT], "silence")
     gateway.send(msgspec.json.encode(Status(id=gateway.name, kind="gateway", health=Health.OFFLINE, t=1)), "status")
-    wait_until(lambda: told()[2:] == [Health.OFFLINE], "the last will")
+    until(lambda: told()[2:] == [Health.OFFLINE], "the last will")
 
 
 def test_a_gateway_that_restarts_in_time_is_never_told_as_gone(site: Site) -> None:
@@ -192,8 +193,8 @@ def test_a_gateway_that_restarts_in_time_is_never_told_as_gone(site: Site) -> No
     says(Health.UP)
     says(Health.OFFLINE)
     says(Health.UP)
-    wait_until(lambda: len(told()) > 1, "its return")
+    until(lambda: len(told()) > 1, "its return")
     assert told() == [Health.UP, Health.UP]
     says(Health.OFFLINE)
-    wait_until(lambda: len(told()) > 2, "its end")
+    until(lambda: len(told()) > 2, "its end")
     assert told()[2:] == [Health.OFFLINE]

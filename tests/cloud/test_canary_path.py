@@ -1,9 +1,8 @@
 """The canary of a real gateway through the whole real path, and what the gateway says when nobody pages any more."""
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from infra.local.servers.moto import CREDENTIALS
 from infra.local.services import Tier, admit_canaries, start_tiers, tiers
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, SITE_BROKER, LocalStack
 from infra.local.topic_observer import PARTITIONS, Beats, Observer
+from tests.support.waiting import until
 from vitals.contacts import CANARY, Notification
 from vitals.wire import topics
 from vitals.wire.topics import canary
@@ -29,14 +29,6 @@ GATEWAY, PERIOD_S = "gw-icu", 10.0
 NEEDED = {"notify", "watch", "score", "bridge", f"edge-{GATEWAY}"}
 REMOTE_LOST_S = 60.0
 """A gateway that has not heard the notifier for so long says so at its own light."""
-
-
-def wait(condition: Callable[[], object], within_s: float, what: str, every_s: float = 0.1) -> None:
-    """Waits until a condition holds."""
-    deadline, pause = time.monotonic() + within_s, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {within_s} s"
-        pause.wait(every_s)
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ def brought_up(house: LocalStack) -> dict[str, Tier]:
     chosen = {tier.name: tier for tier in tiers(house, canary_s=PERIOD_S) if tier.name in NEEDED}
     start_tiers(house, list(chosen.values()))
     with Observer(house.env()["KAFKA_BOOTSTRAP"], PARTITIONS, Beats()) as beats:
-        wait(lambda: beats.asked(Beats.fresh), 180, "a beat out of Spark")
+        until(lambda: beats.asked(Beats.fresh), "a beat out of Spark", 180)
     return chosen
 
 
@@ -91,7 +83,7 @@ def test_a_canary_arrives_at_sns_and_without_the_notifier_its_gateway_says_that_
     edge = running[f"edge-{GATEWAY}"].spec(house)
     admit_canaries(house, PERIOD_S)
 
-    wait(lambda: recorded(house), 60, "the canary's record in notifications", 0.5)
+    until(lambda: recorded(house), "the canary's record in notifications", 60, 0.5)
     first = recorded(house)[0]
     assert (first.patient, first.contact, first.error) == (canary(GATEWAY), CANARY, None)
     assert first.sns, "SNS accepted it"
@@ -103,13 +95,13 @@ def test_a_canary_arrives_at_sns_and_without_the_notifier_its_gateway_says_that_
     def heard() -> float | None:
         return json.loads(edge_says(edge, "status"))["last_heartbeat_s_ago"]
 
-    wait(lambda: (heard() or REMOTE_LOST_S) < REMOTE_LOST_S / 2, 30, "the notifier's heartbeat at the gateway", 1.0)
+    until(lambda: (heard() or REMOTE_LOST_S) < REMOTE_LOST_S / 2, "the notifier's heartbeat at the gateway", 30, 1.0)
     assert not any("Remote monitoring lost" in str(shown) for shown in light)
 
     house.processes.kill("notify")
     silent = time.monotonic()
-    wait(lambda: "Remote monitoring lost" in str(light[-1:]), REMOTE_LOST_S + 30, "the gateway's own alarm")
+    until(lambda: "Remote monitoring lost" in str(light[-1:]), "the gateway's own alarm", REMOTE_LOST_S + 30)
     assert time.monotonic() - silent >= REMOTE_LOST_S - 15, "a notifier that is merely restarted frightens nobody"
 
     start_tiers(house, [running["notify"]])
-    wait(lambda: "Remote monitoring lost" not in str(light[-1:]), 60, "the end of the gateway's alarm")
+    until(lambda: "Remote monitoring lost" not in str(light[-1:]), "the end of the gateway's alarm", 60)

@@ -194,6 +194,13 @@ def test_a_high_alarm_goes_at_once_while_messages_are_left(event: MakeEvent, con
     assert [len(m.items) for m in queue.due(T0)] == [1]
 
 
+def test_a_clock_that_is_set_back_holds_up_no_message(event: MakeEvent, contact: MakeContact) -> None:
+    queue = RecipientQueues(burst=3, refill_ms=10_000, low_ms=60_000)
+    for now in (T0, T0 - 3_600_000):
+        queue.add(item(event(), contact()), now)
+        assert len(list(queue.due(now))) == 1
+
+
 def test_low_priority_waits_for_company_but_not_for_ever(event: MakeEvent, contact: MakeContact) -> None:
     queue = RecipientQueues(burst=3, refill_ms=10_000, low_ms=60_000)
     for i in range(3):

@@ -2,8 +2,6 @@
 
 import logging
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,15 +11,9 @@ from cloud.kafka import partitions
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.kafka.settings import Kafka, Topics
 from infra.local.ports import HOST, Ports
+from tests.support.waiting import until
 
 WITHIN_S = 60.0
-
-
-def until(met: Callable[[], bool]) -> None:
-    ends, pause = time.monotonic() + WITHIN_S, threading.Event()
-    while not met():
-        assert time.monotonic() < ends
-        pause.wait(0.05)
 
 
 def test_who_is_there_before_the_topics_waits_until_all_are_made_with_its_number(
@@ -30,7 +22,7 @@ def test_who_is_there_before_the_topics_waits_until_all_are_made_with_its_number
     settings, stop = Kafka(kafka_bootstrap=own_kafka), threading.Event()
     with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(partitions.wait, settings, stop)
-        until(lambda: "waiting for topics vitals, " in caplog.text or waiting.done())
+        until(lambda: "waiting for topics vitals, " in caplog.text or waiting.done(), "the wait for topics")
         assert "run python -m cloud topics" in caplog.text
         assert not waiting.done()
         topics_job.ensure(Topics(kafka_bootstrap=own_kafka))
@@ -43,7 +35,7 @@ def test_who_is_there_before_kafka_waits_until_told_to_stop(caplog: pytest.LogCa
     nowhere, stop = Kafka(kafka_bootstrap=f"{HOST}:{Ports.ephemeral().kafka}"), threading.Event()
     with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(partitions.wait, nowhere, stop)
-        until(lambda: "waiting for Kafka: " in caplog.text or waiting.done())
+        until(lambda: "waiting for Kafka: " in caplog.text or waiting.done(), "the wait for Kafka")
         assert not waiting.done()
         stop.set()
         assert not waiting.result(WITHIN_S)

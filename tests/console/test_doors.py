@@ -8,7 +8,7 @@ from cloud import ack_links
 from cloud.console.auth.accounts import Role
 from tests.console.conftest import Client
 from tests.console.stage import KEY, PASSWORD, Stage, event
-from vitals.alarm_events import AlarmState, Phase
+from vitals.alarm_events import AlarmState, Inactivation, Phase
 
 
 def audit(stage: Stage) -> list[tuple[str, str, str | None]]:
@@ -184,6 +184,14 @@ def test_the_acknowledge_link_asks_and_only_its_button_acts(client: Client, stag
         ("acknowledge", "nurse-icu", alarm.id, "p-00001")
     ]
     assert ("nurse-icu", "acknowledge", "p-00001") in audit(stage)
+
+
+def test_a_link_of_an_acknowledged_alarm_names_who_did_it_as_text(client: Client, stage: Stage) -> None:
+    alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
+    stage.change(alarm, inactivation=Inactivation.ACKNOWLEDGED, by="<b>Bela</b>")
+    stage.parts.feed.tick()
+    token = ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000))
+    assert "Already acknowledged by &lt;b&gt;Bela&lt;/b&gt;." in client().get(f"/a/{token}").text
 
 
 def test_a_forged_a_foreign_and_an_expired_link_do_nothing(client: Client, stage: Stage) -> None:

@@ -1,9 +1,7 @@
 """Who starts again what dies, and carries out faults."""
 
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,11 +11,11 @@ from edge.store.outbox import open_outbox
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Supervisor, drained
 from infra.local.process import Processes, Spec, base_env
+from tests.support.waiting import until
 from vitals.readings import empty
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
 NOW = 1_763_812_800_000
-PAUSE = threading.Event()
 
 
 @pytest.fixture
@@ -30,15 +28,8 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def started(processes: Processes) -> tuple[Spec, list[psutil.Process]]:
     spec = Spec("job", (sys.executable, "-c", PARENT), base_env())
     main = processes.start(spec)
-    until(lambda: bool(main.children()))
+    until(lambda: bool(main.children()), "a child")
     return spec, [main, *main.children()]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        PAUSE.wait(0.02)
 
 
 def test_a_stalled_process_stands_still_with_all_below_it_and_goes_on_again(processes: Processes) -> None:
@@ -46,9 +37,9 @@ def test_a_stalled_process_stands_still_with_all_below_it_and_goes_on_again(proc
     said: list[str] = []
     with Supervisor(processes, [spec], {}, said.append) as supervisor:
         supervisor.strike(Fault(0, What.STALL, "job", 0.5))
-        until(lambda: all(one.status() == psutil.STATUS_STOPPED for one in family))
+        until(lambda: all(one.status() == psutil.STATUS_STOPPED for one in family), "the stop of all")
         supervisor.settle()
-        until(lambda: not any(one.status() == psutil.STATUS_STOPPED for one in family))
+        until(lambda: not any(one.status() == psutil.STATUS_STOPPED for one in family), "the continuation of all")
         (struck,) = supervisor.struck
     assert struck.ended - struck.began >= 500
     assert said == ["fault: stall job for 0.5 s", "healed: stall job for 0.5 s"]
@@ -60,8 +51,8 @@ def test_what_is_killed_or_ended_is_there_again(processes: Processes, what: What
     with Supervisor(processes, [spec], {}, lambda _: None) as supervisor:
         supervisor.strike(Fault(0, what, "job"))
         supervisor.settle()
-        until(lambda: not any(one.is_running() for one in family))
-        until(lambda: "job" in processes.alive())
+        until(lambda: not any(one.is_running() for one in family), "the end of all")
+        until(lambda: "job" in processes.alive(), "the restart")
         assert processes.alive()["job"].pid != family[0].pid
 
 

@@ -2,11 +2,9 @@
 
 import os
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paho.mqtt.client import Client
@@ -16,19 +14,12 @@ from paho.mqtt.properties import Properties
 
 from infra.local.ports import HOST, Ports
 from infra.local.servers.mosquitto import device_broker
+from tests.support.waiting import until
 from vitals.wire import topics
 
 WAITING, FURTHER = 20_000, 1_000
 READING = b'{"boot":3735928559,"seq":%d,"t":1763812800123,"hr":112,"pr":112,"rr":22,"spo2":94,"temp":36.8}'
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def until(claim: Callable[[], Any], what: str, deadline_s: float = 60.0) -> None:
-    """Waits, not for ever, until something is so."""
-    deadline, gate = time.monotonic() + deadline_s, threading.Event()
-    while not claim():
-        assert time.monotonic() < deadline, what
-        gate.wait(0.01)
 
 
 class Queue:

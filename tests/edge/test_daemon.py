@@ -7,10 +7,9 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,12 @@ from edge.status import cli
 from edge.store.outbox import open_outbox
 from infra.local.ports import HOST, Ports
 from infra.local.prerequisites import find_program
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "infra" / "pi" / "files"
 REFUSED = 0x87
 """Not authorized (MQTT 5, 3.4.2.1)."""
-
-
-def until(claim: Callable[[], Any], what: str) -> None:
-    """Waits, not for ever, until something is so."""
-    deadline, gate = time.monotonic() + 30, threading.Event()
-    while not claim():
-        assert time.monotonic() < deadline, what
-        gate.wait(0.02)
 
 
 @pytest.fixture

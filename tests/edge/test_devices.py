@@ -17,6 +17,7 @@ from edge.devices.mqtt_driver import MqttDriver
 from edge.ingest.duplicate_devices import FORGET_S, DuplicateDevices
 from edge.status import health
 from infra.local.ports import HOST
+from tests.support.waiting import until
 from vitals import engine
 from vitals.admissions import DeviceAssignment
 from vitals.engine.rules.technical_alarms import TWO_VOICES
@@ -189,9 +190,7 @@ def test_readings_at_qos_0_are_taken_like_others(broker: Any) -> None:  # noqa: 
     device = Client(CallbackAPIVersion.VERSION2, client_id="mon-1", protocol=MQTTProtocolVersion.MQTTv5)
     gate, deadline = threading.Event(), time.monotonic() + 30
     try:
-        while not bedside._client.is_connected():
-            assert time.monotonic() < deadline
-            gate.wait(0.02)
+        until(bedside._client.is_connected, "connected")
         device.connect(HOST, broker.port)
         device.loop_start()
         sent = 0

@@ -1,8 +1,6 @@
 """What the lights at the beds show, and what their buttons do."""
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +14,7 @@ from edge.devices.driver import AckButton
 from edge.devices.indicator_states import AGAIN_S, REPEAT_S, IndicatorStates
 from edge.devices.mqtt_driver import MqttDriver
 from infra.local.ports import HOST
+from tests.support.waiting import until
 from vitals.actions import Action
 
 Rig = Callable[..., Any]
@@ -25,14 +24,6 @@ ILL = {"hr": 150, "spo2": 80}
 
 def lit(gw: Any, bed: str) -> set[str]:  # noqa: ANN401 - the rig's gateway
     return {a["condition"] for a in gw.bedside.shown[bed]["alarms"]}
-
-
-def until(claim: Callable[[], Any], what: str) -> None:
-    """Waits, not for ever, until something is so."""
-    deadline, gate = time.monotonic() + 30, threading.Event()
-    while not claim():
-        assert time.monotonic() < deadline, what
-        gate.wait(0.02)
 
 
 def pressed(gw: Any) -> list[Action]:  # noqa: ANN401 - as above

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,21 +23,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge.status import cli
 from edge.store.outbox import NUMBERS_PER_START
 from infra.local.stack import LocalStack
+from tests.support.waiting import until
 from vitals.wire import topics, uplink_batch
 from vitals.wire.uplink_batch import Batch
 
 GATEWAY = "edge-it"
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 30.0
-
-
-def wait_until(claim: Callable[[], Any], what: str) -> None:
-    """Waits, not for ever, until something is so."""
-    deadline = time.monotonic() + DEADLINE_S
-    gate = threading.Event()
-    while not claim():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        gate.wait(0.02)
 
 
 class Plug:
@@ -89,7 +81,7 @@ def connected(client: Client, url: str) -> Client:
     parts = urlsplit(url)
     client.connect(parts.hostname or "", parts.port or 0)
     client.loop_start()
-    wait_until(client.is_connected, f"connected to {url}")
+    until(client.is_connected, f"connected to {url}")
     return client
 
 
@@ -241,13 +233,13 @@ class Site:
         """Starts the gateway; a broker keeps for it only what comes after it has subscribed once."""
         before = self.log.read_text().count("listening to") if self.log.exists() else 0
         self.edge.start()
-        wait_until(lambda: self.log.read_text().count("listening to") > before, "the gateway listening")
+        until(lambda: self.log.read_text().count("listening to") > before, "the gateway listening")
 
     def statuses_up(self) -> bool:
         return any(status["health"] == "up" for status in tuple(self.bridge.statuses))
 
     def everything_arrived(self) -> None:
-        wait_until(lambda: self.bridge.identities() == self.sent(), "every reading above")
+        until(lambda: self.bridge.identities() == self.sent(), "every reading above")
 
     def close(self) -> None:
         if self.edge.running is not None:
@@ -297,21 +289,19 @@ def test_nothing_accepted_is_lost_or_doubled_through_a_cut_and_a_kill(site: Site
     site.start()
     one.read(20)
     site.everything_arrived()
-    wait_until(
-        lambda: json.loads("".join(site.edge.ask("status")))["backlog"]["batches"] == 0, "confirmed batches gone"
-    )
+    until(lambda: json.loads("".join(site.edge.ask("status")))["backlog"]["batches"] == 0, "confirmed batches gone")
 
     site.plug.pull()
     two.read(30)
     one.repeat(3)
     one.repeat(19)
     two.raw(b'{"boot": 1, "seq"')
-    wait_until(lambda: site.edge.accepted() == site.sent(), "accepted with the uplink cut")
+    until(lambda: site.edge.accepted() == site.sent(), "accepted with the uplink cut")
     site.edge.end(signal.SIGKILL)
     one.read(25)  # the broker keeps these for the gateway
     site.start()
     two.read(10)
-    wait_until(lambda: site.edge.accepted() == site.sent(), "accepted after the kill, with the uplink cut")
+    until(lambda: site.edge.accepted() == site.sent(), "accepted after the kill, with the uplink cut")
     site.plug.put_back()
     site.everything_arrived()
     assert site.edge.accepted() == site.sent() == site.bridge.identities()
@@ -323,18 +313,18 @@ def test_the_bed_alarms_with_the_uplink_cut_and_the_alarm_survives_a_kill(site: 
     placement = {"device": "edge-it-3", "patient": "p", "ward": "W", "bed": "edge-it-B", "since": 0, "cadence_s": 0.2}
     site.bridge.say("roster", {"gateway": GATEWAY, "version": 3, "placements": [placement]}, retain=True)
     site.start()
-    wait_until(lambda: "beds/edge-it-B/alarm" in site.lights, "the roster in force")
+    until(lambda: "beds/edge-it-B/alarm" in site.lights, "the roster in force")
     site.plug.pull()
     patient = site.device("edge-it-3")
-    wait_until(lambda: not patient.read(hr=31) and site.lights["beds/edge-it-B/alarm"]["alarms"], "an alarm at the bed")
+    until(lambda: not patient.read(hr=31) and site.lights["beds/edge-it-B/alarm"]["alarms"], "an alarm at the bed")
     first = site.lights["beds/edge-it-B/alarm"]
     assert first["priority"] == "high"
-    wait_until(lambda: site.sent() <= site.edge.accepted(), "a commit of the readings that raised it")
+    until(lambda: site.sent() <= site.edge.accepted(), "a commit of the readings that raised it")
     site.edge.end(signal.SIGKILL)
-    wait_until(lambda: site.lights["beds/edge-it/alarm"]["alarms"], "the gateway's own light says that it is down")
+    until(lambda: site.lights["beds/edge-it/alarm"]["alarms"], "the gateway's own light says that it is down")
     site.lights.clear()
     site.start()
-    wait_until(lambda: "beds/edge-it-B/alarm" in site.lights, "the bed's signal after the restart")
+    until(lambda: "beds/edge-it-B/alarm" in site.lights, "the bed's signal after the restart")
     again = site.lights["beds/edge-it-B/alarm"]
     assert [a["id"] for a in again["alarms"]] == [a["id"] for a in first["alarms"]]
     site.plug.put_back()
@@ -349,7 +339,7 @@ def test_what_is_never_confirmed_is_sent_again_and_a_new_card_begins_new_numbers
     site.start()
     device.read(2)
     site.everything_arrived()
-    wait_until(lambda: len(site.bridge.got) > len({batch.n for batch in site.bridge.got}), "a second sending")
+    until(lambda: len(site.bridge.got) > len({batch.n for batch in site.bridge.got}), "a second sending")
     assert contradictions(site.bridge.got) == []
     site.bridge.confirming = True
     site.edge.end(signal.SIGKILL)
@@ -362,7 +352,7 @@ def test_what_is_never_confirmed_is_sent_again_and_a_new_card_begins_new_numbers
     device.read(3)
     site.everything_arrived()
     site.bridge.statuses.clear()
-    wait_until(site.statuses_up, "a status")
+    until(site.statuses_up, "a status")
     assert ("outbox-replaced" in "".join(site.bridge.statuses[-1].get("alarms", []))) == (card == "damaged")
     by_outbox = {batch.outbox: batch.n for batch in reversed(site.bridge.got)}
     assert len(by_outbox) == 2
@@ -378,7 +368,7 @@ def test_a_device_that_sends_much_delays_nobody_elses_readings(site: Site) -> No
     calm.read(1)
     site.everything_arrived()
     assert time.monotonic() - began < 10, "19 MB lie before it in the broker's queue"
-    wait_until(lambda: site.bridge.told, "refusals told")
+    until(lambda: site.bridge.told, "refusals told")
     assert all(len(refusal["payload"]) < 2_000 for _, told in site.bridge.told for refusal in told)
 
 
@@ -387,19 +377,19 @@ def test_sigterm_drains_says_goodbye_and_leaves_nothing_behind(site: Site) -> No
     device = site.device("edge-it-5")
     site.start()
     device.read(5)
-    wait_until(site.statuses_up, "the gateway up")
-    wait_until(lambda: site.edge.accepted() == site.sent(), "accepted")
+    until(site.statuses_up, "the gateway up")
+    until(lambda: site.edge.accepted() == site.sent(), "accepted")
     assert site.bridge.got == []
     assert site.edge.end(signal.SIGTERM) == 0
     site.everything_arrived()
     assert json.loads(site.edge.ask("status"))["backlog"]["batches"] == 0
     assert json.loads(site.edge.ask("accepted")) == {"device": "edge-it-5", "boot": 1, "ranges": [[0, 4]]}
-    wait_until(lambda: site.bridge.statuses[-1]["health"] == "offline", "the goodbye")
+    until(lambda: site.bridge.statuses[-1]["health"] == "offline", "the goodbye")
 
 
 def test_a_second_gateway_on_the_same_directory_is_refused(site: Site) -> None:
     site.start()
-    wait_until(site.statuses_up, "the gateway up")
+    until(site.statuses_up, "the gateway up")
     other = Process(site.edge.environ, site.log)
     other.start()
     assert other.running is not None

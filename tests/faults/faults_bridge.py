@@ -16,6 +16,7 @@ from tests.load.check import Arrived, arrived
 from tests.load.environment import Stage, stage
 from tests.load.plan import Plan
 from tests.load.subprocess_load import Apart
+from tests.support.waiting import until
 
 SHARE: Final = float(os.environ.get("FAULTS_SHARE", "1"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "5"))
@@ -46,7 +47,7 @@ def storm(on: Stage, load: Apart) -> int:
         else:
             on.stack.up((victim,))
         before = load.told()
-        on.until(
+        until(
             lambda known=before: load.told().confirmed > known.confirmed, f"confirmations after {victim}", RECOVERED_S
         )  # type: ignore[misc] # mypy cannot infer a lambda with a default
         told = load.told()
@@ -61,11 +62,11 @@ def rows() -> list[dict[str, Any]]:
         on.bridge()
         sent = plan()
         with Apart(sent, on.broker) as load:
-            on.until(lambda: load.told().confirmed > 0, "the first confirmation")
+            until(lambda: load.told().confirmed > 0, "the first confirmation")
             done = storm(on, load)
-            on.until(lambda: load.told().sent * sent.per_gateway >= READINGS, f"{READINGS} readings", 3600)
+            until(lambda: load.told().sent * sent.per_gateway >= READINGS, f"{READINGS} readings", 3600)
             load.hush()
-            on.until(lambda: load.told().waiting == 0, "all batches to be confirmed", 600)
+            until(lambda: load.told().waiting == 0, "all batches to be confirmed", 600)
             told = load.told()
         return _rows(arrived(on.bootstrap, sent, told.sent), done, told.resent, time.monotonic() - began)
 

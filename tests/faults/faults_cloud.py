@@ -34,6 +34,7 @@ from infra.local.servers.moto import CREDENTIALS
 from infra.local.services import start_tiers, tiers
 from infra.local.stack import KAFKA, MOTO, POSTGRES, LocalStack
 from tests.bench.source import Source, flow, place
+from tests.support.waiting import within
 from vitals.wire import topics
 
 KILLS = max(1, round(20 * float(os.environ.get("FAULTS_SHARE", "1"))))
@@ -169,12 +170,8 @@ def drain(found: Storm) -> None:
 
 def until(met: Callable[[], bool], what: str) -> None:
     """Waits for a condition; what does not come about is noted, not raised: the checks shall tell of it."""
-    end = time.monotonic() + DEADLINE_S
-    while not met():
-        if time.monotonic() > end:
-            say(f"not within {DEADLINE_S:.0f} s: {what}")
-            return
-        time.sleep(0.1)
+    if not within(DEADLINE_S, met, 0.1):
+        say(f"not within {DEADLINE_S:.0f} s: {what}")
 
 
 def kill(found: Storm, name: str, chance: random.Random) -> None:

@@ -26,13 +26,14 @@ import msgspec
 
 from infra.demo.supervisor import Supervisor
 from infra.local.ports import HOST, Ports
-from infra.local.process import PartError, Spec, base_env
+from infra.local.process import Spec, base_env
 from infra.local.servers.sns import part as sns
 from infra.local.servers.sns.server import Options
 from infra.local.services import command, make_topics, tiers
 from infra.local.stack import DEVICE_BROKERS, KAFKA, MOTO, SITE_BROKER, LocalStack
 from infra.local.topic_observer import PARTITIONS, Beats, Observer
 from tests.bench.path import breach_scenario
+from tests.support.waiting import until, within
 from vitals import alarm_events
 from vitals.alarm_events import AlarmEvent
 from vitals.contacts import Notification
@@ -212,10 +213,10 @@ class _Play:
             self.say(f"{late} comes now")
             came = time.monotonic()
             parts.enter_context(Supervisor(self.stack.processes, list(late_ones.values()), {}, self.say))
-            _until(lambda: all(spec.ready() for spec in chosen.values()), READY_S, "all tiers to serve")
+            until(lambda: all(spec.ready() for spec in chosen.values()), "all tiers to serve", READY_S, 0.25)
             self.say(f"all serve after {time.monotonic() - came:.1f} s")
             # Spark listens before it has made the plan of its first batch, and until then it scores nothing.
-            _until(lambda: self.seen.asked(lambda seen: seen.beats.fresh()), READY_S, "Spark to score")
+            until(lambda: self.seen.asked(lambda seen: seen.beats.fresh()), "Spark to score", READY_S, 0.25)
             ready, ready_s = now_ms(), time.monotonic() - came
             self.say(f"all ready after {ready_s:.1f} s")
             wanted = due(falls(began, self.patients), ready)
@@ -223,7 +224,8 @@ class _Play:
             while now_ms() < ends and not wanted.keys() <= self._paged().keys():
                 threading.Event().wait(0.5)
             found = self._paged()
-            _until(self._calm, goal_s, "pipeline-stalled to end", or_else=self.say)
+            if not within(goal_s, self._calm, 0.25):
+                self.say(f"waited {goal_s:.0f} s in vain for pipeline-stalled to end")
             logs = {name: (self.stack.processes.logs / f"{name}.log").read_text(errors="replace") for name in chosen}
             judged = self._judged(wanted, found)
             died = sum(map(_ends, logs.values()))
@@ -311,15 +313,3 @@ def _since(wanted: Mapping[str, int], came: Mapping[str, int]) -> dict[str, floa
 def _ends(log: str) -> int:
     """Counts the ends of a process by its last log line."""
     return log.count('"cannot start') + log.count('"notifier stopped: ')
-
-
-def _until(met: Callable[[], bool], within_s: float, what: str, or_else: Callable[[str], None] | None = None) -> None:
-    ends = time.monotonic() + within_s
-    while not met():
-        if time.monotonic() > ends:
-            told = f"waited {within_s:.0f} s in vain for {what}"
-            if or_else is None:
-                raise PartError(told)
-            or_else(told)
-            return
-        threading.Event().wait(0.25)

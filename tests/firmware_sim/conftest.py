@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,23 +14,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from infra.local.servers.mosquitto import device_broker
+from tests.support.waiting import until
 
 DEADLINE_S = 20.0
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for a condition, with a deadline; never merely for time to pass."""
-    ends = time.monotonic() + DEADLINE_S
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > ends:
-            raise AssertionError(f"{what} did not happen within {DEADLINE_S} s")
-        pause.wait(0.02)
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[[Callable[[], bool], str], None]:
-    return wait_until
 
 
 class Broker:
@@ -47,7 +32,7 @@ class Broker:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._spec.argv, env=dict(os.environ), stderr=subprocess.DEVNULL)  # noqa: S603 - Mosquitto
-        wait_until(self._spec.ready, "the broker's start")
+        until(self._spec.ready, "the broker's start")
 
     def kill(self) -> None:
         if self._process is not None:

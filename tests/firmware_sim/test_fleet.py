@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
-Until = Callable[[Callable[[], bool], str], None]
+from tests.support.waiting import until
 
 
 class Broker(Protocol):
@@ -91,7 +91,7 @@ def heard(listener: Listener) -> Counter[tuple[str, int, int]]:
 
 
 def test_every_acknowledged_reading_arrives_once_and_in_order(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     listener = listen(broker)
     status, summary = simulate("--ward", f"icu=12@{broker.url}", "--cadence", "0.2", "--duration", "3").end(None)
@@ -105,7 +105,7 @@ def test_every_acknowledged_reading_arrives_once_and_in_order(
 
 
 def test_no_acknowledged_reading_is_lost_when_the_broker_is_killed_and_comes_back(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     # The gateway listens again a second after each start, while the devices' backlog is acknowledged before: that must
     # wait for it. It is listening when the broker is killed: Mosquitto acknowledges a moment before it saves, so a kill
@@ -128,7 +128,7 @@ def test_no_acknowledged_reading_is_lost_when_the_broker_is_killed_and_comes_bac
 
 
 def test_a_device_is_online_while_it_runs_and_offline_after_it_left_or_was_killed(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     listener = listen(broker)
     topic = "devices/mon-icu-01/status"
@@ -140,7 +140,7 @@ def test_a_device_is_online_while_it_runs_and_offline_after_it_left_or_was_kille
 
 
 def test_a_reading_that_nobody_subscribed_to_is_kept_until_a_gateway_is_there(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     simulator = simulate("--ward", f"icu=2@{broker.url}", "--cadence", "0.2")
     until(lambda: len(simulator.lines("sent")) > 20, "twenty readings")
@@ -160,7 +160,7 @@ def test_without_a_broker_the_end_is_bounded_and_what_is_pending_is_told(simulat
 
 
 def test_sigterm_drains_and_writes_the_summary_last(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     listen(broker)
     simulator = simulate("--ward", f"icu=4@{broker.url}", "--cadence", "0.2")
@@ -174,7 +174,7 @@ def test_sigterm_drains_and_writes_the_summary_last(
 
 
 def test_one_process_serves_two_gateways_each_with_its_own_devices(
-    brokers: Callable[[], Broker], listen: Listen, simulate: Callable[..., Simulator], until: Until
+    brokers: Callable[[], Broker], listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     icu, med = brokers(), brokers()
     at_icu, at_med = listen(icu), listen(med)
@@ -186,7 +186,7 @@ def test_one_process_serves_two_gateways_each_with_its_own_devices(
 
 
 def test_faults_reach_the_wire_as_the_ledger_tells_them(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     listener = listen(broker)
     faults = "mon-icu-01:duplicate=0.3,mon-icu-02:reboot@1+0.5,mon-icu-03:late-burst@1+1.5,mon-icu-04:reorder=0.3"
@@ -206,7 +206,7 @@ def test_faults_reach_the_wire_as_the_ledger_tells_them(
 
 
 def test_a_device_without_the_right_is_refused_and_nothing_of_it_counts_as_acknowledged(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until, tmp_path: Path
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], tmp_path: Path
 ) -> None:
     listener = listen(broker)
     acl = tmp_path / f"broker-{broker.port}" / "acl"
@@ -222,7 +222,7 @@ def test_a_device_without_the_right_is_refused_and_nothing_of_it_counts_as_ackno
 
 
 def test_the_ledger_survives_a_kill_with_every_reading_that_arrived(
-    broker: Broker, listen: Listen, simulate: Callable[..., Simulator], until: Until
+    broker: Broker, listen: Listen, simulate: Callable[..., Simulator]
 ) -> None:
     listener = listen(broker)
     simulator = simulate("--ward", f"icu=6@{broker.url}", "--cadence", "0.1")

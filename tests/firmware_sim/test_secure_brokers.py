@@ -22,9 +22,9 @@ from firmware_sim.plan import DevicePlan, Plan
 from firmware_sim.simulation import Clock, Simulation
 from infra.local.pki import Authority
 from infra.local.probes import mqtt_accepts
+from tests.support.waiting import until
 from vitals.runtime.daemon import now_ms
 
-Until = Callable[[Callable[[], bool], str], None]
 Secured = Callable[..., SimpleNamespace]
 
 
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def secured(tmp_path: Path, until: Until) -> Iterator[Secured]:
+def secured(tmp_path: Path) -> Iterator[Secured]:
     """Starts Mosquitto with an open listener for the gateway, and one with the given lines for devices."""
     running: list[subprocess.Popen[bytes]] = []
 
@@ -90,7 +90,7 @@ def certificates(authority: Authority) -> tuple[list[str], Tls]:
 
 
 def test_each_device_writes_under_its_own_certificate(
-    secured: Secured, listen: Callable[..., SimpleNamespace], authority: Authority, tmp_path: Path, until: Until
+    secured: Secured, listen: Callable[..., SimpleNamespace], authority: Authority, tmp_path: Path
 ) -> None:
     lines, tls = certificates(authority)
     (tmp_path / "acl").write_text("pattern write devices/%u/#\n")

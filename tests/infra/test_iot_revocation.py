@@ -6,9 +6,7 @@ import pwd
 import ssl
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +19,9 @@ from infra.local.prerequisites import find_program
 from infra.local.probes import mqtt_accepts, tcp_accepts
 from infra.local.process import base_env
 from infra.local.servers.mosquitto import site_acl, site_settings
+from tests.support.waiting import within
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.05)
-    return True
 
 
 @dataclass

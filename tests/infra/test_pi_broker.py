@@ -4,8 +4,7 @@ import os
 import pwd
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,21 +19,12 @@ from infra.local.pki import Authority, Identity
 from infra.local.ports import Ports
 from infra.local.prerequisites import find_program
 from infra.local.probes import tcp_accepts
+from tests.support.waiting import within
 
 FILES = Path(__file__).resolve().parents[2] / "infra" / "pi" / "files"
 NOT_AUTHORIZED = 135
 NO_SUBSCRIBER = 16
 PASSWORD = "secret"  # noqa: S105 - of this test's own broker
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.02)
-    return True
 
 
 @dataclass

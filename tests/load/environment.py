@@ -1,10 +1,9 @@
 """Environment of a load: a site broker, a Kafka with its topics, and bridges as processes that can be killed."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 
 from infra.local import probes
 from infra.local.ports import HOST, Ports
@@ -13,6 +12,7 @@ from infra.local.servers.mosquitto import LOADS
 from infra.local.services import Tier, make_topics
 from infra.local.stack import KAFKA, SITE_BROKER, LocalStack
 from tests.load.connection import Broker
+from tests.support.waiting import until
 
 
 def site(stack: LocalStack) -> Broker:
@@ -45,7 +45,7 @@ class Stage:
         spec = Tier(name, ("bridge",), port, own).spec(self.stack, **settings)
         self.stack.processes.start(spec)
         self.stack.processes.wait_ready(spec)
-        self.until(lambda: bool(self.health(spec).get("uplink")), f"{name} to be connected")
+        until(lambda: bool(self.health(spec).get("uplink")), f"{name} to be connected")
         return spec
 
     @staticmethod
@@ -62,19 +62,6 @@ class Stage:
     def rss_mb(self, name: str) -> float:
         """Returns the resident memory of a process of the stack, MB."""
         return float(self.stack.processes.alive()[name].memory_info().rss) / 1e6
-
-    @staticmethod
-    def until(condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
-        """Waits for a condition.
-
-        Raises:
-            TimeoutError: The condition was not met in time.
-        """
-        ends = monotonic() + within_s
-        while not condition():
-            if monotonic() > ends:
-                raise TimeoutError(f"waited {within_s:.0f} s in vain for {what}")
-            sleep(0.1)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from tests.load.environment import Stage, stage
 from tests.load.plan import Plan, boot_of
 from tests.load.subprocess_load import Apart
 from tests.peers import telegraf
+from tests.support.waiting import until
 from vitals.wire import topics
 from vitals.wire.vitals_record import decode_vitals
 
@@ -86,7 +87,7 @@ def busy(on: Stage, peer: Peer, turn: int) -> float:
         time.sleep(SECONDS)
         rate = (_stored(consumer, peer, load) - before) / (on.cpu_s(peer.process) - used)
         load.hush()
-        on.until(lambda: load.told().waiting == 0, "the load to be done with", 120)
+        until(lambda: load.told().waiting == 0, "the load to be done with", 120)
     _settle(on, peer)
     return rate
 
@@ -131,7 +132,7 @@ def killed(on: Stage, peer: Peer, victims: tuple[str, ...]) -> tuple[int, int]:
                 peer.start()
             seen.update(one for one, _ in _collect(consumer, peer, sent.seed, 2))
         load.hush()
-        on.until(lambda: load.told().waiting == 0, "the load to be done with", 120)
+        until(lambda: load.told().waiting == 0, "the load to be done with", 120)
         made = load.told().sent * PER_BATCH
         while found := _collect(consumer, peer, sent.seed, QUIET_S):
             seen.update(one for one, _ in found)

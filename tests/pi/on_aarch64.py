@@ -6,11 +6,9 @@ clock and no power cut. Where a package cannot be had the tests are not run, and
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Final
 
 import pytest
@@ -21,6 +19,7 @@ from infra.local.process import base_env
 from infra.local.stack import DEVICE_BROKERS, SITE_BROKER, LocalStack
 from tests.faults.bedside.above import Above
 from tests.pi.aarch64 import ROOT, Board, NotHadError, board
+from tests.support.waiting import until
 
 GATEWAY: Final = "gw-arm"
 MONITORS, CADENCE_S, SECONDS = 6, 1.0, 40.0
@@ -64,13 +63,6 @@ def gateway(arm: Board, stack: LocalStack, data: Path) -> Iterator[subprocess.Po
             running.wait(60)
 
 
-def until(so: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
-    ends, gate = time.monotonic() + within_s, Event()
-    while not so():
-        assert time.monotonic() < ends, f"not within {within_s:g} s: {what}"
-        gate.wait(0.2)
-
-
 def accepted(data: Path) -> int:
     return sum(last - first + 1 for line in cli.accepted(data) for first, last in line["ranges"])
 
@@ -86,15 +78,15 @@ def test_a_gateway_on_aarch64_accepts_all_and_loses_nothing_when_it_is_killed(ar
         words += ["--duration", f"{SECONDS:g}", "--seed", "7"]
         argv = [sys.executable, "-m", "firmware_sim", *words]
         with gateway(arm, stack, data) as first:
-            until((data / "outbox.db").exists, "an outbox")
+            until((data / "outbox.db").exists, "an outbox", 120, 0.2)
             with subprocess.Popen(argv, env=base_env(), cwd=ROOT) as monitors:  # noqa: S603 - own words
-                until(lambda: len(above.came(GATEWAY)) >= KILLED_AFTER, "readings above")
+                until(lambda: len(above.came(GATEWAY)) >= KILLED_AFTER, "readings above", 120, 0.2)
                 first.kill()
                 first.wait(20)
                 with gateway(arm, stack, data) as second:
                     assert monitors.wait(120) == 0
-                    until(lambda: len(above.came(GATEWAY)) >= sent, f"{sent} readings above")
-                    until(lambda: accepted(data) == len(above.came(GATEWAY)), "as many in the ledger")
+                    until(lambda: len(above.came(GATEWAY)) >= sent, f"{sent} readings above", 120, 0.2)
+                    until(lambda: accepted(data) == len(above.came(GATEWAY)), "as many in the ledger", 120, 0.2)
                     second.terminate()
                     assert second.wait(60) == 0
     sys.stderr.write(f"\non aarch64: {sent} sent, {accepted(data)} accepted, {len(above.came(GATEWAY))} above\n")

@@ -11,14 +11,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from infra.local.servers.pki import Authority, Identity
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -26,11 +24,13 @@ from paho.mqtt.properties import Properties
 
 from edge.status import cli
 from infra.demo.fault_proxy import Relay
+from infra.local.pki import Authority, Identity
 from infra.local.ports import Ports
 from infra.local.probes import mqtt_accepts
 from infra.local.process import Spec, base_env
 from infra.local.stack import DEVICE_BROKERS, KAFKA, LocalStack
 from tests.bridge.hospital import Site
+from tests.support.waiting import until
 from vitals.wire import topics
 from vitals.wire.vitals_record import decode_vitals
 
@@ -76,13 +76,6 @@ def standing(folder: Path, program: Path) -> Iterator[tuple[Site, int]]:
             stack.processes.end(["iot"])
 
 
-def until(so: Callable[[], bool], what: str, within_s: float = 120.0) -> None:
-    ends, gate = time.monotonic() + within_s, threading.Event()
-    while not so():
-        assert time.monotonic() < ends, f"not within {within_s:g} s: {what}"
-        gate.wait(0.5)
-
-
 def accepted(data: Path) -> set[tuple[str, int, int]]:
     return {
         (line["device"], line["boot"], seq)
@@ -119,16 +112,16 @@ def test_all_that_was_accepted_is_in_kafka_after_a_cut(broker: Path, tmp_path: P
         words += ["--duration", f"{SECONDS:g}", "--seed", "7"]
         with subprocess.Popen([sys.executable, "-m", "edge"], env=environ, cwd=ROOT) as edge:
             try:
-                until((data / "outbox.db").exists, "an outbox")
+                until((data / "outbox.db").exists, "an outbox", 120)
                 with subprocess.Popen([sys.executable, "-m", "firmware_sim", *words], env=base_env(), cwd=ROOT) as sim:  # noqa: S603 - own words
-                    until(lambda: len(accepted(data)) > 5 * MONITORS, "readings accepted")
+                    until(lambda: len(accepted(data)) > 5 * MONITORS, "readings accepted", 120, 0.5)
                     cable.pull()
                     threading.Event().wait(CUT_S)
                     cable.plug()
                     assert sim.wait(120) == 0
                 sent = round(MONITORS * SECONDS / CADENCE_S)
-                until(lambda: len(accepted(data)) == sent, f"{sent} readings accepted")
-                until(lambda: accepted(data) <= set(stored(site)), "all of them in Kafka")
+                until(lambda: len(accepted(data)) == sent, f"{sent} readings accepted", 120, 0.5)
+                until(lambda: accepted(data) <= set(stored(site)), "all of them in Kafka", 120, 0.5)
             finally:
                 edge.send_signal(signal.SIGTERM)
                 assert edge.wait(60) == 0

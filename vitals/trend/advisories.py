@@ -7,14 +7,14 @@ the crossing is no longer expected for `HOLD_MS`.
 
 import math
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, continued, ended, started
 from vitals.limits import HIGH, LOW
 from vitals.readings import Readings
 from vitals.signs import FIELDS, SIGNS
@@ -70,18 +70,14 @@ def _start(
 ) -> list[AlarmEvent]:
     sign, patient = SIGNS[key[1]], str(readings.patient[i])
     condition, began = f"{PREFIX}{sign.field}", int(trends.wanted[key])
-    event = AlarmEvent(
-        id=alarm_id(patient, condition, began),
-        n=0,
-        subject=patient,
-        condition=condition,
-        kind=Kind.PHYSIOLOGICAL,
-        priority=Priority.LOW,
-        phase=Phase.START,
-        state=AlarmState.ACTIVE,
+    event = started(
+        patient,
+        condition,
+        Kind.PHYSIOLOGICAL,
+        Priority.LOW,
         start=began,
         t=int(readings.t[i]),
-        log_t=now,
+        now=now,
         text=f"{sign.name} {level:.{sign.decimals}f} is expected to cross {bound:g} within {HORIZON_MIN:.0f} min",
         value=round(level, sign.decimals + 1),
         limit=bound,
@@ -113,11 +109,7 @@ def _end(trends: Trends, key: tuple[int, int], t: int, now: int, *, wanted: bool
 def _close(trends: Trends, key: tuple[int, int], t: int, now: int, why: str) -> list[AlarmEvent]:
     event = trends.told.pop(key)
     trends.unwanted.pop(key, None)
-    return _step(trends, event, t, now, phase=Phase.END, state=AlarmState.INACTIVE, text=f"{event.text}: {why}")
-
-
-def _step(trends: Trends, event: AlarmEvent, t: int, now: int, **changes: Any) -> list[AlarmEvent]:  # noqa: ANN401 - fields of AlarmEvent, which checks them
-    return _news(trends, msgspec.structs.replace(event, n=event.n + 1, t=t, log_t=now, **changes))
+    return _news(trends, ended(event, now, f"{event.text}: {why}", t))
 
 
 def _news(trends: Trends, event: AlarmEvent) -> list[AlarmEvent]:
@@ -140,8 +132,8 @@ def act(trends: Trends, action: Action, now: int) -> tuple[AlarmEvent, ...]:
         if event.id == action.alarm and action.act is Act.ACKNOWLEDGE and action.patient == event.patient:
             if event.inactivation is Inactivation.ACKNOWLEDGED:
                 return ()
-            done = {"phase": Phase.UPDATE, "inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
-            trends.told[key] = msgspec.structs.replace(event, n=event.n + 1, t=action.t, log_t=now, **done)
+            done = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
+            trends.told[key] = continued(event, Phase.UPDATE, now, action.t, **done)
             return tuple(_news(trends, trends.told[key]))
     return ()
 
@@ -181,8 +173,7 @@ def adopt(trends: Trends, passed: int, now: int) -> list[AlarmEvent]:
         elif row is not None and field in FIELDS and (row, FIELDS.index(field)) not in trends.told:
             trends.told[row, FIELDS.index(field)] = event
         else:
-            text = f"{event.text}: no longer followed"
-            events += _step(trends, event, now, now, phase=Phase.END, state=AlarmState.INACTIVE, text=text)
+            events += _news(trends, ended(event, now, f"{event.text}: no longer followed"))
     for key in [k for k, (_, t) in trends.known.items() if t < passed - FORGET_MS]:
         del trends.known[key]
     return events

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from vitals.alarm_events import AlarmEvent, Phase, over, technical
-from vitals.conditions import priority_of
+from vitals.alarm_events import AlarmEvent, Phase, ended
+from vitals.conditions import technical
 from vitals.engine.rules.technical_alarms import PIPELINE
 
 SNAPSHOTS_FAILING: Final = "snapshots-failing"
@@ -65,10 +65,9 @@ class SnapshotWatch:
 
     def _begin(self, now: int) -> AlarmEvent:
         text = "Alarms go on, but snapshots fail, and a restart would take long: check WATCH_SNAPSHOTS."
-        level = priority_of(SNAPSHOTS_FAILING)
-        self._alarm = technical(PIPELINE, SNAPSHOTS_FAILING, level, start=self._since, now=now, text=text)
+        self._alarm = technical(PIPELINE, SNAPSHOTS_FAILING, start=self._since, now=now, text=text)
         return self._alarm
 
     def _end(self, now: int) -> AlarmEvent | None:
         alarm, self._alarm = self._alarm, None
-        return None if alarm is None else over(alarm, now, "Snapshots of the alarm engine are kept again.")
+        return None if alarm is None else ended(alarm, now, "Snapshots of the alarm engine are kept again.")

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
-from vitals.alarm_events import AlarmEvent, Phase, over, technical
-from vitals.conditions import priority_of
+from vitals.alarm_events import AlarmEvent, Phase, continued, ended
+from vitals.conditions import technical
 from vitals.engine.constants import HANDOVER_MS
 from vitals.engine.rules.technical_alarms import PIPELINE
 from vitals.engine.rules.technical_alarms import PIPELINE_STALLED as CONDITION
@@ -66,9 +64,11 @@ class StallWatch:
         if stalled and self._alarm is None:
             return self._raise(stalled, now)
         if not stalled and self._alarm is not None and all(clock for clock, _ in self._seen.values()):
-            return self._end(now)
+            alarm, self._alarm = self._alarm, None
+            return ended(alarm, now, "Readings reach the alarm engine again.")
         if self._alarm is not None and now - self._alarm.t >= self.again_ms:
-            return self._call_again(now)
+            self._alarm = continued(self._alarm, Phase.CONTINUE, now, handover=self._alarm.handover + 1)
+            return self._alarm
         return None
 
     def _raise(self, stalled: list[int], now: int) -> AlarmEvent:
@@ -76,18 +76,5 @@ class StallWatch:
         what = "all partitions" if len(stalled) == len(self._seen) else f"partitions {', '.join(map(str, stalled))}"
         # The alarms of all patients depend on this pipeline: nothing is more urgent.
         text = f"No readings reach the alarm engine ({what}). Watch patients at the bedside."
-        self._alarm = technical(PIPELINE, CONDITION, priority_of(CONDITION), start=start, now=now, text=text)
+        self._alarm = technical(PIPELINE, CONDITION, start=start, now=now, text=text)
         return self._alarm
-
-    def _call_again(self, now: int) -> AlarmEvent | None:
-        if self._alarm is None:
-            return None
-        last = self._alarm
-        changes = {"n": last.n + 1, "phase": Phase.CONTINUE, "handover": last.handover + 1, "t": now, "log_t": now}
-        self._alarm = msgspec.structs.replace(last, **changes)
-        return self._alarm
-
-    def _end(self, now: int) -> AlarmEvent:
-        assert self._alarm is not None  # noqa: S101 - the caller has looked
-        alarm, self._alarm = self._alarm, None
-        return over(alarm, now, "Readings reach the alarm engine again.")

@@ -5,6 +5,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from vitals.runtime.token_bucket import TokenBucket
+
 MOST: Final = 20_000
 
 
@@ -35,7 +37,7 @@ SESSION: Final = Rate(200, 0.05)
 class RateLimiter:
     """Buckets by key; the least recently used are evicted."""
 
-    _buckets: OrderedDict[tuple[str, ...], tuple[float, int]] = field(default_factory=OrderedDict)
+    _buckets: OrderedDict[tuple[str, ...], TokenBucket] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait_s(self, rate: Rate, now: int, *key: str) -> float:
@@ -50,10 +52,11 @@ class RateLimiter:
             0 if it is allowed, else seconds until it will be.
         """
         with self._lock:
-            left, then = self._buckets.pop(key, (float(rate.burst), now))
-            left = min(float(rate.burst), left + max(0, now - then) / 1000 / rate.every_s)
-            allowed = left >= 1
-            self._buckets[key] = (left - 1 if allowed else left, now)
+            bucket = self._buckets.pop(key, None) or TokenBucket(rate.burst, rate.every_s, rate.burst, now / 1000)
+            self._buckets[key] = bucket
             if len(self._buckets) > MOST:
                 self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1 - left) * rate.every_s
+            if (left := bucket.refill(now / 1000)) < 1:
+                return (1 - left) * rate.every_s
+            bucket.tokens -= 1
+        return 0.0

@@ -1,10 +1,10 @@
 """Pages that the server renders itself: sign-in, first password, acknowledge. They work without scripts."""
 
-from html import escape
 from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from cloud.console.auth.accounts import AccountError
@@ -17,36 +17,28 @@ SECONDARY: Final = (
     "Wardwatch notifies in the second place and supports decisions. "
     "It does not replace the bedside monitor and its alarm."
 )
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="dark">
-<title>{title} · Wardwatch</title>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/base.css">
-</head>
-<body class="small">
-<main class="card">
-<p class="brand"><img src="/static/icon.svg" alt="" width="36" height="36">Wardwatch</p>
-<h1>{title}</h1>
-{body}
-</main>
-<p class="secondary">{secondary}</p>
-</body>
-</html>
-"""
+_TEMPLATES: Final = Environment(
+    loader=PackageLoader("cloud.console.pages", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
 
 
-def page(title: str, body: str, status: int = 200) -> HTMLResponse:
-    """Returns a small page; foreign parts of `body`, which is HTML, must be escaped."""
-    return HTMLResponse(_PAGE.format(title=escape(title), body=body, secondary=SECONDARY), status)
+def page(
+    title: str, template: str = "small_page.html", *, problem: str = "", status: int = 200, **values: object
+) -> HTMLResponse:
+    """Returns a small page.
 
-
-def problem(text: str) -> str:
-    """Returns a paragraph with an error text."""
-    return f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
+    Args:
+        title: Title and heading.
+        template: A template of this folder; without one, the page has only the error text.
+        problem: Error text.
+        status: HTTP status.
+        values: Values that the template shows; each is escaped.
+    """
+    text = _TEMPLATES.get_template(template).render(title=title, problem=problem, secondary=SECONDARY, **values)
+    return HTMLResponse(text, status)
 
 
 async def form(request: Request) -> dict[str, str]:
@@ -79,7 +71,7 @@ def service_worker() -> FileResponse:
 def ask(request: Request) -> HTMLResponse:
     """The sign-in page."""
     del request
-    return _sign_in_page("")
+    return _sign_in_page()
 
 
 @router.post("/signin")
@@ -123,8 +115,9 @@ def welcome(request: Request, token: str) -> HTMLResponse:
     own = auth.parts(request)
     holds, owner = own.accounts.holder(token, own.clock())
     if not holds:
-        return page("Link not valid", problem("This link has been used or is too old. Ask for a new one."), 404)
-    return _welcome_page(owner, "")
+        text = "This link has been used or is too old. Ask for a new one."
+        return page("Link not valid", problem=text, status=404)
+    return _welcome_page(owner)
 
 
 @router.post("/welcome/{token}")
@@ -141,7 +134,7 @@ def set_password(request: Request, token: str, fields: Form) -> Response:
     except AccountError as error:
         return _welcome_page(owner, str(error), 422)
     auth.audit(request, name, "password-set")
-    return _sign_in_page("", note="Your password is set. Sign in with it.")
+    return _sign_in_page(note="Your password is set. Sign in with it.")
 
 
 def _set_cookie(request: Request, answer: Response, token: str) -> None:
@@ -157,34 +150,9 @@ def _set_cookie(request: Request, answer: Response, token: str) -> None:
     )
 
 
-def _sign_in_page(wrong: str, status: int = 200, note: str = "") -> HTMLResponse:
-    told = f'<p class="note" role="status">{escape(note)}</p>' if note else ""
-    body = f"""{problem(wrong)}{told}
-<form method="post" action="/signin">
-<label for="name">User name</label>
-<input id="name" name="name" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus>
-<label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required>
-<button class="primary">Sign in</button>
-</form>"""
-    return page("Sign in", body, status)
+def _sign_in_page(problem: str = "", status: int = 200, note: str = "") -> HTMLResponse:
+    return page("Sign in", "sign_in.html", problem=problem, status=status, note=note)
 
 
-def _welcome_page(owner: str | None, wrong: str, status: int = 200) -> HTMLResponse:
-    who = (
-        f"<p>For the user <strong>{escape(owner)}</strong>.</p>"
-        if owner
-        else """<p>Nobody can sign in yet. You become the first administrator.</p>
-<label for="name">User name</label>
-<input id="name" name="name" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus>"""
-    )
-    body = f"""{problem(wrong)}
-<form method="post">
-{who}
-<label for="password">New password, 10 characters or more</label>
-<input id="password" name="password" type="password" autocomplete="new-password" minlength="10" required>
-<label for="again">The same again</label>
-<input id="again" name="again" type="password" autocomplete="new-password" minlength="10" required>
-<button class="primary">Set password</button>
-</form>"""
-    return page("Choose your password", body, status)
+def _welcome_page(owner: str | None, problem: str = "", status: int = 200) -> HTMLResponse:
+    return page("Choose your password", "welcome.html", problem=problem, status=status, owner=owner)

@@ -22,11 +22,12 @@ from infra.local.stack import LocalStack
 from infra.local.topic_observer import PARTITIONS, Observer
 from tests.bench.path import breach_scenario
 from tests.bench.path.cpu_usage import usage
-from tests.bench.path.environment import Settings, Stage, until, whole_path
+from tests.bench.path.environment import Settings, Stage, whole_path
 from tests.bench.path.sampled_latency import LANES, Sampled
 from tests.load.environment import site
 from tests.load.plan import WARD, Plan
 from tests.load.subprocess_load import Apart, Told
+from tests.support.waiting import until
 from vitals.wire import topics
 
 CADENCE_S: Final = 30.0
@@ -131,9 +132,9 @@ def _step(stage: Stage, plan: Plan, seconds: float) -> Step:
         hops = seen.asked(Sampled.spread)
         load.hush()
         hushed = time.monotonic()
-        until(lambda: load.told().waiting == 0, DRAIN_S, "every batch to be confirmed")
+        until(lambda: load.told().waiting == 0, "every batch to be confirmed", DRAIN_S, 0.5)
         expected = before_rows + load.told().sent * plan.per_gateway
-        until(lambda: _rows(stage) >= expected, DRAIN_S, f"{expected} rows in the warehouse")
+        until(lambda: _rows(stage) >= expected, f"{expected} rows in the warehouse", DRAIN_S, 0.5)
         drained_s = time.monotonic() - hushed
         told = load.told()
     rows, distinct = _counted(stage)

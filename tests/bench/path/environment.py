@@ -1,6 +1,5 @@
 """The whole path, started and warm, for a measurement."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from infra.local.ports import Ports
-from infra.local.process import PartError, Spec
+from infra.local.process import Spec
 from infra.local.servers.sns.server import Options
 from infra.local.services import Tier, command, make_topics, start_tiers, tiers
 from infra.local.stack import LocalStack
 from infra.local.topic_observer import PARTITIONS, Beats, Observer
+from tests.support.waiting import until
 
 WARM_WITHIN_S: Final = 240.0
 LOOK_EVERY_S: Final = 0.5
@@ -76,19 +76,6 @@ def whole_path(
         ]
         start_tiers(stack, own)
         with Observer(stack.env()["KAFKA_BOOTSTRAP"], PARTITIONS, Beats()) as beats:
-            until(lambda: beats.asked(Beats.fresh), WARM_WITHIN_S, "Spark to score")
+            until(lambda: beats.asked(Beats.fresh), "Spark to score", WARM_WITHIN_S, LOOK_EVERY_S)
         specs = {spec.name: spec for spec in (*stack.specs(stack.parts), *(tier.spec(stack) for tier in own))}
         yield Stage(stack, specs, folder)
-
-
-def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    """Waits for a condition.
-
-    Raises:
-        PartError: The condition was not met in time.
-    """
-    ends = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > ends:
-            raise PartError(f"waited {within_s:.0f} s in vain for {what}")
-        time.sleep(LOOK_EVERY_S)

@@ -17,6 +17,7 @@ from tests.faults.path import verdict as verdicts
 from tests.faults.path.ledgers import Warehouse
 from tests.faults.path.sight import Sight
 from tests.faults.path.stage import Standing
+from tests.support.waiting import within
 
 TELL_S: Final = 15.0
 LOOK_S: Final = 1.0
@@ -114,12 +115,8 @@ class Storm:
 
 def until(met: Callable[[], bool], what: str) -> None:
     """Waits for a condition; what does not come about is told and left to the verdict."""
-    ends = time.monotonic() + DRAIN_S
-    while not _met(met):
-        if time.monotonic() > ends:
-            say(f"not within {DRAIN_S:.0f} s: {what}")
-            return
-        time.sleep(LOOK_S * 2)
+    if not within(DRAIN_S, lambda: _met(met), LOOK_S * 2):
+        say(f"not within {DRAIN_S:.0f} s: {what}")
 
 
 def _met(condition: Callable[[], bool]) -> bool:
