@@ -1,4 +1,4 @@
-"""The shared language of Wardwatch: signs, readings, limits, NEWS2, alarms, wire forms, topic names.
+"""Types and rules that all parts share: signs, readings, limits, NEWS2, alarms, wire formats, topic names.
 
-Pure values and functions without I/O, except :mod:`vitals.runtime.daemon`, with which all daemons behave alike.
+Values and functions without I/O, except :mod:`vitals.runtime`, which all daemons use.
 """

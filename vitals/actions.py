@@ -1,4 +1,4 @@
-"""What a person does: acknowledge, audio-pause, chart. The value of a record of topic `actions`."""
+"""Actions of people: acknowledge, audio pause, chart. The value of a record of topic `actions`."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -9,11 +9,11 @@ from vitals.bounds import Line, Name, Time
 from vitals.news2 import CONSCIOUSNESS
 
 MAX_PAUSE_S: Final = 600
-"""A pause longer than ten minutes is an alarm switched off."""
+"""A pause longer than ten minutes would be an alarm that is switched off."""
 
 
 class Act(StrEnum):
-    """The things that a person can do."""
+    """Kind of action."""
 
     ACKNOWLEDGE = "acknowledge"
     AUDIO_PAUSE = "audio-pause"
@@ -24,15 +24,15 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One action of one person on one patient.
 
     Attributes:
-        id: Random id of the action; a repeated record is recognised by it.
-        act: What was done.
+        id: Random id of the action, by which a repeated record is recognised.
+        act: Kind of action.
         patient: Patient id, or a technical alarm's subject.
-        t: When, UTC epoch ms.
-        by: Who.
+        t: Time of the action, UTC epoch ms.
+        by: Name of the person.
         alarm: Id of the alarm, for acknowledge and audio-pause.
         pause_s: Length of an audio pause, s.
-        oxygen: Charted: whether the patient breathes supplemental oxygen; None leaves it as it was.
-        consciousness: Charted: A, C, V, P or U; None leaves it as it was.
+        oxygen: Charted: whether the patient breathes supplemental oxygen; None does not change it.
+        consciousness: Charted: A, C, V, P or U; None does not change it.
     """
 
     id: Annotated[Line, msgspec.Meta(min_length=1)]

@@ -1,4 +1,4 @@
-"""Who is in the bed: admissions (topic `patients`), and the part of them that a gateway needs (its roster)."""
+"""Admissions (topic `patients`), and the part of them that a gateway needs (its roster)."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -36,7 +36,7 @@ def _check_name(value: str, what: str) -> None:
 
 
 def _check_pace(cadence_s: float, cuff_s: float) -> None:
-    """Refuses intervals that no monitor has; the engine keeps them as 32 bits of milliseconds."""
+    """Rejects intervals that no monitor has; the engine stores them as 32 bits of milliseconds."""
     if not MIN_CADENCE_S <= cadence_s <= MAX_CADENCE_S:
         raise ValueError(f"cadence_s {cadence_s:g} is not from {MIN_CADENCE_S:g} to {MAX_CADENCE_S:g} s")
     if cuff_s != 0 and not MIN_CUFF_S <= cuff_s <= MAX_CUFF_S:
@@ -48,24 +48,24 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, d
 
     Attributes:
         patient: Patient id.
-        version: Counts the changes of the `patients` topic's writer; UTC epoch ms of the change serves.
+        version: Rises with each change by the writer of topic `patients`, such as UTC epoch ms of the change.
         name: Name.
         born: Date of birth, ISO 8601.
         phone: Phone of the patient or next of kin.
         address: Postal address.
         ward: Ward.
         bed: Bed, unique within the site.
-        gateway: Gateway that the devices speak to.
+        gateway: Gateway to which the devices send.
         devices: Devices on this patient.
-        since: When this bed became theirs, UTC epoch ms.
+        since: Begin of the patient's stay in this bed, UTC epoch ms.
         cadence_s: Seconds between two readings of a device.
-        cuff_s: Seconds between two cuff pressures; 0 when pressures are continuous.
+        cuff_s: Seconds between two cuff pressures; 0 if pressures are continuous.
         profile: Name of a built-in limit profile.
         overrides: Limits that replace the profile's, by sign.
-        scale2: Whether NEWS2 judges SpO2 on scale 2.
+        scale2: Whether NEWS2 scores SpO2 on scale 2.
         oxygen: Whether the patient breathed supplemental oxygen at admission.
-        canary: A marked test patient that travels the whole path and is never paged to people.
-        discharged: When the patient left, UTC epoch ms.
+        canary: Whether it is a test patient, whose alarms pass through the whole path and page nobody.
+        discharged: Time of the discharge, UTC epoch ms.
     """
 
     patient: Id
@@ -105,18 +105,7 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, d
 class DeviceAssignment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One device on one patient, as a gateway needs it: no name, phone or address.
 
-    Attributes:
-        device: Device id.
-        patient: Patient id.
-        ward: Ward.
-        bed: Bed.
-        since: When the bed became theirs, UTC epoch ms.
-        cadence_s: Seconds between two readings.
-        cuff_s: Seconds between two cuff pressures; 0 when continuous.
-        profile: Name of a built-in limit profile.
-        overrides: Limits that replace the profile's, by sign.
-        scale2: Whether NEWS2 judges SpO2 on scale 2.
-        oxygen: Whether the patient breathes supplemental oxygen.
+    The fields are those of `Admission`.
     """
 
     device: Id
@@ -140,12 +129,12 @@ class DeviceAssignment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
 
 
 class Roster(msgspec.Struct, frozen=True, kw_only=True):
-    """What one gateway is told of its beds; published retained on its `roster` topic.
+    """Assignments of one gateway's devices; published retained on its `roster` topic.
 
     Attributes:
         gateway: Gateway id.
-        version: Highest admission version in it; readings carry it.
-        placements: One per device.
+        version: Highest admission version in it; each reading has it in `roster`.
+        placements: One assignment per device.
     """
 
     gateway: Id
@@ -154,10 +143,10 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def roster(gateway: str, admissions: Iterable[Admission]) -> Roster:
-    """Draws up one gateway's roster from all present admissions.
+    """Returns one gateway's roster from all present admissions.
 
-    When two patients claim one device, the later admission (by `since`, then version) has it: the device moved with the
-    newer entry, and the older patient's readings must not go on under a stranger's values.
+    If two admissions claim one device, the later one (by `since`, then version) has it: the device was moved, and its
+    values are no longer those of the earlier patient.
     """
     mine = [a for a in admissions if a.gateway == gateway]
     by_device: dict[str, Admission] = {}
@@ -188,5 +177,5 @@ def _placement(device: str, a: Admission) -> DeviceAssignment:
 
 
 def gateways(admissions: Mapping[str, Admission]) -> set[str]:
-    """Returns the gateways that any admission names."""
+    """Returns the gateways of all admissions."""
     return {a.gateway for a in admissions.values()}

@@ -1,7 +1,8 @@
 """Alarm events, in the terms of IEC 60601-1-8 (priorities, inactivation) and IHE ACM (kinds, phases).
 
-An alarm *condition* is what is wrong; an alarm *signal* is what a person hears of it. An event tells of one step of one
-condition. Its id is a function of what it is about and when that began, so that gateway and cloud give the same id.
+An alarm *condition* is a state of a patient or of equipment that calls for attention; an alarm *signal* shows it. An
+event is one step of one condition. Its id follows from subject, condition and start, so that it is the same in gateway
+and cloud.
 """
 
 from enum import IntEnum, StrEnum
@@ -15,7 +16,7 @@ from vitals.bounds import MAX_RECENT, AlarmName, Boot, Count, Line, Name, Seq, T
 
 
 class Priority(IntEnum):
-    """How fast a person must respond; the higher number is the more urgent."""
+    """Priority of an alarm; the higher number is the more urgent."""
 
     LOW = 1
     MEDIUM = 2
@@ -23,31 +24,31 @@ class Priority(IntEnum):
 
     @property
     def label(self) -> str:
-        """The word that a person reads."""
+        """Name for texts."""
         return self.name.lower()
 
 
 class Kind(StrEnum):
-    """What raised the condition: the patient, or the equipment."""
+    """Source of the condition: the patient, or equipment."""
 
     PHYSIOLOGICAL = "physiological"
     TECHNICAL = "technical"
 
 
 class Phase(StrEnum):
-    """The step that an event tells of."""
+    """Step of an alarm."""
 
     START = "start"
     CONTINUE = "continue"
     ESCALATE = "escalate"
-    """The priority rises, or what was acknowledged (or long without an extreme value) is worse again."""
+    """The priority rises, or an alarm that was acknowledged, or long without an extreme value, is worse again."""
     DEESCALATE = "deescalate"
     UPDATE = "update"
     END = "end"
 
 
 class AlarmState(StrEnum):
-    """State of the condition: active, inactive, or ended but latched until acknowledged."""
+    """State of an alarm: active, inactive, or latched (its condition ended) until acknowledged."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
@@ -55,7 +56,7 @@ class AlarmState(StrEnum):
 
 
 class Inactivation(StrEnum):
-    """What a person did to this alarm's signal; it never touches another alarm."""
+    """A person's action on this alarm's signal; it never affects another alarm."""
 
     NONE = "enabled"
     AUDIO_PAUSED = "audio-paused"
@@ -72,27 +73,23 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         condition: Sign's field, "vital-signs-lost", "news2-…", "sensor-off", "device-silent", "gateway-down", ….
         kind: Physiological or technical.
         priority: Priority now.
-        phase: What this event tells.
+        phase: Step.
         state: State after this event.
-        inactivation: What a person has done to it.
+        inactivation: A person's action on it.
         start: Event time at which the condition began, UTC epoch ms.
         t: Event time (or log time for timers) of this step, UTC epoch ms.
         log_t: Log time at which the step was decided, UTC epoch ms.
-        text: What is wrong, for a person, without the patient's name.
-        value: Value that decided, in the sign's unit.
+        text: Description for a person, without the patient's name.
+        value: Deciding value, in the sign's unit.
         limit: Limit that it crossed.
-        patient: Patient id, when one is concerned.
-        ward: Ward, when known.
-        bed: Bed, when known.
-        device: Device, when known.
-        gateway: Gateway, when known.
-        boot: Identity of the reading that decided, with `seq`, so that delays are measured by identity.
-        seq: See `boot`.
-        handover: How many times the alarm has passed to the next contact.
-        by: Who acted, for an event that a person's action caused.
-        paused_until: Log time at which an audio pause ends, UTC epoch ms; 0 when it is not paused.
-        recent: The sign's last values before this step, (event time in UTC epoch ms, value), oldest first: told by the
-            cloud where an alarm begins or grows, for whoever reads of it away from the ward's page.
+        patient: Patient id, if one is concerned.
+        boot: Identity of the deciding reading, with `seq`, so that delays are measured by identity.
+        seq: Sequence number of that reading.
+        handover: Number of times that the alarm has passed to the next contact.
+        by: Name of the acting person, for an event that an action caused.
+        paused_until: Log time at which an audio pause ends, UTC epoch ms; 0 without a pause.
+        recent: The sign's last values before this step, (event time in UTC epoch ms, value), oldest first. The cloud
+            adds them at a start or escalation, for contacts away from the ward page.
     """
 
     id: AlarmName
@@ -124,12 +121,12 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 def alarm_id(subject: str, condition: str, start: int) -> str:
-    """Returns the id of an alarm: readable, and the same wherever the condition is computed.
+    """Returns the id of an alarm: readable, and the same in every part that evaluates the condition.
 
     Args:
-        subject: Patient, or the device, gateway or bridge that a technical alarm is about.
+        subject: Patient, or for a technical alarm its device, gateway or bridge.
         condition: Sign's field or name of the condition.
-        start: Event time at which it began, UTC epoch ms.
+        start: Event time of the start, UTC epoch ms.
     """
     return f"{subject}.{condition}.{start}"
 
@@ -187,10 +184,10 @@ def ended(alarm: AlarmEvent, now: int, text: str, t: int | None = None) -> Alarm
 
 
 def pages(event: AlarmEvent) -> bool:
-    """Tells whether an event calls a person: an alarm starts, calls again for being worse, or is handed over.
+    """Returns whether an event pages a person: a start, an escalation or a handover.
 
-    A condition that comes back after its end, or turns to the other side of its limits, is an alarm that starts.
-    Continuing, easing and ending are on the ward page and pull nobody from a bedside.
+    A condition that returns after its end, or is beyond its other limit, is a start. Updates, de-escalations and ends
+    are only on the ward page, so that no person is called away from a bedside for them.
     """
     if event.phase is Phase.CONTINUE:
         return event.handover > 0

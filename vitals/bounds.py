@@ -1,8 +1,8 @@
-"""Bounds of everything that crosses from one process to another: numbers, times, texts, names, lists.
+"""Bounds of all data between processes: numbers, times, texts, names, lists.
 
-A value that a door takes must be held by all behind it: the alarm engine's 32-bit columns, its snapshot, Kafka's
-records, the lake's and warehouse's columns, and the names of topics, files, SNS and IoT. Types in `vitals` are built of
-these, so what decodes is within them; `docs/security.md` has them as a table, which a test compares.
+A value that one process accepts must fit all later stores: the alarm engine's 32-bit columns, its snapshot, Kafka's
+records, the lake's and warehouse's columns, and the names of topics, files, SNS and IoT. Types in `vitals` use these
+bounds, so decoded values are within them. `docs/security.md` has them as a table, which a test compares.
 """
 
 import unicodedata
@@ -17,55 +17,55 @@ from msgspec import Meta
 T = TypeVar("T")
 
 MAX_INT: Final = 2**53 - 1
-"""The largest whole number that every reader of JSON holds exactly."""
+"""The largest integer that every JSON reader represents exactly."""
 MAX_BATCH: Final = 2**63 - 1
-"""The largest number of a batch that a gateway's database can hold."""
+"""The largest batch number that a gateway's database can store."""
 FOREVER: Final = 2**53
-"""End of a duty that has none, ms."""
+"""End of a duty without end, ms."""
 MAX_T: Final = 3_723_753_600_000
 """Begin of 2088, ms: up to it a time in whole seconds since 2020 fits the engine's 32 bits."""
 MAX_CALENDAR: Final = 253_402_300_799_000
-"""End of 9999, ms: past it no store holds a time. A device's clock may say so, as it is corrected."""
+"""End of 9999, ms: no store has later times. A device's time may be this late, because it is corrected."""
 MAX_BOOT: Final = 2**32 - 1
 MAX_SEQ: Final = MAX_INT
 MAX_VALUE: Final = 1e6
-"""No sign's unit gives such a number, and no limit is one: it is damage."""
+"""No sign has a larger value, and no limit is larger: such a number is damaged data."""
 MIN_CADENCE_S, MAX_CADENCE_S = 0.1, 3600.0
-"""A monitor sends ten readings a second at most; one that is silent for an hour watches nobody."""
+"""A monitor sends ten readings a second at most; one that is silent for an hour monitors nobody."""
 MIN_CUFF_S, MAX_CUFF_S = 10.0, 86_400.0
-"""A cuff takes ten seconds to measure, and a patient with less than one pressure a day has no cuff."""
+"""A cuff needs ten seconds to measure, and a patient with less than one pressure a day has no cuff."""
 MAX_DELAY_S: Final = 3600.0
-"""A condition that is told an hour late is not watched."""
+"""A condition that is reported an hour late is not monitored."""
 MAX_ID: Final = 128
 MAX_LINE: Final = 512
-"""A name, an address, who acted, an alarm's id: a cell of a file."""
+"""Characters of a name, an address, a person who acted, an alarm's id: a cell of a file."""
 MAX_PROSE: Final = 65_536
-"""A reason, an error, what an alarm says: whatever they quote, its writer must be read."""
+"""Characters of a reason, an error, an alarm's text: long enough for any text that they quote."""
 MAX_SIGNS: Final = 64
 """Entries of a list with one for each sign."""
 MAX_MESSAGE: Final = 128 * 1024
 """Bytes of a message between gateway and bridge: AWS IoT Core's largest, beyond which it ends the connection."""
 MAX_ASIDE: Final = 128 * 1024
-"""Bytes that are kept of what cannot be read."""
+"""Bytes that are kept of an unreadable message."""
 MAX_REFUSED: Final = 16 * 1024
-"""Bytes that are kept of a record that Kafka refuses for good: for its size most likely, and so it would this."""
+"""Bytes that are kept of a record that Kafka rejects for good: fewer, because the likely reason is its size."""
 MAX_DEVICES: Final = 4096
-"""Devices of one gateway, alarms of one, placements of a roster: more than a message can name. Gateways that a bridge
-names in its status: with names of 64 characters half a megabyte, and with the longest no more than a record takes."""
+"""Devices or alarms of one gateway, assignments of a roster: more than a message can name. Gateways in a bridge's
+status: half a megabyte with names of 64 characters, and with the longest names no more than a record can hold."""
 MAX_CONTACTS: Final = 1000
 MAX_SLOTS: Final = 256
 MAX_RECENT: Final = 64
-"""Values before an alarm that it tells."""
+"""Values before an alarm in its event."""
 MAX_RANGES: Final = 100_000
 
 _HIDDEN: Final = (
-    # Control, soft hyphen, combining marks apart (composed letters are one character), Arabic and Mongolian controls.
+    # Controls, soft hyphen, separate combining marks (composed letters are one character), Arabic, Mongolian controls.
     r"\x00-\x1f\x7f-\xa0\xad\u0300-\u036f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1100-\u11ff\u1680\u180e"
-    # Spaces, marks of direction, hyphens that look like another, joiners; private use and what is no character.
+    # Spaces, marks of direction, hyphens that resemble another, joiners, private use, code points without a character.
     r"\u2000-\u206f\u3000\u3164\ud800-\uf8ff\ufe00-\ufe0f\ufeff\uff00-\uffff\U000e0000-\U0010ffff"
 )
 _ID: Final = (
-    # Of Latin beside Greek or Cyrillic one letter is taken for another.
+    # Latin together with Greek or Cyrillic has letters that are confused.
     r"^(?![^A-Za-z]*[A-Za-z].*[\u0370-\u052f])(?!.*[\u0370-\u052f].*[A-Za-z])"
     # No space at the ends. `/ # +` divide MQTT topics, `*` is every ward, quotes and the backslash are SQL's.
     rf"(?! )[^/#+*\\'\"`<>$%?;|{{}}\[\]^{_HIDDEN}]+(?<! )\Z"
@@ -77,7 +77,7 @@ BatchNumber = Annotated[int, Meta(ge=1, le=MAX_BATCH)]
 Boot = Annotated[int, Meta(ge=0, le=MAX_BOOT)]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Time = Annotated[int, Meta(ge=1, le=MAX_T)]
-"""UTC epoch ms. A gateway whose clock is not set counts from 1970, and must be able to say so."""
+"""UTC epoch ms. A gateway without a set clock counts from 1970, so small times are valid."""
 TimeOrNone = Annotated[int, Meta(ge=0, le=MAX_T)]
 """UTC epoch ms, 0 for none."""
 Shift = Annotated[int, Meta(ge=0, le=FOREVER)]
@@ -90,28 +90,28 @@ Delay = Annotated[float, Meta(ge=0, le=MAX_DELAY_S)]
 Id = Annotated[str, Meta(pattern=_ID, max_length=MAX_ID)]
 """Name of a patient, ward, bed, device, gateway, bridge or outbox."""
 ContactId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", max_length=MAX_ID)]
-"""Names an SNS topic: ASCII, at most 256 with what is put before it."""
+"""Names an SNS topic: ASCII, at most 256 characters with its prefix."""
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
-"""A name as another process passes it on; whoever gives it checks `Id`."""
+"""A name in a message of another process; the part in which it is first entered checks `Id`."""
 Line = Annotated[str, Meta(max_length=MAX_LINE)]
 AlarmName = Annotated[str, Meta(min_length=1, max_length=MAX_LINE)]
-"""Subject, condition and begin of an alarm, divided by dots (`vitals.alarm_events.alarm_id`)."""
+"""Subject, condition and start of an alarm, separated by dots (`vitals.alarm_events.alarm_id`)."""
 Words = Annotated[str, Meta(max_length=MAX_PROSE)]
 
 
 class BoundError(ValueError):
-    """A value that no door takes; the message says which and why."""
+    """A value beyond its bounds; the message has the value and the reason."""
 
 
 def name(raw: str, what: str) -> str:
-    """Returns a name as all parts write it: composed (NFC), without spaces around it.
+    """Returns a name in normal form: composed (NFC), without spaces around it.
 
     Args:
-        raw: As a person wrote it.
-        what: What it names.
+        raw: The name as a person wrote it.
+        what: Kind of the named thing, for the error.
 
     Raises:
-        BoundError: It is empty, too long, or has a character that cannot be seen, deceives or divides topics.
+        BoundError: It is empty, too long, or has a character that is invisible, deceptive or a topic separator.
     """
     found = unicodedata.normalize("NFC", raw).strip(" ")
     try:
@@ -126,7 +126,7 @@ def name(raw: str, what: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def is_name(text: str) -> bool:
-    """Whether a text is a name by the rule of `Id`, as it stands."""
+    """Returns whether a text is a name by the rule of `Id` in normal form."""
     try:
         return name(text, "") == text
     except BoundError:
@@ -144,14 +144,14 @@ _DIRECTION: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\
 
 
 def shown(value: object) -> str:
-    """Returns any value for a reason: in ASCII, short, and of a number too long to be written its length."""
+    """Formats any value for an error text: ASCII, short; for a very long integer only its length."""
     if isinstance(value, int) and value.bit_length() > 64:  # noqa: PLR2004 - str() refuses numbers of 4,300 digits
         return f"a number of {value.bit_length()} bits"
     return ascii(value)[:MAX_ID]
 
 
 def digits(raw: str, most: int = MAX_INT) -> int | None:
-    """Returns the number that ASCII digits write; None for anything else, and for one beyond `most`."""
+    """Parses ASCII digits; returns None for anything else, and for a number beyond `most`."""
     if not (raw.isascii() and raw.isdigit()) or len(raw) > len(str(most)):
         return None
     found = int(raw)
@@ -165,7 +165,7 @@ def decoded(value: bytes, kind: type[T]) -> T:
     """Reads JSON.
 
     Raises:
-        BoundError: The bytes are none of that kind, whatever they are: no other exception comes.
+        BoundError: The bytes are not of that kind; no other exception is raised.
     """
     try:
         decoder = _DECODERS.get(kind)
@@ -178,7 +178,7 @@ def decoded(value: bytes, kind: type[T]) -> T:
 
 
 def fitting(entries: Iterable[T], left: int) -> list[T]:
-    """Returns the first of some entries of a list that so many bytes of a message hold, `MAX_DEVICES` at most."""
+    """Returns the first entries of a list that fit into `left` bytes of a message, `MAX_DEVICES` at most."""
     found = []
     for entry in islice(entries, MAX_DEVICES):
         left -= len(msgspec.json.encode(entry)) + 1
@@ -189,13 +189,13 @@ def fitting(entries: Iterable[T], left: int) -> list[T]:
 
 
 def encoded(value: msgspec.Struct) -> bytes:
-    """Writes JSON that reads back as what was written.
+    """Encodes JSON, and checks that it decodes to the same value.
 
-    Building a value in Python asks for no bounds, and JSON has no infinity: what is written unread is found out by
-    whoever reads it, and by then nobody can take it back.
+    A value built in Python is not checked against bounds, and JSON has no infinity. Without this check only a reader
+    would find the error, when the message can no longer be withdrawn.
 
     Raises:
-        BoundError: It does not read back.
+        BoundError: It does not decode to the same value.
     """
     try:
         found = msgspec.json.encode(value)

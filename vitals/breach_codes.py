@@ -1,4 +1,4 @@
-"""Readings against limits: NumPy on one side, and the packed digits that every part exchanges.
+"""Comparison of readings with limits in NumPy, and the packed breach digits that all parts exchange.
 
 A breach is one octal digit per sign: 0 within, 1 extreme low, 2 low, 3 high, 4 extreme high, 7 absent. Bounds are
 inclusive: a value equal to its limit is within.
@@ -16,18 +16,18 @@ DIGIT_BITS: Final = 3
 
 
 def breach(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Judges values against limits.
+    """Compares values with limits.
 
     Args:
-        values: (n, signs), NaN where absent.
-        bounds: (n, signs, >= 4) or (signs, >= 4) as `LimitSet.array()` has them, NaN for no bound.
+        values: (n, signs), NaN if absent.
+        bounds: (n, signs, >= 4) or (signs, >= 4) in the columns of `LimitSet.array()`, NaN for no limit.
 
     Returns:
         (n, signs) breach digits.
     """
     low, high = values < bounds[..., LOW], values > bounds[..., HIGH]
     lowest, highest = values < bounds[..., EXTREME_LOW], values > bounds[..., EXTREME_HIGH]
-    # An extreme counts although its side has no ordinary bound. Sums of bytes: assigning by mask is ten times slower.
+    # An extreme counts even if its side has no ordinary limit. Sums of bytes: assigning by mask is ten times slower.
     low &= ~lowest
     high &= ~highest
     digits = np.zeros(low.shape, dtype=np.int8)

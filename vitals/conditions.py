@@ -1,7 +1,7 @@
-"""Every condition that is told of and is no sign's: its kind, its priority and what it means, in one place.
+"""Catalogue of the alarm conditions that are not of one sign: kind, priority and meaning.
 
-A sign's own conditions have the priority of their breach (`docs/alarms.md`). Texts with names and numbers are made
-where the condition is judged; how urgent it is, is decided here alone.
+A sign's own conditions have the priority of their breach (`docs/alarms.md`). The evaluating module builds texts with
+names and numbers; only this module decides the priority at the start.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a condition is.
+    """One alarm condition.
 
     Attributes:
-        priority: Its priority when it begins.
-        meaning: What is so, and what follows.
-        kind: Of the patient, or of the equipment.
+        priority: Priority at the start.
+        meaning: Description and consequence.
+        kind: Physiological or technical.
     """
 
     priority: Priority
@@ -70,7 +70,7 @@ CATALOGUE: Final[dict[str, Condition]] = {
 
 
 def priority_of(condition: str) -> Priority:
-    """Returns the priority with which a condition begins.
+    """Returns a condition's priority at the start.
 
     Raises:
         KeyError: It is not in the catalogue.

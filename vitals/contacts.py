@@ -1,4 +1,4 @@
-"""Who is on duty (topic `contacts`) and what was sent to whom (topic `notifications`)."""
+"""Rotas of contacts (topic `contacts`) and notifications (topic `notifications`)."""
 
 import re
 from collections.abc import Iterable
@@ -25,9 +25,9 @@ from vitals.bounds import (
 )
 
 CANARY = "canary"
-"""Contact id under which a canary's notifications stand; no person has it, and its SNS topic has no subscriber."""
+"""Contact id of a canary's notifications; no person has it, and its SNS topic has no subscriber."""
 NOBODY = "nobody"
-"""Contact id of a notification that found nobody on duty."""
+"""Contact id of a notification without a contact on duty."""
 SNS_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 E164: Final = re.compile(r"\+[0-9]{3,15}")
 
@@ -47,10 +47,10 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         name: Name.
         start: Begin of the duty, UTC epoch ms.
         end: End of the duty, UTC epoch ms.
-        phone: E.164 number for SMS; None: not reached by SMS.
-        email: Address for e-mail; None: not reached by e-mail.
-        priority: Lowest priority that they are told of.
-        step: Handover step: 0 is told first, 1 when 0 does not acknowledge, ….
+        phone: E.164 number for SMS; None: no SMS.
+        email: Address for e-mail; None: no e-mail.
+        priority: Lowest priority of which the contact is notified.
+        step: Handover step: 0 is notified first, 1 if 0 does not acknowledge, ….
     """
 
     contact: ContactId
@@ -85,26 +85,26 @@ class Rota(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recipients(contacts: Iterable[Contact], *, now: int, priority: Priority, step: int) -> list[Contact]:
-    """Returns who is to be told: on duty now, told of this priority, at this handover step."""
+    """Returns the contacts to notify: on duty now, of this handover step, with this priority."""
     return [c for c in contacts if c.start <= now < c.end and priority >= c.priority and c.step == step]
 
 
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What was sent to one person; the value of a record of topic `notifications`.
+    """A message to one contact; the value of a record of topic `notifications`.
 
     Attributes:
         alarm: Alarm id.
-        n: Number of the alarm event told of.
+        n: Number of the alarm event.
         patient: Patient id, or the technical alarm's subject.
         contact: Recipient.
         handover: Handover step.
-        channels: Channels that the publish addressed.
-        sns: SNS message id; None when it could not be sent.
+        channels: Channels of the publish request.
+        sns: SNS message id; None if sending failed.
         t: Event time of the alarm's step, UTC epoch ms.
-        accepted: When SNS accepted, UTC epoch ms.
+        accepted: Time at which SNS accepted it, UTC epoch ms.
         sms: Text of the SMS.
-        merged: Ids of further alarms that this message told of.
-        error: Why it could not be sent.
+        merged: Ids of further alarms in this message.
+        error: Reason if sending failed.
     """
 
     alarm: AlarmName

@@ -1,6 +1,6 @@
-"""Alarm limits: bounds and condition delays per sign, as profiles and as one patient's overrides.
+"""Alarm limits: limits and condition delays per sign, as profiles and as one patient's overrides.
 
-Limits travel *with* the readings that they applied to. A reading names a built-in profile by its place in `PROFILES`
+Limits are sent *with* the readings to which they apply. A reading names a built-in profile by its index in `PROFILES`
 (k >= 0, append-only) or a set of its own record's `limit_sets` (-1 - k).
 
 Defaults are the factory and nurse-set adult limits collected in the design (MIMIC-III settings, CARESCAPE V100,
@@ -31,10 +31,10 @@ class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
     """Limits of one sign. A bound that is None never breaches.
 
     Attributes:
-        extreme_low: A value below it is of high priority, in the sign's unit.
+        extreme_low: Extreme limit: a value below it is of high priority, in the sign's unit.
         low: A value below it breaches.
         high: A value above it breaches.
-        extreme_high: A value above it is of high priority.
+        extreme_high: Extreme limit: a value above it is of high priority.
         delay_s: Condition delay: a breach shorter than this many seconds is no alarm condition (not for extremes).
     """
 
@@ -57,10 +57,10 @@ class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class LimitSet:
-    """Limits of every sign, hashable; a sign without an entry is not watched.
+    """Limits of every sign, hashable; a sign without limits is not monitored.
 
     Attributes:
-        profile: The profile that it started from.
+        profile: Name of the base profile.
         limits: One `Limit` per sign, in digit order.
     """
 
@@ -98,7 +98,7 @@ def _array(limits: LimitSet) -> NDArray[np.float64]:
 
 
 def from_wire(wire: Mapping[str, object]) -> LimitSet:
-    """Reads the JSON form; a sign it does not know of is not watched.
+    """Decodes the JSON form; a sign without an entry is not monitored.
 
     Records of before version 0.2 have a sixth number, a hysteresis that no rule uses any more.
 
@@ -164,7 +164,7 @@ ADULT: Final = _profile(
 def _paediatric(
     name: str, rate: tuple[float, float], breath: tuple[float, float], sbp: tuple[float, float]
 ) -> LimitSet:
-    """A paediatric band: extremes lie a fifth beyond the limits."""
+    """Returns a paediatric profile: extreme limits are a fifth beyond the limits, the lower systolic one 15 %."""
     heart = Limit(rate[0] * 0.8, rate[0], rate[1], rate[1] * 1.2, 10)
     return with_overrides(
         LimitSet(name, ADULT.limits),
@@ -180,7 +180,7 @@ def _paediatric(
 
 
 PROFILES: Final[tuple[LimitSet, ...]] = (
-    # Append only: readings name a profile by its place here, and are read years later (docs/alarms.md).
+    # Append only: readings name a profile by its index here, and are read years later (docs/alarms.md).
     ADULT,
     # Chronic hypercapnic failure: NEWS2 scale 2 aims at 88-92 %.
     with_overrides(LimitSet("copd", ADULT.limits), {"spo2": Limit(80, 85, None, None, 15)}),
@@ -199,7 +199,7 @@ PROFILE_INDEX: Final[dict[str, int]] = {profile.profile: k for k, profile in enu
 
 
 def in_force(own: tuple[LimitSet, ...], which: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns (n, signs, 5): the limits of n readings as `LimitSet.array()`, each bound's (n, signs) close in memory.
+    """Returns (n, signs, 5) limits of n readings, as `LimitSet.array()`; each column is contiguous in memory.
 
     Args:
         own: Overridden limits.
@@ -207,7 +207,7 @@ def in_force(own: tuple[LimitSet, ...], which: NDArray[np.int64]) -> NDArray[np.
     """
     columns = _COLUMNS
     if own:
-        # Negative indices reach them from the end, so they are laid down in reverse.
+        # Negative indices count from the end, so these are in reverse order.
         columns = np.concatenate([columns, np.stack([s.array().T for s in reversed(own)], axis=1)], axis=1)
     return np.moveaxis(columns.take(which, axis=1), 0, -1)
 
@@ -216,7 +216,7 @@ def profile(name: str) -> LimitSet:
     """Returns the built-in profile of that name.
 
     Raises:
-        ValueError: There is none; the error lists those there are.
+        ValueError: There is none; the error lists the known ones.
     """
     try:
         return PROFILES[PROFILE_INDEX[name]]

@@ -1,8 +1,8 @@
 """NEWS2, the National Early Warning Score of the Royal College of Physicians (2017), charts 1 and 4.
 
-The chart is data, declared once below; the NumPy functions here and the Spark columns are built from it. Values are
-first rounded to chart resolution (integers; temperature to 0.1 degC, half up), so that no value falls between two
-bands. Not for patients under 16 years or in pregnancy.
+The chart is the data in `BANDS`; the NumPy functions here and the Spark columns use it. Values are first rounded to
+chart resolution (integers; temperature to 0.1 degC, half up), so that no value is between two bands. Not for patients
+under 16 years or in pregnancy.
 """
 
 import math
@@ -26,8 +26,8 @@ class Band:
     """One row of the chart, as steps.
 
     Attributes:
-        part: The chart's row.
-        sources: Signs that it is read from; the first that is present counts.
+        part: Name of the row.
+        sources: Its signs; the first one that is present counts.
         decimals: Chart resolution, digits after the point.
         edges: Ascending lowest values of the second, third, … band, at chart resolution.
         scores: Score of each band, one more than `edges`.
@@ -54,12 +54,12 @@ PART_INDEX: Final[dict[str, int]] = {band.part: i for i, band in enumerate(BANDS
 
 
 _HALF_UP: Final = 0.5 + 1e-9
-"""The tiny term undoes binary fractions such as 35.05 * 10 = 350.49999999999994, which half up must take to 351."""
+"""The tiny term corrects binary fractions such as 35.05 * 10 = 350.49999999999994, which must round to 351."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Steps:
-    """A band in whole units of chart resolution, where comparison is exact; and as a table to look up."""
+    """A band in whole units of chart resolution, in which comparison is exact, with a lookup table."""
 
     scale: int
     edges: tuple[int, ...]
@@ -71,7 +71,7 @@ class _Steps:
 def _steps(band: Band) -> _Steps:
     scale = 10**band.decimals
     edges = tuple(round(edge * scale) for edge in band.edges)
-    # Rows of one sign share the span of their tables, so that a value is placed once for all of them.
+    # Rows of one sign share the range of their tables, so that one table index serves all of them.
     kin = [edge for other in BANDS if other.sources == band.sources for edge in other.edges]
     floor, top = round(min(kin) * scale) - 1, round(max(kin) * scale)
     table = [band.scores[bisect_right(edges, charted)] for charted in range(floor, top + 1)]
@@ -84,7 +84,7 @@ _PARTS_OF: Final = {
     steps.columns: tuple(part for part, other in enumerate(_STEPS) if other.columns == steps.columns)
     for steps in _STEPS
 }
-"""Rows of the chart that are read from the same signs."""
+"""Rows of the chart by their signs."""
 
 
 def digit(value: float, part: int) -> int:
@@ -92,17 +92,17 @@ def digit(value: float, part: int) -> int:
 
     Args:
         value: In the sign's unit, finite.
-        part: Place of the row in `BANDS`.
+        part: Index of the row in `BANDS`.
     """
     steps = _STEPS[part]
     return BANDS[part].scores[bisect_right(steps.edges, math.floor(value * steps.scale + _HALF_UP))]
 
 
 def row_digits(values: Sequence[float]) -> list[int]:
-    """Scores one reading on every row of the chart, as `digits` does many.
+    """Scores one reading on every row of the chart; `digits` is the vectorised form.
 
     Args:
-        values: One per sign, NaN where absent.
+        values: One per sign, NaN if absent.
     """
     found = [NOT_SCORED] * len(BANDS)
     for columns, parts in _PARTS_OF.items():
@@ -118,7 +118,7 @@ def row_digits(values: Sequence[float]) -> list[int]:
 
 
 def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Scores every row of the chart that vital signs alone decide.
+    """Scores every row of the chart that depends only on vital signs.
 
     Args:
         values: (n, signs), NaN where absent.
@@ -139,18 +139,18 @@ def digits(values: NDArray[np.float64]) -> NDArray[np.int8]:
 
 
 def _places(values: NDArray[np.float64], steps: _Steps) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Returns where to look up each value in a band's table, and which are absent."""
+    """Returns each value's index in a band's table, and whether it is absent."""
     source = values[:, steps.columns[0]]
     for column in steps.columns[1:]:
         source = np.where(np.isnan(source), values[:, column], source)
-    # fmax and fmin pass NaN over; truncation is the floor, as nothing is negative here.
+    # fmax and fmin ignore NaN; truncation is the floor, as no value is negative here.
     place = np.fmax(source * steps.scale + (_HALF_UP - steps.floor), 0.0)
     np.fmin(place, len(steps.table) - 1, out=place)
     return place.astype(np.intp), np.isnan(source)
 
 
 def spo2_part(scale2: bool, oxygen: bool) -> int:
-    """Returns which of the three SpO2 rows of the chart counts for a patient."""
+    """Returns the index of the SpO2 row that applies to a patient."""
     if not scale2:
         return PART_INDEX["spo2_scale1"]
     return PART_INDEX["spo2_scale2_oxygen"] if oxygen else PART_INDEX["spo2_scale2_air"]
@@ -170,7 +170,7 @@ class Score:
     """A NEWS2 result.
 
     Attributes:
-        total: Sum of the parts that are there; with `missing` inputs it may be falsely low.
+        total: Sum of the present parts; with `missing` inputs it may be falsely low.
         parts: Score per input that is present.
         risk: "low", "low-medium", "medium" or "high".
         missing: Names of the inputs that are absent.
@@ -198,11 +198,11 @@ def score(
     Args:
         rr: Respiratory rate, /min.
         spo2: Oxygen saturation, %.
-        scale2: Whether SpO2 is judged on scale 2 (hypercapnic respiratory failure).
+        scale2: Whether SpO2 is scored on scale 2 (hypercapnic respiratory failure).
         oxygen: Whether the patient breathes supplemental oxygen.
         sbp: Systolic blood pressure, mmHg.
         pulse: Pulse, /min.
-        consciousness: A, C, V, P or U; None when it was never charted.
+        consciousness: A, C, V, P or U; None if it was never charted.
         temp: Temperature, degC.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Readings as columns: the one shape of data from the gateway's outbox to the warehouse."""
+"""Readings as columns: the one form of data from the gateway's outbox to the warehouse."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,7 +22,7 @@ class Readings:
     """n readings, column by column, in arrival order.
 
     Attributes:
-        patient: (n,) patient id, None when the device is on nobody (unassigned).
+        patient: (n,) patient id, None if the device is unassigned.
         device: (n,) device id.
         gateway: (n,) gateway id.
         ward: (n,) ward, None when unassigned.
@@ -31,7 +31,7 @@ class Readings:
         seq: (n,) number of the reading within its boot, from 0.
         t: (n,) event time, UTC epoch ms.
         t_gw: (n,) arrival at the gateway, UTC epoch ms.
-        roster: (n,) roster version that named the patient; 0 when unassigned.
+        roster: (n,) version of the roster with the assignment; 0 if unassigned.
         suspect: (n,) packed reasons, four bits per sign (`vitals.signs.Suspect`).
         limits: (n,) limits in force: k >= 0 is `PROFILES[k]`, negative is `limit_sets[-1 - k]`.
         values: (n, signs) values in the signs' units, NaN where absent.
@@ -70,11 +70,11 @@ class Readings:
         return len(self.t)
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Readings":
-        """Returns the readings at `index`; the limit sets stay as they are."""
+        """Returns the readings at `index`, with the same limit sets."""
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "limit_sets"})
 
     def alone(self, i: int) -> "Readings":
-        """Returns reading `i` with its own limits alone."""
+        """Returns reading `i` with only its own limits."""
         limits = int(self.limits[i])
         one = self.take(slice(i, i + 1))
         if limits >= 0:
@@ -91,7 +91,7 @@ class Readings:
         return ((self.suspect[:, None] >> shifts) & ((1 << SUSPECT_BITS) - 1)).astype(np.int8)
 
     def identities(self) -> list[tuple[str, int, int]]:
-        """Returns what makes each reading itself: (device, boot, seq)."""
+        """Returns each reading's identity: (device, boot, seq)."""
         return list(zip(self.device.tolist(), self.boot.tolist(), self.seq.tolist(), strict=True))
 
 
@@ -110,7 +110,7 @@ def empty() -> Readings:
 
 
 def concat(parts: Sequence[Readings]) -> Readings:
-    """Joins readings in order, with one table of limit sets among them."""
+    """Joins readings in order, with one table of limit sets."""
     if len(parts) == 1:
         return parts[0]
     if not parts:
@@ -129,10 +129,10 @@ def concat(parts: Sequence[Readings]) -> Readings:
 
 
 def problems(readings: Readings) -> dict[int, str]:
-    """Finds readings that no store could hold or tell apart.
+    """Finds readings that a store cannot hold or identify.
 
     Returns:
-        Reason by index, for each unusable reading. Implausible *values* are no problem: they are kept, marked suspect.
+        Reason by index, for each unusable reading. Implausible *values* are no reason: they are kept, marked suspect.
     """
     checks = {
         "boot is not a 32-bit number": (readings.boot < 0) | (readings.boot > MAX_BOOT),

@@ -1,4 +1,4 @@
-"""The vital signs Wardwatch knows. A sign is added here, once, and flows through every part without another edit.
+"""The vital signs. A new sign is added here only; no other part needs a change.
 
 The order is the digit order of every packed integer on the wire (`suspect`, `breach`), so it is append-only.
 Codes are LOINC's, units UCUM's; plausible ranges follow the published extraction rules of MIMIC-III and eICU.
@@ -15,16 +15,16 @@ class Sign:
 
     Attributes:
         field: Short clinical name, used on the wire, in the warehouse and in the code.
-        name: What a person reads.
+        name: Name for texts.
         unit: UCUM unit.
         loinc: LOINC codes, the preferred one first.
-        minimum: Lowest plausible value, in `unit`; the bound itself is implausible when `open_minimum`.
-        maximum: Highest plausible value, in `unit`; the bound itself is implausible when `open_maximum`.
-        open_minimum: Whether `minimum` itself is already implausible.
-        open_maximum: Whether `maximum` itself is already implausible.
+        minimum: Lowest plausible value, in `unit`.
+        maximum: Highest plausible value, in `unit`.
+        open_minimum: Whether `minimum` itself is implausible.
+        open_maximum: Whether `maximum` itself is implausible.
         decimals: Digits after the point that a monitor shows.
-        sensor: The sensor that measures it; signs of one sensor come and go together.
-        max_step: Largest believable change between two readings a second apart, in `unit`.
+        sensor: Sensor that measures it; signs of one sensor appear and disappear together.
+        max_step: Largest plausible change between two readings a second apart, in `unit`.
     """
 
     field: str
@@ -61,11 +61,11 @@ INDEX: Final[dict[str, int]] = {field: i for i, field in enumerate(FIELDS)}
 
 
 class Suspect(IntEnum):
-    """Why a value is not to be trusted, or why it is absent; four bits per sign in the `suspect` column."""
+    """Reason for which a value is suspect or absent; four bits per sign in the `suspect` column."""
 
     NONE = 0
     IMPLAUSIBLE = 1
-    """No patient has such a value: the monitor had none, and said so in its own way. Kept, and judged as a loss."""
+    """An impossible value, a monitor's code for having none. It is stored, and evaluated as a loss."""
     DROPOUT = 2
     """The monitor sent zero: it had no value."""
     SENSOR_OFF = 3
@@ -74,9 +74,9 @@ class Suspect(IntEnum):
     FLAT_LINE = 6
     PRESSURE_INCONSISTENT = 7
     CLOCK = 8
-    """The device's clock could not be believed; event time is the gateway's."""
+    """The device's clock was wrong; event time is the gateway's."""
     CONTRADICTED = 9
-    """The oximeter's pulse rate and the ECG's heart rate are apart: the patient moves, as long as it does not stay."""
+    """The oximeter's pulse rate contradicts the ECG's heart rate: for a limited time, movement is assumed."""
 
 
 SUSPECT_BITS: Final = 4

@@ -1,8 +1,8 @@
-"""What the alarm tier has passed over (topic `skipped`): a replay obeys it, also one with mended code.
+"""Records that the alarm tier has skipped (topic `skipped`): a replay skips them as well, also one with corrected code.
 
-Alarm ids and numbers follow from what was judged. Were a record that raised judged after all in a replay, by code that
-no longer raises, the alarms told since would have other ids. So it stays passed over, until a person has it replayed as
-a new record (`python -m cloud skipped replay`).
+Alarm ids and numbers depend on the evaluated readings. If a replay with corrected code evaluated a record that raised
+before, later alarms would have other ids. So the record stays skipped until a person replays it as a new record
+(`python -m cloud skipped replay`).
 """
 
 from enum import StrEnum
@@ -13,34 +13,34 @@ from vitals.bounds import Count, Line, Time, Words
 
 
 class Why(StrEnum):
-    """Why a record is on the list."""
+    """Reason for which a record is on the list."""
 
     UNREADABLE = "unreadable"
-    """Its bytes are none of the topic's."""
+    """Its bytes do not decode as a record of the topic."""
     RAISED = "raised"
-    """Judging or applying it raised an exception."""
+    """Evaluating or applying it raised an exception."""
     SUSPECT = "suspect"
-    """A process ended by an exception of its own while it applied this; it is tried again, by itself."""
+    """A process ended by an exception while it applied this record; it is tried again, by itself."""
     REPLAYED = "replayed"
-    """A person has had it written again as a new record."""
+    """A person has replayed it as a new record."""
 
 
 class Skipped(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A record, or one reading of it.
 
     Attributes:
-        topic: Its topic: of a reading `vitals`, also where the scored record raised.
-        partition: Its partition.
-        offset: Its offset.
-        row: Place of the reading in its record; None for the record as a whole.
+        topic: Topic; for a reading `vitals`, also if the scored record raised.
+        partition: Partition of the record.
+        offset: Offset of the record.
+        row: Index of the reading in its record; None for the whole record.
         last: Last offset of a range of suspect records; None for one.
-        why: Why it is here.
-        slice: Slice that passed it over; "" for every one.
-        subject: Patient, device or gateway that it concerns, where that is known.
+        why: Reason.
+        slice: Slice that skipped it; "" for all.
+        subject: Patient, device or gateway that it concerns, if known.
         kind: Name of the exception.
         reason: Exception with its message.
         trace: Its traceback.
-        t: When, UTC epoch ms by the log.
+        t: Log time, UTC epoch ms.
     """
 
     topic: Line
@@ -58,6 +58,6 @@ class Skipped(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Names what was passed over: topic[partition]@offset#row."""
+        """Name of the skipped record or reading: topic[partition]@offset#row."""
         row = "" if self.row is None else f"#{self.row}"
         return f"{self.topic}[{self.partition}]@{self.offset}{row}"

@@ -1,4 +1,4 @@
-"""Who is up: devices as their gateway judges them, gateways as the bridge judges them (topic `status`)."""
+"""Status of devices, as their gateway reports it, and of gateways and bridges (topic `status`)."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -22,7 +22,7 @@ from vitals.bounds import (
 )
 
 BRIDGE_CLOCK: Final = "bridge-clock"
-"""What a bridge alarms of itself: its clock is off against Kafka's."""
+"""A bridge's alarm of itself: its clock differs from Kafka's."""
 CLOCK_OFF, CLOCK_UNSET, CLOCK_STANDS = "off", "unset", "stands"
 """Fault of a device's clock: off by a known time, never set, stopped or counting in seconds."""
 
@@ -34,20 +34,20 @@ class Health(StrEnum):
     SILENT = "silent"
     """No reading for three cadences, or no status for ten seconds."""
     OFFLINE = "offline"
-    """It said goodbye, or its last will did."""
+    """It disconnected, or its last will was published."""
 
 
 class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One device, as its gateway sees it.
+    """Status of one device, as its gateway reports it.
 
     Attributes:
         device: Device id.
         health: Up, silent or offline.
-        t: Arrival of its newest reading, UTC epoch ms; 0 when there was none.
+        t: Arrival of its newest reading, UTC epoch ms; 0 without one.
         offset_ms: Device clock minus gateway clock, ms.
-        off: Fields of signs whose sensor is off.
-        patient: Patient it is on, None when unassigned.
-        twice: Whether two devices speak under its name.
+        off: Fields of signs with a sensor that is off.
+        patient: Its patient, None if unassigned.
+        twice: Whether two devices send under its name.
         beyond: Whether it is unassigned, with readings beyond limits.
         pace_ms: Measured send interval of a device slower than expected, ms; otherwise 0.
         clock: Confirmed fault of its clock (`CLOCK_OFF`, …); empty without one.
@@ -72,22 +72,22 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         id: Gateway or bridge id; the record's key.
         kind: "gateway" or "bridge".
         health: Up, silent or offline.
-        t: When it was so, UTC epoch ms.
+        t: Time of the status, UTC epoch ms.
         version: Software version.
         outbox: Id of the outbox.
         backlog: Batches not yet confirmed.
-        backlog_bytes: Their size, bytes.
-        backlog_since: Oldest unconfirmed batch, UTC epoch ms; None without backlog.
-        accepted: Readings that the outbox has committed since it was made.
-        rejected: Messages refused since the start.
-        clock_synchronised: Whether the gateway's clock is believed.
-        devices: Its devices.
+        backlog_bytes: Size of the backlog, bytes.
+        backlog_since: Time of the oldest unconfirmed batch, UTC epoch ms; None without backlog.
+        accepted: Readings that the outbox has committed since its creation.
+        rejected: Messages rejected since the start.
+        clock_synchronised: Whether the gateway's clock is set.
+        devices: Status of each device; in a bridge's status, of each gateway.
         alarms: Ids of alarms active locally.
         slots: Slots that a bridge serves.
-        sent: The gateway's own clock when it published this, UTC epoch ms, before the correction that `ClockOffset`
-            asks for; 0 where it does not say.
-        offset_ms: What is to be added to its clock, ms: a gateway's as its bridge has measured it against its own, a
-            bridge's against Kafka's; None when that was not measured.
+        sent: The gateway's own clock at publication, UTC epoch ms, without the correction by `ClockOffset`; 0 if
+            unknown.
+        offset_ms: Time to add to its clock, ms: for a gateway as its bridge measured it against its own clock, for a
+            bridge against Kafka's; None if not measured.
     """
 
     id: Name
@@ -110,11 +110,11 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class ClockOffset(msgspec.Struct, frozen=True):
-    """How far a gateway's clock is off, sent down to it: what it sent, and when that came.
+    """Clock offset of a gateway, which its bridge measures by a status and sends to it.
 
     Attributes:
-        offset_ms: The bridge's clock minus `Status.sent`, ms; what the way took is in it.
-        t: When the bridge saw that, by its own clock, UTC epoch ms.
+        offset_ms: The bridge's clock at arrival minus `Status.sent`, ms, which includes the transmission time.
+        t: Arrival of the status by the bridge's clock, UTC epoch ms.
     """
 
     offset_ms: Int
@@ -122,24 +122,26 @@ class ClockOffset(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """The notifier's sign of life, sent down to gateways.
+    """The notifier's heartbeat, sent to gateways.
 
     Attributes:
-        t: When, UTC epoch ms.
+        t: Time of the heartbeat, UTC epoch ms.
     """
 
     t: Time
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
-    """What could not be used; the value of a `vitals.rejected` record. Nothing is dropped without one.
+    """A dead letter: a rejected message with its reason; the value of a `vitals.rejected` record.
+
+    No message is dropped without one.
 
     Attributes:
-        topic: MQTT topic, or Kafka topic, partition and offset, that it came from.
-        reason: Why it could not be used.
-        t: When it was refused, UTC epoch ms.
+        topic: MQTT topic, or Kafka topic, partition and offset, of the message.
+        reason: Reason of the rejection.
+        t: Time of the rejection, UTC epoch ms.
         payload: The bytes, base64 in JSON, at most the first 128 KiB.
-        readings: How many readings of a batch are refused here; 0 when not even that is known.
+        readings: Number of rejected readings of a batch; 0 if unknown.
     """
 
     topic: Words

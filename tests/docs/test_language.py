@@ -8,7 +8,7 @@ from tests.docs.language import OPENING, count, docstrings, files_of, paraphrase
 
 # Paraphrase words in a thousand. Lower a figure when a room is below it; never raise one. The goal is 5.
 BUDGET = {
-    "vitals": 41.5,
+    "vitals": 2.0,
     "edge": 0.5,
     "bridge": 2.5,
     "cloud": 2.0,
@@ -16,7 +16,7 @@ BUDGET = {
     "infra": 3.5,
     "docs": 7.0,
 }
-OPENINGS = {"vitals": 54, "edge": 0, "bridge": 0, "cloud": 0, "firmware_sim": 0, "infra": 0}
+OPENINGS = {"vitals": 0, "edge": 0, "bridge": 0, "cloud": 0, "firmware_sim": 0, "infra": 0}
 """Docstrings that may still open with a question word."""
 
 

@@ -1,5 +1,5 @@
-"""Load as a hospital makes it: uplink batches of many gateways, sent again until confirmed, and a count of the arrived.
+"""Load of a hospital: uplink batches of many gateways, resent until confirmed, and a count of the arrived readings.
 
-`Plan` says what is sent, `apart.Apart` sends it from a process of its own, `check.arrived` counts it in Kafka. It knows
-the wire forms of `vitals` and nothing of the parts that it loads.
+`plan.Plan` defines the batches, `subprocess_load.Apart` sends them from a process of its own, and `check.arrived`
+counts them in Kafka. The load uses the wire formats of `vitals`, and no code of the parts under load.
 """

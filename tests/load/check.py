@@ -1,4 +1,4 @@
-"""Counts in Kafka what a load has sent: what is lost, what came more than once, and whether repeats are the same."""
+"""Counts the readings of a load in Kafka: lost ones, repeated ones, and repeats that differ."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -18,13 +18,13 @@ READ_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What of a load is in the log.
+    """Count of a load's readings in Kafka.
 
     Attributes:
         expected: Readings that the load's gateways accepted.
-        lost: Of these, not there.
-        repeated: There more than once, each further time counted.
-        altered: Repeats that differ from the first in time or values: identity could not remove them rightly.
+        lost: Expected readings that are absent.
+        repeated: Further copies of readings.
+        altered: Repeats that differ from the first in time or values, so that deduplication would be wrong.
         foreign: Readings of this load's devices that it never sent.
     """
 
@@ -40,8 +40,8 @@ def arrived(bootstrap: str, plan: Plan, batches: int) -> Arrived:
 
     Args:
         bootstrap: Kafka's address.
-        plan: What was sent.
-        batches: How many batches of it were made, gateway by gateway in turn.
+        plan: The load.
+        batches: Number of batches that were sent, gateway by gateway in turn.
     """
     return count((decode_vitals(value) for value in _values(bootstrap)), plan, batches)
 

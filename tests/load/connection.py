@@ -1,6 +1,6 @@
 """An MQTT connection of a load, driven by the load's own loop.
 
-paho's own threads wake for each packet and fight for the interpreter: a third of what sending a batch cost.
+paho's own threads wake for each packet and compete for the interpreter: a third of the cost of a batch.
 """
 
 import select
@@ -18,19 +18,19 @@ from infra.local.pki import Identity
 
 PORT: Final = 8883
 CONNECT_S: Final = 1.0
-"""A broker that hangs holds up the other connections for so long, every `AGAIN_S`."""
+"""Time for which a broker that hangs delays the other connections, every `AGAIN_S`."""
 AGAIN_S: Final = 2.0
 MISC_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where to send.
+    """Address of a broker, with client certificates.
 
     Attributes:
         url: An mqtts:// address.
-        clients: Certificates of clients that may speak for all gateways of the plan, one for each connection: a broker
-            takes a client's id from its certificate.
+        clients: Certificates of clients that may publish for all gateways of the plan, one for each connection: a
+            broker derives a client's id from its certificate.
     """
 
     url: str
@@ -38,12 +38,12 @@ class Broker:
 
 
 class Connection:
-    """One connection, made again when it is lost. One thread calls it, `turn` often.
+    """One connection, which reconnects when it is lost. One thread calls it, `turn` often.
 
     Args:
-        broker: Where.
-        number: Number of the connection, from 0; it takes that client's certificate.
-        filters: What it subscribes to.
+        broker: Broker to connect to.
+        number: Number of the connection and of its client certificate, from 0.
+        filters: Topic filters of its subscription.
 
     Raises:
         ValueError: The broker has no certificate for so many connections.
@@ -57,36 +57,36 @@ class Connection:
         self._connect_at = self._misc_at = 0.0
         self._messages: list[MQTTMessage] = []
         self._acked: list[int] = []
-        # MQTT 3.1.1: nothing here needs the properties of 5, and reading them is a seventh of what a batch costs.
+        # MQTT 3.1.1: nothing here needs the properties of 5, and decoding them is a seventh of the cost of a batch.
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
         context = ssl.create_default_context(cafile=client_identity.ca)
         context.load_cert_chain(client_identity.cert, client_identity.key)
         client.tls_set_context(context)
         client.connect_timeout = CONNECT_S
-        # Without a bound paho does not look through all that is under way at each acknowledgement.
+        # Without a bound paho does not search all in-flight messages at each acknowledgement.
         client.max_inflight_messages = 0
         client.max_queued_messages = 0
         client.on_connect = lambda client, *_: client.subscribe([(one, 0) for one in filters])
         client.on_message = lambda _client, _data, message: self._messages.append(message)
         client.on_publish = lambda _client, _data, mid, *_: self._acked.append(mid)
-        # With this callback set paho writes nothing by itself: what waits goes in the next turn.
+        # With this callback set paho writes nothing by itself: queued packets are written in the next turn.
         client.on_socket_register_write = lambda *_: None
         self._client = client
 
     @property
     def up(self) -> bool:
-        """Whether the broker has accepted it."""
+        """True if the broker has accepted the connection."""
         return self._client.is_connected()
 
     def publish(self, topic: str, payload: bytes) -> int | None:
         """Publishes at QoS 1 in the next turn; returns the packet's id, or None without a connection.
 
-        paho would keep what is published without one, and send it besides what the load sends again.
+        Without one paho would queue the message, and send it in addition to the load's own resend.
         """
         return self._client.publish(topic, payload, qos=1).mid if self.up else None
 
     def turn(self, now: float) -> tuple[list[MQTTMessage], list[int]]:
-        """Writes what waits and reads what has come.
+        """Writes queued packets and reads received ones.
 
         Args:
             now: Monotonic time, s.
@@ -109,7 +109,7 @@ class Connection:
         return found
 
     def close(self) -> None:
-        """Says goodbye."""
+        """Disconnects."""
         self._client.disconnect()
         self._client.loop_write()
 

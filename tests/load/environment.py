@@ -1,4 +1,4 @@
-"""What a load runs against: a site broker, a Kafka with its topics, and bridges as processes that can be killed."""
+"""Environment of a load: a site broker, a Kafka with its topics, and bridges as processes that can be killed."""
 
 import tempfile
 from collections.abc import Iterator
@@ -50,23 +50,23 @@ class Stage:
 
     @staticmethod
     def health(spec: Spec) -> dict[str, object]:
-        """What a bridge says of itself; nothing when it does not answer."""
+        """Returns a bridge's health report; empty if it does not answer."""
         return probes.health(int(spec.env["METRICS_PORT"]))
 
     def cpu_s(self, name: str) -> float:
-        """Processor time that a process of the stack has used, its kernel time included, s."""
+        """Returns the processor time of a process of the stack, including kernel time, s."""
         process = self.stack.processes.alive()[name]
         times = process.cpu_times()
         return float(times.user + times.system)
 
     def rss_mb(self, name: str) -> float:
-        """Resident memory of a process of the stack, MB."""
+        """Returns the resident memory of a process of the stack, MB."""
         return float(self.stack.processes.alive()[name].memory_info().rss) / 1e6
 
 
 @contextmanager
 def stage(folder: Path | None = None) -> Iterator[Stage]:
-    """A stage of its own on free ports; its data goes when the block ends."""
+    """Runs a stage of its own on free ports; its data is deleted when the block ends."""
     with (
         tempfile.TemporaryDirectory(prefix="wardwatch-load-", dir=folder) as var,
         LocalStack(Path(var), ports=Ports.ephemeral(), parts=(KAFKA, SITE_BROKER)) as stack,

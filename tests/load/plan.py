@@ -1,4 +1,4 @@
-"""What is sent: the batches of a fleet of gateways, made from a seed. Pure."""
+"""Batches of a fleet of gateways, generated from a seed. Pure."""
 
 import zlib
 from dataclasses import dataclass
@@ -32,17 +32,16 @@ class Plan:
         per_gateway: Patients behind one gateway, one reading of each in a batch.
         cadence_s: Seconds between two readings of a patient.
         connections: MQTT connections over which the gateways are spread.
-        name: Begins every id, so that loads can share a stack.
-        seed: Of values and of the devices' boot numbers.
-        resend_s: A batch that is not confirmed goes again after so many seconds, then after twice as many, and so on.
-        in_flight: No new batch is made while so many are not confirmed.
-        limit: Readings to send in all; 0 for no end.
-        plain: Batches as plain JSON lists of readings, which other programs can read, and which nobody confirms: they
-            are done with when the broker acknowledges them.
-        ramp_s: The rate rises evenly to its full over so many seconds, as a hospital's virtual machines are warm and
+        name: Prefix of every id, so that loads can share a stack.
+        seed: Seed of values and of the devices' boot numbers.
+        resend_s: Time after which an unconfirmed batch is resent, s; it doubles with each resend.
+        in_flight: Most unconfirmed batches; at this number no new batch is sent.
+        limit: Readings to send in total; 0 for no end.
+        plain: Whether batches are plain JSON lists of readings, for other programs. No bridge confirms them: the
+            broker's acknowledgement completes them.
+        ramp_s: Time in which the rate rises linearly to its full value, s: a hospital's virtual machines are warm, and
             those of a measurement are not.
-        breach_every: In each round one patient of so many has an SpO2 far beyond its limit, others each time; 0 for
-            none.
+        breach_every: One patient of this many, another in each round, has an SpO2 far beyond its limit; 0 for none.
     """
 
     patients: int
@@ -64,7 +63,7 @@ class Plan:
 
     @property
     def gateways(self) -> int:
-        """How many gateways there are."""
+        """Number of gateways."""
         return -(-self.patients // self.per_gateway)
 
     @property
@@ -73,25 +72,25 @@ class Plan:
         return self.gateways * self.per_gateway / self.cadence_s
 
     def due(self, elapsed_s: float) -> int:
-        """Returns how many batches are due so long after the begin: the first one at once."""
+        """Returns the number of batches that are due `elapsed_s` after the begin; the first is due at once."""
         every_s = self.cadence_s / self.gateways
         if elapsed_s < self.ramp_s:
             return int(elapsed_s**2 / (2 * self.ramp_s) / every_s) + 1
         return int((elapsed_s - self.ramp_s / 2) / every_s) + 1
 
     def due_s(self, number: int) -> float:
-        """Returns when a batch is due, from 0, in seconds after the begin."""
+        """Returns the time at which batch `number`, from 0, is due, in seconds after the begin."""
         steady_s = number * self.cadence_s / self.gateways
         rising = steady_s < self.ramp_s / 2
         return float((2 * self.ramp_s * steady_s) ** 0.5) if rising else steady_s + self.ramp_s / 2
 
     def bed(self, number: int) -> str:
-        """Returns a bed's name; no two plans share one, as two patients in a bed are a matter for an alarm."""
+        """Returns a bed's name; no two plans share one, because two patients in one bed start an alarm."""
         return f"{self.name}-b{number}"
 
     @property
     def batches(self) -> int | None:
-        """How many batches are sent in all; None without an end."""
+        """Total number of batches; None without an end."""
         return -(-self.limit // self.per_gateway) if self.limit else None
 
 
@@ -100,7 +99,7 @@ class Gateway:
 
     Args:
         plan: The fleet.
-        number: Which of its gateways, from 0.
+        number: Number of the gateway, from 0.
     """
 
     def __init__(self, plan: Plan, number: int) -> None:
@@ -145,7 +144,10 @@ class Gateway:
         }
 
     def _ill(self) -> set[int]:
-        """Returns who breaches in this round: whose turn it is, and whose it was before; two in a row make an alarm."""
+        """Returns the indices of patients with a breach in this round.
+
+        Each patient has a breach in two rounds in a row, because two consecutive values start an alarm.
+        """
         every, size = self._plan.breach_every, self._plan.per_gateway
         if not every:
             return set()
@@ -155,7 +157,7 @@ class Gateway:
 
 @lru_cache(maxsize=4)
 def _values(seed: int, size: int) -> tuple[tuple[Columns, bytes], ...]:
-    """Returns batches of values, as columns and encoded: drawing them anew each time costs more than sending them."""
+    """Returns batches of values, as columns and encoded: generating them each time costs more than sending them."""
     chance = Random(f"values {seed}").random  # noqa: S311 - a load, no secret
     found = []
     for _ in range(VARIANTS):
@@ -175,5 +177,5 @@ def _inside(record: dict[str, Any]) -> bytes:
 
 
 def boot_of(seed: int) -> int:
-    """Returns the boot number of every device of a seed, by which one run is told from another."""
+    """Returns the boot number of every device of a seed, which identifies a run."""
     return zlib.crc32(f"boot {seed}".encode())

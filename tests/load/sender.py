@@ -1,4 +1,4 @@
-"""Sends a plan's batches over MQTT as gateways do: kept until confirmed, sent again until then."""
+"""Sends a plan's batches over MQTT as gateways do: keeps and resends each batch until it is confirmed."""
 
 import array
 import time
@@ -14,10 +14,10 @@ from vitals.wire import topics
 from vitals.wire.uplink_batch import BatchAck
 
 BACKOFF: Final = 16
-"""A batch waits at most so many times `Plan.resend_s` to be sent again."""
+"""Longest time to the next resend, in units of `Plan.resend_s`."""
 TICK_S: Final = 0.01
 AT_ONCE: Final = 200
-"""Batches sent in one go, and sent again in one go: neither must hold up the other, nor what is to be read."""
+"""Most batches that one step sends, and resends, so that neither delays the other or the reading of messages."""
 _confirmed = msgspec.json.Decoder(BatchAck)
 
 
@@ -33,11 +33,11 @@ class _Kept:
 
 
 class Sender:
-    """One fleet on its connections. One thread calls `step`.
+    """Sends one fleet's batches over its connections. One thread calls `step`.
 
     Args:
-        plan: What is sent.
-        broker: Where.
+        plan: The fleet and its batches.
+        broker: Broker to send to.
     """
 
     def __init__(self, plan: Plan, broker: Broker) -> None:
@@ -65,14 +65,14 @@ class Sender:
 
     @property
     def finished(self) -> bool:
-        """Whether all that the plan has was sent and confirmed."""
+        """True if all batches of the plan were sent and confirmed."""
         return self.sent == self._plan.batches and not self._kept
 
     def connect(self, timeout_s: float) -> None:
         """Waits until all connections are up.
 
         Raises:
-            TimeoutError: They are not; is the broker there, and does it take the certificate?
+            TimeoutError: They are not; the broker may be down, or reject the certificate.
         """
         ends = time.monotonic() + timeout_s
         while not all(connection.up for connection in self._connections):
@@ -83,15 +83,15 @@ class Sender:
             time.sleep(TICK_S)
 
     def begin(self) -> None:
-        """Begins: the first batch is due now."""
+        """Starts the schedule: the first batch is due now."""
         self._began = time.monotonic()
 
     def step(self, t: int, *, more: bool = True) -> None:
-        """Takes confirmations, sends what is due (nothing new when not `more`), and waits for the next tick.
+        """Sends due batches, resends unconfirmed ones, reads confirmations, and waits for the next tick.
 
         Args:
             t: UTC epoch ms, for the readings.
-            more: Whether new batches are made.
+            more: Whether new batches are sent.
         """
         now = time.monotonic()
         due = min(self._plan.due(now - self._began), self.sent + AT_ONCE) if more else 0
@@ -101,7 +101,7 @@ class Sender:
             self._send_next(t, self._began + self._plan.due_s(self.sent))
         self._send_again(now)
         self._turn(now)
-        # By ticks: to wake for each batch and each confirmation costs more than the batches.
+        # By ticks: waking for each batch and each confirmation costs more than the batches.
         time.sleep(max(0.0, now + TICK_S - time.monotonic()))
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Sender:
         self._publish(key, kept)
 
     def _send_again(self, now: float) -> None:
-        """Sends again what is due: the oldest stand first, those sent again behind all that is newer."""
+        """Resends the due batches, the oldest first; a resent batch moves to the end of the queue."""
         for _ in range(AT_ONCE):
             key = next(iter(self._kept), None)
             if key is None or now < self._kept[key].again_at:
@@ -134,7 +134,7 @@ class Sender:
             self._publish(key, kept)
 
     def _all_again(self, number: int, now: float) -> None:
-        """Makes everything that waits on a connection due: it is new, and gateways send all again then."""
+        """Makes all unconfirmed batches of a new connection due, as gateways resend all batches then."""
         mine = [key for key, kept in self._kept.items() if self._connection_of(kept.gateway) == number]
         for key in reversed(mine):
             self._kept[key].again_at, self._kept[key].wait_s = now, self._plan.resend_s

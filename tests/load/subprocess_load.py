@@ -1,4 +1,4 @@
-"""A load in a process of its own, so that its processor time is counted apart from what it measures."""
+"""A load in a process of its own, so that its processor time is separate from that of the measurement."""
 
 import json
 import multiprocessing
@@ -20,19 +20,19 @@ STOP_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a load says of itself.
+    """Counters of a load.
+
+    `p50_ms`, `p99_ms` and `max_ms` are the time from the first sending to confirmation, of the batches that were
+    confirmed since `forget`.
 
     Attributes:
-        sent: Batches made.
-        resent: Sent again.
-        confirmed: Confirmed.
-        waiting: Not confirmed yet.
-        late: Made over a second after they were due: the load itself could not keep up.
+        sent: Batches sent.
+        resent: Batches resent.
+        confirmed: Batches confirmed.
+        waiting: Batches not confirmed yet.
+        late: Batches sent over a second after they were due: the load itself could not keep up.
         finished: Whether the whole plan is confirmed.
         cpu_s: Processor time of the load's process.
-        p50_ms: From sending to confirmation, of those confirmed since `forget`, first sending counts.
-        p99_ms: The same.
-        max_ms: The same.
     """
 
     sent: int = 0
@@ -48,11 +48,11 @@ class Told:
 
 
 class Apart:
-    """A load that runs while the `with` block does.
+    """A load that runs during its `with` block.
 
     Args:
-        plan: What is sent.
-        broker: Where.
+        plan: The fleet and its batches.
+        broker: Broker to send to.
     """
 
     def __init__(self, plan: Plan, broker: Broker) -> None:
@@ -61,7 +61,7 @@ class Apart:
         self._process = context.Process(target=_run, args=(plan, broker, there), name="load", daemon=True)
 
     def __enter__(self) -> Self:
-        """Starts it, and waits until it sends."""
+        """Starts the process, and waits until it sends."""
         self._process.start()
         if not self._here.poll(CONNECT_S * 2):
             self._process.kill()
@@ -70,7 +70,7 @@ class Apart:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends it."""
+        """Ends the process."""
         self._ask("stop")
         self._process.join(STOP_S)
         if self._process.is_alive():
@@ -78,15 +78,15 @@ class Apart:
             self._process.join()
 
     def told(self) -> Told:
-        """Returns how it stands."""
+        """Returns the present counters."""
         return Told(**self._ask("tell"))
 
     def forget(self) -> None:
-        """Forgets the latencies so far."""
+        """Clears the latencies."""
         self._ask("forget")
 
     def hush(self) -> None:
-        """Makes no new batches from now on; what is not confirmed is still sent again."""
+        """Stops new batches; unconfirmed ones are still resent."""
         self._ask("hush")
 
     def _ask(self, word: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Apart:
 
 
 def _run(plan: Plan, broker: Broker, pipe: Connection) -> None:
-    # Ctrl-C reaches the whole group; the measuring process says when to end.
+    # Ctrl-C reaches the whole process group; only the measuring process ends the load.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender = Sender(plan, broker)
     sender.connect(CONNECT_S)

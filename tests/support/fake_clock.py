@@ -1,7 +1,7 @@
-"""`python -m tests.support.fake_clock FILE MODULE WORDS…`: runs a module under a wall clock that somebody moves.
+"""`python -m tests.support.fake_clock FILE MODULE WORDS…`: runs a module under a wall clock that a test can move.
 
-FILE holds by how many seconds the clock is off; without it the clock is right. The monotonic clock stays, as it does
-when a machine's clock is set. For storms: a clock cannot be moved for one process alone otherwise.
+FILE has the offset of the clock, s; without the file the offset is 0. The monotonic clock is not moved, as when a
+machine's clock is set. The storm tests need it, because a machine's clock cannot be moved for one process only.
 """
 
 import runpy
@@ -15,7 +15,7 @@ LOOK_EVERY_S: Final = 0.2
 
 
 def off_s(file: Path) -> float:
-    """Returns by how much the clock is off, s."""
+    """Returns the offset of the clock, s."""
     try:
         return float(file.read_text())
     except (FileNotFoundError, ValueError):
@@ -23,10 +23,10 @@ def off_s(file: Path) -> float:
 
 
 class Moved:
-    """A wall clock beside the machine's.
+    """A wall clock with an offset to the machine's.
 
     Args:
-        file: Tells by how much it is off.
+        file: File with the offset, s.
     """
 
     def __init__(self, file: Path) -> None:
@@ -36,7 +36,7 @@ class Moved:
         self.look()
 
     def look(self) -> None:
-        """Takes note of what the file says."""
+        """Reads the offset from the file."""
         self._ns = round(off_s(self._file) * 1_000_000_000)
 
     def time_ns(self) -> int:
@@ -48,7 +48,7 @@ class Moved:
         return self.time_ns() / 1_000_000_000
 
     def keep_looking(self) -> None:
-        """Looks at the file for ever."""
+        """Reads the file every `LOOK_EVERY_S`, without end."""
         pause = threading.Event()
         while not pause.wait(LOOK_EVERY_S):
             self.look()

@@ -1,9 +1,12 @@
-"""The alarm engine: readings in, few and true alarm events out, for gateway, cloud and replay alike.
+"""The alarm engine: readings in, few and true alarm events out. Gateway, cloud and replay run the same engine.
 
-Every function takes the state and returns it; the state may be changed in place, so always go on with the returned one.
-`now` is log time, ms: in the cloud the Kafka timestamp of what was read last, on a gateway its clock. It is the only
-clock. Call `advance` at least every 30 s of it, without readings too: timers act then, and a longer jump than a minute
-is taken for a log that stood still. The rules are told, one by one, in :mod:`tests.vitals.reference_engine`.
+Each function has the state as argument and result. It may change the state in place, so use the returned one.
+
+`now` is log time, ms, the only clock: in the cloud the Kafka timestamp of the newest record read, on a gateway its
+clock. Call `advance` at least every 30 s of log time, also without readings. Timers run then, and a jump of more than a
+minute counts as a log that stood still.
+
+The rules are described in `vitals.engine.rules` and its modules.
 """
 
 from collections.abc import Collection, Iterable
@@ -33,22 +36,22 @@ Outcome = tuple[State, tuple[AlarmEvent, ...]]
 
 
 def empty(handover_s: float = HANDOVER_MS / 1000) -> State:
-    """Returns a state that knows nobody.
+    """Returns a state without patients.
 
     Args:
-        handover_s: After how long an unacknowledged high alarm passes to the next contact, s.
+        handover_s: Time after which an unacknowledged high alarm passes to the next contact, s.
     """
     return State(round(handover_s * 1000))
 
 
 def place(state: State, placements: Iterable[DeviceAssignment], now: int, gateway: str = "") -> Outcome:
-    """Takes in new patients, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen; one per device.
+    """Applies admissions, or changes of cadence, cuff, ward, bed, SpO2 scale and oxygen.
 
     Args:
         state: The state.
-        placements: They.
+        placements: One assignment for each device.
         now: Log time, ms.
-        gateway: Gateway of their devices: while it is down, its alarm covers that they are not judged.
+        gateway: Gateway of the devices: while it is down, its alarm inhibits *not judged* of the patients.
     """
     scribe = tick(state, now)
     of: dict[str, list[DeviceAssignment]] = {}
@@ -61,7 +64,7 @@ def place(state: State, placements: Iterable[DeviceAssignment], now: int, gatewa
 
 
 def discharge(state: State, patient: str, now: int) -> Outcome:
-    """Ends a patient's alarms and forgets the patient; their readings concern nobody until they are placed again."""
+    """Ends a patient's alarms and removes the patient; readings have no effect until the next admission."""
     scribe = tick(state, now)
     with Attempt(scribe, patient, (patient,), faults=lambda c: c.alarm is not None and c.alarm.patient == patient):
         commands.discharge(scribe, patient)
@@ -69,13 +72,13 @@ def discharge(state: State, patient: str, now: int) -> Outcome:
 
 
 def advance(state: State, readings: Readings, now: int, skip: Collection[int] = ()) -> Outcome:
-    """Judges readings in arrival order; without any, time passes and timers act. Unassigned ones are passed over.
+    """Evaluates readings in arrival order, ignoring unassigned ones; runs timers, also without readings.
 
     Args:
         state: The state.
-        readings: They.
+        readings: The readings.
         now: Log time, ms.
-        skip: Places of readings that raised when they first came: they are passed over again.
+        skip: Indices of readings that were skipped before; they are skipped again.
     """
     scribe = tick(state, now)
     if len(readings):
@@ -85,7 +88,7 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
 
 
 def act(state: State, action: Action, now: int) -> Outcome:
-    """Does what a person did; an unknown or ended alarm, or another patient's, changes nothing and gives no event."""
+    """Applies a person's action; one on an unknown or ended alarm, or on another patient's, has no effect."""
     scribe = tick(state, now)
     with Attempt(scribe, action.patient, (action.patient,), faults=lambda c: True):
         commands.act(scribe, action)
@@ -93,13 +96,13 @@ def act(state: State, action: Action, now: int) -> Outcome:
 
 
 def report(state: State, status: Status, now: int, *, own: bool = False) -> Outcome:
-    """Takes in how a gateway (with its devices) or a bridge is; what comes last counts, whatever its time says.
+    """Applies a status of a gateway (with its devices) or a bridge; the order of the log counts, not the status's time.
 
     Args:
         state: The state.
-        status: How it is.
+        status: The status.
         now: Log time, ms.
-        own: Whether to tell what a gateway alarms of itself; only where one engine sees all gateways.
+        own: Whether to emit a gateway's alarms of itself; only for an engine of all gateways.
     """
     scribe = tick(state, now)
     patients = [d.patient for d in status.devices if d.patient and d.health is not Health.UP]
@@ -111,7 +114,7 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
 
 
 def retire(state: State, name: str, now: int) -> Outcome:
-    """Forgets a gateway or bridge that is gone for good, and ends the alarms that stand because of it."""
+    """Removes a gateway or bridge that was retired, and ends the alarms because of it."""
     scribe = tick(state, now)
     with Attempt(scribe, name, faults=lambda c: True):
         technical_alarms.retire(scribe, name)
@@ -119,7 +122,7 @@ def retire(state: State, name: str, now: int) -> Outcome:
 
 
 def disputed(state: State, faults: Iterable[technical_alarms.TechnicalCondition], now: int) -> Outcome:
-    """Takes in every bed and device that two admissions claim now; what is not among them is settled."""
+    """Applies the list of all beds and devices that two admissions claim; a dispute that is not listed ends."""
     scribe = tick(state, now)
     with Attempt(scribe, "beds", faults=lambda c: True):
         technical_alarms.disputed(scribe, list(faults))
@@ -127,9 +130,9 @@ def disputed(state: State, faults: Iterable[technical_alarms.TechnicalCondition]
 
 
 def stalled(state: State, since: int | None, now: int) -> Outcome:
-    """Begins *pipeline stalled* (`since`, ms), or ends it (None); for the watchdog, which alone has a wall clock.
+    """Starts *pipeline stalled* (`since`, ms), or ends it (None); only the watchdog, which has a wall clock, calls it.
 
-    Log time stands still meanwhile, so `now` is the last log time; at the end, the first new one.
+    Log time does not advance in between, so `now` is the last log time; at the end it is the first new one.
     """
     scribe = tick(state, now)
     with Attempt(scribe, technical_alarms.PIPELINE, faults=lambda c: True):
@@ -138,13 +141,13 @@ def stalled(state: State, since: int | None, now: int) -> Outcome:
 
 
 def pass_over(state: State, patient: str, ward: str | None, t: int, now: int) -> Outcome:
-    """Tells that something of a patient was passed over, so that they are not judged as they should be.
+    """Records that a record of a patient was skipped, and starts *not judged*.
 
     Args:
         state: The state.
-        patient: Whose it was.
-        ward: Their ward, where it says so.
-        t: When it was written, UTC epoch ms.
+        patient: Patient id.
+        ward: Ward, if the record names it.
+        t: Time of the record, UTC epoch ms.
         now: Log time, ms.
     """
     scribe = tick(state, now)
@@ -156,7 +159,7 @@ def pass_over(state: State, patient: str, ward: str | None, t: int, now: int) ->
 
 
 def take_passed_over(state: State) -> list[PassedOver]:
-    """Returns, and forgets, what could not be applied since the last call."""
+    """Returns and clears the list of inputs that were skipped since the last call."""
     found, state.passed_over = state.passed_over, []
     return found
 
@@ -168,7 +171,7 @@ def active(state: State) -> tuple[AlarmEvent, ...]:
 
 
 def score(state: State, patient: str, now: int) -> News2Status | None:
-    """Returns a patient's NEWS2 with the age of each input; None for a patient who is unknown or not scored."""
+    """Returns a patient's NEWS2 with the age of each input; None for an unknown patient, or one without NEWS2."""
     row = state.index.get(patient)
     if row is None or not state.marks[row, SCORES]:
         return None
@@ -176,7 +179,7 @@ def score(state: State, patient: str, now: int) -> News2Status | None:
 
 
 def charted(state: State, patient: str) -> tuple[bool, str | None]:
-    """Returns whether a patient breathes supplemental oxygen, and A, C, V, P, U or None when that was never charted."""
+    """Returns whether a patient breathes supplemental oxygen, and A, C, V, P, U or, if never charted, None."""
     row = state.index.get(patient)
     if row is None:
         return False, None
@@ -185,13 +188,13 @@ def charted(state: State, patient: str) -> tuple[bool, str | None]:
 
 
 def rows(state: State, readings: Readings) -> NDArray[np.int64]:
-    """Returns (n,) the row of each reading's patient, -1 for nobody; a row is its patient's until their discharge."""
+    """Returns (n,) the row of each reading's patient, -1 without one; a row stays the patient's until discharge."""
     patients = readings.patient.tolist()
     return np.fromiter(map(state.index.get, patients, repeat(-1)), dtype=np.int64, count=len(patients))
 
 
 def pending(state: State, patient: str) -> bool:
-    """Whether a sign of the patient is pending or out of limits, or vital signs are lost: send readings at once."""
+    """Returns whether a sign is pending or active, or vital signs are lost: readings are then urgent."""
     conditions = state.watched.get(state.index.get(patient, -1))
     if conditions is None:
         return False

@@ -1,6 +1,6 @@
-"""Readings into the engine: what changes nothing is seen by NumPy at once, the rest goes step by step.
+"""Evaluates a batch of readings: NumPy skips readings that change nothing, the others are evaluated one by one.
 
-Readings of one patient are judged one after another: a batch is cut into rounds that hold each patient once.
+A batch is divided into rounds with one reading of each patient, so that a patient's readings are evaluated in order.
 """
 
 import logging
@@ -25,11 +25,11 @@ from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 
 log = logging.getLogger(__name__)
 FEW: Final = 8
-"""Fewer readings than this are sooner judged one by one than by NumPy."""
+"""Fewer readings than this are evaluated faster one by one than by NumPy."""
 MANY: Final = 32
-"""From so many readings on, a batch is searched for stretches that are quiet as a whole."""
+"""Smallest batch that is searched for runs of readings that change nothing."""
 CHUNK: Final = 16_384
-"""Readings judged at once: their temporaries stay in the processor's cache."""
+"""Readings evaluated at once: their temporary arrays stay in the processor's cache."""
 
 
 _PROFILES: Final = np.stack([p.array() for p in PROFILES])
@@ -45,12 +45,12 @@ class _Limits:
 
 
 def evaluate_batch(scribe: EventWriter, readings: Readings, skip: Collection[int] = ()) -> None:
-    """Applies readings in arrival order; one that raises, or is to be skipped, is passed over, and no other with it.
+    """Applies readings in arrival order; one that raises is skipped, and no other with it.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         readings: The batch.
-        skip: Places of readings that were passed over before, and are so again, whatever the rules make of them now.
+        skip: Indices of readings that were skipped before; they are skipped again, even if they no longer raise.
     """
     if not skip and _judge(scribe, readings) is None:
         return
@@ -64,7 +64,7 @@ def evaluate_batch(scribe: EventWriter, readings: Readings, skip: Collection[int
 
 
 def _judge(scribe: EventWriter, readings: Readings) -> Exception | None:
-    """Applies readings; returns, with nothing done, the error when what they have in common cannot be read."""
+    """Applies readings; if the batch as a whole raises, nothing is applied and the error is returned."""
     try:
         rows = _rows(scribe.state, readings)
         limits = _Limits(readings)
@@ -73,7 +73,7 @@ def _judge(scribe: EventWriter, readings: Readings) -> Exception | None:
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:
-        log.exception("a batch of %d readings cannot be judged as a whole: it is taken apart", len(readings))
+        log.exception("a batch of %d readings raised as a whole: each is evaluated by itself", len(readings))
         return error
     for index in _rounds(scribe.state, rows):
         for first in range(0, len(index), CHUNK):
@@ -82,7 +82,7 @@ def _judge(scribe: EventWriter, readings: Readings) -> Exception | None:
 
 
 def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
-    """Returns the patients' rows, -1 for readings that concern nobody; a patient never heard of gets a row."""
+    """Returns the patients' rows, -1 for readings without a patient; an unknown patient gets a row."""
     patients = readings.patient.tolist()
     rows = np.fromiter(map(state.index.get, patients, repeat(-1)), dtype=np.int64, count=len(patients))
     for i in np.flatnonzero(rows < 0).tolist():
@@ -94,7 +94,7 @@ def _rows(state: State, readings: Readings) -> NDArray[np.int64]:
 
 
 def _repeated(state: State, rows: NDArray[np.int64]) -> bool:
-    """Whether any patient has several readings in the batch."""
+    """Returns whether any patient has several readings in the batch."""
     mine = rows[rows >= 0]
     place = np.arange(len(mine), dtype=np.int32)
     state.last[mine] = place
@@ -136,7 +136,7 @@ def _needs_evaluation(
     index: NDArray[np.intp],
     limits: "_Limits",
 ) -> NDArray[np.intp]:
-    """Takes in what is quiet; returns the places of the others."""
+    """Applies the readings that change nothing; returns the indices of the others."""
     state = scribe.state
     try:
         round_ = Round.gather(state, readings, rows, index, table=limits.table, now=scribe.now)
@@ -144,7 +144,7 @@ def _needs_evaluation(
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception:
-        log.exception("%d readings cannot be judged at once: each is judged by itself", len(index))
+        log.exception("the vectorised path raised for %d readings: each is evaluated by itself", len(index))
         return index
     kept = slice(None) if at_rest.all() else np.flatnonzero(at_rest)
     rows_kept = round_.rows[kept]
@@ -155,7 +155,7 @@ def _needs_evaluation(
 
 
 def _one(scribe: EventWriter, readings: Readings, i: int, row: int, limits: "_Limits") -> None:
-    """Judges one reading step by step; when that raises, it is as if the reading had never come."""
+    """Evaluates one reading by itself; if that raises, the patient's state is restored and the reading skipped."""
     state, told = scribe.state, scribe.told()
     before = SavedRow(state, row)
     try:
@@ -163,14 +163,14 @@ def _one(scribe: EventWriter, readings: Readings, i: int, row: int, limits: "_Li
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:
-        log.exception("reading %d of %d cannot be judged, and is passed over", i, len(readings))
+        log.exception("evaluation of reading %d of %d raised: it is skipped", i, len(readings))
         before.restore(state)
         scribe.take_back(told)
         _pass_over(scribe, readings, i, error)
 
 
 def _pass_over(scribe: EventWriter, readings: Readings, i: int, error: Exception | None) -> None:
-    """Leaves out a reading, and tells that its patient was not judged; `error` is None where that was so before."""
+    """Skips a reading and starts *not judged* of its patient; `error` is None if it was skipped before."""
     state = scribe.state
     scribe.place = i
     patient = readings.patient[i]

@@ -1,8 +1,8 @@
-"""The clock that log time is read from was set: everything the state knows moves with it.
+"""Moves every time of the state when the clock behind log time was set.
 
-In the cloud log time is Kafka's and is set by nobody. On a gateway it is a clock that starts anywhere, and may learn
-the time days later. Only differences count in the rules, so a state moved as a whole judges as before. An alarm keeps
-its id, which people and the cloud know.
+In the cloud log time is Kafka's and is never set. A gateway's clock may start at any time, and be set days later. The
+rules use only differences of times, so a state that is moved as a whole gives the same alarms. An alarm keeps its id,
+which people and the cloud know.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _SECONDS = [*range(PACE)[SCORED], CHARTED]
 
 
 def rebase(state: State, by_ms: int) -> State:
-    """Returns the state with every time in it moved; log time goes on from there, also when that is back.
+    """Returns the state with every time in it moved; log time continues from there, also if it moved back.
 
     Args:
         state: The state; changed in place.
-        by_ms: By how much the clock was set, ms.
+        by_ms: Step of the clock, ms.
     """
     if not by_ms or not state.now:
         return state
@@ -52,7 +52,7 @@ def rebase(state: State, by_ms: int) -> State:
 def _conditions(state: State) -> list[Condition]:
     watched = [c for conditions in state.watched.values() for c in conditions if c is not None]
     every = (*watched, *state.latched.values(), *state.faults.values(), *state.alarms.values())
-    # Most stand in two places, and each is to be moved once.
+    # Most are in two of these tables, and each must be moved once.
     return list({id(c): c for c in every}.values())
 
 
@@ -61,7 +61,7 @@ class _Move:
     by_ms: int
 
     def time(self, t: int) -> int:
-        """Returns a time as the set clock would have told it; none stays none, and no time is before 1970."""
+        """Returns a time by the set clock; 0 (none) stays 0, and no time is before 1970."""
         return max(1, t + self.by_ms) if t else t
 
     def times(self, by_key: dict[Key, int]) -> dict[Key, int]:

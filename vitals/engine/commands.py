@@ -1,4 +1,23 @@
-"""Commands of people: place, discharge, acknowledge, pause, chart."""
+"""Commands: admission, discharge, acknowledgement, audio pause, charted values.
+
+**Admission.** Of several devices the longest cadence counts. Charted oxygen stays valid until the admission's own entry
+changes. A profile outside `NEWS2_PROFILES` ends the NEWS2 alarm. Readings from before an earlier discharge have no
+effect.
+
+**Discharge.** The patient's alarms end, latched ones included; technical alarms of devices stay. Later readings of the
+patient have no effect until the next admission.
+
+**Acknowledgement** (IEC 60601-1-8). Ends the alarm signal and handover of one alarm, until that alarm ends or
+escalates. It ends a latched alarm.
+
+**Audio pause** (IEC 60601-1-8). Pauses the alarm signal and handover of one active alarm for a time of log time. An
+acknowledged or latched alarm is not paused.
+
+Neither has an effect on an alarm that is unknown, has ended or is another patient's.
+
+**Charting.** Oxygen and consciousness are a person's observations, so NEWS2 is evaluated at once, without delay. An
+older charted consciousness never replaces a newer one.
+"""
 
 import math
 import sys
@@ -36,14 +55,14 @@ from vitals.news2 import BANDS, NOT_SCORED
 
 
 def place(scribe: EventWriter, placements: Iterable[DeviceAssignment], gateway: str = "") -> None:
-    """Takes in patients, or changes of them; of several devices the slowest gives the cadence."""
+    """Applies admissions of new patients and changes of known ones."""
     state = scribe.state
     cadences: dict[str, float] = {}
     for p in placements:
         returned = state.left.pop(p.patient, 0)
         row = state.row(p.patient)
         if returned:
-            # What was sent before the discharge stays without effect.
+            # Readings from before the discharge have no effect.
             state.times[row, NEWEST] = state.times[row, SEEN] = returned
         cadences[p.patient] = max(p.cadence_s, cadences.get(p.patient, 0.0))
         state.pace[row, CADENCE] = round(min(cadences[p.patient], MAX_CADENCE_S) * 1000)
@@ -53,7 +72,7 @@ def place(scribe: EventWriter, placements: Iterable[DeviceAssignment], gateway: 
         not_judged.place(state, row, p.patient, sys.intern(gateway))
         marks = state.marks[row]
         if marks[PLACED_OXYGEN] != p.oxygen:
-            # What was charted since holds until the admission itself is changed.
+            # Charted oxygen stays valid until the admission's entry changes.
             marks[OXYGEN] = marks[PLACED_OXYGEN] = p.oxygen
         marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES
         c = state.conditions(row)[NEWS2] if row in state.watched else None
@@ -63,7 +82,7 @@ def place(scribe: EventWriter, placements: Iterable[DeviceAssignment], gateway: 
 
 
 def discharge(scribe: EventWriter, patient: str) -> None:
-    """Ends what is told of a patient, and forgets them; their stray readings concern nobody."""
+    """Ends a patient's alarms and releases the patient's row."""
     state = scribe.state
     row = state.index.get(patient)
     if row is None:
@@ -85,7 +104,7 @@ def _end(scribe: EventWriter, c: Condition, why: str) -> None:
 
 
 def act(scribe: EventWriter, action: Action) -> None:
-    """Does what a person did; on an alarm that is unknown, ended or another patient's nothing happens."""
+    """Applies a person's action."""
     if action.act is Act.CHART:
         _chart(scribe, action)
         return
@@ -119,7 +138,7 @@ def _acknowledge(scribe: EventWriter, c: Condition, action: Action) -> None:
 
 
 def _seen(scribe: EventWriter, c: Condition) -> None:
-    """Remembers how bad what somebody has acknowledged or paused was."""
+    """Records the worst value up to an acknowledgement or pause, for `vitals.engine.rules.worsening`."""
     track = scribe.state.tracks.get((c.row, PROBLEM[c.index])) if 0 <= c.index < COUNT else None
     if track is not None:
         track.acknowledge(scribe.now)

@@ -1,4 +1,9 @@
-"""One reading after another, exactly: what comes alone, and what may change something."""
+"""Evaluates one reading: unpacks it, drops late parts (`vitals.engine.rules.late_readings`), and applies the rest.
+
+A reading is *live* if it is at most `LIVE_MS` older than log time, else history. It is *blind* if the patient had no
+reading for `BLIND_MS` and for `INTERVALS` cadences before it: a breach in it starts an alarm without delay, because a
+delay is for a change whose begin was observed.
+"""
 
 import math
 
@@ -18,12 +23,12 @@ _WORDS = (Suspect.DROPOUT, Suspect.SENSOR_OFF)
 
 
 def evaluate(scribe: EventWriter, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
-    """Judges reading `i` of a batch.
+    """Evaluates reading `i` of a batch.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         readings: The batch.
-        i: Place in it.
+        i: Index in the batch.
         row: Patient's row.
         limits: Limits in force, one per sign.
     """
@@ -59,13 +64,13 @@ def evaluate(scribe: EventWriter, readings: Readings, i: int, row: int, limits: 
         source=(readings, i),
     )
     apply(scribe, row, reading, words)
-    # Last, as nothing is put back of it.
+    # Last, because rollback does not restore it.
     if live and row in state.unjudged:
         skipped_readings.judged(scribe, row, str(readings.patient[i]), t)
 
 
 def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], list[int]]:
-    """Returns values and codes by sign; a value that no patient can have is a loss, as the monitor's zero is."""
+    """Returns values and codes by sign; an impossible value (-999, 255) is a loss, like the monitor's zero."""
     values = [v if math.isfinite(v) else math.nan for v in readings.values[i].tolist()]
     if not suspect:
         return values, [0] * COUNT
@@ -77,7 +82,7 @@ def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], li
 
 
 def _too_late(words: PatientRow, t: int, values: list[float], codes: list[int]) -> bool:
-    """Takes out of a reading what is late; returns whether that is all of it."""
+    """Removes the late parts of a reading; returns whether nothing is left."""
     said = kept = False
     for s in range(COUNT):
         if values[s] == values[s] or codes[s] in _WORDS:

@@ -1,4 +1,4 @@
-"""One reading, step by step: signs, then vital signs lost, NEWS2 and sensors, then what of it must be remembered."""
+"""Applies one reading to its patient: each sign, then worsening, vital signs lost, NEWS2 and sensors, in this order."""
 
 from vitals.breach_codes import ABSENT
 from vitals.engine.constants import CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, NEWS2, PARTS, SENSOR_OFF, TRUSTED
@@ -15,7 +15,7 @@ _PART_COLUMNS = tuple(PART_INDEX["spo2_scale1" if name == "spo2" else name] for 
 
 
 class PatientRow:
-    """What is known of one patient, brought up to one reading: the patient's row, as lists."""
+    """One patient's row of the state as lists, updated by one reading."""
 
     def __init__(self, state: State, row: int) -> None:
         self.times: list[int] = state.times[row].tolist()
@@ -28,7 +28,7 @@ class PatientRow:
         self.word_of_loss = self.word_of_off = False
 
     def keep(self, state: State, row: int) -> None:
-        """Writes them back."""
+        """Writes the lists back to the state."""
         self.times[NEWEST], self.times[SEEN] = self.newest, self.seen
         self.marks[HAD], self.marks[GONE], self.marks[OFF] = self.had, self.gone, self.off
         not_judged.note(state, row, [a or b for a, b in zip(self.gone, self.off, strict=True)], self.seen)
@@ -37,7 +37,12 @@ class PatientRow:
         state.marks[row] = mark(state, row, self.marks)
 
     def hear(self, s: int, r: ReadingContext) -> None:
-        """Notes what the reading says of sign `s`: a value, a loss, a sensor off, or nothing."""
+        """Records the reading's report of sign `s`: a value, a loss, a sensor off, or none.
+
+        A monitor's zero (`DROPOUT`) is a loss. So is a continuous sign that had a value and then, without a report,
+        none for more than `INTERVALS` intervals; a thermometer or cuff merely has no new value. A trusted value ends
+        a loss.
+        """
         present, code = r.digits[s] != ABSENT, r.codes[s]
         if present:
             self.had[s], self.off[s] = 1, 0
@@ -56,13 +61,13 @@ class PatientRow:
 
 
 def apply(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
-    """Applies one reading that may change something, or anything at all: the step-by-step path is complete in itself.
+    """Applies one reading, also one that the vectorised path could skip.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         row: Patient's row.
-        r: The reading; values that are late for their sign are already absent in it.
-        words: What is known of the patient.
+        r: The reading, without values that are late for their sign.
+        words: The patient's row.
     """
     conditions = scribe.state.conditions(row)
     for s in range(COUNT):
@@ -95,7 +100,7 @@ def _judge_lost(scribe: EventWriter, row: int, r: ReadingContext, words: Patient
 
 
 def evaluate_news2(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow, *, charted: bool) -> None:
-    """Brings the NEWS2 inputs up to the reading and judges them."""
+    """Updates the NEWS2 inputs by the reading and evaluates them."""
     for k, column in enumerate(_PART_COLUMNS):
         if r.parts[column] != NOT_SCORED:
             words.pace[SCORED.start + k] = seconds(r.t)

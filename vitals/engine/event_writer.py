@@ -1,4 +1,4 @@
-"""Writes events: numbers them, keeps what is active, arms the timers, and holds back what was told before."""
+"""Writes alarm events: numbers them, keeps the active alarms, arms timers, and holds back events of before a crash."""
 
 from operator import itemgetter
 from typing import Any
@@ -16,8 +16,8 @@ class EventWriter:
     Attributes:
         state: The engine's state.
         now: Log time, ms.
-        place: Place in the batch of the reading that is being judged; rounds do not change the order of events.
-        offset: Place in the whole batch of what is judged as a batch of its own.
+        place: Index in the batch of the reading that is evaluated, so that rounds do not change the order of events.
+        offset: Index in the whole batch of a reading that is evaluated as a batch of its own.
     """
 
     def __init__(self, state: State, now: int) -> None:
@@ -28,19 +28,19 @@ class EventWriter:
         self._events: list[tuple[int, AlarmEvent]] = []
 
     def events(self) -> tuple[AlarmEvent, ...]:
-        """Returns what is to be told, in the order of the readings that decided."""
+        """Returns the events, in the order of the deciding readings."""
         return tuple(event for _, event in sorted(self._events, key=itemgetter(0)))
 
     def told(self) -> int:
-        """Returns how many events there are, for `take_back`."""
+        """Returns the number of events, for `take_back`."""
         return len(self._events)
 
     def take_back(self, told: int) -> None:
-        """Forgets all events but the first `told`."""
+        """Drops all events after the first `told`."""
         del self._events[told:]
 
     def start(self, c: Condition, *, subject: str, condition: str, kind: Kind, t: int, text: str, **about: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent, which checks them
-        """Tells that an alarm begins; `about` holds the further fields of the event."""
+        """Emits the start of an alarm; `about` holds the further fields of the event."""
         event = AlarmEvent(
             id=alarm_id(subject, condition, c.since),
             n=0,
@@ -59,9 +59,9 @@ class EventWriter:
         self._emit(c, event, self.now)
 
     def step(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - see `start`
-        """Tells a further step of an alarm; `at` is the log time from which its next timer runs."""
+        """Emits a further step of an alarm; `at` is the log time from which its next timer runs."""
         if c.alarm is None:
-            raise ValueError("a step of an alarm that was never told")
+            raise ValueError("a step of an alarm that has not started")
         changes = {"by": None, "handover": c.alarm.handover} | changes
         if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             changes["paused_until"] = 0
@@ -87,14 +87,14 @@ class EventWriter:
             state.recalled.hold(event)
 
     def renumber(self, event: AlarmEvent, n: int) -> None:
-        """Tells an event under a number, unless that was told before a crash."""
+        """Emits an event under a number, unless that number was emitted before a crash."""
         if n > self.state.known.get(event.id, (-1, 0, 0))[0]:
             self._events.append(
                 (self.place + self.offset, event if event.n == n else msgspec.structs.replace(event, n=n))
             )
 
     def _go_on(self, c: Condition, event: AlarmEvent, at: int) -> None:
-        """Goes on from the last that was told of an alarm, now that the replay has come to it."""
+        """Continues from an alarm's last event before the crash, which the replay has reached."""
         told, held = self.state.recalled.done(event.id)
         if c.alarm is not None:
             c.alarm = told[-1]
@@ -103,7 +103,7 @@ class EventWriter:
                 self.acknowledge(c, unseen(told, held))
 
     def acknowledge(self, c: Condition, act: AlarmEvent | None) -> None:
-        """Tells of an acknowledgement that a replay has met, if there is one, and that was not told before."""
+        """Emits an acknowledgement that the replay has found and that was not emitted before the crash, if any."""
         if act is None or c.alarm is None or c.alarm.inactivation is not Inactivation.NONE:
             return
         done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": act.by}
@@ -113,9 +113,9 @@ class EventWriter:
             self.step(c, Phase.END, t=act.t, state=AlarmState.INACTIVE, **done)
 
     def set_aside(self, c: Condition) -> None:
-        """Leaves a latched alarm for somebody to see, so that what comes back is an alarm of its own.
+        """Keeps a latched alarm apart, so that a new breach is an alarm of its own.
 
-        Of one sign one latched alarm is enough to make somebody look: an earlier one ends.
+        One latched alarm per condition is enough to notify a person: an earlier one ends.
         """
         if c.alarm is None:
             return

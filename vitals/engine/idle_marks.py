@@ -1,4 +1,4 @@
-"""What must be remembered of a patient after a step, and which digits change nothing from here on."""
+"""Drops a patient's idle conditions, and marks the breach digits that change nothing, for the vectorised path."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, Stat
 
 
 def refresh_marks(state: State, row: int) -> None:
-    """Forgets idle conditions of a patient and marks what is calm."""
+    """Drops idle conditions of a patient and updates the patient's marks."""
     marks: list[int] = state.marks[row].tolist()
     state.marks[row] = mark(state, row, marks)
 
 
 def mark(state: State, row: int, marks: list[int]) -> list[int]:
-    """Forgets idle conditions, and writes into the patient's marks which digits change nothing.
+    """Drops idle conditions, and writes the digits that change nothing into the patient's marks.
 
     Args:
         state: The engine's state.
@@ -39,11 +39,11 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
         if index < COUNT and c.on and calm[index] != RESTLESS:
             calm[index] = _while_tracked(state, c, calm[index])
         if index == SENSOR_OFF and c.on and bits(marks[OFF]) & ~c.target:
-            # History brought a further sensor, which is to be told with the first live reading.
+            # History has a further sensor that is off; the first live reading reports it.
             calm[index] = RESTLESS
     restless = row in state.behind or row in state.ahead or row in state.unjudged
     if restless:
-        # Of these every reading is looked at.
+        # Every reading of such a patient is evaluated by itself.
         calm[SENSOR_OFF] = RESTLESS
     marks[CALM] = calm
     marks[BUSY] = int(watched or restless or any(marks[GONE]) or any(marks[OFF]))
@@ -53,9 +53,9 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
 
 
 def _while_tracked(state: State, c: Condition, digit: int) -> int:
-    """Notes beyond which value an active alarm changes; returns its calm digit.
+    """Records the value beyond which an active alarm changes; returns the alarm's calm digit.
 
-    Of several signs that are one problem every value is looked at, also of one within its limits.
+    If several signs are one problem, every value is evaluated by itself, also one within its limits.
     """
     track = state.tracks.get((c.row, PROBLEM[c.index]))
     if track is None or c.index not in track.worst or any(track.runs) or len(MEMBERS[PROBLEM[c.index]]) > 1:
@@ -68,7 +68,7 @@ def _while_tracked(state: State, c: Condition, digit: int) -> int:
 
 
 def _half_precision(bound: float) -> np.float16:
-    """Returns the largest number of half precision that is not above the bound; whole numbers stay as they are."""
+    """Returns the largest number of half precision that is not above `bound`; whole numbers are not changed."""
     near = np.float16(bound)
     # As a float: NumPy would round the bound to half precision before it compares.
     return near if float(near) <= bound else np.nextafter(near, np.float16(-np.inf))
@@ -80,7 +80,7 @@ def bits(flags: list[int]) -> int:
 
 
 def _calm(c: Condition) -> int:
-    """Returns the digit that leaves a condition as it is: 0 at rest, its own breach while steady, else restless."""
+    """Returns the digit that does not change a condition: 0 if idle, its breach while steady, else `RESTLESS`."""
     if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk:
         return RESTLESS
     if not c.on:

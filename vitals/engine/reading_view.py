@@ -1,4 +1,4 @@
-"""One reading of one patient, for the step-by-step path."""
+"""One reading of one patient, as the rules use it."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ UNITS: Final = {"Cel": "°C", "mm[Hg]": "mmHg"}
 
 @dataclass(slots=True)
 class ReadingContext:
-    """One reading and what is known of it.
+    """One reading with its limits, breach digits and NEWS2 digits.
 
     Attributes:
         t: Event time, ms.
@@ -24,9 +24,9 @@ class ReadingContext:
         digits: Breach digit per sign.
         limits: Limit per sign.
         parts: NEWS2 digits of the trusted values.
-        live: Whether it is recent enough to page somebody.
-        blind: Whether the patient had been unseen for long before it.
-        source: The readings and the place in them, or the event fields themselves.
+        live: Whether it is recent enough (`LIVE_MS`) to notify a person.
+        blind: Whether the patient had no reading for a long time (`BLIND_MS`) before it.
+        source: The batch and the index in it, or the event fields themselves.
     """
 
     t: int
@@ -59,7 +59,7 @@ def about(readings: Readings, i: int) -> dict[str, Any]:
 
 
 def breach(value: float, limit: Limit) -> int:
-    """Returns the breach digit of one value, as `vitals.breach_codes.breach` does of many."""
+    """Returns the breach digit of one value; `vitals.breach_codes.breach` is its vectorised form."""
     if math.isnan(value):
         return ABSENT
     if limit.extreme_high is not None and value > limit.extreme_high:
@@ -72,12 +72,12 @@ def breach(value: float, limit: Limit) -> int:
 
 
 def show(index: int, value: float) -> str:
-    """Returns a value as a person reads it, with its unit."""
+    """Formats a value with its unit."""
     sign = SIGNS[index]
     return f"{value:.{sign.decimals}f} {UNITS.get(sign.unit, sign.unit)}"
 
 
 def label(index: int) -> str:
-    """Returns the short name of a sign as a person reads it."""
+    """Returns the short name of a sign for texts."""
     field = SIGNS[index].field
     return LABELS.get(field, field.upper())

@@ -1,8 +1,8 @@
-"""What was told before a crash, while the replay has not yet come to the last that was told of it.
+"""Alarms of before a crash, until the replay has reached the last event of each.
 
-A replay is not the first run over again: it judges in larger batches, and actions, admissions and statuses act by their
-own times. So what it would tell of an alarm that was told of before is held here until it comes to the same last step,
-or until log time has passed that step; then the recalled word is the truth (`vitals.engine.recovery`).
+A replay does not repeat the first run exactly: its batches are larger, and actions, admissions and statuses act by
+their own times. So its events of an alarm that was announced before are held here until it reaches the same last step,
+or until log time has passed that step. Then the events of before the crash count (`vitals.engine.recovery`).
 """
 
 import heapq
@@ -16,13 +16,13 @@ Key = tuple[str, str]
 
 
 def place_of(event: AlarmEvent) -> Key:
-    """Returns what an alarm is of: of one patient (or device, gateway, …) and condition one alarm holds at a time."""
+    """Returns patient (or device, gateway, …) and condition of an alarm; one alarm of a key is active at a time."""
     subject = f"{event.subject} {event.ward}" if event.condition in BY_WARD else event.subject
     return event.patient or subject, event.condition
 
 
 def same(a: AlarmEvent, b: AlarmEvent) -> bool:
-    """Whether two events of one alarm tell of one step: what decided it is the same, whenever that was read."""
+    """Returns whether two events of one alarm are the same step: the same cause, at any log time."""
     if (a.phase, a.state, a.priority) != (b.phase, b.state, b.priority):
         return False
     if a.phase is Phase.CONTINUE:
@@ -31,11 +31,11 @@ def same(a: AlarmEvent, b: AlarmEvent) -> bool:
 
 
 class Recalled:
-    """Alarms that were told of before.
+    """Alarms that were announced before a crash.
 
     Attributes:
-        events: What was told of each since the snapshot, ascending, until the replay has come to the last of it.
-        held: What the replay would have told of them, or of others in their place, by alarm.
+        events: Events of each since the snapshot, ascending, until the replay has reached the last one.
+        held: Events of the replay for these alarms, or for others with their key, by alarm.
     """
 
     def __init__(
@@ -56,32 +56,32 @@ class Recalled:
         return bool(self.events)
 
     def take(self, event: AlarmEvent) -> None:
-        """Takes in a further event that was told before."""
+        """Adds an event of before the crash."""
         if event.id not in self.events:
             self._keys[place_of(event)] += 1
         self.events.setdefault(event.id, []).append(event)
         heapq.heappush(self._order, (event.log_t, event.id))
 
     def awaits(self, event: AlarmEvent, *, known: bool) -> bool:
-        """Whether what the replay tells here is to be held.
+        """Returns whether an event of the replay must be held.
 
         Args:
-            event: It.
-            known: Whether anything was told of this alarm before.
+            event: The event.
+            known: Whether an event of this alarm was emitted before the crash.
         """
         return event.id in self.events or (not known and place_of(event) in self._keys)
 
     def hold(self, event: AlarmEvent) -> None:
-        """Holds what the replay would have told."""
+        """Holds an event of the replay."""
         self.held.setdefault(event.id, []).append(event)
 
     def comes_to(self, event: AlarmEvent) -> bool:
-        """Whether the replay comes, with this event, to the last that was told of its alarm."""
+        """Returns whether this event of the replay is the last one of its alarm before the crash."""
         told = self.events.get(event.id)
         return told is not None and same(event, told[-1])
 
     def done(self, alarm: str) -> tuple[list[AlarmEvent], list[AlarmEvent]]:
-        """Forgets an alarm; returns what was told of it, and what the replay would have told."""
+        """Removes an alarm; returns its events of before the crash and those of the replay."""
         told, held = self.events.pop(alarm), self.held.pop(alarm, [])
         key = place_of(told[-1])
         self._keys[key] -= 1
@@ -92,16 +92,16 @@ class Recalled:
         return told, held
 
     def passed(self, log_t: int) -> Iterator[str]:
-        """Returns, one by one, the alarms whose last step is not after a log time; each is to be `done` at once."""
+        """Yields the alarms whose last step is not after a log time; the caller must call `done` for each at once."""
         while self._order and self._order[0][0] <= log_t:
             t, alarm = heapq.heappop(self._order)
             if alarm in self.events and self.events[alarm][-1].log_t <= t:
                 yield alarm
 
     def freed(self) -> Iterator[tuple[list[AlarmEvent], int]]:
-        """Returns, and forgets, what was held of others in a place where nothing is awaited any more.
+        """Yields and removes the held events of other alarms with a key for which none is awaited any more.
 
-        With each comes the event time of the last reading of which the place's alarms were told.
+        With each it yields the event time of the last reading that decided an announced alarm of that key.
         """
         for key in [key for key in self._freed if key not in self._keys]:
             newest = self._freed.pop(key)
@@ -110,7 +110,7 @@ class Recalled:
 
 
 def unseen(told: Iterable[AlarmEvent], held: Iterable[AlarmEvent]) -> AlarmEvent | None:
-    """Returns the acknowledgement that the replay has met and that was never told of, None when there is none."""
+    """Returns the acknowledgement that the replay has found and that was not emitted before, None without one."""
     known = list(told)
     acts = (e for e in held if e.by is not None and e.inactivation is Inactivation.ACKNOWLEDGED)
     return next((e for e in acts if not any((e.by, e.t) == (k.by, k.t) for k in known)), None)

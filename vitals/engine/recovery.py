@@ -1,7 +1,7 @@
-"""A recovering shard's own alarms, read back from the log, and brought in step with what the replay makes of them.
+"""Restores a recovering shard's own alarms from the log, and reconciles them with those of the replay.
 
-What was told is the truth: an alarm that has ended stays ended, one that stands goes on from its number, priority and
-inactivation, and where the replay knows better by then, the difference is told.
+The emitted events count. An alarm that has ended stays ended; an active one continues from its number, priority and
+inactivation. If the replay has a different result by then, the difference is emitted.
 """
 
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ from vitals.engine.state import Condition, State, Track
 
 
 def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
-    """Takes in what was told before, in its order: nothing at or below (id, n) is told again.
+    """Reads the events of before a crash, in order: no event at or below (id, n) is emitted again.
 
-    Replay brings most alarms back by itself, with the same ids, and goes on where it comes to their last step. One of
-    which log time passes the last step, and the replay has not come to it, is brought in step as it was told.
+    The replay restores most alarms itself, with the same ids, and continues each from its last step. If log time passes
+    an alarm's last step before the replay reaches it, the alarm is restored from its events.
     """
     for event in events:
         n, _, acted = state.known.get(event.id, (-1, 0, 0))
@@ -36,20 +36,20 @@ def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
 
 
 def tell(scribe: EventWriter) -> tuple[AlarmEvent, ...]:
-    """Ends a call: of every log time before this one all readings have been applied. Returns what is to be told."""
+    """Ends a call, when all readings of earlier log times have been applied; returns the events to emit."""
     reconcile(scribe, scribe.now - 1)
     return scribe.events()
 
 
 def reconcile(scribe: EventWriter, passed: int) -> None:
-    """Brings the recalled alarms in step up to a log time of which all readings have been applied."""
+    """Reconciles the recalled alarms up to a log time of which all readings have been applied."""
     state = scribe.state
     for alarm in state.recalled.passed(passed):
         told, held = state.recalled.done(alarm)
         with Attempt(scribe, alarm):
             _adopt(scribe, told, held)
     for held, newest in state.recalled.freed():
-        # What began and ended before the last word on its place is that word's alarm under another id.
+        # An alarm that started and ended before the last event of its key is that event's alarm under another id.
         if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
             for event in held:
                 scribe.renumber(event, event.n)
@@ -64,7 +64,7 @@ def _adopt(scribe: EventWriter, told: list[AlarmEvent], held: list[AlarmEvent]) 
     elif c is not None:
         acknowledged = c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
         _align(scribe, c, last)
-        # Whoever acknowledged had not seen what is told only now.
+        # The acknowledging person has not seen the change that is emitted only now.
         if acknowledged and c.alarm is last:
             scribe.acknowledge(c, unseen(told, held))
     elif held and held[-1].state is AlarmState.INACTIVE:
@@ -74,7 +74,7 @@ def _adopt(scribe: EventWriter, told: list[AlarmEvent], held: list[AlarmEvent]) 
 
 
 def _drop(state: State, c: Condition) -> None:
-    """Takes back an alarm that the replay holds and that has ended; what still is so begins anew."""
+    """Removes an alarm of the replay that has ended before the crash; if its condition persists, it starts again."""
     if c.alarm is None:
         return
     del state.alarms[c.alarm.id]
@@ -90,7 +90,7 @@ def _drop(state: State, c: Condition) -> None:
 
 
 def _align(scribe: EventWriter, c: Condition, told: AlarmEvent) -> None:
-    """Goes on from what was told of an alarm that the replay has as well, and tells the difference."""
+    """Continues an alarm that the replay has as well from its events, and emits the difference."""
     mine = c.alarm
     if mine is None:
         return
@@ -110,7 +110,7 @@ def _align(scribe: EventWriter, c: Condition, told: AlarmEvent) -> None:
         about |= {"inactivation": Inactivation.NONE, "handover": 0}
         scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
     elif told.condition in GROWING and mine.priority < told.priority:
-        # A timer raised it, and the replay's comes later by as much as its batches are larger.
+        # A timer escalated it; the replay's timer runs later, because its batches are larger.
         c.level = told.priority
     elif mine.priority < told.priority:
         scribe.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
@@ -124,7 +124,7 @@ def _off(c: Condition) -> None:
 
 
 def _stand(scribe: EventWriter, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
-    """Takes number, timers and inactivation from what was told; `fresh`: the replay knows of no acknowledgement."""
+    """Sets number, timers and inactivation by the last event; `fresh` if the replay has no acknowledgement."""
     state = scribe.state
     c.alarm = told
     state.alarms[told.id] = c
@@ -136,14 +136,14 @@ def _stand(scribe: EventWriter, c: Condition, told: AlarmEvent, *, fresh: bool) 
         c.due = told.log_t + state.calls_again_after_ms(told)
     elif told.phase is Phase.CONTINUE:
         c.due = told.t + state.calls_again_after_ms(told)
-    # An event of an earlier version does not say how long: it is over then, and the alarm calls again.
+    # An event of an earlier version has no end of the pause: the pause is over then, and the handover continues.
     paused = told.inactivation is Inactivation.AUDIO_PAUSED
     c.paused_until = (told.paused_until or scribe.now) if paused else 0
     scribe.arm(c, told, scribe.now)
 
 
 def _take_over(scribe: EventWriter, event: AlarmEvent) -> None:
-    """Takes over an alarm that stands and that the replay did not bring back."""
+    """Restores an active or latched alarm that the replay does not have."""
     state = scribe.state
     index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
     patient = event.patient
@@ -186,9 +186,9 @@ def _take_over(scribe: EventWriter, event: AlarmEvent) -> None:
 
 
 def _renamed(scribe: EventWriter, present: Condition | None, event: AlarmEvent) -> bool:
-    """Gives what the replay began under another id, and told nobody of, the id under which it was told.
+    """Renames an alarm that the replay started under another id, without an event, to the announced id.
 
-    Where one stands no other begins, so both are one, unless that which stands is only latched.
+    While one alarm of a condition is active no other starts, so both are one, unless the announced one is latched.
     """
     state = scribe.state
     if present is None or present.alarm is None:

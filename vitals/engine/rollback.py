@@ -1,7 +1,7 @@
-"""A step of the engine that raises is as if it had never been: what it touched is put back, and it is passed over.
+"""Rolls back a step of the engine that raises: the changed state is restored, and the input is skipped.
 
-Whatever a reading or a record holds, it must not end the engine: the next process would come to it again. What is
-passed over is told of (`vitals.engine.rules.skipped_readings`), and kept for who looks after it.
+No content of a reading or record may end the engine, because the next process would read it again. Skipped inputs are
+reported by an alarm (`vitals.engine.rules.skipped_readings`) and listed for the technician.
 """
 
 import logging
@@ -24,15 +24,15 @@ V = TypeVar("V")
 
 
 def describe(place: int, subject: str, error: BaseException) -> PassedOver:
-    """Describes what an exception stopped."""
+    """Describes an input whose evaluation raised."""
     trace = "".join(traceback.format_exception(error, limit=-8))
     return PassedOver(place, subject, type(error).__name__, describe_exception(error), trace)
 
 
 class SavedRow:
-    """All that a state has of one patient, for putting it back.
+    """A copy of one patient's part of the state, for rollback.
 
-    What was recalled of an earlier life is not kept: a reading that raises now raised then.
+    Recalled alarms of before a crash are not copied: a reading that raises in the replay raised then as well.
     """
 
     __slots__ = ("_about", "_arrays", "_conditions", "_latched", "_placed", "_row", "_sparse", "_tracks")
@@ -54,7 +54,7 @@ class SavedRow:
         self._sparse = [_copied(table.get(row)) for table in _sparse(state)]
 
     def restore(self, state: State) -> None:
-        """Brings the patient's row back to what it was."""
+        """Restores the patient's row."""
         row = self._row
         state.placed[row] = self._placed
         state.wards[row], state.patients[row], state.gateways[row] = self._about
@@ -72,14 +72,14 @@ class SavedRow:
 
 
 class Attempt:
-    """A step that is no reading: `with` it, and what it touched is put back when it raises.
+    """Context manager of a step other than a reading: if the step raises, its changes are rolled back.
 
     Args:
-        scribe: Of this call; timers have acted already, and what they told stays.
-        subject: Whom or what the step concerns.
-        patients: Every patient that it may touch.
-        faults: Chooses the technical alarms that it may touch; None for none.
-        status: Key of the status that it may change.
+        scribe: Writer of this call; events of timers, which have run already, stay.
+        subject: Patient or equipment that the step concerns.
+        patients: Every patient that the step may change.
+        faults: Filter for the technical alarms that the step may change; None for none.
+        status: Key of the status that the step may change.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Puts everything back if the step has raised."""
+        """Rolls back if the step has raised."""
         if not isinstance(error, Exception) or isinstance(error, NOT_CAUSED_BY_INPUT):
             return False
         state = self._scribe.state
@@ -115,13 +115,13 @@ class Attempt:
             _put(state.left, patient, left)
         chosen = self._chosen
         if chosen is not None:
-            # In their order, as it is the order in which they are told of.
+            # In the former order, because events follow it.
             state.faults = {k: self._faults[k] if k in self._faults else state.faults[k] for k in self._keys}
             _relink(state, lambda c: c.row < 0 and chosen(c), self._faults.values())
         if self._status is not None:
             _put(state.statuses, *self._status)
         self._scribe.take_back(self._told)
-        log.exception("%s: a record cannot be applied, and is passed over", self._subject)
+        log.exception("%s: applying a record raised: it is skipped", self._subject)
         state.passed_over.append(describe(-1, self._subject, error))
         return True
 
@@ -139,7 +139,7 @@ class Attempt:
 
 
 def _sparse(state: State) -> tuple[dict[int, Any], ...]:
-    """Returns what only few patients have an entry in."""
+    """Returns the tables in which only few patients have an entry."""
     return state.ahead, state.behind, state.unjudged, state.awaited, state.covered, state.lapses
 
 
@@ -155,7 +155,7 @@ def _put(table: dict[K, V], key: K, value: V | None) -> None:
 
 
 def _relink(state: State, chosen: Callable[[Condition], bool], kept: Iterable[Condition]) -> None:
-    """Has `state.alarms` name the conditions that stand again in place of the chosen ones."""
+    """Replaces the chosen conditions in `state.alarms` by the restored ones."""
     for alarm in [alarm for alarm, c in state.alarms.items() if chosen(c)]:
         del state.alarms[alarm]
     for c in kept:

@@ -1,4 +1,4 @@
-"""Snapshots: the whole state as bytes, and back."""
+"""Snapshots of the state: encoding and decoding."""
 
 import sys
 from typing import Any, Final
@@ -17,7 +17,7 @@ VERSION: Final = 6
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A state on disk; only the engine that wrote it, or one with the same signs, reads it."""
+    """A stored state; only an engine of the same version, signs and conditions reads it."""
 
     version: int
     fields: tuple[str, ...]
@@ -94,7 +94,7 @@ def restore(data: bytes) -> State:
     """Reads a snapshot.
 
     Raises:
-        ValueError: The bytes are no snapshot, or one of other signs or rules; start empty and replay the log instead.
+        ValueError: The bytes are no snapshot, or one of other signs or rules; start empty and replay the log.
     """
     try:
         kept = _decoder.decode(data)

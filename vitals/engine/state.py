@@ -1,7 +1,7 @@
-"""The engine's state: arrays over patients for what every reading touches, objects for the few that need attention.
+"""The engine's state: arrays over patients for data that every reading changes, objects for the few with conditions.
 
-`times`, `marks`, `pace` and `told` have one row per patient, so that one gather brings all that a quiet reading needs.
-Only a patient with something pending, active, latched, lost or off has a list of `Condition` in `watched`.
+`times`, `marks`, `pace` and `told` have one row per patient, so that one gather reads all data for a reading that
+changes no condition. Only a patient with a condition that is not idle has a list of `Condition` in `watched`.
 """
 
 import math
@@ -27,7 +27,7 @@ from vitals.status import Status
 
 Number = TypeVar("Number", bound=np.generic)
 
-# Columns of `times`, ms: newest word on each sign, newest reading of the patient.
+# Columns of `times`, ms: newest report of each sign, newest reading of the patient.
 NEWEST: Final = slice(0, COUNT)
 SEEN: Final = COUNT
 TIMES: Final = COUNT + 1
@@ -39,7 +39,7 @@ CHARTED: Final = 7
 PACE: Final = 8
 
 # Columns of `marks`: newest NEWS2 digits (0 until there is one); per condition the digit that changes nothing; per sign
-# whether a value was had, is lost, is off; then the patient's own.
+# whether it has had a value, is lost, is off; then the patient's own.
 PARTS: Final = slice(0, len(BANDS))
 CALM: Final = slice(PARTS.stop, PARTS.stop + len(CONDITIONS))
 HAD: Final = slice(CALM.stop, CALM.stop + COUNT)
@@ -50,9 +50,9 @@ MARKS: Final = OFF.stop + 6
 
 NOT_CHARTED: Final = -1
 LEVELS: Final = tuple(CONSCIOUSNESS)
-"""Consciousness is kept as its place here: all but the first, alert, score the same."""
+"""Consciousness is stored as its index here: all but the first, alert, score the same."""
 RESTLESS: Final = -1
-"""Calm digit of a condition that every reading may change."""
+"""Calm digit of a condition that any reading may change."""
 DEFAULT_CADENCE_MS: Final = 30_000
 UNTIMED: Final = 2**62
 SINCE_2020_S: Final = 1_577_836_800
@@ -60,9 +60,9 @@ MOST_S: Final = 2**31 - 1
 
 
 def seconds(t: int) -> int:
-    """Returns a time in whole seconds since 2020, 32 bits until 2088; the ages of NEWS2 inputs need no more.
+    """Returns a time in whole seconds since 2020, for the ages of NEWS2 inputs; 32 bits reach to 2088.
 
-    No door takes a later time; a record of before there were bounds counts as of then.
+    `vitals.bounds` rejects later times; a later one in an old record is clipped.
     """
     return max(-MOST_S, min(t // 1000 - SINCE_2020_S, MOST_S))
 
@@ -77,12 +77,12 @@ def all_seconds(t: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Run(msgspec.Struct, array_like=True):
-    """Values in a row that are worse by a step than what is known.
+    """Consecutive values that are worse by a step than the known worst.
 
     Attributes:
         since: Event time of the first, ms.
-        wait_ms: How long they go on before somebody is called.
-        high: Whether any of them is beyond the extreme bound.
+        wait_ms: Delay before the alarm escalates.
+        high: Whether any of them is beyond the extreme limit.
     """
 
     since: int
@@ -91,16 +91,16 @@ class Run(msgspec.Struct, array_like=True):
 
 
 class Track(msgspec.Struct, array_like=True):
-    """Course of one problem of a patient while an alarm of it holds, and what is known of that.
+    """Course of one problem of a patient while its condition is active, for `vitals.engine.rules.worsening`.
 
     Attributes:
         side: -1 below, 1 above.
         worst: Worst value so far, by sign.
-        bar: Worst values when somebody acknowledged (or paused) it, or when it last called again; empty before.
+        bar: Worst values at the last acknowledgement, pause or escalation for worsening; empty before.
         at: Log time of the acknowledgement, ms.
-        again: Event time before which one further step calls nobody, ms; 0 none.
+        again: Event time before which one further step does not escalate, ms; 0 none.
         seen: Event time of the newest value, ms.
-        runs: Values worse than the bar by one step and by two, while they go on.
+        runs: Present runs of values worse than `bar` by one step and by two.
     """
 
     side: int
@@ -112,34 +112,35 @@ class Track(msgspec.Struct, array_like=True):
     runs: tuple[Run | None, Run | None] = (None, None)
 
     def note(self, sign: int, value: float) -> None:
-        """Notes a value."""
+        """Updates the worst value of a sign."""
         worst = self.worst.get(sign, value)
         self.worst[sign] = min(worst, value) if self.side < 0 else max(worst, value)
 
     def acknowledge(self, now: int) -> None:
-        """Notes that a person has seen it as it is, at log time `now`."""
+        """Records that a person has seen the problem in its present state, at log time `now`."""
         self.bar, self.at, self.runs = dict(self.worst), now, (None, None)
 
 
 class Condition(msgspec.Struct, array_like=True):
-    """One condition of one patient (or of a piece of equipment) that is not at rest.
+    """One alarm condition of one patient (or of equipment) that is not idle.
+
+    `told` is the value of its last event.
 
     Attributes:
         row: Patient's row; -1 for equipment.
-        index: Place in `CONDITIONS`.
-        on: Whether the condition holds, told or not.
-        pend: Event time since which it is pending, ms; 0 when it is not.
-        peak: Event time since which values are beyond the extreme bound and not yet high, ms; 0 when they are not.
-        extremes: The last values, a bit each, the newest lowest: beyond an extreme bound and not yet high.
-        calm: Event time since which values are within limits while it holds, ms; 0 when they are not.
-        sunk: Event time since which a high one has had no value beyond its extreme bound, ms; 0 when it has.
-        since: Event time at which it began, ms.
-        level: Priority that it has, told or not.
+        index: Index in `CONDITIONS`; -1 for equipment.
+        on: Whether the condition is active, announced or not.
+        pend: Event time since which it is pending, ms; 0 otherwise.
+        peak: Event time since which values are beyond the extreme limit and not yet high, ms; 0 otherwise.
+        extremes: The last values, a bit each, the newest lowest: beyond an extreme limit and not yet high.
+        calm: Event time since which values are within limits while it is active, ms; 0 otherwise.
+        sunk: Event time since which a high one has had no value beyond its extreme limit, ms; 0 otherwise.
+        since: Event time of its start, ms.
+        level: Its priority, announced or not.
         side: -1 below, 1 above.
-        doubt: Side beyond whose extreme bound (a cuff's: limit) the sign's last value was, though suspect; 0 none.
-        target: Level that a pending NEWS2 change leads to, or the signs that a sensor-off alarm has told of.
-        alarm: Last event, while an alarm is told and not ended.
-        told: Value last told.
+        doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit); 0 none.
+        target: Priority of a pending NEWS2 change, or the signs in a sensor-off alarm, a bit each.
+        alarm: Last event of an alarm that has not ended.
         paused_until: Log time at which an audio pause ends, ms; 0 none.
         due: Log time of the next handover, ms; 0 none.
     """
@@ -163,21 +164,21 @@ class Condition(msgspec.Struct, array_like=True):
     sunk: int = 0
 
     def idle(self) -> bool:
-        """Whether nothing is left to remember."""
+        """Returns whether the condition holds no information and can be dropped."""
         return not (self.on or self.pend or self.doubt or self.extremes) and self.alarm is None
 
     def begin(self, level: int) -> None:
-        """Holds from where it was pending; nothing is known of it yet."""
+        """Makes a pending condition active, from the time since which it was pending."""
         self.on, self.level, self.since, self.pend = True, level, self.pend, 0
         self.calm = self.sunk = 0
 
 
 class PassedOver(NamedTuple):
-    """What could not be applied.
+    """An input that was skipped because it raised.
 
     Attributes:
-        place: Place of the reading in its batch; -1 for what is no reading.
-        subject: Patient or equipment that it concerns, "" when that cannot be told.
+        place: Index of the reading in its batch; -1 for other inputs.
+        subject: Patient or equipment that it concerns, "" if unknown.
         kind: Name of the exception.
         reason: Exception with its message.
         trace: Its traceback.
@@ -191,7 +192,7 @@ class PassedOver(NamedTuple):
 
 
 class State:
-    """All that the engine knows; made by `vitals.engine.empty`, changed in place by the engine alone."""
+    """The engine's whole state. `vitals.engine.empty` creates it, and only the engine changes it, in place."""
 
     def __init__(self, handover_ms: int = HANDOVER_MS, capacity: int = 64) -> None:
         self.handover_ms = handover_ms
@@ -205,23 +206,23 @@ class State:
         self.alarms: dict[str, Condition] = {}
         self.latched: dict[tuple[int, int], Condition] = {}
         self.tracks: dict[tuple[int, int], Track] = {}
-        # Of each alarm that was told before a crash: last number, its log time, time of the last action.
+        # Of each alarm that was announced before a crash: last number, its log time, time of the last action.
         self.known: dict[str, tuple[int, int, int]] = {}
         self.recalled = Recalled()
         self.left: dict[str, int] = {}
         self.ahead: dict[int, dict[str, int]] = {}
         self.behind: dict[int, int] = {}
-        # Of whoever is admitted: id, gateway, and the log time of the admission until there was a usable value.
+        # Of admitted patients: id, gateway, and until the first usable value the log time of the admission.
         self.patients: list[str | None] = []
         self.gateways: list[str | None] = []
         self.awaited: dict[int, int] = {}
-        # Log time at which a patient's silence was last covered by what is down.
+        # Log time at which a technical alarm last inhibited *not judged* of a patient.
         self.covered: dict[int, int] = {}
-        # Per patient, event time since which each sign that was had has no value.
+        # Per patient, event time since which each sign that had a value has none.
         self.lapses: dict[int, dict[int, int]] = {}
-        # Log time of the next look at who is judged, and of the last time that it had stood still.
+        # Log time of the next check for *not judged*, and at which the log last resumed after standing still.
         self.next_look = self.resumed = 0
-        # Log time of the last reading of a patient that was passed over, until readings have been judged again.
+        # Event time of a patient's last skipped reading, until readings have been evaluated again.
         self.unjudged: dict[int, int] = {}
         self.passed_over: list[PassedOver] = []
         self.statuses: dict[str, Status] = {}
@@ -234,7 +235,7 @@ class State:
         self.placed: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
 
     def row(self, patient: str) -> int:
-        """Returns the patient's row, made when there is none yet."""
+        """Returns the patient's row, and creates a missing one."""
         row = self.index.get(patient)
         if row is not None:
             return row
@@ -271,7 +272,7 @@ class State:
         self.placed = placed
 
     def release(self, patient: str) -> None:
-        """Frees a patient's row; what is told of it must have ended."""
+        """Frees a patient's row; its alarms must have ended."""
         row = self.index.pop(patient)
         self.watched.pop(row, None)
         self.ahead.pop(row, None)
@@ -293,7 +294,7 @@ class State:
         return conditions
 
     def calls_again_after_ms(self, event: AlarmEvent) -> int:
-        """Returns after how long an alarm that nobody acknowledges calls again, ms; 0 for never."""
+        """Returns the time to the next handover or escalation of an unacknowledged alarm, ms; 0 for none."""
         priority = event.priority
         if priority is Priority.HIGH:
             return self.handover_ms
@@ -302,7 +303,7 @@ class State:
         return MEDIUM_HANDOVERS * self.handover_ms if priority is Priority.MEDIUM else 0
 
     def told_of(self, alarm: str, t: int) -> bool:
-        """Whether the action of that time was told of before a crash, and the replay has passed that."""
+        """Returns whether an event of the action at `t` was emitted before a crash, and the replay has passed it."""
         return alarm in self.known and alarm not in self.recalled.events and self.known[alarm][2] == t
 
     def nbytes(self) -> int:

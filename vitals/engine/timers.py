@@ -1,4 +1,18 @@
-"""Log time and the timers that run by it. The rules are told in `tests.vitals.reference_engine.tick`."""
+"""Log time, and the timers of alarms. Sources: R7 (handover), R10 (not monitored), IEC 60601-1-8 (audio pause).
+
+**Log time** is the only clock, and never runs backwards. If it jumps by more than `STALL_MS`, the log stood still:
+every due time moves by the jump. Timers act in the order of their due times. All concern active alarms only.
+
+- *Audio pause*: when its time is over, the alarm signal is enabled again.
+- *Handover*: an alarm that is neither paused nor acknowledged passes to the next contact after a time, and again after
+  each further such time. The time is the state's `handover_ms` (default `HANDOVER_MS`) for a high alarm, and
+  `MEDIUM_HANDOVERS` times as long for a medium one. A low alarm is not handed over.
+- *Escalation*: a technical alarm of `GROWING`, medium, becomes high if it is neither paused nor acknowledged for
+  `UNANSWERED_MS`, because a patient may be in danger.
+
+A start or an escalation starts the handover again with the first contact; an acknowledgement ends it
+(`EventWriter.arm`).
+"""
 
 import heapq
 
@@ -11,10 +25,9 @@ from vitals.engine.state import UNTIMED, Condition, State
 
 
 def tick(state: State, now: int) -> EventWriter:
-    """Brings log time up to `now`, lets timers act, and returns the scribe of this call.
+    """Advances log time to `now`, runs timers, and returns the writer of this call.
 
-    Log time never runs backwards. Where it jumps, the log stood still, and timers with it: so does the first log time,
-    before which nothing was due.
+    The first log time is a jump, too: nothing was due before it.
     """
     now = max(now, state.now)
     before, state.now = state.now, now
@@ -31,7 +44,7 @@ def tick(state: State, now: int) -> EventWriter:
 
 
 def _freeze(state: State, jump: int) -> None:
-    # Nobody was silent while the log stood still.
+    # No patient or device counts as silent while the log stood still.
     state.resumed = state.now
     for c in state.alarms.values():
         c.due += jump if c.due else 0
@@ -51,7 +64,7 @@ def _run(scribe: EventWriter) -> None:
         with Attempt(scribe, key):
             _act(scribe, c, when)
         if len(state.passed_over) > failed:
-            # An alarm that cannot be handed over stands all the same, and no other's timer waits for it.
+            # An alarm whose timer raises stays active, without timers, and does not stop other alarms' timers.
             c.due = c.paused_until = 0
         if _next(c) < UNTIMED:
             heapq.heappush(pending, (_next(c), key))
@@ -65,7 +78,7 @@ def _act(scribe: EventWriter, c: Condition, when: int) -> None:
         c.level, c.due = Priority.HIGH, 0
         scribe.step(c, Phase.ESCALATE, t=when, at=when, priority=Priority.HIGH)
     elif c.alarm is not None:
-        # One that is long overdue, as no jump leaves it, has waited no longer than the longest step of log time.
+        # Log time advances by `STALL_MS` at most without a jump, so no timer is longer overdue.
         c.due = max(when, scribe.now - STALL_MS) + scribe.state.calls_again_after_ms(c.alarm)
         scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
 
@@ -76,7 +89,7 @@ def _next(c: Condition) -> int:
 
 
 def _forget(state: State) -> None:
-    """Drops what no reading can concern any more, now and then."""
+    """Drops records of discharges and of ended alarms that are older than `FORGET_MS`, 48 times in that time."""
     if state.now < state.next_forget:
         return
     state.next_forget = state.now + FORGET_MS // 48

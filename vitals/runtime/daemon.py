@@ -1,4 +1,4 @@
-"""How every daemon behaves: JSON logs, signals, Prometheus metrics, systemd notification. The one module with I/O."""
+"""Common behaviour of all daemons: JSON logs, signals, Prometheus metrics, systemd notification."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, part, message, and whatever `extra={"data": {...}}` carries."""
+    """Formats one JSON object a line: time, level, part, message, and the fields of `extra={"data": {...}}`."""
 
     def __init__(self, part: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def serve_metrics(port: int) -> None:
 
 
 def notify(state: str) -> None:
-    """Tells systemd ("READY=1", "WATCHDOG=1", "STOPPING=1"); without systemd it does nothing."""
+    """Notifies systemd ("READY=1", "WATCHDOG=1", "STOPPING=1"); does nothing without systemd."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
@@ -75,7 +75,7 @@ def notify(state: str) -> None:
 
 
 def now_ms() -> int:
-    """Returns the wall clock, UTC epoch ms. Only wiring calls it; everything else takes `now`."""
+    """Returns the wall clock, UTC epoch ms. Only wiring calls it; all other functions have a parameter `now`."""
     return time.time_ns() // 1_000_000
 
 
@@ -89,7 +89,7 @@ def run(part: str, settings: type[T], start: Callable[[T, threading.Event], int]
         environ: The environment.
 
     Returns:
-        The exit status; 2 when a setting is missing or wrong.
+        The exit status; 2 if a setting is missing or wrong.
     """
     log_json(part)
     try:

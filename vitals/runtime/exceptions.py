@@ -1,15 +1,15 @@
-"""Whose fault an exception is: of what was being applied, or of the machine and the stores around it."""
+"""Distinguishes exceptions that the input causes from those of the machine and its stores."""
 
 import sqlite3
 from typing import Final
 
 NOT_CAUSED_BY_INPUT: Final = (MemoryError, OSError, sqlite3.Error)
-"""No fault of a record: a process that meets these ends or tries again, and the record is applied later.
+"""Exceptions that the record does not cause: the process ends or retries, and the record is applied later.
 
-A connection, a time-out and a full disk are all `OSError`.
+Connection errors, time-outs and a full disk are all `OSError`.
 """
 
 
 def describe_exception(error: BaseException) -> str:
-    """Returns an exception with its name, as a reason has it."""
+    """Formats an exception with its type name, as a reason."""
     return f"{type(error).__name__}: {error}"

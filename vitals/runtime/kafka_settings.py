@@ -1,4 +1,4 @@
-"""How every part reaches Kafka: address, TLS and SASL, as settings and as the configuration of librdkafka's clients."""
+"""Access to Kafka: address, TLS and SASL, as settings and as configuration of librdkafka's clients."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from vitals.runtime.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaAccess:
-    """Where Kafka is, and how a client proves who it is."""
+    """Address of Kafka, and authentication of a client."""
 
     kafka_bootstrap: str = setting("Kafka brokers, host:port, comma-separated")
     kafka_security_protocol: str = setting("PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", "PLAINTEXT")
@@ -19,7 +19,7 @@ class KafkaAccess:
 
     @property
     def uses_sasl(self) -> bool:
-        """Whether a name and a password are sent."""
+        """True if a name and a password are sent."""
         return self.kafka_security_protocol.startswith("SASL")
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics under today's names, `wardwatch_<part>_…`, and for one release under the names before them, `<part>_…`."""
+"""Metrics under their names `wardwatch_<part>_…`, and for one release also under the former names `<part>_…`."""
 
 from collections.abc import Iterable, Iterator
 from copy import copy
@@ -9,11 +9,11 @@ from prometheus_client.metrics_core import Metric
 
 PREFIX: Final = "wardwatch_"
 RENAMED: Final = ("edge_", "bridge_", "archive_", "compact_", "load_", "score_")
-"""Parts whose metrics had no prefix in 0.1."""
+"""Prefixes of metrics that had no common prefix in 0.1."""
 
 
 class WithFormerNames(CollectorRegistry):
-    """A registry that shows another one's metrics, the renamed ones a second time under their former names.
+    """A registry with another one's metrics, the renamed ones a second time under their former names.
 
     Args:
         registry: The registry that holds the metrics.

@@ -1,6 +1,6 @@
 """Settings: frozen dataclasses read from environment variables, once, in `__main__`.
 
-A field `kafka_bootstrap` is read from `KAFKA_BOOTSTRAP`. The docs list every field; a test holds the two together.
+A field `kafka_bootstrap` is read from `KAFKA_BOOTSTRAP`. The docs list every field, which a test compares.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ class SettingsError(ValueError):
 
 
 def setting(doc: str, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401 - like dataclasses.field
-    """Declares a setting: what it means, with unit, and its default; without one it must be set."""
+    """Declares a setting: its meaning, with unit, and its default; without a default it must be set."""
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata={"doc": doc})
     return dataclasses.field(default=default, metadata={"doc": doc})
@@ -68,7 +68,7 @@ def _parse(raw: str, kind: Any) -> Any:  # noqa: ANN401 - any of the types liste
 
 
 def documented(cls: type[Any]) -> dict[str, tuple[str, str]]:
-    """Returns name → (default as text, meaning), for the docs and for the test that holds the two together."""
+    """Returns name → (default as text, meaning), for the docs and for the test that compares them."""
     return {
         f.name.upper(): (
             "" if f.default in (dataclasses.MISSING, None, ()) else str(f.default),

@@ -1,12 +1,12 @@
-"""Where a sign is heading: a robust online level and slope per patient and sign, with an interval.
+"""Trend of each sign and patient: a robust online level and slope, with an interval.
 
-The model is a level that wanders and a slope that fades (an Ornstein-Uhlenbeck process with `FADE_MIN`), followed by
-a Kalman filter whose outliers are weighted down after Huber. Noise and wander are taken from each sign's largest
-believable step, so a new sign needs no entry here. At most one value per sign and half minute is used: the noise of
-neighbouring seconds is the same noise, and a trend over half an hour needs no more.
+The model is a level that wanders and a slope that fades (an Ornstein-Uhlenbeck process with `FADE_MIN`). A Kalman
+filter follows it, with Huber weights for outliers. Noise and wander derive from each sign's largest plausible step, so
+a new sign needs no entry here. At most one value per sign and half minute is used, because the noise of neighbouring
+seconds is correlated, and a trend over half an hour needs no more.
 
-An *advisory* says that a limit is expected to be crossed within 30 minutes. It is low priority, an aid beside the
-alarms and never one of them: it has a switch of its own, and ends when the sign's own limit is crossed.
+An *advisory* is the notice that a limit may be crossed within 30 minutes. It has low priority and is no alarm: it has a
+switch of its own, and ends when the sign's own limit is crossed.
 """
 
 import numpy as np
@@ -19,24 +19,24 @@ from vitals.trend.kalman import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends
 from vitals.trend.snapshot import restore, snapshot
 
 LIVE_MS = 120_000
-"""Older readings are followed and give no advisory, as they give no alarm."""
+"""Age, ms, beyond which readings update the trend without an advisory, as they start no alarm."""
 
 
 def empty() -> Trends:
-    """Returns trends of nobody."""
+    """Returns trends without patients."""
     return Trends()
 
 
 def advance(
     trends: Trends, readings: Readings, now: int, *, advisories: bool = True
 ) -> tuple[Trends, tuple[AlarmEvent, ...]]:
-    """Follows readings; late, suspect and absent values are passed over.
+    """Updates trends by readings; late, suspect and absent values are ignored.
 
     Args:
-        trends: What is known; changed in place.
+        trends: The trends; changed in place.
         readings: In arrival order.
-        now: Log time, ms: history is followed, but gives no advisory.
-        advisories: The switch: without it levels and slopes are followed and nobody is told.
+        now: Log time, ms: history updates the trend, without an advisory.
+        advisories: Whether advisories are emitted; levels and slopes are updated in any case.
 
     Returns:
         The trends, and start and end of advisories.
@@ -47,7 +47,7 @@ def advance(
     events = adopt(trends, now - LIVE_MS, now) if trends.recalled else []
     left = np.flatnonzero(rows >= 0)
     while len(left):
-        # Most readings of a fast device lie between two that are used; they are left out at once.
+        # Most readings of a fast device are between two that are used; they are removed at once.
         mine, t = rows[left], readings.t[left][:, None]
         due = usable[left] & ((trends.count[mine] == 0) | (t - trends.t[mine] >= SPACING_MS))
         wanted = due.any(axis=1)

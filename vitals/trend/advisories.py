@@ -1,4 +1,9 @@
-"""Advisories: a limit that is expected to be crossed within half an hour. The rules are told in the package."""
+"""Advisories: notices that a limit may be crossed within half an hour.
+
+**Start**: the slope differs from 0 with one-sided 95 % confidence, the level is within limits and is expected beyond
+one within `HORIZON_MIN`, after `MIN_COUNT` values at least; and this for `HOLD_MS`. **End**: the limit is crossed, or
+the crossing is no longer expected for `HOLD_MS`.
+"""
 
 import math
 from collections.abc import Iterable
@@ -17,18 +22,18 @@ from vitals.trend.kalman import FADE_MIN, HORIZON_MIN, Trends
 
 PREFIX: Final = "trend-"
 HOLD_MS: Final = 180_000
-"""An expected crossing must stay expected for so long, and an advisory no longer wanted stays for as long."""
+"""Time for which a crossing must be expected before an advisory starts, and must not be before it ends."""
 SURE: Final = 1.64
-"""One-sided 95 %: the slope is told from none, before anybody is told of it."""
+"""One-sided 95 %: the slope must differ from 0 before an advisory starts."""
 MIN_COUNT: Final = 10
 FORGET_MS: Final = 48 * 3_600_000
-"""How long an ended advisory's counter is kept, as the engine keeps those of alarms."""
+"""Time for which an ended advisory's counter is kept, as the engine keeps those of alarms."""
 
 
 def advise(
     trends: Trends, readings: Readings, rows: NDArray[np.int64], index: NDArray[np.intp], now: int
 ) -> list[AlarmEvent]:
-    """Begins and ends advisories after the live readings at `index`, one per row."""
+    """Starts and ends advisories after the live readings at `index`, one per row."""
     if not len(index):
         return []
     x, p = trends.x[rows], trends.p[rows]
@@ -90,7 +95,7 @@ def _start(
 
 
 def _end(trends: Trends, key: tuple[int, int], t: int, now: int, *, wanted: bool, over: bool) -> list[AlarmEvent]:
-    """Ends an advisory when its limit is crossed, or when nothing has pointed there for a while."""
+    """Ends an advisory if its limit is crossed (`over`), or if it was not `wanted` for `HOLD_MS`."""
     if wanted and not over:
         trends.unwanted.pop(key, None)
         return []
@@ -108,10 +113,10 @@ def _close(trends: Trends, key: tuple[int, int], t: int, now: int, why: str) -> 
 
 
 def _news(trends: Trends, event: AlarmEvent) -> list[AlarmEvent]:
-    """Returns the event unless it was told before, as a recovering shard reads it back."""
+    """Returns the event, unless it was emitted before a crash."""
     told = trends.recalled.get(event.id)
     if told is not None and event.state is AlarmState.INACTIVE:
-        # The replay has come to its end, and numbers it by what it has itself seen.
+        # The replay has reached the advisory's end, and has numbered it by its own events.
         del trends.recalled[event.id]
         if told.state is AlarmState.INACTIVE:
             return []
@@ -122,7 +127,7 @@ def _news(trends: Trends, event: AlarmEvent) -> list[AlarmEvent]:
 
 
 def act(trends: Trends, action: Action, now: int) -> tuple[AlarmEvent, ...]:
-    """Acknowledges an advisory: it stays on the page and calls nobody again. Anything else changes nothing."""
+    """Acknowledges an advisory, which stays on the page; any other action has no effect."""
     for key, event in trends.told.items():
         if event.id == action.alarm and action.act is Act.ACKNOWLEDGE and action.patient == event.patient:
             if event.inactivation is Inactivation.ACKNOWLEDGED:
@@ -134,7 +139,7 @@ def act(trends: Trends, action: Action, now: int) -> tuple[AlarmEvent, ...]:
 
 
 def discharge(trends: Trends, patient: str, now: int) -> tuple[AlarmEvent, ...]:
-    """Ends a patient's advisories and forgets the patient."""
+    """Ends a patient's advisories and removes the patient."""
     row = trends.index.get(patient)
     mine = [key for key in trends.told if key[0] == row]
     events = [event for key in mine for event in _close(trends, key, now, now, "the patient has left")]
@@ -143,7 +148,7 @@ def discharge(trends: Trends, patient: str, now: int) -> tuple[AlarmEvent, ...]:
 
 
 def resume(trends: Trends, events: Iterable[AlarmEvent]) -> None:
-    """Takes in what was told before: nothing at or below (id, n) is told again, and what is open is not forgotten."""
+    """Reads advisories of before a crash: no event at or below (id, n) is emitted again, and open ones are kept."""
     for event in events:
         if event.condition.startswith(PREFIX) and event.n > trends.known.get(event.id, (-1, 0))[0]:
             trends.known[event.id] = event.n, event.log_t
@@ -151,7 +156,10 @@ def resume(trends: Trends, events: Iterable[AlarmEvent]) -> None:
 
 
 def adopt(trends: Trends, passed: int, now: int) -> list[AlarmEvent]:
-    """Takes over recalled advisories that replay, having passed them, did not bring back: an open one gets its end."""
+    """Restores advisories of before a crash that the replay has passed without them.
+
+    An open one whose patient or sign is unknown, or whose sign has another advisory, ends.
+    """
     events: list[AlarmEvent] = []
     for event in [e for e in trends.recalled.values() if e.log_t <= passed]:
         del trends.recalled[event.id]

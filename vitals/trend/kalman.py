@@ -1,4 +1,4 @@
-"""The model: a level that wanders and a slope that fades, per patient and sign, and what is expected of them."""
+"""The model: a level that wanders and a slope that fades, per patient and sign, and its forecasts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 MINUTE_MS: Final = 60_000
 HORIZON_MIN: Final = 30.0
 FADE_MIN: Final = 30.0
-"""A slope is half forgotten after some 20 minutes: patients are treated, and bodies correct themselves."""
+"""A slope fades by half in some 20 minutes: patients are treated, and bodies correct themselves."""
 SPACING_MS: Final = 30_000
 HUBER: Final = 2.0
 CERTAIN: Final = 1.28
@@ -25,8 +25,8 @@ MAXIMUM: Final = np.array([sign.maximum for sign in SIGNS], dtype=np.float64)
 WANDER: Final = NOISE * 0.05
 """Standard deviation by which the level wanders in a minute."""
 SLOPE: Final = NOISE * 0.05
-"""Standard deviation of the slope, per minute. Wander and slope were chosen on half of a hundred intensive-care
-patients for the error at 1 to 4 h, and on stories for how early an advisory comes; the other half checks them."""
+"""Standard deviation of the slope, per minute. Wander and slope were chosen for the error at 1 to 4 h on half of a
+hundred intensive-care patients, and for early advisories on simulated stories; the other half verified them."""
 ARRAYS: Final = ("x", "p", "t", "count", "wanted")
 
 
@@ -48,7 +48,7 @@ class Forecast:
 
 
 class Trends:
-    """Levels and slopes of all patients, and what was told; made by `empty`, changed in place by this package alone."""
+    """Levels, slopes and advisories of all patients. `empty` creates it, and only this package changes it, in place."""
 
     def __init__(self) -> None:
         self.index: dict[str, int] = {}
@@ -65,7 +65,7 @@ class Trends:
         self.recalled: dict[str, AlarmEvent] = {}
 
     def rows(self, patients: list[str | None]) -> NDArray[np.int64]:
-        """Returns the patients' rows, -1 for nobody; new patients get one."""
+        """Returns the patients' rows, -1 for None; new patients get a row."""
         for patient in patients:
             if patient is not None and patient not in self.index:
                 self.index[patient] = self.free.pop() if self.free else len(self.index)
@@ -76,7 +76,7 @@ class Trends:
         return np.array([-1 if p is None else self.index[p] for p in patients], dtype=np.int64)
 
     def release(self, patient: str) -> None:
-        """Forgets a patient of whom nothing is told."""
+        """Removes a patient without advisories."""
         row = self.index.pop(patient, None)
         if row is not None:
             for name in ARRAYS:
@@ -87,7 +87,7 @@ class Trends:
 def follow(
     trends: Trends, readings: Readings, rows: NDArray[np.int64], index: NDArray[np.intp], usable: NDArray[np.bool_]
 ) -> None:
-    """Takes in the usable values of readings at `index`, one per row, of which each sign takes what is due."""
+    """Updates the trends by the usable values of readings at `index`, one per row; of each sign only if it is due."""
     t, z = readings.t[index][:, None], readings.values[index]
     last, count = trends.t[rows], trends.count[rows]
     new = usable & (count == 0)
@@ -98,7 +98,7 @@ def follow(
     error = np.where(due, z - level, 0.0)
     variance = p11 + NOISE**2
     size = np.abs(error) / np.sqrt(variance)
-    # An outlier counts as a value of larger noise, so that its pull stays bounded.
+    # An outlier counts as a value of larger noise, so that its influence is bounded.
     noise = NOISE**2 * np.maximum(1.0, size / HUBER) ** 2
     gain1, gain2 = p11 / (p11 + noise), p12 / (p11 + noise)
     x_new = np.stack([level + gain1 * error, slope + gain2 * error], axis=1)
@@ -113,7 +113,7 @@ def follow(
 
 
 def predict(x: Floats, p: Floats, minutes: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Returns level, slope and their covariance (p11, p12, p22) after so many minutes; arrays (n, 2|3, signs)."""
+    """Returns level, slope and their covariance (p11, p12, p22) after `minutes`; arrays (n, 2|3, signs)."""
     fade = np.exp(-minutes / FADE_MIN)
     reach = FADE_MIN * (1 - fade)
     p11 = p[:, 0] + 2 * reach * p[:, 1] + reach**2 * p[:, 2] + WANDER**2 * minutes
@@ -123,22 +123,22 @@ def predict(x: Floats, p: Floats, minutes: Floats) -> tuple[Floats, Floats, Floa
 
 
 def forecast(trends: Trends, patient: str, field: str, t: int) -> Forecast | None:
-    """Expects a sign's value at time `t`.
+    """Forecasts a sign's value at time `t`.
 
     Args:
-        trends: What is known.
+        trends: The trends.
         patient: Patient id.
         field: Sign's field.
         t: UTC epoch ms, not before the newest value used.
 
     Returns:
-        The forecast with its 80 % interval; None when the sign has had no value.
+        The forecast with its 80 % interval; None if the sign has had no value.
     """
     return forecasts(trends, [patient], t)[0].get(field)
 
 
 def forecasts(trends: Trends, patients: Sequence[str], t: int) -> list[dict[str, Forecast]]:
-    """Expects, as `forecast` does, every sign of many patients; returns by field, for each patient in turn."""
+    """Forecasts every sign of many patients; returns forecasts by field, for each patient in order."""
     places = [(i, row) for i, p in enumerate(patients) if (row := trends.index.get(p)) is not None]
     found: list[dict[str, Forecast]] = [{} for _ in patients]
     rows = np.array([row for _, row in places], dtype=np.int64)

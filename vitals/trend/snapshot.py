@@ -1,4 +1,4 @@
-"""Trends as bytes, for the snapshot of a shard."""
+"""Encoding and decoding of trends, for the snapshot of a shard."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ VERSION: Final = 1
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Trends on disk; only a program with the same signs reads them."""
+    """Stored trends; only a program with the same version and signs reads them."""
 
     version: int
     fields: tuple[str, ...]
@@ -51,7 +51,7 @@ def restore(data: bytes) -> Trends:
     """Reads a snapshot.
 
     Raises:
-        ValueError: The bytes are no snapshot, or one of other signs; trends then grow anew from the log.
+        ValueError: The bytes are no snapshot, or one of other signs; then build the trends from the log.
     """
     try:
         kept = _decoder.decode(data)

@@ -1,1 +1,1 @@
-"""Everything that crosses a process boundary: messages, their encoding, the names of topics."""
+"""Messages between processes, their encoding, and the names of topics."""

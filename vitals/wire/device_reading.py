@@ -1,7 +1,7 @@
-"""What a bedside device sends: one JSON object per reading, decoded with bounds.
+"""Wire format of a bedside device: one JSON object per reading, decoded with bounds.
 
-Identity and time make a reading; without them it is refused. A sign that is no number within bounds (NaN, a text, what
-no sensor gives) costs that sign alone: it counts as the zero with which a monitor says that it has no value.
+A message without identity and time is rejected. A sign that is no number within bounds (NaN, a text, an impossible
+value) affects only that sign: it counts as zero, with which a monitor reports that it has no value.
 """
 
 import json
@@ -16,11 +16,11 @@ from vitals.wire.vitals_record import WireError
 
 MAX_FRAME_BYTES: Final = 4096
 NO_VALUE: Final = 0.0
-"""A monitor's word that it has no value; the filter makes it a dropout."""
+"""A monitor's code for having no value; the artefact filter marks it as a dropout."""
 _IDENTITY: Final = {"boot": MAX_BOOT, "seq": MAX_SEQ, "t": MAX_CALENDAR}
 _NOTHING: Final[frozenset[str]] = frozenset()
 _NAMED: Final = 5
-"""So many unknown names are told in a reason."""
+"""Most unknown names in a reason."""
 
 _Frame = msgspec.defstruct(
     "_Frame",
@@ -43,7 +43,7 @@ class DeviceReading(msgspec.Struct, frozen=True):
         boot: Random 32-bit number of the device's start.
         seq: Number of the reading within its boot.
         t: Device's clock, UTC epoch ms.
-        values: One per sign in digit order; None where absent, `NO_VALUE` where there is no number.
+        values: One per sign in digit order; None if absent, `NO_VALUE` if it is no number.
         off: Fields of signs whose sensor is disconnected.
     """
 
@@ -55,12 +55,12 @@ class DeviceReading(msgspec.Struct, frozen=True):
 
 
 def decode(payload: bytes) -> DeviceReading:
-    """Reads a device's message; unknown fields are passed over, as devices are newer than gateways.
+    """Decodes a device's message; unknown fields are ignored, because devices may be newer than gateways.
 
     Of two equal keys the last counts.
 
     Raises:
-        WireError: The bytes are no such message, or name no sign that is known; the message says why.
+        WireError: The bytes are no such message, or name no known sign; the message has the reason.
     """
     if len(payload) > MAX_FRAME_BYTES:
         raise WireError(f"frame of {len(payload)} bytes is over {MAX_FRAME_BYTES}")
@@ -71,26 +71,26 @@ def decode(payload: bytes) -> DeviceReading:
     boot, seq, t, *values, off = msgspec.structs.astuple(frame)
     known = frozenset(off).intersection(FIELDS) if off else _NOTHING
     if not known and values.count(None) == len(values):
-        # Rare, and perhaps no reading at all: looked at closely.
+        # Rare, and possibly no reading: decoded sign by sign.
         return _sign_by_sign(payload)
     return DeviceReading(boot, seq, t, tuple(values), known)
 
 
 def _sign_by_sign(payload: bytes) -> DeviceReading:
-    """Reads a message in which something is wrong: whatever is right in it counts."""
+    """Decodes a faulty message: its correct signs count."""
     found = _loosely(payload)
     boot, seq, t = (_whole(found, name, most) for name, most in _IDENTITY.items())
     off = found.get("off")
     known = frozenset(FIELDS).intersection(one for one in off if isinstance(one, str)) if isinstance(off, list) else ()
     others = [ascii(name)[:32] for name in found if name not in _IDENTITY]
     if others and not known and not found.keys() & set(FIELDS):
-        # Field names in another spelling look like a device that is well, and nobody watches its patient.
+        # With field names in another spelling a device would appear to work, and its patient would not be monitored.
         raise WireError(f"no known sign: it has {', '.join(others[:_NAMED])}; known are {', '.join(FIELDS)}")
     return DeviceReading(boot, seq, t, tuple(_value(found.get(field)) for field in FIELDS), frozenset(known))
 
 
 def _loosely(payload: bytes) -> dict[str, Any]:
-    """Reads JSON as careless libraries write it, with NaN and Infinity.
+    """Decodes JSON as some libraries write it, with NaN and Infinity.
 
     Raises:
         WireError: It is no object.
@@ -118,6 +118,6 @@ def _value(raw: object) -> float | None:
         return None
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return NO_VALUE
-    # Whole numbers are compared as they are: a float could not hold them all.
+    # Integers are compared without conversion: a float cannot represent all of them.
     usable = -MAX_VALUE <= raw <= MAX_VALUE and not math.isnan(raw)
     return float(raw) if usable else NO_VALUE

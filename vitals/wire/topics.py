@@ -1,4 +1,4 @@
-"""Names: MQTT topics, Kafka topics, lanes and slots. Nothing else in the code spells a topic."""
+"""Names of MQTT topics and Kafka topics, lanes and slots. No other module contains a topic's name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from typing import Final
 from zlib import crc32
 
 SLOTS: Final = 16
-"""Gateways are spread over this many slots; a bridge is given some of them."""
+"""Number of slots over which gateways are distributed; a bridge serves some of them."""
 LANES: Final = 16
-"""Patients are spread over this many lanes unless the deployment says otherwise; fixed for its life."""
+"""Default number of lanes over which patients are distributed; fixed for the life of a deployment."""
 
 
 def slot(gateway: str) -> int:
@@ -17,12 +17,12 @@ def slot(gateway: str) -> int:
 
 
 def lane(subject: str, lanes: int = LANES) -> int:
-    """Returns the lane of a patient (or of the device, while it is on nobody)."""
+    """Returns the lane of a patient (or of an unassigned device)."""
     return crc32(subject.encode()) % lanes
 
 
 def partition(lane_: int, partitions: int) -> int:
-    """Returns the partition of a lane; every producer sets it itself, so that topics are co-partitioned."""
+    """Returns the partition of a lane. Every producer sets it explicitly, so that topics are co-partitioned."""
     return lane_ % partitions
 
 
@@ -70,7 +70,7 @@ def slot_filter(slot_: int, name: str) -> str:
 # --- Kafka
 DAY_MS: Final = 86_400_000
 MAX_RECORD_BYTES: Final = 4 << 20
-"""A record of 1,000 readings with as many limit sets stays below it."""
+"""Largest Kafka record: more than 1,000 readings with 1,000 limit sets need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Topic:
     """One Kafka topic.
 
     Attributes:
-        name: Its name.
+        name: Name of the topic.
         keep_ms: Retention; None for a compacted topic.
-        by_lane: Whether records are placed by lane; otherwise one partition.
+        by_lane: Whether records are partitioned by lane; otherwise one partition.
         config: Further topic settings.
     """
 
@@ -102,8 +102,8 @@ CONTACTS: Final = "contacts"
 NOTIFICATIONS: Final = "notifications"
 
 _DATED: Final = {"message.timestamp.type": "LogAppendTime"}
-"""Kafka dates records itself. Log time is made of them: by their producers' clocks, one that is ahead would make all
-other readings history, and Kafka refuses for good what is an hour ahead of it."""
+"""Kafka sets the timestamps, which are log time. With producers' timestamps, one clock that is ahead would make all
+other readings history, and Kafka rejects for good a record that is an hour ahead of its clock."""
 
 TOPICS: Final[tuple[Topic, ...]] = (
     Topic(VITALS, 7 * DAY_MS, config=_DATED),

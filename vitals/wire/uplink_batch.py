@@ -1,8 +1,8 @@
-"""What a gateway and a bridge say to each other: batches up, confirmations down.
+"""Messages between gateway and bridge: batches up, confirmations down.
 
 A batch is JSON, `{"gateway", "outbox", "n", "readings": {columns}}`, compressed by zlib with a dictionary that both
-sides know. It is `(gateway, outbox, n)`: `outbox` is drawn at random with each new outbox database, so that a new SD
-card is a new sequence.
+sides have. Its identity is `(gateway, outbox, n)`. `outbox` is a random number of each new outbox database, so that a
+new SD card is a new sequence.
 """
 
 import zlib
@@ -19,26 +19,26 @@ from vitals.wire.vitals_record import MAX_READINGS, WireError, batch_columns, fr
 
 MAX_PAYLOAD_BYTES: Final = MAX_MESSAGE
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
-"""More than 1000 readings need; a bomb is cut here."""
+"""More than 1000 readings need; decompression stops here, against zip bombs."""
 DICTIONARY: Final = (
     b',"boot":[1,"seq":[100,"t":[17638128000,"t_gw":[17638128000,"roster":[17638128000],"suspect":[0,0,0,0,0,0,0,0],'
     b'"limits":[0,0,0,0,0,0,0,0],"hr":[72,80,"pr":[72,80,"rr":[16,14,"spo2":[97,96,98,"temp":[36.8,37.1,36.9,"sbp":[118,'
     b'120,"dbp":[76,78,"map":[90,92,null,null,null,null]}}{"gateway":"gw-","outbox":"","n":1,"readings":{"patient":["P-",'
     b'"device":["mon-","ward":["","","","bed":["'
 )
-"""What every batch has in common, known to both sides: a batch of ten readings would be a third larger without it.
-It is part of the contract, so it never changes; a sender may do without it."""
+"""The text that all batches have in common: a batch of ten readings would be a third larger without it. As part of the
+contract it never changes; a sender need not use it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Readings of one gateway, numbered by its outbox.
+    """Readings of one gateway, with a number of its outbox.
 
     Attributes:
         gateway: Gateway id.
         outbox: Random id of the outbox database.
         n: Number of the batch within that outbox, from 1.
-        readings: Its readings, at most `MAX_READINGS`.
+        readings: At most `MAX_READINGS`.
     """
 
     gateway: str
@@ -63,7 +63,7 @@ _encoder = msgspec.json.Encoder()
 def encode(batch: Batch) -> bytes:
     """Returns the MQTT payload of a batch."""
     columns = to_columns(batch.readings)
-    # Every reading of a batch is of its gateway: said once, in the head.
+    # All readings of a batch are of one gateway, so only the head names it.
     del columns["gateway"]
     head = {"gateway": batch.gateway, "outbox": batch.outbox, "n": batch.n}
     deflater = zlib.compressobj(level=6, zdict=DICTIONARY)
@@ -71,15 +71,15 @@ def encode(batch: Batch) -> bytes:
 
 
 def inflater() -> Any:  # noqa: ANN401 - zlib does not name the type
-    """Returns what decompresses one payload, with or without the dictionary: zlib's `decompressobj`."""
+    """Returns a decompressor of one payload, with or without the dictionary: zlib's `decompressobj`."""
     return zlib.decompressobj(zdict=DICTIONARY)
 
 
 def decode(payload: bytes) -> Batch:
-    """Reads a batch, with bounds on size, compression, lengths and types.
+    """Decodes a batch, with bounds on size, compression, lengths and types.
 
     Raises:
-        WireError: The payload is no batch; the message says why.
+        WireError: The payload is no batch; the message has the reason.
     """
     json = _plain(payload)
     try:
@@ -96,7 +96,7 @@ def decode(payload: bytes) -> Batch:
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Identity of a batch: its gateway, the id of the outbox that numbered it, its number."""
+    """Identity of a batch: gateway, outbox, number."""
 
     gateway: Name
     outbox: Name
@@ -107,10 +107,10 @@ _head_decoder = msgspec.json.Decoder(Head)
 
 
 def head(payload: bytes) -> Head:
-    """Reads the identity of a batch; its readings are inflated and not decoded.
+    """Decodes the identity of a batch; its readings are decompressed and not decoded.
 
     Raises:
-        WireError: The payload is no batch; the message says why.
+        WireError: The payload is no batch; the message has the reason.
     """
     try:
         return _head_decoder.decode(_plain(payload))
@@ -132,7 +132,7 @@ def _plain(payload: bytes) -> bytes:
 
 
 class BatchAck(msgspec.Struct, frozen=True):
-    """The batches of one outbox that Kafka holds; a gateway deletes only these.
+    """Confirmation of the batches of one outbox that Kafka holds; a gateway deletes only these.
 
     Attributes:
         outbox: Id of the outbox.

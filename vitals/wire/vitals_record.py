@@ -1,7 +1,8 @@
-"""Readings on the wire: JSON columns, as gateways send them, as Kafka carries them and as the lake reads them.
+"""Wire format of readings: JSON columns, in gateways' batches, in Kafka records and for the lake.
 
-`vitals` holds what `vitals.readings.Readings` holds; `vitals.scored` adds breach and NEWS2 digits and the source
-partition and offset. A sign's column that is absent is absent in every reading, so records outlive new signs.
+A record of `vitals` has the columns of `vitals.readings.Readings`; one of `vitals.scored` adds breach and NEWS2 digits
+and the source partition and offset. A missing column of a sign means no values, so that old records stay readable with
+new signs.
 """
 
 from dataclasses import dataclass
@@ -17,15 +18,15 @@ from vitals.readings import INTEGER_COLUMNS, TEXT_COLUMNS, Readings, text
 from vitals.signs import FIELDS, SIGNS
 
 MAX_READINGS: Final = 1000
-"""The most readings one record holds: a consumer's memory per record stays bounded."""
+"""Most readings of one record, so that a consumer's memory per record is bounded."""
 
 
 NameOrNone = Annotated[str, msgspec.Meta(max_length=MAX_ID)] | None
-"""A name in a column; whoever writes the first record of a reading checks `Id`."""
+"""A name in a column; the writer of a reading's first record checks `Id`."""
 
 
 class WireError(ValueError):
-    """Bytes that are not what they should be; the message is the reason that goes into `vitals.rejected`."""
+    """Bytes that do not decode; the message is the reason in `vitals.rejected`."""
 
 
 _COLUMNS: Final[list[tuple[str, Any] | tuple[str, Any, Any]]] = [
@@ -49,7 +50,7 @@ batch_columns: Final = msgspec.defstruct(
     [("gateway", list[str], msgspec.field(default_factory=list)), *(c for c in _COLUMNS if c[0] != "gateway")],
     kw_only=True,
 )
-"""Columns of an uplink batch: its head names the gateway, once."""
+"""Columns of an uplink batch, without the gateway, which is in its head."""
 _decode_vitals = msgspec.json.Decoder(_Vitals)
 _decode_scored = msgspec.json.Decoder(_Scored)
 _encoder = msgspec.json.Encoder()
@@ -63,9 +64,9 @@ class ScoredRecord:
         readings: The readings, n of them.
         breach: (n,) packed breach digits (`vitals.breach_codes`).
         news2: (n,) packed NEWS2 digits (`vitals.news2.BANDS`).
-        partition: Partition of `vitals` that they came from.
-        offset: Offset there; what is at or below the one handled last has been seen.
-        timestamp: Its time stamp there, UTC epoch ms: the log time; 0 in a record of before this was told.
+        partition: Their partition of topic `vitals`.
+        offset: Their offset there; a record at or below the last handled offset is a repeat.
+        timestamp: Their timestamp there, UTC epoch ms: the log time; 0 in old records without this field.
     """
 
     readings: Readings
@@ -81,12 +82,12 @@ class ScoredRecord:
 
 
 def _numbers(column: NDArray[np.float64]) -> list[float | int | None]:
-    """Whole numbers travel without a fraction, absent values as null."""
+    """Returns JSON numbers: integers without a fraction, absent values as null."""
     return [None if x != x else int(x) if x == int(x) else round(x, 3) for x in column.tolist()]  # noqa: PLR0124 - NaN
 
 
 def to_columns(readings: Readings) -> dict[str, Any]:
-    """Returns the JSON-ready columns of readings, leaving out signs that none of them has."""
+    """Returns the JSON-ready columns of readings, without signs that no reading has."""
     columns: dict[str, Any] = {name: getattr(readings, name).tolist() for name in (*TEXT_COLUMNS, *INTEGER_COLUMNS)}
     for i, field in enumerate(FIELDS):
         if not np.isnan(readings.values[:, i]).all():
@@ -123,10 +124,10 @@ def encode_vitals(readings: Readings) -> bytes:
 
 
 def decode_vitals(value: bytes) -> Readings:
-    """Reads a `vitals` record.
+    """Decodes a `vitals` record.
 
     Raises:
-        WireError: The bytes are no such record; the message says why.
+        WireError: The bytes are no such record; the message has the reason.
     """
     try:
         columns = _decode_vitals.decode(value)
@@ -136,10 +137,10 @@ def decode_vitals(value: bytes) -> Readings:
 
 
 def decode_scored(value: bytes) -> ScoredRecord:
-    """Reads a `vitals.scored` record.
+    """Decodes a `vitals.scored` record.
 
     Raises:
-        WireError: The bytes are no such record; the message says why.
+        WireError: The bytes are no such record; the message has the reason.
     """
     try:
         columns: Any = _decode_scored.decode(value)

@@ -1,5 +1,6 @@
-"""The two proofs: how soon a breach is on its way to a phone, and how many patients two cores carry.
+"""Two measurements of the whole path: latency from a breach to SNS, and the number of patients that two cores serve.
 
-`stage` brings the whole path up, `breaches` scripts what happens at the bedside, `traces` follows readings from hop to
-hop, `million` raises the number of patients until something bends, and `usage` says what each part used for it.
+`environment` starts the whole path, `breach_scenario` scripts the devices, and `trace_latency` follows readings from
+hop to hop for `latency`. `capacity` raises the number of patients until a hop no longer keeps up, and `cpu_usage`
+measures each part's processor time and memory.
 """

@@ -1,4 +1,4 @@
-"""What happens at the bedside while latency is measured: every patient is well but for one sudden breach."""
+"""Scenario of the latency measurement: every patient is stable except for one sudden breach."""
 
 import csv
 import json
@@ -13,11 +13,11 @@ from infra.local.stack import LocalStack
 STORY: Final = "sudden-bradycardia"
 WELL_AGAIN_S: Final = 30.0
 BRADYCARDIA: Final = 0.62
-"""A resting rate falls to some 28/min: below the extreme bound of 40, and above what a monitor shows as no pulse."""
+"""A resting rate falls to some 28/min: below the extreme limit of 40, above the rate that a monitor shows as zero."""
 
 
 def gateways(count: int) -> tuple[str, ...]:
-    """Returns gateways' names, one a ward."""
+    """Returns gateways' names, one per ward."""
     return tuple(f"gw-{ward}" for ward in wards(count))
 
 
@@ -27,10 +27,10 @@ def wards(count: int) -> tuple[str, ...]:
 
 
 def people(stack: LocalStack, folder: Path, beds: Mapping[str, int], cadence_s: float, seed: int) -> Path:
-    """Writes a roster of invented people, and puts a rota in force by which everybody is told of everything.
+    """Writes a file of invented patients, and applies a rota with one contact per ward for all priorities.
 
     Returns:
-        The roster.
+        Path of the patients' file.
     """
     chosen = ",".join(f"{ward}={count}" for ward, count in beds.items())
     words = ("--out", str(folder), "--wards", chosen, "--cadence", f"{cadence_s:g}", "--seed", str(seed))
@@ -53,24 +53,24 @@ def people(stack: LocalStack, folder: Path, beds: Mapping[str, int], cadence_s: 
 def plan(
     brokers: Mapping[str, str], beds: Mapping[str, int], *, duration_s: float, cadence_s: float, seed: int
 ) -> bytes:
-    """Returns the plan of the devices: breaches are spread evenly over the run.
+    """Returns the devices' plan; breaches are distributed evenly over the run.
 
     Args:
         brokers: Address of each gateway's broker, by ward.
         beds: Beds of each ward.
         duration_s: From the first breach to the last, s.
         cadence_s: Seconds between two readings.
-        seed: Of the patients.
+        seed: Seed of the patients.
     """
     names = [(ward, f"mon-{ward}-{number:02d}") for ward, count in beds.items() for number in range(1, count + 1)]
-    # Neighbours in time lie on different gateways.
+    # Consecutive breaches are on different gateways.
     names.sort(key=lambda name: name[1].rpartition("-")[2].zfill(5))
     devices: list[dict[str, Any]] = [
         {"device": device, "broker": brokers[ward], "story": STORY, "start_s": place * duration_s / len(names)}
         for place, (ward, device) in enumerate(names)
     ]
     frames = [
-        # Until its story begins a device shows the first frame.
+        # Until its story begins a device sends the first frame.
         {"at_s": 0, "phase": "stable"},
         {"at_s": 1, "phase": "onset", "bradycardia": BRADYCARDIA},
         {"at_s": WELL_AGAIN_S, "phase": "onset", "bradycardia": BRADYCARDIA},

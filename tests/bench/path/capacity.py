@@ -1,9 +1,9 @@
-"""How many patients the path carries: uplink batches of ever more of them, until a hop no longer keeps up.
+"""Capacity of the path: uplink batches of more and more patients, until a hop no longer keeps up.
 
-The load's gateways are synthetic (`tests.load`) and speak to the site broker; everything after it is the real path.
-Some of the patients have a breach, so that the way to SNS is measured under the load. Nobody is admitted: the alarm
-engine judges a patient whom it does not know all the same, and synthetic gateways tell no status: a million admitted
-patients were those of silent gateways.
+The load's gateways are synthetic (`tests.load`) and publish to the site broker; all parts after it are real. Some of
+the patients have a breach, so that the path to SNS is measured under load. No patient is admitted, because the alarm
+engine evaluates unknown patients as well. Synthetic gateways send no status, so a million admitted patients would be
+patients of silent gateways.
 """
 
 import json
@@ -33,38 +33,37 @@ from vitals.wire import topics
 CADENCE_S: Final = 30.0
 PER_GATEWAY: Final = 30
 BREACHES_A_ROUND: Final = 30
-"""One a second: moto, which stands for SNS, takes some fifty messages a second, and a core for it."""
+"""One a second: moto, the stand-in for SNS, accepts some fifty messages a second, and needs a core for it."""
 WARM_S: Final = 90.0
 DRAIN_S: Final = 1800.0
 LOOK_EVERY_S: Final = 10.0
 SETTINGS: Final[Settings] = {
     "notify": {"NOTIFY_BURST": "100000"},
-    # Few large records: what Kafka, Spark and Ray do for each one costs as much as some hundred readings.
+    # Few large records: the work of Kafka, Spark and Ray for each record costs as much as some hundred readings.
     "bridge": {"LINGER_MS": "800"},
     "score": {"SCORE_MEMORY": "2g"},
     "archive": {"ARCHIVE_MEMORY": "2g", "ARCHIVE_OBJECT_ROWS": "400000"},
-    # The page's curves of a million patients would be most of the state's memory.
+    # The ward page's curves of a million patients would be most of the state's memory.
     "watch": {"WATCH_SNAPSHOT_S": "120"},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was seen at one number of patients.
+    """Result for one number of patients; `told` are the load's counters at the end.
 
     Attributes:
-        patients: How many.
-        seconds: Length of the measured time.
-        readings_s: Readings per second that the load made.
-        told: What the load says of itself at the end.
+        patients: Number of patients.
+        seconds: Duration of the measurement.
+        readings_s: Readings per second that the load sent.
         hops_ms: (p50, p99) by hop.
-        cpu_s: Processor seconds by part; those of the load itself under that name.
+        cpu_s: Processor seconds by part; the load's own under "the load itself".
         pss_mb: Memory at the end, by part.
         waiting: Batches that were not confirmed when the load ended.
         lost: Readings that the warehouse lacks after it has caught up.
         doubled: Readings that it has more than once.
         drained_s: Seconds until lake and warehouse had caught up.
-        bytes_reading: Bytes a reading by place.
+        bytes_reading: Bytes per reading by store.
     """
 
     patients: int
@@ -82,7 +81,7 @@ class Step:
 
 
 def climb(folder: Path, steps: list[tuple[int, float]]) -> Iterator[Step]:
-    """Measures one number of patients after the other, each on a stack of its own.
+    """Measures several numbers of patients in turn, each on a stack of its own.
 
     Args:
         folder: Empty, for all data.
@@ -111,7 +110,7 @@ def climb(folder: Path, steps: list[tuple[int, float]]) -> Iterator[Step]:
 
 
 def _on_the_path(stack: LocalStack) -> list[Tier]:
-    # A ward page looks at all patients of its hospital, and nobody has a hospital of a million beds.
+    # A ward page reads all patients of its hospital, and no hospital has a million beds.
     return [tier for tier in tiers(stack) if tier.name != "console"]
 
 
@@ -166,7 +165,7 @@ def _run(load: Apart, seconds: float, patients: int) -> None:
 
 
 def _rows(stage: Stage) -> int:
-    # By the loader's own log: to count the rows themselves, again and again, would hold up the loader.
+    # From the loader's own log: counting the rows themselves repeatedly would delay the loader.
     return int(_asked(stage, "select coalesce(sum(loaded_rows), 0) from load_log where topic = 'vitals.scored'")[0])
 
 

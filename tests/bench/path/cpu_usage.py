@@ -1,4 +1,4 @@
-"""What each part has used: processor time and memory of a process and all below it."""
+"""Processor time and memory of each part: of its process and all child processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from infra.local.process import Processes
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of one moment.
+    """Processor time and memory at one moment.
 
     Attributes:
         cpu_s: Processor seconds so far, by part; ended children that were waited for included.
@@ -27,7 +27,7 @@ class Usage:
 
 
 def usage(processes: Processes) -> Usage:
-    """Looks at every process of a stack."""
+    """Measures every process of a stack."""
     alive = processes.alive()
     return Usage(
         cpu_s={name: _cpu_s(process) for name, process in alive.items()},

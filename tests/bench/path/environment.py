@@ -1,4 +1,4 @@
-"""The whole path, up and warm, for a measurement."""
+"""The whole path, started and warm, for a measurement."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,12 +21,12 @@ Settings = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What runs.
+    """A running path.
 
     Attributes:
-        stack: The outside parts and every process.
+        stack: The external servers and every process.
         specs: Every process by name.
-        folder: For files of the measurement.
+        folder: Folder for files of the measurement.
     """
 
     stack: LocalStack
@@ -53,18 +53,18 @@ def whole_path(
     chosen: Callable[[LocalStack], list[Tier]] = tiers,
     sns: Options | None = None,
 ) -> Iterator[Stage]:
-    """Brings everything up, waits until Spark scores, and ends everything with the block.
+    """Starts the whole path, waits until Spark scores, and ends all processes with the block.
 
     Args:
         folder: An empty folder for all data.
         gateways: Names of the gateways that run as real daemons.
-        settings: Settings beyond the usual ones, by tier, without the gateway's name: `edge`, `score`, …
-        prepare: Called once the topics are there and before any tier runs, for the rota.
-        chosen: What runs, and where it finds the rest.
-        sns: How the stand-in for SNS behaves; None: moto stands for it.
+        settings: Additional settings, by tier, without the gateway's name: `edge`, `score`, …
+        prepare: Function that applies the rota, called when the topics exist and before any tier runs.
+        chosen: Function that returns the tiers to run.
+        sns: Behaviour of the stand-in for SNS; None: moto is used.
 
     Raises:
-        PartError: A part did not come up.
+        PartError: A part did not start.
     """
     ports = Ports.ephemeral(len(gateways))
     with LocalStack(folder / "stack", ports=ports, gateways=gateways, kafka_heap_mb=1024, sns=sns) as stack:

@@ -1,4 +1,4 @@
-"""From a breach at the bedside to SNS, at the size of some wards, through real gateways."""
+"""Latency from a breach at the bedside to SNS, at the size of some wards, through real gateways."""
 
 import json
 import sys
@@ -28,15 +28,15 @@ SETTINGS: Final[Settings] = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was seen.
+    """Result of a measurement.
 
     Attributes:
-        breaches: Scripted.
-        alarmed: Patients that were alarmed about.
-        traces: Every reading and event.
+        breaches: Scripted breaches.
+        alarmed: Patients with an alarm.
+        traces: Traces of every reading and event.
         readings_s: Readings per second that the devices sent.
         used: Processor seconds by part.
-        seconds: Length of the measurement.
+        seconds: Duration of the measurement.
     """
 
     breaches: int
@@ -48,13 +48,13 @@ class Measured:
 
 
 def measure(count: int, duration_s: float, seed: int = 1, *, sns: Options | None = None) -> Measured:
-    """Lets `count` patients have one breach each, spread over a time.
+    """Measures `count` patients with one breach each, distributed over a time.
 
     Args:
-        count: Patients, a quarter of them behind each gateway.
-        duration_s: From the first breach to the last, s.
-        seed: Of the patients.
-        sns: How the stand-in for SNS answers; None: moto does, ever later.
+        count: Patients, a quarter of them on each gateway.
+        duration_s: Time from the first breach to the last, s.
+        seed: Seed of the patients.
+        sns: Behaviour of the stand-in for SNS; None: moto is used, which answers more and more slowly.
     """
     beds = dict.fromkeys(breach_scenario.wards(GATEWAYS), count // GATEWAYS)
     with tempfile.TemporaryDirectory(prefix="wardwatch-path-") as folder:
@@ -75,7 +75,7 @@ def _measured(stage: Stage, beds: dict[str, int], roster: Path, duration_s: floa
     with Observer(stage.bootstrap, PARTITIONS, Traces()) as seen:
         devices = _devices(stage, beds, duration_s, seed)
         processes.start(devices)
-        # It serves nothing that could be waited for; a plan that it refuses ends it within these seconds.
+        # It has no port to wait for; if it rejects the plan, it ends during the admission.
         stage.command("cloud", "admit", str(roster))
         if devices.name not in processes.alive():
             raise PartError(f"the devices ended; see {processes.logs}/{devices.name}.log")
@@ -95,7 +95,7 @@ def _measured(stage: Stage, beds: dict[str, int], roster: Path, duration_s: floa
 
 
 def _watch(seen: Observer[Traces], duration_s: float, count: int) -> int:
-    """Waits until everybody's alarm was sent, or the time is over; returns of how many patients one was raised."""
+    """Waits until each patient's message was sent, or a time-out; returns the number of patients with an alarm."""
     ends = time.monotonic() + SETTLE_S + duration_s + LAST_WITHIN_S
     told = 0.0
     while time.monotonic() < ends:
@@ -115,7 +115,7 @@ def _devices(stage: Stage, beds: dict[str, int], duration_s: float, seed: int) -
     brokers = {ward: stage.stack.device_broker_url(f"gw-{ward}") for ward in beds}
     plan = json.loads(breach_scenario.plan(brokers, beds, duration_s=duration_s, cadence_s=CADENCE_S, seed=seed))
     for device in plan["devices"]:
-        # Until everybody is admitted and each gateway has its roster.
+        # Time to admit all patients, and for each gateway to receive its roster.
         device["start_s"] += SETTLE_S
     (folder / "plan.json").write_text(json.dumps(plan))
     words = ("--plan", str(folder / "plan.json"), "--ledger", str(folder / "ledger.jsonl"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def rank(values: Sequence[float], share: float) -> float:
-    """Returns the value below or at which a share of the values lie; not a number when there are none."""
+    """Returns the smallest value that is at least as large as `share` of the values; NaN without values."""
     if not values:
         return math.nan
     ordered = sorted(values)

@@ -1,11 +1,11 @@
-"""Keeps what a run was, in plain files, for whoever judges it later: `python -m tests.truth.real FOLDER`.
+"""Writes the data of a run to plain files for the judge: `python -m tests.truth.real FOLDER`.
 
 | file | |
 |---|---|
-| `run.json` | cadence of the devices, s; whether one person alone is on duty in each ward |
-| `roster.csv`, `ledger.jsonl` | who lay where; what their devices made (`firmware_sim/ground_truth_log.py`) |
-| `alarms.jsonl`, `notifications.jsonl`, `actions.jsonl` | the topics' values, in order of their time stamps |
-| `reached.jsonl` | what is on somebody's phone or in a mailbox; only with the bad SNS, which alone knows it |
+| `run.json` | cadence of the devices, s; whether only one person is on duty in each ward |
+| `roster.csv`, `ledger.jsonl` | patients and beds; readings of the devices (`firmware_sim/ground_truth_log.py`) |
+| `alarms.jsonl`, `notifications.jsonl`, `actions.jsonl` | the topics' values, in order of their timestamps |
+| `reached.jsonl` | messages that reached a phone or mailbox; only the bad SNS records them |
 """
 
 import json
@@ -33,13 +33,13 @@ def keep(
     """Writes the files.
 
     Args:
-        folder: Where; made when absent.
+        folder: Folder for the files, created if absent.
         bootstrap: Kafka's address.
-        ledger: The devices'.
-        roster: Who lies where.
+        ledger: The devices' ground truth log.
+        roster: The patients' file.
         cadence_s: Seconds between two readings of a device.
-        alone: Whether nobody else is on duty to whom an alarm could be handed over.
-        sns: Address of the bad SNS; None: what reached people is not known.
+        alone: Whether there is no second person on duty for a handover.
+        sns: Address of the bad SNS; None: messages that reached people are unknown.
 
     Raises:
         PartError: Kafka does not answer.
@@ -58,7 +58,7 @@ def keep(
 
 
 def _records(bootstrap: str, topic: str) -> Iterator[tuple[int, bytes]]:
-    """Yields time stamp and value of a topic's records as they are now, partition after partition."""
+    """Yields timestamp and value of a topic's present records, partition by partition."""
     settings = {
         "bootstrap.servers": bootstrap,
         "group.id": "kept",

@@ -1,4 +1,4 @@
-"""Latencies by hop of a sample of all records: at a million patients, to read them all costs what is measured."""
+"""Latencies by hop of a sample of all records: at a million patients, reading all would distort the measurement."""
 
 import zlib
 from collections import defaultdict
@@ -14,25 +14,25 @@ from vitals.contacts import Notification
 from vitals.wire import topics, vitals_record
 
 LANES: Final = 2
-"""Lanes of which `vitals` and `vitals.scored` are read at all. What is told of alarms and messages is read whole."""
+"""Number of lanes of `vitals` and `vitals.scored` that are read. Alarms and notifications are read completely."""
 ONE_IN: Final = 6
 _notification: Final = msgspec.json.Decoder(Notification)
 
 
 @dataclass(slots=True)
 class Sampled:
-    """What was seen: milliseconds from measurement to each hop.
+    """Times from measurement to each hop, of sampled readings.
 
     Attributes:
-        spans_ms: By hop.
-        records: Records of `vitals` and `vitals.scored` that passed, by topic.
+        spans_ms: Times by hop, ms.
+        records: Number of records by topic.
     """
 
     spans_ms: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     records: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
-        """Looks at one record."""
+        """Adds one record."""
         self.records[topic] += 1
         if topic == topics.VITALS and zlib.crc32(value) % ONE_IN == 0:
             self.spans_ms["kafka"].extend((stamped - vitals_record.decode_vitals(value).t).tolist())
@@ -49,7 +49,7 @@ class Sampled:
                 self.spans_ms["sns"].append(told.accepted - told.t)
 
     def forget(self) -> None:
-        """Forgets all so far."""
+        """Clears times and counts."""
         self.spans_ms.clear()
         self.records.clear()
 

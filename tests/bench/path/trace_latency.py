@@ -1,4 +1,4 @@
-"""Follows readings from hop to hop: when each was measured, and when each hop had it."""
+"""Traces readings from hop to hop: time of the measurement, and of the arrival at each hop."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,20 +13,20 @@ from vitals.contacts import Notification
 from vitals.wire import topics, vitals_record
 
 HOPS: Final = ("bedside", "gateway", "kafka", "scored", "alarm", "sns")
-"""Each from the moment before it: device to gateway, to Kafka, through Spark, through Ray, to SNS's acceptance."""
+"""Each hop counts from the one before it: device to gateway, to Kafka, through Spark, through Ray, to SNS."""
 _notification: Final = msgspec.json.Decoder(Notification)
 _DECISIVE: Final = frozenset((Phase.START, Phase.ESCALATE))
 
 
 @dataclass(slots=True)
 class Traces:
-    """What was seen of every reading, and of what it caused.
+    """Traces of every reading, and of its alarms and messages.
 
     Attributes:
         readings: t, t_gw, and the Kafka timestamps in `vitals` and `vitals.scored`, by identity; epoch ms.
         alarms: Identity of the deciding reading and Kafka timestamp, by (alarm, n).
-        sent: When SNS accepted the first message of an event, by (alarm, n).
-        patients: Patients that were alarmed about.
+        sent: Time at which SNS accepted the first message of an event, by (alarm, n); epoch ms.
+        patients: Patients with an alarm.
     """
 
     readings: dict[Identity, list[int]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Traces:
     patients: set[str] = field(default_factory=set)
 
     def take(self, topic: str, partition: int, value: bytes, stamped: int) -> None:
-        """Looks at one record."""
+        """Adds one record."""
         if topic == topics.VITALS:
             read = vitals_record.decode_vitals(value)
             for identity, t, t_gw in zip(read.identities(), read.t.tolist(), read.t_gw.tolist(), strict=True):

@@ -1,12 +1,8 @@
-"""The alarm rules, one patient and one reading at a time, written to be read. `vitals.engine` must do exactly this.
+"""A second, simple implementation of the alarm rules, one patient and one reading at a time.
 
-Nothing here is fast, and no code but the rules' numbers is shared with the engine: a property test runs both over the
-same readings. Texts are left out. `vitals.engine.rules.technical_alarms` has the rules of technical alarms.
-
-**Terms.** A *condition* is what is wrong: it can be pending, hold, or be over. An *alarm* is what people were told of
-it. They differ in two cases. History (a reading older than two minutes of log time) moves conditions and tells nobody;
-the first live reading tells what then differs, so a patient still low after an outage alarms at once, and one who has
-recovered never does. And a high alarm that nobody acknowledged outlives its condition: it is *latched*.
+A property test runs it and `vitals.engine` over the same readings; both must emit the same events. The rules and their
+terms are described in `vitals.engine.rules`. No code is shared with the engine except the rules' numbers. Texts of
+alarms and technical alarms are not implemented here.
 """
 
 from tests.vitals.reference_engine.engine import Oracle

@@ -1,4 +1,4 @@
-"""The oracle: people and readings in, events out."""
+"""The reference engine: admissions, actions and readings in, alarm events out."""
 
 import math
 from collections.abc import Iterable
@@ -21,14 +21,10 @@ CONTINUOUS = {sign.field for sign, yes in zip(SIGNS, constants.CONTINUOUS, stric
 
 
 class Oracle(Teller):
-    """The rules of order and of people's actions; those of signs are in the modules beside."""
+    """Commands, the order of readings, and the order of the rules; the rules are in the other modules."""
 
     def place(self, placements: Iterable[DeviceAssignment], now: int) -> list[AlarmEvent]:
-        """A patient is taken in or changed. Of several devices the slowest gives the cadence.
-
-        Oxygen as charted since holds until the admission's own entry changes. NEWS2 is for adult profiles only. What
-        was sent before an earlier discharge stays without effect.
-        """
+        """Applies admissions (`vitals.engine.commands`)."""
         self.tick(now)
         cadence: dict[str, int] = {}
         for p in placements:
@@ -47,7 +43,7 @@ class Oracle(Teller):
         return self.events
 
     def discharge(self, name: str, now: int) -> list[AlarmEvent]:
-        """Every alarm of the patient ends, and readings that still come under the name concern nobody."""
+        """Ends the patient's alarms (`vitals.engine.commands`)."""
         self.tick(now)
         patient = self.patients.pop(name, Patient())
         for latched in patient.latched.values():
@@ -58,17 +54,12 @@ class Oracle(Teller):
         return self.events
 
     def end_at_once(self, c: Condition | None) -> None:
-        """Ends an alarm for a reason that is not the patient's state; latched or not."""
+        """Ends an alarm, latched or not, for a reason that is not the patient's state."""
         if c is not None:
             self.tell(c, Phase.END, t=self.now, state=AlarmState.INACTIVE)
 
     def act(self, action: Action, now: int) -> list[AlarmEvent]:
-        """Acknowledging quiets one alarm, until it ends or becomes worse; it ends a latched one.
-
-        An audio pause quiets one alarm for a time of log time; on one acknowledged or latched it does nothing. An alarm
-        that is unknown, ended, or another patient's: nothing happens. Charting is a person's observation and needs no
-        delay; an older charting never replaces a newer.
-        """
+        """Applies an action: acknowledgement, audio pause or charting (`vitals.engine.commands`)."""
         self.tick(now)
         if action.act is Act.CHART:
             self.chart(action)
@@ -94,12 +85,12 @@ class Oracle(Teller):
         return self.events
 
     def by_device(self, device: str) -> list[Condition]:
-        """Conditions whose alarm is about this device."""
+        """Returns the conditions with an alarm of this device."""
         every = [c for p in self.patients.values() for c in p.conditions.values()]
         return [c for c in every if c.alarm is not None and c.alarm.subject == device != c.alarm.patient]
 
     def chart(self, action: Action) -> None:
-        """Notes oxygen and consciousness, and judges NEWS2 at once."""
+        """Records oxygen and consciousness, and evaluates NEWS2 at once."""
         if action.patient in self.left:
             return
         patient = self.patients.setdefault(action.patient, Patient())
@@ -111,9 +102,9 @@ class Oracle(Teller):
         judge_news2(self, patient, Reading(action.t, {}, {}, {}, live=True, about=about), charted=True)
 
     def advance(self, readings: Readings, now: int) -> list[AlarmEvent]:
-        """Readings are judged one by one in arrival order. Those of nobody, and of who has left, concern nobody.
+        """Evaluates readings one by one in arrival order; unassigned ones and those of discharged patients are ignored.
 
-        A value that no patient can have (-999, 255) is no measurement but a loss, as the monitor's zero is.
+        An impossible value (-999, 255) is a loss, like the monitor's zero.
         """
         self.tick(now)
         codes = readings.suspect_digits()
@@ -145,14 +136,7 @@ class Oracle(Teller):
         return self.events
 
     def in_order(self, patient: Patient, r: Reading) -> bool:
-        """Whether the reading has effect; takes out of it what is late.
-
-        A word on a sign (a value, a loss, a sensor off) that is not newer than the newest word on that sign is *late*,
-        or a duplicate: it has no effect. A reading without any word counts only when it is the patient's newest.
-
-        A clock more than a minute ahead of the log is wrong: the log's time is taken, and of that device only readings
-        that are newer by its own clock, until the log has come so far.
-        """
+        """Removes late parts of the reading; returns whether it has an effect (`vitals.engine.rules.late_readings`)."""
         raw, device = r.t, str(r.about["device"])
         if raw - self.now > constants.AHEAD_MS:
             r.t = max(self.now, patient.seen + 1)
@@ -173,11 +157,7 @@ class Oracle(Teller):
         return True
 
     def judge(self, patient: Patient, r: Reading) -> None:
-        """Signs in their order, then what is worse than acknowledged, vital signs lost, NEWS2, sensors.
-
-        A patient unseen for two minutes and three cadences was not watched: the reading comes *blind*, and a breach in
-        it waits for no delay, because the delay is for a change that was seen to begin.
-        """
+        """Runs the rules in the order of `vitals.engine.evaluate_row`."""
         r.blind = patient.seen > 0 and r.t - patient.seen > max(constants.BLIND_MS, 3 * patient.cadence_ms)
         for sign in SIGNS:
             f = sign.field
@@ -192,11 +172,7 @@ class Oracle(Teller):
         patient.seen = max(patient.seen, r.t)
 
     def hear(self, patient: Patient, r: Reading, f: str) -> None:
-        """Notes what a reading says of a sign.
-
-        A monitor's zero (`DROPOUT`) is a loss. So is a continuous sign that was there and is missing, without a word,
-        for more than three intervals. A thermometer or a cuff merely has no new value. A trusted value ends the loss.
-        """
+        """Records the reading's report of a sign (`vitals.engine.evaluate_row.PatientRow.hear`)."""
         if f in r.values:
             patient.had.add(f)
             patient.off.discard(f)

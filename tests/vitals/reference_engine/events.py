@@ -1,4 +1,4 @@
-"""Time, and telling: which events a change gives, and when timers act."""
+"""Timers, and the events of a change."""
 
 import math
 from typing import Any
@@ -21,12 +21,7 @@ class Teller:
         self.events: list[AlarmEvent] = []
 
     def tick(self, now: int) -> None:
-        """Log time is the only clock. It never runs backwards; when it jumps by more than a minute, it stood still.
-
-        Timers have due times in log time and act in their order. They do not run in a jump. An audio pause ends when
-        its time is over. A high alarm that is active, not paused and not acknowledged passes to the next contact after
-        two minutes, and again after two more; a medium one after ten.
-        """
+        """Advances log time and runs timers (`vitals.engine.timers`)."""
         before, self.now, self.events = self.now, max(now, self.now), []
         timed = [c for p in self.patients.values() for c in p.conditions.values()]
         if self.now - before > constants.STALL_MS:
@@ -46,7 +41,7 @@ class Teller:
                 self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
 
     def tell(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent
-        """Tells one step: numbered, at event time `t`; timers that it starts run from log time `at`."""
+        """Emits one step, numbered, at event time `t`; timers that it starts run from log time `at`."""
         if c.alarm is None:
             return
         fields = {"by": None, "text": ""} | changes
@@ -56,7 +51,7 @@ class Teller:
         self.publish(c, event, self.now if at is None else at)
 
     def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
-        """Keeps what was told, and sets the timers: a start or an escalation calls the first contact anew."""
+        """Emits an event and sets the timers; a start or an escalation restarts the handover."""
         self.events.append(event)
         c.alarm = None if event.state is AlarmState.INACTIVE else event
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
@@ -68,15 +63,11 @@ class Teller:
             c.handover_due = at + self.handover_after(event.priority)
 
     def handover_after(self, priority: Priority) -> int:
-        """A medium alarm waits five times as long as a high one."""
+        """Returns the time to the next handover, ms: for a medium alarm five times that of a high one."""
         return self.handover_ms if priority is HIGH else 5 * self.handover_ms
 
     def begin(self, patient: Patient, c: Condition, level: int) -> None:
-        """A pending condition holds from now on.
-
-        A latched alarm of it stays for somebody to see, and what begins is an alarm of its own. Of one condition one
-        latched alarm is enough: an earlier one ends.
-        """
+        """Makes a pending condition active; its latched alarm is kept apart, and an earlier latched one ends."""
         if c.alarm is not None:
             earlier = patient.latched.get(c.name)
             if earlier is not None and earlier.alarm is not None:
@@ -87,7 +78,7 @@ class Teller:
         c.calm_since = c.sunk_since = None
 
     def over(self, c: Condition, r: Reading, value: float | None) -> None:
-        """The condition is over. The end is told even of history: it pages nobody."""
+        """Ends a condition and its alarm, or latches the alarm; history ends alarms as well, as an end pages no one."""
         c.holds = False
         c.calm_since = c.sunk_since = None
         if c.alarm is None:
@@ -101,7 +92,7 @@ class Teller:
     def start(
         self, c: Condition, r: Reading, kind: Kind, *, t: int, value: float | None = None, bound: float | None = None
     ) -> None:
-        """Tells of a new alarm; its id is what, of whom, and when it began."""
+        """Emits the start of an alarm; its id is subject, condition and start."""
         subject = str(r.about["device" if c.name == "sensor-off" else "patient"])
         event = AlarmEvent(
             id=alarm_id(subject, c.name, c.since), n=0, subject=subject, condition=c.name, kind=kind,
@@ -121,7 +112,7 @@ class Teller:
         news: bool = False,
         again: bool = False,
     ) -> None:
-        """Tells what a condition that holds has become, if the reading is live and anything is to be told."""
+        """Emits the change of an active condition, if the reading is live and there is one."""
         if not r.live:
             return
         if c.alarm is None:
@@ -144,5 +135,5 @@ class Teller:
 
 
 def decider(r: Reading) -> dict[str, Any]:
-    """What of the reading that decided goes into an event."""
+    """Returns the fields of an event that come from the deciding reading, without the patient."""
     return {k: v for k, v in r.about.items() if k != "patient"}

@@ -1,4 +1,4 @@
-"""What the oracle remembers of a patient, and one reading as it sees it."""
+"""State of one patient in the reference engine, and one reading."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,11 +15,10 @@ PRESSURES = {sign.field for sign in SIGNS if sign.sensor == "cuff"}
 
 @dataclass
 class Track:
-    """Course of one problem while an alarm of it holds.
+    """Course of one problem while its condition is active.
 
-    `worst` by sign; `known` is that of the moment in which somebody acknowledged or paused it, or it last called again;
-    `runs` are values worse than known by one step and by two: since when, for how long they must go on, and whether any
-    was beyond an extreme bound.
+    `worst` is by sign; `known` is that of the last acknowledgement, pause or escalation for worsening. `runs` are
+    values worse than known by one step and by two: start, delay, and whether any was beyond an extreme limit.
     """
 
     side: int
@@ -38,7 +37,7 @@ def problem(name: str) -> str:
 
 @dataclass
 class Condition:
-    """What is wrong in one respect, and what was told of it."""
+    """An alarm condition and the last event of its alarm."""
 
     name: str
     holds: bool = False
@@ -59,29 +58,29 @@ class Condition:
     sunk_since: int | None = None
 
     def forget_pending(self) -> None:
-        """After a gap nothing that was pending is."""
+        """Clears a pending condition, after a gap."""
         self.pending_since, self.extreme_since, self.doubt, self.extremes = None, None, 0, []
 
     def extreme_pending(self, side: int, *, extreme: bool) -> bool:
-        """Tells whether an extreme value follows another one on this side that is not yet high."""
+        """Returns whether an extreme value follows another one on this side that is not yet high."""
         return extreme and self.extreme_since is not None and side == self.side
 
     def doubted(self, side: int, t: int) -> None:
-        """A suspect value ends nothing, but within its limits it may be the first of a minute without the breach."""
+        """Records a suspect value: within limits it may be the first of a minute without the breach."""
         if self.holds:
             self.calm_since = None if side == self.side else t if self.calm_since is None else self.calm_since
 
     def returns(self, side: int, until: int) -> bool:
-        """Tells whether a breach comes back after a minute of values within limits, as far as `until`."""
+        """Returns whether a breach returns after a minute of values within limits up to `until`."""
         here = self.holds and side == self.side and self.calm_since is not None
         return here and until - (self.calm_since or 0) >= constants.WITHIN_MS
 
     def held(self) -> bool:
-        """A high alarm that nobody has acknowledged neither ends nor sinks: somebody must see it."""
+        """Returns whether the alarm is high and unacknowledged, so that it neither ends nor falls."""
         return self.alarm is not None and self.alarm.priority is HIGH and not self.acknowledged()
 
     def acknowledged(self) -> bool:
-        """Whether somebody has acknowledged the alarm since it began or last became worse."""
+        """Returns whether the alarm was acknowledged since its start or last escalation."""
         return self.alarm is not None and self.alarm.inactivation is Inactivation.ACKNOWLEDGED
 
 
@@ -100,13 +99,13 @@ class Reading:
     off_word: bool = False
 
     def trusted(self, sign: str) -> bool:
-        """Whether there is a value that is not suspect; a doubted clock does not make a value doubtful."""
+        """Returns whether there is a value that is not suspect; a suspect clock does not make the value so."""
         return sign in self.values and self.codes[sign] in (Suspect.NONE, Suspect.CLOCK)
 
 
 @dataclass
 class Patient:
-    """What is remembered of one patient."""
+    """State of one patient."""
 
     cadence_ms: int = 30_000
     cuff_ms: int = 0
@@ -128,20 +127,20 @@ class Patient:
     ahead: dict[str, int] = field(default_factory=dict)
 
     def interval(self, sign: str) -> int:
-        """Time between two values of a sign, ms."""
+        """Returns the time between two values of a sign, ms."""
         return self.cuff_ms if self.cuff(sign) else self.cadence_ms
 
     def cuff(self, sign: str) -> bool:
-        """Whether the sign is measured by a cuff now and then."""
+        """Returns whether a cuff measures the sign at intervals."""
         return self.cuff_ms > 0 and sign in PRESSURES
 
     def acknowledged(self, name: str, now: int) -> None:
-        """Notes that a person has seen a problem as it is, at log time `now`."""
+        """Records that a person has seen a problem in its present state, at log time `now`."""
         track = self.tracks.get(problem(name))
         if track is not None:
             track.known, track.at = dict(track.worst), now
             track.runs.clear()
 
     def condition(self, name: str) -> Condition:
-        """The condition of that name, made at rest when there is none."""
+        """Returns the condition of that name, and creates a missing one as idle."""
         return self.conditions.setdefault(name, Condition(name))

@@ -11,12 +11,7 @@ INPUTS = ("rr", "spo2", "sbp", "pulse", "temp")
 
 
 def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
-    """*Vital signs lost*, high: an arrest must not hide as a dropout.
-
-    Lost are SpO2 together with heart or pulse rate (and no fresh value of the other rate), or any sign whose own
-    condition holds or is beyond an extreme bound. A sensor that is reported off is not lost. It holds once a reading
-    with a word of loss comes 5 s after the first, or at once when blind; it is over when for a minute nothing was lost.
-    """
+    """Evaluates *vital signs lost* (`vitals.engine.rules.signal_loss`)."""
     c = patient.condition("vital-signs-lost")
     fresh = {f for f in PULSE if f in patient.had and r.t - patient.newest[f] <= 3 * patient.interval(f)}
     rates = any(f in patient.gone for f in PULSE) and all(f in patient.gone or f not in fresh for f in PULSE)
@@ -39,7 +34,7 @@ def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
 
 
 def judge_sensors(teller: Teller, patient: Patient, r: Reading) -> None:
-    """*Sensor off*, technical and low, of the device that says so: after 30 s, and again for a further sensor."""
+    """Evaluates *sensor off* (`vitals.engine.rules.signal_loss`)."""
     c = patient.condition("sensor-off")
     if not patient.off:
         c.pending_since = None
@@ -60,15 +55,7 @@ def judge_sensors(teller: Teller, patient: Patient, r: Reading) -> None:
 
 
 def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) -> None:
-    """*NEWS2*: total 7 or more high, 5 or 6 medium, a single 3 low; one alarm that moves between them.
-
-    Inputs are the newest trusted values. Only fresh ones can raise: 10 minutes or two intervals, temperature and
-    consciousness six hours, in whole seconds. All that were ever measured must agree before it sinks: age lowers
-    nothing. Either way the new level must last a minute of readings, and the mildest level of that minute counts.
-    Sinking without ending takes ten minutes, charting no time. What is missing or stale is named (`incomplete`) and
-    never taken for 0 in silence. A level that history has raised and nobody was told of is told of a live reading only
-    as far as fresh inputs bear it out; otherwise it is forgotten.
-    """
+    """Evaluates NEWS2 (`vitals.engine.rules.news2_condition`)."""
     for f in ("rr", "spo2", "sbp", "temp"):
         if r.trusted(f):
             patient.inputs[f] = r.values[f], r.t
@@ -101,7 +88,7 @@ def judge_news2(teller: Teller, patient: Patient, r: Reading, *, charted: bool) 
 
 
 def turn(teller: Teller, patient: Patient, c: Condition, r: Reading) -> None:
-    """A NEWS2 level has lasted: the condition takes it, or is over."""
+    """Applies a NEWS2 priority that has lasted for its delay."""
     goal = c.goal
     if goal == 0:
         c.pending_since = None

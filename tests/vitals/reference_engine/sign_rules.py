@@ -1,4 +1,4 @@
-"""The rules of one sign."""
+"""The rule of one sign; `vitals.engine.rules.sign_condition` describes it."""
 
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
@@ -9,26 +9,7 @@ from vitals.signs import INDEX, Sign
 
 
 def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: int) -> None:
-    """A value of a sign against its limits; a value equal to its limit is within.
-
-    *Pending.* A value beyond a limit makes the condition pending; it holds once a value still beyond it comes at
-    least the sign's delay later. So a delay shorter than the cadence is one confirming reading, and time alone
-    completes nothing. A value within its limits, or on the other side, begins anew; so does one after a gap of more
-    than three intervals (and more than the delay).
-
-    *Suspect.* A suspect value neither starts nor ends anything, but the one that follows it beyond the same extreme
-    bound (a cuff's: beyond the same limit) counts though suspect, and from the first of the two.
-
-    *Priority.* Medium; high once values have been beyond the extreme bound for the sign's extreme delay and at least
-    two in a row, or when half of a minute's values are (of four at least). A cuff has no delay: its first breach is
-    low, beyond an extreme bound medium, until a repeat, at least 20 s later, is beyond it too.
-
-    *Other side.* It is another alarm: once its own delay is over, the one that held is over.
-
-    *End.* When values have been within the limits (or beyond the other ones) for a minute, each holding for one
-    interval. One that is held latches, and what comes back after it is an alarm of its own. Suspect values end
-    nothing, but a breach that comes after such a minute of them is one that comes back.
-    """
+    """Evaluates a value of a sign, `gap` ms after the newest report of that sign."""
     c, value, limit = patient.condition(sign.field), r.values[sign.field], r.limits[sign.field]
     side, extreme = beyond(value, limit)
     interval, cuff = patient.interval(sign.field), patient.cuff(sign.field)
@@ -78,7 +59,7 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
 
 
 def begins_as(c: Condition, r: Reading, limit: Limit, *, high: bool, extreme: bool, cuff: bool) -> int | None:
-    """Returns the priority as which a pending condition begins to hold with this reading, None while it waits."""
+    """Returns the priority with which a pending condition becomes active with this reading, None while it waits."""
     waited = r.t - (c.pending_since or 0)
     if cuff:
         return HIGH if high else MEDIUM if extreme or waited >= constants.CUFF_REPEAT_MS else LOW
@@ -88,14 +69,14 @@ def begins_as(c: Condition, r: Reading, limit: Limit, *, high: bool, extreme: bo
 
 
 def beyond(value: float, limit: Limit) -> tuple[int, bool]:
-    """Returns the side on which a value is beyond its limits (0 within), and whether beyond the extreme bound."""
+    """Returns the side on which a value is beyond its limits (0 within), and whether beyond the extreme limit."""
     low, lowest = (bound is not None and value < bound for bound in (limit.low, limit.extreme_low))
     high, highest = (bound is not None and value > bound for bound in (limit.high, limit.extreme_high))
     return (1 if high or highest else -1 if low or lowest else 0), lowest or highest
 
 
 def within(teller: Teller, c: Condition, r: Reading, sign: Sign, *, gap: int, interval: int) -> None:
-    """A value that is not beyond the limit that was breached."""
+    """Handles a value that is not beyond the breached limit."""
     if not c.holds:
         return
     if c.level == HIGH and c.sunk_since is None:
@@ -109,11 +90,7 @@ def within(teller: Teller, c: Condition, r: Reading, sign: Sign, *, gap: int, in
 def go_on(
     teller: Teller, c: Condition, r: Reading, sign: Sign, gap: int, *, high: bool, extreme: bool, cuff: bool
 ) -> None:
-    """A condition that holds goes on.
-
-    A high one without a value beyond its extreme bound for ten minutes is medium, unless it is held. When it
-    is held, the next that is high after so long calls again.
-    """
+    """Handles a further value beyond the limit of an active condition."""
     c.calm_since = None
     long = c.sunk_since is not None and r.t - c.sunk_since > constants.SUNK_MS
     again = high and long and c.level == HIGH
@@ -135,7 +112,7 @@ def go_on(
 
 
 def tell(teller: Teller, c: Condition, r: Reading, sign: Sign, *, again: bool = False) -> None:
-    """Tells what a sign's condition has become; a value worse by a quarter of its largest step is an update."""
+    """Emits the change of a sign's condition; a value worse by a quarter of the sign's largest step is an update."""
     value, limit = r.values[sign.field], r.limits[sign.field]
     side, extreme = beyond(value, limit)
     if extreme:

@@ -1,4 +1,4 @@
-"""The rule of what is worse than what was acknowledged."""
+"""The rule of worsening; `vitals.engine.rules.worsening` describes it."""
 
 from tests.vitals.reference_engine.events import Teller, decider
 from tests.vitals.reference_engine.patient import HIGH, Condition, Patient, Reading, Track, problem
@@ -9,13 +9,7 @@ from vitals.signs import FIELDS, INDEX
 
 
 def judge_worse(teller: Teller, patient: Patient, r: Reading) -> None:
-    """An acknowledged (or paused) problem that grows worse calls the first contact again.
-
-    Worse is a value beyond the worst that was seen by a step of its sign, while any sign of the problem is beyond its
-    limits, in every reading for the sign's delay. It calls from two minutes after the acknowledgement on; the next step
-    ten minutes after the last at the soonest, two steps at once without waiting. It is high when any of these readings
-    was beyond an extreme bound. Only live readings call.
-    """
+    """Evaluates every problem with an active condition."""
     for name in dict.fromkeys(map(problem, FIELDS)):
         members = [f for f in FIELDS if problem(f) == name]
         holding = [c for f in members if (c := patient.conditions.get(f)) is not None and c.holds]
@@ -37,7 +31,7 @@ def judge_worse(teller: Teller, patient: Patient, r: Reading) -> None:
 
 
 def grown(track: Track, r: Reading, values: dict[str, float], *, cuff: bool) -> bool:
-    """Tells whether it has been worse for long enough."""
+    """Returns whether the problem has been worse for long enough to escalate."""
     judged = [beyond(value, r.limits[f]) for f, value in values.items()]
     extreme, breached = any(e for _, e in judged), any(side for side, _ in judged)
     s = INDEX[next(iter(values))]
@@ -62,7 +56,7 @@ def grown(track: Track, r: Reading, values: dict[str, float], *, cuff: bool) -> 
 
 
 def call(teller: Teller, r: Reading, holding: list[Condition], track: Track, values: dict[str, float]) -> None:
-    """The most urgent alarm of the problem escalates, as if nobody had acknowledged it."""
+    """Escalates the problem's alarm of the highest priority."""
     high = any(run[2] for run in track.runs.values())
     track.known, track.again = dict(track.worst), r.t + constants.WORSE_AGAIN_MS
     track.runs.clear()

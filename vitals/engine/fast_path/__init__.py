@@ -1,1 +1,1 @@
-"""The vectorised path: skips readings that change no alarm, without evaluating them one by one."""
+"""The vectorised path: applies readings that change no alarm at once, without evaluating them one by one."""

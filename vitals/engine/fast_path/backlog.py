@@ -1,8 +1,8 @@
-"""Many readings of one patient at once, when all of them are plainly quiet: what a backlog or a replay mostly holds.
+"""Applies a patient's readings of a batch at once if none can change a condition, as is usual in a backlog or replay.
 
-A patient's stretch of a batch is taken whole only when no reading in it could change anything: nothing is remembered of
-the patient, all values are trusted and within their limits, times ascend, every continuous sign goes on, and even the
-worst NEWS2 digits of the stretch, taken together, give no level. All else goes round by round.
+The patient must have no condition that is not idle. All values are trusted and within their limits, and times ascend.
+Every continuous sign is present throughout, or absent as before. Even the worst NEWS2 digits of the readings together
+give no priority. All other readings are evaluated round by round.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _CONTINUOUS = np.flatnonzero(CONTINUOUS)
 
 @dataclass(slots=True, eq=False)
 class _Sorted:
-    """Readings by patient: `at` are their places in the batch, `starts` where each patient's stretch begins."""
+    """Readings by patient: `at` are their indices in the batch, `starts` the begins of each patient's run."""
 
     at: NDArray[np.intp]
     rows: NDArray[np.int64]
@@ -33,12 +33,12 @@ class _Sorted:
     stretch: NDArray[np.intp]
 
     def every(self, flags: Bools) -> Bools:
-        """Returns per stretch whether all its readings have the flag."""
+        """Returns per run whether all its readings have the flag."""
         held: Bools = np.logical_and.reduceat(flags, self.starts, axis=0)
         return held
 
     def most(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Returns per stretch the largest of its readings' values."""
+        """Returns per run the largest of its readings' values."""
         largest: NDArray[Any] = np.maximum.reduceat(values, self.starts, axis=0)
         return largest
 
@@ -46,17 +46,17 @@ class _Sorted:
 def skip_unchanged_runs(
     state: State, readings: Readings, rows: NDArray[np.int64], table: NDArray[np.float64], now: int
 ) -> NDArray[np.int64]:
-    """Takes in the stretches that are plainly quiet.
+    """Applies the runs that change nothing.
 
     Args:
         state: The engine's state.
         readings: The batch.
-        rows: (n,) patients' rows, -1 for nobody.
+        rows: (n,) patients' rows, -1 without a patient.
         table: (sets, signs, 5) limits in force.
         now: Log time, ms.
 
     Returns:
-        (n,) rows that are left to judge, -1 where nothing is left to do.
+        (n,) rows of the readings that remain to be evaluated, -1 for the others.
     """
     index = np.flatnonzero(rows >= 0)
     at = index[np.argsort(rows[index], kind="stable")]
@@ -85,7 +85,7 @@ def skip_unchanged_runs(
 
 
 def _go_on(by: _Sorted, present: Bools, had: Bools) -> Bools:
-    """Whether each continuous sign is there in every reading, or was not there before and is in none."""
+    """Returns per run whether each continuous sign is in all readings, or is in none and had no value before."""
     throughout = by.every(present) | (~had & by.every(~present))
     whole: Bools = np.all(throughout, axis=1)
     return whole

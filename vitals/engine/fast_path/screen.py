@@ -1,7 +1,7 @@
-"""Which readings change nothing: the vectorised half of the engine.
+"""Finds the readings that change no condition: the vectorised half of the engine.
 
-It may only ever call a reading quiet when the step-by-step path would leave every condition as it is; when in doubt it
-passes the reading on. A property test runs both over the same readings.
+A reading may be found so only if evaluating it by itself would leave every condition as it is. In doubt it is evaluated
+by itself. A property test runs both paths over the same readings.
 """
 
 from dataclasses import dataclass
@@ -32,20 +32,19 @@ class Round:
     """Readings of different patients, with their patients' rows gathered.
 
     Attributes:
-        index: (n,) places in the batch.
+        index: (n,) indices in the batch.
         rows: (n,) patients' rows.
-        t: (n,) event time, ms; where the clock ran ahead, the log's.
-        ahead: (n,) whether it ran ahead.
+        t: (n,) event time, ms; log time if the clock is ahead.
+        ahead: (n,) whether the clock is ahead.
         values: (n, signs), NaN where absent or late.
         codes: (n, signs) `Suspect` codes, 0 where late.
         present: (n, signs) whether there is a value that is not late.
         limits: (n,) index into `limit_sets`.
         table: (sets, signs, 5) limits in force, as `LimitSet.array()`.
-        times: (n, TIMES) gathered, then brought up to the reading.
+        times: (n, TIMES) gathered, then updated by the reading.
         marks: (n, MARKS) likewise.
         pace: (n, PACE) likewise.
-        told: `State.told`.
-        says: (n, signs) whether the reading has a word on the sign that is not late.
+        says: (n, signs) whether the reading has a report of the sign that is not late.
         coded: Whether any code is set.
         dropped: (n,) whether everything in it is late.
     """
@@ -79,7 +78,7 @@ class Round:
         now: int,
     ) -> "Round":
         """Gathers the readings at `index` (patients all different) and their patients' rows."""
-        # Neighbours are looked at where they lie; only scattered readings are gathered.
+        # A slice of adjacent readings needs no copy; only scattered readings are gathered.
         run = int(index[-1]) - int(index[0]) + 1 == len(index)
         at: slice | NDArray[np.intp] = slice(int(index[0]), int(index[-1]) + 1) if run else index
         raw, mine = readings.t[at], rows[at]
@@ -111,7 +110,7 @@ class Round:
         )  # fmt: skip
 
     def bounds(self, column: int) -> NDArray[np.float64]:
-        """Returns one bound of every sign, (n, signs) or, where all share their limits, (signs,)."""
+        """Returns one limit of every sign, (n, signs) or, if all readings share their limits, (signs,)."""
         first = self.limits[0]
         same = bool((self.limits == first).all())
         bound: NDArray[np.float64] = self.table[first, :, column] if same else self.table[:, :, column][self.limits]
@@ -123,7 +122,7 @@ class Round:
 
 
 def _unpacked(suspect: NDArray[np.int64], present: Bools) -> tuple[NDArray[np.int8], Bools]:
-    """Returns (n, signs) codes, and which values are there; one that no patient can have is a loss, as a zero is."""
+    """Returns (n, signs) codes and presence; an impossible value is a loss, like a zero."""
     codes = ((suspect[:, None] >> _SHIFTS) & ((1 << SUSPECT_BITS) - 1)).astype(np.int8)
     impossible = codes == Suspect.IMPLAUSIBLE
     if impossible.any():
@@ -133,17 +132,17 @@ def _unpacked(suspect: NDArray[np.int64], present: Bools) -> tuple[NDArray[np.in
 
 
 def any_of(flags: Bools) -> Bools:
-    """Returns (n,) whether any of (n, signs) flags is set; eight flags are one machine word."""
+    """Returns (n,) whether any of (n, signs) flags is set; eight flags are one 64-bit integer."""
     word = flags.shape[1] == _WORD and flags.flags.c_contiguous
     some: Bools = flags.view(np.uint64)[:, 0] != 0 if word else np.any(flags, axis=1)
     return some
 
 
 def needs_no_evaluation(r: Round) -> Bools:
-    """Finds the readings that change no condition, and brings their gathered rows up to date.
+    """Finds the readings that change no condition, and updates their gathered rows.
 
     Returns:
-        (n,) whether a reading is quiet.
+        (n,) whether a reading changes none.
     """
     beyond = any_of((r.values < r.bounds(LOW)) | (r.values > r.bounds(HIGH)))
     overdue = _overdue(r)
@@ -160,7 +159,7 @@ def needs_no_evaluation(r: Round) -> Bools:
 
 
 def _overdue(r: Round) -> Bools:
-    """Whether a continuous sign has been missing for longer than its intervals allow."""
+    """Returns (n,) whether a continuous sign has been missing for more than `INTERVALS` intervals."""
     absent = ~r.present[:, _CONTINUOUS]
     if not absent.any():
         return np.zeros(len(r.t), dtype=np.bool_)
@@ -172,7 +171,7 @@ def _overdue(r: Round) -> Bools:
 
 
 def _bring_up(r: Round) -> None:
-    """Writes the reading into the gathered rows as a quiet reading does."""
+    """Updates the gathered rows by a reading that changes no condition."""
     trusted = r.values
     if r.coded:
         trusted = np.where((r.codes == 0) | (r.codes == Suspect.CLOCK), r.values, np.nan)
@@ -195,7 +194,7 @@ def _write(into: NDArray[Any], values: NDArray[Any], where: Bools) -> None:
 
 
 def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
-    """Whether a reading that is not plainly within limits still changes nothing: its alarm goes on as it is."""
+    """Returns whether a reading beyond limits, suspect or with losses still changes no alarm."""
     marks, values, present = r.marks[chosen], r.values[chosen], r.present[chosen]
     calm = marks[:, CALM]
     digits, mine = r.digits(chosen), calm[:, :COUNT]

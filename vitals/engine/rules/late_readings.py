@@ -1,4 +1,14 @@
-"""Readings that come too late, and clocks that run ahead."""
+"""Late readings, and readings of a clock that is ahead.
+
+**Late.** A value, loss or sensor-off report has no effect if its event time is not after the newest one of that sign.
+If all of a reading is late, the reading has no effect; one without any report counts only if it is the patient's
+newest. While a patient has only late readings, *not judged* names them as its cause
+(`vitals.engine.rules.not_judged`). A live reading ends that.
+
+**Ahead.** A clock is wrong if its event time is more than `AHEAD_MS` ahead of log time. Log time then replaces the
+event time. Of that device only readings that are newer by its own clock count, so that repeated ones have no effect.
+The rule ends when log time has passed the newest time of each of the patient's clocks that were ahead.
+"""
 
 from vitals.engine.constants import SENSOR_OFF
 from vitals.engine.event_writer import EventWriter
@@ -6,7 +16,7 @@ from vitals.engine.state import BUSY, CALM, RESTLESS
 
 
 def record_late(scribe: EventWriter, row: int) -> None:
-    """Notes a reading of which every value is late; while only such come, the patient is not judged."""
+    """Records a reading of which every value is late."""
     state = scribe.state
     if row not in state.behind:
         state.behind[row] = scribe.now
@@ -15,12 +25,12 @@ def record_late(scribe: EventWriter, row: int) -> None:
 
 
 def caught_up(scribe: EventWriter, row: int) -> None:
-    """A live reading was applied: the patient is judged again."""
+    """Clears the record of late readings, after a live one was applied."""
     scribe.state.behind.pop(row, None)
 
 
 def repeated(scribe: EventWriter, row: int, device: str, raw: int) -> bool:
-    """Whether a reading from a clock that runs ahead has been seen; notes it when it has not."""
+    """Returns whether a reading of a clock that is ahead was applied before; records it otherwise."""
     seen = scribe.state.ahead.setdefault(row, {})
     if raw <= seen.get(device, 0):
         return True
@@ -29,7 +39,7 @@ def repeated(scribe: EventWriter, row: int, device: str, raw: int) -> bool:
 
 
 def correct_clock(scribe: EventWriter, row: int) -> None:
-    """Forgets a clock that ran ahead once the log has passed what it said."""
+    """Drops the record of a clock that was ahead, once log time has passed its newest time."""
     seen = scribe.state.ahead.get(row)
     if seen is not None and max(seen.values()) <= scribe.now:
         del scribe.state.ahead[row]

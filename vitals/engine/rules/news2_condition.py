@@ -1,4 +1,22 @@
-"""NEWS2 as a condition. The rules are told in `tests.vitals.reference_engine.judge_news2`."""
+"""NEWS2 risk: one alarm whose priority follows the score. Source: Royal College of Physicians, 2017; R1.
+
+**Condition and priority.** High from a total of `HIGH_TOTAL`, medium from `MEDIUM_TOTAL`, low if a single input scores
+`SINGLE_THREE`. Only the profiles in `NEWS2_PROFILES` are scored. Supplemental oxygen is from the admission or charted,
+and consciousness is charted (`vitals.engine.commands`).
+
+**Inputs.** The newest trusted value of each input. Only fresh inputs raise the priority. An input is fresh for
+`FRESH_MS` or two intervals of its sign, whichever is longer; temperature and consciousness for `FRESH_SPOT_MS`. Ages
+are in whole seconds. All inputs, however old, must agree before the priority falls, so that age lowers nothing. The
+text names inputs that are missing or too old.
+
+**Delay.** A new priority must last for `NEWS2_DELAY_MS` of readings; the smallest change in that time counts. A lower
+priority that does not end the condition must last for `SUNK_MS`. Charting acts without delay. After a blind period
+(`BLIND_MS`) the delay starts again.
+
+**Start, change, end.** The alarm starts, escalates and de-escalates with a live reading or a charting. A high alarm
+that was not acknowledged does not fall; it latches when its condition ends. A priority that only history has raised is
+reported only as far as the fresh inputs of the first live reading support it.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,13 +62,13 @@ RISKS: Final = {Priority.LOW: "low-medium", Priority.MEDIUM: "medium", Priority.
 
 
 def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Finds the patients whose NEWS2 condition no age and no reading of this moment can change.
+    """Returns (n,) whether neither this reading nor the age of inputs can change a patient's NEWS2 condition.
 
-    What is fresh never scores more than everything does, so where all inputs, however old, give no level and none
-    holds, nothing begins.
+    Fresh inputs never score more than all inputs do. So if no condition is active and all inputs, however old, score
+    below every threshold, none starts.
 
     Args:
-        marks: (n, MARKS) rows of `State.marks`, brought up to the reading.
+        marks: (n, MARKS) rows of `State.marks`, updated by the reading.
     """
     spo2 = marks[:, SOURCE_COLUMNS[_SPO2]]
     scale2, oxygen = marks[:, SCALE2], marks[:, OXYGEN]
@@ -75,9 +93,9 @@ class News2Levels:
     """NEWS2 of one patient at one time.
 
     Attributes:
-        fresh: Level (0 none) of what is fresh: it alone can raise.
-        carried: Level of everything, however old: it alone can lower, so that age never ends a condition.
-        total: Total of what is fresh.
+        fresh: Priority (0 none) of the fresh inputs; only it raises.
+        carried: Priority of all inputs, however old; only it lowers, so that age never ends a condition.
+        total: Total of the fresh inputs.
         missing: Inputs that are absent or too old.
     """
 
@@ -88,11 +106,11 @@ class News2Levels:
 
     @property
     def risk(self) -> str:
-        """The chart's risk of this total, which the alarm's level follows a minute later."""
+        """The chart's risk of this total; the alarm's priority follows after the delay."""
         return RISKS[Priority(self.fresh)] if self.fresh else "low"
 
     def told(self, level_told: int) -> dict[str, Any]:
-        """Returns text, value and limit of an event; what is missing is named, never counted as 0 in silence."""
+        """Returns text, value and limit of an event; the text names missing inputs, which score 0."""
         note = f", incomplete: without {', '.join(self.missing)}" if self.missing else ""
         bound = BOUNDS[Priority(level_told)]
         text = f"NEWS2 {self.total}, {self.risk} risk{note}"
@@ -100,7 +118,7 @@ class News2Levels:
 
 
 def calm(marks: list[int]) -> bool:
-    """Whether all inputs, however old, give no level, so that what is fresh gives none either."""
+    """Returns whether all inputs, however old, score below every threshold, and with them the fresh ones."""
     spo2 = CHOICE[marks[SCALE2]][marks[OXYGEN]]
     parts = [marks[spo2 if k == _SPO2 else column] for k, column in enumerate(SOURCE_COLUMNS)]
     if marks[OXYGEN] or marks[MIND] > 0 or SINGLE_THREE in parts:
@@ -141,9 +159,9 @@ class News2Status:
     """A patient's NEWS2 as a page shows it.
 
     Attributes:
-        total: Total of the inputs that are fresh; with `missing` ones it may be falsely low.
+        total: Total of the fresh inputs; with `missing` ones it may be falsely low.
         risk: "low", "low-medium", "medium" or "high", of that total.
-        ages_s: Age of each input, s; None when it was never there.
+        ages_s: Age of each input, s; None for an input without a value.
         missing: Inputs that are absent or too old to count; empty when the total is complete.
         parts: Score of each input that counts, oxygen among them.
     """
@@ -176,11 +194,11 @@ def standing(t: int, marks: list[int], pace: list[int]) -> News2Status:
 
 
 def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Finds the patients whose NEWS2 condition stays at its level with this reading, as `total` and `judge` have it.
+    """Returns (n,) whether `total` and `evaluate` would leave a patient's NEWS2 priority as it is with this reading.
 
     Args:
         t: (n,) time, ms.
-        marks: (n, MARKS) rows of `State.marks`, brought up to the reading.
+        marks: (n, MARKS) rows of `State.marks`, updated by the reading.
         pace: (n, PACE) rows of `State.pace`, likewise.
     """
     now = t // 1000 - SINCE_2020_S
@@ -217,14 +235,14 @@ def _level(total_: int, scores: list[int]) -> int:
 
 
 def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2Levels, *, charted: bool) -> None:
-    """Judges the NEWS2 condition.
+    """Evaluates the NEWS2 condition.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         r: The reading, or the charting.
         c: The condition.
         score: The patient's score.
-        charted: Whether a person charted it, so that it needs no delay.
+        charted: Whether a person charted an input, which acts without delay.
     """
     if r.live and c.on:
         _forget_history(c, score)
@@ -236,7 +254,7 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2L
         if r.blind or not c.pend or (wanted > level_now) != (c.target > level_now):
             c.pend, c.target = r.t, wanted
         c.target = min(c.target, wanted) if wanted > level_now else max(c.target, wanted)
-        # Acknowledged and a little better is no news to anybody, and neither is as bad as before.
+        # A small improvement of an acknowledged alarm, and the return from it, are not worth an event.
         sinks = 0 < c.target < level_now
         if charted or r.t - c.pend >= (SUNK_MS if sinks else NEWS2_DELAY_MS):
             _turn(scribe, r, c)
@@ -252,7 +270,7 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2L
 
 
 def _forget_history(c: Condition, score: News2Levels) -> None:
-    """Lowers a level that only history has raised and no event has reported, to the level of the fresh inputs."""
+    """Lowers a priority that only history has raised, and no event has reported, to that of the fresh inputs."""
     told = c.alarm.priority if c.alarm is not None else 0
     if c.level > told and score.fresh < c.level:
         c.level, c.pend = max(told, score.fresh), 0

@@ -1,8 +1,21 @@
-"""*Not judged* and *not measured*: one question for each admitted patient, and for each of their sensors.
+"""*Not judged* and *not measured*: admitted patients, and sensors of theirs, without usable values. Source: R10.
 
-When was a usable value of theirs last judged, in log time? A device that speaks and a patient who is admitted are no
-answer. Asked every few seconds of log time over all patients at once; equipment that is known to be down covers it, as
-its alarm says more. Log time that stood still is nobody's silence.
+Both are technical alarms of the patient. They are checked every `LOOK_MS` of log time for all patients at once.
+
+**Not judged, condition.** No reading for `INTERVALS` cadences (`UNHEARD_LEAST_MS` at least) and `ON_THE_WAY_MS` more.
+The time counts from the newest reading that had an effect. Until the first usable value it counts from the admission,
+even if the device sends. Priority medium; high if it is not acknowledged for `UNANSWERED_MS` (`vitals.engine.timers`).
+
+**Not measured, condition.** A continuous sensor (ECG, oximeter, impedance) has measured before, and none of its signs
+has a value for the same time. While ECG or oximeter still measures a pulse, `SENSOR_WAIT_MS` more must pass, as the
+sensor is probably being moved. Priority medium. It does not apply while the patient is not judged or *vital signs lost*
+is active.
+
+**Inhibition.** A stalled pipeline, the patient's gateway or its bridge down and a silent device inhibit both, because
+their alarms give more detail. After that, and after log time stood still, the wait starts again.
+
+**End.** When the condition is over or inhibited, and at discharge. *Not judged* after a skipped reading ends by
+`vitals.engine.rules.skipped_readings`.
 """
 
 from collections.abc import Iterator
@@ -33,7 +46,7 @@ SENSORS = {
     sensor: tuple(s for s, sign in enumerate(SIGNS) if sign.sensor == sensor)
     for sensor in ("ecg", "oximeter", "impedance")
 }
-"""Sensors that measure without a pause, with the places of their signs."""
+"""Sensors that measure continuously, with the indices of their signs."""
 OF_PULSE = {"ecg", "oximeter"}
 NOT_MEASURED = {sensor: f"{sensor}-not-measured" for sensor in SENSORS}
 WATCH = frozenset((NOT_JUDGED, *NOT_MEASURED.values()))
@@ -41,12 +54,12 @@ _NAMES = {"ecg": "heart rate (ECG)", "oximeter": "SpO2 and pulse (oximeter)", "i
 
 
 def key(patient: str, condition: str) -> str:
-    """Returns the place of a patient's alarm among the technical ones."""
+    """Returns the key of a patient's alarm in `State.faults`."""
     return f"{patient}.{condition}"
 
 
 def place(state: State, row: int, patient: str, gateway: str) -> None:
-    """Begins to ask for a patient, from the admission on."""
+    """Starts to check a patient, from the admission on."""
     state.patients[row], state.gateways[row] = patient, gateway
     if not state.placed[row]:
         state.placed[row] = True
@@ -54,7 +67,7 @@ def place(state: State, row: int, patient: str, gateway: str) -> None:
 
 
 def note(state: State, row: int, lapsed: list[int], t: int) -> None:
-    """Notes since when each sign has had no value, after a reading of event time `t`; `lapsed` is by sign."""
+    """Records since when each sign has had no value, after a reading of event time `t`; `lapsed` is by sign."""
     known = state.lapses.get(row)
     if known is None and not any(lapsed):
         return
@@ -66,13 +79,13 @@ def note(state: State, row: int, lapsed: list[int], t: int) -> None:
 
 
 def end(scribe: EventWriter, patient: str, why: str) -> None:
-    """Ends all of a patient's alarms of this kind."""
+    """Ends a patient's *not judged* and *not measured* alarms."""
     for condition in WATCH:
         _end(scribe, key(patient, condition), scribe.now, f"ended: {why}")
 
 
 def evaluate(scribe: EventWriter) -> None:
-    """Asks for everybody, once the readings up to now have been judged."""
+    """Checks every patient, once the readings up to now have been evaluated."""
     state = scribe.state
     if state.now < state.next_look or not state.now:
         return
@@ -82,7 +95,7 @@ def evaluate(scribe: EventWriter) -> None:
     overdue = {}
     for row, since in _overdue(state, limits).items():
         if covers.covers(row):
-            # When that is over, the wait begins anew.
+            # The wait starts again when the inhibiting alarm ends.
             state.covered[row] = state.now
         else:
             overdue[row] = since
@@ -95,19 +108,19 @@ def evaluate(scribe: EventWriter) -> None:
 
 
 def _limits(state: State) -> NDArray[np.int64]:
-    """Returns (n,) after how many ms without a reading each patient is not judged."""
+    """Returns (n,) the time without a reading after which each patient is not judged, ms."""
     cadence = state.pace[: len(state.wards), CADENCE].astype(np.int64)
     limits: NDArray[np.int64] = np.maximum(INTERVALS * cadence, UNHEARD_LEAST_MS) + ON_THE_WAY_MS
     return limits
 
 
 def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
-    """Returns whoever is not judged, with the time since which that is so, ms."""
+    """Returns the rows of patients that are *not judged*, with the log time since which they are, ms."""
     n = len(limits)
     seen = state.times[:n, SEEN]
     since: dict[int, int] = {}
     for row, at in list(state.awaited.items()):
-        # Until there has been a usable value, what was sent is no sign that anybody is watched.
+        # Readings without a usable value are no proof that the patient is monitored.
         if state.marks[row, HAD].any():
             del state.awaited[row]
         else:
@@ -119,12 +132,12 @@ def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
 
 
 def _from(state: State, row: int, at: int) -> int:
-    """Returns from when on a wait counts that began at `at`: not while the log stood still, or something covered it."""
+    """Returns the start of a wait since `at`, or the later time at which the log resumed or an inhibition ended."""
     return max(at, state.resumed, state.covered.get(row, 0))
 
 
 class _Covers:
-    """What is known to be down: its alarm says more than that a patient behind it is not judged."""
+    """Active technical alarms that inhibit *not judged*, because they give more detail."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -176,7 +189,7 @@ def _start(scribe: EventWriter, row: int, condition: str, since: int, text: str)
 
 
 def _standing(state: State, conditions: frozenset[str] | set[str]) -> Iterator[tuple[str, str, int]]:
-    """Yields key, condition and row of each alarm of a patient that stands."""
+    """Yields key, condition and row of each active alarm of a patient."""
     for name, c in list(state.faults.items()):
         if c.alarm is not None and c.alarm.condition in conditions and c.alarm.patient is not None:
             row = state.index.get(c.alarm.patient)
@@ -191,7 +204,7 @@ def _end(scribe: EventWriter, name: str, t: int, why: str) -> None:
 
 
 def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
-    """Reports each sensor that no longer measures, later while another measures a pulse."""
+    """Starts and ends *not measured* of each sensor."""
     state = scribe.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):

@@ -1,4 +1,43 @@
-"""The condition of one sign: pending, active, latched."""
+"""Alarm condition of one vital sign: pending, active, latched.
+
+Sources: IEC 60601-1-8 (priorities, latching); R1 to R4 and R6.
+
+**Condition.** A value beyond its limit (`vitals.limits`); a value equal to the limit is within. Each side of the
+limits is a condition of its own.
+
+**Start.** The first value beyond the limit makes the condition pending. It becomes active with a later value that is
+still beyond, at least the limit's `delay_s` after the first. So a delay shorter than the cadence is one confirming
+reading, and time without a reading starts nothing. A value within limits or on the other side restarts the delay. So
+does a value after a gap that is longer than the delay and than `INTERVALS` intervals. After a blind period
+(`BLIND_MS`) a breach starts the alarm without delay, because its begin was not observed.
+
+**Suspect values.** A suspect value neither starts nor ends an alarm, with two exceptions. A value beyond the same
+limit counts, though suspect, if it follows a suspect value beyond the extreme limit (of a cuff: beyond the limit). A
+suspect value beyond the extreme limit counts if it follows another one that is not yet high. Either counts from the
+time of the value before it.
+
+**Priority.** Medium. High if values have been beyond the extreme limit for the sign's `EXTREME_DELAY_MS`, two in a row
+at least. Also high if half of the values in `OFTEN_MS`, the present one among them, are beyond an extreme limit; at
+least `OFTEN_LEAST` and at most `OFTEN_MOST` values are compared. After a blind period an extreme value is high at once.
+
+**Cuff** (a pressure of a patient with a cuff interval). The first breach starts the alarm without delay: low, or medium
+beyond the extreme limit. A repeat that is still beyond its limit, at least `CUFF_REPEAT_MS` later, is medium. Values
+beyond the extreme limit for that time are high.
+
+**Change.** A higher priority escalates: the acknowledgement ends and the first contact is notified again. A high alarm
+without a value beyond its extreme limit for `SUNK_MS` becomes medium, unless it was not acknowledged. Such an alarm
+stays high, and the next high value after that time escalates it again (R4). A value worse than the last reported one
+by a step of `STEPS` is an update.
+
+**Other side.** While one side is active, a breach of the other side counts as within the first one's limit. When its
+own delay is over, the first alarm ends and the second starts.
+
+**End.** Values have been within the limit for `WITHIN_MS`, each of them for one interval (R3). Suspect values do not
+end an alarm; but a breach after such a time of values within the limit, suspect or not, is a new alarm (R6). A high
+alarm that was not acknowledged latches, and a later breach is an alarm of its own.
+
+**History** changes the condition; of its events only the end is written (`vitals.engine.rules`).
+"""
 
 import math
 from dataclasses import dataclass
@@ -26,13 +65,13 @@ from vitals.engine.state import Condition
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A value that counts.
+    """A value that is trusted, or counts though suspect.
 
     Attributes:
         side: -1 below its limits, 1 above, 0 within.
-        extreme: Whether it is beyond the extreme bound.
+        extreme: Whether it is beyond the extreme limit.
         since: Event time from which it counts, ms.
-        gap: Time since the newest word on the sign, ms.
+        gap: Time since the newest report of the sign (value, loss, sensor off), ms.
         interval: Time between two values, ms.
         cuff: Whether a repeat must confirm it.
     """
@@ -46,13 +85,13 @@ class _Value:
 
 
 def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
-    """Judges a present value of the sign `c.index`.
+    """Evaluates a present value of the sign `c.index`.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         r: The reading.
         c: The sign's condition, idle or not; changed in place.
-        gap: Time since the newest word on this sign, ms; 0 when there was none.
+        gap: Time since the newest report of this sign, ms; 0 without one.
         interval: Time between two values, ms.
         cuff: Whether the sign is a cuff's, so that a repeat must confirm it.
     """
@@ -63,7 +102,7 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, 
     extreme = digit in (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
     side = 0 if digit == WITHIN else -1 if digit <= BREACH_LOW else 1
     trusted = r.codes[s] in TRUSTED
-    # A doubtful extreme value is believed after another one, doubtful or not.
+    # A suspect value beyond the extreme limit counts after another one, suspect or not.
     pending = extreme and c.peak != 0 and side == c.side
     second = side != 0 and (c.doubt == side or pending)
     c.doubt = side if (extreme or cuff) and not trusted else 0
@@ -71,10 +110,10 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, 
         if c.on:
             c.calm = 0 if side == c.side else c.calm or r.t
         return
-    # The second of two doubtful values counts from the first.
+    # The second of two suspect values counts from the first.
     v = _Value(side, extreme, r.t - gap if second else r.t, gap, interval, cuff)
     if c.on and side == c.side and c.calm and r.t - max(gap - interval, 0) - c.calm >= WITHIN_MS:
-        # Doubtful values end nothing; but what comes back after a minute of them within limits has been away.
+        # Suspect values end no alarm; but a breach after `WITHIN_MS` of them within the limit is a new one.
         finish(scribe, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
     often = _often(c, v)
     if side == 0:
@@ -88,7 +127,7 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, 
 
 
 def _wait(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> None:
-    """Lets a breach wait for its delay; while the other side's alarm holds it is within that one's limit."""
+    """Runs the delay of a breach; while the other side's alarm is active, the value is within that one's limit."""
     if not c.on and v.side != c.side:
         c.pend = c.peak = 0
         c.side = v.side
@@ -104,14 +143,14 @@ def _wait(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, of
 
 
 def _high(r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> bool:
-    """Notes since when values are beyond the extreme bound; returns whether that is long or often enough."""
+    """Records since when values are beyond the extreme limit; returns whether they are so long or often enough."""
     c.peak = (c.peak or v.since) if v.extreme else 0
     delay = CUFF_REPEAT_MS if v.cuff else EXTREME_DELAY_MS[c.index]
     return v.extreme and (often or (r.t > c.peak and r.t - c.peak >= delay))
 
 
 def _often(c: Condition, v: _Value) -> bool:
-    """Notes whether the value is beyond an extreme bound; returns whether half of a minute's values are."""
+    """Records whether the value is beyond an extreme limit; returns whether half of those in `OFTEN_MS` are."""
     extreme = v.extreme and not v.cuff
     if not extreme and not c.extremes:
         return False
@@ -146,11 +185,11 @@ def _go_on(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, h
 
 
 def _sink(c: Condition, r: ReadingContext, v: _Value, *, sunk: bool) -> None:
-    """Lets a high alarm become medium once its values have long been this side of the extreme bound."""
+    """Lowers a high alarm to medium once no value has been beyond its extreme limit for `SUNK_MS`."""
     if not sunk:
         c.peak = c.extremes = 0
     if v.extreme:
-        # One that had long been without an extreme value stays so until the extreme has lasted its delay.
+        # After `SUNK_MS` without an extreme value, a new one counts only when it has lasted for its delay.
         c.sunk = c.sunk if sunk else 0
     else:
         c.sunk = c.sunk or r.t - v.gap
@@ -159,7 +198,7 @@ def _sink(c: Condition, r: ReadingContext, v: _Value, *, sunk: bool) -> None:
 
 
 def held(c: Condition) -> bool:
-    """Whether the alarm latches: told as high, and nobody has acknowledged it."""
+    """Returns whether the alarm latches: it was reported as high and is not acknowledged."""
     return (
         c.alarm is not None
         and c.alarm.priority is Priority.HIGH
@@ -177,7 +216,7 @@ def _within(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value) -> 
 
 
 def calmed(r: ReadingContext, c: Condition, interval: int) -> bool:
-    """Notes a word that nothing is wrong; returns whether there have been such words for a minute."""
+    """Records a reading without the condition; returns whether there have been such readings for `WITHIN_MS`."""
     c.calm = c.calm or r.t
     return r.t + interval - c.calm >= WITHIN_MS
 
@@ -191,7 +230,7 @@ def _over(scribe: EventWriter, r: ReadingContext, c: Condition) -> None:
 
 
 def finish(scribe: EventWriter, r: ReadingContext, c: Condition, text: str, value: float | None) -> None:
-    """Ends a condition, and its alarm with it, which latches when it is high and nobody has acknowledged it."""
+    """Ends a condition and its alarm; a high alarm that was not acknowledged latches."""
     c.on = False
     c.calm = c.sunk = 0
     if c.alarm is None:
@@ -205,12 +244,12 @@ def finish(scribe: EventWriter, r: ReadingContext, c: Condition, text: str, valu
 
 
 def decider(r: ReadingContext) -> dict[str, Any]:
-    """Returns what of the reading that decided goes into an event."""
+    """Returns the fields of an event that come from the deciding reading, without the patient."""
     return {key: value for key, value in r.about.items() if key != "patient"}
 
 
 def _sync(scribe: EventWriter, r: ReadingContext, c: Condition, *, again: bool = False) -> None:
-    """Tells what differs from what was told; history waits for the first live reading."""
+    """Emits the difference to the last event; history waits for the first live reading."""
     if not r.live:
         return
     value = r.values[c.index]
@@ -241,13 +280,13 @@ def move(
     news: bool = False,
     again: bool = False,
 ) -> None:
-    """Tells an active alarm's new priority, that it must call again, or news worth an update."""
+    """Emits an active alarm's new priority, a repeated escalation (`again`) or an update (`news`)."""
     if c.alarm is None:
         return
     before = c.alarm.priority
     changes: dict[str, Any] = {"priority": Priority(c.level), **told, **decider(r)}
     if c.level > before or again:
-        # What is worse than what was acknowledged calls again, and the first contact first.
+        # The acknowledgement was of a lower priority, so the first contact is notified again.
         phase = Phase.ESCALATE
         changes |= {"inactivation": Inactivation.NONE, "handover": 0}
     elif c.level < before:

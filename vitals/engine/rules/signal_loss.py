@@ -1,4 +1,22 @@
-"""Vital signs lost, and sensors off."""
+"""*Vital signs lost* and *sensor off*.
+
+**Vital signs lost** (R8; Q2 of `docs/clinical.md`). An arrest must not pass for a dropout, so this is a physiological
+alarm of high priority.
+
+- Condition: SpO2 is lost together with heart or pulse rate, without a fresh value of the other rate. Or a sign is lost
+  while its own alarm condition is active, or while its values are beyond an extreme limit and not yet high.
+- A sign is lost if the monitor sends zero or an impossible value, or if a continuous sign is missing for more than
+  `INTERVALS` intervals. It is no longer lost with a trusted value. A sensor that is reported as off is not lost.
+- Start: a reading that reports a loss, `LOST_DELAY_MS` or more after the first one. After a blind period (`BLIND_MS`)
+  the first one starts it.
+- End: readings without the condition for `WITHIN_MS`. Not acknowledged, the alarm latches.
+
+**Sensor off.** A technical alarm of the device, low priority.
+
+- Condition: the device reports a sensor as off.
+- Start: a reading that reports it, `SENSOR_OFF_DELAY_MS` or more after the first one. A further sensor is an update.
+- End: no sensor is off, or the device is silent (`vitals.engine.rules.technical_alarms`).
+"""
 
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
 from vitals.engine.constants import CONDITIONS, COUNT, LOST_DELAY_MS, PULSE, SENSOR_OFF_DELAY_MS, SPO2
@@ -11,11 +29,11 @@ from vitals.signs import SIGNS
 
 
 def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | None]) -> str:
-    """Returns what is lost in words, "" when nothing that matters is.
+    """Returns the text of *vital signs lost*, "" without its condition.
 
     Args:
-        gone: Per sign, whether its last word was a loss.
-        fresh: Per sign, whether a value came within its last three intervals.
+        gone: Per sign, whether it is lost.
+        fresh: Per sign, whether it had a report within `INTERVALS` intervals.
         conditions: The patient's conditions.
     """
     pulse = any(gone[s] for s in PULSE) and all(gone[s] or not fresh[s] for s in PULSE)
@@ -29,14 +47,14 @@ def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | Non
 
 
 def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, what: str, *, word: bool, cadence: int) -> None:
-    """Judges *vital signs lost*.
+    """Evaluates *vital signs lost*.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         r: The reading.
         c: The condition.
-        what: `missing`.
-        word: Whether this very reading tells of a loss.
+        what: Text of `missing`.
+        word: Whether this reading reports a loss.
         cadence: Time between two readings, ms.
     """
     if not what:
@@ -60,14 +78,14 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, what: str, *,
 
 
 def evaluate_sensors(scribe: EventWriter, r: ReadingContext, c: Condition, off: list[int], *, word: bool) -> None:
-    """Judges *sensor off*, a technical alarm of the device that says so.
+    """Evaluates *sensor off*.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         r: The reading.
         c: The condition.
-        off: Per sign, whether its last word was that its sensor is off.
-        word: Whether this very reading says so.
+        off: Per sign, whether its newest report is that its sensor is off.
+        word: Whether this reading reports a sensor as off.
     """
     mask = bits(off)
     if not mask:

@@ -1,7 +1,8 @@
-"""*Not judged*: a reading of a patient was passed over, and nobody knows what it held.
+"""*Not judged* after a skipped reading: its evaluation raised, so its values are unknown.
 
-It ends when readings of the patient have been judged again for a while. It is kept beside the technical tree, as it is
-no failure of equipment, and by the patient, who is to be looked at.
+A technical alarm of the patient, high priority, without delay, unless a *not judged* alarm is active already. It ends
+with a live reading that was evaluated, `WITHIN_MS` or more after the newest skipped one, and at discharge. No technical
+alarm inhibits it, because it is no failure of equipment: a person must see the patient.
 """
 
 from typing import Any
@@ -15,13 +16,13 @@ from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
 
 
 def note(scribe: EventWriter, row: int, about: dict[str, Any], t: int) -> None:
-    """Notes that a reading of the patient was passed over, and tells of it when that is news.
+    """Records that a reading of the patient was skipped, and starts the alarm if none is active.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         row: The patient's row.
         about: Fields of an event that come from the reading.
-        t: Event time of the reading, ms; not the log's, which a replay reads in other batches.
+        t: Event time of the reading, ms. Log time would differ in a replay, whose batches differ.
     """
     state = scribe.state
     state.unjudged[row] = max(min(t, scribe.now), state.unjudged.get(row, 0))
@@ -43,7 +44,7 @@ def note(scribe: EventWriter, row: int, about: dict[str, Any], t: int) -> None:
 
 
 def judged(scribe: EventWriter, row: int, patient: str, t: int) -> None:
-    """A live reading of the patient was judged: after a while of such, it is over."""
+    """Ends the alarm if the evaluated live reading of event time `t` is late enough after the skipped one."""
     state = scribe.state
     if t - state.unjudged[row] < WITHIN_MS:
         return
@@ -53,7 +54,7 @@ def judged(scribe: EventWriter, row: int, patient: str, t: int) -> None:
 
 
 def end(scribe: EventWriter, patient: str, t: int, why: str) -> None:
-    """Ends the patient's alarm, if there is one."""
+    """Ends the patient's *not judged* alarm, if one is active."""
     c = scribe.state.faults.pop(key(patient, NOT_JUDGED), None)
     if c is not None and c.alarm is not None:
         scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"ended: {why}")

@@ -1,21 +1,28 @@
-"""Technical alarms as a tree: device silent, gateway down, bridge down, pipeline stalled; parents inhibit children.
+"""Technical alarms as a tree: pipeline stalled, bridge down, gateway down, device silent; parents inhibit children.
 
-While a parent is active no child begins, and children that are active end: what covers them says more. When the parent
-ends, what still fails begins anew. So forty silent devices behind one dead gateway are one alarm, and a device that is
-still silent when its gateway is back is one alarm again. A sensor-off alarm ends when its device falls silent.
+Sources: IEC 60601-1-8 (technical alarm conditions), R10, `docs/hazards.md`. Priorities are in `vitals.conditions`.
 
-The bridge judges its gateways, so a bridge that is down is the parent of the gateways that it last spoke for: those its
-status lists as `devices`; a bridge that lists none covers all gateways while it is the only one known. With each of its
-own statuses a bridge says again which of them are down, so that a word that was lost is not lost for ever.
+**Start and end.** Each status of a gateway or bridge starts and ends alarms without delay, because its sender has
+already applied the delay (`vitals.status.Health`). Statuses count in the order of the log. By their own times, a clock
+that was once ahead would outrank the report that its gateway is down. Some conditions escalate if they are not
+acknowledged (`vitals.engine.timers`).
 
-Statuses count in the order in which they come, as the log has them: a clock that was ahead once must not outrank, for
-as long as it was ahead, the word that its gateway is gone.
+**Inhibition.** While a parent is active, no child starts and active children end, because the parent's alarm gives more
+detail. When the parent ends, each child whose condition persists starts again. So forty silent devices behind one dead
+gateway are one alarm. A *sensor off* alarm ends when its device is silent.
 
-What a gateway alarms of itself (its outbox, its clock) it names in its status. In the cloud these are alarms with the
-gateway's own ids, so that who acknowledges one here ends it there. They end by the gateway's word alone: while it is
-not heard of, what it last said stands.
+**Bridge down.** Inhibits the gateways that the bridge's last status lists as `devices`. A bridge that lists none
+inhibits all gateways while it is the only known bridge. Each bridge status repeats which gateways are down, so that a
+lost report is made up for.
 
-Beds and devices that two admissions claim stand beside the tree: no failure of equipment covers them.
+**Gateway down** and **gateway clock** are one alarm for each ward that has patients on the gateway; **unassigned
+device** likewise. A gateway's clock is reported beyond `OFF_MS` and until it is within `RIGHT_MS`.
+
+**Gateway's own alarms** (`OWN`: outbox, clock, two devices under one name) are named in its status. In the cloud they
+have the gateway's ids, so that an acknowledgement here ends them there. Only the gateway's status ends them: while it
+is down they stay active.
+
+**Disputed beds and devices**, which two admissions claim, are outside the tree: no failure of equipment inhibits them.
 """
 
 from collections import Counter
@@ -51,7 +58,7 @@ DEVICE_CLOCK, DEVICE_SLOW = "device-clock", "device-slow"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
-"""A gateway's clock that is further off from its bridge's is told of, until it is within half of it."""
+"""Offset of a gateway's clock to its bridge's from which it is reported, until it is within `RIGHT_MS`."""
 RIGHT_MS: Final = 2500
 OWN: Final = {
     "outbox-write-failing": "cannot write its outbox, and accepts no readings: check its disk",
@@ -63,25 +70,23 @@ OWN: Final = {
     TWO_VOICES: "hears two devices under one name, which hide each other: take one of them off",
     "clock-unset": "has no clock: its times are wrong until it is set",
 }
-"""What a gateway says of itself and people are told of. *Remote monitoring lost* is the notifier's own silence."""
+"""Texts of the alarms that a gateway has of itself. *Remote monitoring lost* is not among them: the notifier is silent
+then."""
 _BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW))
 HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_BESIDE))
-"""Every condition told from here: all but *pipeline stalled*, which the watchdog alone tells."""
+"""Every condition of this module except *pipeline stalled*, which only the watchdog reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class TechnicalCondition:
-    """Something technical that is wrong now.
+    """A technical alarm condition that is active now.
 
     Attributes:
         subject: Device, gateway, bridge or "pipeline".
         condition: Name of the technical condition.
-        text: What is wrong, for a person.
-        gateway: Gateway that it concerns.
-        device: Device that it concerns.
-        patient: Patient whom it concerns.
-        since: When it began, ms, where its sender has said so.
-        ward: Ward that is told, where neither patient nor gateway says which.
+        text: Text of the alarm.
+        since: Start, ms; 0 if its sender does not state it.
+        ward: Ward that is notified, if neither patient nor gateway determines it.
     """
 
     subject: str
@@ -95,12 +100,12 @@ class TechnicalCondition:
 
     @property
     def key(self) -> str:
-        """Names the fault, however often it comes."""
+        """Key of the fault in `State.faults`, the same each time that it is reported."""
         return fault_key(self.subject, self.condition, self.since, self.ward)
 
 
 def fault_key(subject: str, condition: str, since: int, ward: str | None) -> str:
-    """Names a fault: what a gateway has numbered itself is told once for each, some things once for each ward."""
+    """Returns the key of a fault: with the start for a gateway's own alarm, with the ward for those in `BY_WARD`."""
     name = f"{subject}.{condition}"
     if condition in OWN:
         return f"{name}.{since}"
@@ -108,12 +113,15 @@ def fault_key(subject: str, condition: str, since: int, ward: str | None) -> str
 
 
 def key(status: Status) -> str:
-    """Returns under which key the newest status of its sender is kept."""
+    """Returns the key of a sender's newest status in `State.statuses`."""
     return f"{status.kind}/{status.id}"
 
 
 def concerned(status: Status) -> Callable[[Condition], bool]:
-    """Returns which technical alarms a status may change: all for a bridge, else its gateway's and its devices'."""
+    """Returns a filter for the technical alarms that a status may change.
+
+    For a bridge these are all; for a gateway its own and its devices'.
+    """
     if status.kind == "bridge":
         return lambda c: True
     mine = {status.id, *(d.device for d in status.devices)}
@@ -121,17 +129,17 @@ def concerned(status: Status) -> Callable[[Condition], bool]:
 
 
 def report(scribe: EventWriter, status: Status, *, own: bool = False) -> None:
-    """Takes in a status, whatever its sender's clock says.
+    """Applies a status, without regard to its time.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         status: The status.
-        own: Whether to tell what gateways alarm of themselves; not on a gateway, which does so without this.
+        own: Whether to emit the alarms that gateways have of themselves; a gateway emits its own without this.
     """
     state = scribe.state
     known = state.statuses.get(key(status))
     if status.kind == "gateway" and status.health is not Health.UP and known is not None and not status.devices:
-        # A last will knows nothing of the devices.
+        # A last will does not list the devices.
         devices = known.devices
     else:
         devices = status.devices
@@ -150,7 +158,7 @@ def report(scribe: EventWriter, status: Status, *, own: bool = False) -> None:
 
 
 def retire(scribe: EventWriter, name: str) -> None:
-    """Forgets a gateway or bridge that is gone for good, and ends what stands because of it."""
+    """Removes a gateway or bridge that was retired, and ends the alarms because of it."""
     state = scribe.state
     for kind in ("gateway", "bridge"):
         state.statuses.pop(f"{kind}/{name}", None)
@@ -159,13 +167,13 @@ def retire(scribe: EventWriter, name: str) -> None:
     )
     over = [key for key, alarm in alarms if name in {alarm.gateway, alarm.subject} and alarm.condition not in DISPUTES]
     _end(scribe, over, scribe.now, f"{name} is gone for good")
-    # What a bridge covered is its no more.
+    # A retired bridge no longer inhibits its gateways.
     for status in _gateways(state):
         _judge_gateway(scribe, status, scribe.now)
 
 
 def _hear_again(state: State, bridge: Status) -> None:
-    """Takes in which gateways a bridge says are down, unless somebody has heard of them since."""
+    """Applies a bridge's list of gateways that are down, except those with a later status of their own."""
     for listed in bridge.devices:
         known = state.statuses.get(f"gateway/{listed.device}") if listed.health is not Health.UP else None
         if known is not None and known.health is Health.UP and known.t <= listed.t:
@@ -173,13 +181,13 @@ def _hear_again(state: State, bridge: Status) -> None:
 
 
 def disputed(scribe: EventWriter, faults: list[TechnicalCondition]) -> None:
-    """Takes in every bed and device that is disputed now; what is not among them is settled."""
+    """Applies the list of all disputed beds and devices; a dispute that is not listed ends."""
     known = {k for k, c in scribe.state.faults.items() if c.alarm is not None and c.alarm.condition in DISPUTES}
     _reconcile(scribe, faults, known, scribe.now)
 
 
 def stalled(scribe: EventWriter, since: int | None) -> None:
-    """Begins (or, with None, ends) *pipeline stalled*; it alone is judged by the wall clock, by the caller."""
+    """Starts (or, with None, ends) *pipeline stalled*, which the caller detects by the wall clock."""
     state = scribe.state
     fault = TechnicalCondition(PIPELINE, PIPELINE_STALLED, "the pipeline stands still: no reading is being judged")
     if since is not None:
@@ -229,19 +237,19 @@ def _clock_of_a_bridge(status: Status, alarm: str) -> TechnicalCondition | None:
 
 
 def _named(status: Status, alarm: str) -> tuple[str, int | None]:
-    """Returns condition and begin of an alarm that its sender has of itself; of another's there is no begin."""
+    """Returns condition and start of an alarm that its sender has of itself; None as the start for another subject."""
     subject, _, rest = alarm.rpartition(f"{status.id}.")
     condition, _, start = rest.partition(".")
     return condition, None if subject else digits(start, MAX_T)
 
 
 def off_by(offset_ms: int) -> str:
-    """Returns in words how a clock stands to which so much is to be added."""
+    """Formats a clock offset: the time to add to the clock."""
     return f"{abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'}"
 
 
 def covered_by_bridge(state: State, gateway: str) -> bool:
-    """Whether the bridge that speaks for a gateway is down."""
+    """Returns whether the bridge that reports a gateway is down."""
     bridges = [s for s in state.statuses.values() if s.kind == "bridge"]
     for bridge in bridges:
         mine = {d.device for d in bridge.devices}
@@ -267,7 +275,7 @@ def _judge_gateway(scribe: EventWriter, status: Status, t: int) -> None:
         faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
         faults += _own(status)
         if status.offset_ms is None:
-            # Its bridge has not measured it yet: what was told stands.
+            # Its bridge has not measured the clock yet: active clock alarms stay.
             scope -= clocks
         elif abs(status.offset_ms) > (RIGHT_MS if clocks else OFF_MS):
             text = f"the clock of gateway {status.id} is {off_by(status.offset_ms)} its bridge's: set it"
@@ -280,7 +288,7 @@ def _judge_gateway(scribe: EventWriter, status: Status, t: int) -> None:
 
 
 def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
-    """Returns in which wards something stands that each ward is told of; gives each the key of its ward."""
+    """Returns the wards with an active alarm of a `BY_WARD` condition; moves each alarm to the key of its ward."""
     found: set[str | None] = set()
     for key, c in list(state.faults.items()):
         if c.alarm is not None and (c.alarm.gateway, c.alarm.condition) == (gateway, condition):
@@ -299,13 +307,13 @@ def _for_wards(
     standing = _standing(state, status.id, condition)
     wards = _wards(state, status)
     if not wards:
-        # Who lies there is not known yet, or nobody does: technicians are told, and whoever was told before.
+        # No patient is known there: technicians are notified, and the wards that were notified before.
         text = text_of(len(_patients_of(status)))
         return [
             TechnicalCondition(status.id, condition, text, gateway=status.id, ward=ward) for ward in standing or {None}
         ]
     return [
-        # An alarm's id has no ward in it, so each begins in a millisecond of its own.
+        # An alarm's id does not include the ward, so each starts in a millisecond of its own.
         TechnicalCondition(status.id, condition, text_of(wards[ward]), gateway=status.id, ward=ward, since=t + k)
         for k, ward in enumerate(sorted(wards))
     ]
@@ -319,7 +327,7 @@ def _patients_of(status: Status) -> set[str]:
 def _wards(state: State, status: Status) -> Counter[str]:
     """Returns the number of a gateway's patients by ward."""
     rows = [state.index[patient] for patient in _patients_of(status) if patient in state.index]
-    # A gateway that is gone does not say who has moved away from it.
+    # A gateway that is down does not report which patients have moved to another gateway.
     here = [row for row in rows if state.gateways[row] in {None, "", status.id}]
     return Counter(ward for row in here if (ward := state.wards[row]) is not None)
 
@@ -335,12 +343,12 @@ def _unassigned(state: State, status: Status, device: DeviceStatus, t: int) -> l
 
 
 def _says(c: Condition, gateway: str) -> bool:
-    """Whether it is the gateway's to say that it is over."""
+    """Returns whether a status of the gateway ends the alarm."""
     return c.alarm is not None and c.alarm.gateway == gateway and c.alarm.condition in HIERARCHY
 
 
 def _is_beside(c: Condition) -> bool:
-    """Whether no failure of equipment covers it."""
+    """Returns whether no failure of equipment inhibits the alarm."""
     return c.alarm is not None and (c.alarm.condition in _BESIDE or c.alarm.condition not in HIERARCHY)
 
 
@@ -395,7 +403,7 @@ def _apart(ms: int) -> str:
 
 
 def _reconcile(scribe: EventWriter, faults: list[TechnicalCondition], scope: set[str], t: int) -> None:
-    """Begins the faults that are new, and ends what is in scope and no longer a fault."""
+    """Starts the faults that are new, and ends those in scope that are no longer reported."""
     state = scribe.state
     wanted = {fault.key: fault for fault in faults}
     _end(
@@ -431,7 +439,7 @@ def _start(scribe: EventWriter, fault: TechnicalCondition, t: int) -> None:
 
 
 def _ward(state: State, fault: TechnicalCondition) -> str | None:
-    """Returns the patient's ward; of a gateway the ward of most of its patients, so that somebody is told."""
+    """Returns the patient's ward; for a gateway the ward of most of its patients, so that a ward is notified."""
     if fault.patient is not None:
         patients = [fault.patient]
     else:

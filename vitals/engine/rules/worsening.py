@@ -1,6 +1,22 @@
-"""Worse than what was acknowledged: an alarm that calls again.
+"""Worsening of an acknowledged or paused alarm: it escalates, and the first contact is notified again. Source: R9.
 
-A systolic and a mean pressure are one problem: whoever has acknowledged one of them has seen the other.
+**Condition.** An alarm condition of the problem is active, and at least one sign of the problem is beyond its limit.
+A trusted value is worse than the known worst by a step of `WORSE_STEP` or more. Known is the worst value up to the
+acknowledgement or pause, or up to the last escalation by this rule. Systolic and mean pressure are one problem
+(`PROBLEM`), because a person who acknowledged one of them has seen the other.
+
+**Delay.** Every reading is worse for the sign's `MEDIUM_DELAY_MS`, two readings at least. If the first of them is
+beyond an extreme limit, the delay is `EXTREME_DELAY_MS`; for a cuff it is `CUFF_REPEAT_MS`. A gap of more than
+`INTERVALS` intervals restarts it.
+
+**Start.** `WORSE_AFTER_MS` after the acknowledgement at the soonest, because the person who acknowledged is at the bed.
+The next step escalates `WORSE_AGAIN_MS` after the last at the soonest; two steps at once do not wait for that. Only
+live readings escalate.
+
+**Change.** The problem's alarm of the highest priority escalates, and its acknowledgement ends. It becomes high if any
+of these readings was beyond an extreme limit, and keeps its priority otherwise.
+
+**End.** The record of worst values ends with the condition of that side of the limits.
 """
 
 from typing import Final
@@ -29,10 +45,10 @@ _EXTREME: Final = (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
 
 
 def evaluate(scribe: EventWriter, row: int, r: ReadingContext, intervals: list[int], *, cuff: bool) -> None:
-    """Judges every problem of which an alarm condition holds, once each sign has been judged.
+    """Evaluates every problem with an active condition, once each sign has been evaluated.
 
     Args:
-        scribe: Where events go.
+        scribe: Collects the events.
         row: The patient's row.
         r: The reading.
         intervals: Per sign, time between two values, ms.
@@ -60,11 +76,7 @@ def evaluate(scribe: EventWriter, row: int, r: ReadingContext, intervals: list[i
 
 
 def _grown(track: Track, r: ReadingContext, present: list[int], *, cuff: bool) -> bool:
-    """Tells whether values have been worse by a step for long enough to call a person again.
-
-    One step calls once in ten minutes; two steps at once do not wait. Nothing calls within two minutes of the
-    acknowledgement: whoever acknowledged is there.
-    """
+    """Returns whether values have been worse, by one step or by two, for long enough to escalate."""
     extreme = any(r.digits[s] in _EXTREME for s in present)
     delay = EXTREME_DELAY_MS if extreme else MEDIUM_DELAY_MS
     wait = CUFF_REPEAT_MS if cuff else delay[present[0]]
@@ -76,7 +88,7 @@ def _grown(track: Track, r: ReadingContext, present: list[int], *, cuff: bool) -
 
 
 def _steps(track: Track, r: ReadingContext, present: list[int]) -> float:
-    """Returns by how many steps the reading is worse than what is known; 0 when all of it is within limits."""
+    """Returns by how many steps the reading is worse than the known worst; 0 if all values are within limits."""
     if all(r.digits[s] == WITHIN for s in present):
         return 0.0
     known = [s for s in present if s in track.bar]
@@ -94,7 +106,7 @@ def _lasted(run: Run | None, r: ReadingContext, soonest: int) -> bool:
 
 
 def _call(scribe: EventWriter, r: ReadingContext, on: list[Condition], track: Track, present: list[int]) -> None:
-    """Has the most urgent alarm of the problem call the first contact again."""
+    """Escalates the problem's alarm of the highest priority."""
     high = any(run is not None and run.high for run in track.runs)
     track.bar, track.again, track.runs = dict(track.worst), r.t + WORSE_AGAIN_MS, (None, None)
     told = [c for c in on if c.alarm is not None]
