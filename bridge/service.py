@@ -44,20 +44,20 @@ class Service:
     Args:
         settings: Settings.
         log: Producer to which it writes.
-        feed: Topics `patients`, `actions` and `status`.
-        meters: Metrics.
+        consumer: Topics `patients`, `actions` and `status`.
+        metrics: Metrics.
     """
 
-    def __init__(self, settings: Settings, log: Producer, feed: Consumer, meters: Metrics) -> None:
-        self._settings, self._producer, self._consumer, self._metrics = settings, log, feed, meters
+    def __init__(self, settings: Settings, log: Producer, consumer: Consumer, metrics: Metrics) -> None:
+        self._settings, self._producer, self._consumer, self._metrics = settings, log, consumer, metrics
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._rosters: SimpleQueue[Message | bool] = SimpleQueue()
         self._gateways: SimpleQueue[str] = SimpleQueue()
         self._known: set[str] = set()
         self._put = self._taken = 0
         self._site_broker = MqttSiteBroker(settings, self._messages, self._connected)
-        self._down_pipeline = DownPipeline(frozenset(settings.bridge_slots), self._site_broker, meters)
-        self._up_pipeline = UpPipeline(settings, log, self._site_broker, meters, self._down_pipeline.owner_of)
+        self._down_pipeline = DownPipeline(frozenset(settings.bridge_slots), self._site_broker, metrics)
+        self._up_pipeline = UpPipeline(settings, log, self._site_broker, metrics, self._down_pipeline.owner_of)
         self._health: Mapping[str, object] = {"ok": False, "uplink": False, "kafka": False, "waiting": 0}
         self._online = False
         self._stopping = False
@@ -211,7 +211,7 @@ def _drain(queue: SimpleQueue[T]) -> Iterator[T]:
 
 def start(settings: Settings, stop: threading.Event) -> int:
     """Runs a bridge on Kafka; returns its exit status."""
-    meters = Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry())
     failed: list[BaseException] = []
 
     def ended(fault: threading.ExceptHookArgs) -> None:
@@ -231,15 +231,15 @@ def start(settings: Settings, stop: threading.Event) -> int:
     now = daemon.now_ms()
     starts = {topics.PATIENTS: None, topics.ACTIONS: now - int(settings.actions_replay_s * 1000), topics.STATUS: now}
     log = KafkaProducer(settings.kafka(), settings.kafka_compression, settings.kafka_queue_mb)
-    feed = KafkaConsumer(settings.kafka(), starts)
-    service = Service(settings, log, feed, meters)
-    server = serve(settings.metrics_port, meters.registry, service.health) if settings.metrics_port else None
+    consumer = KafkaConsumer(settings.kafka(), starts)
+    service = Service(settings, log, consumer, metrics)
+    server = serve(settings.metrics_port, metrics.registry, service.health) if settings.metrics_port else None
     daemon.notify("READY=1")
     logger.info("bridge %s serves slots %s", settings.bridge, settings.bridge_slots)
     service.run(stop)
     daemon.notify("STOPPING=1")
     left = log.close(DRAIN_S)
-    feed.close()
+    consumer.close()
     if server:
         server.shutdown()
     logger.info("bridge %s stopped; %d records were not stored, and their batches not confirmed", settings.bridge, left)

@@ -35,14 +35,14 @@ class Downlink:
         outbox: Outbox; its id is compared with that of confirmations.
         local: Bedside alarms, with the roster in force.
         reporter: Receives heartbeats, confirmations and acknowledgements of the gateway's own alarms.
-        tidings: Recognises the gateway's own actions when they return from Kafka.
+        side_messages: Recognises the gateway's own actions when they return from Kafka.
         metrics: Metrics.
     """
 
     def __init__(
-        self, outbox: Outbox, local: BedsideAlarms, reporter: Reporter, tidings: SideMessages, *, metrics: Metrics
+        self, outbox: Outbox, local: BedsideAlarms, reporter: Reporter, side_messages: SideMessages, *, metrics: Metrics
     ) -> None:
-        self._outbox, self._reporter, self._side_messages, self._metrics = outbox, reporter, tidings, metrics
+        self._outbox, self._reporter, self._side_messages, self._metrics = outbox, reporter, side_messages, metrics
         self.alarms, self.assignments = local, local.assignments
         self._handlers: dict[str, Callable[[bytes, int, float], StoreUpdates]] = {
             "roster": self._roster,
@@ -73,12 +73,15 @@ class Downlink:
         return StoreUpdates()
 
     def _roster(self, payload: bytes, now: int, _clock_s: float) -> StoreUpdates:
-        book = updated(self.assignments, payload)
-        if book.roster == self.assignments.roster:
+        assignments = updated(self.assignments, payload)
+        if assignments.roster == self.assignments.roster:
             return StoreUpdates()
-        self.assignments = book
-        self.alarms.place(book, now)
-        log.info("roster in force", extra={"data": {"version": book.roster.version, "devices": len(book.by_device)}})
+        self.assignments = assignments
+        self.alarms.place(assignments, now)
+        log.info(
+            "roster in force",
+            extra={"data": {"version": assignments.roster.version, "devices": len(assignments.by_device)}},
+        )
         return StoreUpdates(roster=payload)
 
     def _action(self, payload: bytes, now: int, _clock_s: float) -> StoreUpdates:

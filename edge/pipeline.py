@@ -21,44 +21,44 @@ class Pipeline:
     """Passes device messages to all parts of the gateway.
 
     Args:
-        intake: Decodes and filters messages.
-        triage: Receives the roster and the devices with pending or active conditions.
+        ingest: Decodes and filters messages.
+        urgency: Receives the roster and the devices with pending or active conditions.
         local: Bedside alarms.
-        acceptance: Queue of the next commit.
+        commits: Queue of the next commit.
         reporter: Counts readings and rejected messages.
-        tidings: Reports rejected messages to the cloud.
+        side_messages: Reports rejected messages to the cloud.
         unassigned: Evaluates unassigned devices.
     """
 
     def __init__(  # noqa: PLR0917 - the parts of a gateway, in the order of a message's way
         self,
-        intake: Ingest,
-        triage: UrgencyCheck,
+        ingest: Ingest,
+        urgency: UrgencyCheck,
         local: BedsideAlarms,
-        acceptance: CommitQueue,
+        commits: CommitQueue,
         reporter: Reporter,
-        tidings: SideMessages,
+        side_messages: SideMessages,
         unassigned: UnassignedDevices,
     ) -> None:
-        self._ingest, self._urgency, self._alarms = intake, triage, local
-        self._commits, self._reporter, self._side_messages = acceptance, reporter, tidings
+        self._ingest, self._urgency, self._alarms = ingest, urgency, local
+        self._commits, self._reporter, self._side_messages = commits, reporter, side_messages
         self._unassigned = unassigned
 
-    def place(self, book: AssignmentTable) -> None:
+    def place(self, assignments: AssignmentTable) -> None:
         """Applies a new roster."""
-        self._urgency.place(book)
+        self._urgency.place(assignments)
         self._urgency.watch(self._alarms.watched())
 
-    def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable, now: int, clock_s: float) -> None:
+    def take(self, heard: Sequence[DecodedMessage], assignments: AssignmentTable, now: int, clock_s: float) -> None:
         """Processes messages in arrival order.
 
         Args:
             heard: Decoded messages.
-            book: Roster in force.
+            assignments: Roster in force.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
         """
-        taken = self._ingest.take(heard, book)
+        taken = self._ingest.take(heard, assignments)
         self._commits.take(taken.readings, (item.delivery for item in heard), taken.rejected, clock_s)
         self._reporter.refused(taken.rejected, taken.duplicates)
         self._side_messages.refused(taken.rejected)
@@ -72,7 +72,7 @@ class Pipeline:
                 self._alarms.pass_over(device, refused.t, now)
         if len(taken.readings):
             self._alarms.advance(taken.readings, now)
-            self._unassigned.take(taken.readings, book, now)
+            self._unassigned.take(taken.readings, assignments, now)
             self._commits.urgent |= self._is_urgent(taken.readings)
             self._urgency.watch(self._alarms.watched())
             self._reporter.heard(taken.readings, clock_s)

@@ -36,11 +36,11 @@ class DownPipeline:
     Args:
         slots: Slots that this bridge serves.
         uplink: Site broker to which it publishes.
-        meters: Metrics.
+        metrics: Metrics.
     """
 
-    def __init__(self, slots: frozenset[int], uplink: SiteBroker, meters: Metrics) -> None:
-        self._slots, self._site_broker, self._metrics = slots, uplink, meters
+    def __init__(self, slots: frozenset[int], uplink: SiteBroker, metrics: Metrics) -> None:
+        self._slots, self._site_broker, self._metrics = slots, uplink, metrics
         self._rosters = Rosters(slots)
         self._connected_at = self._found_at = -float("inf")
         self._has_found = False

@@ -157,7 +157,7 @@ class MemoryLog:
         with self._changed:
             return [r for (name, _), records in self._stored.items() if name == topic for r in records]
 
-    def feed(self, topics: Iterable[str]) -> "MemoryFeed":
+    def consumer(self, topics: Iterable[str]) -> "MemoryFeed":
         """Returns a reader of these topics from their beginning."""
         return MemoryFeed(self, tuple(topics))
 

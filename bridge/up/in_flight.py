@@ -27,13 +27,13 @@ class InFlightRecords(Generic[T]):
 
     Args:
         log: The producer.
-        meters: Metrics.
+        metrics: Metrics.
         clock: UTC epoch ms, for dead letters.
     """
 
-    def __init__(self, log: Producer, meters: Metrics, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, log: Producer, metrics: Metrics, clock: Callable[[], int] = now_ms) -> None:
         self._producer = log
-        self._metrics = meters
+        self._metrics = metrics
         self._clock = clock
         self._alone: set[int] = set()
         self._in_flight: set[int] = set()

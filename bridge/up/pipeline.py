@@ -52,7 +52,7 @@ class UpPipeline:
         settings: Settings.
         log: Producer of records.
         uplink: Site broker, for acknowledgements and confirmations.
-        meters: Metrics.
+        metrics: Metrics.
         owner_of: Returns the gateway of an action's patient, None if it is unknown; called on the owner's thread.
     """
 
@@ -61,12 +61,12 @@ class UpPipeline:
         settings: Settings,
         log: Producer,
         uplink: SiteBroker,
-        meters: Metrics,
+        metrics: Metrics,
         owner_of: Callable[[Action], str | None] = lambda _: None,
     ) -> None:
-        self._settings, self._site_broker, self._metrics, self._owner_of = settings, uplink, meters, owner_of
+        self._settings, self._site_broker, self._metrics, self._owner_of = settings, uplink, metrics, owner_of
         self._slots = frozenset(settings.bridge_slots)
-        self._in_flight: InFlightRecords[_InFlightMessage] = InFlightRecords(log, meters)
+        self._in_flight: InFlightRecords[_InFlightMessage] = InFlightRecords(log, metrics)
         self._reporter = StatusReporter(settings, self._in_flight)
         self._linger = batching.Linger(settings.linger_ms / 1000)
         self._queue: FairQueue[_InFlightMessage] = FairQueue(settings.gateway_window)

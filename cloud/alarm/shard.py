@@ -74,9 +74,9 @@ class Shard:
     def places(self) -> dict[Place, int]:
         """Returns the partitions to read with their first offsets; `patients` from 0, for the history of the beds."""
         starts: dict[Place, int] = {}
-        for slice_ in self.engines.values():
-            for place in slice_.places | ({slice_.clock_only} if slice_.clock_only else set()):
-                offset = slice_.positions.get(place, 0)
+        for held in self.engines.values():
+            for place in held.places | ({held.clock_only} if held.clock_only else set()):
+                offset = held.positions.get(place, 0)
                 starts[place] = min(offset, starts.get(place, offset))
         return starts | dict.fromkeys(self.partitioning.places(topics.PATIENTS), 0)
 
@@ -84,8 +84,8 @@ class Shard:
         """Buffers actions, admissions and statuses during recovery until the readings of their time are applied."""
         outcome = Outcome()
         entries = self._decode(records, outcome)
-        for name, slice_ in self.engines.items():
-            self._replay_buffer[name].put(entry for entry in entries if slice_.wants(entry.record))
+        for name, held in self.engines.items():
+            self._replay_buffer[name].put(entry for entry in entries if held.wants(entry.record))
         return outcome
 
     def apply(self, records: Iterable[Record]) -> Outcome:
@@ -96,18 +96,18 @@ class Shard:
         """
         outcome = Outcome()
         entries = self._decode(records, outcome)
-        for name, slice_ in self.engines.items():
-            wanted = [entry for entry in entries if slice_.wants(entry.record)]
-            ready = wanted if self._live else _ready(wanted, self._replay_buffer[name], slice_.clock)
-            self._apply(slice_, ready, outcome)
+        for name, held in self.engines.items():
+            wanted = [entry for entry in entries if held.wants(entry.record)]
+            ready = wanted if self._live else _ready(wanted, self._replay_buffer[name], held.clock)
+            self._apply(held, ready, outcome)
         return outcome
 
     def live(self) -> Outcome:
         """Ends recovery: buffered entries act now."""
         self._live = True
         outcome = Outcome()
-        for name, slice_ in self.engines.items():
-            self._apply(slice_, self._replay_buffer[name].due(FOREVER), outcome)
+        for name, held in self.engines.items():
+            self._apply(held, self._replay_buffer[name].due(FOREVER), outcome)
         return outcome
 
     def clocks(self) -> dict[int, int]:
@@ -116,7 +116,7 @@ class Shard:
 
     def active(self) -> list[AlarmEvent]:
         """Returns the last event of every alarm that has not ended."""
-        return [event for slice_ in self.engines.values() for event in slice_.active()]
+        return [event for held in self.engines.values() for event in held.active()]
 
     def of(self, patient: str) -> PartitionEngine | None:
         """Returns the slice that judges a patient, None if another shard has it."""
@@ -135,25 +135,25 @@ class Shard:
             return [put_aside(failed, (*record.place, record.offset), record.t, payload=record.value or b"")]
         source = topics.VITALS, entry.value.partition, entry.value.offset
         return [
-            put_aside(failed, source, entry.t, slice_=slice_.name, readings=entry.value.readings)
-            for slice_ in self.engines.values()
-            if record.place in slice_.places
+            put_aside(failed, source, entry.t, held=held.name, readings=entry.value.readings)
+            for held in self.engines.values()
+            if record.place in held.places
         ]
 
     def _is_mine(self, record: Record) -> bool:
         """Returns whether this shard rejects a record: other shards read it too, and one dead letter is enough."""
         return record.topic == topics.ALARMS or f"p{record.partition}" in self.engines
 
-    def _apply(self, slice_: PartitionEngine, entries: Sequence[DecodedRecord], outcome: Outcome) -> None:
+    def _apply(self, held: PartitionEngine, entries: Sequence[DecodedRecord], outcome: Outcome) -> None:
         for together in self.skipped.apart(entries):
             try:
-                outcome.events += slice_.apply(together, self.beds)
+                outcome.events += held.apply(together, self.beds)
             except NOT_CAUSED_BY_INPUT:
                 raise
             except Exception as error:
                 raise SpoiledError([entry.record for entry in together], error) from error
-        outcome.put_aside += slice_.put_aside
-        slice_.put_aside.clear()
+        outcome.put_aside += held.put_aside
+        held.put_aside.clear()
 
     def _decode(self, records: Iterable[Record], outcome: Outcome) -> list[DecodedRecord]:
         entries = []

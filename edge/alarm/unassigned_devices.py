@@ -38,32 +38,32 @@ class UnassignedDevices:
         self._profile = PROFILE_INDEX[ADULT.profile]
         self._linked_s = 0.0
 
-    def place(self, book: AssignmentTable, now: int) -> None:
+    def place(self, assignments: AssignmentTable, now: int) -> None:
         """Applies a roster: devices on it are assigned from the next reading on.
 
         The limits of the others are the most frequent profile on the roster, because they have no admission.
         """
-        common = Counter(p.profile for p in book.roster.placements).most_common(1)
+        common = Counter(p.profile for p in assignments.roster.placements).most_common(1)
         self._profile = PROFILE_INDEX[common[0][0] if common else ADULT.profile]
-        for device in [d for d in self._names if d in book.by_device]:
+        for device in [d for d in self._names if d in assignments.by_device]:
             self._forget(device, now)
 
     def link(self, clock_s: float) -> None:
         """Records that the uplink was connected."""
         self._linked_s = clock_s
 
-    def take(self, readings: Readings, book: AssignmentTable, now: int) -> None:
+    def take(self, readings: Readings, assignments: AssignmentTable, now: int) -> None:
         """Evaluates the readings of unassigned devices.
 
         Args:
             readings: New readings, in arrival order.
-            book: Roster in force.
+            assignments: Roster in force.
             now: UTC epoch ms.
         """
         if (readings.roster > 0).all():
             return
         # A reading from before the admission is unassigned, but its device is not.
-        mine = np.array([device not in book.by_device for device in readings.device.tolist()]) & live(readings)
+        mine = np.array([device not in assignments.by_device for device in readings.device.tolist()]) & live(readings)
         if not mine.any():
             return
         found = readings.take(mine)

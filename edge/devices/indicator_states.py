@@ -35,20 +35,20 @@ class IndicatorStates:
 
     def connected(self, clock_s: float) -> None:
         """Marks all states as due: a new connection may have received none."""
-        for lamp in self._states.values():
-            lamp.mid, lamp.due_s = None, clock_s
+        for state in self._states.values():
+            state.mid, state.due_s = None, clock_s
 
     def due(self, clock_s: float) -> list[tuple[str, bytes]]:
         """Returns the lights and states to send now."""
-        return [(light, lamp.signal) for light, lamp in self._states.items() if lamp.due_s <= clock_s]
+        return [(light, state.signal) for light, state in self._states.items() if state.due_s <= clock_s]
 
     def told(self, light: str, mid: int, clock_s: float) -> None:
         """Records that a light's state is sent as message `mid`."""
-        lamp = self._states[light]
-        lamp.mid, lamp.due_s = mid, clock_s + AGAIN_S
+        state = self._states[light]
+        state.mid, state.due_s = mid, clock_s + AGAIN_S
 
     def acknowledged(self, mid: int, clock_s: float) -> None:
         """Records that the broker has a message; an older state's message changes nothing."""
-        for lamp in self._states.values():
-            if lamp.mid == mid:
-                lamp.mid, lamp.due_s = None, clock_s + REPEAT_S
+        for state in self._states.values():
+            if state.mid == mid:
+                state.mid, state.due_s = None, clock_s + REPEAT_S

@@ -100,12 +100,12 @@ class Ingest:
         # Plane by plane: the filter processes one column of all devices before the next.
         self._history = np.empty((artefacts.COLUMNS, 0, len(SIGNS)))
 
-    def take(self, heard: Sequence[DecodedMessage], book: AssignmentTable) -> IngestResult:
+    def take(self, heard: Sequence[DecodedMessage], assignments: AssignmentTable) -> IngestResult:
         """Turns messages into readings and adds each new one to the ledger.
 
         Args:
             heard: Messages in arrival order.
-            book: Roster in force.
+            assignments: Roster in force.
         """
         found: list[tuple[DeviceMessage, DeviceReading]] = []
         rejected = []
@@ -118,11 +118,11 @@ class Ingest:
                 found.append((delivery, frame))
             else:
                 duplicates += 1
-        taken, failed = self._whole(found, book)
+        taken, failed = self._whole(found, assignments)
         return IngestResult(taken, (*rejected, *failed), duplicates)
 
     def _whole(
-        self, found: list[tuple[DeviceMessage, DeviceReading]], book: AssignmentTable
+        self, found: list[tuple[DeviceMessage, DeviceReading]], assignments: AssignmentTable
     ) -> tuple[Readings, list[Rejected]]:
         """Turns frames into readings; one that raises is rejected and leaves no trace in the devices' state."""
         if not found:
@@ -130,7 +130,7 @@ class Ingest:
         slots = self._room([delivery.device for delivery, _ in found])
         before = self._clock[slots], self._history[:, slots]
         try:
-            return self._readings(found, book), []
+            return self._readings(found, assignments), []
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception as error:
@@ -143,14 +143,14 @@ class Ingest:
                 return columns.empty(), [
                     Rejected(topic=topic, reason=reason, t=delivery.t_gw, payload=delivery.payload)
                 ]
-        parts = [self._whole([one], book) for one in found]
+        parts = [self._whole([one], assignments) for one in found]
         return columns.concat([part for part, _ in parts]), [one for _, failed in parts for one in failed]
 
-    def replay(self, readings: Readings, book: AssignmentTable) -> None:
+    def replay(self, readings: Readings, assignments: AssignmentTable) -> None:
         """Applies to the filter the readings that were accepted after its state was stored."""
         devices = readings.device.tolist()
         slots = self._room(devices)
-        profile = book.profiles(devices)
+        profile = assignments.profiles(devices)
         off = readings.suspect_digits() == Suspect.SENSOR_OFF
         try:
             for i in rounds(slots):
@@ -221,7 +221,7 @@ class Ingest:
         self._history[:, rows] = np.moveaxis(history, 1, 0)
         return values, codes
 
-    def _readings(self, found: list[tuple[DeviceMessage, DeviceReading]], book: AssignmentTable) -> Readings:
+    def _readings(self, found: list[tuple[DeviceMessage, DeviceReading]], assignments: AssignmentTable) -> Readings:
         devices = [delivery.device for delivery, _ in found]
         t_gw = np.array([delivery.t_gw for delivery, _ in found], dtype=np.int64)
         boot, seq, t = np.array([(f.boot, f.seq, f.t) for _, f in found], dtype=np.int64).T.copy()
@@ -232,7 +232,7 @@ class Ingest:
                 off[k] = [field in frame.off for field in FIELDS]
         slots = self._room(devices)
         codes = np.zeros(values.shape, dtype=np.int64)
-        profile = book.profiles(devices)
+        profile = assignments.profiles(devices)
         for i in rounds(slots):
             rows = slots[i]
             event, unbelieved, self._clock[rows] = device_clock.correct(
@@ -243,7 +243,7 @@ class Ingest:
             t[i], unbelieved = np.where(astray, t_gw[i], event), unbelieved | astray
             values[i], judged = self._filter(rows, t[i], values[i], off[i], profile[i])
             codes[i] = _with_clock(judged, unbelieved, values[i])
-        placed = book.place(devices, t, t_gw)
+        placed = assignments.place(devices, t, t_gw)
         return Readings(
             patient=placed.patient,
             device=text(devices),

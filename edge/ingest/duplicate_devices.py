@@ -39,32 +39,32 @@ class DuplicateDevices:
             clock_s: Monotonic clock, s.
         """
         for device, boot, when in zip(devices, boots, t, strict=True):
-            voice = self._devices.get(device)
-            if voice is None:
+            run = self._devices.get(device)
+            if run is None:
                 self._devices[device] = _BootRun(boot, {boot: when})
-            elif voice.boot != boot:
-                _turn(voice, boot, when, clock_s)
+            elif run.boot != boot:
+                _turn(run, boot, when, clock_s)
 
     def rebase(self, jump_ms: int) -> None:
         """Shifts all times after the gateway's own time was set."""
-        for voice in self._devices.values():
-            voice.began = {boot: t + jump_ms for boot, t in voice.began.items()}
+        for run in self._devices.values():
+            run.began = {boot: t + jump_ms for boot, t in run.began.items()}
 
     def duplicated(self, clock_s: float) -> frozenset[str]:
         """Returns the names that two devices share."""
         return frozenset(
             device
-            for device, voice in self._devices.items()
-            if voice.returns >= RETURNS and clock_s - voice.returned_s < FORGET_S
+            for device, run in self._devices.items()
+            if run.returns >= RETURNS and clock_s - run.returned_s < FORGET_S
         )
 
 
-def _turn(voice: _BootRun, boot: int, when: int, clock_s: float) -> None:
+def _turn(run: _BootRun, boot: int, when: int, clock_s: float) -> None:
     """Records a change to another boot, and a return of it."""
-    began = voice.began.setdefault(boot, when)
-    if began < voice.began[voice.boot] < when:
-        recent = clock_s - voice.returned_s < FORGET_S
-        voice.returns, voice.returned_s = voice.returns * recent + 1, clock_s
-    voice.boot = boot
-    if len(voice.began) > BOOTS:
-        del voice.began[next(other for other in voice.began if other != boot)]
+    began = run.began.setdefault(boot, when)
+    if began < run.began[run.boot] < when:
+        recent = clock_s - run.returned_s < FORGET_S
+        run.returns, run.returned_s = run.returns * recent + 1, clock_s
+    run.boot = boot
+    if len(run.began) > BOOTS:
+        del run.began[next(other for other in run.began if other != boot)]

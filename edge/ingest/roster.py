@@ -127,11 +127,11 @@ class StaleRosterError(ValueError):
     """The roster is older than the one in force."""
 
 
-def updated(book: AssignmentTable, payload: bytes) -> AssignmentTable:
+def updated(assignments: AssignmentTable, payload: bytes) -> AssignmentTable:
     """Returns the roster in force after a roster message.
 
     Args:
-        book: Roster in force so far.
+        assignments: Roster in force so far.
         payload: JSON of `vitals.admissions.Roster`.
 
     Raises:
@@ -142,8 +142,8 @@ def updated(book: AssignmentTable, payload: bytes) -> AssignmentTable:
         roster = decoded(payload, Roster)
     except BoundError as error:
         raise ValueError(f"not a roster: {error}") from error
-    if roster.gateway != book.roster.gateway:
-        raise ValueError(f"roster is for gateway {roster.gateway}, and this is {book.roster.gateway}")
-    if roster.version < book.roster.version:
-        raise StaleRosterError(f"roster {roster.version} is older than {book.roster.version}, which is in force")
+    if roster.gateway != assignments.roster.gateway:
+        raise ValueError(f"roster is for gateway {roster.gateway}, and this is {assignments.roster.gateway}")
+    if roster.version < assignments.roster.version:
+        raise StaleRosterError(f"roster {roster.version} is older than {assignments.roster.version}, which is in force")
     return AssignmentTable(roster)

@@ -25,10 +25,10 @@ class UrgencyCheck:
         self._limits: dict[str, tuple[tuple[float, float], ...]] = {}
         self._watched: frozenset[str] = frozenset()
 
-    def place(self, book: AssignmentTable) -> None:
+    def place(self, assignments: AssignmentTable) -> None:
         """Sets the limits from a roster."""
         limits = {}
-        for device, placement in book.by_device.items():
+        for device, placement in assignments.by_device.items():
             table = placement.limits().array()
             bounds = zip(table[:, LOW].tolist(), table[:, HIGH].tolist(), strict=True)
             # NaN is no limit.

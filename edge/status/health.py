@@ -164,7 +164,7 @@ class Devices:
 
     def status(
         self,
-        book: AssignmentTable,
+        assignments: AssignmentTable,
         clocks: Mapping[str, Clock],
         now: int,
         *,
@@ -175,37 +175,40 @@ class Devices:
         """Returns the status of each device of the roster and of each other device that sent lately.
 
         Args:
-            book: Roster in force.
+            assignments: Roster in force.
             clocks: Device clocks, by device.
             now: UTC epoch ms.
             twice: Names that two devices share.
             wrong: Kind of clock fault, by device with a wrong clock.
             beyond: Unassigned devices with readings beyond limits.
         """
-        for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in book.by_device]:
+        for device in [d for d, t in self._heard.items() if now - t > FORGOTTEN_MS and d not in assignments.by_device]:
             del self._heard[device]
             self._excused.pop(device, None)
             self._intervals.forget(device)
-        self._placed = {device: self._placed.get(device, now) for device in book.by_device}
+        self._placed = {device: self._placed.get(device, now) for device in assignments.by_device}
         return tuple(
             DeviceStatus(
                 device=device,
-                health=self._health(device, book, now),
+                health=self._health(device, assignments, now),
                 t=self._heard.get(device, 0),
                 offset_ms=clocks[device].offset_ms if device in clocks else 0,
                 off=self._off.get(device, ()),
-                patient=placement.patient if (placement := book.by_device.get(device)) else None,
+                patient=placement.patient if (placement := assignments.by_device.get(device)) else None,
                 twice=device in twice,
                 clock=wrong.get(device, ""),
-                pace_ms=self._intervals.slow_ms(device, 1000 * book.cadence_s(device)) if placement else 0,
+                pace_ms=self._intervals.slow_ms(device, 1000 * assignments.cadence_s(device)) if placement else 0,
                 beyond=device in beyond and placement is None,
             )
-            for device in sorted(self._heard.keys() | book.by_device.keys())
+            for device in sorted(self._heard.keys() | assignments.by_device.keys())
         )
 
-    def _health(self, device: str, book: AssignmentTable, now: int) -> Health:
+    def _health(self, device: str, assignments: AssignmentTable, now: int) -> Health:
         # A device without any reading gets three cadences from the time it was put on the roster.
         quiet_ms = now - self._heard.get(device, self._placed.get(device, now)) - self._excused.get(device, 0)
-        if quiet_ms <= self._intervals.silent_ms(device, 1000 * book.cadence_s(device)) and device not in self._gone:
+        if (
+            quiet_ms <= self._intervals.silent_ms(device, 1000 * assignments.cadence_s(device))
+            and device not in self._gone
+        ):
             return Health.UP
         return Health.OFFLINE if device in self._gone else Health.SILENT

@@ -126,18 +126,18 @@ class Reporter:
         self.last_confirmed = self.last_confirmed and self.last_confirmed + jump_ms
         self.last_heartbeat = self.last_heartbeat and self.last_heartbeat + jump_ms
 
-    def judge(self, acceptance: CommitQueue, now: int, clock_s: float, *, unset: bool) -> None:
+    def judge(self, commits: CommitQueue, now: int, clock_s: float, *, unset: bool) -> None:
         """Evaluates the gateway's own technical conditions.
 
         Args:
-            acceptance: Queue of accepted readings.
+            commits: Queue of accepted readings.
             now: UTC epoch ms.
             clock_s: Monotonic clock, s.
             unset: Whether the gateway has not known the time for long.
         """
-        age_ms = now - (acceptance.unconfirmed.oldest() or now)
+        age_ms = now - (commits.unconfirmed.oldest() or now)
         filling = max(
-            (acceptance.unconfirmed.nbytes + acceptance.shelf_bytes) / self._settings.outbox_max_bytes,
+            (commits.unconfirmed.nbytes + commits.shelf_bytes) / self._settings.outbox_max_bytes,
             age_ms / (1000 * self._settings.outbox_max_age_s),
         )
         self.own.judge(health.FILLING, filling >= health.FILLING_SHARE, now)
@@ -153,8 +153,8 @@ class Reporter:
 
     def status(
         self,
-        acceptance: CommitQueue,
-        book: AssignmentTable,
+        commits: CommitQueue,
+        assignments: AssignmentTable,
         *,
         clocks: Mapping[str, Clock],
         alarms: Mapping[str, str],
@@ -165,8 +165,8 @@ class Reporter:
         """Returns the status message.
 
         Args:
-            acceptance: Queue of accepted readings.
-            book: Roster in force.
+            commits: Queue of accepted readings.
+            assignments: Roster in force.
             clocks: Device clocks, by device.
             alarms: Text by id of every active alarm.
             now: UTC epoch ms.
@@ -179,15 +179,15 @@ class Reporter:
             health=Health.UP,
             t=now,
             version=VERSION,
-            outbox=acceptance.outbox,
-            backlog=len(acceptance.unconfirmed),
-            backlog_bytes=acceptance.unconfirmed.nbytes,
-            backlog_since=acceptance.unconfirmed.oldest(),
-            accepted=acceptance.count,
+            outbox=commits.outbox,
+            backlog=len(commits.unconfirmed),
+            backlog_bytes=commits.unconfirmed.nbytes,
+            backlog_since=commits.unconfirmed.oldest(),
+            accepted=commits.count,
             rejected=self.rejected.total(),
             clock_synchronised=settled,
             devices=self.devices.status(
-                book, clocks, now, twice=self.twice, wrong=self.clocks.wrong, beyond=self._beyond
+                assignments, clocks, now, twice=self.twice, wrong=self.clocks.wrong, beyond=self._beyond
             ),
             alarms=tuple(sorted(alarms)),
             sent=sent if 0 < sent <= MAX_T else 0,

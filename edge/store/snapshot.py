@@ -51,7 +51,7 @@ def kept_state(outbox: Outbox) -> engine.State | None:
 def resumed(
     outbox: Outbox,
     state: engine.State | None,
-    book: AssignmentTable,
+    assignments: AssignmentTable,
     now: int,
     times: Callable[[int, Readings], Readings],
 ) -> BedsideAlarms:
@@ -60,11 +60,11 @@ def resumed(
     Args:
         outbox: Outbox.
         state: Stored state, with corrected times.
-        book: Roster in force.
+        assignments: Roster in force.
         now: UTC epoch ms.
         times: Returns readings of a row of the journal with corrected times.
     """
-    local = BedsideAlarms.begin(book, state if state is not None else engine.empty(), now)
+    local = BedsideAlarms.begin(assignments, state if state is not None else engine.empty(), now)
     for row, readings in outbox.journal(outbox.seen(state)):
         right = times(row, readings)
         local.advance(right, int(right.t_gw.max()))

@@ -53,22 +53,22 @@ def place(state: State, placements: Iterable[DeviceAssignment], now: int, gatewa
         now: Log time, ms.
         gateway: Gateway of the devices: while it is down, its alarm inhibits *not judged* of the patients.
     """
-    scribe = tick(state, now)
+    writer = tick(state, now)
     of: dict[str, list[DeviceAssignment]] = {}
     for placement in placements:
         of.setdefault(placement.patient, []).append(placement)
     for patient, own in of.items():
-        with Attempt(scribe, patient, (patient,)):
-            commands.place(scribe, own, gateway)
-    return state, tell(scribe)
+        with Attempt(writer, patient, (patient,)):
+            commands.place(writer, own, gateway)
+    return state, tell(writer)
 
 
 def discharge(state: State, patient: str, now: int) -> Outcome:
     """Ends a patient's alarms and removes the patient; readings have no effect until the next admission."""
-    scribe = tick(state, now)
-    with Attempt(scribe, patient, (patient,), faults=lambda c: c.alarm is not None and c.alarm.patient == patient):
-        commands.discharge(scribe, patient)
-    return state, tell(scribe)
+    writer = tick(state, now)
+    with Attempt(writer, patient, (patient,), faults=lambda c: c.alarm is not None and c.alarm.patient == patient):
+        commands.discharge(writer, patient)
+    return state, tell(writer)
 
 
 def advance(state: State, readings: Readings, now: int, skip: Collection[int] = ()) -> Outcome:
@@ -80,19 +80,19 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
         now: Log time, ms.
         skip: Indices of readings that were skipped before; they are skipped again.
     """
-    scribe = tick(state, now)
+    writer = tick(state, now)
     if len(readings):
-        evaluate_batch(scribe, readings, skip)
-    not_judged.evaluate(scribe)
-    return state, tell(scribe)
+        evaluate_batch(writer, readings, skip)
+    not_judged.evaluate(writer)
+    return state, tell(writer)
 
 
 def act(state: State, action: Action, now: int) -> Outcome:
     """Applies a person's action; one on an unknown or ended alarm, or on another patient's, has no effect."""
-    scribe = tick(state, now)
-    with Attempt(scribe, action.patient, (action.patient,), faults=lambda c: True):
-        commands.act(scribe, action)
-    return state, tell(scribe)
+    writer = tick(state, now)
+    with Attempt(writer, action.patient, (action.patient,), faults=lambda c: True):
+        commands.act(writer, action)
+    return state, tell(writer)
 
 
 def report(state: State, status: Status, now: int, *, own: bool = False) -> Outcome:
@@ -104,29 +104,29 @@ def report(state: State, status: Status, now: int, *, own: bool = False) -> Outc
         now: Log time, ms.
         own: Whether to emit a gateway's alarms of itself; only for an engine of all gateways.
     """
-    scribe = tick(state, now)
+    writer = tick(state, now)
     patients = [d.patient for d in status.devices if d.patient and d.health is not Health.UP]
     with Attempt(
-        scribe, status.id, patients, faults=technical_alarms.concerned(status), status=technical_alarms.key(status)
+        writer, status.id, patients, faults=technical_alarms.concerned(status), status=technical_alarms.key(status)
     ):
-        technical_alarms.report(scribe, status, own=own)
-    return state, tell(scribe)
+        technical_alarms.report(writer, status, own=own)
+    return state, tell(writer)
 
 
 def retire(state: State, name: str, now: int) -> Outcome:
     """Removes a gateway or bridge that was retired, and ends the alarms because of it."""
-    scribe = tick(state, now)
-    with Attempt(scribe, name, faults=lambda c: True):
-        technical_alarms.retire(scribe, name)
-    return state, tell(scribe)
+    writer = tick(state, now)
+    with Attempt(writer, name, faults=lambda c: True):
+        technical_alarms.retire(writer, name)
+    return state, tell(writer)
 
 
 def disputed(state: State, faults: Iterable[technical_alarms.TechnicalCondition], now: int) -> Outcome:
     """Applies the list of all beds and devices that two admissions claim; a dispute that is not listed ends."""
-    scribe = tick(state, now)
-    with Attempt(scribe, "beds", faults=lambda c: True):
-        technical_alarms.disputed(scribe, list(faults))
-    return state, tell(scribe)
+    writer = tick(state, now)
+    with Attempt(writer, "beds", faults=lambda c: True):
+        technical_alarms.disputed(writer, list(faults))
+    return state, tell(writer)
 
 
 def stalled(state: State, since: int | None, now: int) -> Outcome:
@@ -134,10 +134,10 @@ def stalled(state: State, since: int | None, now: int) -> Outcome:
 
     Log time does not advance in between, so `now` is the last log time; at the end it is the first new one.
     """
-    scribe = tick(state, now)
-    with Attempt(scribe, technical_alarms.PIPELINE, faults=lambda c: True):
-        technical_alarms.stalled(scribe, since)
-    return state, tell(scribe)
+    writer = tick(state, now)
+    with Attempt(writer, technical_alarms.PIPELINE, faults=lambda c: True):
+        technical_alarms.stalled(writer, since)
+    return state, tell(writer)
 
 
 def pass_over(state: State, patient: str, ward: str | None, t: int, now: int) -> Outcome:
@@ -150,12 +150,12 @@ def pass_over(state: State, patient: str, ward: str | None, t: int, now: int) ->
         t: Time of the record, UTC epoch ms.
         now: Log time, ms.
     """
-    scribe = tick(state, now)
+    writer = tick(state, now)
     if patient not in state.left:
         row = state.row(patient)
         state.wards[row] = ward or state.wards[row]
-        skipped_readings.note(scribe, row, {"patient": patient, "ward": state.wards[row]}, t)
-    return state, tell(scribe)
+        skipped_readings.note(writer, row, {"patient": patient, "ward": state.wards[row]}, t)
+    return state, tell(writer)
 
 
 def take_passed_over(state: State) -> list[PassedOver]:

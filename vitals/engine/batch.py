@@ -44,40 +44,40 @@ class _Limits:
         self.table = np.concatenate([_PROFILES, [s.array() for s in own]]) if own else _PROFILES
 
 
-def evaluate_batch(scribe: EventWriter, readings: Readings, skip: Collection[int] = ()) -> None:
+def evaluate_batch(writer: EventWriter, readings: Readings, skip: Collection[int] = ()) -> None:
     """Applies readings in arrival order; one that raises is skipped, and no other with it.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         readings: The batch.
         skip: Indices of readings that were skipped before; they are skipped again, even if they no longer raise.
     """
-    if not skip and _judge(scribe, readings) is None:
+    if not skip and _judge(writer, readings) is None:
         return
     for i in range(len(readings)):
         one = readings.alone(i)
-        scribe.offset = i
-        error = None if i in skip else _judge(scribe, one)
+        writer.offset = i
+        error = None if i in skip else _judge(writer, one)
         if i in skip or error is not None:
-            _pass_over(scribe, one, 0, error)
-    scribe.offset = 0
+            _pass_over(writer, one, 0, error)
+    writer.offset = 0
 
 
-def _judge(scribe: EventWriter, readings: Readings) -> Exception | None:
+def _judge(writer: EventWriter, readings: Readings) -> Exception | None:
     """Applies readings; if the batch as a whole raises, nothing is applied and the error is returned."""
     try:
-        rows = _rows(scribe.state, readings)
+        rows = _rows(writer.state, readings)
         limits = _Limits(readings)
-        if len(rows) >= MANY and _repeated(scribe.state, rows):
-            rows = skip_unchanged_runs(scribe.state, readings, rows, limits.table, scribe.now)
+        if len(rows) >= MANY and _repeated(writer.state, rows):
+            rows = skip_unchanged_runs(writer.state, readings, rows, limits.table, writer.now)
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:
         log.exception("a batch of %d readings raised as a whole: each is evaluated by itself", len(readings))
         return error
-    for index in _rounds(scribe.state, rows):
+    for index in _rounds(writer.state, rows):
         for first in range(0, len(index), CHUNK):
-            _chunk(scribe, readings, rows, index[first : first + CHUNK], limits)
+            _chunk(writer, readings, rows, index[first : first + CHUNK], limits)
     return None
 
 
@@ -118,28 +118,28 @@ def _rounds(state: State, rows: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]
 
 
 def _chunk(
-    scribe: EventWriter,
+    writer: EventWriter,
     readings: Readings,
     rows: NDArray[np.int64],
     index: NDArray[np.intp],
     limits: "_Limits",
 ) -> None:
-    restless = index if len(index) < FEW else _needs_evaluation(scribe, readings, rows, index, limits)
+    restless = index if len(index) < FEW else _needs_evaluation(writer, readings, rows, index, limits)
     for i in restless.tolist():
-        _one(scribe, readings, i, int(rows[i]), limits)
+        _one(writer, readings, i, int(rows[i]), limits)
 
 
 def _needs_evaluation(
-    scribe: EventWriter,
+    writer: EventWriter,
     readings: Readings,
     rows: NDArray[np.int64],
     index: NDArray[np.intp],
     limits: "_Limits",
 ) -> NDArray[np.intp]:
     """Applies the readings that change nothing; returns the indices of the others."""
-    state = scribe.state
+    state = writer.state
     try:
-        round_ = Round.gather(state, readings, rows, index, table=limits.table, now=scribe.now)
+        round_ = Round.gather(state, readings, rows, index, table=limits.table, now=writer.now)
         at_rest = needs_no_evaluation(round_)
     except NOT_CAUSED_BY_INPUT:
         raise
@@ -154,28 +154,28 @@ def _needs_evaluation(
     return index[~at_rest]
 
 
-def _one(scribe: EventWriter, readings: Readings, i: int, row: int, limits: "_Limits") -> None:
+def _one(writer: EventWriter, readings: Readings, i: int, row: int, limits: "_Limits") -> None:
     """Evaluates one reading by itself; if that raises, the patient's state is restored and the reading skipped."""
-    state, told = scribe.state, scribe.told()
+    state, told = writer.state, writer.told()
     before = SavedRow(state, row)
     try:
-        evaluate_reading.evaluate(scribe, readings, i, row, limits.sets[int(readings.limits[i])].limits)
+        evaluate_reading.evaluate(writer, readings, i, row, limits.sets[int(readings.limits[i])].limits)
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:
         log.exception("evaluation of reading %d of %d raised: it is skipped", i, len(readings))
         before.restore(state)
-        scribe.take_back(told)
-        _pass_over(scribe, readings, i, error)
+        writer.take_back(told)
+        _pass_over(writer, readings, i, error)
 
 
-def _pass_over(scribe: EventWriter, readings: Readings, i: int, error: Exception | None) -> None:
+def _pass_over(writer: EventWriter, readings: Readings, i: int, error: Exception | None) -> None:
     """Skips a reading and starts *not judged* of its patient; `error` is None if it was skipped before."""
-    state = scribe.state
-    scribe.place = i
+    state = writer.state
+    writer.place = i
     patient = readings.patient[i]
     if error is not None:
-        state.passed_over.append(describe(i + scribe.offset, str(patient or readings.device[i]), error))
+        state.passed_over.append(describe(i + writer.offset, str(patient or readings.device[i]), error))
     if patient is not None and patient not in state.left:
         row = int(_rows(state, readings.take(slice(i, i + 1)))[0])
-        skipped_readings.note(scribe, row, about(readings, i), int(readings.t[i]))
+        skipped_readings.note(writer, row, about(readings, i), int(readings.t[i]))

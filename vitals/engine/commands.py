@@ -54,9 +54,9 @@ from vitals.limits import Limit
 from vitals.news2 import BANDS, NOT_SCORED
 
 
-def place(scribe: EventWriter, placements: Iterable[DeviceAssignment], gateway: str = "") -> None:
+def place(writer: EventWriter, placements: Iterable[DeviceAssignment], gateway: str = "") -> None:
     """Applies admissions of new patients and changes of known ones."""
-    state = scribe.state
+    state = writer.state
     cadences: dict[str, float] = {}
     for p in placements:
         returned = state.left.pop(p.patient, 0)
@@ -77,75 +77,75 @@ def place(scribe: EventWriter, placements: Iterable[DeviceAssignment], gateway: 
         marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES
         c = state.conditions(row)[NEWS2] if row in state.watched else None
         if c is not None and not marks[SCORES]:
-            _end(scribe, c, "NEWS2 is not for this profile")
+            _end(writer, c, "NEWS2 is not for this profile")
             refresh_marks(state, row)
 
 
-def discharge(scribe: EventWriter, patient: str) -> None:
+def discharge(writer: EventWriter, patient: str) -> None:
     """Ends a patient's alarms and releases the patient's row."""
-    state = scribe.state
+    state = writer.state
     row = state.index.get(patient)
     if row is None:
-        state.left[patient] = scribe.now
+        state.left[patient] = writer.now
         return
     aside = [c for (of, _), c in state.latched.items() if of == row]
     for c in (*aside, *state.watched.get(row, [])):
         if c is not None:
-            _end(scribe, c, "the patient has left")
-    not_judged.end(scribe, patient, "the patient has left")
+            _end(writer, c, "the patient has left")
+    not_judged.end(writer, patient, "the patient has left")
     state.release(patient)
-    state.left[patient] = scribe.now
+    state.left[patient] = writer.now
 
 
-def _end(scribe: EventWriter, c: Condition, why: str) -> None:
+def _end(writer: EventWriter, c: Condition, why: str) -> None:
     c.on, c.pend, c.doubt = False, 0, 0
     if c.alarm is not None:
-        scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")
+        writer.step(c, Phase.END, t=writer.now, state=AlarmState.INACTIVE, text=f"ended: {why}")
 
 
-def act(scribe: EventWriter, action: Action) -> None:
+def act(writer: EventWriter, action: Action) -> None:
     """Applies a person's action."""
     if action.act is Act.CHART:
-        _chart(scribe, action)
+        _chart(writer, action)
         return
-    c = scribe.state.alarms.get(action.alarm or "")
+    c = writer.state.alarms.get(action.alarm or "")
     if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
         return
     if action.act is Act.ACKNOWLEDGE:
-        _acknowledge(scribe, c, action)
+        _acknowledge(writer, c, action)
     elif c.alarm.state is AlarmState.ACTIVE and c.alarm.inactivation is not Inactivation.ACKNOWLEDGED:
-        if scribe.state.told_of(c.alarm.id, action.t):
+        if writer.state.told_of(c.alarm.id, action.t):
             return
-        c.paused_until = scribe.now + action.pause_s * 1000
-        _seen(scribe, c)
+        c.paused_until = writer.now + action.pause_s * 1000
+        _seen(writer, c)
         paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
-        scribe.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
+        writer.step(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
         if c.row >= 0:
-            refresh_marks(scribe.state, c.row)
+            refresh_marks(writer.state, c.row)
 
 
-def _acknowledge(scribe: EventWriter, c: Condition, action: Action) -> None:
+def _acknowledge(writer: EventWriter, c: Condition, action: Action) -> None:
     if c.alarm is None or c.alarm.inactivation is Inactivation.ACKNOWLEDGED:
         return
     done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
     if c.alarm.state is AlarmState.ACTIVE:
-        _seen(scribe, c)
-        scribe.step(c, Phase.UPDATE, t=action.t, **done)
+        _seen(writer, c)
+        writer.step(c, Phase.UPDATE, t=action.t, **done)
     else:
-        scribe.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
+        writer.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
     if c.row >= 0:
-        refresh_marks(scribe.state, c.row)
+        refresh_marks(writer.state, c.row)
 
 
-def _seen(scribe: EventWriter, c: Condition) -> None:
+def _seen(writer: EventWriter, c: Condition) -> None:
     """Records the worst value up to an acknowledgement or pause, for `vitals.engine.rules.worsening`."""
-    track = scribe.state.tracks.get((c.row, PROBLEM[c.index])) if 0 <= c.index < COUNT else None
+    track = writer.state.tracks.get((c.row, PROBLEM[c.index])) if 0 <= c.index < COUNT else None
     if track is not None:
-        track.acknowledge(scribe.now)
+        track.acknowledge(writer.now)
 
 
-def _chart(scribe: EventWriter, action: Action) -> None:
-    state = scribe.state
+def _chart(writer: EventWriter, action: Action) -> None:
+    state = writer.state
     if action.patient in state.left or not action.patient:
         return
     row = state.row(action.patient)
@@ -166,5 +166,5 @@ def _chart(scribe: EventWriter, action: Action) -> None:
         blind=False,
         source={"patient": action.patient, "ward": state.wards[row]},
     )
-    evaluate_news2(scribe, row, charting, words, charted=True)
+    evaluate_news2(writer, row, charting, words, charted=True)
     words.keep(state, row)

@@ -22,35 +22,35 @@ _SHIFTS = tuple(range(0, COUNT * SUSPECT_BITS, SUSPECT_BITS))
 _WORDS = (Suspect.DROPOUT, Suspect.SENSOR_OFF)
 
 
-def evaluate(scribe: EventWriter, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
+def evaluate(writer: EventWriter, readings: Readings, i: int, row: int, limits: tuple[Limit, ...]) -> None:
     """Evaluates reading `i` of a batch.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         readings: The batch.
         i: Index in the batch.
         row: Patient's row.
         limits: Limits in force, one per sign.
     """
-    state = scribe.state
-    scribe.place = i
+    state = writer.state
+    writer.place = i
     words = PatientRow(state, row)
     raw = int(readings.t[i])
     suspect = int(readings.suspect[i])
     values, codes = _unpacked(readings, i, suspect)
-    if raw - scribe.now > AHEAD_MS:
-        t = max(scribe.now, words.seen + 1)
-        if late_readings.repeated(scribe, row, str(readings.device[i]), raw):
+    if raw - writer.now > AHEAD_MS:
+        t = max(writer.now, words.seen + 1)
+        if late_readings.repeated(writer, row, str(readings.device[i]), raw):
             return
     else:
         t = raw
         if _too_late(words, t, values, codes):
-            late_readings.record_late(scribe, row)
+            late_readings.record_late(writer, row)
             return
-        late_readings.correct_clock(scribe, row)
-    live = scribe.now - t <= LIVE_MS
+        late_readings.correct_clock(writer, row)
+    live = writer.now - t <= LIVE_MS
     if live:
-        late_readings.caught_up(scribe, row)
+        late_readings.caught_up(writer, row)
     trusted = [v if code in TRUSTED else math.nan for v, code in zip(values, codes, strict=True)] if suspect else values
     reading = ReadingContext(
         t=t,
@@ -63,10 +63,10 @@ def evaluate(scribe: EventWriter, readings: Readings, i: int, row: int, limits: 
         blind=words.seen > 0 and t - words.seen > max(BLIND_MS, INTERVALS * words.cadence),
         source=(readings, i),
     )
-    apply(scribe, row, reading, words)
+    apply(writer, row, reading, words)
     # Last, because rollback does not restore it.
     if live and row in state.unjudged:
-        skipped_readings.judged(scribe, row, str(readings.patient[i]), t)
+        skipped_readings.judged(writer, row, str(readings.patient[i]), t)
 
 
 def _unpacked(readings: Readings, i: int, suspect: int) -> tuple[list[float], list[int]]:

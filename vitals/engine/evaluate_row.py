@@ -60,46 +60,46 @@ class PatientRow:
         self.newest[s] = r.t
 
 
-def apply(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
+def apply(writer: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
     """Applies one reading, also one that the vectorised path could skip.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         row: Patient's row.
         r: The reading, without values that are late for their sign.
         words: The patient's row.
     """
-    conditions = scribe.state.conditions(row)
+    conditions = writer.state.conditions(row)
     for s in range(COUNT):
         gap = r.t - words.newest[s] if words.newest[s] else 0
         words.hear(s, r)
         if r.digits[s] != ABSENT and (r.digits[s] or conditions[s] is not None):
             c = conditions[s] or Condition(row, s)
             cuff = CUFF[s] and words.cuff > 0
-            sign_condition.evaluate(scribe, r, c, gap=gap, interval=words.intervals[s], cuff=cuff)
+            sign_condition.evaluate(writer, r, c, gap=gap, interval=words.intervals[s], cuff=cuff)
             conditions[s] = c
-    worsening.evaluate(scribe, row, r, words.intervals, cuff=words.cuff > 0)
+    worsening.evaluate(writer, row, r, words.intervals, cuff=words.cuff > 0)
     if any(words.gone) or conditions[LOST] is not None:
-        _judge_lost(scribe, row, r, words)
-    evaluate_news2(scribe, row, r, words, charted=False)
+        _judge_lost(writer, row, r, words)
+    evaluate_news2(writer, row, r, words, charted=False)
     if any(words.off) or conditions[SENSOR_OFF] is not None:
         c = conditions[SENSOR_OFF] = conditions[SENSOR_OFF] or Condition(row, SENSOR_OFF)
-        signal_loss.evaluate_sensors(scribe, r, c, words.off, word=words.word_of_off)
+        signal_loss.evaluate_sensors(writer, r, c, words.off, word=words.word_of_off)
     words.seen = max(words.seen, r.t)
-    words.keep(scribe.state, row)
+    words.keep(writer.state, row)
 
 
-def _judge_lost(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
-    conditions = scribe.state.conditions(row)
+def _judge_lost(writer: EventWriter, row: int, r: ReadingContext, words: PatientRow) -> None:
+    conditions = writer.state.conditions(row)
     ages = [r.t - newest for newest in words.newest]
     fresh = [words.had[s] == 1 and ages[s] <= INTERVALS * words.intervals[s] for s in range(COUNT)]
     what = signal_loss.missing(words.gone, fresh, conditions)
     if what or conditions[LOST] is not None:
         c = conditions[LOST] = conditions[LOST] or Condition(row, LOST)
-        signal_loss.evaluate(scribe, r, c, what, word=words.word_of_loss, cadence=words.cadence)
+        signal_loss.evaluate(writer, r, c, what, word=words.word_of_loss, cadence=words.cadence)
 
 
-def evaluate_news2(scribe: EventWriter, row: int, r: ReadingContext, words: PatientRow, *, charted: bool) -> None:
+def evaluate_news2(writer: EventWriter, row: int, r: ReadingContext, words: PatientRow, *, charted: bool) -> None:
     """Updates the NEWS2 inputs by the reading and evaluates them."""
     for k, column in enumerate(_PART_COLUMNS):
         if r.parts[column] != NOT_SCORED:
@@ -109,7 +109,7 @@ def evaluate_news2(scribe: EventWriter, row: int, r: ReadingContext, words: Pati
             words.marks[column] = digit
     if not words.marks[SCORES]:
         return
-    conditions = scribe.state.conditions(row)
+    conditions = writer.state.conditions(row)
     c = conditions[NEWS2]
     if c is None and news2_condition.calm(words.marks):
         return
@@ -118,4 +118,4 @@ def evaluate_news2(scribe: EventWriter, row: int, r: ReadingContext, words: Pati
         if not score.fresh:
             return
         c = conditions[NEWS2] = Condition(row, NEWS2)
-    news2_condition.evaluate(scribe, r, c, score, charted=charted)
+    news2_condition.evaluate(writer, r, c, score, charted=charted)

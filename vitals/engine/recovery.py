@@ -35,42 +35,42 @@ def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
     return state
 
 
-def tell(scribe: EventWriter) -> tuple[AlarmEvent, ...]:
+def tell(writer: EventWriter) -> tuple[AlarmEvent, ...]:
     """Ends a call, when all readings of earlier log times have been applied; returns the events to emit."""
-    reconcile(scribe, scribe.now - 1)
-    return scribe.events()
+    reconcile(writer, writer.now - 1)
+    return writer.events()
 
 
-def reconcile(scribe: EventWriter, passed: int) -> None:
+def reconcile(writer: EventWriter, passed: int) -> None:
     """Reconciles the recalled alarms up to a log time of which all readings have been applied."""
-    state = scribe.state
+    state = writer.state
     for alarm in state.recalled.passed(passed):
         told, held = state.recalled.done(alarm)
-        with Attempt(scribe, alarm):
-            _adopt(scribe, told, held)
+        with Attempt(writer, alarm):
+            _adopt(writer, told, held)
     for held, newest in state.recalled.freed():
         # An alarm that started and ended before the last event of its key is that event's alarm under another id.
         if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
             for event in held:
-                scribe.renumber(event, event.n)
+                writer.renumber(event, event.n)
 
 
-def _adopt(scribe: EventWriter, told: list[AlarmEvent], held: list[AlarmEvent]) -> None:
-    state = scribe.state
+def _adopt(writer: EventWriter, told: list[AlarmEvent], held: list[AlarmEvent]) -> None:
+    state = writer.state
     last, c = told[-1], state.alarms.get(told[-1].id)
     if last.state is AlarmState.INACTIVE:
         if c is not None:
             _drop(state, c)
     elif c is not None:
         acknowledged = c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
-        _align(scribe, c, last)
+        _align(writer, c, last)
         # The acknowledging person has not seen the change that is emitted only now.
         if acknowledged and c.alarm is last:
-            scribe.acknowledge(c, unseen(told, held))
+            writer.acknowledge(c, unseen(told, held))
     elif held and held[-1].state is AlarmState.INACTIVE:
-        scribe.renumber(held[-1], last.n + 1)
+        writer.renumber(held[-1], last.n + 1)
     else:
-        _take_over(scribe, last)
+        _take_over(writer, last)
 
 
 def _drop(state: State, c: Condition) -> None:
@@ -89,33 +89,33 @@ def _drop(state: State, c: Condition) -> None:
     refresh_marks(state, c.row)
 
 
-def _align(scribe: EventWriter, c: Condition, told: AlarmEvent) -> None:
+def _align(writer: EventWriter, c: Condition, told: AlarmEvent) -> None:
     """Continues an alarm that the replay has as well from its events, and emits the difference."""
     mine = c.alarm
     if mine is None:
         return
-    _stand(scribe, c, told, fresh=mine.inactivation is Inactivation.NONE)
+    _stand(writer, c, told, fresh=mine.inactivation is Inactivation.NONE)
     about: dict[str, Any] = {"text": mine.text, "value": mine.value, "limit": mine.limit}
     about |= {"boot": mine.boot, "seq": mine.seq}
     if told.state is AlarmState.LATCHED and mine.state is AlarmState.ACTIVE:
-        scribe.set_aside(c)
+        writer.set_aside(c)
         _off(c)
     elif mine.state is AlarmState.LATCHED and told.state is AlarmState.ACTIVE:
         if told.inactivation is Inactivation.ACKNOWLEDGED:
-            scribe.step(c, Phase.END, t=mine.t, state=AlarmState.INACTIVE, **about)
+            writer.step(c, Phase.END, t=mine.t, state=AlarmState.INACTIVE, **about)
         else:
             about["inactivation"] = Inactivation.NONE
-            scribe.step(c, Phase.UPDATE, t=mine.t, state=AlarmState.LATCHED, **about)
+            writer.step(c, Phase.UPDATE, t=mine.t, state=AlarmState.LATCHED, **about)
     elif mine.priority > told.priority:
         about |= {"inactivation": Inactivation.NONE, "handover": 0}
-        scribe.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
+        writer.step(c, Phase.ESCALATE, t=mine.t, priority=mine.priority, **about)
     elif told.condition in GROWING and mine.priority < told.priority:
         # A timer escalated it; the replay's timer runs later, because its batches are larger.
         c.level = told.priority
     elif mine.priority < told.priority:
-        scribe.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
+        writer.step(c, Phase.DEESCALATE, t=mine.t, priority=mine.priority, **about)
     if c.row >= 0:
-        refresh_marks(scribe.state, c.row)
+        refresh_marks(writer.state, c.row)
 
 
 def _off(c: Condition) -> None:
@@ -123,9 +123,9 @@ def _off(c: Condition) -> None:
     c.pend = c.doubt = c.peak = c.extremes = c.calm = c.sunk = 0
 
 
-def _stand(scribe: EventWriter, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
+def _stand(writer: EventWriter, c: Condition, told: AlarmEvent, *, fresh: bool) -> None:
     """Sets number, timers and inactivation by the last event; `fresh` if the replay has no acknowledgement."""
-    state = scribe.state
+    state = writer.state
     c.alarm = told
     state.alarms[told.id] = c
     if told.inactivation is not Inactivation.NONE:
@@ -138,24 +138,24 @@ def _stand(scribe: EventWriter, c: Condition, told: AlarmEvent, *, fresh: bool) 
         c.due = told.t + state.calls_again_after_ms(told)
     # An event of an earlier version has no end of the pause: the pause is over then, and the handover continues.
     paused = told.inactivation is Inactivation.AUDIO_PAUSED
-    c.paused_until = (told.paused_until or scribe.now) if paused else 0
-    scribe.arm(c, told, scribe.now)
+    c.paused_until = (told.paused_until or writer.now) if paused else 0
+    writer.arm(c, told, writer.now)
 
 
-def _take_over(scribe: EventWriter, event: AlarmEvent) -> None:
+def _take_over(writer: EventWriter, event: AlarmEvent) -> None:
     """Restores an active or latched alarm that the replay does not have."""
-    state = scribe.state
+    state = writer.state
     index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
     patient = event.patient
     on = event.state is AlarmState.ACTIVE
     c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)
     if index < 0:
         key = fault_key(event.subject, event.condition, event.start, event.ward)
-        if _renamed(scribe, state.faults.get(key), event):
+        if _renamed(writer, state.faults.get(key), event):
             return
         if event.condition in WATCH:
             if patient is None or patient in state.left:
-                _close(scribe, c, "the patient has left")
+                _close(writer, c, "the patient has left")
                 return
             if event.condition == NOT_JUDGED:
                 row = state.row(patient)
@@ -163,34 +163,34 @@ def _take_over(scribe: EventWriter, event: AlarmEvent) -> None:
                 refresh_marks(state, row)
         state.faults[key] = c
     elif patient is None or patient in state.left:
-        _close(scribe, c, "the patient has left")
+        _close(writer, c, "the patient has left")
         return
     else:
         c.row = state.row(patient)
         conditions = state.conditions(c.row)
         present = conditions[index]
-        if _renamed(scribe, present, event):
+        if _renamed(writer, present, event):
             return
         if present is None or present.alarm is None:
             conditions[index] = c
         elif on and present.alarm.state is AlarmState.LATCHED:
-            scribe.set_aside(present)
+            writer.set_aside(present)
             conditions[index] = c
         elif not on and (c.row, index) not in state.latched:
             state.latched[c.row, index] = c
         else:
-            _close(scribe, c, "overtaken by a later alarm")
+            _close(writer, c, "overtaken by a later alarm")
             return
         _place(state, c, event)
-    _stand(scribe, c, event, fresh=False)
+    _stand(writer, c, event, fresh=False)
 
 
-def _renamed(scribe: EventWriter, present: Condition | None, event: AlarmEvent) -> bool:
+def _renamed(writer: EventWriter, present: Condition | None, event: AlarmEvent) -> bool:
     """Renames an alarm that the replay started under another id, without an event, to the announced id.
 
     While one alarm of a condition is active no other starts, so both are one, unless the announced one is latched.
     """
-    state = scribe.state
+    state = writer.state
     if present is None or present.alarm is None:
         return False
     held = state.recalled.held.get(present.alarm.id)
@@ -200,7 +200,7 @@ def _renamed(scribe: EventWriter, present: Condition | None, event: AlarmEvent) 
         return False
     del state.recalled.held[present.alarm.id], state.alarms[present.alarm.id]
     present.since = event.start
-    _align(scribe, present, event)
+    _align(writer, present, event)
     return True
 
 
@@ -217,5 +217,5 @@ def _place(state: State, c: Condition, event: AlarmEvent) -> None:
     refresh_marks(state, c.row)
 
 
-def _close(scribe: EventWriter, c: Condition, why: str) -> None:
-    scribe.step(c, Phase.END, t=scribe.now, state=AlarmState.INACTIVE, text=f"ended: {why}")
+def _close(writer: EventWriter, c: Condition, why: str) -> None:
+    writer.step(c, Phase.END, t=writer.now, state=AlarmState.INACTIVE, text=f"ended: {why}")

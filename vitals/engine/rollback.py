@@ -75,7 +75,7 @@ class Attempt:
     """Context manager of a step other than a reading: if the step raises, its changes are rolled back.
 
     Args:
-        scribe: Writer of this call; events of timers, which have run already, stay.
+        writer: Writer of this call; events of timers, which have run already, stay.
         subject: Patient or equipment that the step concerns.
         patients: Every patient that the step may change.
         faults: Filter for the technical alarms that the step may change; None for none.
@@ -84,15 +84,15 @@ class Attempt:
 
     def __init__(
         self,
-        scribe: EventWriter,
+        writer: EventWriter,
         subject: str,
         patients: Iterable[str] = (),
         *,
         faults: Callable[[Condition], bool] | None = None,
         status: str | None = None,
     ) -> None:
-        state = scribe.state
-        self._scribe, self._subject, self._told = scribe, subject, scribe.told()
+        state = writer.state
+        self._scribe, self._subject, self._told = writer, subject, writer.told()
         index = state.index
         self._rows = {p: (index.get(p), state.left.get(p)) for p in patients}
         self._before = {p: SavedRow(state, row) for p, (row, _) in self._rows.items() if row is not None}

@@ -32,15 +32,15 @@ def tick(state: State, now: int) -> EventWriter:
     now = max(now, state.now)
     before, state.now = state.now, now
     jump = now - before
-    scribe = EventWriter(state, now)
+    writer = EventWriter(state, now)
     if jump > STALL_MS:
         _freeze(state, jump)
     if state.recalled and jump:
-        reconcile(scribe, before)
+        reconcile(writer, before)
     if state.next_due <= now:
-        _run(scribe)
+        _run(writer)
     _forget(state)
-    return scribe
+    return writer
 
 
 def _freeze(state: State, jump: int) -> None:
@@ -53,16 +53,16 @@ def _freeze(state: State, jump: int) -> None:
         state.next_due += jump
 
 
-def _run(scribe: EventWriter) -> None:
-    state = scribe.state
+def _run(writer: EventWriter) -> None:
+    state = writer.state
     pending = [(_next(c), key) for key, c in state.alarms.items()]
     heapq.heapify(pending)
-    while pending and pending[0][0] <= scribe.now:
+    while pending and pending[0][0] <= writer.now:
         when, key = heapq.heappop(pending)
         c = state.alarms[key]
         failed = len(state.passed_over)
-        with Attempt(scribe, key):
-            _act(scribe, c, when)
+        with Attempt(writer, key):
+            _act(writer, c, when)
         if len(state.passed_over) > failed:
             # An alarm whose timer raises stays active, without timers, and does not stop other alarms' timers.
             c.due = c.paused_until = 0
@@ -71,16 +71,16 @@ def _run(scribe: EventWriter) -> None:
     state.next_due = pending[0][0] if pending else UNTIMED
 
 
-def _act(scribe: EventWriter, c: Condition, when: int) -> None:
+def _act(writer: EventWriter, c: Condition, when: int) -> None:
     if c.paused_until:
-        scribe.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
+        writer.step(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
     elif c.alarm is not None and c.alarm.condition in GROWING and c.alarm.priority is Priority.MEDIUM:
         c.level, c.due = Priority.HIGH, 0
-        scribe.step(c, Phase.ESCALATE, t=when, at=when, priority=Priority.HIGH)
+        writer.step(c, Phase.ESCALATE, t=when, at=when, priority=Priority.HIGH)
     elif c.alarm is not None:
         # Log time advances by `STALL_MS` at most without a jump, so no timer is longer overdue.
-        c.due = max(when, scribe.now - STALL_MS) + scribe.state.calls_again_after_ms(c.alarm)
-        scribe.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+        c.due = max(when, writer.now - STALL_MS) + writer.state.calls_again_after_ms(c.alarm)
+        writer.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
 
 
 def _next(c: Condition) -> int:

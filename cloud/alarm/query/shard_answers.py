@@ -40,11 +40,11 @@ def now(
     """
     found: list[PatientNow] = []
     revision = 0
-    for slice_ in shard.engines.values():
-        if slice_.name == EQUIPMENT:
+    for held in shard.engines.values():
+        if held.name == EQUIPMENT:
             continue
-        revision = max(revision, slice_.latest.revision)
-        found += _changed(slice_, wards, patients, since)
+        revision = max(revision, held.latest.revision)
+        found += _changed(held, wards, patients, since)
     return ShardSnapshot(
         shard=number,
         epoch=epoch,
@@ -63,43 +63,43 @@ def _concerns(event: AlarmEvent, wards: Collection[str] | None, patients: Collec
 
 
 def _changed(
-    slice_: PartitionEngine, wards: Collection[str] | None, patients: Collection[str] | None, since: int
+    held: PartitionEngine, wards: Collection[str] | None, patients: Collection[str] | None, since: int
 ) -> Iterator[PatientNow]:
-    index = slice_.state.index
+    index = held.state.index
     if patients is not None:
         chosen = [(patient, index[patient]) for patient in patients if patient in index]
     elif since:
-        rows = set(np.flatnonzero(slice_.latest.changed > since).tolist())
+        rows = set(np.flatnonzero(held.latest.changed > since).tolist())
         chosen = [(patient, row) for patient, row in index.items() if row in rows]
     else:
         chosen = list(index.items())
     wanted = [
         (patient, row)
         for patient, row in chosen
-        if row < len(slice_.latest.seen)
-        and slice_.latest.changed[row] > since
-        and (wards is None or slice_.state.wards[row] in wards)
+        if row < len(held.latest.seen)
+        and held.latest.changed[row] > since
+        and (wards is None or held.state.wards[row] in wards)
     ]
     # All forecasts in one call: a query about a thousand patients must not delay alarms.
-    ahead = trend.forecasts(slice_.trends, [patient for patient, _ in wanted], slice_.clock + HORIZON_MS)
+    ahead = trend.forecasts(held.trends, [patient for patient, _ in wanted], held.clock + HORIZON_MS)
     for (patient, row), own in zip(wanted, ahead, strict=True):
-        yield _patient(slice_, patient, row, own)
+        yield _patient(held, patient, row, own)
 
 
-def _patient(slice_: PartitionEngine, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
-    latest, limits = slice_.latest, slice_.latest.limits(row)
+def _patient(held: PartitionEngine, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
+    latest, limits = held.latest, held.latest.limits(row)
     signs = {
         field: _sign(latest, (row, s), limits.limits[s], ahead.get(field))
         for s, field in enumerate(FIELDS)
         if latest.times[row, s] or latest.words[row, s]
     }
-    oxygen, consciousness = engine.charted(slice_.state, patient)
+    oxygen, consciousness = engine.charted(held.state, patient)
     return PatientNow(
         patient=patient,
-        ward=slice_.state.wards[row],
+        ward=held.state.wards[row],
         t=int(latest.seen[row]),
         signs=signs,
-        news2=_news2(slice_, patient),
+        news2=_news2(held, patient),
         oxygen=oxygen,
         consciousness=consciousness,
     )
@@ -118,8 +118,8 @@ def _sign(latest: LatestValues, place: tuple[int, int], limit: Limit, ahead: tre
     )
 
 
-def _news2(slice_: PartitionEngine, patient: str) -> News2Now | None:
-    score = engine.score(slice_.state, patient, slice_.clock)
+def _news2(held: PartitionEngine, patient: str) -> News2Now | None:
+    score = engine.score(held.state, patient, held.clock)
     if score is None:
         return None
     return News2Now(score.total, score.risk, score.parts, score.ages_s, score.missing, bool(score.missing))

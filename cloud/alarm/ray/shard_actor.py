@@ -123,13 +123,13 @@ class ShardActor:
         try:
             with self._lock:
                 self._runner.start()
-            saved, slices = time.monotonic(), itertools.cycle(self._shard.engines)
+            saved, engines = time.monotonic(), itertools.cycle(self._shard.engines)
             while not self._stop.is_set():
                 self._step()
                 if time.monotonic() - saved >= self._every_s / len(self._shard.engines):
                     # One slice at a time, so that an alarm waits for at most one slice's snapshot.
                     with self._lock:
-                        self._runner.save((next(slices),))
+                        self._runner.save((next(engines),))
                     saved = time.monotonic()
                 self._turns += 1
             with self._lock:
@@ -149,7 +149,7 @@ class ShardActor:
 
     def health(self) -> Health:
         """Returns the shard's health and counters."""
-        slices = self._shard.engines.values()
+        engines = self._shard.engines.values()
         return Health(
             shard=self._number,
             pid=os.getpid(),
@@ -157,15 +157,15 @@ class ShardActor:
             catching_up=not self._turns or self._runner.catching_up,
             turns=self._turns,
             cpu_s=time.process_time(),
-            readings=sum(s.readings for s in slices),
-            repeats=sum(s.repeats for s in slices),
-            misplaced=sum(s.misplaced for s in slices),
+            readings=sum(s.readings for s in engines),
+            repeats=sum(s.repeats for s in engines),
+            misplaced=sum(s.misplaced for s in engines),
             emitted=self._runner.emitted,
             rejects=self._runner.rejects,
             disputed=len(self._shard.beds.disputes),
             passed_over=dict(self._runner.passed_over),
-            foreign=dict(sum((s.foreign for s in slices), collections.Counter[str]())),
-            unseen=sum(s.unseen for s in slices),
+            foreign=dict(sum((s.foreign for s in engines), collections.Counter[str]())),
+            unseen=sum(s.unseen for s in engines),
             snapshots_failing=self._snapshots.failing + len(self._runner.unsaved),
             snapshots_saved=self._snapshots.saved,
             lines=self._lines.take(),

@@ -15,31 +15,31 @@ from vitals.engine.event_writer import EventWriter
 from vitals.engine.state import BUSY, CALM, RESTLESS
 
 
-def record_late(scribe: EventWriter, row: int) -> None:
+def record_late(writer: EventWriter, row: int) -> None:
     """Records a reading of which every value is late."""
-    state = scribe.state
+    state = writer.state
     if row not in state.behind:
-        state.behind[row] = scribe.now
+        state.behind[row] = writer.now
         state.marks[row, BUSY] = 1
         state.marks[row, CALM.start + SENSOR_OFF] = RESTLESS
 
 
-def caught_up(scribe: EventWriter, row: int) -> None:
+def caught_up(writer: EventWriter, row: int) -> None:
     """Clears the record of late readings, after a live one was applied."""
-    scribe.state.behind.pop(row, None)
+    writer.state.behind.pop(row, None)
 
 
-def repeated(scribe: EventWriter, row: int, device: str, raw: int) -> bool:
+def repeated(writer: EventWriter, row: int, device: str, raw: int) -> bool:
     """Returns whether a reading of a clock that is ahead was applied before; records it otherwise."""
-    seen = scribe.state.ahead.setdefault(row, {})
+    seen = writer.state.ahead.setdefault(row, {})
     if raw <= seen.get(device, 0):
         return True
     seen[device] = raw
     return False
 
 
-def correct_clock(scribe: EventWriter, row: int) -> None:
+def correct_clock(writer: EventWriter, row: int) -> None:
     """Drops the record of a clock that was ahead, once log time has passed its newest time."""
-    seen = scribe.state.ahead.get(row)
-    if seen is not None and max(seen.values()) <= scribe.now:
-        del scribe.state.ahead[row]
+    seen = writer.state.ahead.get(row)
+    if seen is not None and max(seen.values()) <= writer.now:
+        del writer.state.ahead[row]

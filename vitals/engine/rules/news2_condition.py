@@ -234,11 +234,11 @@ def _level(total_: int, scores: list[int]) -> int:
     return Priority.LOW if SINGLE_THREE in scores else 0
 
 
-def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2Levels, *, charted: bool) -> None:
+def evaluate(writer: EventWriter, r: ReadingContext, c: Condition, score: News2Levels, *, charted: bool) -> None:
     """Evaluates the NEWS2 condition.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         r: The reading, or the charting.
         c: The condition.
         score: The patient's score.
@@ -257,16 +257,16 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, score: News2L
         # A small improvement of an acknowledged alarm, and the return from it, are not worth an event.
         sinks = 0 < c.target < level_now
         if charted or r.t - c.pend >= (SUNK_MS if sinks else NEWS2_DELAY_MS):
-            _turn(scribe, r, c)
+            _turn(writer, r, c)
     if not c.on or not r.live:
         return
     told = score.told(c.level)
     if c.alarm is not None:
-        move(scribe, r, c, told)
+        move(writer, r, c, told)
         return
     about = r.about
     patient, condition = str(about["patient"]), CONDITIONS[c.index]
-    scribe.start(c, subject=patient, condition=condition, kind=Kind.PHYSIOLOGICAL, t=r.t, **told, **about)
+    writer.start(c, subject=patient, condition=condition, kind=Kind.PHYSIOLOGICAL, t=r.t, **told, **about)
 
 
 def _forget_history(c: Condition, score: News2Levels) -> None:
@@ -277,16 +277,16 @@ def _forget_history(c: Condition, score: News2Levels) -> None:
         c.on = c.level > 0
 
 
-def _turn(scribe: EventWriter, r: ReadingContext, c: Condition) -> None:
+def _turn(writer: EventWriter, r: ReadingContext, c: Condition) -> None:
     began, c.pend = c.pend, 0
     if c.target == 0:
-        finish(scribe, r, c, "NEWS2 is back below its thresholds", None)
+        finish(writer, r, c, "NEWS2 is back below its thresholds", None)
         return
     if c.on and held(c):
         c.target = Priority.HIGH
     if c.on:
         c.level = c.target
         return
-    scribe.set_aside(c)
+    writer.set_aside(c)
     c.pend = began
     c.begin(c.target)

@@ -78,15 +78,15 @@ def note(state: State, row: int, lapsed: list[int], t: int) -> None:
         state.lapses.pop(row, None)
 
 
-def end(scribe: EventWriter, patient: str, why: str) -> None:
+def end(writer: EventWriter, patient: str, why: str) -> None:
     """Ends a patient's *not judged* and *not measured* alarms."""
     for condition in WATCH:
-        _end(scribe, key(patient, condition), scribe.now, f"ended: {why}")
+        _end(writer, key(patient, condition), writer.now, f"ended: {why}")
 
 
-def evaluate(scribe: EventWriter) -> None:
+def evaluate(writer: EventWriter) -> None:
     """Checks every patient, once the readings up to now have been evaluated."""
-    state = scribe.state
+    state = writer.state
     if state.now < state.next_look or not state.now:
         return
     state.next_look = state.now + LOOK_MS
@@ -99,12 +99,12 @@ def evaluate(scribe: EventWriter) -> None:
             state.covered[row] = state.now
         else:
             overdue[row] = since
-            _tell_of(scribe, row, since)
+            _tell_of(writer, row, since)
     for name, _, row in _standing(state, {NOT_JUDGED}):
         if row not in overdue and row not in state.unjudged:
             why = "covered by another alarm" if row in state.covered else "readings are judged again"
-            _end(scribe, name, scribe.now, why)
-    _sensors(scribe, limits, overdue, covers)
+            _end(writer, name, writer.now, why)
+    _sensors(writer, limits, overdue, covers)
 
 
 def _limits(state: State) -> NDArray[np.int64]:
@@ -155,8 +155,8 @@ class _Covers:
         return self._bridges and technical_alarms.covered_by_bridge(state, gateway)
 
 
-def _tell_of(scribe: EventWriter, row: int, since: int) -> None:
-    state = scribe.state
+def _tell_of(writer: EventWriter, row: int, since: int) -> None:
+    state = writer.state
     patient = state.patients[row]
     if patient is None or key(patient, NOT_JUDGED) in state.faults:
         return
@@ -168,19 +168,19 @@ def _tell_of(scribe: EventWriter, row: int, since: int) -> None:
         text = "readings arrive without a usable value: check the sensors, and the units that the device sends"
     else:
         text = "no reading since the admission: check the device, its name in the admission, and the admission's start"
-    _start(scribe, row, NOT_JUDGED, since, text)
+    _start(writer, row, NOT_JUDGED, since, text)
 
 
-def _start(scribe: EventWriter, row: int, condition: str, since: int, text: str) -> None:
-    state = scribe.state
+def _start(writer: EventWriter, row: int, condition: str, since: int, text: str) -> None:
+    state = writer.state
     patient = state.patients[row] or ""
     c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=priority_of(condition))
-    scribe.start(
+    writer.start(
         c,
         subject=patient,
         condition=condition,
         kind=Kind.TECHNICAL,
-        t=scribe.now,
+        t=writer.now,
         text=text,
         patient=patient,
         ward=state.wards[row],
@@ -197,15 +197,15 @@ def _standing(state: State, conditions: frozenset[str] | set[str]) -> Iterator[t
                 yield name, c.alarm.condition, row
 
 
-def _end(scribe: EventWriter, name: str, t: int, why: str) -> None:
-    c = scribe.state.faults.pop(name, None)
+def _end(writer: EventWriter, name: str, t: int, why: str) -> None:
+    c = writer.state.faults.pop(name, None)
     if c is not None and c.alarm is not None:
-        scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.condition}: {why}")
+        writer.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.condition}: {why}")
 
 
-def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
+def _sensors(writer: EventWriter, limits: NDArray[np.int64], overdue: dict[int, int], covers: _Covers) -> None:
     """Starts and ends *not measured* of each sensor."""
-    state = scribe.state
+    state = writer.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):
         if not state.placed[row] or row in overdue or _lost(state, row):
@@ -226,9 +226,9 @@ def _sensors(scribe: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
             # A started alarm holds, also while the wait applies again.
             if standing.pop((row, condition), None) is None and state.now > since + wait:
                 text = f"{_NAMES[sensor]} is not measured: look at the sensor"
-                _start(scribe, row, condition, since, text)
+                _start(writer, row, condition, since, text)
     for name in standing.values():
-        _end(scribe, name, scribe.now, "measured again, or told by another alarm")
+        _end(writer, name, writer.now, "measured again, or told by another alarm")
 
 
 def _lost(state: State, row: int) -> bool:

@@ -84,11 +84,11 @@ class _Value:
     cuff: bool
 
 
-def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
+def evaluate(writer: EventWriter, r: ReadingContext, c: Condition, *, gap: int, interval: int, cuff: bool) -> None:
     """Evaluates a present value of the sign `c.index`.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         r: The reading.
         c: The sign's condition, idle or not; changed in place.
         gap: Time since the newest report of this sign, ms; 0 without one.
@@ -114,19 +114,19 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, *, gap: int, 
     v = _Value(side, extreme, r.t - gap if second else r.t, gap, interval, cuff)
     if c.on and side == c.side and c.calm and r.t - max(gap - interval, 0) - c.calm >= WITHIN_MS:
         # Suspect values end no alarm; but a breach after `WITHIN_MS` of them within the limit is a new one.
-        finish(scribe, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
+        finish(writer, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
     often = _often(c, v)
     if side == 0:
         c.pend = c.peak = 0
-        _within(scribe, r, c, v)
+        _within(writer, r, c, v)
     elif c.on and side == c.side:
         c.pend = 0
-        _go_on(scribe, r, c, v, high=_high(r, c, v, often=often))
+        _go_on(writer, r, c, v, high=_high(r, c, v, often=often))
     else:
-        _wait(scribe, r, c, v, often=often)
+        _wait(writer, r, c, v, often=often)
 
 
-def _wait(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> None:
+def _wait(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> None:
     """Runs the delay of a breach; while the other side's alarm is active, the value is within that one's limit."""
     if not c.on and v.side != c.side:
         c.pend = c.peak = 0
@@ -134,12 +134,12 @@ def _wait(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, of
     c.pend = c.pend or v.since
     high = _high(r, c, v, often=often) or (v.extreme and r.blind and not v.cuff)
     if c.on and (high or v.cuff or r.blind or r.t - c.pend >= r.limits[c.index].delay_s * 1000):
-        _over(scribe, r, c)
+        _over(writer, r, c)
     elif c.on:
-        _within(scribe, r, c, v)
+        _within(writer, r, c, v)
     if not c.on:
         c.side = v.side
-        _breach(scribe, r, c, v, high=high)
+        _breach(writer, r, c, v, high=high)
 
 
 def _high(r: ReadingContext, c: Condition, v: _Value, *, often: bool) -> bool:
@@ -159,19 +159,19 @@ def _often(c: Condition, v: _Value) -> bool:
     return 2 * c.extremes.bit_count() >= among
 
 
-def _breach(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
+def _breach(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
     lasted = r.t - c.pend >= (CUFF_REPEAT_MS if v.cuff else r.limits[c.index].delay_s * 1000)
     if not (high or lasted or v.cuff or r.blind):
         return
     level = Priority.HIGH if high else Priority.MEDIUM if lasted or v.extreme or not v.cuff else Priority.LOW
-    scribe.set_aside(c)
+    writer.set_aside(c)
     c.begin(level)
     if high:
         c.peak = c.extremes = 0
-    _sync(scribe, r, c)
+    _sync(writer, r, c)
 
 
-def _go_on(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
+def _go_on(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
     c.calm = 0
     sunk = bool(c.sunk) and r.t - c.sunk > SUNK_MS
     again = high and sunk and c.level == Priority.HIGH
@@ -181,7 +181,7 @@ def _go_on(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, h
         c.level = Priority.MEDIUM
     elif c.level == Priority.HIGH:
         _sink(c, r, v, sunk=sunk)
-    _sync(scribe, r, c, again=again)
+    _sync(writer, r, c, again=again)
 
 
 def _sink(c: Condition, r: ReadingContext, v: _Value, *, sunk: bool) -> None:
@@ -206,13 +206,13 @@ def held(c: Condition) -> bool:
     )
 
 
-def _within(scribe: EventWriter, r: ReadingContext, c: Condition, v: _Value) -> None:
+def _within(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value) -> None:
     if not c.on:
         return
     if c.level == Priority.HIGH:
         c.sunk = c.sunk or r.t - v.gap
     if calmed(r, c, v.interval):
-        _over(scribe, r, c)
+        _over(writer, r, c)
 
 
 def calmed(r: ReadingContext, c: Condition, interval: int) -> bool:
@@ -221,15 +221,15 @@ def calmed(r: ReadingContext, c: Condition, interval: int) -> bool:
     return r.t + interval - c.calm >= WITHIN_MS
 
 
-def _over(scribe: EventWriter, r: ReadingContext, c: Condition) -> None:
+def _over(writer: EventWriter, r: ReadingContext, c: Condition) -> None:
     value = r.values[c.index]
     side = "below" if c.side < 0 else "above"
     text = f"{label(c.index)} {show(c.index, value)} is no longer {side} its limit"
     c.extremes = 0
-    finish(scribe, r, c, text, value=value)
+    finish(writer, r, c, text, value=value)
 
 
-def finish(scribe: EventWriter, r: ReadingContext, c: Condition, text: str, value: float | None) -> None:
+def finish(writer: EventWriter, r: ReadingContext, c: Condition, text: str, value: float | None) -> None:
     """Ends a condition and its alarm; a high alarm that was not acknowledged latches."""
     c.on = False
     c.calm = c.sunk = 0
@@ -238,9 +238,9 @@ def finish(scribe: EventWriter, r: ReadingContext, c: Condition, text: str, valu
     about = decider(r) | {"text": text, "value": value}
     if held(c):
         if c.alarm.state is AlarmState.ACTIVE:
-            scribe.step(c, Phase.UPDATE, t=r.t, state=AlarmState.LATCHED, inactivation=Inactivation.NONE, **about)
+            writer.step(c, Phase.UPDATE, t=r.t, state=AlarmState.LATCHED, inactivation=Inactivation.NONE, **about)
         return
-    scribe.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, **about)
+    writer.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, **about)
 
 
 def decider(r: ReadingContext) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def decider(r: ReadingContext) -> dict[str, Any]:
     return {key: value for key, value in r.about.items() if key != "patient"}
 
 
-def _sync(scribe: EventWriter, r: ReadingContext, c: Condition, *, again: bool = False) -> None:
+def _sync(writer: EventWriter, r: ReadingContext, c: Condition, *, again: bool = False) -> None:
     """Emits the difference to the last event; history waits for the first live reading."""
     if not r.live:
         return
@@ -258,7 +258,7 @@ def _sync(scribe: EventWriter, r: ReadingContext, c: Condition, *, again: bool =
     if c.alarm is None:
         c.told = value
         patient = str(r.about["patient"])
-        scribe.start(
+        writer.start(
             c,
             subject=patient,
             condition=CONDITIONS[c.index],
@@ -268,11 +268,11 @@ def _sync(scribe: EventWriter, r: ReadingContext, c: Condition, *, again: bool =
             **r.about,
         )
         return
-    move(scribe, r, c, told, news=_worse(c, value), again=again)
+    move(writer, r, c, told, news=_worse(c, value), again=again)
 
 
 def move(
-    scribe: EventWriter,
+    writer: EventWriter,
     r: ReadingContext,
     c: Condition,
     told: dict[str, Any],
@@ -296,7 +296,7 @@ def move(
     else:
         return
     c.told = math.nan if told["value"] is None else float(told["value"])
-    scribe.step(c, phase, t=r.t, **changes)
+    writer.step(c, phase, t=r.t, **changes)
 
 
 def _worse(c: Condition, value: float) -> bool:

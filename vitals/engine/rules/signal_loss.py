@@ -46,11 +46,11 @@ def missing(gone: list[int], fresh: list[bool], conditions: list[Condition | Non
     return ""
 
 
-def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, what: str, *, word: bool, cadence: int) -> None:
+def evaluate(writer: EventWriter, r: ReadingContext, c: Condition, what: str, *, word: bool, cadence: int) -> None:
     """Evaluates *vital signs lost*.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         r: The reading.
         c: The condition.
         what: Text of `missing`.
@@ -60,28 +60,28 @@ def evaluate(scribe: EventWriter, r: ReadingContext, c: Condition, what: str, *,
     if not what:
         c.pend = 0
         if c.on and calmed(r, c, cadence):
-            finish(scribe, r, c, "vital signs are back", None)
+            finish(writer, r, c, "vital signs are back", None)
         return
     c.calm = 0
     if not c.on and word:
         c.pend = c.pend or r.t
         if r.blind or r.t - c.pend >= LOST_DELAY_MS:
-            scribe.set_aside(c)
+            writer.set_aside(c)
             c.begin(Priority.HIGH)
     if not c.on or not r.live:
         return
     text = f"vital signs lost: {what}"
     if c.alarm is None:
-        _start(scribe, r, c, text=text, kind=Kind.PHYSIOLOGICAL)
+        _start(writer, r, c, text=text, kind=Kind.PHYSIOLOGICAL)
     else:
-        move(scribe, r, c, {"text": text, "value": None, "limit": None})
+        move(writer, r, c, {"text": text, "value": None, "limit": None})
 
 
-def evaluate_sensors(scribe: EventWriter, r: ReadingContext, c: Condition, off: list[int], *, word: bool) -> None:
+def evaluate_sensors(writer: EventWriter, r: ReadingContext, c: Condition, off: list[int], *, word: bool) -> None:
     """Evaluates *sensor off*.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         r: The reading.
         c: The condition.
         off: Per sign, whether its newest report is that its sensor is off.
@@ -93,7 +93,7 @@ def evaluate_sensors(scribe: EventWriter, r: ReadingContext, c: Condition, off: 
         if c.on:
             c.on = False
             if c.alarm is not None:
-                scribe.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, text="all sensors are on")
+                writer.step(c, Phase.END, t=r.t, state=AlarmState.INACTIVE, text="all sensors are on")
         return
     if not c.on and word:
         c.pend = c.pend or r.t
@@ -104,12 +104,12 @@ def evaluate_sensors(scribe: EventWriter, r: ReadingContext, c: Condition, off: 
     sensors = sorted({SIGNS[s].sensor for s in range(COUNT) if off[s]})
     text = f"sensor off: {', '.join(sensors)}"
     if c.alarm is None:
-        _start(scribe, r, c, text=text, kind=Kind.TECHNICAL)
+        _start(writer, r, c, text=text, kind=Kind.TECHNICAL)
     elif mask & ~c.target:
-        scribe.step(c, Phase.UPDATE, t=r.t, text=text)
+        writer.step(c, Phase.UPDATE, t=r.t, text=text)
     c.target |= mask
 
 
-def _start(scribe: EventWriter, r: ReadingContext, c: Condition, *, text: str, kind: Kind) -> None:
+def _start(writer: EventWriter, r: ReadingContext, c: Condition, *, text: str, kind: Kind) -> None:
     subject = str(r.about["device" if kind is Kind.TECHNICAL else "patient"])
-    scribe.start(c, subject=subject, condition=CONDITIONS[c.index], kind=kind, t=r.t, text=text, **r.about)
+    writer.start(c, subject=subject, condition=CONDITIONS[c.index], kind=kind, t=r.t, text=text, **r.about)

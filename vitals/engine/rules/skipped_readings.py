@@ -15,24 +15,24 @@ from vitals.engine.rules.not_judged import key
 from vitals.engine.state import BUSY, CALM, RESTLESS, Condition
 
 
-def note(scribe: EventWriter, row: int, about: dict[str, Any], t: int) -> None:
+def note(writer: EventWriter, row: int, about: dict[str, Any], t: int) -> None:
     """Records that a reading of the patient was skipped, and starts the alarm if none is active.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         row: The patient's row.
         about: Fields of an event that come from the reading.
         t: Event time of the reading, ms. Log time would differ in a replay, whose batches differ.
     """
-    state = scribe.state
-    state.unjudged[row] = max(min(t, scribe.now), state.unjudged.get(row, 0))
+    state = writer.state
+    state.unjudged[row] = max(min(t, writer.now), state.unjudged.get(row, 0))
     state.marks[row, BUSY] = 1
     state.marks[row, CALM.start + SENSOR_OFF] = RESTLESS
     patient = str(about["patient"])
     if key(patient, NOT_JUDGED) in state.faults:
         return
     c = state.faults[key(patient, NOT_JUDGED)] = Condition(-1, -1, on=True, since=t, level=Priority.HIGH)
-    scribe.start(
+    writer.start(
         c,
         subject=patient,
         condition=NOT_JUDGED,
@@ -43,18 +43,18 @@ def note(scribe: EventWriter, row: int, about: dict[str, Any], t: int) -> None:
     )
 
 
-def judged(scribe: EventWriter, row: int, patient: str, t: int) -> None:
+def judged(writer: EventWriter, row: int, patient: str, t: int) -> None:
     """Ends the alarm if the evaluated live reading of event time `t` is late enough after the skipped one."""
-    state = scribe.state
+    state = writer.state
     if t - state.unjudged[row] < WITHIN_MS:
         return
     del state.unjudged[row]
     refresh_marks(state, row)
-    end(scribe, patient, t, "readings are judged again")
+    end(writer, patient, t, "readings are judged again")
 
 
-def end(scribe: EventWriter, patient: str, t: int, why: str) -> None:
+def end(writer: EventWriter, patient: str, t: int, why: str) -> None:
     """Ends the patient's *not judged* alarm, if one is active."""
-    c = scribe.state.faults.pop(key(patient, NOT_JUDGED), None)
+    c = writer.state.faults.pop(key(patient, NOT_JUDGED), None)
     if c is not None and c.alarm is not None:
-        scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"ended: {why}")
+        writer.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"ended: {why}")

@@ -128,15 +128,15 @@ def concerned(status: Status) -> Callable[[Condition], bool]:
     return lambda c: c.alarm is None or c.alarm.gateway == status.id or c.alarm.subject in mine
 
 
-def report(scribe: EventWriter, status: Status, *, own: bool = False) -> None:
+def report(writer: EventWriter, status: Status, *, own: bool = False) -> None:
     """Applies a status, without regard to its time.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         status: The status.
         own: Whether to emit the alarms that gateways have of themselves; a gateway emits its own without this.
     """
-    state = scribe.state
+    state = writer.state
     known = state.statuses.get(key(status))
     if status.kind == "gateway" and status.health is not Health.UP and known is not None and not status.devices:
         # A last will does not list the devices.
@@ -152,24 +152,24 @@ def report(scribe: EventWriter, status: Status, *, own: bool = False) -> None:
         _hear_again(state, status)
     covered = [status] if status.kind == "gateway" else _gateways(state)
     if status.kind == "bridge":
-        _judge_bridge(scribe, status, status.t)
+        _judge_bridge(writer, status, status.t)
     for gateway in covered:
-        _judge_gateway(scribe, state.statuses[f"gateway/{gateway.id}"], status.t)
+        _judge_gateway(writer, state.statuses[f"gateway/{gateway.id}"], status.t)
 
 
-def retire(scribe: EventWriter, name: str) -> None:
+def retire(writer: EventWriter, name: str) -> None:
     """Removes a gateway or bridge that was retired, and ends the alarms because of it."""
-    state = scribe.state
+    state = writer.state
     for kind in ("gateway", "bridge"):
         state.statuses.pop(f"{kind}/{name}", None)
     alarms = (
         (key, c.alarm) for key, c in state.faults.items() if c.alarm is not None and c.alarm.condition in HIERARCHY
     )
     over = [key for key, alarm in alarms if name in {alarm.gateway, alarm.subject} and alarm.condition not in DISPUTES]
-    _end(scribe, over, scribe.now, f"{name} is gone for good")
+    _end(writer, over, writer.now, f"{name} is gone for good")
     # A retired bridge no longer inhibits its gateways.
     for status in _gateways(state):
-        _judge_gateway(scribe, status, scribe.now)
+        _judge_gateway(writer, status, writer.now)
 
 
 def _hear_again(state: State, bridge: Status) -> None:
@@ -180,29 +180,29 @@ def _hear_again(state: State, bridge: Status) -> None:
             state.statuses[key(known)] = msgspec.structs.replace(known, health=listed.health, t=listed.t)
 
 
-def disputed(scribe: EventWriter, faults: list[TechnicalCondition]) -> None:
+def disputed(writer: EventWriter, faults: list[TechnicalCondition]) -> None:
     """Applies the list of all disputed beds and devices; a dispute that is not listed ends."""
-    known = {k for k, c in scribe.state.faults.items() if c.alarm is not None and c.alarm.condition in DISPUTES}
-    _reconcile(scribe, faults, known, scribe.now)
+    known = {k for k, c in writer.state.faults.items() if c.alarm is not None and c.alarm.condition in DISPUTES}
+    _reconcile(writer, faults, known, writer.now)
 
 
-def stalled(scribe: EventWriter, since: int | None) -> None:
+def stalled(writer: EventWriter, since: int | None) -> None:
     """Starts (or, with None, ends) *pipeline stalled*, which the caller detects by the wall clock."""
-    state = scribe.state
+    state = writer.state
     fault = TechnicalCondition(PIPELINE, PIPELINE_STALLED, "the pipeline stands still: no reading is being judged")
     if since is not None:
         if fault.key in state.faults:
             return
         covered = [key for key, c in state.faults.items() if key != fault.key and not _is_beside(c)]
-        _end(scribe, covered, since, "covered by pipeline-stalled")
-        _reconcile(scribe, [fault], {fault.key}, since)
+        _end(writer, covered, since, "covered by pipeline-stalled")
+        _reconcile(writer, [fault], {fault.key}, since)
         return
-    _end(scribe, [fault.key] if fault.key in state.faults else [], scribe.now, "readings are judged again")
+    _end(writer, [fault.key] if fault.key in state.faults else [], writer.now, "readings are judged again")
     for status in list(state.statuses.values()):
         if status.kind == "bridge":
-            _judge_bridge(scribe, status, scribe.now)
+            _judge_bridge(writer, status, writer.now)
     for status in _gateways(state):
-        _judge_gateway(scribe, status, scribe.now)
+        _judge_gateway(writer, status, writer.now)
 
 
 def _with_devices(status: Status, devices: tuple[DeviceStatus, ...]) -> Status:
@@ -217,15 +217,15 @@ def _stalled(state: State) -> bool:
     return f"{PIPELINE}.{PIPELINE_STALLED}" in state.faults
 
 
-def _judge_bridge(scribe: EventWriter, status: Status, t: int) -> None:
+def _judge_bridge(writer: EventWriter, status: Status, t: int) -> None:
     scope, faults = {f"{status.id}.{BRIDGE_DOWN}"}, []
     if status.health is Health.UP:
         scope.add(f"{status.id}.{BRIDGE_CLOCK}")
         faults = [f for alarm in status.alarms if (f := _clock_of_a_bridge(status, alarm)) is not None]
-    elif not _stalled(scribe.state):
+    elif not _stalled(writer.state):
         text = f"bridge {status.id} is {status.health.value}: its gateways are not heard"
         faults = [TechnicalCondition(status.id, BRIDGE_DOWN, text)]
-    _reconcile(scribe, faults, scope, t)
+    _reconcile(writer, faults, scope, t)
 
 
 def _clock_of_a_bridge(status: Status, alarm: str) -> TechnicalCondition | None:
@@ -259,8 +259,8 @@ def covered_by_bridge(state: State, gateway: str) -> bool:
     return False
 
 
-def _judge_gateway(scribe: EventWriter, status: Status, t: int) -> None:
-    state = scribe.state
+def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
+    state = writer.state
     covered = _stalled(state) or covered_by_bridge(state, status.id)
     heard = status.health is Health.UP and not covered
     clocks = {fault_key(status.id, GATEWAY_CLOCK, 0, w) for w in _standing(state, status.id, GATEWAY_CLOCK)}
@@ -284,7 +284,7 @@ def _judge_gateway(scribe: EventWriter, status: Status, t: int) -> None:
         down = f"gateway {status.id} is {status.health.value}: "
         text_of = lambda count: f"{down}{_patients(count)} without remote monitoring"  # noqa: E731 - one of two words
         faults = _for_wards(state, status, GATEWAY_DOWN, t, text_of)
-    _reconcile(scribe, faults, scope, t)
+    _reconcile(writer, faults, scope, t)
 
 
 def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
@@ -402,27 +402,27 @@ def _apart(ms: int) -> str:
     return f"{s / 31_557_600:.0f} years"
 
 
-def _reconcile(scribe: EventWriter, faults: list[TechnicalCondition], scope: set[str], t: int) -> None:
+def _reconcile(writer: EventWriter, faults: list[TechnicalCondition], scope: set[str], t: int) -> None:
     """Starts the faults that are new, and ends those in scope that are no longer reported."""
-    state = scribe.state
+    state = writer.state
     wanted = {fault.key: fault for fault in faults}
     _end(
-        scribe,
+        writer,
         [k for k in list(state.faults) if k in scope and k not in wanted],
         t,
         "over, or covered by another alarm",
     )
     for key, fault in wanted.items():
         if key not in state.faults:
-            _start(scribe, fault, t)
+            _start(writer, fault, t)
 
 
-def _start(scribe: EventWriter, fault: TechnicalCondition, t: int) -> None:
-    state = scribe.state
+def _start(writer: EventWriter, fault: TechnicalCondition, t: int) -> None:
+    state = writer.state
     since = fault.since or t
     level = priority_of(fault.condition)
     c = state.faults[fault.key] = Condition(-1, -1, on=True, since=since, level=level)
-    scribe.start(
+    writer.start(
         c,
         subject=fault.subject,
         condition=fault.condition,
@@ -435,7 +435,7 @@ def _start(scribe: EventWriter, fault: TechnicalCondition, t: int) -> None:
         ward=fault.ward or _ward(state, fault),
     )
     if fault.condition == DEVICE_SILENT and fault.device is not None:
-        _end_sensor_off(scribe, fault.device, t)
+        _end_sensor_off(writer, fault.device, t)
 
 
 def _ward(state: State, fault: TechnicalCondition) -> str | None:
@@ -450,18 +450,18 @@ def _ward(state: State, fault: TechnicalCondition) -> str | None:
     return wards.most_common(1)[0][0] if wards else None
 
 
-def _end(scribe: EventWriter, keys: list[str], t: int, why: str) -> None:
+def _end(writer: EventWriter, keys: list[str], t: int, why: str) -> None:
     for key in keys:
-        c = scribe.state.faults.pop(key)
+        c = writer.state.faults.pop(key)
         if c.alarm is not None:
-            scribe.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.text}: {why}")
+            writer.step(c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{c.alarm.text}: {why}")
 
 
-def _end_sensor_off(scribe: EventWriter, device: str, t: int) -> None:
-    state = scribe.state
+def _end_sensor_off(writer: EventWriter, device: str, t: int) -> None:
+    state = writer.state
     for c in list(state.alarms.values()):
         if c.index == SENSOR_OFF and c.alarm is not None and c.alarm.subject == device:
-            scribe.step(
+            writer.step(
                 c, Phase.END, t=t, state=AlarmState.INACTIVE, text=f"{CONDITIONS[SENSOR_OFF]}: the device is silent"
             )
             c.on = False

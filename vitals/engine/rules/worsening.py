@@ -44,17 +44,17 @@ from vitals.engine.state import Condition, Run, Track
 _EXTREME: Final = (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
 
 
-def evaluate(scribe: EventWriter, row: int, r: ReadingContext, intervals: list[int], *, cuff: bool) -> None:
+def evaluate(writer: EventWriter, row: int, r: ReadingContext, intervals: list[int], *, cuff: bool) -> None:
     """Evaluates every problem with an active condition, once each sign has been evaluated.
 
     Args:
-        scribe: Collects the events.
+        writer: Collects the events.
         row: The patient's row.
         r: The reading.
         intervals: Per sign, time between two values, ms.
         cuff: Whether pressures come from a cuff.
     """
-    tracks, conditions = scribe.state.tracks, scribe.state.conditions(row)
+    tracks, conditions = writer.state.tracks, writer.state.conditions(row)
     for group, members in MEMBERS.items():
         on = [c for s in members if (c := conditions[s]) is not None and c.on]
         track = tracks.get((row, group))
@@ -72,7 +72,7 @@ def evaluate(scribe: EventWriter, row: int, r: ReadingContext, intervals: list[i
         for s in present:
             track.note(s, r.values[s])
         if r.live and track.bar and _grown(track, r, present, cuff=cuff and CUFF[group]):
-            _call(scribe, r, on, track, present)
+            _call(writer, r, on, track, present)
 
 
 def _grown(track: Track, r: ReadingContext, present: list[int], *, cuff: bool) -> bool:
@@ -105,7 +105,7 @@ def _lasted(run: Run | None, r: ReadingContext, soonest: int) -> bool:
     return run is not None and r.t > run.since and r.t - run.since >= run.wait_ms and r.t >= soonest
 
 
-def _call(scribe: EventWriter, r: ReadingContext, on: list[Condition], track: Track, present: list[int]) -> None:
+def _call(writer: EventWriter, r: ReadingContext, on: list[Condition], track: Track, present: list[int]) -> None:
     """Escalates the problem's alarm of the highest priority."""
     high = any(run is not None and run.high for run in track.runs)
     track.bar, track.again, track.runs = dict(track.worst), r.t + WORSE_AGAIN_MS, (None, None)
@@ -119,6 +119,6 @@ def _call(scribe: EventWriter, r: ReadingContext, on: list[Condition], track: Tr
     if c.index in present:
         c.told = r.values[c.index]
         about |= {"value": c.told}
-    scribe.step(
+    writer.step(
         c, Phase.ESCALATE, t=r.t, priority=Priority(c.level), inactivation=Inactivation.NONE, handover=0, **about
     )
