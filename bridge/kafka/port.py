@@ -157,12 +157,12 @@ class MemoryLog:
         with self._changed:
             return [r for (name, _), records in self._stored.items() if name == topic for r in records]
 
-    def consumer(self, topics: Iterable[str]) -> "MemoryFeed":
+    def consumer(self, topics: Iterable[str]) -> "MemoryConsumer":
         """Returns a reader of these topics from their beginning."""
-        return MemoryFeed(self, tuple(topics))
+        return MemoryConsumer(self, tuple(topics))
 
 
-class MemoryFeed:
+class MemoryConsumer:
     """Reads a `MemoryLog` from its beginning."""
 
     def __init__(self, log: MemoryLog, topics: tuple[str, ...]) -> None:

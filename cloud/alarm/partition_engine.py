@@ -243,11 +243,11 @@ class PartitionEngine:
                 row = place if part.rows is None else int(part.rows[place])
                 source = topics.VITALS, part.scored.partition, part.scored.offset
                 return put_aside(
-                    failed, source, self.clock, row=row, held=self.name, readings=part.readings.alone(place)
+                    failed, source, self.clock, row=row, engine=self.name, readings=part.readings.alone(place)
                 )
             place -= len(part.readings)
         # The failure of a timer: no record is at fault.
-        return put_aside(failed, None, self.clock, held=self.name)
+        return put_aside(failed, None, self.clock, engine=self.name)
 
     def _with_recent(self, event: AlarmEvent) -> AlarmEvent:
         """Adds the sign's last values to an event that notifies people."""
@@ -322,7 +322,7 @@ class PartitionEngine:
             logger.exception("%s[%s]@%s raised while it was applied; it is skipped", *record.place, record.offset)
             failed = [engine.describe(-1, "", error)]
         if failed and not skip:
-            self.put_aside.append(put_aside(failed[0], source, record.t, held=self.name, payload=record.value or b""))
+            self.put_aside.append(put_aside(failed[0], source, record.t, engine=self.name, payload=record.value or b""))
         if (failed or skip) and isinstance(value, Action | Admission):
             ward = value.ward if isinstance(value, Admission) else None
             self.state, told = engine.pass_over(self.state, value.patient, ward, record.t, self.clock)

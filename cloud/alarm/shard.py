@@ -135,7 +135,7 @@ class Shard:
             return [put_aside(failed, (*record.place, record.offset), record.t, payload=record.value or b"")]
         source = topics.VITALS, entry.value.partition, entry.value.offset
         return [
-            put_aside(failed, source, entry.t, held=held.name, readings=entry.value.readings)
+            put_aside(failed, source, entry.t, engine=held.name, readings=entry.value.readings)
             for held in self.engines.values()
             if record.place in held.places
         ]

@@ -35,7 +35,7 @@ def put_aside(
     source: Source | None,
     t: int,
     *,
-    held: str = "",
+    engine: str = "",
     row: Row = None,
     readings: Readings | None = None,
     payload: bytes = b"",
@@ -46,7 +46,7 @@ def put_aside(
         failed: Exception and subject.
         source: Place and offset of the record; None if no record is at fault.
         t: Log time, UTC epoch ms.
-        held: Slice that skipped it.
+        engine: Name of the engine that skipped it.
         row: Index of the reading in the record; None for the whole record.
         readings: The reading, if one was skipped.
         payload: Bytes of the record, if it was skipped.
@@ -68,7 +68,7 @@ def put_aside(
         partition=partition,
         offset=offset,
         row=row,
-        slice=held,
+        slice=engine,
         subject=failed.subject,
         kind=failed.kind,
         reason=failed.reason[:MAX_PROSE],
@@ -103,11 +103,11 @@ class SkippedRecords:
             elif one.why is not Why.REPLAYED:
                 self._rows.setdefault((one.slice, one.topic, one.partition, one.offset), set()).add(one.row)
 
-    def rows(self, held: str, topic: str, partition: int, offset: int) -> set[Row]:
+    def rows(self, engine: str, topic: str, partition: int, offset: int) -> set[Row]:
         """Returns the readings of a record that a slice skipped; None among them is the whole record."""
         if not self._rows:
             return set()
-        return self._rows.get((held, topic, partition, offset), set())
+        return self._rows.get((engine, topic, partition, offset), set())
 
     def unreadable(self, record: Record) -> bool:
         """Returns whether a record was found undecodable before."""

@@ -32,7 +32,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     topic = f"bridge-log-{time.time_ns()}"
     if request.param == MEMORY:
         log = MemoryLog({topic: 2}, clock=lambda: time.time_ns() // 1_000_000)
-        yield Case(log, lambda: log.feed([topic]), topic)
+        yield Case(log, lambda: log.consumer([topic]), topic)
         return
     config = {"bootstrap.servers": request.getfixturevalue("kafka"), "client.id": "bridge-test"}
     admin = AdminClient(config)  # kept: without a name it is destroyed before it answers
