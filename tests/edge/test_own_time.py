@@ -475,3 +475,31 @@ def test_whatever_is_done_to_the_clock_no_light_comes_late_and_none_without_reas
     found = live(60, restless=True, **ILL)
     assert found is not None
     assert found <= 25
+
+
+@pytest.mark.parametrize("ahead_ms", [2 * 24 * HOUR_MS, -HOUR_MS])
+def test_within_one_boot_own_time_goes_on_though_the_card_has_lost_it(
+    rig: Rig, make: SimpleNamespace, tmp_path: Path, ahead_ms: int
+) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    gw = rig(roster=make.roster(make.placement(since=make.NOW - HOUR_MS, cadence_s=30.0)), runtime_directory=runtime)
+    life = Life(gw)
+
+    def readings(count: int, **signs: float) -> int | None:
+        """Returns the number of the reading that lit the bed, of one in 30 s."""
+        for number in range(1, count + 1):
+            life.live(1, **signs)
+            if lit(life.gw):
+                return number
+            life.gw.turn(29)
+        return None
+
+    assert readings(20, **WELL) is None
+    life.set_by(ahead_ms)
+    gw.turn(3)
+    with gw.outbox.transaction():
+        gw.outbox._db.execute("UPDATE meta SET value = x'7b7d' WHERE key = 'boot'")
+    life.gw = rig(now=gw.clock.now + 2_000, runtime_directory=runtime)
+    life.seq += 1
+    assert readings(4, **ILL) == 2
