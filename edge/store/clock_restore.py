@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,8 @@ from edge.store.outbox import Outbox
 from vitals import engine
 
 log = logging.getLogger(__name__)
+RESTART_MS: Final = 60_000
+"""Longest time of a restart. If the stored boot is lost, a larger gap means that the system clock is another one."""
 
 
 @dataclass(slots=True)
@@ -48,6 +51,9 @@ def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot
     Within one boot own time runs evenly. After another boot it is unknown how long the machine was off. If the system
     clock is known to be set, it then applies. If not, own time continues from the last one, unless that clock is later.
 
+    If the stored boot is lost, it is also unknown whether the stored times are by this system clock or by the bridge's.
+    Own time then continues from the last one, so that the step to the system clock shifts all stored times with it.
+
     Args:
         outbox: Outbox.
         state: The engine's stored state.
@@ -65,6 +71,8 @@ def take_up(outbox: Outbox, state: engine.State | None, machine: int, boot: Boot
         if unset:
             moves.append(Move(unset, outbox.row, 0, doubted=True))
         return Start(max(machine, newest), 0, Times(moves, unset))
+    if kept is None and state is not None and machine - newest > RESTART_MS:
+        return Start(newest, 0, Times(moves))
     by_ms = 0
     if unset:
         moves.append(Move(unset, outbox.row, boot.began - written, doubted=True))
