@@ -1,11 +1,10 @@
 """`python -m cloud admit roster.csv`: admissions into topic `patients`."""
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cloud.admissions.admission_rows import OPTIONAL, REQUIRED, parse, publish
+from cloud.cli import csv_file
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
@@ -16,20 +15,12 @@ from vitals.runtime.settings import SettingsError, load
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="python -m cloud admit", description=__doc__)
-    parser.add_argument(
-        "roster", type=Path, help=f"CSV: {', '.join(sorted(REQUIRED))}; may: {', '.join(sorted(OPTIONAL))}"
-    )
-    parser.add_argument("--skip-bad", action="store_true", help="load the good rows even when others are bad")
-    arguments = parser.parse_args(argv)
+    words = csv_file.arguments(argv, "admit", "roster", __doc__, required=REQUIRED, optional=OPTIONAL)
     log_json("admit")
     try:
         settings = load(Kafka, environ)
-        with arguments.roster.open(encoding="utf-8-sig", newline="") as file:
-            table = parse(file, now_ms())
-        sys.stderr.writelines(f"{arguments.roster}: {error}\n" for error in table.errors)
-        if table.errors and not arguments.skip_bad:
-            sys.stderr.write(f"{arguments.roster}: nothing was loaded; correct it, or use --skip-bad\n")
+        table = csv_file.table(words.file, lambda lines: parse(lines, now_ms()), skip_bad=words.skip_bad)
+        if table is None:
             return 1
         partitions.check(settings)
         publish(KafkaWriter(settings, "admit"), [admission for _, admission in table.rows], settings)

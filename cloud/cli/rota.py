@@ -1,11 +1,10 @@
 """`python -m cloud duty rota.csv`: loads rotas into topic `contacts`."""
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cloud.admissions.rota_rows import OPTIONAL, REQUIRED, parse, publish, rotas
+from cloud.cli import csv_file
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.kafka.settings import Kafka
@@ -15,20 +14,12 @@ from vitals.runtime.settings import SettingsError, load
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="python -m cloud duty", description=__doc__)
-    parser.add_argument(
-        "rota", type=Path, help=f"CSV: {', '.join(sorted(REQUIRED))}; may: {', '.join(sorted(OPTIONAL))}"
-    )
-    parser.add_argument("--skip-bad", action="store_true", help="load the good rows even when others are bad")
-    arguments = parser.parse_args(argv)
+    words = csv_file.arguments(argv, "duty", "rota", __doc__, required=REQUIRED, optional=OPTIONAL)
     log_json("duty")
     try:
         settings = load(Kafka, environ)
-        with arguments.rota.open(encoding="utf-8-sig", newline="") as file:
-            table = parse(file)
-        sys.stderr.writelines(f"{arguments.rota}: {error}\n" for error in table.errors)
-        if table.errors and not arguments.skip_bad:
-            sys.stderr.write(f"{arguments.rota}: nothing was loaded; correct it, or use --skip-bad\n")
+        table = csv_file.table(words.file, parse, skip_bad=words.skip_bad)
+        if table is None:
             return 1
         duties = rotas([row for _, row in table.rows], now_ms())
         publish(KafkaWriter(settings, "duty"), duties)

@@ -102,8 +102,8 @@ class MqttDriver:
                 bed, _ = self._retained.popleft()
                 if bed not in self._indicators:
                     # An earlier run published it, and ended before it could clear the light of a bed that was left.
-                    nobody = signal(bed, (), now_ms(), monitored=False)
-                    self._indicators.show(bed, msgspec.json.encode(nobody), clock_s)
+                    not_monitored = signal(bed, (), now_ms(), monitored=False)
+                    self._indicators.show(bed, msgspec.json.encode(not_monitored), clock_s)
             if not self._client.is_connected():
                 return
             for bed, state in self._indicators.due(clock_s):
