@@ -85,7 +85,7 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
 
 
 def _usual(raw: str, now: int) -> str:
-    """Returns the profile of whoever has none; a child's is not to be guessed: by adult limits each would page."""
+    """Returns the profile of an admission without one: adult, except for a child, whose profile must be stated."""
     born, today = date.fromisoformat(_born(raw, now)), datetime.fromtimestamp(now / 1000, UTC).date()
     if today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < ADULT_YEARS:
         raise ValueError(f"profile must be given for who is under {ADULT_YEARS}: {', '.join(PROFILE_INDEX)}")

@@ -158,7 +158,8 @@ class Original:
         """Returns a stored batch, None if it is unreadable."""
         with _Damage():
             t, urgent, count, payload = self._row("SELECT t, urgent, readings, payload FROM batch WHERE n = ?", n)
-            head, whole = uplink_batch.head(_bytes(payload)), _bytes(payload)
+            whole = _bytes(payload)
+            head = uplink_batch.head(whole)
             return Batch(
                 head.n, head.outbox, _number(t, 1, MAX_T), bool(urgent), _number(count, 0, MAX_READINGS), whole
             )

@@ -66,7 +66,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
 
 
 def commit_seed() -> int:
-    """Returns a seed drawn from the hash of the commit that is judged; nobody has tuned on it."""
+    """Returns a seed drawn from the hash of the judged commit, so that no code was tuned on it."""
     argv = ("git", "rev-parse", "--short=7", "HEAD")
     head = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - own words
     return int(head.stdout.strip() or "0", 16)

@@ -296,7 +296,7 @@ STEPS = {"left": -1}
 
 
 def step(counts: bool = True) -> None:
-    """Dies when so many steps are done."""
+    """Kills the process after a number of steps."""
     if counts and STEPS["left"] >= 0:
         STEPS["left"] -= 1
         if STEPS["left"] < 0:
@@ -304,7 +304,7 @@ def step(counts: bool = True) -> None:
 
 
 def killed_at(folder: Path, steps: int) -> bool:
-    """Opens and takes over in a process that is killed after so many steps; returns whether it was."""
+    """Opens an outbox in a process that is killed after a number of steps; returns whether it was killed."""
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)

@@ -51,7 +51,7 @@ class Ward:
         return [(e.subject, e.phase, e.priority) for e in of]
 
     def lit(self, light: str = "gw-1") -> list[str]:
-        """Returns what a light shows, but that nobody is paged: there is no notifier here."""
+        """Returns the conditions that a light shows, without `remote-monitoring-lost`: there is no notifier here."""
         alarms = self.gw.bedside.shown[light]["alarms"]
         return [a["condition"] for a in alarms if a["condition"] != "remote-monitoring-lost"]
 

@@ -73,7 +73,7 @@ class Agenda:
         self._order = count()
 
     def later(self, after_s: float, act: Callable[[], None]) -> None:
-        """Has something done after so many seconds."""
+        """Schedules a call after a delay, s."""
         heapq.heappush(self._due, (time.monotonic() + after_s, next(self._order), act))
 
     def run(self, until: Callable[[], bool], within_s: float) -> None:

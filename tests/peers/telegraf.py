@@ -92,7 +92,7 @@ def _go(go: str, arguments: tuple[str, ...], folder: Path) -> str:
 
 
 def spec(telegraf: Path, folder: Path, port: int, client: Identity, bootstrap: str) -> Spec:
-    """How to start it against a broker on loopback and a Kafka."""
+    """Returns the specification of a Telegraf between a broker on loopback and a Kafka."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "telegraf.conf"
     identity = {"ca": client.ca, "cert": client.cert, "key": client.key}

@@ -51,7 +51,7 @@ class Pi:
         gateway: Its name.
         folder: Its folders and logs.
         uplink: The cable to the site's broker.
-        later: Has something done after so many seconds.
+        later: Schedules a call after a delay, s.
         say: Tells how it goes.
         struck: Spans in which it could not show what is so, UTC epoch ms.
         cuts: Spans in which its uplink was cut.
@@ -97,12 +97,12 @@ class Pi:
 
     @property
     def machine(self) -> Path:
-        """How its clock is (`machine.py`)."""
+        """State of its clock (`machine.py`)."""
         return self.folder / "machine"
 
     @property
     def runtime(self) -> Path:
-        """What is gone with each boot."""
+        """The runtime directory, which a boot empties."""
         return self.folder / "runtime"
 
     def start(self) -> None:

@@ -65,7 +65,7 @@ def lain(told: Sequence[Told], apart: Sequence[Span]) -> tuple[list[Stay], list[
 
 
 def devices(told: Sequence[Told], gateway: str) -> dict[str, Person]:
-    """Returns each monitor as somebody of its own, for a life by monitors."""
+    """Returns each monitor as a person, for a life by monitors."""
     return {p.device: Person(p.device, p.bed, gateway) for p in told[0].ward.values()}
 
 
