@@ -108,6 +108,9 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act is Act.CHART:
         _chart(writer, action)
         return
+    if action.incident:
+        _acknowledge_incident(writer, action)
+        return
     c = writer.state.alarms.get(action.alarm or "")
     if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
         return
@@ -135,6 +138,19 @@ def _acknowledge(writer: EventWriter, c: Condition, action: Action) -> None:
         writer.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
     if c.row >= 0:
         refresh_marks(writer.state, c.row)
+
+
+def _acknowledge_incident(writer: EventWriter, action: Action) -> None:
+    """Acknowledges the alarms of an incident that the person saw, at the priority that was shown (Q7)."""
+    state = writer.state
+    row = state.index.get(action.patient)
+    if row is None:
+        return
+    mine = [*state.watched.get(row, ()), *(c for (of, _), c in state.latched.items() if of == row)]
+    for c in mine:
+        alarm = None if c is None else c.alarm
+        if c is not None and alarm is not None and action.incident == alarm.incident and alarm.raised <= action.shown:
+            _acknowledge(writer, c, action)
 
 
 def _seen(writer: EventWriter, c: Condition) -> None:

@@ -1,13 +1,17 @@
 """Writes alarm events: numbers them, keeps the active alarms, arms timers, and holds back events of before a crash."""
 
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason, alarm_id
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.state import UNTIMED, Condition, State
+
+
+_OF_ONE_EVENT: Final[dict[str, Any]] = {"by": None, "call": Call.NONE, "reason": Reason.NONE, "problems": ()}
+"""Fields of an event that the next one of the alarm does not keep."""
 
 
 class EventWriter:
@@ -53,6 +57,8 @@ class EventWriter:
             start=c.since,
             t=t,
             log_t=self.now,
+            raised=self.now,
+            side=c.side,
             text=text,
             **about,
         )
@@ -62,7 +68,9 @@ class EventWriter:
         """Emits a further step of an alarm; `at` is the log time from which its next timer runs."""
         if c.alarm is None:
             raise ValueError("a step of an alarm that has not started")
-        changes = {"by": None, "handover": c.alarm.handover} | changes
+        changes = dict(_OF_ONE_EVENT, handover=c.alarm.handover) | changes
+        if phase is Phase.ESCALATE:
+            changes["raised"] = self.now
         if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             changes["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)

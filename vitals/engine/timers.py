@@ -16,9 +16,10 @@ A start or an escalation starts the handover again with the first contact; an ac
 
 import heapq
 
-from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority
+from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority, Reason
 from vitals.engine.constants import FORGET_MS, GROWING, STALL_MS
 from vitals.engine.event_writer import EventWriter
+from vitals.engine.incident_calls import forget, remind
 from vitals.engine.recovery import reconcile
 from vitals.engine.rollback import Attempt
 from vitals.engine.state import UNTIMED, Condition, State
@@ -39,6 +40,7 @@ def tick(state: State, now: int) -> EventWriter:
         reconcile(writer, before)
     if state.next_due <= now:
         _run(writer)
+    remind(writer)
     _forget(state)
     return writer
 
@@ -80,7 +82,8 @@ def _act(writer: EventWriter, c: Condition, when: int) -> None:
     elif c.alarm is not None:
         # Log time advances by `STALL_MS` at most without a jump, so no timer is longer overdue.
         c.due = max(when, writer.now - STALL_MS) + writer.state.calls_again_after_ms(c.alarm)
-        writer.step(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+        handover = c.alarm.handover + 1
+        writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=Reason.HANDED_OVER)
 
 
 def _next(c: Condition) -> int:
@@ -94,6 +97,7 @@ def _forget(state: State) -> None:
         return
     state.next_forget = state.now + FORGET_MS // 48
     horizon = state.now - FORGET_MS
+    forget(state)
     for patient in [p for p, t in state.left.items() if t < horizon]:
         del state.left[patient]
     for key in [k for k, (_, t, _) in state.known.items() if t < horizon and k not in state.alarms]:

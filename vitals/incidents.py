@@ -1,0 +1,239 @@
+"""Incidents: one patient's alarms as one call to a person. Pure; bedside and cloud run the same functions.
+
+Source: Q1, Q7 and R4 to R9 of the ward's requirements (`docs/alarms.md`). An incident bundles messages, never alarms:
+each alarm keeps its own state, acknowledgement and history.
+
+**Problem.** One side of one group of signs, such as "oxygen-low", or "circulation" or "score" (`problem`).
+
+**Opened** by a patient's first alarm of medium or high priority. Its id is that alarm's. It is over `OVER_MS` after its
+last alarm has ended; the next alarm opens another.
+
+**Call.** An alarm event that would page by itself (start, escalation) calls a person with `Call.PAGE`, unless it joins:
+
+- a high problem joins a call of the last `ON_THE_WAY_MS` that named it as high, after its last recovery;
+- a high problem that returns for the third time or more within `SERIAL_MS` joins a call of the last `SERIAL_AGAIN_MS`;
+- a medium problem joins any call of the last `ON_THE_WAY_MS`; and one that returns within `KNOWN_MS` of its end joins
+  if it was named or acknowledged in that time;
+- a score joins unless it is of a higher priority than all that the incident has called for.
+
+What got worse than it was acknowledged always calls. Of several events of one moment the most urgent one calls.
+
+**Named.** A call names every problem that is active or pending at that moment, since the person will see them all. A
+medium problem that joined and goes on unnamed for `UNNAMED_MS` is named by a reminder.
+
+**Handover.** One for all of a patient's problems: the timers of the others start again.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason
+
+GROUPS: Final[Mapping[str, str]] = {
+    "hr": "rate",
+    "pr": "rate",
+    "rr": "breathing",
+    "spo2": "oxygen",
+    "temp": "temperature",
+    "sbp": "pressure",
+    "map": "pressure",
+    "dbp": "diastolic",
+}
+SCORE: Final = "score"
+WHOLE: Final[Mapping[str, str]] = {"vital-signs-lost": "circulation", "news2-risk": SCORE}
+ON_THE_WAY_MS: Final = 118_000
+"""A person who was called this lately is on the way to the bed (R5: 120 s, less the time of the message)."""
+SERIAL, SERIAL_MS, SERIAL_AGAIN_MS = 3, 1_800_000, 590_000
+KNOWN_MS: Final = 3_540_000
+"""A medium problem that was named or acknowledged this lately may return without a call (R6: 60 min)."""
+UNNAMED_MS: Final = 1_620_000
+"""A joined problem is named after this time (R5: within 30 min)."""
+OVER_MS: Final = 1_800_000
+"""Problems less than this apart are one deterioration (R12)."""
+FORGET_MS: Final = 3_600_000
+
+
+class Problem(msgspec.Struct, array_like=True):
+    """What is known of one problem of a patient; times are log times, ms, 0 for never.
+
+    Attributes:
+        named: Last call that named it.
+        named_high: Last call of high priority that named it.
+        seen: Last acknowledgement.
+        ended: Last end of its alarms.
+        joined: Time at which it joined without being named since.
+        highs: Last times at which it became high, at most `SERIAL`.
+    """
+
+    named: int = 0
+    named_high: int = 0
+    seen: int = 0
+    ended: int = 0
+    joined: int = 0
+    highs: tuple[int, ...] = ()
+
+
+class Incident(msgspec.Struct, array_like=True):
+    """A patient's present incident, or the last one, and its problems.
+
+    Attributes:
+        id: Id of the alarm that opened it.
+        seen: Log time of its last event, ms.
+        told: Highest priority of its calls; 0 before the first.
+        called: Log time of its last call, ms; 0 before the first.
+        problems: By name.
+    """
+
+    id: str
+    seen: int
+    told: int = 0
+    called: int = 0
+    problems: dict[str, Problem] = {}
+
+    def remind_at(self) -> int:
+        """Returns the log time at which a joined problem must be named, ms; 0 for none."""
+        return min((p.joined + UNNAMED_MS for p in self.problems.values() if p.joined), default=0)
+
+
+def problem(condition: str, *, low: bool) -> str | None:
+    """Returns the problem of a condition, None for one that is no patient's problem."""
+    group = GROUPS.get(condition)
+    return WHOLE.get(condition) if group is None else f"{group}-{'low' if low else 'high'}"
+
+
+def problem_of(event: AlarmEvent) -> str | None:
+    """Returns the problem of a physiological alarm, None for another."""
+    if event.kind is not Kind.PHYSIOLOGICAL:
+        return None
+    side = event.side
+    if not side and event.value is not None and event.limit is not None:  # an event of before version 0.2
+        side = -1 if event.value < event.limit else 1
+    return problem(event.condition, low=side < 0)
+
+
+def apply(
+    incident: Incident | None, events: Sequence[AlarmEvent], active: Set[str], pending: Set[str], now: int
+) -> tuple[Incident | None, tuple[AlarmEvent, ...]]:
+    """Marks one patient's alarm events of one moment with incident, call, reason and the problems named.
+
+    Args:
+        incident: The patient's incident, None without one; changed in place.
+        events: The patient's events, in order; technical ones are left as they are.
+        active: Problems with an active alarm after these events.
+        pending: Problems beyond their limits that are no alarm yet.
+        now: Log time, ms.
+
+    Returns:
+        The incident, and the events.
+    """
+    marked = list(events)
+    pages: dict[int, str] = {}
+    reminders: dict[int, str] = {}
+    for k, event in enumerate(events):
+        name = problem_of(event)
+        if name is None:
+            continue
+        incident = _incident_of(incident, event, active - {name}, now)
+        if incident is None:
+            continue
+        reason = _reason(incident, name, event, now)
+        marked[k] = replace(event, incident=incident.id, reason=reason)
+        _note(incident, name, event, active=name in active, now=now)
+        if event.phase is Phase.CONTINUE:
+            reminders[k] = name
+        elif reason not in (Reason.NONE, Reason.JOINED):
+            pages[k] = name
+    for wanting in (reminders, pages):
+        if incident is None or not wanting:
+            continue
+        lead = max(wanting, key=lambda k: marked[k].priority)
+        for k in wanting:
+            if k != lead:
+                marked[k] = replace(marked[k], reason=Reason.JOINED)
+        names = tuple(sorted(active | pending | set(wanting.values())))
+        call = _CALLS.get(marked[lead].reason, Call.PAGE)
+        marked[lead] = replace(marked[lead], call=call, problems=names)
+        _called(incident, marked[lead])
+    return incident, tuple(marked)
+
+
+_CALLS: Final = {Reason.HANDED_OVER: Call.HANDOVER, Reason.REMINDED: Call.REMINDER}
+
+
+def observe(incident: Incident | None, event: AlarmEvent) -> Incident | None:
+    """Applies an event that was marked already, such as one of before a crash; returns the incident after it."""
+    name = problem_of(event)
+    if name is None or not event.incident:
+        return incident
+    if incident is None or incident.id != event.incident:
+        incident = Incident(event.incident, event.log_t, problems={} if incident is None else incident.problems)
+    incident.seen = max(incident.seen, event.log_t)
+    _note(incident, name, event, active=event.state is AlarmState.ACTIVE, now=event.log_t)
+    if event.call is not Call.NONE:
+        _called(incident, event)
+    return incident
+
+
+def _called(incident: Incident, event: AlarmEvent) -> None:
+    """Records a call."""
+    if event.call is not Call.REMINDER:
+        incident.called, incident.told = event.log_t, max(incident.told, int(event.priority))
+    for name in event.problems:
+        p = incident.problems.setdefault(name, Problem())
+        p.named, p.joined = event.log_t, 0
+        if event.priority is Priority.HIGH:
+            p.named_high = event.log_t
+
+
+def _incident_of(incident: Incident | None, event: AlarmEvent, others: Set[str], now: int) -> Incident | None:
+    """Returns the incident of an event: the present one, a new one, or None for an alarm of low priority alone."""
+    if incident is not None:
+        goes_on = now - incident.seen <= OVER_MS or event.incident == incident.id
+        if goes_on or any(name in incident.problems for name in others):
+            incident.seen = now
+            return incident
+    if event.phase not in (Phase.START, Phase.ESCALATE) or event.priority < Priority.MEDIUM:
+        return None
+    return Incident(event.id, now, problems={} if incident is None else incident.problems)
+
+
+def _reason(incident: Incident, name: str, event: AlarmEvent, now: int) -> Reason:
+    """Returns the reason for which an event calls, `JOINED` or `NONE`."""
+    if event.phase is Phase.CONTINUE or event.reason is Reason.WORSE:
+        return event.reason
+    if event.phase not in (Phase.START, Phase.ESCALATE) or event.priority < Priority.MEDIUM:
+        return Reason.NONE
+    p = incident.problems.get(name, Problem())
+    covered = event.priority <= incident.told if name == SCORE else _joins(incident, p, event.priority, now)
+    if covered:
+        return Reason.JOINED
+    if event.phase is Phase.ESCALATE:
+        return Reason.RAISED
+    return Reason.RETURNED if p.ended else Reason.BEGUN
+
+
+def _joins(incident: Incident, p: Problem, priority: Priority, now: int) -> bool:
+    if priority is Priority.HIGH:
+        told = p.named_high > p.ended and now - p.named_high <= ON_THE_WAY_MS
+        serial = sum(now - t < SERIAL_MS for t in p.highs) >= SERIAL
+        return told or (serial and now - p.named_high <= SERIAL_AGAIN_MS)
+    if incident.called and now - incident.called <= ON_THE_WAY_MS:
+        return True
+    return bool(p.ended) and now - p.ended <= KNOWN_MS and now - max(p.named, p.seen) <= KNOWN_MS
+
+
+def _note(incident: Incident, name: str, event: AlarmEvent, *, active: bool, now: int) -> None:
+    """Records an event of a problem."""
+    p = incident.problems.setdefault(name, Problem())
+    if event.phase in (Phase.START, Phase.ESCALATE):
+        if event.priority is Priority.HIGH:
+            p.highs = (*p.highs, now)[-SERIAL:]
+        elif event.priority is Priority.MEDIUM and name != SCORE:
+            p.joined = p.joined or now
+    if event.by is not None and event.inactivation is Inactivation.ACKNOWLEDGED:
+        p.seen = now
+    if not active and event.state is not AlarmState.ACTIVE:
+        p.ended, p.joined = now, 0
