@@ -21,7 +21,8 @@ What got worse than it was acknowledged always calls. Of several events of one m
 **Named.** A call names every problem that is active or pending at that moment, since the person will see them all. A
 medium problem that joined and goes on unnamed for `UNNAMED_MS` is named by a reminder.
 
-**Handover.** One for all of a patient's problems: the timers of the others start again.
+**Handover.** One for all of a patient's problems: the timers of the others start again. A problem that joined and was
+never named is first reminded of, to the first contact; a score that joined is never handed over by itself.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -95,7 +96,14 @@ class Incident(msgspec.Struct, array_like=True):
 
     def remind_at(self) -> int:
         """Returns the log time at which a joined problem must be named, ms; 0 for none."""
-        return min((p.joined + UNNAMED_MS for p in self.problems.values() if p.joined), default=0)
+        joined = (p.joined for name, p in self.problems.items() if p.joined and name != SCORE)
+        return min((t + UNNAMED_MS for t in joined), default=0)
+
+    def goes_on(self, name: str) -> Reason:
+        """Returns the reason for which a problem that goes on unacknowledged calls now."""
+        if not self.problems.get(name, Problem()).joined:
+            return Reason.HANDED_OVER
+        return Reason.NONE if name == SCORE else Reason.REMINDED
 
 
 def problem(condition: str, *, low: bool) -> str | None:
@@ -231,7 +239,7 @@ def _note(incident: Incident, name: str, event: AlarmEvent, *, active: bool, now
     if event.phase in (Phase.START, Phase.ESCALATE):
         if event.priority is Priority.HIGH:
             p.highs = (*p.highs, now)[-SERIAL:]
-        elif event.priority is Priority.MEDIUM and name != SCORE:
+        if event.priority is Priority.MEDIUM or name == SCORE:
             p.joined = p.joined or now
     if event.by is not None and event.inactivation is Inactivation.ACKNOWLEDGED:
         p.seen = now

@@ -75,4 +75,3 @@ class People:
     def stand_by(self, patient: str, first: int, end: int) -> None:
         """Takes a patient off the monitor from `first` to `end`, UTC epoch ms."""
         self.lines.append({"act": "standby", "patient": patient, "from": first, "to": end})
-

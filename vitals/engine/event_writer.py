@@ -1,5 +1,6 @@
 """Writes alarm events: numbers them, keeps the active alarms, arms timers, and holds back events of before a crash."""
 
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class EventWriter:
         self.place = -1
         self.offset = 0
         self._events: list[tuple[int, AlarmEvent]] = []
+        self._marked = 0
 
     def events(self) -> tuple[AlarmEvent, ...]:
         """Returns the events, in the order of the deciding readings."""
@@ -42,6 +44,15 @@ class EventWriter:
     def take_back(self, told: int) -> None:
         """Drops all events after the first `told`."""
         del self._events[told:]
+        self._marked = min(self._marked, told)
+
+    def mark(self, marked: Callable[[list[AlarmEvent]], Iterable[AlarmEvent]]) -> None:
+        """Replaces the events since the last call of this method by `marked` of them, in the order of emission."""
+        fresh = self._events[self._marked :]
+        if fresh:
+            places = [place for place, _ in fresh]
+            self._events[self._marked :] = zip(places, marked([event for _, event in fresh]), strict=True)
+            self._marked = len(self._events)
 
     def start(self, c: Condition, *, subject: str, condition: str, kind: Kind, t: int, text: str, **about: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent, which checks them
         """Emits the start of an alarm; `about` holds the further fields of the event."""

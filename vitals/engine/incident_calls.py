@@ -1,4 +1,4 @@
-"""Marks the events of one call with the incidents of their patients, and times reminders (`vitals.incidents`)."""
+"""Marks alarm events with the incidents of their patients, and times reminders (`vitals.incidents`)."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,16 @@ from vitals.alarm_events import AlarmEvent, AlarmState, Call, Phase, Priority, R
 from vitals.engine.constants import CONDITIONS, COUNT
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.state import SEEN, UNTIMED, Condition, State
-from vitals.incidents import FORGET_MS, apply, observe, problem, problem_of
+from vitals.incidents import FORGET_MS, SCORE, apply, observe, problem, problem_of
 
 
-def mark(writer: EventWriter) -> tuple[AlarmEvent, ...]:
-    """Returns the events of a call, each patient's marked with the incident and its calls."""
-    state, events = writer.state, list(writer.events())
+def mark(writer: EventWriter) -> None:
+    """Marks the events since the last call, of one reading or timer, with the incidents of their patients."""
+    writer.mark(lambda events: _marked(writer, events))
+
+
+def _marked(writer: EventWriter, events: list[AlarmEvent]) -> list[AlarmEvent]:
+    state = writer.state
     of: dict[int, list[int]] = {}
     for k, event in enumerate(events):
         row = None if problem_of(event) is None else state.index.get(event.patient or "")
@@ -26,7 +30,7 @@ def mark(writer: EventWriter) -> tuple[AlarmEvent, ...]:
         for k, event in zip(places, marked, strict=True):
             events[k] = event
         _keep(writer, row, marked)
-    return tuple(events)
+    return events
 
 
 def problems(state: State, row: int) -> tuple[set[str], set[str]]:
@@ -43,6 +47,13 @@ def problems(state: State, row: int) -> tuple[set[str], set[str]]:
         elif not c.on and c.pend and c.index < COUNT and c.pend < seen:
             pending.add(name)
     return active, pending
+
+
+def goes_on(state: State, c: Condition) -> Reason:
+    """Returns the reason for which an alarm that goes on unacknowledged calls now; `NONE` if it does not."""
+    incident = state.incidents.get(c.row) if c.row >= 0 and c.alarm is not None and c.alarm.incident else None
+    name = None if incident is None else problem(CONDITIONS[c.index], low=c.side < 0)
+    return Reason.HANDED_OVER if incident is None or name is None else incident.goes_on(name)
 
 
 def recall(state: State, event: AlarmEvent) -> None:
@@ -73,7 +84,9 @@ def _remind(writer: EventWriter, row: int) -> None:
     incident = writer.state.incidents[row]
     for name, p in incident.problems.items():
         c = _active(writer.state, row, name)
-        if p.joined and c is not None:
+        if not p.joined or name == SCORE:
+            continue
+        if c is not None:
             writer.step(c, Phase.CONTINUE, t=writer.now, reason=Reason.REMINDED)
         p.joined = 0
 

@@ -40,7 +40,8 @@ def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
 def tell(writer: EventWriter) -> tuple[AlarmEvent, ...]:
     """Ends a call, when all readings of earlier log times have been applied; returns the events to emit."""
     reconcile(writer, writer.now - 1)
-    return incident_calls.mark(writer)
+    incident_calls.mark(writer)
+    return writer.events()
 
 
 def reconcile(writer: EventWriter, passed: int) -> None:

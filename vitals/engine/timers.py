@@ -19,7 +19,7 @@ import heapq
 from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority, Reason
 from vitals.engine.constants import FORGET_MS, GROWING, STALL_MS
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.incident_calls import forget, remind
+from vitals.engine.incident_calls import forget, goes_on, mark, remind
 from vitals.engine.recovery import reconcile
 from vitals.engine.rollback import Attempt
 from vitals.engine.state import UNTIMED, Condition, State
@@ -41,6 +41,7 @@ def tick(state: State, now: int) -> EventWriter:
     if state.next_due <= now:
         _run(writer)
     remind(writer)
+    mark(writer)
     _forget(state)
     return writer
 
@@ -82,8 +83,10 @@ def _act(writer: EventWriter, c: Condition, when: int) -> None:
     elif c.alarm is not None:
         # Log time advances by `STALL_MS` at most without a jump, so no timer is longer overdue.
         c.due = max(when, writer.now - STALL_MS) + writer.state.calls_again_after_ms(c.alarm)
-        handover = c.alarm.handover + 1
-        writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=Reason.HANDED_OVER)
+        reason = goes_on(writer.state, c)
+        handover = c.alarm.handover + (reason is Reason.HANDED_OVER)
+        if reason is not Reason.NONE:
+            writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=reason)
 
 
 def _next(c: Condition) -> int:
