@@ -220,7 +220,7 @@ def _reason(incident: Incident, name: str, event: AlarmEvent, now: int) -> Reaso
         return Reason.JOINED
     if event.phase is Phase.ESCALATE:
         return Reason.RAISED
-    return Reason.RETURNED if p.ended else Reason.BEGUN
+    return Reason.RETURNED if p.ended and now - p.ended <= KNOWN_MS else Reason.BEGUN
 
 
 def _joins(incident: Incident, p: Problem, priority: Priority, now: int) -> bool:

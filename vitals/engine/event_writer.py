@@ -10,7 +10,6 @@ from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.state import UNTIMED, Condition, State
 
-
 _OF_ONE_EVENT: Final[dict[str, Any]] = {"by": None, "call": Call.NONE, "reason": Reason.NONE, "problems": ()}
 """Fields of an event that the next one of the alarm does not keep."""
 

@@ -34,7 +34,7 @@ def _marked(writer: EventWriter, events: list[AlarmEvent]) -> list[AlarmEvent]:
 
 
 def problems(state: State, row: int) -> tuple[set[str], set[str]]:
-    """Returns a patient's problems with an active alarm of medium priority at least, and those pending with two readings."""
+    """Returns a patient's problems with an active alarm of medium priority at least, and those pending for a while."""
     active: set[str] = set()
     pending: set[str] = set()
     seen = int(state.times[row, SEEN])
