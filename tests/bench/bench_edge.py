@@ -4,8 +4,8 @@
 CPU is what the kernel counts for the gateway's process alone (/proc/PID/stat), the brokers' and the simulator's are in
 the note. Bytes to the card are what the kernel counts as caused by that process at the block layer
 (`write_bytes` in /proc/PID/io): database, log of the database and state file, not the file system's own journal.
-`BENCH_S` is the length of the measurement of costs, 60 s in five windows, of which the median counts; the outage of `drain_8h` and `rescue_8h` is laid down as
-`BENCH_OUTAGE_H`, 8, hours of readings that ended an hour ago.
+`BENCH_S` is the length of the measurement of costs, 60 s in five windows, of which the median counts; the outage of
+`drain_8h` and `rescue_8h` is laid down as `BENCH_OUTAGE_H`, 8, hours of readings that ended an hour ago.
 """
 
 import json
