@@ -1,4 +1,4 @@
-"""Active alarms of each incident, for the messages of its calls. Only what was read since the start is known."""
+"""Active alarms of each incident, for the messages of its calls. Alarms from before the first record are unknown."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from vitals.alarm_events import AlarmEvent, AlarmState
 
 MOST: Final = 50_000
-"""Alarms kept in all; beyond it, those whose last event was read first are dropped, since their end may never come."""
+"""Maximum number of alarms kept; the one with the oldest event is evicted, since an end may be missing in the log."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""An incident's call in words. Pure. Only an e-mail names problems: an SMS is unencrypted, and gives their number."""
+"""Text of an incident's call. Pure. Only an e-mail names problems: an SMS is unencrypted, and has their number."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def why(event: AlarmEvent) -> str:
 
 
 def problem_words(problem: str) -> str:
-    """Returns a problem in words: "oxygen low"."""
+    """Returns the text of a problem, such as "oxygen low"."""
     return problem.replace("-", " ")
 
 

@@ -27,7 +27,7 @@ class UnroutedAlarms:
     def follow(self, event: AlarmEvent, active: Callable[[str], Iterable[AlarmEvent]]) -> None:
         """Removes an alarm that was paused or acknowledged, as a person has attended to it, or that has ended.
 
-        A call of an incident remains while any alarm of the incident is active and nobody has attended to that.
+        A call of an incident remains while any alarm of the incident is active and unattended.
 
         Args:
             event: The alarm's newest event.

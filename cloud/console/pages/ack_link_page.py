@@ -1,7 +1,7 @@
 """`/a/{token}`: the page of an acknowledge link. GET only shows a form, as mail scanners follow links; POST acts.
 
 A link needs no sign-in, so the page contains no patient, bed or alarm text, only ward, priority, the alarm's number and
-the number of its incident's alarms. It acknowledges these as they were shown: what rises meanwhile is not acknowledged.
+the number of its incident's alarms. It acknowledges these as they were shown, without any that has risen since.
 """
 
 from collections.abc import Mapping
