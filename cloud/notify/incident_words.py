@@ -23,6 +23,14 @@ def why(event: AlarmEvent) -> str:
     return f"handover {event.handover}" if event.handover else ""
 
 
+def about(call: AlarmEvent) -> str:
+    """Returns an incident's call without its problems' names, such as " of 2 problems (has returned)"."""
+    if not call.incident:
+        return ""
+    problems = f" of {len(call.problems)} problems" if len(call.problems) > 1 else ""
+    return f"{problems} ({reason})" if (reason := why(call)) else problems
+
+
 def problem_words(problem: str) -> str:
     """Returns the text of a problem, such as "oxygen low"."""
     return problem.replace("-", " ")

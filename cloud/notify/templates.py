@@ -12,7 +12,7 @@ import msgspec
 
 from cloud.ack_links import AckToken, number, sign_token
 from cloud.notify.channels.sns import RenderedMessage
-from cloud.notify.incident_words import lines, why
+from cloud.notify.incident_words import about, lines, why
 from cloud.notify.routing import channels
 from cloud.notify.throttle import Message
 from vitals.admissions import Admission
@@ -105,14 +105,12 @@ def sms(events: Sequence[AlarmEvent], url: str) -> str:
     lead, *others = events
     kind = "technical alarm" if lead.kind is Kind.TECHNICAL else "alarm"
     head = f" {lead.priority.label.upper()} {kind} {number(lead.id)}"
-    problems = f" {len(lead.problems)} problems" if len(lead.problems) > 1 else ""
-    reason = f" {text}" if (text := why(lead)) else ""
-    full = f"{head}{_more(others, where=True)}{problems}{reason}"
-    brief = f"{head}{_more(others, where=False)}"
+    detail, reason = about(lead), "" if lead.incident else f" {why(lead)}".rstrip()
+    full, brief = (f"{_more(others, where=where)}{reason}" for where in (True, False))
     # Left out first: the others' ward, then problems and reason, then the link, since the number finds the alarm.
-    wanted = (f"{full} {url}", f"{brief}{problems}{reason} {url}", f"{brief} {url}")
+    wanted = (f"{head}{detail}{full} {url}", f"{head}{detail}{brief} {url}", f"{head}{brief} {url}")
     fits = (told for told in wanted if len(told.encode()) <= MAX_SMS_BYTES - WARD_BYTES)
-    told = next(fits, full)
+    told = next(fits, f"{head}{detail}{full}")
     ward = (lead.ward or "EQUIPMENT").upper()
     return ward.encode()[: MAX_SMS_BYTES - len(told.encode())].decode(errors="ignore") + told
 

@@ -44,13 +44,14 @@ def over(alarm: AlarmEvent, n: int = 1) -> AlarmEvent:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "2 problems"),
+        ({}, "of 2 problems"),
         ({"problems": ("oxygen-low",)}, ""),
-        ({"reason": Reason.RETURNED}, "2 problems has returned"),
-        ({"reason": Reason.RAISED}, "2 problems raised"),
-        ({"reason": Reason.WORSE, "handover": 3}, "2 problems worse than acknowledged"),
-        ({"reason": Reason.HANDED_OVER, "call": Call.HANDOVER, "handover": 2}, "2 problems handover 2"),
-        ({"reason": Reason.REMINDED, "call": Call.REMINDER, "handover": 1}, "2 problems reminder"),
+        ({"problems": ("oxygen-low",), "reason": Reason.WORSE}, "(worse than acknowledged)"),
+        ({"reason": Reason.RETURNED}, "of 2 problems (has returned)"),
+        ({"reason": Reason.RAISED}, "of 2 problems (raised)"),
+        ({"reason": Reason.WORSE, "handover": 3}, "of 2 problems (worse than acknowledged)"),
+        ({"reason": Reason.HANDED_OVER, "call": Call.HANDOVER, "handover": 2}, "of 2 problems (handover 2)"),
+        ({"reason": Reason.REMINDED, "call": Call.REMINDER, "handover": 1}, "of 2 problems (reminder)"),
     ],
 )
 def test_an_sms_says_how_many_problems_and_why_and_names_none(
@@ -68,6 +69,7 @@ def test_an_sms_of_an_incident_among_many_alarms_leaves_the_link_in_and_fits(cal
     assert len(text.encode()) <= MAX_SMS_BYTES
     assert text.endswith(URL)
     assert "and 299 more alarms" in text
+    assert f"{number(INCIDENT)} of 2 problems (worse than acknowledged) and 1 more alarm" in sms([lead] * 2, "")
 
 
 def test_an_email_lists_the_problems_the_reason_and_each_active_alarm_of_the_incident_once(
