@@ -15,12 +15,12 @@ last alarm has ended; the next alarm opens another.
   that named it as high;
 - a medium problem joins any call of the last `ON_THE_WAY_MS`; and one that returns within `KNOWN_MS` of its end joins
   if it was named or acknowledged in that time;
-- a score joins unless it is of a higher priority than all that the incident has called for.
+- a score joins unless its priority is above every call of the incident.
 
-What got worse than it was acknowledged always calls. Of several events of one moment the most urgent one calls.
+A worsening beyond the acknowledged value always calls. Of several events of one moment the most urgent one calls.
 
 **Named.** A call names every problem that is active or pending at that moment, since the person will see them all. A
-problem that began as medium, joined and goes on unnamed for `UNNAMED_MS` is named by a reminder.
+problem that began as medium, joined and stays unnamed for `UNNAMED_MS` is named by a reminder.
 
 **Handover.** One for all of a patient's problems: the timers of the others that are no more urgent start again. A
 medium problem that joined and was never named is first reminded of, to the first contact; a score that joined is never
@@ -48,7 +48,7 @@ GROUPS: Final[Mapping[str, str]] = {
 SCORE: Final = "score"
 WHOLE: Final[Mapping[str, str]] = {"vital-signs-lost": "circulation", "news2-risk": SCORE}
 ON_THE_WAY_MS: Final = 118_000
-"""A person who was called this lately is on the way to the bed (R5: 120 s, less the time of the message)."""
+"""A person called this lately is on the way to the bed (R5: 120 s, less the time of the message)."""
 SERIAL, SERIAL_MS, SERIAL_AGAIN_MS = 3, 1_800_000, 590_000
 KNOWN_MS: Final = 3_540_000
 """A medium problem that was named or acknowledged this lately may return without a call (R6: 60 min)."""
@@ -60,7 +60,7 @@ FORGET_MS: Final = 3_600_000
 
 
 class Problem(msgspec.Struct, array_like=True):
-    """What is known of one problem of a patient; times are log times, ms, 0 for never.
+    """Memory of one problem of a patient; times are log times, ms, 0 for never.
 
     Attributes:
         named: Last call that named it.
@@ -104,12 +104,12 @@ class Incident(msgspec.Struct, array_like=True):
         return min((t + UNNAMED_MS for t in joined), default=0)
 
     def goes_on(self, name: str, alarm: AlarmEvent) -> Reason:
-        """Returns the reason for which an alarm that goes on unacknowledged calls now, `NONE` if it does not."""
+        """Returns the reason for which an unacknowledged alarm calls now, `NONE` if it does not."""
         if not self.problems.get(name, Problem()).joined:
             return Reason.HANDED_OVER
         if name == SCORE:
             return Reason.NONE
-        # A high alarm is handed over whatever was named, since the first contact has been called for it (R7).
+        # A high alarm is handed over even if unnamed, since the first contact has been called for it (R7).
         first = alarm.priority is Priority.MEDIUM and alarm.handover == 0
         return Reason.REMINDED if first else Reason.HANDED_OVER
 
@@ -205,7 +205,7 @@ def _called(incident: Incident, event: AlarmEvent) -> None:
 
 
 def _incident_of(incident: Incident | None, name: str, event: AlarmEvent, now: int) -> Incident | None:
-    """Returns the incident of an event: the present one, a new one, or None for an alarm of low priority alone."""
+    """Returns the incident of an event: the present one, a new one, or None for an alarm of only low priority."""
     if incident is not None:
         goes_on = now - incident.seen <= OVER_MS or event.incident == incident.id
         if goes_on or any(p.on for other, p in incident.problems.items() if other != name):
@@ -261,7 +261,7 @@ def _note(incident: Incident, name: str, event: AlarmEvent, now: int) -> None:
 
 
 def _note_score(incident: Incident | None, event: AlarmEvent) -> None:
-    """Records whether a score's rise joined: it then stays with what it joined, and is never handed over by itself."""
+    """Records whether a score's rise joined: it is then never handed over by itself."""
     rises = event.phase in (Phase.START, Phase.ESCALATE) and event.priority >= Priority.MEDIUM
     if incident is not None and rises and problem_of(event) == SCORE:
         incident.problems[SCORE].joined = event.log_t if event.reason is Reason.JOINED else 0

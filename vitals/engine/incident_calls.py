@@ -57,7 +57,7 @@ def _reported_since(state: State, row: int, c: Condition) -> bool:
 
 
 def goes_on(state: State, c: Condition) -> Reason:
-    """Returns the reason for which an alarm that goes on unacknowledged calls now; `NONE` if it does not."""
+    """Returns the reason for which an unacknowledged alarm calls now; `NONE` if it does not."""
     incident = state.incidents.get(c.row) if c.row >= 0 and c.alarm is not None and c.alarm.incident else None
     name = None if incident is None else problem(CONDITIONS[c.index], low=c.side < 0)
     if incident is None or name is None or c.alarm is None:

@@ -65,7 +65,7 @@ def _run(writer: EventWriter) -> None:
         when, key = heapq.heappop(pending)
         c = state.alarms[key]
         if _next(c) != when:
-            # A handover of the same patient came first: this one waits anew.
+            # A handover of the same patient was first: this one waits again.
             heapq.heappush(pending, (_next(c), key))
             continue
         failed = len(state.passed_over)
@@ -93,10 +93,10 @@ def _act(writer: EventWriter, c: Condition, when: int) -> None:
         if reason is not Reason.NONE:
             writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=reason)
         if reason is Reason.HANDED_OVER:
-            _wait_anew(writer.state, c, when)
+            _wait_again(writer.state, c, when)
 
 
-def _wait_anew(state: State, handed: Condition, when: int) -> None:
+def _wait_again(state: State, handed: Condition, when: int) -> None:
     """Starts the wait of a patient's other alarms again: one handover is for all that are no more urgent."""
     for c in state.watched.get(handed.row, ()):
         if c is None or c is handed or not c.due or c.alarm is None or handed.alarm is None:
