@@ -29,9 +29,10 @@ from edge.pipeline import Pipeline
 from edge.settings import Settings
 from edge.status import health
 from edge.status.report import Reporter, offline
+from edge.store.batching import Trimmed
 from edge.store.clock_restore import take_up
 from edge.store.commit import PIECE_EVERY_S, CommitQueue, accepted_so_far
-from edge.store.outbox import Outbox, Trimmed
+from edge.store.outbox import Outbox
 from edge.store.rescue import EVERY_S as RESCUE_EVERY_S
 from edge.store.rescue import Rescue
 from edge.store.snapshot import COSTS, HEARD, MEMORY, kept_state, resumed

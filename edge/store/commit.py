@@ -24,8 +24,9 @@ from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_clock import moved
 from edge.metrics import Metrics
 from edge.settings import Settings
+from edge.store.batching import Sealed
 from edge.store.clock_restore import Times
-from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
+from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox
 from edge.store.runtime_state import RuntimeState
 from edge.store.snapshot import ENGINE, ROSTER, keep
 from edge.store.unconfirmed import UnconfirmedBatches

@@ -138,19 +138,11 @@ class Original:
             bad, good = (bad, middle) if self._walks(table, middle) else (middle, good)
         return self._key(table, good)
 
-    def journal(self, row: int) -> Readings | None:
-        """Returns the readings of a row of the journal, None if it is unreadable."""
-        with _Damage():
-            return readings(_bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0]))
-        self.unread += 1
-        return None
-
-    def columns(self, row: int) -> bytes | None:
-        """Returns a row of the journal unchanged, None if it is unreadable."""
+    def journal(self, row: int) -> tuple[bytes, Readings] | None:
+        """Returns a row of the journal, as it is stored and decoded; None if it is unreadable."""
         with _Damage():
             columns = _bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0])
-            readings(columns)
-            return columns
+            return columns, readings(columns)
         self.unread += 1
         return None
 

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from edge.store import sqlite
-from edge.store.outbox import Outbox, Sealed
+from edge.store.batching import Sealed
+from edge.store.outbox import Outbox
 from edge.store.repair import LAST, Batch, Original
 from edge.store.takeover import RESCUE, Progress, progress
 from vitals import readings as columns
@@ -110,8 +111,8 @@ class Rescue:
             whole = columns.concat(parts)
             sealed = outbox.seal(self._gateway, whole, row=outbox.row, now=now, clock_s=clock_s, urgent=False)
         with outbox.transaction():
-            outbox.keep_as_they_are(mine)
-            outbox.keep(sealed)
+            outbox.batches.keep_as_they_are(mine)
+            outbox.batches.keep(sealed)
             outbox.save(RESCUE, msgspec.json.encode(self._far | {name: far}))
         self._far[name] = far
         self._note()
@@ -156,8 +157,8 @@ def _journal(original: Original, far: Progress, righted: Righted | None) -> list
         if righted is None or sum(map(len, found)) >= MAX_READINGS:
             break
         far.journal = row
-        part = original.journal(row)
-        found += [] if part is None else [righted(row, part)]
+        whole = original.journal(row)
+        found += [] if whole is None else [righted(row, whole[1])]
     return found
 
 

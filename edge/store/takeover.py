@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from edge.store.batch_table import HEADS
 from edge.store.repair import LAST, Original
 from edge.store.values import LEAP, STARTS, SUMS, Sums, of_ledger, starts_of, verified
 from vitals.bounds import is_name
@@ -21,8 +22,6 @@ RECENT: Final = 1_000
 """Rows of the journal copied at once; they include those that the stored state lacks."""
 NUMBERS_PER_START: Final = 2**32
 """Each start numbers from the next multiple: a number that was sent but not stored is never given to other readings."""
-SOME: Final = 10
-"""Number of the newest batches that are read for the outbox's id and numbers."""
 OUTBOX, RESCUE = "outbox", "rescue"
 """Keys under which the outbox stores its id, and the progress of copying each original."""
 
@@ -66,11 +65,12 @@ def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
     """
     with closing(Original(path)) as original:
         found = verified(original.values())
-        heads = [batch for n in original.newest("batch", SOME) if (batch := original.batch(n))]
+        heads = [batch for n in original.newest("batch", HEADS) if (batch := original.batch(n))]
         id_, starts = identity(found.values, [(batch.outbox, batch.n) for batch in heads])
-        recent = {row: original.columns(row) for row in original.newest("journal", RECENT)}
+        newest = original.newest("journal", RECENT)
+        recent = [(n, row[0]) for n in newest if (row := original.journal(n))]
         far = progress(found.values.get(RESCUE))
-        far[path.name] = Progress(until=min(recent, default=LAST))
+        far[path.name] = Progress(until=min(newest, default=LAST))
         runs = original.accepted()
         values = found.values | {
             OUTBOX: id_.encode(),
@@ -83,8 +83,7 @@ def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO meta VALUES (?, ?)", (values | {SUMS: sums.encoded()}).items())
         db.executemany("INSERT INTO accepted VALUES (?, ?, ?, ?)", runs)
-        rows = [(row, columns) for row, columns in recent.items() if columns is not None]
-        db.executemany("INSERT INTO journal VALUES (?, ?)", rows)
+        db.executemany("INSERT INTO journal VALUES (?, ?)", recent)
         db.execute("COMMIT")
     return found.lost
 

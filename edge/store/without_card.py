@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 
 from edge.clock.boot_clock import BOOT, known_boot
-from edge.store.outbox import POSITION, Outbox, open_outbox
+from edge.store.open import open_outbox
+from edge.store.outbox import POSITION, Outbox
 from edge.store.repair import readings
 from edge.store.snapshot import ENGINE, HEARD, MEMORY, ROSTER
 from edge.store.sqlite import NAME, in_memory
