@@ -28,8 +28,8 @@ from edge.settings import Settings
 from edge.status import health
 from edge.status.report import offline
 from edge.storage import Storage
+from edge.store.damaged.rescue import Rescue
 from edge.store.outbox import Outbox
-from edge.store.rescue import Rescue
 from edge.uplink.client import ConnectionChange, DownlinkMessage, UplinkPort
 from edge.uplink.send_scheduler import SendScheduler
 from vitals import readings as columns

@@ -3,22 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.clock.boot_clock import Boot, correct_boot_times
+from edge.clock.boot_clock import Boot
 from edge.clock.gateway_clock import GatewayClock
 from edge.downlink import Downlink, kept_roster
 from edge.ingest.decode import Ingest
+from edge.ingest.dedup import SeenSequences
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.status import health
 from edge.status.report import Reporter
 from edge.store.clock_restore import take_up
-from edge.store.commit import CommitQueue, accepted_so_far
-from edge.store.outbox import Outbox
+from edge.store.commit import CommitQueue
+from edge.store.outbox import COUNT, Outbox
 from edge.store.snapshot import COSTS, HEARD, MEMORY, kept_state, resumed
 from edge.store.unconfirmed import TRIMMED
 from edge.uplink.side_messages import SideMessages
 from vitals import engine
-from vitals.readings import Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +71,16 @@ def recover(
         state = engine.rebase(state, start.by_ms)
         ended = state.now
 
-    def present(row: int, readings: Readings) -> Readings:
-        return correct_boot_times(row, readings, start.times.moves)
-
     def own_boot() -> Boot:
         machine = now_ms()
         known = boot(machine)
         return Boot(known.id, known.began + clock.now - machine, bridge=clock.bridge)
 
-    alarms = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
+    alarms = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, start.times.righted)
     side_messages = SideMessages()
     downlink = Downlink(outbox, alarms, reporter, side_messages, metrics=metrics)
     for row, readings in outbox.journal(outbox.seen(memory)):
-        right = present(row, readings)
+        right = start.times.righted(row, readings)
         ingest.replay(right, downlink.assignments)
         devices.replay(right)
     devices.excuse(now, ended)
@@ -105,3 +102,13 @@ def recover(
     lost = [text for key, text in COSTS.items() if key in outbox.lost]
     reporter.own.judge(health.MEMORY_LOST, bool(lost), now, ", ".join(lost))
     return Recovered(clock, ingest, reporter, side_messages, downlink, commits)
+
+
+def accepted_so_far(outbox: Outbox) -> SeenSequences:
+    """Returns the ledger: the stored runs, and the identities in the journal since."""
+    count = outbox.count(COUNT) if outbox.load(COUNT) else None
+    ledger = SeenSequences(outbox.accepted(), count, outbox.begun())
+    for _, part in outbox.journal(outbox.position):
+        for identity in part.identities():
+            ledger.add(*identity)
+    return ledger

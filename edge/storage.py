@@ -9,8 +9,9 @@ from edge.settings import Settings
 from edge.status import health
 from edge.status.report import Reporter
 from edge.store.batching import Trimmed
-from edge.store.commit import PIECE_EVERY_S, CommitQueue
-from edge.store.rescue import EVERY_S, Rescue
+from edge.store.commit import CommitQueue
+from edge.store.damaged.rescue import EVERY_S, Rescue
+from edge.store.shelf import PIECE_EVERY_S
 from edge.uplink.send_scheduler import SendScheduler
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Storage:
     def _take_over(self, now: int, machine: int, clock_s: float) -> None:
         """Runs one step of the rescue of a damaged outbox."""
         rescue, own, commits = self._rescue, self._reporter.own, self._commits
-        righted = None if commits.held else commits.righted
+        righted = None if commits.held else commits.times.righted
         if not commits.failing and (lowest := rescue.turn(now, machine, clock_s, righted)):
             self._scheduler.more(lowest)
         own.judge(health.RESCUING, rescue.pending, now)

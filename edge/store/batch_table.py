@@ -5,8 +5,7 @@ from collections.abc import Container, Iterable
 from contextlib import suppress
 from typing import Final
 
-from edge.store import repair
-from edge.store.batching import Sealed, Stored, Trimmed
+from edge.store.batching import Sealed, Stored, StoredBatch, Trimmed
 from edge.store.sqlite import stored_bytes
 from vitals.bounds import MAX_T
 from vitals.wire import uplink_batch
@@ -35,7 +34,7 @@ class BatchTable:
         self.count += len(rows)
         self.nbytes += sum(len(row[4]) for row in rows)
 
-    def keep_as_they_are(self, batches: Iterable[repair.Batch]) -> None:
+    def keep_as_they_are(self, batches: Iterable[StoredBatch]) -> None:
         """Stores batches of an original under their own numbers; a number that is stored already is the same batch."""
         for b in batches:
             row = (b.n, b.t, b.urgent, b.readings, b.payload)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from vitals.readings import Readings
 from vitals.wire.uplink_batch import MAX_PAYLOAD_BYTES, Batch, encode
 from vitals.wire.vitals_record import MAX_READINGS
@@ -14,6 +16,17 @@ class Stored:
 
     n: int
     size: int
+
+
+class StoredBatch(msgspec.Struct, frozen=True):
+    """A stored batch: number and outbox are from its payload, the rest from its row."""
+
+    n: int
+    outbox: str
+    t: int
+    urgent: bool
+    readings: int
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)

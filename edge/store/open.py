@@ -5,8 +5,8 @@ import sqlite3
 from pathlib import Path
 
 from edge.store import sqlite
+from edge.store.damaged.takeover import is_new, take_over
 from edge.store.outbox import Outbox
-from edge.store.takeover import is_new, take_over
 
 log = logging.getLogger(__name__)
 
@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 def open_outbox(directory: Path, now: int) -> Outbox:
     """Opens the gateway's outbox, or creates it.
 
-    A damaged outbox is set aside. A new one continues the newest original (`edge.store.takeover`); the remaining
-    readable content follows while the gateway runs (`edge.store.rescue`).
+    A damaged outbox is set aside. A new one continues the newest original (`edge.store.damaged`); its remaining
+    readable content follows while the gateway runs.
 
     Args:
         directory: Directory of the outbox.

@@ -8,7 +8,6 @@ their readings is confirmed or stored and `accepted` has their identities, in on
 
 import logging
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -19,16 +18,15 @@ import msgspec
 
 from edge.ingest.decode import REJECTED_BYTES
 from edge.ingest.dedup import Range, SeenSequences, as_run
-from edge.store import repair
+from edge.store import journal_rows
 from edge.store.batch_table import BatchTable
 from edge.store.batching import Sealed, payloads
+from edge.store.identity import NUMBERS_PER_START, OUTBOX, identity
 from edge.store.sqlite import damage, stored_bytes
-from edge.store.takeover import NUMBERS_PER_START, OUTBOX, identity
 from edge.store.values import LEDGER, STARTS, SUMS, of_ledger, of_run, verified
 from vitals.bounds import MAX_INT
 from vitals.readings import Readings
 from vitals.status import Rejected
-from vitals.wire import vitals_record
 from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
@@ -105,7 +103,7 @@ class Outbox:
 
     def append(self, row: int, readings: Readings) -> None:
         """Accepts readings as a row of the journal; rows ascend."""
-        columns = zlib.compress(vitals_record.encode_vitals(readings), 6)
+        columns = journal_rows.encode(readings)
         self._db.execute("INSERT INTO journal (id, columns) VALUES (?, ?)", (row, columns))
         self.journal_bytes += len(columns)
 
@@ -161,7 +159,7 @@ class Outbox:
         """
         for row, columns in self._db.execute("SELECT id, columns FROM journal WHERE id > ? ORDER BY id", (after,)):
             try:
-                yield row, repair.readings(stored_bytes(columns, f"row {row} of the journal"))
+                yield row, journal_rows.decode(stored_bytes(columns, f"row {row} of the journal"))
             except WireError as error:
                 raise damage(f"row {row} of the journal: {error}") from error
 

@@ -18,10 +18,10 @@ import pytest
 from edge.clock.boot_clock import MOVES, Move
 from edge.ingest.dedup import SeenSequences
 from edge.status import cli, health
-from edge.store import takeover
+from edge.store.damaged import takeover
+from edge.store.damaged.rescue import Rescue
 from edge.store.open import open_outbox
 from edge.store.outbox import Outbox
-from edge.store.rescue import Rescue
 from edge.store.sqlite import CORRUPT, NAME, PAGE_BYTES
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
@@ -233,7 +233,7 @@ def test_without_the_time_kept_batches_go_up_and_older_rows_wait(tmp_path: Path,
 def test_the_gateway_judges_while_it_takes_over_and_says_so_until_it_is_done(
     rig: Rig, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.store.rescue.PIECE", 1)
+    monkeypatch.setattr("edge.store.damaged.rescue.PIECE", 1)
     gw = rig(roster=make.roster(make.placement()))
     gw.turn(1)
     gw.outbox.close()

@@ -1,12 +1,10 @@
 """Starts a new outbox in place of a damaged one that was set aside, under the same id.
 
-It continues the id and numbers of the original, so kept batches follow later unchanged (`edge.store.rescue`) and their
+It continues the id and numbers of the original, so kept batches follow later unchanged (`rescue`) and their
 confirmations fit. The values under keys, the ledger and the newest rows of the journal are copied at once.
 """
 
-import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -14,16 +12,14 @@ from typing import Final
 import msgspec
 
 from edge.store.batch_table import HEADS
-from edge.store.repair import LAST, Original
-from edge.store.values import LEAP, STARTS, SUMS, Sums, of_ledger, starts_of, verified
-from vitals.bounds import is_name
+from edge.store.damaged.repair import LAST, Original
+from edge.store.identity import OUTBOX, identity
+from edge.store.values import STARTS, SUMS, Sums, of_ledger, verified
 
 RECENT: Final = 1_000
 """Rows of the journal copied at once; they include those that the stored state lacks."""
-NUMBERS_PER_START: Final = 2**32
-"""Each start numbers from the next multiple: a number that was sent but not stored is never given to other readings."""
-OUTBOX, RESCUE = "outbox", "rescue"
-"""Keys under which the outbox stores its id, and the progress of copying each original."""
+RESCUE: Final = "rescue"
+"""Key under which the outbox stores the progress of copying each original."""
 
 
 class Progress(msgspec.Struct):
@@ -86,21 +82,3 @@ def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
         db.executemany("INSERT INTO journal VALUES (?, ?)", recent)
         db.execute("COMMIT")
     return found.lost
-
-
-def identity(values: Mapping[str, bytes], newest: Sequence[tuple[str, int]]) -> tuple[str, int]:
-    """Returns an outbox's id, and a start number with batch numbers that no other readings have.
-
-    Args:
-        values: Stored values, by key.
-        newest: Outbox and number of the newest stored batches, from their payloads; the newest first.
-    """
-    counted = starts_of(values.get(STARTS))
-    if newest:
-        id_ = newest[0][0]
-        above = max(n for outbox, n in newest if outbox == id_) // NUMBERS_PER_START + 1
-        return id_, above + LEAP if counted is None else max(above, counted)
-    kept = values.get(OUTBOX, b"").decode(errors="replace")
-    if counted is None or not is_name(kept):
-        return secrets.token_hex(8), counted or 0
-    return kept, counted

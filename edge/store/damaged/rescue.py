@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from edge.store import sqlite
-from edge.store.batching import Sealed
+from edge.store.batching import Sealed, StoredBatch
+from edge.store.damaged.repair import LAST, Original
+from edge.store.damaged.takeover import RESCUE, Progress, progress
 from edge.store.outbox import Outbox
-from edge.store.repair import LAST, Batch, Original
-from edge.store.takeover import RESCUE, Progress, progress
 from vitals import readings as columns
 from vitals.readings import Readings
 from vitals.wire import uplink_batch
@@ -132,9 +132,9 @@ class Rescue:
         self._outbox.behind = min(rows, default=0)
 
 
-def _batches(original: Original, far: Progress) -> list[Batch]:
+def _batches(original: Original, far: Progress) -> list[StoredBatch]:
     """Returns the next readable stored batches, and advances the position."""
-    found: list[Batch] = []
+    found: list[StoredBatch] = []
     for _ in range(PIECE):
         n = original.after("batch", far.batch) if far.batch < LAST else None
         if n is None:
@@ -162,7 +162,7 @@ def _journal(original: Original, far: Progress, righted: Righted | None) -> list
     return found
 
 
-def _readings(batch: Batch) -> list[Readings]:
+def _readings(batch: StoredBatch) -> list[Readings]:
     """Returns the readings of a batch numbered by another outbox."""
     try:
         return [uplink_batch.decode(batch.payload).readings]
