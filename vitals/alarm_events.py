@@ -187,8 +187,10 @@ def pages(event: AlarmEvent) -> bool:
     """Returns whether an event pages a person: a start, an escalation or a handover.
 
     A condition that returns after its end, or is beyond its other limit, is a start. Updates, de-escalations and ends
-    are only on the ward page, so that no person is called away from a bedside for them.
+    are only on the ward page, so that no person is called away from a bedside for them; so is all of low priority (Q5).
     """
+    if event.priority is Priority.LOW:
+        return False
     if event.phase is Phase.CONTINUE:
         return event.handover > 0
     return event.phase in {Phase.START, Phase.ESCALATE}

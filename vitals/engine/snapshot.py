@@ -46,6 +46,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     lapses: dict[int, dict[int, int]]
     placed: bytes
     looks: tuple[int, int]
+    breached: dict[int, int] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -86,6 +87,7 @@ def snapshot(state: State) -> bytes:
             lapses=state.lapses,
             placed=state.placed[:rows].tobytes(),
             looks=(state.next_look, state.resumed),
+            breached=state.breached,
         )
     )
 
@@ -122,7 +124,7 @@ def _state(kept: Snapshot) -> State:
     state.gateways = [None if gateway is None else sys.intern(gateway) for gateway in kept.gateways]
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
-    state.covered = kept.covered
+    state.covered, state.breached = kept.covered, kept.breached
     state.patients = [None] * len(kept.wards)
     for patient, row in kept.index.items():
         state.patients[row] = patient if state.placed[row] else None

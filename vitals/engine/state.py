@@ -48,6 +48,8 @@ OFF: Final = slice(GONE.stop, GONE.stop + COUNT)
 SCORES, SCALE2, OXYGEN, PLACED_OXYGEN, MIND, BUSY = range(OFF.stop, OFF.stop + 6)
 MARKS: Final = OFF.stop + 6
 
+ALARMS, SHOWN = 1, 2
+"""Values of `SCORES`: NEWS2 starts alarms, or is only shown; 0 if the patient is not scored."""
 NOT_CHARTED: Final = -1
 LEVELS: Final = tuple(CONSCIOUSNESS)
 """Consciousness is stored as its index here: all but the first, alert, score the same."""
@@ -220,6 +222,8 @@ class State:
         self.covered: dict[int, int] = {}
         # Per patient, event time since which each sign that had a value has none.
         self.lapses: dict[int, dict[int, int]] = {}
+        # Of patients without a heart rate by ECG so far, event time of the newest breach.
+        self.breached: dict[int, int] = {}
         # Log time of the next check for *not judged*, and at which the log last resumed after standing still.
         self.next_look = self.resumed = 0
         # Event time of a patient's last skipped reading, until readings have been evaluated again.
@@ -281,6 +285,7 @@ class State:
         self.awaited.pop(row, None)
         self.covered.pop(row, None)
         self.lapses.pop(row, None)
+        self.breached.pop(row, None)
         self.placed[row] = False
         for problem in MEMBERS:
             self.tracks.pop((row, problem), None)

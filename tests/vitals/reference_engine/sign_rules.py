@@ -1,7 +1,7 @@
 """The rule of one sign; `vitals.engine.rules.sign_condition` describes it."""
 
 from tests.vitals.reference_engine.events import Teller
-from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
+from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading, problem
 from vitals.alarm_events import Kind
 from vitals.engine import constants
 from vitals.limits import Limit
@@ -10,7 +10,7 @@ from vitals.signs import INDEX, Sign
 
 def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: int) -> None:
     """Evaluates a value of a sign, `gap` ms after the newest report of that sign."""
-    c, value, limit = patient.condition(sign.field), r.values[sign.field], r.limits[sign.field]
+    c, value, limit = patient.condition(problem(sign.field)), r.values[sign.field], r.limits[sign.field]
     side, extreme = beyond(value, limit)
     interval, cuff = patient.interval(sign.field), patient.cuff(sign.field)
     if gap > max(3 * interval, limit.delay_s * 1000):
@@ -60,12 +60,26 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
 
 def begins_as(c: Condition, r: Reading, limit: Limit, *, high: bool, extreme: bool, cuff: bool) -> int | None:
     """Returns the priority with which a pending condition becomes active with this reading, None while it waits."""
-    waited = r.t - (c.pending_since or 0)
+    begin = c.pending_since or 0
+    waited = r.t - begin
     if cuff:
         return HIGH if high else MEDIUM if extreme or waited >= constants.CUFF_REPEAT_MS else LOW
-    if high or (extreme and r.blind):
+    if high:
         return HIGH
-    return MEDIUM if r.blind or waited >= limit.delay_s * 1000 else None
+    return MEDIUM if r.t > begin and waited >= limit.delay_s * 1000 else None
+
+
+def judge_repeat(teller: Teller, patient: Patient, r: Reading) -> None:
+    """Makes a cuff's unconfirmed alarm medium that has waited too long for its repeat."""
+    c = patient.conditions.get("sbp")
+    if c is None or not patient.cuff("sbp") or not c.holds or c.level != LOW:
+        return
+    if r.t - c.since > constants.CUFF_WAIT_MS:
+        c.level = MEDIUM
+        if c.alarm is not None:
+            told = c.told
+            teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, c.alarm.value, c.alarm.limit)
+            c.told = told if c.alarm.value is None else c.alarm.value
 
 
 def beyond(value: float, limit: Limit) -> tuple[int, bool]:
@@ -119,5 +133,9 @@ def tell(teller: Teller, c: Condition, r: Reading, sign: Sign, *, again: bool = 
         bound = limit.extreme_low if side < 0 else limit.extreme_high
     else:
         bound = limit.low if side < 0 else limit.high
-    news = (c.told - value) * -c.side >= sign.max_step / 4
-    teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, value, bound, news=news, again=again)
+    named = c.alarm is None or c.alarm.condition == sign.field
+    before = c.told
+    news = named and (c.told - value) * -c.side >= sign.max_step / 4
+    teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, value, bound, news=news, again=again, sign=sign.field)
+    if not named:
+        c.told = before
