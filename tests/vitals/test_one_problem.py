@@ -188,3 +188,25 @@ def test_times_after_2088_overflow_nothing(year: int) -> None:
     ward.t = T0 + (year - 2025) * 31_557_600_000
     assert starts(ward.live(6, {"hr": 36})) == ["hr"]
     assert "news2-risk" in starts(ward.live(120, {"hr": 36, "spo2": 90}))
+
+
+def test_a_high_alarm_of_doubted_values_alone_calls_again_when_trusted_values_bear_it_out() -> None:
+    # A moving patient's breath count was doubted and too high, twice; the true rise comes minutes later.
+    ward = Ward(cadence_s=30)
+    ward.live(120, {"rr": 33})
+    (early,) = [e for e in ward.live(60, {"rr": 41}, {"rr": Suspect.CONTRADICTED}) if e.condition == "rr"]
+    assert (early.phase, early.priority) == (Phase.ESCALATE, Priority.HIGH)
+    ward.act(Act.ACKNOWLEDGE, early.id)
+    assert [e for e in ward.live(120, {"rr": 34}) if pages(e)] == []
+    assert [e for e in ward.live(60, {"rr": 41}, {"rr": Suspect.CONTRADICTED}) if pages(e)] == []
+    assert [e for e in ward.live(60, {"rr": 34}) if pages(e)] == []
+    again = [e for e in ward.live(300, {"rr": 37}) if pages(e) and e.phase is not Phase.CONTINUE]
+    assert [(e.id, e.phase, e.priority) for e in again] == [(early.id, Phase.ESCALATE, Priority.HIGH)]
+
+
+def test_a_high_alarm_of_doubted_values_that_trusted_ones_confirm_at_once_calls_once() -> None:
+    ward = Ward(cadence_s=30)
+    ward.live(120, {"rr": 33})
+    told = ward.live(60, {"rr": 41}, {"rr": Suspect.CONTRADICTED}) + ward.live(120, {"rr": 37})
+    told += ward.live(120, {"rr": 34}) + ward.live(120, {"rr": 37})
+    assert [e.priority for e in told if e.condition == "rr" and e.phase is Phase.ESCALATE] == [Priority.HIGH]

@@ -96,7 +96,7 @@ def bits(flags: list[int]) -> int:
 
 def _calm(c: Condition) -> int:
     """Returns the digit that does not change a condition: 0 if idle, its breach while steady, else `RESTLESS`."""
-    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk:
+    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk or c.doubted:
         return RESTLESS
     if not c.on:
         return 0

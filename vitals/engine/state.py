@@ -139,6 +139,7 @@ class Condition(msgspec.Struct, array_like=True):
         sunk: Event time since which a high one has had no value beyond its extreme limit, ms; 0 otherwise.
         since: Event time of its start, ms.
         level: Its priority, announced or not.
+        doubted: Whether only suspect values have made it high.
         side: -1 below, 1 above.
         doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit); 0 none.
         target: Priority of a pending NEWS2 change, or the signs in a sensor-off alarm, a bit each.
@@ -164,6 +165,7 @@ class Condition(msgspec.Struct, array_like=True):
     extremes: int = 0
     calm: int = 0
     sunk: int = 0
+    doubted: bool = False
 
     def idle(self) -> bool:
         """Returns whether the condition holds no information and can be dropped."""
@@ -173,6 +175,7 @@ class Condition(msgspec.Struct, array_like=True):
         """Makes a pending condition active, from the time since which it was pending."""
         self.on, self.level, self.since, self.pend = True, level, self.pend, 0
         self.calm = self.sunk = 0
+        self.doubted = False
 
 
 class PassedOver(NamedTuple):

@@ -76,6 +76,7 @@ class Teller:
             c.alarm = None
         c.since, c.level, c.pending_since, c.holds = c.pending_since or 0, level, None, True
         c.calm_since = c.sunk_since = None
+        c.unsure = False
 
     def over(self, c: Condition, r: Reading, value: float | None) -> None:
         """Ends a condition and its alarm, or latches the alarm; history ends alarms as well, as an end pages no one."""

@@ -56,6 +56,7 @@ class Condition:
     extremes: list[bool] = field(default_factory=list)
     calm_since: int | None = None
     sunk_since: int | None = None
+    unsure: bool = False
 
     def forget_pending(self) -> None:
         """Clears a pending condition, after a gap."""

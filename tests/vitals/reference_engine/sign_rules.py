@@ -17,6 +17,7 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
         c.forget_pending()
     trusted = r.trusted(sign.field)
     second = side != 0 and (c.doubt == side or c.extreme_pending(side, extreme=extreme))
+    paired = not trusted and c.doubt == side
     c.doubt = side if (extreme or cuff) and not trusted else 0
     if not trusted and not second:
         c.doubted(side, r.t)
@@ -40,7 +41,7 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     lasted = c.extreme_since is not None and r.t > c.extreme_since and r.t - c.extreme_since >= delay
     high = extreme and (lasted or 2 * sum(c.extremes) >= among)
     if here:
-        go_on(teller, c, r, sign, gap, high=high, extreme=extreme, cuff=cuff)
+        go_on(teller, c, r, sign, gap, high=high, extreme=extreme, cuff=cuff, paired=paired)
         return
     level = begins_as(c, r, limit, high=high, extreme=extreme, cuff=cuff)
     if c.holds and level is None:
@@ -54,7 +55,7 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     if level is not None:
         teller.begin(patient, c, level)
         if level == HIGH:
-            c.extreme_since, c.extremes = None, []
+            c.extreme_since, c.extremes, c.unsure = None, [], paired
         tell(teller, c, r, sign)
 
 
@@ -102,14 +103,27 @@ def within(teller: Teller, c: Condition, r: Reading, sign: Sign, *, gap: int, in
 
 
 def go_on(
-    teller: Teller, c: Condition, r: Reading, sign: Sign, gap: int, *, high: bool, extreme: bool, cuff: bool
+    teller: Teller,
+    c: Condition,
+    r: Reading,
+    sign: Sign,
+    gap: int,
+    *,
+    high: bool,
+    extreme: bool,
+    cuff: bool,
+    paired: bool,
 ) -> None:
     """Handles a further value beyond the limit of an active condition."""
     c.calm_since = None
-    long = c.sunk_since is not None and r.t - c.sunk_since > constants.SUNK_MS
+    if c.unsure and paired:
+        return
+    if c.unsure and extreme and c.sunk_since is None:
+        c.unsure = False
+    long = c.sunk_since is not None and (c.unsure or r.t - c.sunk_since > constants.SUNK_MS)
     again = high and long and c.level == HIGH
     if high:
-        c.level, c.sunk_since, c.extreme_since, c.extremes = HIGH, None, None, []
+        c.level, c.sunk_since, c.extreme_since, c.extremes, c.unsure = HIGH, None, None, [], paired
     elif c.level == LOW:
         confirmed = extreme or not cuff or r.t - c.since >= constants.CUFF_REPEAT_MS
         c.level = MEDIUM if confirmed else LOW
@@ -121,7 +135,7 @@ def go_on(
         elif not extreme:
             c.sunk_since = r.t - gap if c.sunk_since is None else c.sunk_since
             if r.t - c.sunk_since > constants.SUNK_MS and not c.held():
-                c.level, c.sunk_since = MEDIUM, None
+                c.level, c.sunk_since, c.unsure = MEDIUM, None, False
     tell(teller, c, r, sign, again=again)
 
 

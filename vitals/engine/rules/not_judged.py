@@ -128,13 +128,10 @@ def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
     """Returns the rows of patients that are *not judged*, with the log time since which they are, ms."""
     n = len(limits)
     seen = _heard(state, n)
-    since: dict[int, int] = {}
-    for row, at in list(state.awaited.items()):
-        # Readings without a usable value are no proof that the patient is monitored.
-        if state.marks[row, HAD].any():
-            del state.awaited[row]
-        else:
-            since[row] = at
+    # Readings without a usable value are no proof that the patient is monitored. A new table, because one that has
+    # shrunk keeps its memory.
+    state.awaited = {row: at for row, at in state.awaited.items() if not state.marks[row, HAD].any()}
+    since = dict(state.awaited)
     late = state.placed[:n] & (seen > 0) & (state.now - np.maximum(seen, state.resumed) > limits)
     since = {row: int(seen[row]) for row in np.flatnonzero(late).tolist()} | since
     found = {row: _from(state, row, at) + int(limits[row]) for row, at in since.items()}

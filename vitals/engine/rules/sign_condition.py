@@ -31,8 +31,9 @@ high.
 
 **Change.** A higher priority escalates: the acknowledgement ends and the first contact is notified again. A high alarm
 without a value beyond its extreme limit for `SUNK_MS` becomes medium, unless it was not acknowledged. Such an alarm
-stays high, and the next high value after that time escalates it again (R4). A value worse than the last reported one
-by a step of `STEPS` is an update.
+stays high, and the next high value after that time escalates it again (R4). So does the next one after a value within
+the extreme limit if only suspect values had made the alarm high, because these may have been early. A
+value worse than the last reported one by a step of `STEPS` is an update.
 
 **Other side.** While one side is active, a breach of the other side counts as within the first one's limit. When its
 own delay is over, the first alarm ends and the second starts.
@@ -80,7 +81,8 @@ class _Value:
         gap: Time since the newest report of the problem's signs (value, loss, sensor off), ms.
         interval: Time between two values, ms.
         cuff: Whether a repeat must confirm it.
-        sign: Sign whose value it is.
+        sign: Sign of the value.
+        doubted: Whether it is suspect and follows a suspect one.
     """
 
     side: int
@@ -90,6 +92,7 @@ class _Value:
     interval: int
     cuff: bool
     sign: int
+    doubted: bool
 
 
 def evaluate(
@@ -115,13 +118,14 @@ def evaluate(
     # A suspect value beyond the extreme limit counts after another one, suspect or not.
     pending = extreme and c.peak != 0 and side == c.side
     second = side != 0 and (c.doubt == side or pending)
+    doubted = not trusted and c.doubt == side
     c.doubt = side if (extreme or cuff) and not trusted else 0
     if not trusted and not second:
         if c.on:
             c.calm = 0 if side == c.side else c.calm or r.t
         return
     # The second of two suspect values counts from the first.
-    v = _Value(side, extreme, r.t - gap if second else r.t, gap, interval, cuff, s)
+    v = _Value(side, extreme, r.t - gap if second else r.t, gap, interval, cuff, s, doubted)
     if c.on and side == c.side and c.calm and r.t - max(gap - interval, 0) - c.calm >= WITHIN_MS:
         # Suspect values end no alarm; but a breach after `WITHIN_MS` of them within the limit is a new one.
         finish(writer, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
@@ -184,15 +188,20 @@ def _breach(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, 
     c.begin(level)
     if high:
         c.peak = c.extremes = 0
+        c.doubted = v.doubted
     _sync(writer, r, c, v.sign, unconfirmed=v.cuff and not lasted)
 
 
 def _go_on(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, high: bool) -> None:
     c.calm = 0
-    sunk = bool(c.sunk) and r.t - c.sunk > SUNK_MS
+    if c.doubted and v.doubted:
+        return
+    c.doubted = c.doubted and (bool(c.sunk) or not v.extreme)
+    sunk = bool(c.sunk) and (c.doubted or r.t - c.sunk > SUNK_MS)
     again = high and sunk and c.level == Priority.HIGH
     if high:
         c.level, c.sunk, c.peak, c.extremes = Priority.HIGH, 0, 0, 0
+        c.doubted = v.doubted
     elif c.level < Priority.MEDIUM and (v.extreme or not v.cuff or r.t - c.since >= CUFF_REPEAT_MS):
         c.level = Priority.MEDIUM
     elif c.level == Priority.HIGH:
@@ -224,7 +233,7 @@ def _sink(c: Condition, r: ReadingContext, v: _Value, *, sunk: bool) -> None:
     else:
         c.sunk = c.sunk or r.t - v.gap
         if r.t - c.sunk > SUNK_MS and not held(c):
-            c.level, c.sunk = Priority.MEDIUM, 0
+            c.level, c.sunk, c.doubted = Priority.MEDIUM, 0, False
 
 
 def held(c: Condition) -> bool:
