@@ -126,6 +126,14 @@ def test_at_30_s_cadence_two_of_four_breath_counts_beyond_the_extreme_bound_page
     assert [(e.phase, e.priority) for e in events if e.condition == "rr"][-1] == (Phase.ESCALATE, Priority.HIGH)
 
 
+def test_breath_counts_of_before_a_loss_are_not_compared_with_those_after_it() -> None:
+    ward = Ward(cadence_s=30)
+    ward.live(300)
+    told = ward.live(30, {"rr": 5}) + ward.live(30, {"rr": 7}) + ward.live(90, codes={"rr": Suspect.DROPOUT})
+    told += ward.live(30, {"rr": 5}) + ward.live(60, {"rr": 7})
+    assert [e.priority for e in told if e.condition == "rr"] == [Priority.MEDIUM]
+
+
 def test_a_single_miscounted_breath_pages_nobody_even_beyond_the_extreme_bound() -> None:
     ward = Ward(cadence_s=60)
     assert ward.live(60, {"rr": 4}) + ward.live(180) == []

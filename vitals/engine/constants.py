@@ -23,6 +23,8 @@ SUNK_MS: Final = 600_000
 """A high alarm without a value beyond its extreme limit for this long becomes medium; the next one escalates (R4)."""
 OFTEN_MS: Final = 60_000
 """Half of the values in this time, of four at least, beyond an extreme limit count like all of them (R2)."""
+OFTEN_LOST_MS: Final = 30_000
+"""Values before a longer time without any are not compared (R2)."""
 OFTEN_LEAST, OFTEN_MOST = 4, 60
 """Fewest and most values that are compared; one integer of a snapshot holds 60."""
 WORSE_AFTER_MS: Final = 120_000

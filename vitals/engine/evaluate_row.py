@@ -15,6 +15,7 @@ from vitals.engine.constants import (
     MEMBERS,
     NEAR_MS,
     NEWS2,
+    OFTEN_LOST_MS,
     PARTS,
     PR,
     PULSE,
@@ -60,6 +61,11 @@ class PatientRow:
         state.times[row] = self.times
         state.pace[row] = self.pace
         state.marks[row] = mark(state, row, self.marks)
+
+    def valued(self, state: State, row: int, first: int) -> int:
+        """Returns the event time of a problem's newest value before this reading, ms."""
+        lapses = state.lapses.get(row, {})
+        return max(lapses.get(s, self.before[s]) for s in MEMBERS[first])
 
     def _since(self) -> list[int]:
         """Returns per sign the time of its newest report before this reading, or of this reading for its first."""
@@ -151,6 +157,8 @@ def apply(writer: EventWriter, row: int, r: ReadingContext, words: PatientRow) -
         if r.digits[s] or conditions[first] is not None:
             newest = max(words.before[member] for member in MEMBERS[first])
             own = conditions[first] or Condition(row, first)
+            if own.extremes and r.t - words.valued(state, row, first) > words.intervals[first] + OFTEN_LOST_MS:
+                own.extremes = 0
             gap, cuff = r.t - newest if newest else 0, CUFF[first] and words.cuff > 0
             sign_condition.evaluate(writer, r, own, s, gap=gap, interval=words.intervals[first], cuff=cuff)
             conditions[first] = own

@@ -177,9 +177,14 @@ class Oracle(Teller):
         decides = sources(patient, r)
         for name, f in decides.items():
             known = [before[member] for member in PROBLEMS[name] if member in before]
+            last = max((patient.measured.get(member, 0) for member in PROBLEMS[name]), default=0)
+            if r.t - last > patient.interval(name) + 30_000:
+                patient.condition(name).extremes = []
             judge_sign(self, patient, r, SIGNS[INDEX[f]], r.t - max(known) if known else 0)
         for f in counted:
             del r.values[f]
+        well = set(r.values) - patient.gone - patient.off
+        patient.measured |= dict.fromkeys(well, r.t)
         judge_repeat(self, patient, r)
         judge_worse(self, patient, r, decides)
         breach = any(beyond(value, r.limits[f])[0] for f, value in r.values.items())

@@ -126,6 +126,7 @@ class Patient:
     tracks: dict[str, Track] = field(default_factory=dict)
     ahead: dict[str, int] = field(default_factory=dict)
     breached: int | None = None
+    measured: dict[str, int] = field(default_factory=dict)
 
     def lacks(self, r: Reading, sign: str) -> bool:
         """Returns whether a sign that was measured before is missing without a word, though its turn has come."""

@@ -22,7 +22,7 @@ time of the value before it. A zero of `VANISHING` counts as such a value after 
 
 **Priority.** Medium. High if values have been beyond the extreme limit for the sign's `EXTREME_DELAY_MS`, two in a row
 at least. Also high if half of the values in `OFTEN_MS`, the present one among them, are beyond an extreme limit; at
-least `OFTEN_LEAST` and at most `OFTEN_MOST` values are compared.
+least `OFTEN_LEAST` and at most `OFTEN_MOST` values are compared, none of before a loss of `OFTEN_LOST_MS`.
 
 **Cuff** (a pressure of a patient with a cuff interval). The first breach starts the alarm without delay: low, or medium
 beyond the extreme limit, and requests a repeat. A repeat that is still beyond its limit, at least `CUFF_REPEAT_MS`
