@@ -48,7 +48,7 @@ class PatientRow:
         self.pace: list[int] = state.pace[row].tolist()
         self.cadence, self.cuff = self.pace[CADENCE], self.pace[CUFF_INTERVAL]
         self.newest, self.seen = self.times[NEWEST], self.times[SEEN]
-        self.before = list(self.newest)
+        self.before: list[int] = list(self.newest)
         self.had, self.gone, self.off = self.marks[HAD], self.marks[GONE], self.marks[OFF]
         self.intervals = [self.cuff if self.cuff and is_cuff else self.cadence for is_cuff in CUFF]
         self.word_of_off = False
@@ -64,7 +64,7 @@ class PatientRow:
 
     def valued(self, state: State, row: int, first: int) -> int:
         """Returns the event time of a problem's newest value before this reading, ms."""
-        lapses = state.lapses.get(row, {})
+        lapses: dict[int, int] = state.lapses.get(row, {})
         return max(lapses.get(s, self.before[s]) for s in MEMBERS[first])
 
     def _since(self) -> list[int]:
