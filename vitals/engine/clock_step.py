@@ -43,6 +43,7 @@ def rebase(state: State, by_ms: int) -> State:
     state.left = move.times(state.left)
     state.behind, state.unjudged = move.times(state.behind), move.times(state.unjudged)
     state.awaited, state.covered = move.times(state.awaited), move.times(state.covered)
+    state.breached = move.times(state.breached)
     state.ahead = {row: move.times(of) for row, of in state.ahead.items()}
     state.lapses = {row: move.times(of) for row, of in state.lapses.items()}
     for incident in state.incidents.values():

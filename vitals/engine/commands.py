@@ -1,8 +1,8 @@
 """Commands: admission, discharge, acknowledgement, audio pause, charted values.
 
 **Admission.** Of several devices the longest cadence counts. Charted oxygen stays valid until the admission's own entry
-changes. A profile outside `NEWS2_PROFILES` ends the NEWS2 alarm. Readings from before an earlier discharge have no
-effect.
+changes. A profile outside `NEWS2_PROFILES`, and a ward without NEWS2, end the NEWS2 alarm. Readings from before an
+earlier discharge have no effect.
 
 **Discharge.** The patient's alarms end, latched ones included; technical alarms of devices stay. Later readings of the
 patient have no effect until the next admission.
@@ -37,6 +37,7 @@ from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import not_judged
 from vitals.engine.state import (
+    ALARMS,
     CADENCE,
     CHARTED,
     CUFF,
@@ -48,6 +49,7 @@ from vitals.engine.state import (
     SCALE2,
     SCORES,
     SEEN,
+    SHOWN,
     Condition,
     seconds,
 )
@@ -75,10 +77,11 @@ def place(writer: EventWriter, placements: Iterable[DeviceAssignment], gateway: 
         if marks[PLACED_OXYGEN] != p.oxygen:
             # Charted oxygen stays valid until the admission's entry changes.
             marks[OXYGEN] = marks[PLACED_OXYGEN] = p.oxygen
-        marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES
+        marks[SCALE2] = p.scale2
+        marks[SCORES] = (ALARMS if p.news2 else SHOWN) if p.profile in NEWS2_PROFILES else 0
         c = state.conditions(row)[NEWS2] if row in state.watched else None
-        if c is not None and not marks[SCORES]:
-            _end(writer, c, "NEWS2 is not for this profile")
+        if c is not None and marks[SCORES] != ALARMS:
+            _end(writer, c, "NEWS2 is not for this profile or ward")
             refresh_marks(state, row)
 
 

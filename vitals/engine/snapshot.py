@@ -48,6 +48,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     placed: bytes
     looks: tuple[int, int]
     incidents: dict[int, Incident] = {}
+    breached: dict[int, int] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -89,6 +90,7 @@ def snapshot(state: State) -> bytes:
             placed=state.placed[:rows].tobytes(),
             looks=(state.next_look, state.resumed),
             incidents=state.incidents,
+            breached=state.breached,
         )
     )
 
@@ -125,7 +127,8 @@ def _state(kept: Snapshot) -> State:
     state.gateways = [None if gateway is None else sys.intern(gateway) for gateway in kept.gateways]
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
-    state.covered, state.incidents, state.next_reminder = kept.covered, kept.incidents, 0
+    state.covered, state.breached = kept.covered, kept.breached
+    state.incidents, state.next_reminder = kept.incidents, 0
     state.patients = [None] * len(kept.wards)
     for patient, row in kept.index.items():
         state.patients[row] = patient if state.placed[row] else None

@@ -49,6 +49,8 @@ OFF: Final = slice(GONE.stop, GONE.stop + COUNT)
 SCORES, SCALE2, OXYGEN, PLACED_OXYGEN, MIND, BUSY = range(OFF.stop, OFF.stop + 6)
 MARKS: Final = OFF.stop + 6
 
+ALARMS, SHOWN = 1, 2
+"""Values of `SCORES`: NEWS2 starts alarms, or is only shown; 0 if the patient is not scored."""
 NOT_CHARTED: Final = -1
 LEVELS: Final = tuple(CONSCIOUSNESS)
 """Consciousness is stored as its index here: all but the first, alert, score the same."""
@@ -138,6 +140,7 @@ class Condition(msgspec.Struct, array_like=True):
         sunk: Event time since which a high one has had no value beyond its extreme limit, ms; 0 otherwise.
         since: Event time of its start, ms.
         level: Its priority, announced or not.
+        doubted: Whether only suspect values have made it high.
         side: -1 below, 1 above.
         doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit); 0 none.
         target: Priority of a pending NEWS2 change, or the signs in a sensor-off alarm, a bit each.
@@ -163,6 +166,7 @@ class Condition(msgspec.Struct, array_like=True):
     extremes: int = 0
     calm: int = 0
     sunk: int = 0
+    doubted: bool = False
 
     def idle(self) -> bool:
         """Returns whether the condition holds no information and can be dropped."""
@@ -172,6 +176,7 @@ class Condition(msgspec.Struct, array_like=True):
         """Makes a pending condition active, from the time since which it was pending."""
         self.on, self.level, self.since, self.pend = True, level, self.pend, 0
         self.calm = self.sunk = 0
+        self.doubted = False
 
 
 class PassedOver(NamedTuple):
@@ -221,6 +226,8 @@ class State:
         self.covered: dict[int, int] = {}
         # Per patient, event time since which each sign that had a value has none.
         self.lapses: dict[int, dict[int, int]] = {}
+        # Of patients without a heart rate by ECG so far, event time of the newest breach.
+        self.breached: dict[int, int] = {}
         # Log time of the next check for *not judged*, and at which the log last resumed after standing still.
         self.next_look = self.resumed = 0
         # Event time of a patient's last skipped reading, until readings have been evaluated again.
@@ -287,6 +294,7 @@ class State:
         self.covered.pop(row, None)
         self.lapses.pop(row, None)
         self.incidents.pop(row, None)
+        self.breached.pop(row, None)
         self.placed[row] = False
         for problem in MEMBERS:
             self.tracks.pop((row, problem), None)
