@@ -5,7 +5,7 @@ from vitals.engine.constants import CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, NE
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import mark
 from vitals.engine.reading_view import ReadingContext
-from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, worsening
+from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, standby, worsening
 from vitals.engine.state import CADENCE, GONE, HAD, NEWEST, OFF, SCORED, SCORES, SEEN, Condition, State, seconds
 from vitals.engine.state import CUFF as CUFF_INTERVAL
 from vitals.news2 import NOT_SCORED, PART_INDEX
@@ -79,6 +79,8 @@ def apply(writer: EventWriter, row: int, r: ReadingContext, words: PatientRow) -
             sign_condition.evaluate(writer, r, c, gap=gap, interval=words.intervals[s], cuff=cuff)
             conditions[s] = c
     worsening.evaluate(writer, row, r, words.intervals, cuff=words.cuff > 0)
+    if row in writer.state.standbys:
+        standby.hear(writer, row, r, words.cadence)
     if any(words.gone) or conditions[LOST] is not None:
         _judge_lost(writer, row, r, words)
     evaluate_news2(writer, row, r, words, charted=False)
@@ -94,6 +96,8 @@ def _judge_lost(writer: EventWriter, row: int, r: ReadingContext, words: Patient
     ages = [r.t - newest for newest in words.newest]
     fresh = [words.had[s] == 1 and ages[s] <= INTERVALS * words.intervals[s] for s in range(COUNT)]
     what = signal_loss.missing(words.gone, fresh, conditions)
+    if standby.holds(writer.state, row) and not ((c := conditions[LOST]) is not None and c.on):
+        what = ""
     if what or conditions[LOST] is not None:
         c = conditions[LOST] = conditions[LOST] or Condition(row, LOST)
         signal_loss.evaluate(writer, r, c, what, word=words.word_of_loss, cadence=words.cadence)

@@ -42,6 +42,7 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
             # History has a further sensor that is off; the first live reading reports it.
             calm[index] = RESTLESS
     restless = row in state.behind or row in state.ahead or row in state.unjudged
+    restless |= (kept := state.standbys.get(row)) is not None and not kept.ended
     if restless:
         # Every reading of such a patient is evaluated by itself.
         calm[SENSOR_OFF] = RESTLESS

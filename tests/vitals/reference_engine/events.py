@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.engine import constants
@@ -19,6 +20,8 @@ class Teller:
         self.patients: dict[str, Patient] = {}
         self.left: dict[str, int] = {}
         self.events: list[AlarmEvent] = []
+        # Technical alarms of patients, which this engine does not judge: tests/vitals/test_watched.py.
+        self.watch: list[AlarmEvent] = []
 
     def tick(self, now: int) -> None:
         """Advances log time and runs timers (`vitals.engine.timers`)."""
@@ -53,6 +56,8 @@ class Teller:
     def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
         """Emits an event and sets the timers; a start or an escalation restarts the handover."""
         self.events.append(event)
+        if standby.loud(c.alarm) and not standby.loud(event) and event.patient in self.patients:
+            self.patients[event.patient].loud_at = self.now
         c.alarm = None if event.state is AlarmState.INACTIVE else event
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = None

@@ -125,6 +125,9 @@ class Patient:
     latched: dict[str, Condition] = field(default_factory=dict)
     tracks: dict[str, Track] = field(default_factory=dict)
     ahead: dict[str, int] = field(default_factory=dict)
+    bed: str = ""
+    spans: list[Any] = field(default_factory=list)
+    loud_at: int | None = None
 
     def interval(self, sign: str) -> int:
         """Returns the time between two values of a sign, ms."""

@@ -1,5 +1,6 @@
 """The rules of more than one sign: vital signs lost, sensors off, NEWS2."""
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
@@ -17,7 +18,8 @@ def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
     rates = any(f in patient.gone for f in PULSE) and all(f in patient.gone or f not in fresh for f in PULSE)
     mine = [patient.conditions[f] for f in patient.gone if f in patient.conditions]
     own = any(c.holds or c.extreme_since is not None for c in mine)
-    if not (rates and "spo2" in patient.gone) and not own:
+    lost = (rates and "spo2" in patient.gone) or own
+    if not lost or (standby.holds(patient.spans) and not c.holds):
         c.pending_since = None
         if c.holds:
             c.calm_since = r.t if c.calm_since is None else c.calm_since

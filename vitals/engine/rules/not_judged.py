@@ -14,6 +14,9 @@ is active.
 **Inhibition.** A stalled pipeline, the patient's gateway or its bridge down and a silent device inhibit both, because
 their alarms give more detail. After that, and after log time stood still, the wait starts again.
 
+A *standby* of the patient inhibits both as well, and at its planned end without a value the patient is not judged at
+once (`vitals.engine.rules.standby`).
+
 **End.** When the condition is over or inhibited, and at discharge. *Not judged* after a skipped reading ends by
 `vitals.engine.rules.skipped_readings`.
 """
@@ -39,6 +42,7 @@ from vitals.engine.constants import (
 )
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.rules import technical_alarms
+from vitals.engine.rules.standby import holds
 from vitals.engine.state import CADENCE, GONE, HAD, OFF, SEEN, Condition, State
 from vitals.signs import SIGNS
 
@@ -103,6 +107,7 @@ def evaluate(writer: EventWriter) -> None:
     for name, _, row in _standing(state, {NOT_JUDGED}):
         if row not in overdue and row not in state.unjudged:
             why = "covered by another alarm" if row in state.covered else "readings are judged again"
+            why = "on standby" if holds(state, row) else why
             _end(writer, name, writer.now, why)
     _sensors(writer, limits, overdue, covers)
 
@@ -128,6 +133,14 @@ def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
     late = state.placed[:n] & (seen > 0) & (state.now - np.maximum(seen, state.resumed) > limits)
     since = {row: int(seen[row]) for row in np.flatnonzero(late).tolist()} | since
     found = {row: _from(state, row, at) + int(limits[row]) for row, at in since.items()}
+    for row, kept in state.standbys.items():
+        if kept.ended:
+            continue
+        found.pop(row, None)
+        if state.now > kept.until:
+            # The time is over without a value: no further wait, unless an inhibition ended since.
+            other = _from(state, row, 0)
+            found[row] = kept.until if other <= kept.until else other + int(limits[row])
     return {row: at for row, at in found.items() if state.now > at}
 
 
@@ -160,7 +173,9 @@ def _tell_of(writer: EventWriter, row: int, since: int) -> None:
     patient = state.patients[row]
     if patient is None or key(patient, NOT_JUDGED) in state.faults:
         return
-    if row in state.behind:
+    if holds(state, row):
+        text = "standby is over and no value arrives: attach the sensors, or set another standby at the bed or the page"
+    elif row in state.behind:
         text = "readings come too late to be judged: check the clocks of gateway and device, and the backlog"
     elif row not in state.awaited:
         text = "no reading in time: check the clocks of gateway and device, and the line between them"
@@ -208,7 +223,7 @@ def _sensors(writer: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
     state = writer.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):
-        if not state.placed[row] or row in overdue or _lost(state, row):
+        if not state.placed[row] or row in overdue or _lost(state, row) or holds(state, row):
             continue
         if covers.covers(row):
             state.covered[row] = state.now

@@ -8,7 +8,7 @@ alarm of high priority.
 - A sign is lost if the monitor sends zero or an impossible value, or if a continuous sign is missing for more than
   `INTERVALS` intervals. It is no longer lost with a trusted value. A sensor that is reported as off is not lost.
 - Start: a reading that reports a loss, `LOST_DELAY_MS` or more after the first one. After a blind period (`BLIND_MS`)
-  the first one starts it.
+  the first one starts it. A patient's standby keeps it from starting (`vitals.engine.rules.standby`).
 - End: readings without the condition for `WITHIN_MS`. Not acknowledged, the alarm latches.
 
 **Sensor off.** A technical alarm of the device, low priority.
