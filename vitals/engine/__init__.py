@@ -193,6 +193,14 @@ def standby(state: State, patient: str) -> Standby | None:
     return None if kept is None or kept.ended else kept
 
 
+def standbys(state: State) -> dict[str, Standby]:
+    """Returns the standbys of all patients, as `standby` has them."""
+    if not state.standbys:
+        return {}
+    names = {row: patient for patient, row in state.index.items() if row in state.standbys}
+    return {names[row]: kept for row, kept in state.standbys.items() if not kept.ended}
+
+
 def rows(state: State, readings: Readings) -> NDArray[np.int64]:
     """Returns (n,) the row of each reading's patient, -1 without one; a row stays the patient's until discharge."""
     patients = readings.patient.tolist()
@@ -233,5 +241,6 @@ __all__ = [
     "snapshot",
     "stalled",
     "standby",
+    "standbys",
     "take_passed_over",
 ]

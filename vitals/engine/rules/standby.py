@@ -80,7 +80,11 @@ def act(writer: EventWriter, action: Action) -> None:
     # Also of a refused action: the equipment's engine cannot know that it is refused.
     state.hushed[row] = max(state.hushed.get(row, 0), until)
     technical_alarms.end_silent(writer, action.patient)
-    if until <= writer.now or (kept is not None and begun <= kept.t) or _is_loud(state, row, action.patient, begun):
+    if (
+        until <= writer.now
+        or (kept is not None and (begun <= kept.t or action.id == kept.id))
+        or _is_loud(state, row, action.patient, begun)
+    ):
         return
     renewals = kept.renewals + 1 if kept is not None and (not kept.ended or begun < kept.until) else 0
     if renewals > RENEWALS or (kept is not None and renewals and kept.by == action.by):
