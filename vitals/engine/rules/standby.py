@@ -77,8 +77,9 @@ def act(writer: EventWriter, action: Action) -> None:
         return
     begun = action.t if action.t - writer.now <= AHEAD_MS else writer.now
     until = begun + action.pause_s * 1000
-    # Also of a refused action: the equipment's engine cannot know that it is refused.
-    state.hushed[row] = max(state.hushed.get(row, 0), until)
+    # Also of a refused action, and by its own time: the equipment's engine cannot know that it is refused, and has
+    # another log time.
+    state.hushed[row] = max(state.hushed.get(row, 0), action.t + action.pause_s * 1000)
     technical_alarms.end_silent(writer, action.patient)
     if (
         until <= writer.now
