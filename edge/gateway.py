@@ -393,7 +393,7 @@ class Gateway:
             uplink=self._uplink,
             roster=self._down.assignments.roster.version,
             alarms=alarms,
-            standbys={bed: (c.until, c.by) for bed, c in self._alarms.countdowns(now).items()},
+            standbys={bed: (c.until, c.by) for bed, c in self._alarms.countdowns().items()},
         )
         if self._uplink:
             self._clock.sent(machine, clock_s)

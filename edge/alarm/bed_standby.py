@@ -58,12 +58,12 @@ def again(state: engine.State, assignments: AssignmentTable) -> Iterator[Action]
             yield _action(placement, kept.by, kept.id, kept.t, (kept.until - kept.t) // 1000)
 
 
-def countdowns(state: engine.State, assignments: AssignmentTable, now: int) -> dict[str, Countdown]:
-    """Returns the standbys that last, by light."""
+def countdowns(state: engine.State, assignments: AssignmentTable) -> dict[str, Countdown]:
+    """Returns the standbys by light, those included that are over without a value of the patient."""
     return {
         assignments.light(placement): Countdown(kept.until, kept.by)
         for patient, kept in engine.standbys(state).items()
-        if now < kept.until and (placement := assignments.of_patient(patient)) is not None
+        if (placement := assignments.of_patient(patient)) is not None
     }
 
 

@@ -163,13 +163,13 @@ class BedsideAlarms:
         """Returns the actions of standbys that began at a bed and last; for a start, when none is queued."""
         return list(bed_standby.again(self.state, self.assignments))
 
-    def countdowns(self, now: int) -> dict[str, bed_standby.Countdown]:
-        """Returns the standbys that last, by light."""
-        return bed_standby.countdowns(self.state, self.assignments, now)
+    def countdowns(self) -> dict[str, bed_standby.Countdown]:
+        """Returns the standbys by light, those included that are over without a value of the patient."""
+        return bed_standby.countdowns(self.state, self.assignments)
 
     def _count_down(self, now: int) -> None:
         """Marks the lights whose standby began or ended; while one lasts, its light each `COUNT_MS`."""
-        counted = self.countdowns(now)
+        counted = self.countdowns()
         if counted != self._counted or (counted and now - self._counted_at >= COUNT_MS):
             self._changed |= counted.keys() | self._counted.keys()
             self._counted, self._counted_at = counted, now

@@ -32,7 +32,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         alarms: Active alarms, most urgent first.
         monitored: False while no patient in the bed is monitored: device silent, not judged, or on standby.
         paged: False while no heartbeat of the notifier arrives.
-        standby_until: Planned end of the patient's standby, UTC epoch ms; 0 without one.
+        standby_until: Planned end of the patient's standby, UTC epoch ms; past while no value follows; 0 without one.
         standby_s: Seconds until then at `t`, for an indicator without a clock.
     """
 

@@ -84,7 +84,8 @@ def status(directory: Path, now: int) -> dict[str, Any]:
         "roster": state.roster,
         "alarms": state.alarms,
         "standby": {
-            bed: {"left_s": round((until - now) / 1000), "by": by} for bed, (until, by) in state.standbys.items()
+            bed: {"left_s": max(0, round((until - now) / 1000)), "by": by}
+            for bed, (until, by) in state.standbys.items()
         },
         "devices": {
             "up": len(state.status.devices) - len([d for d in unwell if d.health is not Health.UP]),

@@ -124,7 +124,7 @@ def test_a_standby_is_answered_and_keeps_silence_quiet_until_it_is_over(
     assert ward.look().alarms == ()
     wait(30, 50)
     (asked,) = ward.look().alarms
-    assert (asked.condition, asked.start, asked.priority) == ("not-judged", T0 + 300_000, Priority.HIGH)
+    assert (asked.condition, asked.start, asked.priority) == ("not-judged", T0 + 341_000, Priority.HIGH)
 
 
 def test_only_patients_that_changed_since_the_last_answer_come_again_and_alarms_always(

@@ -60,7 +60,7 @@ def test_with_the_uplink_cut_the_button_keeps_lost_signs_quiet_at_once_and_goes_
     (action,) = sent(gw)
     assert (action.act, action.patient, action.bed, action.by) == (Act.STANDBY, "p-1", "W-1", "bed W-1")
     assert (action.t, action.pause_s) == (pressed, 600)
-    live(gw, 15, ZEROS)
+    live(gw, 60, ZEROS)
     assert lit(gw) == {"not-judged"}
 
 
@@ -89,6 +89,16 @@ def test_the_light_counts_it_down_and_says_that_nobody_is_watched(gw: Any) -> No
     live(gw, 3)
     shown = light(gw)
     assert (shown["standby_until"], shown["standby_s"], shown["monitored"]) == (0, 0, True)
+
+
+def test_a_light_shows_that_a_standby_is_over_before_anybody_is_asked(gw: Any) -> None:  # noqa: ANN401
+    press(gw, b"5")
+    live(gw, 315, ZEROS)
+    shown = light(gw)
+    assert (shown["standby_s"], shown["monitored"], shown["alarms"]) == (0, False, [])
+    assert shown["standby_until"] < gw.clock.now
+    live(gw, 3)
+    assert (light(gw)["standby_until"], light(gw)["monitored"]) == (0, True)
 
 
 def test_it_survives_a_restart_which_sends_it_again(gw: Any, rig: Rig) -> None:  # noqa: ANN401

@@ -17,8 +17,9 @@ with a plausible value within `INTERVALS` cadences, from `SETTLE_MS` after the b
 removed). The planned end is the action's time plus its length. No other clock or timer decides it, so that gateway
 and cloud agree. An action whose time is ahead of log time by more than `AHEAD_MS` begins at log time.
 
-**At the planned end** without such values the patient is *not judged* at once: medium, and high after `UNANSWERED_MS`
-(`vitals.engine.timers`). *Vital signs lost* stays inhibited until the first plausible value.
+**At the planned end** without such values the patient is *not judged* as soon as a reading of the end would be here:
+one cadence and `ON_THE_WAY_MS` later, medium. It is high `UNANSWERED_MS` after the planned end if it is not
+acknowledged by then. *Vital signs lost* stays inhibited until the first plausible value.
 """
 
 from typing import Final
@@ -30,12 +31,12 @@ from vitals.actions import Act, Action
 from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import Inactivation, Priority
 from vitals.breach_codes import ABSENT
-from vitals.engine.constants import AHEAD_MS, COUNT, INTERVALS, LOUD_MS, RENEWALS, SETTLE_MS, TRUSTED
+from vitals.engine.constants import AHEAD_MS, COUNT, INTERVALS, LOUD_MS, RENEWALS, SETTLE_MS, TRUSTED, UNANSWERED_MS
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules import technical_alarms
-from vitals.engine.state import Standby, State
+from vitals.engine.state import Condition, Standby, State
 
 _FRESH: Final = -1
 """Renewals of a standby that a person's next one does not continue."""
@@ -111,6 +112,14 @@ def hear(writer: EventWriter, row: int, r: ReadingContext, cadence: int) -> None
         _end(writer.state, row, kept, _FRESH)
     else:
         writer.state.standbys[row] = replace(kept, value=r.t)
+
+
+def grow_from_end(state: State, row: int, c: Condition) -> None:
+    """Lets a new *not judged* alarm of the patient become high `UNANSWERED_MS` after the planned end, not the start."""
+    due = state.standbys[row].until + UNANSWERED_MS
+    if state.now < due < c.due:
+        c.due = due
+        state.next_due = min(state.next_due, due)
 
 
 def _end(state: State, row: int, kept: Standby, renewals: int) -> None:
