@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vitals.bounds import Line, Name, Time
+from vitals.bounds import Line, Name, Time, TimeOrNone
 from vitals.news2 import CONSCIOUSNESS
 
 MAX_PAUSE_S: Final = 600
@@ -36,6 +36,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         t: Time of the action, UTC epoch ms.
         by: Name of the person.
         alarm: Id of the alarm, for acknowledge and audio-pause.
+        incident: Acknowledges also every alarm of this incident that had not risen since `shown`; "" for one alarm.
+        shown: Log time of the newest event that the person saw, UTC epoch ms; 0 if the page did not say so.
         pause_s: Length of an audio pause or standby, s. A standby ends at `t` plus this, in every engine.
         bed: Bed of a standby, or of its end: it has no effect in another bed.
         oxygen: Charted: whether the patient breathes supplemental oxygen; None does not change it.
@@ -48,6 +50,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     t: Time
     by: Line
     alarm: Line | None = None
+    incident: Line = ""
+    shown: TimeOrNone = 0
     pause_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_STANDBY_S)] = 120
     bed: Name | None = None
     oxygen: bool | None = None
@@ -58,6 +62,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             raise ValueError(f"{self.act.value} needs a bed")
         if self.act in {Act.ACKNOWLEDGE, Act.AUDIO_PAUSE} and not self.alarm:
             raise ValueError(f"{self.act.value} needs the id of an alarm")
+        if self.incident and self.act is not Act.ACKNOWLEDGE:
+            raise ValueError(f"{self.act.value} is of one alarm, not of an incident")
         if self.act is Act.STANDBY:
             if not MIN_STANDBY_S <= self.pause_s <= MAX_STANDBY_S:
                 raise ValueError(f"a standby lasts {MIN_STANDBY_S} to {MAX_STANDBY_S} s, not {self.pause_s}")

@@ -24,6 +24,7 @@ from vitals.engine.state import (
     Track,
     all_seconds,
 )
+from vitals.incidents import Incident
 from vitals.status import Status
 
 Key = TypeVar("Key")
@@ -57,6 +58,9 @@ def rebase(state: State, by_ms: int) -> State:
     state.standbys = {row: move.standby(kept) for row, kept in state.standbys.items()}
     state.ahead = {row: move.times(of) for row, of in state.ahead.items()}
     state.lapses = {row: move.times(of) for row, of in state.lapses.items()}
+    for incident in state.incidents.values():
+        move.incident(incident)
+    state.next_reminder = 0
     state.known = {key: (n, move.time(log_t), move.time(t)) for key, (n, log_t, t) in state.known.items()}
     state.statuses = {key: move.status(status) for key, status in state.statuses.items()}
     return state
@@ -86,6 +90,7 @@ class _Move:
             start=self.time(event.start),
             t=self.time(event.t),
             log_t=self.time(event.log_t),
+            raised=self.time(event.raised),
             paused_until=self.time(event.paused_until),
             recent=tuple((self.time(t), value) for t, value in event.recent),
         )
@@ -98,6 +103,14 @@ class _Move:
     def standby(self, kept: Standby) -> Standby:
         t, until, value, ended = map(self.time, (kept.t, kept.until, kept.value, kept.ended))
         return msgspec.structs.replace(kept, t=t, until=until, value=value, ended=ended)
+
+    def incident(self, incident: Incident) -> None:
+        incident.seen, incident.called = self.time(incident.seen), self.time(incident.called)
+        for p in incident.problems.values():
+            p.named, p.named_high, p.seen, p.ended, p.joined = map(
+                self.time, (p.named, p.named_high, p.seen, p.ended, p.joined)
+            )
+            p.highs = tuple(map(self.time, p.highs))
 
     def track(self, track: Track) -> None:
         track.at, track.again, track.seen = map(self.time, (track.at, track.again, track.seen))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase
+from vitals.engine import incident_calls
 from vitals.engine.constants import CONDITIONS, COUNT, GROWING, NOT_JUDGED, PROBLEM
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
@@ -32,12 +33,14 @@ def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
             continue
         state.known[event.id] = event.n, event.log_t, event.t if event.by is not None else acted
         state.recalled.take(event)
+        incident_calls.recall(state, event)
     return state
 
 
 def tell(writer: EventWriter) -> tuple[AlarmEvent, ...]:
     """Ends a call, when all readings of earlier log times have been applied; returns the events to emit."""
     reconcile(writer, writer.now - 1)
+    incident_calls.mark(writer)
     return writer.events()
 
 
@@ -208,7 +211,7 @@ def _place(state: State, c: Condition, event: AlarmEvent) -> None:
     if c.index < COUNT and event.kind is Kind.PHYSIOLOGICAL:
         c.told = event.value if event.value is not None else c.told
         below = event.limit is not None and event.value is not None and event.value < event.limit
-        c.side = -1 if below else 1
+        c.side = event.side or (-1 if below else 1)
         if c.on:
             track = state.tracks.setdefault((c.row, PROBLEM[c.index]), Track(c.side))
             track.note(c.index, c.told)

@@ -141,7 +141,7 @@ class Attempt:
 def _sparse(state: State) -> tuple[dict[int, Any], ...]:
     """Returns the tables in which only few patients have an entry."""
     times = state.behind, state.unjudged, state.awaited, state.covered, state.hushed, state.loud
-    return (state.ahead, state.lapses, state.standbys, *times)
+    return (state.ahead, state.lapses, state.incidents, state.standbys, *times)
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 - a number, or a table of numbers

@@ -10,6 +10,7 @@ from vitals.alarm_events import AlarmEvent
 from vitals.engine.constants import CONDITIONS
 from vitals.engine.recovered_alarms import Recalled
 from vitals.engine.state import Condition, Standby, State, Track
+from vitals.incidents import Incident
 from vitals.signs import FIELDS
 from vitals.status import Status
 
@@ -50,6 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     hushed: dict[int, int] = {}
     loud: dict[int, int] = {}
     beds: bytes = b""
+    incidents: dict[int, Incident] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -94,6 +96,7 @@ def snapshot(state: State) -> bytes:
             hushed=state.hushed,
             loud=state.loud,
             beds=state.beds[:rows].tobytes(),
+            incidents=state.incidents,
         )
     )
 
@@ -130,10 +133,10 @@ def _state(kept: Snapshot) -> State:
     state.gateways = [None if gateway is None else sys.intern(gateway) for gateway in kept.gateways]
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
-    state.covered = kept.covered
     state.standbys, state.hushed, state.loud = kept.standbys, kept.hushed, kept.loud
     if kept.beds:
         state.beds[: len(kept.wards)] = np.frombuffer(kept.beds, dtype=np.uint32)
+    state.covered, state.incidents, state.next_reminder = kept.covered, kept.incidents, 0
     state.patients = [None] * len(kept.wards)
     for patient, row in kept.index.items():
         state.patients[row] = patient if state.placed[row] else None
