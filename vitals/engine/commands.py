@@ -1,4 +1,4 @@
-"""Commands: admission, discharge, acknowledgement, audio pause, charted values.
+"""Commands: admission, discharge, acknowledgement, audio pause, charted values; standby is `rules.standby`.
 
 **Admission.** Of several devices the longest cadence counts. Charted oxygen stays valid until the admission's own entry
 changes. A profile outside `NEWS2_PROFILES`, and a ward without NEWS2, end the NEWS2 alarm. Readings from before an
@@ -35,7 +35,7 @@ from vitals.engine.evaluate_row import PatientRow, evaluate_news2
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.reading_view import ReadingContext
-from vitals.engine.rules import not_judged
+from vitals.engine.rules import not_judged, standby
 from vitals.engine.state import (
     ALARMS,
     CADENCE,
@@ -73,6 +73,7 @@ def place(writer: EventWriter, placements: Iterable[DeviceAssignment], gateway: 
         # One object per ward, however many placements name it.
         state.wards[row] = sys.intern(p.ward)
         not_judged.place(state, row, p.patient, sys.intern(gateway))
+        standby.place(state, row, p)
         marks = state.marks[row]
         if marks[PLACED_OXYGEN] != p.oxygen:
             # Charted oxygen stays valid until the admission's entry changes.
@@ -111,6 +112,9 @@ def act(writer: EventWriter, action: Action) -> None:
     """Applies a person's action."""
     if action.act is Act.CHART:
         _chart(writer, action)
+        return
+    if action.act in {Act.STANDBY, Act.STANDBY_END}:
+        standby.act(writer, action)
         return
     if action.incident and action.shown:
         _acknowledge_incident(writer, action)

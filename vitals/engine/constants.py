@@ -73,6 +73,12 @@ GROWING: Final = UNMONITORED | {UNASSIGNED}
 """Technical conditions that escalate to high without an acknowledgement: a patient may be in danger."""
 UNANSWERED_MS: Final = 120_000
 """Time after which an unacknowledged alarm of a patient without monitoring becomes high (R10)."""
+LOUD_MS: Final = 300_000
+"""Time after an unacknowledged high alarm of a patient in which no standby begins (Q3)."""
+SETTLE_MS: Final = 60_000
+"""Time after the begin of a standby in which values do not end it: the sensors are being removed."""
+RENEWALS: Final = 2
+"""Most renewals of a standby, each by another person than the last (Q3)."""
 FORGET_MS: Final = 48 * 3_600_000
 """Time for which a discharged patient's later readings are recognised, and an ended alarm's counter is kept."""
 FRESH_MS: Final = 600_000

@@ -27,7 +27,7 @@ from vitals.engine.constants import (
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import mark
 from vitals.engine.reading_view import ReadingContext
-from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, worsening
+from vitals.engine.rules import news2_condition, not_judged, sign_condition, signal_loss, standby, worsening
 from vitals.engine.state import ALARMS, CADENCE, GONE, HAD, NEWEST, OFF, SCORED, SCORES, SEEN, Condition, State, seconds
 from vitals.engine.state import CUFF as CUFF_INTERVAL
 from vitals.news2 import NOT_SCORED, PART_INDEX
@@ -169,6 +169,8 @@ def apply(writer: EventWriter, row: int, r: ReadingContext, words: PatientRow) -
     worsening.evaluate(writer, row, r, words.intervals, sources, cuff=words.cuff > 0)
     if not words.had[HR] and (any(d not in _CALM for d in r.digits) or any(c and c.on for c in conditions[:COUNT])):
         state.breached[row] = r.t
+    if row in state.standbys:
+        standby.hear(writer, row, r, words.cadence)
     _judge_lost(writer, row, r, words)
     evaluate_news2(writer, row, r, words, charted=False)
     if any(words.off) or conditions[SENSOR_OFF] is not None:
@@ -201,6 +203,8 @@ def _judge_lost(writer: EventWriter, row: int, r: ReadingContext, words: Patient
     gone = [words.gone[s] == 1 or lacks[s] for s in PULSE]
     none = [words.off[s] == 1 or not words.had[s] for s in PULSE]
     lost = any(gone) and all(map(or_, gone, none)) and not (words.cuff == 0 and signal_loss.pulsatile(r))
+    if standby.holds(writer.state, row) and not ((known := conditions[LOST]) is not None and known.on):
+        lost = False
     if not lost and conditions[LOST] is None:
         return
     word = any(lacks[s] or r.codes[s] == Suspect.DROPOUT for s in PULSE)

@@ -57,6 +57,7 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
     # A cuff's unconfirmed alarm waits for its repeat, which may not come.
     waits = pressure is not None and pressure.on and pressure.level == Priority.LOW
     restless = waits or row in state.behind or row in state.ahead or row in state.unjudged
+    restless |= (kept := state.standbys.get(row)) is not None and not kept.ended
     if restless:
         # Every reading of such a patient is evaluated by itself.
         calm[SENSOR_OFF] = RESTLESS

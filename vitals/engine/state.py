@@ -179,6 +179,28 @@ class Condition(msgspec.Struct, array_like=True):
         self.doubted = False
 
 
+class Standby(msgspec.Struct, array_like=True, frozen=True):
+    """Standby of a patient (Q3), the newest one; `vitals.engine.rules.standby` has the rules.
+
+    Attributes:
+        id: Id of the action that began or renewed it.
+        by: Name of the person.
+        t: Time of that action, ms.
+        until: Its planned end, ms.
+        renewals: Number of renewals in a row; -1 after an end that was not a person's.
+        value: Event time of the newest reading with a plausible value, ms; 0 none.
+        ended: Log time at which it ended before its time, or with the patient's return, ms; 0 not yet.
+    """
+
+    id: str
+    by: str
+    t: int
+    until: int
+    renewals: int = 0
+    value: int = 0
+    ended: int = 0
+
+
 class PassedOver(NamedTuple):
     """An input that was skipped because it raised.
 
@@ -228,6 +250,11 @@ class State:
         self.lapses: dict[int, dict[int, int]] = {}
         # Of patients without a heart rate by ECG so far, event time of the newest breach.
         self.breached: dict[int, int] = {}
+        # Of a patient: newest standby; planned end up to which *not judged* replaces *device silent*; log time at which
+        # a high alarm was last without acknowledgement.
+        self.standbys: dict[int, Standby] = {}
+        self.hushed: dict[int, int] = {}
+        self.loud: dict[int, int] = {}
         # Log time of the next check for *not judged*, and at which the log last resumed after standing still.
         self.next_look = self.resumed = 0
         # Event time of a patient's last skipped reading, until readings have been evaluated again.
@@ -245,6 +272,8 @@ class State:
         self.told: NDArray[np.float16] = np.zeros((capacity, COUNT), dtype=np.float16)
         self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
         self.placed: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        # Ward and bed of an admitted patient, as `vitals.engine.rules.standby.bed_code`; 0 is unknown.
+        self.beds: NDArray[np.uint32] = np.zeros(capacity, dtype=np.uint32)
 
     def row(self, patient: str) -> int:
         """Returns the patient's row, and creates a missing one."""
@@ -272,6 +301,7 @@ class State:
         self.pace[row, CADENCE] = DEFAULT_CADENCE_MS
         self.told[row] = math.nan
         self.placed[row] = False
+        self.beds[row] = 0
 
     def _grow(self, capacity: int) -> None:
         self.times = _enlarge(self.times, capacity)
@@ -279,9 +309,9 @@ class State:
         self.pace = _enlarge(self.pace, capacity)
         self.told = _enlarge(self.told, capacity)
         self.last = np.zeros(capacity, dtype=np.int32)
-        placed = np.zeros(capacity, dtype=np.bool_)
-        placed[: len(self.placed)] = self.placed
-        self.placed = placed
+        placed, beds = np.zeros(capacity, dtype=np.bool_), np.zeros(capacity, dtype=np.uint32)
+        placed[: len(self.placed)], beds[: len(self.beds)] = self.placed, self.beds
+        self.placed, self.beds = placed, beds
 
     def release(self, patient: str) -> None:
         """Frees a patient's row; its alarms must have ended."""
@@ -293,6 +323,9 @@ class State:
         self.awaited.pop(row, None)
         self.covered.pop(row, None)
         self.lapses.pop(row, None)
+        self.standbys.pop(row, None)
+        self.hushed.pop(row, None)
+        self.loud.pop(row, None)
         self.incidents.pop(row, None)
         self.breached.pop(row, None)
         self.placed[row] = False

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import Condition, Patient, Reading
 from tests.vitals.reference_engine.patient_rules import judge_lost, judge_news2, judge_sensors
@@ -45,6 +46,9 @@ class Oracle(Teller):
             cadence[p.patient] = max(cadence.get(p.patient, 0), round(p.cadence_s * 1000))
             patient.cadence_ms, patient.cuff_ms = cadence[p.patient], round(p.cuff_s * 1000)
             patient.ward, patient.scale2 = p.ward, p.scale2
+            if standby.holds(patient.spans) and patient.bed not in ("", p.bed):
+                patient.spans[-1].over = standby.WHY_BACK
+            patient.bed = p.bed
             if patient.placed_oxygen != p.oxygen:
                 patient.oxygen = patient.placed_oxygen = p.oxygen
             patient.scored = p.profile in constants.NEWS2_PROFILES and p.news2
@@ -106,6 +110,10 @@ class Oracle(Teller):
     def act_on_one(self, action: Action) -> None:
         """Acknowledges or pauses one alarm."""
         patient = self.patients.get(action.patient, Patient())
+        if action.act in (Act.STANDBY, Act.STANDBY_END):
+            if action.bed == patient.bed:
+                standby.act(patient.spans, action, self.now, refused=self.loud(action.patient, patient))
+            return
         mine = [*patient.latched.values(), *patient.conditions.values()]
         for c in [*mine, *self.by_device(action.patient)]:
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
@@ -117,6 +125,17 @@ class Oracle(Teller):
                 c.paused_until = self.now + action.pause_s * 1000
                 paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
                 self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
+
+    def loud(self, name: str, patient: Patient) -> bool:
+        """Returns whether a high alarm of the patient waits for a person, or did within five minutes."""
+        mine = [*patient.latched.values(), *patient.conditions.values()]
+        open_ = [c.alarm for c in mine if c.alarm is not None]
+        lately = patient.loud_at is not None and self.now - patient.loud_at < 5 * standby.MINUTE
+        return (
+            lately
+            or any(standby.loud(a) and a.start <= self.now for a in open_)
+            or standby.lately_loud(self.watch, name, self.now)
+        )
 
     def by_device(self, device: str) -> list[Condition]:
         """Returns the conditions with an alarm of this device."""
@@ -214,6 +233,7 @@ class Oracle(Teller):
         breach = any(beyond(value, r.limits[f])[0] for f, value in r.values.items())
         if breach or any(c.holds for name, c in patient.conditions.items() if name in FIELDS):
             patient.breached = r.t
+        standby.hear(patient.spans, r, patient.cadence_ms, self.now)
         judge_lost(self, patient, r)
         judge_news2(self, patient, r, charted=False)
         judge_sensors(self, patient, r)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.incidents import Book, problem_of
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
 from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason, alarm_id
@@ -20,6 +21,8 @@ class Teller:
         self.patients: dict[str, Patient] = {}
         self.left: dict[str, int] = {}
         self.events: list[AlarmEvent] = []
+        # Technical alarms of patients, which this engine does not judge: tests/vitals/test_watched.py.
+        self.watch: list[AlarmEvent] = []
         self.books: dict[str, Book] = {}
         self.marked = 0
         self.worse: set[tuple[str, int]] = set()
@@ -106,6 +109,8 @@ class Teller:
     def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
         """Emits an event and sets the timers; a start or an escalation restarts the handover."""
         self.events.append(event)
+        if standby.loud(c.alarm) and not standby.loud(event) and event.patient in self.patients:
+            self.patients[event.patient].loud_at = self.now
         c.alarm = None if event.state is AlarmState.INACTIVE else event
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = None

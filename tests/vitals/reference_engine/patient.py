@@ -129,6 +129,10 @@ class Patient:
     breached: int | None = None
     measured: dict[str, int] = field(default_factory=dict)
 
+    bed: str = ""
+    spans: list[Any] = field(default_factory=list)
+    loud_at: int | None = None
+
     def lacks(self, r: Reading, sign: str) -> bool:
         """Returns whether a sign that was measured before is missing without a word, though its turn has come."""
         due = r.t - self.newest.get(sign, 0) >= constants.DUE_SHARE * self.cadence_ms

@@ -1,5 +1,6 @@
 """The rules of more than one sign: vital signs lost, sensors off, NEWS2."""
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
@@ -17,7 +18,8 @@ def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
     lacking = {f for f in PULSE if patient.lacks(r, f)}
     gone = patient.gone & set(PULSE) | lacking
     showing = [f for f in PULSE if f in patient.had and f not in gone and f not in patient.off]
-    if not gone or showing or line_shows_pulse(patient, r):
+    kept = standby.holds(patient.spans) and not c.holds
+    if not gone or showing or line_shows_pulse(patient, r) or kept:
         c.pending_since = None
         if c.holds:
             c.calm_since = r.t if c.calm_since is None else c.calm_since

@@ -15,6 +15,9 @@ once without a pulse. It is medium, too, if a single sign is not measured that w
 **Inhibition.** A stalled pipeline, the patient's gateway or its bridge down and a silent device inhibit both, because
 their alarms give more detail. After that, and after log time stood still, the wait starts again.
 
+A *standby* of the patient inhibits both as well, with a wait of its own at the planned end
+(`vitals.engine.rules.standby`).
+
 **End.** When the condition is over or inhibited, and at discharge. *Not judged* after a skipped reading ends by
 `vitals.engine.rules.skipped_readings`.
 """
@@ -40,7 +43,7 @@ from vitals.engine.constants import (
     UNHEARD_LEAST_MS,
 )
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.rules import technical_alarms
+from vitals.engine.rules import standby, technical_alarms
 from vitals.engine.state import CADENCE, GONE, HAD, NEWEST, OFF, SEEN, Condition, State
 from vitals.engine.state import CUFF as CUFF_INTERVAL
 from vitals.signs import SIGNS
@@ -113,6 +116,7 @@ def evaluate(writer: EventWriter) -> None:
     for name, _, row in _standing(state, {NOT_JUDGED}):
         if row not in overdue and row not in state.unjudged:
             why = "covered by another alarm" if row in state.covered else "readings are judged again"
+            why = "on standby" if standby.holds(state, row) else why
             _end(writer, name, writer.now, why)
     _sensors(writer, limits, overdue, covers)
 
@@ -135,6 +139,15 @@ def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
     late = state.placed[:n] & (seen > 0) & (state.now - np.maximum(seen, state.resumed) > limits)
     since = {row: int(seen[row]) for row in np.flatnonzero(late).tolist()} | since
     found = {row: _from(state, row, at) + int(limits[row]) for row, at in since.items()}
+    for row, kept in state.standbys.items():
+        if kept.ended:
+            continue
+        found.pop(row, None)
+        if state.now > kept.until:
+            # A reading at the planned end is one cadence and its way late; the longer wait is after an inhibition.
+            other = _from(state, row, 0)
+            wait = int(state.pace[row, CADENCE]) + ON_THE_WAY_MS
+            found[row] = kept.until + wait if other <= kept.until else other + int(limits[row])
     return {row: at for row, at in found.items() if state.now > at}
 
 
@@ -179,7 +192,9 @@ def _tell_of(writer: EventWriter, row: int, since: int) -> None:
     patient = state.patients[row]
     if patient is None or key(patient, NOT_JUDGED) in state.faults:
         return
-    if row in state.behind:
+    if standby.holds(state, row):
+        text = "standby is over and no value arrives: attach the sensors, or set another standby at the bed or the page"
+    elif row in state.behind:
         text = "readings come too late to be judged: check the clocks of gateway and device, and the backlog"
     elif row not in state.awaited and row in state.lapses:
         text = "readings arrive without a usable value: every sensor is off or lost, look at the patient"
@@ -190,6 +205,8 @@ def _tell_of(writer: EventWriter, row: int, since: int) -> None:
     else:
         text = "no reading since the admission: check the device, its name in the admission, and the admission's start"
     _start(writer, row, NOT_JUDGED, since, text)
+    if standby.holds(state, row):
+        standby.grow_from_end(state, row, state.faults[key(patient, NOT_JUDGED)])
 
 
 def _start(  # noqa: PLR0917 - the fields of a patient's alarm
@@ -232,7 +249,7 @@ def _sensors(writer: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
     state = writer.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):
-        if not state.placed[row] or row in overdue or _lost(state, row):
+        if not state.placed[row] or row in overdue or _lost(state, row) or standby.holds(state, row):
             continue
         if covers.covers(row):
             state.covered[row] = state.now

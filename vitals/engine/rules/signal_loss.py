@@ -7,7 +7,8 @@ alarm.
   went without a report of the device: it is a zero or an impossible value, or the reading lacks it. A sensor that is
   reported as off is not lost. A line in the same reading that shows a pulse (`PULSATILE_MAP`, `PULSATILE_WIDTH`) rules
   the condition out; a cuff does not, because its pressure is of before. Only a trusted value ends a loss.
-- Start: a reading that shows the loss, the second one at least, `LOST_DELAY_MS` after the first. Priority high.
+- Start: a reading that shows the loss, the second one at least, `LOST_DELAY_MS` after the first. Priority high. A
+  patient's standby keeps it from starting (`vitals.engine.rules.standby`).
 - One sensor: of a patient who never had a heart rate by ECG the second such reading is low, and it is medium after
   `OXIMETER_MEDIUM_MS` and high after `OXIMETER_HIGH_MS`. A breach in the `NEAR_MS` before makes it high as above.
 - End: readings without the condition for `WITHIN_MS`. High and not acknowledged, the alarm latches.
