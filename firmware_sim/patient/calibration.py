@@ -176,7 +176,7 @@ def _recorded() -> Calibration:
         z=z,
         knots=knots,
         correlation=correlation,
-        noise_sd=np.array([0.9, 0.75, 1.0, 0.28, 0.04, 3.0, 2.0, 0.9]),
+        noise_sd=np.array([1.05, 0.75, 1.0, 0.28, 0.04, 3.0, 2.0, 1.0]),
         noise_tau_s=np.array([10.0, 12.0, 20.0, 10.0, 1800.0, 60.0, 60.0, 8.0]),
         circadian=np.array([1.2, 0.0, 0.4, 0.0, 0.2, 4.0, 3.0, 0.0]),
         rates=RECORDED_RATES,
@@ -187,14 +187,14 @@ def _recorded() -> Calibration:
             Drift("hr", 1.2, 7200.0),
             Drift("rr", 1.1, 9000.0),
             Drift("spo2", 0.95, 9000.0),
-            Drift("spo2", 0.5, 1500.0),
+            Drift("spo2", 0.47, 1500.0),
             Drift("sbp", 6.0, 5400.0),
             Drift("dbp", 3.0, 5400.0),
         ),
-        bouts=Bouts(per_h=4.5, hr=7.2, hr_tau_s=105.0, rr=6.2, rr_tau_s=90.0),
+        bouts=Bouts(per_h=4.5, hr=7.8, hr_tau_s=92.0, rr=6.5, rr_tau_s=90.0),
         ectopy=Ectopy(per_h=8.0, between=1.2, size=2.0, tail=1.6),
         fibrillation=Fibrillation(1 / 12, (2.0, 12.0), (("ecg", 3.5), ("pr", 3.0))),
-        renewed=(0.6, 0.45, 0.12, 0.25),
+        renewed=(0.6, 0.4, 0.12, 0.25),
     )
 
 

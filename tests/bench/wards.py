@@ -44,8 +44,8 @@ DAY_S = 86_400
 ADULT = profile("adult").array()
 _CHART = [news2.PART_INDEX[part] for part in ("rr", "spo2_scale1", "sbp", "pulse", "temp")]
 _MEDIUM_RISK, _SINGLE = 5, 3
-NORMAL_SD = 2.0
-"""Standard deviations of noise and drift that count as a patient's normal."""
+NORMAL_SD = 1.0
+"""Standard deviations of noise and drift within which a patient is two thirds of the time: the normal."""
 JUDGED = [INDEX[field] for field in ("hr", "rr", "spo2", "temp", "sbp", "map")]
 """Signs whose limits have to fit: neither a diastolic pressure alone nor the oximeter's rate is a problem."""
 PRESSURES = np.array([INDEX["sbp"], INDEX["dbp"], INDEX["map"]])
