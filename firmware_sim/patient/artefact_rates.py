@@ -24,7 +24,7 @@ The simulator 2026-12 (`calibration.RECORDED_RATES`) counts again, with the same
   Used: 0.9 /h, of which 70 % last some 8 s, 24 % 5 min, 6 % 75 min;
 - whole monitor: two disconnections of 20 and 22 min in 32 h; start, end and a stray minute made six of two.
   Used: 1.5 a day of 10 to 40 min;
-- the device's own word: 90 % with `off`; IEC 60601-2-27 has monitors detect a lead that is off. Of the others half are
+- the device's own report: 90 % with `off`; IEC 60601-2-27 has monitors detect a lead off. Of the others half are
   zeros, half absent (assumed);
 - motion: HR and PR over 10 /min apart in 3 % of seconds and 40 % of patients in 8 min, while SpO2 moves by 1 %.
   Used: 2 /h of 25 s, SpO2 by 3 % at most; in the ECG's count 0.5 /h of 20 s;

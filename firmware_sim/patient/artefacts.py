@@ -65,7 +65,7 @@ class Artefacts:
         rates: Their rates.
         n: Devices.
         rng: Source of randomness.
-        lines: (n,) flags of the devices with an arterial line; None: nobody has one.
+        lines: (n,) flags of the devices with an arterial line; None: no device has one.
     """
 
     def __init__(self, rates: Rates, n: int, rng: np.random.Generator, lines: Flags | None = None) -> None:
@@ -99,7 +99,7 @@ class Artefacts:
 
         Returns:
             (n, signs) values as sent, NaN if absent; (n, kinds) flags of the artefacts (`KINDS`) in them; (n, signs)
-            flags of the sensors that the device reports as off.
+            flags of the sensors reported as off.
         """
         going, off = np.zeros((len(shown), len(KINDS)), dtype=np.bool_), np.zeros(shown.shape, dtype=np.bool_)
         i, k = self._begin(t_s, dt_s)

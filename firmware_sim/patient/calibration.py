@@ -11,7 +11,7 @@
 - bouts of minutes, drift of hours, course of the day: one patient of MIMIC-II, 32 h, a sample a minute, by the standard
   deviation within an hour and of hours' means, and the autocorrelation at 1 to 240 min;
 - ectopic steps: the largest step of the heart rate in 8 min in BIDMC, median and 90th percentile;
-- values that stand still: the share of seconds without a change in BIDMC;
+- held values: the share of seconds without a change in BIDMC;
 - atrial fibrillation is assumed: one patient in twelve, with a deficit of 2 to 12 /min;
 - pressures' noise and drift are assumed: the 32 h patient's cuff differs by 7 mmHg between measurements.
 
@@ -100,7 +100,7 @@ class Calibration:
     """One set of parameters.
 
     Attributes:
-        name: Its name, as `--simulator` gives it.
+        name: Its name, the value of `--simulator`.
         z: (k,) standard normal quantiles of the knots; beyond them resting values are cut off.
         knots: (drawn channels, k) resting values at those quantiles.
         correlation: (drawn channels, drawn channels) of the underlying normal variables.
@@ -113,7 +113,7 @@ class Calibration:
         drifts: Slow changes of the state.
         bouts: Unrest; None: never.
         ectopy: Early beats; None: never.
-        fibrillation: Atrial fibrillation; None: nobody.
+        fibrillation: Atrial fibrillation; None: no patient.
         renewed: Share of seconds in which the monitor renews `hr`, `pr`, `rr`, `spo2`; it holds them in the others.
     """
 
@@ -176,11 +176,11 @@ def _recorded() -> Calibration:
         z=z,
         knots=knots,
         correlation=correlation,
-        noise_sd=np.array([1.05, 0.75, 1.0, 0.28, 0.04, 3.0, 2.0, 1.0]),
-        noise_tau_s=np.array([10.0, 12.0, 20.0, 10.0, 1800.0, 60.0, 60.0, 8.0]),
+        noise_sd=np.array([1.05, 0.75, 1.0, 0.28, 0.04, 2.2, 1.6, 1.0]),
+        noise_tau_s=np.array([10.0, 12.0, 20.0, 10.0, 1800.0, 120.0, 120.0, 8.0]),
         circadian=np.array([1.2, 0.0, 0.4, 0.0, 0.2, 4.0, 3.0, 0.0]),
         rates=RECORDED_RATES,
-        # Whoever rests at 90 mmHg and bleeds still has a pulse until the heart stops.
+        # A patient with 90 mmHg at rest who bleeds has a pulse until the heart stops.
         lowest_sbp=58.0,
         spread=0.5,
         drifts=(
@@ -188,7 +188,7 @@ def _recorded() -> Calibration:
             Drift("rr", 1.1, 9000.0),
             Drift("spo2", 0.95, 9000.0),
             Drift("spo2", 0.47, 1500.0),
-            Drift("sbp", 6.0, 5400.0),
+            Drift("sbp", 5.0, 5400.0),
             Drift("dbp", 3.0, 5400.0),
         ),
         bouts=Bouts(per_h=4.5, hr=7.8, hr_tau_s=92.0, rr=6.5, rr_tau_s=90.0),

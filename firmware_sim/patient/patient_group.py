@@ -69,7 +69,7 @@ class Round:
         state: (n, signs) the patient's state without the minute's variation, unrounded.
         artefacts: (n, kinds) flags of the artefacts (`artefacts.KINDS`) in the values.
         measured: (n, signs) flags of the signs measured now, including sensors that a scenario disconnects.
-        off: (n, signs) flags of the signs whose sensor has come off, as the device reports; not a scenario's.
+        off: (n, signs) flags of the sensors that have come off, as the device reports; not a scenario's.
     """
 
     t_s: Floats

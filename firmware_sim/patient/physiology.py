@@ -9,7 +9,7 @@ A *drive* is a disturbance in a patient; the signs respond to it together, as th
 - vasodilation is the loss of vascular resistance in septic shock; bradycardia slows the sinus node; arrest stops the
   heart; a pressor raises the pressure;
 - tachycardia is a re-entry that fills the ventricles less; depression is the share of
-  breathing that an opioid takes.
+  breathing suppressed by an opioid.
 
 Resting values, noise and the day's course are parameters (`calibration`).
 """

@@ -49,7 +49,7 @@ class Keyframe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sensor is disconnected; the device reports that, or its values are absent without a word."""
+    """A sensor is disconnected; the device reports that, or its values are absent without a report."""
 
     sensor: str
     from_s: float
@@ -95,7 +95,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     @property
     def moves(self) -> bool:
-        """Whether any drive is ever other than zero."""
+        """Flag of a scenario with a drive other than zero."""
         return bool(self._moving)
 
     def drives(self, story_s: Floats) -> Floats:
@@ -111,7 +111,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return self.frames[passed - 1].phase if passed else BEFORE
 
     def sensors_off(self, story_s: float, *, reported: bool = False) -> tuple[str, ...]:
-        """Returns the fields of the signs whose sensor is disconnected at a moment; `reported`: as the device says."""
+        """Returns the fields of disconnected sensors at a moment of the scenario; `reported`: only if in messages."""
         off = {o.sensor for o in self.off if o.from_s <= story_s < o.to_s and (o.reported or not reported)}
         if not off:
             return ()

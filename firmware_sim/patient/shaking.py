@@ -37,12 +37,12 @@ class Shaking:
         self._shaken, self._active = np.zeros(n, dtype=np.bool_), False
 
     def apply(self, values: Floats, new: NDArray[np.intp], going: NDArray[np.bool_], dt_s: float) -> None:
-        """Moves values in place, and adds to `going` the rows whose monitor still averages the movement.
+        """Moves values in place, and adds to `going` the rows in which the monitor still averages it.
 
         Args:
             values: (n, signs) as shown.
             new: (k,) rows in which a movement begins.
-            going: (n,) flags of the rows in which one goes on.
+            going: (n,) flags of the rows with an ongoing movement.
             dt_s: Seconds since the reading before.
         """
         rows = np.flatnonzero(going | self._shaken) if self._active or len(new) else ()

@@ -30,7 +30,7 @@ def bouts(name: str, count: int, every_s: float, lasting_s: float, **drive: floa
 
 
 def _sudden(name: str, off: tuple[Off, ...] = ()) -> Scenario:
-    """Returns a calm patient whose heart stops within ten seconds: ventricular fibrillation."""
+    """Returns a calm patient with ventricular fibrillation: the heart stops within ten seconds."""
     return Scenario(name, (Keyframe(0, "calm"), Keyframe(10, "arrest", arrest=1)), off)
 
 
@@ -116,7 +116,7 @@ NAMED: Final[dict[str, Scenario]] = {
             (Keyframe(0, "probe-off"), Keyframe(120, "probe-on")),
             (Off("oximeter", 0, 120),),
         ),
-        # Sudden arrest, out of calm: zeros; signs absent without a word; a monitor with ECG and oximeter alone.
+        # Sudden arrest, out of calm: zeros; signs absent without a report; a monitor with only ECG and oximeter.
         _sudden("sudden-arrest"),
         _sudden("sudden-arrest-absent", tuple(Off(s, 10, _FOREVER_S, reported=False) for s in _CONTINUOUS)),
         _sudden("sudden-arrest-two-sensors", tuple(Off(s, -_FOREVER_S, _FOREVER_S, reported=False) for s in _REST)),

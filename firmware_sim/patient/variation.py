@@ -65,7 +65,7 @@ class Variation:
         self.drift, self.noise, self.usual = self._drifted().T, self._noise(self._x[:, None])[:, 0].T, self._usual()
 
     def step(self, dt_s: float) -> bool:
-        """Advances by `dt_s` seconds, whatever their number; returns whether `drift` is new."""
+        """Advances by `dt_s` seconds, of any number; returns whether `drift` is new."""
         self._x = self._advance(1, dt_s)[:, 0]
         self.noise = self._noise(self._x[:, None])[:, 0].T
         return self._wait(dt_s)

@@ -9,7 +9,7 @@ tune on them; the worst ward counts. The load is held against the fewest pages t
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
@@ -45,11 +45,16 @@ def seeds(commit: str, count: int) -> list[int]:
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yields the simulator's rows, then the worst of all wards; those are void while the simulator is out of line."""
-    likeness_rows = list(likeness.rows())
-    yield from likeness_rows
-    out = [row["name"] for row in likeness_rows if not row["held"]]
-    for row in _verdicts():
-        yield row | {"void": True, "note": f"void, {', '.join(out)} out; {row['note']}"} if out else row
+    simulator = list(likeness.rows())
+    yield from simulator
+    yield from voided(_verdicts(), simulator)
+
+
+def voided(rows: Iterable[dict[str, Any]], simulator: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields rows, as void if a row of the simulator is out of the recordings' interval."""
+    out = ", ".join(row["name"] for row in simulator if not row["held"])
+    for row in rows:
+        yield row | {"void": True, "note": f"void: {out} out; {row['note']}"} if out else row
 
 
 def _verdicts() -> Iterator[dict[str, Any]]:

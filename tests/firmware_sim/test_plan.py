@@ -12,6 +12,18 @@ from firmware_sim.plan import DevicePlan, Plan
 URL = "mqtt://127.0.0.1:1883"
 
 
+def test_a_plan_keeps_its_parameter_set_and_changes_only_the_artefacts_that_it_names() -> None:
+    device = DevicePlan(device="d", broker="mqtt://127.0.0.1")
+    old, new = (Plan(devices=(device,), simulator=name, artefacts={"scale": 2}) for name in ("2026-11", "2026-12"))
+    assert Plan(devices=(device,)).simulator == "2026-12"
+    assert (old.rates().scale, new.rates().scale) == (2, 2)
+    assert (old.rates().off_share, new.rates().off_share) == (0, 0.9)
+    with pytest.raises(ValueError, match="2026-11"):
+        Plan(devices=(device,), simulator="2025-01")
+    with pytest.raises(ValueError, match="unknown artefact rates noise"):
+        Plan(devices=(device,), artefacts={"noise": 1})
+
+
 def test_a_ward_is_so_many_monitors_named_after_their_beds() -> None:
     devices = plan.ward("icu=12@mqtt://127.0.0.1:1884")
     assert [devices[0].device, devices[-1].device] == ["mon-icu-01", "mon-icu-12"]
