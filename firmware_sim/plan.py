@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from firmware_sim.connector import Tls
+from firmware_sim.broker import Tls
 from firmware_sim.faults import Fault
 from firmware_sim.patient import stories
 from firmware_sim.patient.artefact_rates import Rates
