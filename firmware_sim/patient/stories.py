@@ -121,16 +121,16 @@ NAMED: Final[dict[str, Scenario]] = {
         _sudden("sudden-arrest-absent", tuple(Off(s, 10, _FOREVER_S, reported=False) for s in _CONTINUOUS)),
         _sudden("sudden-arrest-two-sensors", tuple(Off(s, -_FOREVER_S, _FOREVER_S, reported=False) for s in _REST)),
         _apnoeas(20, 400),
-        # A re-entry at some 180 beats is treated, and turns within seconds into a block.
+        # A re-entry at some 130 beats is treated, and turns within seconds into a block.
         Scenario(
             "tachycardia-to-block",
             (
                 Keyframe(0, "well"),
                 Keyframe(900, "well"),
-                Keyframe(905, "tachycardia", tachycardia=95),
-                Keyframe(2400, "tachycardia", tachycardia=95),
-                Keyframe(2405, "block", bradycardia=0.55),
-                Keyframe(4200, "block", bradycardia=0.55),
+                Keyframe(905, "tachycardia", tachycardia=57),
+                Keyframe(2400, "tachycardia", tachycardia=57),
+                Keyframe(2405, "block", bradycardia=0.42),
+                Keyframe(4200, "block", bradycardia=0.42),
                 Keyframe(4260, "well"),
             ),
         ),

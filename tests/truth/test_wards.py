@@ -96,9 +96,9 @@ def test_a_reentry_is_no_fever_and_turns_into_a_block() -> None:
     ward = wards.Ward(5, 10, 30, 0.0, [Course(NAMED["tachycardia-to-block"])] * 10, still=True, model=TEXTBOOK)
     state = ward.hour().state
     fast, slow = state[60], state[100]
-    assert (fast[:, INDEX["hr"]] > 150).all()
+    assert (fast[:, INDEX["hr"]] > 115).all()
     assert (fast[:, INDEX["temp"]] < 37.5).all()
-    assert (slow[:, INDEX["hr"]] < 40).all()
+    assert (slow[:, INDEX["hr"]] < 50).all()
 
 
 def test_a_line_is_flushed_sampled_and_damped_and_a_cuff_is_not() -> None:
