@@ -184,7 +184,9 @@ def test_the_records_disconnections_are_as_long_as_the_simulators(record: Floats
     assert all(row.low <= length <= row.high for length in found)
 
 
-@pytest.mark.parametrize("row", likeness.ROWS, ids=lambda row: row.name)
-def test_the_simulator_lies_within_the_recordings_interval(row: likeness.Row) -> None:
-    value = likeness.values()[row.name]
-    assert likeness.held(row, value), f"simulator.{row.name} is {value:.3f}, recordings {row.low} to {row.high}"
+@pytest.mark.timeout(1800)
+def test_each_row_of_the_simulator_lies_within_the_recordings_interval() -> None:
+    rows = list(likeness.rows())
+    for row in rows:
+        print("held" if row["held"] else "OUT", row["name"], row["value"], row["note"])  # noqa: T201 - the figures are what verify is run for
+    assert [row for row in rows if not row["held"]] == []
