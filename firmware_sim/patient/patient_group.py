@@ -187,10 +187,10 @@ class PatientGroup:
             measured = measured.copy()
             measured[np.ix_(~cuff_now, _PRESSURES)] = False
         if off.any():
-            measured = measured & ~off
+            measured, off = measured & ~off, off & self._measures
         if not measured.all():
             values[~measured] = np.nan
-        return Round(t_s, values, truth, state, spoilt, measured, off & self._measures)
+        return Round(t_s, values, truth, state, spoilt, measured, off)
 
     def _drives(self, t_s: Floats) -> Floats:
         drives = np.zeros((len(t_s), len(DRIVES)), order="F")

@@ -61,7 +61,8 @@ class Variation:
         self._drifts = (
             rng.standard_normal((len(model.drifts), n)) * self._drift_sd if model.drifts else np.empty((0, n))
         )
-        self._waited_s = 0.0
+        self._waited_s, self._dt_s = 0.0, 0.0
+        self._keep, self._fresh = np.ones((len(tau_s), 1)), np.zeros((1, 1, 1))
         self.drift, self.noise, self.usual = self._drifted().T, self._noise(self._x[:, None])[:, 0].T, self._usual()
 
     def step(self, dt_s: float) -> bool:
@@ -89,11 +90,14 @@ class Variation:
     def _advance(self, steps: int, dt_s: float) -> Floats:
         """Returns (rows, steps, n) autoregressions from the state on, which is left as it is."""
         model, rng, noisy = self._model, self._rng, len(self._noisy)
-        keep = np.exp(-dt_s / self._tau_s)[:, None]
-        course = np.zeros((len(keep), steps, self._n))
+        if dt_s != self._dt_s:
+            self._dt_s, self._keep = dt_s, np.exp(-dt_s / self._tau_s)[:, None]
+            self._fresh = (self._scale * np.sqrt(1 - self._keep[:noisy] * self._keep[:noisy]))[:, None]
+        keep = self._keep
+        course = np.empty((len(keep), steps, self._n))
+        course[noisy:] = 0
         fresh = rng.standard_normal((steps, noisy, self._n))
-        fresh *= self._scale * np.sqrt(1 - keep[:noisy] * keep[:noisy])
-        course[:noisy] = fresh.swapaxes(0, 1)
+        np.multiply(fresh.swapaxes(0, 1), self._fresh, out=course[:noisy])
         if model.ectopy is not None:
             self._beat_early(model.ectopy, course, dt_s)
         if model.bouts is not None:
@@ -108,8 +112,11 @@ class Variation:
     def _noise(self, course: Floats) -> Floats:
         """Returns (channels, steps, n) of noise from (rows, steps, n) autoregressions."""
         model, noisy = self._model, len(self._noisy)
-        noise = np.zeros((len(CHANNELS), *course.shape[1:]))
-        noise[self._noisy] = course[:noisy]
+        if noisy == len(CHANNELS):
+            noise = course[:noisy].copy()
+        else:
+            noise = np.zeros((len(CHANNELS), *course.shape[1:]))
+            noise[self._noisy] = course[:noisy]
         if model.bouts is not None:
             noise[_HR] += course[noisy] - course[noisy + 1]
             noise[_RR] += course[noisy + 2] - course[noisy + 3]

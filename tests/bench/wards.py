@@ -2,7 +2,7 @@
 
 Bodies are computed each second, whatever the cadence of the devices: so the moment at which a true breach begins is
 known to the second, and what a device shows of it is a sample. Artefacts come at the device's cadence, at the rates
-that were measured (`firmware_sim/patient/artefacts.py`). Half of the patients have an arterial line, half a cuff.
+that were measured (`firmware_sim/patient/artefact_rates.py`). Half of the patients have an arterial line, half a cuff.
 
 Three things are told apart, per value:
 
