@@ -118,7 +118,7 @@ def shown(values: Floats) -> Floats:
 
     Without a pulse an oximeter finds neither rate nor saturation; below its range a monitor shows zero.
     """
-    rounded: Floats = values.copy()
+    rounded: Floats = values.copy(order="K")
     for field, lowest in _LOWEST_SHOWN.items():
         column = rounded[:, INDEX[field]]
         column[column < lowest] = 0

@@ -201,13 +201,13 @@ class Display:
         places = np.arange(len(shown), dtype=np.int32)[:, None]
         for k, (column, share) in enumerate(self._renewed):
             fresh, held = shown[:, :, column], self._held[k]
-            new = draw >= (1 - share) ** dt_s
+            new = draw >= np.float32((1 - share) ** dt_s)
+            if len(shown) == 1:
+                new[0] |= fresh[0] * held == 0
+                self._held[k] = shown[0, :, column] = np.where(new[0], fresh[0], held)
+                continue
             new |= fresh == 0
             new[0] |= held == 0
-            if len(shown) == 1:
-                self._held[k] = np.where(new[0], fresh[0], held)
-                shown[0, :, column] = self._held[k]
-                continue
             new[1:] |= fresh[:-1] == 0
             last = np.maximum.accumulate(np.where(new, places, -1), axis=0)
             kept = np.take_along_axis(fresh, np.maximum(last, 0), axis=0)
