@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vitals.bounds import Line, Name, Time
+from vitals.bounds import Line, Name, Time, TimeOrNone
 from vitals.news2 import CONSCIOUSNESS
 
 MAX_PAUSE_S: Final = 600
@@ -30,6 +30,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         t: Time of the action, UTC epoch ms.
         by: Name of the person.
         alarm: Id of the alarm, for acknowledge and audio-pause.
+        incident: Acknowledges also every alarm of this incident that had not risen since `shown`; "" for one alarm.
+        shown: Log time of the newest event that the person saw, UTC epoch ms; 0 if the page did not say so.
         pause_s: Length of an audio pause, s.
         oxygen: Charted: whether the patient breathes supplemental oxygen; None does not change it.
         consciousness: Charted: A, C, V, P or U; None does not change it.
@@ -41,6 +43,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     t: Time
     by: Line
     alarm: Line | None = None
+    incident: Line = ""
+    shown: TimeOrNone = 0
     pause_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAUSE_S)] = 120
     oxygen: bool | None = None
     consciousness: str | None = None
@@ -48,6 +52,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.act is not Act.CHART and not self.alarm:
             raise ValueError(f"{self.act.value} needs the id of an alarm")
+        if self.incident and self.act is not Act.ACKNOWLEDGE:
+            raise ValueError(f"{self.act.value} is of one alarm, not of an incident")
         if not 0 < self.pause_s <= MAX_PAUSE_S:
             raise ValueError(f"an audio pause lasts 1 to {MAX_PAUSE_S} s, not {self.pause_s}")
         if self.consciousness is not None and self.consciousness not in CONSCIOUSNESS:

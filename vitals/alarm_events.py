@@ -63,6 +63,32 @@ class Inactivation(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
+class Call(StrEnum):
+    """Way in which an event calls a person."""
+
+    NONE = ""
+    PAGE = "page"
+    HANDOVER = "handover"
+    REMINDER = "reminder"
+    """To the first contact, of a problem that was never named."""
+
+
+class Reason(StrEnum):
+    """Reason for which an event of an incident calls a person, or does not."""
+
+    NONE = ""
+    BEGUN = "begun"
+    RAISED = "raised"
+    """Its priority rises, or it is high again after a long time without an extreme value."""
+    RETURNED = "returned"
+    WORSE = "worse"
+    """It is worse than it was acknowledged."""
+    JOINED = "joined"
+    """A call of this patient has covered it, or the call of this moment names it."""
+    HANDED_OVER = "handed-over"
+    REMINDED = "reminded"
+
+
 class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One step of one alarm condition; the value of a record of topic `alarms`.
 
@@ -88,6 +114,12 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         handover: Number of times that the alarm has passed to the next contact.
         by: Name of the acting person, for an event that an action caused.
         paused_until: Log time at which an audio pause ends, UTC epoch ms; 0 without a pause.
+        side: -1 if the value is below its limit, 1 if above, 0 if it has none.
+        raised: Log time of the last start or escalation, UTC epoch ms; 0 in events of before version 0.2.
+        incident: Id of the patient's incident (`vitals.incidents`); "" for an alarm of none.
+        call: How this event calls a person; only an alarm of an incident has it.
+        reason: Reason for the call, or for none.
+        problems: The patient's problems that the call names.
         recent: The sign's last values before this step, (event time in UTC epoch ms, value), oldest first. The cloud
             adds them at a start or escalation, for contacts away from the ward page.
     """
@@ -117,6 +149,12 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     handover: Count = 0
     by: Line | None = None
     paused_until: TimeOrNone = 0
+    side: Annotated[int, Meta(ge=-1, le=1)] = 0
+    raised: TimeOrNone = 0
+    incident: Line = ""
+    call: Call = Call.NONE
+    reason: Reason = Reason.NONE
+    problems: Annotated[tuple[Line, ...], Meta(max_length=MAX_RECENT)] = ()
     recent: Annotated[tuple[tuple[TimeOrNone, float], ...], Meta(max_length=MAX_RECENT)] = ()
 
 
@@ -184,11 +222,13 @@ def ended(alarm: AlarmEvent, now: int, text: str, t: int | None = None) -> Alarm
 
 
 def pages(event: AlarmEvent) -> bool:
-    """Returns whether an event pages a person: a start, an escalation or a handover.
+    """Returns whether an event calls a person.
 
-    A condition that returns after its end, or is beyond its other limit, is a start. Updates, de-escalations and ends
-    are only on the ward page, so that no person is called away from a bedside for them.
+    An incident says so by itself. Without one, a start, an escalation or a handover does; updates, de-escalations and
+    ends are only on the ward page, so that no person is called away from a bedside for them.
     """
+    if event.incident:
+        return event.call is not Call.NONE
     if event.phase is Phase.CONTINUE:
         return event.handover > 0
     return event.phase in {Phase.START, Phase.ESCALATE}

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmEvent, Phase, Priority
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Phase, Priority
 from vitals.bounds import FOREVER
 from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, technical
 from vitals.contacts import Channel, Contact, Rota, recipients
@@ -84,11 +84,13 @@ class OnCall:
             default = self.defaults.get(ward, self.defaults.get("*"))
             unreachable = default is None or (event.condition == NOT_NOTIFIED and default.contact == event.subject)
             return Resolution(() if unreachable or default is None else (default,), rota_empty=True)
+        # A reminder is for the first contact, however often the alarm was handed over.
+        handover = 0 if event.call is Call.REMINDER else event.handover
         last = max((c.step for c in present if event.priority >= c.priority), default=0)
-        if event.priority is Priority.HIGH and (event.handover - last) % LAST_EVERY and event.handover > last:
+        if event.priority is Priority.HIGH and (handover - last) % LAST_EVERY and handover > last:
             return Resolution(())
         # A handover beyond the last step returns to the last step with a contact; otherwise the alarm would have none.
-        for step in range(event.handover, -1, -1):
+        for step in range(handover, -1, -1):
             told = recipients(present, now=now, priority=event.priority, step=step)
             if told:
                 return Resolution(tuple(told))
@@ -129,5 +131,14 @@ class NotificationKey(msgspec.Struct, frozen=True):
 
 
 def ended(events: Iterable[AlarmEvent]) -> frozenset[str]:
-    """Returns the ids of alarms that end among these events."""
-    return frozenset(event.id for event in events if event.phase is Phase.END)
+    """Returns the ids of alarms that end among these events, without those of an incident with an active alarm."""
+    over: dict[str, str] = {}
+    active: dict[str, str] = {}
+    for event in events:
+        active.pop(event.id, None)
+        if event.phase is Phase.END:
+            over[event.id] = event.incident
+        elif event.incident and event.state is AlarmState.ACTIVE:
+            active[event.id] = event.incident
+    go_on = frozenset(active.values())
+    return frozenset(alarm for alarm, incident in over.items() if incident not in go_on)

@@ -2,8 +2,8 @@
 
 Ten wards at 30 s cadence (50 patients, 24 h) and ten at 1 s (25 patients, 12 h), each once with a nurse who
 acknowledges after a minute and once with nobody who does. The seeds come from the hash of the commit, so nobody can
-tune on them; the worst ward counts. The load is held against the fewest pages that satisfy the requirements, when
-`SHARED` names the folder that knows them.
+tune on them; the worst ward counts. The load is a ratio to the fewest pages that satisfy the requirements on the same
+life with the same nurse (`tests/truth/judging/fewest.py`).
 """
 
 import hashlib
@@ -35,7 +35,12 @@ GOALS: Final[dict[str, float | None]] = {
     "truth.messages_to_all_per_patient_day": None,
     "truth.pages_per_deterioration_p90": None,
     "truth.most_in_an_hour_of_one_patient": None,
+    "load.messages": 1.5,
+    "load.pages_per_deterioration_p90": 1.5,
+    "load.most_in_an_hour": 1.5,
 }
+UNGUIDED: Final = frozenset(name for name in GOALS if name.startswith("load."))
+"""Rows that are only reported where nobody acknowledges: there each page is handed over until it ends."""
 
 
 def seeds(commit: str, count: int) -> list[int]:
@@ -64,11 +69,15 @@ def _verdicts() -> Iterator[dict[str, Any]]:
         for cadence, (patients, hours) in SIZES.items():
             for habit in (Habit.ACKNOWLEDGES, Habit.SILENT):
                 scripts = [Script(seed, cadence, patients, hours, people=habit) for seed in drawn]
-                yield from _worst(list(pool.map(verdict, scripts)), drawn, f"{cadence} s, nurse {habit.value}")
+                found = list(pool.map(verdict, scripts))
+                goals = {name: None if name in UNGUIDED and habit is Habit.SILENT else g for name, g in GOALS.items()}
+                yield from _worst(found, drawn, f"{cadence} s, nurse {habit.value}", goals)
 
 
-def _worst(found: list[dict[str, float]], drawn: list[int], of: str) -> Iterator[dict[str, Any]]:
-    for name, goal in GOALS.items():
+def _worst(
+    found: list[dict[str, float]], drawn: list[int], of: str, goals: Mapping[str, float | None]
+) -> Iterator[dict[str, Any]]:
+    for name, goal in goals.items():
         worst = max(range(len(found)), key=lambda k: found[k][name])
         note = f"{of}; ward {drawn[worst]}, the worst of {len(found)}"
         if found[worst][name] and name in _DETAILS:

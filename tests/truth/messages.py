@@ -28,8 +28,18 @@ def problem(event: AlarmEvent) -> str | None:
     group = _GROUPS.get(event.condition)
     if group is None:
         return _WHOLE.get(event.condition)
-    low = event.value is not None and event.limit is not None and event.value < event.limit
-    return f"{group}-{'low' if low else 'high'}"
+    side = event.side
+    if not side and event.value is not None and event.limit is not None:  # of before version 0.2
+        side = -1 if event.value < event.limit else 1
+    return f"{group}-{'low' if side < 0 else 'high'}"
+
+
+def named(event: AlarmEvent) -> tuple[str, ...]:
+    """Returns the problems that a message about an event names."""
+    if event.incident:
+        return tuple(name for name in event.problems if not name.startswith("diastolic"))
+    name = problem(event)
+    return () if name is None else (name,)
 
 
 def messages(events: Iterable[AlarmEvent], notifications: Iterable[Notification]) -> list[dict[str, Any]]:
@@ -56,7 +66,7 @@ def messages(events: Iterable[AlarmEvent], notifications: Iterable[Notification]
 def _said(told: list[AlarmEvent]) -> dict[str, Any]:
     lead = max(told, key=lambda event: event.priority)
     patients = sorted({event.patient for event in told if event.patient is not None})
-    problems = sorted({name for event in told if (name := problem(event)) is not None})
-    kind = "technical" if lead.kind is Kind.TECHNICAL else "handover" if lead.handover else "page"
+    problems = sorted({name for event in told for name in named(event)})
+    kind = "technical" if lead.kind is Kind.TECHNICAL else lead.call.value or ("handover" if lead.handover else "page")
     about = {"patient": patients[0]} if len(patients) == 1 else {"patient": None, "patients": patients}
     return {"kind": kind, "priority": lead.priority.label, **about, "problems": problems}

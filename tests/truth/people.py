@@ -1,10 +1,11 @@
 """Simulated people on duty: they read messages and act. Every act of a life comes from here, none from the product."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from tests.truth.messages import problem
+from tests.truth.messages import named
 from vitals.alarm_events import AlarmEvent, Priority
 
 ANSWERS_MS: Final = 60_000
@@ -57,20 +58,20 @@ class People:
             return
         self._going.append(Act(now + ANSWERS_MS, to, event))
 
-    def due(self, now: int) -> list[Act]:
-        """Returns the acknowledgements whose time has come, and writes them down."""
+    def due(self, now: int, shown: Callable[[str], Iterable[str]] = lambda _: ()) -> list[Act]:
+        """Returns the acknowledgements whose time has come, and writes them down.
+
+        Args:
+            now: UTC epoch ms.
+            shown: Returns the problems of a patient that the page shows at this moment.
+        """
         done = [act for act in self._going if act.t <= now]
         self._going = [act for act in self._going if act.t > now]
         for act in done:
-            about = {"patient": act.event.patient, "problems": _named(act.event)}
-            self.lines.append({"t": now, "act": "acknowledge", **about})
+            seen = sorted({*named(act.event), *(shown(act.event.patient or "") if act.event.incident else ())})
+            self.lines.append({"t": now, "act": "acknowledge", "patient": act.event.patient, "problems": seen})
         return done
 
     def stand_by(self, patient: str, first: int, end: int) -> None:
         """Takes a patient off the monitor from `first` to `end`, UTC epoch ms."""
         self.lines.append({"act": "standby", "patient": patient, "from": first, "to": end})
-
-
-def _named(event: AlarmEvent) -> list[str]:
-    name = problem(event)
-    return [] if name is None else [name]

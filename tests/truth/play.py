@@ -24,11 +24,12 @@ from cloud.notify.throttle import RecipientQueues
 from edge.ingest import artefact_filter as artefacts
 from edge.ingest.roster import AssignmentTable
 from edge.status.health import Devices
+from tests.truth.messages import problem
 from tests.truth.people import NURSE, People
 from vitals import engine, readings
 from vitals.actions import Act, Action
 from vitals.admissions import DeviceAssignment, Roster
-from vitals.alarm_events import AlarmEvent, decode, encode
+from vitals.alarm_events import AlarmEvent, Priority, decode, encode
 from vitals.contacts import Contact, Notification, Rota
 from vitals.signs import SIGNS, SUSPECT_BITS
 from vitals.status import Health, Status
@@ -181,17 +182,22 @@ class Product:
         self._state, events = engine.advance(self._state, self._readings(batch), now)
         self._write(events)
         self._report(batch, now)
-        for act in self._people.due(now):
+        for act in self._people.due(now, self._shown):
             event = act.event
             action = Action(
                 id=f"{event.id}.{act.t}.{act.by}", act=Act.ACKNOWLEDGE, patient=event.patient or event.subject,
-                t=now, by=act.by, alarm=event.id,
+                t=now, by=act.by, alarm=event.id, incident=event.incident, shown=now,
             )  # fmt: skip
             self._state, events = engine.act(self._state, action, now)
             self._write(events)
         # The first step hands messages over, the second records their acceptance.
         self._notifier.step(0)
         self._notifier.step(0)
+
+    def _shown(self, patient: str) -> set[str]:
+        """Returns the problems of a patient that a page shows now."""
+        alarms = (e for e in engine.active(self._state) if e.patient == patient and e.incident)
+        return {name for e in alarms if e.priority >= Priority.MEDIUM and (name := problem(e)) is not None}
 
     def _readings(self, batch: Batch) -> readings.Readings:
         k, i = len(batch.t), batch.patient

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.engine import evaluate_reading
+from vitals.engine import evaluate_reading, incident_calls
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.fast_path.backlog import skip_unchanged_runs
 from vitals.engine.fast_path.screen import Round, needs_no_evaluation
@@ -160,6 +160,7 @@ def _one(writer: EventWriter, readings: Readings, i: int, row: int, limits: "_Li
     before = SavedRow(state, row)
     try:
         evaluate_reading.evaluate(writer, readings, i, row, limits.sets[int(readings.limits[i])].limits)
+        incident_calls.mark(writer)
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception as error:

@@ -13,6 +13,7 @@ import numpy as np
 
 from vitals.alarm_events import AlarmEvent
 from vitals.engine.state import CHARTED, PACE, SCORED, SINCE_2020_S, UNTIMED, Condition, State, Track, all_seconds
+from vitals.incidents import Incident
 from vitals.status import Status
 
 Key = TypeVar("Key")
@@ -44,6 +45,9 @@ def rebase(state: State, by_ms: int) -> State:
     state.awaited, state.covered = move.times(state.awaited), move.times(state.covered)
     state.ahead = {row: move.times(of) for row, of in state.ahead.items()}
     state.lapses = {row: move.times(of) for row, of in state.lapses.items()}
+    for incident in state.incidents.values():
+        move.incident(incident)
+    state.next_reminder = 0
     state.known = {key: (n, move.time(log_t), move.time(t)) for key, (n, log_t, t) in state.known.items()}
     state.statuses = {key: move.status(status) for key, status in state.statuses.items()}
     return state
@@ -73,6 +77,7 @@ class _Move:
             start=self.time(event.start),
             t=self.time(event.t),
             log_t=self.time(event.log_t),
+            raised=self.time(event.raised),
             paused_until=self.time(event.paused_until),
             recent=tuple((self.time(t), value) for t, value in event.recent),
         )
@@ -81,6 +86,14 @@ class _Move:
         c.pend, c.peak, c.calm, c.sunk = map(self.time, (c.pend, c.peak, c.calm, c.sunk))
         c.since, c.paused_until, c.due = map(self.time, (c.since, c.paused_until, c.due))
         c.alarm = None if c.alarm is None else self.event(c.alarm)
+
+    def incident(self, incident: Incident) -> None:
+        incident.seen, incident.called = self.time(incident.seen), self.time(incident.called)
+        for p in incident.problems.values():
+            p.named, p.named_high, p.seen, p.ended, p.joined = map(
+                self.time, (p.named, p.named_high, p.seen, p.ended, p.joined)
+            )
+            p.highs = tuple(map(self.time, p.highs))
 
     def track(self, track: Track) -> None:
         track.at, track.again, track.seen = map(self.time, (track.at, track.again, track.seen))

@@ -22,6 +22,7 @@ older charted consciousness never replaces a newer one.
 import math
 import sys
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from vitals.actions import Act, Action
@@ -108,6 +109,9 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act is Act.CHART:
         _chart(writer, action)
         return
+    if action.incident and action.shown:
+        _acknowledge_incident(writer, action)
+        return
     c = writer.state.alarms.get(action.alarm or "")
     if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
         return
@@ -135,6 +139,20 @@ def _acknowledge(writer: EventWriter, c: Condition, action: Action) -> None:
         writer.step(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
     if c.row >= 0:
         refresh_marks(writer.state, c.row)
+
+
+def _acknowledge_incident(writer: EventWriter, action: Action) -> None:
+    """Acknowledges the alarms of an incident that the person saw, at the priority that was shown (Q7)."""
+    state = writer.state
+    row = state.index.get(action.patient)
+    if row is None:
+        return
+    aside = [(index, c) for (of, index), c in state.latched.items() if of == row]
+    mine = [*state.watched.get(row, ()), *(c for _, c in sorted(aside, key=itemgetter(0)))]
+    for c in mine:
+        alarm = None if c is None else c.alarm
+        if c is not None and alarm is not None and action.incident == alarm.incident and alarm.raised <= action.shown:
+            _acknowledge(writer, c, action)
 
 
 def _seen(writer: EventWriter, c: Condition) -> None:

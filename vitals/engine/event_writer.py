@@ -1,13 +1,17 @@
 """Writes alarm events: numbers them, keeps the active alarms, arms timers, and holds back events of before a crash."""
 
+from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason, alarm_id
 from vitals.engine.recovered_alarms import unseen
 from vitals.engine.state import UNTIMED, Condition, State
+
+_OF_ONE_EVENT: Final[dict[str, Any]] = {"by": None, "call": Call.NONE, "reason": Reason.NONE, "problems": ()}
+"""Fields of an event that the next one of the alarm does not keep."""
 
 
 class EventWriter:
@@ -26,6 +30,7 @@ class EventWriter:
         self.place = -1
         self.offset = 0
         self._events: list[tuple[int, AlarmEvent]] = []
+        self._marked = 0
 
     def events(self) -> tuple[AlarmEvent, ...]:
         """Returns the events, in the order of the deciding readings."""
@@ -38,6 +43,15 @@ class EventWriter:
     def take_back(self, told: int) -> None:
         """Drops all events after the first `told`."""
         del self._events[told:]
+        self._marked = min(self._marked, told)
+
+    def mark(self, marked: Callable[[list[AlarmEvent]], Iterable[AlarmEvent]]) -> None:
+        """Replaces the events since the last call of this method by `marked` of them, in the order of emission."""
+        fresh = self._events[self._marked :]
+        if fresh:
+            places = [place for place, _ in fresh]
+            self._events[self._marked :] = zip(places, marked([event for _, event in fresh]), strict=True)
+            self._marked = len(self._events)
 
     def start(self, c: Condition, *, subject: str, condition: str, kind: Kind, t: int, text: str, **about: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent, which checks them
         """Emits the start of an alarm; `about` holds the further fields of the event."""
@@ -53,6 +67,8 @@ class EventWriter:
             start=c.since,
             t=t,
             log_t=self.now,
+            raised=self.now,
+            side=c.side,
             text=text,
             **about,
         )
@@ -62,7 +78,9 @@ class EventWriter:
         """Emits a further step of an alarm; `at` is the log time from which its next timer runs."""
         if c.alarm is None:
             raise ValueError("a step of an alarm that has not started")
-        changes = {"by": None, "handover": c.alarm.handover} | changes
+        changes = dict(_OF_ONE_EVENT, handover=c.alarm.handover) | changes
+        if phase is Phase.ESCALATE:
+            changes["raised"] = self.now
         if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             changes["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase
+from vitals.engine import incident_calls
 from vitals.engine.constants import CONDITIONS, COUNT, GROWING, NOT_JUDGED, PROBLEM
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
@@ -32,12 +33,14 @@ def restore_reported(state: State, events: Iterable[AlarmEvent]) -> State:
             continue
         state.known[event.id] = event.n, event.log_t, event.t if event.by is not None else acted
         state.recalled.take(event)
+        incident_calls.recall(state, event)
     return state
 
 
 def tell(writer: EventWriter) -> tuple[AlarmEvent, ...]:
     """Ends a call, when all readings of earlier log times have been applied; returns the events to emit."""
     reconcile(writer, writer.now - 1)
+    incident_calls.mark(writer)
     return writer.events()
 
 
@@ -49,8 +52,10 @@ def reconcile(writer: EventWriter, passed: int) -> None:
         with Attempt(writer, alarm):
             _adopt(writer, told, held)
     for held, newest in state.recalled.freed():
-        # An alarm that started and ended before the last event of its key is that event's alarm under another id.
-        if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
+        # An alarm that started and ended before the last event of its key is that event's alarm under another id; one
+        # of before the snapshot, such as a latched one, is not.
+        begun = held[0].phase is Phase.START
+        if not begun or held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
             for event in held:
                 writer.renumber(event, event.n)
 
@@ -208,7 +213,7 @@ def _place(state: State, c: Condition, event: AlarmEvent) -> None:
     if c.index < COUNT and event.kind is Kind.PHYSIOLOGICAL:
         c.told = event.value if event.value is not None else c.told
         below = event.limit is not None and event.value is not None and event.value < event.limit
-        c.side = -1 if below else 1
+        c.side = event.side or (-1 if below else 1)
         if c.on:
             track = state.tracks.setdefault((c.row, PROBLEM[c.index]), Track(c.side))
             track.note(c.index, c.told)

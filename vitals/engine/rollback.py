@@ -140,7 +140,7 @@ class Attempt:
 
 def _sparse(state: State) -> tuple[dict[int, Any], ...]:
     """Returns the tables in which only few patients have an entry."""
-    return state.ahead, state.behind, state.unjudged, state.awaited, state.covered, state.lapses
+    return state.ahead, state.behind, state.unjudged, state.awaited, state.covered, state.lapses, state.incidents
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 - a number, or a table of numbers

@@ -10,6 +10,7 @@ from vitals.alarm_events import AlarmEvent
 from vitals.engine.constants import CONDITIONS
 from vitals.engine.recovered_alarms import Recalled
 from vitals.engine.state import Condition, State, Track
+from vitals.incidents import Incident
 from vitals.signs import FIELDS
 from vitals.status import Status
 
@@ -46,6 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     lapses: dict[int, dict[int, int]]
     placed: bytes
     looks: tuple[int, int]
+    incidents: dict[int, Incident] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -86,6 +88,7 @@ def snapshot(state: State) -> bytes:
             lapses=state.lapses,
             placed=state.placed[:rows].tobytes(),
             looks=(state.next_look, state.resumed),
+            incidents=state.incidents,
         )
     )
 
@@ -122,7 +125,7 @@ def _state(kept: Snapshot) -> State:
     state.gateways = [None if gateway is None else sys.intern(gateway) for gateway in kept.gateways]
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
-    state.covered = kept.covered
+    state.covered, state.incidents, state.next_reminder = kept.covered, kept.incidents, 0
     state.patients = [None] * len(kept.wards)
     for patient, row in kept.index.items():
         state.patients[row] = patient if state.placed[row] else None

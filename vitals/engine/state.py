@@ -22,6 +22,7 @@ from vitals.engine.constants import (
     UNANSWERED_MS,
 )
 from vitals.engine.recovered_alarms import Recalled
+from vitals.incidents import Incident
 from vitals.news2 import BANDS, CONSCIOUSNESS
 from vitals.status import Status
 
@@ -225,6 +226,10 @@ class State:
         # Event time of a patient's last skipped reading, until readings have been evaluated again.
         self.unjudged: dict[int, int] = {}
         self.passed_over: list[PassedOver] = []
+        # Of the few patients with an incident of late.
+        self.incidents: dict[int, Incident] = {}
+        # Log time before which no joined problem must be named; derived from `incidents`.
+        self.next_reminder = UNTIMED
         self.statuses: dict[str, Status] = {}
         self.faults: dict[str, Condition] = {}
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
@@ -281,6 +286,7 @@ class State:
         self.awaited.pop(row, None)
         self.covered.pop(row, None)
         self.lapses.pop(row, None)
+        self.incidents.pop(row, None)
         self.placed[row] = False
         for problem in MEMBERS:
             self.tracks.pop((row, problem), None)

@@ -21,7 +21,7 @@ of these readings was beyond an extreme limit, and keeps its priority otherwise.
 
 from typing import Final
 
-from vitals.alarm_events import Inactivation, Phase, Priority
+from vitals.alarm_events import Inactivation, Phase, Priority, Reason
 from vitals.breach_codes import ABSENT, BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, WITHIN
 from vitals.engine.constants import (
     CUFF,
@@ -115,7 +115,7 @@ def _call(writer: EventWriter, r: ReadingContext, on: list[Condition], track: Tr
     c = max(told, key=lambda c: c.level)
     c.level = max(c.level, Priority.HIGH if high else c.level)
     text = ", ".join(f"{label(s)} {show(s, r.values[s])}" for s in present)
-    about = decider(r) | {"text": f"{text}: worse than acknowledged"}
+    about = decider(r) | {"text": f"{text}: worse than acknowledged", "reason": Reason.WORSE}
     if c.index in present:
         c.told = r.values[c.index]
         about |= {"value": c.told}
