@@ -12,7 +12,7 @@ from tests.truth.verdict import rows
 
 
 def test_a_life_is_written_as_a_judge_reads_it(tmp_path: Path) -> None:
-    words = "--seed 3 --cadence 30 --patients 3 --hours 1 --story septic-hour"
+    words = "--seed 3 --cadence 30 --patients 3 --hours 1 --story septic-hour --simulator 2026-11"
     assert main([*words.split(), "--out", str(tmp_path)]) == 0
     life = dict(np.load(tmp_path / "life.npz", allow_pickle=False))
     shapes = {name: life[name].shape for name in ("t", "shown", "state", "pulse", "heard", "usable", "limits", "line")}
