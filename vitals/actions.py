@@ -1,4 +1,4 @@
-"""Actions of people: acknowledge, audio pause, chart. The value of a record of topic `actions`."""
+"""Actions of people: acknowledge, audio pause, chart, coming, cannot. The value of a record of topic `actions`."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -18,6 +18,10 @@ class Act(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     AUDIO_PAUSE = "audio-pause"
     CHART = "chart"
+    COMING = "coming"
+    """The person is on the way: the handover waits for a time (Q8)."""
+    CANNOT = "cannot"
+    """The person cannot come: the alarm passes to the next one at once."""
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -28,9 +32,10 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         act: Kind of action.
         patient: Patient id, or a technical alarm's subject.
         t: Time of the action, UTC epoch ms.
-        by: Name of the person.
-        alarm: Id of the alarm, for acknowledge and audio-pause.
-        incident: Acknowledges also every alarm of this incident that had not risen since `shown`; "" for one alarm.
+        by: Name of the person; for coming and cannot the contact id, if a contact was asked.
+        alarm: Id of the alarm, for every kind but chart.
+        incident: Of acknowledge and coming: also every alarm of this incident that had not risen since `shown`; "" for
+            one alarm.
         shown: Log time of the newest event that the person saw, UTC epoch ms; 0 if the page did not say so.
         pause_s: Length of an audio pause, s.
         oxygen: Charted: whether the patient breathes supplemental oxygen; None does not change it.
@@ -52,7 +57,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.act is not Act.CHART and not self.alarm:
             raise ValueError(f"{self.act.value} needs the id of an alarm")
-        if self.incident and self.act is not Act.ACKNOWLEDGE:
+        if self.incident and self.act not in (Act.ACKNOWLEDGE, Act.COMING):
             raise ValueError(f"{self.act.value} is of one alarm, not of an incident")
         if not 0 < self.pause_s <= MAX_PAUSE_S:
             raise ValueError(f"an audio pause lasts 1 to {MAX_PAUSE_S} s, not {self.pause_s}")

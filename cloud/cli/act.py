@@ -1,4 +1,4 @@
-"""`python -m cloud act`: acknowledge an alarm, pause its audio signal, or chart oxygen and consciousness."""
+"""`python -m cloud act`: acknowledge or pause an alarm, answer its call, or chart oxygen and consciousness."""
 
 import argparse
 import sys

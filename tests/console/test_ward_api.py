@@ -120,6 +120,17 @@ def test_acknowledging_one_alarm_leaves_the_patients_other_alarm_alone(client: C
     ]  # fmt: skip
 
 
+def test_a_call_is_answered_with_coming_or_cannot(client: Client, stage: Stage) -> None:
+    alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 %")).id
+    stage.parts.feed.tick()
+    bela = client("bela", icu=Role.NURSE)
+    for answer in ("coming", "cannot"):
+        assert bela.post(f"/api/alarms/{answer}", json={"alarm": alarm}).status_code == 200
+        assert client("vera", icu=Role.VIEWER).post(f"/api/alarms/{answer}", json={"alarm": alarm}).status_code == 403
+    answers = [(a["act"], a["by"], a["alarm"]) for a in stage.written("actions")]
+    assert answers == [("coming", "bela", alarm), ("cannot", "bela", alarm)]
+
+
 def test_a_patient_is_admitted_transferred_and_discharged(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.NURSE, med=Role.NURSE)
     assert bela.post("/api/patients", json=NEW).status_code == 201

@@ -1,4 +1,4 @@
-"""`/api/alarms`: acknowledges one alarm or pauses its audio signal; never another alarm with it."""
+"""`/api/alarms`: acknowledges one alarm, pauses its audio signal, or answers its call; never another alarm with it."""
 
 from typing import Annotated, Any, Final
 
@@ -18,7 +18,7 @@ Who = Annotated[Person, Depends(auth.current_user)]
 
 
 class Acknowledge(BaseModel):
-    """Alarm to acknowledge."""
+    """Alarm to acknowledge, or to answer."""
 
     alarm: Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -39,6 +39,18 @@ def acknowledge(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]
 def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
     """Pauses an alarm's audio signal for some seconds; the alarm remains on the screen."""
     return _do(request, who, Act.AUDIO_PAUSE, body.alarm, pause_s=body.seconds)
+
+
+@router.post("/coming")
+def coming(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Holds the handover of an alarm for a while, as the person is on the way."""
+    return _do(request, who, Act.COMING, body.alarm)
+
+
+@router.post("/cannot")
+def cannot(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Passes an alarm on at once, as the person cannot come."""
+    return _do(request, who, Act.CANNOT, body.alarm)
 
 
 def find(own: AppState, alarm: str) -> AlarmEvent | None:

@@ -70,7 +70,9 @@ class Oracle(Teller):
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
                 continue
             latched = c.alarm.state is AlarmState.LATCHED
-            if action.act is Act.ACKNOWLEDGE:
+            if action.act in (Act.COMING, Act.CANNOT):
+                self.answered(c, action)
+            elif action.act is Act.ACKNOWLEDGE:
                 done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
                 if latched:
                     self.tell(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)

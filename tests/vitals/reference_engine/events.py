@@ -6,8 +6,11 @@ from typing import Any
 import msgspec
 
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
+from vitals.actions import Act, Action
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
 from vitals.engine import constants
+
+UNANSWERED: dict[str, Any] = {"coming": "", "held_until": 0}
 
 
 class Teller:
@@ -38,7 +41,22 @@ class Teller:
                 self.tell(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
             elif c.alarm:
                 c.handover_due = when + self.handover_after(c.alarm.priority)
-                self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+                self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1, **UNANSWERED)
+
+    def answered(self, c: Condition, action: Action) -> None:
+        """Waits three or ten minutes for who is coming; passes the alarm on at once for who cannot come (Q8)."""
+        alarm = c.alarm
+        if alarm is None or c.handover_due is None or c.paused_until is not None:
+            return
+        if action.act is Act.COMING and not alarm.coming:
+            minutes = 3 if alarm.priority is HIGH else 10
+            until = self.now + minutes * 60_000
+            self.tell(c, Phase.UPDATE, t=action.t, by=action.by, coming=action.by, held_until=until)
+            c.handover_due = max(c.handover_due, until)
+        elif action.act is Act.CANNOT and action.by not in alarm.declined:
+            c.handover_due = self.now + self.handover_after(alarm.priority)
+            more: dict[str, Any] = {"handover": alarm.handover + 1, "declined": (*alarm.declined, action.by)}
+            self.tell(c, Phase.CONTINUE, t=action.t, by=action.by, **more, **UNANSWERED)
 
     def tell(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent
         """Emits one step, numbered, at event time `t`; timers that it starts run from log time `at`."""
@@ -47,6 +65,8 @@ class Teller:
         fields = {"by": None, "text": ""} | changes
         if fields.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             fields["paused_until"] = 0
+        if phase is Phase.ESCALATE:
+            fields |= {"declined": (), **UNANSWERED}
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **fields)
         self.publish(c, event, self.now if at is None else at)
 

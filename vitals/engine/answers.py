@@ -1,0 +1,85 @@
+"""Answers of a person who was called: *coming* and *cannot*. Source: Q8 of the ward's requirements.
+
+**Coming** holds the handover of an active alarm that is neither paused nor acknowledged, for `HOLD_MS` from the answer;
+then the alarm is handed over, unless it was acknowledged. Until then a further *coming* has no effect, so that nobody
+can hold an alarm for ever. The escalation of a patient who is not monitored is not held.
+
+**Cannot** hands such an alarm over at once and names the person in `AlarmEvent.declined`, so that no handover comes
+back to them before the next start or escalation. A second one of the same person has no effect.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from vitals.actions import Act, Action
+from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority, Reason
+from vitals.bounds import MAX_RECENT
+from vitals.engine.constants import GROWING
+from vitals.engine.event_writer import NOBODY_COMES, EventWriter
+from vitals.engine.state import Condition, State
+
+HOLD_MS: Final[Mapping[Priority, int]] = {Priority.HIGH: 180_000, Priority.MEDIUM: 600_000}
+"""Time for which a person who is coming holds the handover; a low alarm is never handed over."""
+
+
+def shown(state: State, action: Action) -> Iterator[Condition]:
+    """Yields the conditions of an incident whose alarms the person saw, at the priority that was shown (Q7)."""
+    row = state.index.get(action.patient)
+    if row is None:
+        return
+    mine = [*state.watched.get(row, ()), *(c for (of, _), c in state.latched.items() if of == row)]
+    for c in mine:
+        alarm = None if c is None else c.alarm
+        if c is not None and alarm is not None and action.incident == alarm.incident and alarm.raised <= action.shown:
+            yield c
+
+
+def answer(writer: EventWriter, action: Action) -> None:
+    """Applies *coming* or *cannot*."""
+    state = writer.state
+    c = state.alarms.get(action.alarm or "")
+    named = [] if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient) else [c]
+    if action.act is Act.CANNOT:
+        for c in named:
+            _cannot(writer, c, action)
+        return
+    for c in [*named, *(c for c in shown(state, action) if action.incident and c not in named)]:
+        _coming(writer, c, action)
+
+
+def _coming(writer: EventWriter, c: Condition, action: Action) -> None:
+    alarm = c.alarm
+    if alarm is None or alarm.coming or not _asks(writer.state, c, action):
+        return
+    held = writer.now + HOLD_MS[alarm.priority] if _handed_over(c) else 0
+    writer.step(c, Phase.UPDATE, t=action.t, by=action.by, coming=action.by, held_until=held)
+
+
+def _cannot(writer: EventWriter, c: Condition, action: Action) -> None:
+    alarm = c.alarm
+    if alarm is None or action.by in alarm.declined or not _asks(writer.state, c, action):
+        return
+    if _handed_over(c):
+        c.due = writer.now + writer.state.calls_again_after_ms(alarm)
+    writer.step(
+        c,
+        Phase.CONTINUE,
+        t=action.t,
+        by=action.by,
+        handover=alarm.handover + 1,
+        declined=(*alarm.declined, action.by)[-MAX_RECENT:],
+        reason=Reason.HANDED_OVER,
+        **NOBODY_COMES,
+    )
+
+
+def _asks(state: State, c: Condition, action: Action) -> bool:
+    """Returns whether an alarm waits for a person, and the action was not applied before a crash."""
+    alarm = c.alarm
+    waits = alarm is not None and alarm.state is AlarmState.ACTIVE and alarm.inactivation is Inactivation.NONE
+    return alarm is not None and waits and alarm.priority in HOLD_MS and not state.told_of(alarm.id, action.t)
+
+
+def _handed_over(c: Condition) -> bool:
+    """Returns whether the alarm's timer is a handover, and not the escalation of a patient who is not monitored."""
+    return c.alarm is not None and not (c.alarm.condition in GROWING and c.alarm.priority is Priority.MEDIUM)
