@@ -1,7 +1,6 @@
 """Rotas of contacts (topic `contacts`) and notifications (topic `notifications`)."""
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -39,54 +38,97 @@ class Channel(StrEnum):
     EMAIL = "email"
 
 
+class DutyRole(StrEnum):
+    """Role of a contact during a duty."""
+
+    STAFF = ""
+    CHARGE = "charge"
+    """Charge nurse: notified if the contacts of a bed do not answer, and of equipment."""
+
+
+class MessageKind(StrEnum):
+    """Kind of a message to a contact."""
+
+    ALARM = ""
+    COURTESY = "courtesy"
+    """Copy to the contact of the duty before, while the present one has not proven to be reachable; it counts as no
+    notification."""
+    PROOF = "proof"
+    """Request at the begin of a duty to confirm that messages arrive."""
+
+
+def check_contact(contact: str) -> None:
+    """Checks a contact id.
+
+    Raises:
+        ValueError: It cannot name an SNS topic.
+    """
+    if not SNS_NAME.fullmatch(contact) or len(contact) > MAX_ID:
+        text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
+        raise ValueError(f"contact id {contact[: MAX_ID + 1]!a} {text}")
+
+
+def check_address(contact: str, phone: str | None, email: str | None) -> None:
+    """Checks the addresses of a contact.
+
+    Raises:
+        ValueError: There is none, or the phone number is not in E.164 form.
+    """
+    if phone is None and email is None:
+        raise ValueError(f"contact {contact} has neither phone nor e-mail")
+    if phone is not None and not E164.fullmatch(phone):
+        raise ValueError(f"contact {contact}: phone {phone!r} is not in E.164 form, such as +441632960961")
+
+
 class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One person's duty on one ward.
 
+    A rota of before version 0.2 has name and address of its own; a later one refers to the directory by the id.
+
     Attributes:
         contact: Contact id; names the person's SNS topic.
-        name: Name.
+        name: Name; "" for a reference to the directory.
         start: Begin of the duty, UTC epoch ms.
         end: End of the duty, UTC epoch ms.
-        phone: E.164 number for SMS; None: no SMS.
-        email: Address for e-mail; None: no e-mail.
+        phone: E.164 number for SMS; None: no SMS, or the directory's.
+        email: Address for e-mail; None: no e-mail, or the directory's.
         priority: Lowest priority of which the contact is notified.
         step: Handover step: 0 is notified first, 1 if 0 does not acknowledge, ….
+        role: Role.
     """
 
     contact: ContactId
-    name: Line
+    name: Line = ""
     start: Shift
     end: Shift
     phone: Line | None = None
     email: Line | None = None
     priority: Priority = Priority.LOW
     step: Annotated[int, Meta(ge=0, le=9)] = 0
+    role: DutyRole = DutyRole.STAFF
 
     def __post_init__(self) -> None:
-        if not SNS_NAME.fullmatch(self.contact) or len(self.contact) > MAX_ID:
-            text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
-            raise ValueError(f"contact id {self.contact[: MAX_ID + 1]!a} {text}")
-        if self.phone is None and self.email is None:
-            raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
-        if self.phone is not None and not E164.fullmatch(self.phone):
-            raise ValueError(
-                f"contact {self.contact}: phone {self.phone!r} is not in E.164 form, such as +441632960961"
-            )
+        check_contact(self.contact)
+        if self.phone is not None or self.email is not None:
+            check_address(self.contact, self.phone, self.email)
         if self.start >= self.end:
             raise ValueError(f"contact {self.contact}: duty ends before it begins")
 
 
-class Rota(msgspec.Struct, frozen=True, kw_only=True):
-    """A ward's rota; the value of a record of topic `contacts`."""
+class Rota(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ward's rota; the value of a record of topic `contacts`.
+
+    Attributes:
+        ward: Ward.
+        version: Time of the change, UTC epoch ms.
+        contacts: Duties.
+        proof: A duty begins with a proof that the contact's messages arrive (`vitals.duty.Proof`).
+    """
 
     ward: Id
     version: Count
     contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)]
-
-
-def recipients(contacts: Iterable[Contact], *, now: int, priority: Priority, step: int) -> list[Contact]:
-    """Returns the contacts to notify: on duty now, of this handover step, with this priority."""
-    return [c for c in contacts if c.start <= now < c.end and priority >= c.priority and c.step == step]
+    proof: bool = False
 
 
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -105,6 +147,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         sms: Text of the SMS.
         merged: Ids of further alarms in this message.
         error: Reason if sending failed.
+        kind: Kind of the message.
     """
 
     alarm: AlarmName
@@ -119,3 +162,4 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     sms: Line
     merged: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     error: Words | None = None
+    kind: MessageKind = MessageKind.ALARM

@@ -17,22 +17,24 @@ import msgspec
 
 from cloud.ack_links import number
 from cloud.alarm.skipped_records import unreadable
+from cloud.duty.records import contacts_of, kind_of
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
+from cloud.notify.declined import DeclinedAlarms
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.retry import RetryQueue, merged
-from cloud.notify.routing import OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
+from cloud.notify.routing import OWN, NotificationKey, OnCall, all_declined, ended, not_notified, rota_empty
 from cloud.notify.self_alarms import SelfAlarms
 from cloud.notify.templates import Links, compose, plain
 from cloud.notify.throttle import Item, Message, RecipientQueues
 from cloud.notify.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
-from vitals.conditions import NOT_NOTIFIED
-from vitals.contacts import CANARY, NOBODY, Contact, Notification, Rota
+from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY
+from vitals.contacts import CANARY, NOBODY, Contact, MessageKind, Notification
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.signs import INDEX
@@ -40,13 +42,14 @@ from vitals.status import Health, Rejected, Status
 from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
-LEARNT: Final[Mapping[str, type[Rota | Admission | Notification]]] = {
-    topics.CONTACTS: Rota,
+LEARNT: Final[Mapping[str, type[Admission | Notification]]] = {
     topics.PATIENTS: Admission,
     topics.NOTIFICATIONS: Notification,
 }
 EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
 """Conditions that are sent to every ward with patients, not only to technicians."""
+TECHNICIANS: Final = frozenset((ROTA_EMPTY,))
+"""Conditions of a ward that are sent to technicians, too: the ward itself has no contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Notifier:
         pending: Events with pending notifications; they hold back the commit.
         retries: Items that no channel accepted.
         unrouted: Alarms for which no contact was on duty.
+        declined: Alarms that every contact of their ward has declined.
         told: Notifications that are sent, in flight or queued.
         failed: Notifications recorded as not sent.
         patients: Newest admission of each patient.
@@ -101,10 +105,12 @@ class Notifier:
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     retries: RetryQueue = field(default_factory=RetryQueue)
     unrouted: UnroutedAlarms = field(default_factory=UnroutedAlarms)
+    declined: DeclinedAlarms = field(default_factory=DeclinedAlarms)
     told: set[NotificationKey] = field(default_factory=set)
     failed: set[NotificationKey] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
     stalled: set[str] = field(default_factory=set)
+    _changed: set[str] = field(default_factory=set)
     _read: dict[Place, int] = field(default_factory=dict)
     _committed: dict[Place, int] = field(default_factory=dict)
     _beat: int = 0
@@ -124,6 +130,7 @@ class Notifier:
             self._attempt(record, self._update_state)
             if record.place in starts:
                 starts[record.place] = record.offset + 1
+        self._open_channels()
         self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
         backlog = read_to_end(self.reader, self._committed)
         over = ended(event for record in backlog if (event := alarm_event(record)) is not None)
@@ -142,6 +149,7 @@ class Notifier:
         # Alarms last, so that they are routed by the newest rota and admissions.
         for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
             self._attempt(record, self._take if record.topic == topics.ALARMS else self._update_state)
+        self._open_channels()
         now = self.clock()
         for message in self.queues.due(now):
             self._begin(message, now)
@@ -151,10 +159,10 @@ class Notifier:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
-            for event in self.self_alarms.review(self.on_call, now):
+            for event in self.self_alarms.review(self.on_call, self.declined.wards(), now):
                 self._tell(event)
             for late, place, offset in self.unrouted.heard(
-                lambda event: bool(self.on_call.resolve(event, now).contacts)
+                lambda event: not self.on_call.resolve(event, now).rota_empty
             ):
                 self._route(late, place, offset, now)
             self._live(now)
@@ -175,14 +183,16 @@ class Notifier:
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _update_state(self, record: Record) -> None:
+        if record.topic == topics.CONTACTS:
+            # The alarm engine rejects invalid records of the other topics; only the notifier reads this one.
+            entry = read(record, kind_of(record.key), self._put_aside)
+            if entry is not None:
+                self.on_call.set(entry)
+                self._changed |= contacts_of(entry)
+            return
         kind = LEARNT.get(record.topic)
-        # The alarm engine rejects invalid records of the other topics; only the notifier reads the rotas.
-        value = read(record, kind, self._put_aside if kind is Rota else None) if kind else None
-        if isinstance(value, Rota):
-            self.on_call.set(value)
-            for contact in {c.contact: c for c in value.contacts}.values():
-                self.delivery.prepare(contact)
-        elif isinstance(value, Admission):
+        value = read(record, kind) if kind else None
+        if isinstance(value, Admission):
             self.patients[value.patient] = value
         elif isinstance(value, Notification):
             # A failed notification reached no contact, so its event is still sent. The NOBODY placeholder counts as
@@ -191,6 +201,20 @@ class Notifier:
             (self.told if reached else self.failed).add(
                 NotificationKey(value.alarm, value.n, value.contact, value.handover)
             )
+
+    def _open_channels(self) -> None:
+        """Prepares the channels of contacts with a changed entry or duty, and removes those of former contacts.
+
+        The directory decides on the addresses, so this waits until every record that was read has been applied.
+        """
+        changed, self._changed = self._changed, set()
+        for contact in sorted(changed):
+            person = self.on_call.house.person(contact)
+            if person is not None and person.left:
+                self.delivery.release(contact)
+            elif person is not None and self.on_call.house.wards_of(contact):
+                address = Contact(contact=contact, start=0, end=1, phone=person.phone, email=person.email)
+                self.delivery.prepare(address)
 
     def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
         """Applies a record. If it raises unexpectedly, it is rejected, as it would end the next process, too.
@@ -219,6 +243,7 @@ class Notifier:
         if event is not None:
             self._mind_the_pipeline(event)
             self.unrouted.follow(event)
+            self.declined.follow(event)
             if event.phase is Phase.END:
                 self.pending.ended(event.id)
         if event is None or not pages(event):
@@ -237,14 +262,16 @@ class Notifier:
                 item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
                 self._begin(Message(CANARY_CONTACT, (item,)), now)
             return
-        if admission is not None and admission.ward != event.ward and event.ward is not None:
-            # The patient was moved since: notify the present ward, with the present bed.
+        if admission is not None and event.ward is not None:
+            # If the patient was moved since, notify the contacts of the present ward and bed.
             event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
         self._route(event, record.place, record.offset, now)
         if event.condition in EVERYBODYS and event.ward is None:
             # Every ward with patients must watch them at the bedside until the pipeline works again.
             for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
                 self._route(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
+        if event.condition in TECHNICIANS and event.ward not in (None, self.on_call.technical_ward):
+            self._route(msgspec.structs.replace(event, ward=None), record.place, record.offset, now)
 
     def _mind_the_pipeline(self, event: AlarmEvent) -> None:
         """Records whether the pipeline is stalled.
@@ -258,15 +285,24 @@ class Notifier:
         found = self.on_call.resolve(event, now)
         if found.rota_empty and event.condition not in OWN:
             self._raise(rota_empty(event, event.ward or self.on_call.technical_ward, now))
-        if not found.contacts and found.rota_empty:
+        if found.all_declined and event.condition not in OWN:
+            ward = event.ward or self.on_call.technical_ward
+            self.declined.add(event, ward)
+            self._raise(all_declined(event, ward, now))
+        if found.rota_empty and not found.contacts:
             self._unreachable(event, now)
+        if found.rota_empty and not self.on_call.default(event.ward or self.on_call.technical_ward):
+            # The last contact on duty may be asleep by now.
             self.unrouted.add(event, place, offset)
-        for contact in found.contacts:
-            if told(event, contact.contact) not in self.told:
-                self.queues.add(self._enqueue(event, contact, place, offset), now)
+        for kind, contacts in ((MessageKind.ALARM, found.contacts), (MessageKind.COURTESY, found.courtesy)):
+            for contact in contacts:
+                if told(event, contact.contact) not in self.told:
+                    self.queues.add(self._enqueue(event, contact, place, offset, kind), now)
 
-    def _enqueue(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
-        item = Item(event, contact, place, offset)
+    def _enqueue(
+        self, event: AlarmEvent, contact: Contact, place: Place, offset: int, kind: MessageKind = MessageKind.ALARM
+    ) -> Item:
+        item = Item(event, contact, place, offset, kind)
         self.pending.add(item)
         self.told.add(told(event, contact.contact))
         return item
@@ -325,7 +361,14 @@ class Notifier:
 
     def _fail(self, delivered: Delivered, now: int) -> None:
         """Records a failure and raises its alarm once, however often it recurs."""
-        message, contact = delivered.message, delivered.message.contact.contact
+        contact = delivered.message.contact.contact
+        # A copy counts as no notification, so nothing is owed if it fails.
+        copies = [item for item in delivered.message.items if item.kind is MessageKind.COURTESY]
+        self.pending.close(copies)
+        message = replace(delivered.message, items=tuple(i for i in delivered.message.items if i not in copies))
+        if not message.items:
+            return
+        delivered = replace(delivered, message=message)
         self.retries.add(message, now)
         lead = message.items[0].event
         known = told(lead, contact) in self.failed

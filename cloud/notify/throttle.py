@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vitals.alarm_events import AlarmEvent, Priority
-from vitals.contacts import Contact
+from vitals.contacts import Contact, MessageKind
 from vitals.runtime.token_bucket import TokenBucket
 
 
@@ -17,12 +17,14 @@ class Item:
         contact: The recipient.
         place: Partition of `alarms` that it was read from.
         offset: Its offset there.
+        kind: Kind of the message.
     """
 
     event: AlarmEvent
     contact: Contact
     place: tuple[str, int]
     offset: int
+    kind: MessageKind = MessageKind.ALARM
 
 
 @dataclass(frozen=True, slots=True)

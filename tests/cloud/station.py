@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from cloud.duty.records import Duty, key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.notify.channels.sns import MessageChannel, Receipt, RenderedMessage, SendError
@@ -32,10 +33,16 @@ class Phones:
     got: list[tuple[str, str]] = field(default_factory=list)
     numbers: list[str | None] = field(default_factory=list)
     prepared: set[str] = field(default_factory=set)
+    addresses: dict[str, str | None] = field(default_factory=dict)
+    released: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self, contact: Contact) -> None:
         self.prepared.add(contact.contact)
+        self.addresses[contact.contact] = contact.phone
+
+    def release(self, contact: str) -> None:
+        self.released.append(contact)
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         return self._send(contact, texts, self.refuse, texts.channels)
@@ -98,9 +105,12 @@ class Station:
         place = (topics.ALARMS, self.layout.of(event))
         self.log.append(place, event.subject.encode(), encode(event))
 
-    def duty(self, *contacts: Contact, ward: str = "icu") -> None:
-        duty = Rota(ward=ward, version=self.now, contacts=contacts)
-        self.log.append((topics.CONTACTS, 0), ward.encode(), msgspec.json.encode(duty))
+    def duty(self, *contacts: Contact, ward: str = "icu", proof: bool = False) -> None:
+        self.enter(Rota(ward=ward, version=self.now, contacts=contacts, proof=proof))
+
+    def enter(self, *values: Duty) -> None:
+        for value in values:
+            self.log.append((topics.CONTACTS, 0), key_of(value), msgspec.json.encode(value))
 
     def notifications(self) -> list[Notification]:
         return [msgspec.json.decode(r.value or b"", type=Notification) for r in self.log.records(topics.NOTIFICATIONS)]

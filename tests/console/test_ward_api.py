@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import pytest
+from fastapi.testclient import TestClient
 
 from cloud.console.auth.accounts import Role
 from cloud.kafka.port import KafkaUnavailableError
 from tests.console.conftest import Client
-from tests.console.stage import Stage, event
+from tests.console.stage import HOUR, Stage, event
 from vitals.alarm_events import Kind, Priority
 
 NEW = {
@@ -215,10 +216,50 @@ def test_the_rota_is_changed_by_the_wards_admin_against_the_version_they_saw(cli
     one = rota["contacts"][0] | {"phone": "+44 1632 960 009"}
     changed = bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": [one]})
     assert changed.status_code == 200, changed.text
-    assert [c["phone"] for c in stage.written("contacts")[0]["contacts"]] == ["+441632960009"]
+    assert [c["phone"] for c in changed.json()["contacts"]] == ["+441632960009"]
+    person, duties = stage.written("contacts")
+    assert (person["contact"], person["phone"], person["ward"]) == ("nurse-icu", "+441632960009", "icu")
+    assert [(c["contact"], "phone" in c) for c in duties["contacts"]] == [("nurse-icu", False)]
     assert bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": []}).status_code == 409
     bad = {"version": changed.json()["version"], "contacts": [one | {"end": one["start"]}]}
     assert bela.put("/api/wards/icu/rota", json=bad).status_code == 422
+
+
+def duty(client: TestClient, ward: str, **changes: object) -> int:
+    """Adds one duty to a ward's rota."""
+    rota = client.get(f"/api/wards/{ward}/rota").json()
+    one = {"start": rota["now"], "end": rota["now"] + HOUR, **changes}
+    body = {"version": rota["version"], "contacts": [*rota["contacts"], one]}
+    return client.put(f"/api/wards/{ward}/rota", json=body).status_code
+
+
+def test_the_admin_of_one_ward_does_not_change_the_address_of_anothers_contact(client: Client, stage: Stage) -> None:
+    bela, root = client("bela", icu=Role.ADMIN), client("root", everywhere=Role.ADMIN)
+    for claimed in ("nurse-med", "registrar"):
+        assert duty(bela, "icu", contact=claimed, name="Bela Holt", phone="+441632960999") == 403
+    assert stage.written("contacts") == []
+    assert any(e.what == "refused-contact" and e.who == "bela" for e in stage.parts.audit.read())
+    assert duty(bela, "icu", contact="nurse-med") == 200
+    # On the own ward's rota it is still the other ward's contact.
+    assert duty(bela, "icu", contact="nurse-med", name="Bela Holt", phone="+441632960999") == 403
+    assert duty(bela, "icu", contact="stranger") == 403
+    assert root.put("/api/wards/med/rota", json={"version": 1, "contacts": []}).status_code == 200
+    assert duty(root, "icu", contact="nurse-med", name="Imani Frost", phone="+441632960999") == 200
+    moved = bela.get("/api/wards/icu/rota").json()
+    assert [c["phone"] for c in moved["contacts"] if c["contact"] == "nurse-med"] == ["+441632960999"] * 2
+
+
+def test_a_contact_who_leaves_the_house_is_on_no_rota_any_more(client: Client, stage: Stage) -> None:
+    bela, root = client("bela", icu=Role.ADMIN), client("root", everywhere=Role.ADMIN)
+    assert bela.delete("/api/contacts/nurse-icu").status_code == 403
+    assert root.delete("/api/contacts/nurse-icu").json() == {"contact": "nurse-icu", "wards": ["icu"]}
+    assert root.delete("/api/contacts/nurse-icu").status_code == 404
+    assert [c["contact"] for c in bela.get("/api/wards/icu/rota").json()["contacts"]] == ["registrar"]
+    ids = [c["contact"] for c in bela.get("/api/contacts").json()]
+    assert "nurse-icu" not in ids
+    assert "phone" not in bela.get("/api/contacts").json()[0]
+    assert "phone" in root.get("/api/contacts").json()[0]
+    assert client("vera", icu=Role.VIEWER).get("/api/contacts").status_code == 403
 
 
 def test_what_the_log_does_not_take_is_told_and_the_next_try_gets_a_new_connection(

@@ -1,8 +1,8 @@
-"""Answers of a person who was called: *coming* and *cannot*. Source: Q8 of the ward's requirements.
+"""Answers to a call: *coming* and *cannot*. Source: Q8 of the ward's requirements.
 
 **Coming** holds the handover of an active alarm that is neither paused nor acknowledged, for `HOLD_MS` from the answer;
-then the alarm is handed over, unless it was acknowledged. Until then a further *coming* has no effect, so that nobody
-can hold an alarm for ever. The escalation of a patient who is not monitored is not held.
+then the alarm is handed over, unless it was acknowledged. Until then a further *coming* has no effect, so that an alarm
+cannot be held for ever. The escalation of a patient without monitoring is not held.
 
 **Cannot** hands such an alarm over at once and names the person in `AlarmEvent.declined`, so that no handover comes
 back to them before the next start or escalation. A second one of the same person has no effect.
@@ -19,11 +19,11 @@ from vitals.engine.event_writer import NOBODY_COMES, EventWriter
 from vitals.engine.state import Condition, State
 
 HOLD_MS: Final[Mapping[Priority, int]] = {Priority.HIGH: 180_000, Priority.MEDIUM: 600_000}
-"""Time for which a person who is coming holds the handover; a low alarm is never handed over."""
+"""Wait of the handover after *coming*; a low alarm is never handed over."""
 
 
 def shown(state: State, action: Action) -> Iterator[Condition]:
-    """Yields the conditions of an incident whose alarms the person saw, at the priority that was shown (Q7)."""
+    """Yields the conditions of an incident with alarms that the person saw, at the priority that was shown (Q7)."""
     row = state.index.get(action.patient)
     if row is None:
         return
@@ -81,5 +81,5 @@ def _asks(state: State, c: Condition, action: Action) -> bool:
 
 
 def _handed_over(c: Condition) -> bool:
-    """Returns whether the alarm's timer is a handover, and not the escalation of a patient who is not monitored."""
+    """Returns whether the alarm's timer is a handover, and not the escalation of a patient without monitoring."""
     return c.alarm is not None and not (c.alarm.condition in GROWING and c.alarm.priority is Priority.MEDIUM)

@@ -13,7 +13,7 @@ from vitals.engine.state import UNTIMED, Condition, State
 _OF_ONE_EVENT: Final[dict[str, Any]] = {"by": None, "call": Call.NONE, "reason": Reason.NONE, "problems": ()}
 """Fields of an event that the next one of the alarm does not keep."""
 NOBODY_COMES: Final[dict[str, Any]] = {"coming": "", "held_until": 0}
-"""Fields of a call: whoever said *coming* before it is asked again."""
+"""Fields of a call: it ends an earlier *coming*."""
 
 
 class EventWriter:

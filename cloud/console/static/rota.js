@@ -29,7 +29,7 @@ export class RotaScreen {
     const rows = [...rota.contacts].sort((a, b) => a.start - b.start || a.step - b.step).map((one) => {
       const on = one.start <= rota.now && rota.now < one.end;
       return el("tr", { class: on ? "on" : "" }, el("th", { scope: "row" }, one.name, el("span", { class: "soft" }, ` ${one.contact}`)), el("td", {}, on ? el("span", { class: "chip calm" }, "on duty") : ""),
-        el("td", {}, `${day(one.start)} – ${day(one.end)}`), el("td", {}, [one.phone, one.email].filter(Boolean).join(" · ")), el("td", {}, `${initial(PRIORITY[one.priority].toLowerCase())} and above`), el("td", {}, one.step ? `after hand-over ${one.step}` : "first"),
+        el("td", {}, `${day(one.start)} – ${day(one.end)}`), el("td", {}, [one.phone, one.email].filter(Boolean).join(" · ")), el("td", {}, `${initial(PRIORITY[one.priority].toLowerCase())} and above`), el("td", {}, one.role === "charge" ? "charge nurse" : one.step ? `after hand-over ${one.step}` : "first"),
         may ? el("td", {}, el("button", { onclick: () => this.edit(rota, one) }, "Change")) : null);
     });
     const gap = rota.contacts.some((one) => one.start <= rota.now && rota.now < one.end && one.step === 0) ? ""
@@ -40,7 +40,7 @@ export class RotaScreen {
   }
 
   edit(rota, one) {
-    const first = one ?? { contact: "", name: "", start: rota.now, end: rota.now + 8 * HOUR, phone: "", email: "", priority: 1, step: 0 };
+    const first = one ?? { contact: "", name: "", start: rota.now, end: rota.now + 8 * HOUR, phone: "", email: "", priority: 1, step: 0, role: "" };
     const remove = one ? el("label", { class: "check" }, el("input", { type: "checkbox", name: "remove" }), "Remove this duty") : null;
     ask({
       title: one ? `Duty of ${one.name}` : "New duty",
@@ -49,10 +49,10 @@ export class RotaScreen {
         field("From", { name: "start", type: "datetime-local", value: local(first.start), required: true }), field("To", { name: "end", type: "datetime-local", value: local(first.end), required: true }),
         field("Phone for SMS, such as +441632960961", { name: "phone", type: "tel", value: first.phone ?? "" }), field("E-mail", { name: "email", type: "email", value: first.email ?? "" }),
         field("Told of", { name: "priority", options: [["1", "Low and above"], ["2", "Medium and above"], ["3", "High alone"]], value: String(first.priority) }),
-        field("Turn", { name: "step", type: "number", min: "0", max: "9", value: String(first.step) }), remove),
+        field("Turn", { name: "step", type: "number", min: "0", max: "9", value: String(first.step) }), field("Role", { name: "role", options: [["", "Staff"], ["charge", "Charge nurse"]], value: first.role }), remove),
       send: async (form) => {
         const rest = rota.contacts.filter((other) => other !== one);
-        const made = { contact: form.get("contact"), name: form.get("name"), start: Date.parse(form.get("start")), end: Date.parse(form.get("end")), phone: form.get("phone") || null, email: form.get("email") || null, priority: Number(form.get("priority")), step: Number(form.get("step")) };
+        const made = { contact: form.get("contact"), name: form.get("name"), start: Date.parse(form.get("start")), end: Date.parse(form.get("end")), phone: form.get("phone") || null, email: form.get("email") || null, priority: Number(form.get("priority")), step: Number(form.get("step")), role: form.get("role") };
         const contacts = form.get("remove") ? rest : [...rest, made];
         this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts } }));
         toast("Rota changed");

@@ -59,6 +59,13 @@ class MessageChannel(Protocol):
     def prepare(self, contact: Contact) -> None:
         """Creates a contact's topic and subscriptions, so that the first message is as fast as later ones."""
 
+    def release(self, contact: str) -> None:
+        """Removes the topic and subscriptions of a contact who has left; unconfirmed ones, too.
+
+        Raises:
+            SendError: It was refused.
+        """
+
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """Sends by all channels at once.
 
@@ -106,6 +113,16 @@ class SnsChannel:
     def prepare(self, contact: Contact) -> None:
         """See `MessageChannel.prepare`."""
         self._topic(contact)
+
+    def release(self, contact: str) -> None:
+        """See `MessageChannel.release`."""
+        with self._locks.setdefault(contact, threading.Lock()):
+            self._topics.pop(contact, None)
+            what = f"topic of {contact}, who has left"
+            # Creating a topic that exists returns its name, and deleting it ends confirmed and pending subscriptions.
+            arn = _call(what, self._sns.create_topic, Name=f"wardwatch-{contact}")["TopicArn"]
+            _call(what, self._sns.delete_topic, TopicArn=arn)
+            logger.info("%s: deleted with its subscriptions", what)
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `MessageChannel.send`."""
