@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "canary": ("cloud.cli.canary", "admits gateways' canaries, which prove each minute that the path works"),
     "retire": ("cloud.cli.retire", "a gateway or bridge NAME is gone for good"),
     "duty": ("cloud.cli.rota", "ROTA.csv -> contacts"),
+    "beds": ("cloud.cli.beds", "BEDS.csv -> contacts: the nurse and the buddy of each bed"),
     "contacts": ("cloud.cli.contacts", "PEOPLE.csv -> the house's directory of contacts; --leave removes one"),
     "act": ("cloud.cli.act", "acknowledge, audio-pause, chart, coming or cannot"),
     "skipped": ("cloud.cli.skipped", "what the alarm tier has passed over; `replay` has it judged by mended code"),

@@ -8,14 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, alarms, patient_history, patients, rota, ward_stream
+from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.pages import ack_link_page, html_pages
 from cloud.console.static import FOLDER
 
-PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, rota, admin, routes)
+PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, beds, rota, admin, routes)
 PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
 
 

@@ -10,12 +10,14 @@ import msgspec
 from cloud.admissions import actions, admission_rows
 from cloud.console.live.topic_cache import TopicCache
 from cloud.duty.directory import entered
+from cloud.duty.house import House
 from cloud.duty.records import Duty, publish
 from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
 from vitals.contacts import Contact, Rota
+from vitals.duty import Assignments
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
 
@@ -120,6 +122,25 @@ class CommandWriter:
             wanted = Rota(ward=ward, version=version, contacts=duties, proof=kept if proof is None else proof)
             self.enter(*people, wanted)
             return wanted
+
+    def beds(self, ward: str, wanted: Callable[[House], Assignments], seen: int | None) -> None:
+        """Changes the assigned beds of a ward.
+
+        Args:
+            ward: Ward.
+            wanted: Returns the assignments after the change.
+            seen: Version that the person saw, 0 if there was none; None if the change does not depend on it.
+
+        Raises:
+            ConflictError: They have changed since.
+            AssignmentError: The change is not possible.
+            LogDownError: Kafka did not acknowledge.
+        """
+        with self._lock:
+            known = self.people.house.beds.get(ward)
+            if seen is not None and (known.version if known else 0) != seen:
+                raise ConflictError("The assigned beds have been changed: reload them")
+            self.enter(wanted(self.people.house))
 
     def enter(self, *values: Duty) -> None:
         """Writes records of topic `contacts`.

@@ -5,7 +5,6 @@ contact, the address in the oldest such rota counts, and its ward is the contact
 address for the same id changes nothing.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -92,30 +91,24 @@ class House:
         rota = self.rotas.get(ward)
         return rota is None or not rota.proof or self.proofs.get(duty.contact, 0) >= duty.start
 
+    def own_duty(self, ward: str, bed: str, now: int) -> BedDuty | None:
+        """Returns the assignment of a bed at `now`, UTC epoch ms, without takeovers; the latest one of several."""
+        known = self.beds.get(ward)
+        here = [each for each in known.beds if each.bed == bed and each.start <= now < each.end] if known else []
+        return max(here, key=lambda each: each.start, default=None)
+
     def assigned(self, ward: str, bed: str, now: int) -> BedDuty | None:
         """Returns the assignment of a bed at `now`, UTC epoch ms, with the takeovers of that moment; None without one.
 
-        Of several the one that began last counts. During a takeover its contact is the nurse of the bed.
+        During a takeover its contact is the nurse of the bed.
         """
-        ward_beds = self.beds.get(ward)
-        if ward_beds is None:
+        duty = self.own_duty(ward, bed, now)
+        if duty is None:
             return None
-        here = [each for each in ward_beds.beds if each.bed == bed and each.start <= now < each.end]
-        if not here:
-            return None
-        duty = max(here, key=lambda each: each.start)
-        covers = {take.of: take.by for take in ward_beds.takes if take.start <= now < take.end}
+        covers = {take.of: take.by for take in self.beds[ward].takes if take.start <= now < take.end}
         nurse = covers.get(duty.nurse, duty.nurse)
         buddy = None if duty.buddy is None else covers.get(duty.buddy, duty.buddy)
-        return BedDuty(bed=bed, nurse=nurse, start=duty.start, end=duty.end, buddy=None if buddy == nurse else buddy)
-
-    def beds_of(self, ward: str, contact: str, now: int) -> Iterator[str]:
-        """Yields the beds of which a contact is the nurse at `now`, UTC epoch ms."""
-        ward_beds = self.beds.get(ward)
-        for bed in sorted({each.bed for each in ward_beds.beds} if ward_beds else ()):
-            duty = self.assigned(ward, bed, now)
-            if duty is not None and duty.nurse == contact:
-                yield bed
+        return replace(duty, nurse=nurse, buddy=None if buddy == nurse else buddy)
 
 
 def _inherited(rotas: dict[str, Rota]) -> dict[str, Person]:

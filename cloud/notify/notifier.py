@@ -26,14 +26,23 @@ from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.retry import RetryQueue, merged
-from cloud.notify.routing import OWN, NotificationKey, OnCall, all_declined, ended, not_notified, rota_empty
+from cloud.notify.routing import (
+    OWN,
+    NotificationKey,
+    OnCall,
+    all_declined,
+    ended,
+    not_notified,
+    rota_empty,
+    without_ward,
+)
 from cloud.notify.self_alarms import SelfAlarms
 from cloud.notify.templates import Links, compose, plain
 from cloud.notify.throttle import Item, Message, RecipientQueues
 from cloud.notify.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
-from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY
+from vitals.conditions import NOT_NOTIFIED
 from vitals.contacts import CANARY, NOBODY, Contact, MessageKind, Notification
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
@@ -48,8 +57,6 @@ LEARNT: Final[Mapping[str, type[Admission | Notification]]] = {
 }
 EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
 """Conditions that are sent to every ward with patients, not only to technicians."""
-TECHNICIANS: Final = frozenset((ROTA_EMPTY,))
-"""Conditions of a ward that are sent to technicians, too: the ward itself has no contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +277,7 @@ class Notifier:
             # Every ward with patients must watch them at the bedside until the pipeline works again.
             for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
                 self._route(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
-        if event.condition in TECHNICIANS and event.ward not in (None, self.on_call.technical_ward):
+        if without_ward(event) and event.ward not in (None, self.on_call.technical_ward):
             self._route(msgspec.structs.replace(event, ward=None), record.place, record.offset, now)
 
     def _mind_the_pipeline(self, event: AlarmEvent) -> None:

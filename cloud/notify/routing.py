@@ -134,6 +134,12 @@ def declined_subject(ward: str) -> str:
     return f"ward {ward}"
 
 
+def without_ward(event: AlarmEvent) -> bool:
+    """Returns whether technicians receive a ward's alarm, too, because no contact of the ward is left."""
+    declined = event.condition == NOT_NOTIFIED and event.subject.startswith(declined_subject(""))
+    return declined or event.condition == ROTA_EMPTY
+
+
 def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> AlarmEvent:
     """Returns the technical alarm of a contact that no channel reached."""
     text = f"Contact {contact} could not be told of an alarm: {error}"[:500]

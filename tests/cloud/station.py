@@ -15,6 +15,7 @@ from cloud.notify.notifier import Notifier, Terms
 from cloud.notify.routing import OnCall
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
+from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Channel, Contact, Notification, Rota
 from vitals.wire import topics
@@ -111,6 +112,10 @@ class Station:
     def enter(self, *values: Duty) -> None:
         for value in values:
             self.log.append((topics.CONTACTS, 0), key_of(value), msgspec.json.encode(value))
+
+    def admit(self, admission: Admission) -> None:
+        place = (topics.PATIENTS, self.layout.partition(admission.patient))
+        self.log.append(place, admission.patient.encode(), msgspec.json.encode(admission))
 
     def notifications(self) -> list[Notification]:
         return [msgspec.json.decode(r.value or b"", type=Notification) for r in self.log.records(topics.NOTIFICATIONS)]

@@ -12,6 +12,7 @@ from cloud.kafka.port import KafkaUnavailableError
 from tests.console.conftest import Client
 from tests.console.stage import HOUR, Stage, event
 from vitals.alarm_events import Kind, Priority
+from vitals.contacts import Contact, DutyRole, Rota
 
 NEW = {
     "patient": "p-00900", "name": "Nia Lomax", "born": "1958-03-21", "phone": "+44 1632 960123",
@@ -247,6 +248,39 @@ def test_the_admin_of_one_ward_does_not_change_the_address_of_anothers_contact(c
     assert duty(root, "icu", contact="nurse-med", name="Imani Frost", phone="+441632960999") == 200
     moved = bela.get("/api/wards/icu/rota").json()
     assert [c["phone"] for c in moved["contacts"] if c["contact"] == "nurse-med"] == ["+441632960999"] * 2
+
+
+def test_beds_are_assigned_taken_and_given_back_from_the_page(client: Client, stage: Stage) -> None:
+    stage.parts.topics.enter(
+        Rota(ward="icu", version=2, contacts=tuple(
+            Contact(contact=name, name=name.title(), start=0, end=2**53, phone="+441632960001", role=role)
+            for name, role in (("anna", DutyRole.STAFF), ("bela", DutyRole.STAFF), ("head", DutyRole.CHARGE))
+        ))
+    )  # fmt: skip
+    nurse, path = client("nora", icu=Role.NURSE), "/api/wards/icu/beds"
+    before = nurse.get(path).json()
+    assert (
+        before["everybodys"] == ["icu-01", "icu-02", "icu-03"] == nurse.get("/api/wards/icu/rota").json()["everybodys"]
+    )
+    assert before["charge"] == ["head"]
+    wanted = {"version": before["version"], "beds": ["icu-01", "icu-02"], "nurse": "anna", "buddy": "bela"}
+    assert client("vera", icu=Role.VIEWER).put(path, json=wanted).status_code == 403
+    assigned = nurse.put(path, json=wanted).json()
+    first = assigned["beds"][0]
+    assert (first["bed"], first["nurse"], first["buddy"]) == ("icu-01", "anna", "bela")
+    assert assigned["everybodys"] == ["icu-03"]
+    assert nurse.put(path, json=wanted).status_code == 409
+    assert nurse.put(path, json=wanted | {"version": assigned["version"], "nurse": "stranger"}).status_code == 422
+    taken = nurse.post(f"{path}/take", json={"of": "anna", "by": "bela"}).json()
+    assert (taken["beds"][0]["nurse"], taken["beds"][0]["covers"]) == ("bela", "anna")
+    stage.ahead_ms += 20 * 60_000
+    assert nurse.get(path).json()["beds"][0]["nurse"] == "anna"
+    assert nurse.post(f"{path}/take", json={"of": "anna", "by": "anna"}).status_code == 422
+    freed = {"version": nurse.get(path).json()["version"], "beds": ["icu-01", "icu-02"], "nurse": None}
+    assert nurse.put(path, json=freed).json()["everybodys"] == ["icu-01", "icu-02", "icu-03"]
+    assert [e.what for e in stage.parts.audit.read() if e.who == "nora" and e.what.endswith("-beds")][
+        -1
+    ] == "assign-beds"
 
 
 def test_a_contact_who_leaves_the_house_is_on_no_rota_any_more(client: Client, stage: Stage) -> None:

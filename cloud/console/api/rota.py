@@ -10,6 +10,7 @@ from cloud.admissions.rota_rows import contact_row
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import ConflictError, LogDownError
 from cloud.console.http import auth
+from cloud.duty.assigning import view
 from cloud.duty.directory import DirectoryError, gone
 from vitals.bounds import MAX_CALENDAR, MAX_CONTACTS
 from vitals.contacts import Contact, DutyRole
@@ -115,7 +116,9 @@ def _shown(request: Request, ward: str) -> dict[str, Any]:
     known = house.rotas.get(ward)
     rows = [_row(c) | {"proven": house.proven(ward, c)} for c in house.duties(ward)]
     version, proof = (known.version, known.proof) if known else (0, False)
-    return {"ward": ward, "version": version, "proof": proof, "contacts": rows, "now": now}
+    beds = view(house, ward, [admission.bed for admission in own.topics.on_ward(ward)], now)
+    free = [each.bed for each in beds if each.everybodys]
+    return {"ward": ward, "version": version, "proof": proof, "contacts": rows, "everybodys": free, "now": now}
 
 
 def _cells(ward: str, row: DutyRow) -> dict[str, str]:

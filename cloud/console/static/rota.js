@@ -13,11 +13,13 @@ export class RotaScreen {
     this.context = context;
     this.ward = context.ward.name;
     this.path = `/api/wards/${encodeURIComponent(this.ward)}/rota`;
+    this.bedsPath = `/api/wards/${encodeURIComponent(this.ward)}/beds`;
     this.load();
   }
 
   async load() {
     try {
+      this.beds = await call(this.bedsPath);
       this.show(await call(this.path));
     } catch (error) {
       this.main.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
@@ -36,7 +38,52 @@ export class RotaScreen {
       : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
     this.main.replaceChildren(
       el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null), gap,
-      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")));
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")), this.bedsPanel(rota));
+  }
+
+  bedsPanel(rota) {
+    const { beds, everybodys, contacts, charge } = this.beds;
+    const name = (id) => contacts.find((one) => one.contact === id)?.name ?? id ?? "";
+    const may = this.context.isNurse(this.ward);
+    const free = everybodys.length ? el("p", { class: "problem", role: "status" }, `Everybody's beds, not assigned: ${everybodys.join(", ")}. Their alarms go to all who are on duty first.`) : "";
+    const rows = beds.map((one) => el("tr", {}, el("th", { scope: "row" }, one.bed), el("td", {}, one.nurse ? name(one.nurse) : "everybody", one.covers ? el("span", { class: "soft" }, ` for ${name(one.covers)}`) : ""), el("td", {}, name(one.buddy)), el("td", {}, one.end ? day(one.end) : "")));
+    return el("section", { "aria-label": "Beds" },
+      el("div", { class: "tools" }, el("h2", {}, "Beds"), may ? el("button", { onclick: () => this.assign(rota) }, "Assign beds") : null, may ? el("button", { onclick: () => this.take(rota) }, "Take beds for 20 min") : null), free,
+      el("p", { class: "soft" }, charge.length ? `Charge nurse: ${charge.map(name).join(", ")}` : "No charge nurse is on duty."),
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Assigned beds" }, el("table", {}, el("thead", {}, el("tr", {}, ["Bed", "Nurse", "Buddy", "Until"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows))));
+  }
+
+  people(none) {
+    const found = this.beds.contacts.map((one) => [one.contact, one.name]);
+    return none ? [["", none], ...found] : found;
+  }
+
+  assign(rota) {
+    const boxes = this.beds.beds.map((one) => el("label", { class: "check" }, el("input", { type: "checkbox", name: "bed", value: one.bed, checked: one.nurse === null }), one.bed));
+    ask({
+      title: "Assign beds",
+      action: "Assign",
+      body: el("div", {}, el("div", { class: "columns" }, field("Nurse", { name: "nurse", options: this.people("Everybody") }), field("Buddy", { name: "buddy", options: this.people("None") })), el("fieldset", {}, el("legend", {}, "Beds"), boxes)),
+      send: async (form) => {
+        const nurse = form.get("nurse") || null;
+        this.beds = await call(this.bedsPath, { method: "PUT", body: { version: this.beds.version, beds: form.getAll("bed"), nurse, buddy: nurse && (form.get("buddy") || null) } });
+        this.show(rota);
+        toast("Beds assigned");
+      },
+    });
+  }
+
+  take(rota) {
+    ask({
+      title: "Take beds for 20 minutes",
+      action: "Take",
+      body: el("div", { class: "columns" }, field("Beds of", { name: "of", options: this.people() }), field("Taken by", { name: "by", options: this.people() })),
+      send: async (form) => {
+        this.beds = await call(`${this.bedsPath}/take`, { method: "POST", body: { of: form.get("of"), by: form.get("by") } });
+        this.show(rota);
+        toast("Beds taken for 20 minutes");
+      },
+    });
   }
 
   edit(rota, one) {
