@@ -18,7 +18,14 @@ from vitals.runtime.settings import SettingsError, load
 
 
 def change(
-    reader: Reader, writer: Writer, rows: Sequence[tuple[str, Contact]], now: int, *, whole: bool, out: TextIO
+    reader: Reader,
+    writer: Writer,
+    rows: Sequence[tuple[str, Contact]],
+    now: int,
+    *,
+    whole: bool,
+    out: TextIO,
+    proof: bool | None = None,
 ) -> None:
     """Replaces the rotas of the wards that the rows name, and prints the result.
 
@@ -28,7 +35,7 @@ def change(
     """
     house = read(reader)
     wards = by_ward(rows)
-    publish(writer, of_rotas(house, wards, now, whole=whole))
+    publish(writer, of_rotas(house, wards, now, whole=whole, proof=proof))
     out.write(f"{len(rows)} duties on {len(wards)} wards\n")
     # The new rota is in force at once, also if it begins next week.
     out.writelines(f"ward {ward}: nobody is on duty now\n" for ward in wards if not house.on_duty(ward, now))
@@ -38,6 +45,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
     parser = csv_file.parser("duty", "rota", __doc__, required=REQUIRED, optional=OPTIONAL)
     parser.add_argument("--house", action="store_true", help="may also change contacts of the house and of other wards")
+    parser.add_argument("--proof", choices=("on", "off"), help="a duty begins with a proof (default: unchanged)")
     words = parser.parse_args(argv)
     log_json("duty")
     try:
@@ -48,7 +56,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         reader = KafkaReader(settings, "duty", group="duty")
         try:
             rows = [row for _, row in table.rows]
-            change(reader, KafkaWriter(settings, "duty"), rows, now_ms(), whole=words.house, out=sys.stdout)
+            writer = KafkaWriter(settings, "duty")
+            proof = None if words.proof is None else words.proof == "on"
+            change(reader, writer, rows, now_ms(), whole=words.house, out=sys.stdout, proof=proof)
         finally:
             reader.close()
     except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:

@@ -12,11 +12,23 @@ from cloud.console.api import admin, alarms, beds, patient_history, patients, ro
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.pages import ack_link_page, html_pages
+from cloud.console.pages import ack_link_page, html_pages, proof_page
 from cloud.console.static import FOLDER
 
-PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, beds, rota, admin, routes)
-PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
+PARTS: Final = (
+    html_pages,
+    ack_link_page,
+    proof_page,
+    ward_stream,
+    patients,
+    patient_history,
+    alarms,
+    beds,
+    rota,
+    admin,
+    routes,
+)
+PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/")
 
 
 def create_app(parts: AppState) -> FastAPI:

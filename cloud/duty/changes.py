@@ -16,10 +16,17 @@ def by_ward(rows: Iterable[tuple[str, Contact]]) -> dict[str, list[Contact]]:
     return dict(sorted(wards.items()))
 
 
-def of_rotas(house: House, wards: Mapping[str, Iterable[Contact]], version: int, *, whole: bool = False) -> list[Duty]:
+def of_rotas(
+    house: House,
+    wards: Mapping[str, Iterable[Contact]],
+    version: int,
+    *,
+    whole: bool = False,
+    proof: bool | None = None,
+) -> list[Duty]:
     """Returns the records that replace wards' rotas: the entries of the directory first, then each rota.
 
-    The ward's setting of proof is kept. `house` is changed as the records will change it.
+    `house` is changed as the records will change it. `proof` is each ward's setting; None keeps it.
 
     Raises:
         DirectoryError: A row is not allowed; nothing must be written then.
@@ -29,7 +36,8 @@ def of_rotas(house: House, wards: Mapping[str, Iterable[Contact]], version: int,
     for ward, rows in wards.items():
         changed, duties = entered(house, ward, rows, version, whole=whole)
         known = house.rotas.get(ward)
-        rota = Rota(ward=ward, version=version, contacts=duties, proof=known is not None and known.proof)
+        kept = known is not None and known.proof
+        rota = Rota(ward=ward, version=version, contacts=duties, proof=kept if proof is None else proof)
         records: list[Duty] = [*changed, rota]
         for value in records:
             house.take(value)

@@ -25,6 +25,7 @@ from cloud.notify.declined import DeclinedAlarms
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
+from cloud.notify.proof_messages import ProofMessages, render, wanted
 from cloud.notify.retry import RetryQueue, merged
 from cloud.notify.routing import (
     OWN,
@@ -93,6 +94,7 @@ class Notifier:
         pending: Events with pending notifications; they hold back the commit.
         retries: Items that no channel accepted.
         unrouted: Alarms for which no contact was on duty.
+        proofs: Requests for a proof at the begin of a duty.
         declined: Alarms that every contact of their ward has declined.
         told: Notifications that are sent, in flight or queued.
         failed: Notifications recorded as not sent.
@@ -112,6 +114,7 @@ class Notifier:
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     retries: RetryQueue = field(default_factory=RetryQueue)
     unrouted: UnroutedAlarms = field(default_factory=UnroutedAlarms)
+    proofs: ProofMessages = field(default_factory=ProofMessages)
     declined: DeclinedAlarms = field(default_factory=DeclinedAlarms)
     told: set[NotificationKey] = field(default_factory=set)
     failed: set[NotificationKey] = field(default_factory=set)
@@ -161,6 +164,8 @@ class Notifier:
         for message in self.queues.due(now):
             self._begin(message, now)
         self._repeat(now)
+        for request in self.proofs.due(now, self.delivery.limit // 2 - len(self.delivery)):
+            self._request(request.items[0], now)
         done = list(self.delivery.collect(now))
         for delivered in done:
             self._record(delivered, now)
@@ -172,6 +177,8 @@ class Notifier:
                 lambda event: not self.on_call.resolve(event, now).rota_empty
             ):
                 self._route(late, place, offset, now)
+            if self.terms.links.key is not None:
+                self.proofs.review(self.on_call.house, self.told, now)
             self._live(now)
         if done or beat:
             self.writer.flush()
@@ -327,11 +334,19 @@ class Notifier:
             texts = plain(message)
         self.delivery.begin(message, texts, now, again=again)
 
+    def _request(self, item: Item, now: int, *, again: bool = False) -> None:
+        message = Message(item.contact, (item,))
+        self.delivery.begin(message, render(item, self.terms.links, now), now, again=again)
+
     def _repeat(self, now: int) -> None:
         """Retries items that no channel accepted, unless ended and old; reroutes those whose contact is off duty."""
         items = []
         for item in self.retries.due(now):
             event, contact = item.event, item.contact.contact
+            if item.kind is MessageKind.PROOF:
+                if wanted(self.on_call.house, item, now):
+                    self._request(item, now, again=True)
+                continue
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
             if self.pending.over(item) and now - event.log_t > self.terms.stale_ms:
                 logger.warning("alarm %s ended before %s could be notified", number(event.id), contact)

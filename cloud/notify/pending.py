@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cloud.kafka.port import Place
 from cloud.notify.throttle import Item
+from vitals.contacts import MessageKind
 
 
 @dataclass(slots=True)
@@ -23,7 +24,8 @@ class PendingOffsets:
 
     def close(self, items: Iterable[Item]) -> None:
         """Removes items that need no further delivery."""
-        for item in items:
+        # A request for a proof is of no record in `alarms`.
+        for item in (each for each in items if each.kind is not MessageKind.PROOF):
             place, alarm = (item.place, item.offset), item.event.id
             self._open[place] -= 1
             if not self._open[place]:

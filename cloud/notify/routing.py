@@ -142,7 +142,7 @@ def without_ward(event: AlarmEvent) -> bool:
 
 def not_notified(event: AlarmEvent, contact: str, error: str, now: int) -> AlarmEvent:
     """Returns the technical alarm of a contact that no channel reached."""
-    text = f"Contact {contact} could not be told of an alarm: {error}"[:500]
+    text = f"Contact {contact} could not be notified: {error}"[:500]
     return technical(
         contact, NOT_NOTIFIED, start=event.log_t, now=now, text=text, cause=event.priority, ward=event.ward
     )

@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 import pytest
 from fastapi.testclient import TestClient
 
+from cloud.ack_links import AckToken, sign_token
 from cloud.console.auth.accounts import Role
+from cloud.duty.proofs import ids
 from cloud.kafka.port import KafkaUnavailableError
 from tests.console.conftest import Client
 from tests.console.stage import HOUR, Stage, event
@@ -248,6 +250,28 @@ def test_the_admin_of_one_ward_does_not_change_the_address_of_anothers_contact(c
     assert duty(root, "icu", contact="nurse-med", name="Imani Frost", phone="+441632960999") == 200
     moved = bela.get("/api/wards/icu/rota").json()
     assert [c["phone"] for c in moved["contacts"] if c["contact"] == "nurse-med"] == ["+441632960999"] * 2
+
+
+def test_a_duty_is_proven_by_a_pressed_button_and_not_by_a_followed_link(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.ADMIN)
+    rota = bela.get("/api/wards/icu/rota").json()
+    assert rota["proof"] is False
+    wanted = bela.put("/api/wards/icu/rota", json={key: rota[key] for key in ("version", "contacts")} | {"proof": True})
+    assert {c["contact"]: c["proven"] for c in wanted.json()["contacts"]} == {"nurse-icu": False, "registrar": False}
+    (request, *_) = [r for r in ids(stage.parts.topics.house, stage.now()) if r.startswith("nurse-icu.")]
+    token = sign_token(str(stage.parts.settings.link_key), AckToken(request, "nurse-icu", stage.now() + HOUR))
+    phone = client()
+    assert phone.get(f"/p/{token}").status_code == 200
+    assert stage.parts.topics.house.proofs == {}
+    assert phone.post(f"/p/{token}").status_code == 200
+    proven = {c["contact"]: c["proven"] for c in bela.get("/api/wards/icu/rota").json()["contacts"]}
+    assert proven == {"nurse-icu": True, "registrar": False}
+    assert stage.written("contacts")[-1]["contact"] == "nurse-icu"
+    assert phone.post(f"/p/{token[:-1]}x").status_code == 404
+    stage.ahead_ms += 2 * HOUR
+    assert phone.post(f"/p/{token}").status_code == 410
+    stage.ahead_ms += 24 * HOUR
+    assert phone.post(f"/p/{token}").status_code == 404
 
 
 def test_beds_are_assigned_taken_and_given_back_from_the_page(client: Client, stage: Stage) -> None:

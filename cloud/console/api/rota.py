@@ -62,6 +62,8 @@ def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any
     """Replaces a ward's rota; needs its admin. Only an admin of all wards changes another ward's contact."""
     auth.require_role(request, who, Role.ADMIN, ward)
     own = auth.parts(request)
+    if body.proof and own.settings.link_key is None:
+        raise HTTPException(422, "A proof needs links: set LINK_KEY")
     try:
         rows = [contact_row(_cells(ward, row))[1] for row in body.contacts]
         auth.audit(request, who.name, "change-rota", ward=ward, contacts=[c.contact for c in rows], proof=body.proof)

@@ -30,14 +30,14 @@ export class RotaScreen {
     const may = this.context.isAdmin(this.ward);
     const rows = [...rota.contacts].sort((a, b) => a.start - b.start || a.step - b.step).map((one) => {
       const on = one.start <= rota.now && rota.now < one.end;
-      return el("tr", { class: on ? "on" : "" }, el("th", { scope: "row" }, one.name, el("span", { class: "soft" }, ` ${one.contact}`)), el("td", {}, on ? el("span", { class: "chip calm" }, "on duty") : ""),
+      return el("tr", { class: on ? "on" : "" }, el("th", { scope: "row" }, one.name, el("span", { class: "soft" }, ` ${one.contact}`)), el("td", {}, on ? el("span", { class: "chip calm" }, "on duty") : "", on && !one.proven ? el("span", { class: "chip" }, "not confirmed yet") : ""),
         el("td", {}, `${day(one.start)} – ${day(one.end)}`), el("td", {}, [one.phone, one.email].filter(Boolean).join(" · ")), el("td", {}, `${initial(PRIORITY[one.priority].toLowerCase())} and above`), el("td", {}, one.role === "charge" ? "charge nurse" : one.step ? `after hand-over ${one.step}` : "first"),
         may ? el("td", {}, el("button", { onclick: () => this.edit(rota, one) }, "Change")) : null);
     });
     const gap = rota.contacts.some((one) => one.start <= rota.now && rota.now < one.end && one.step === 0) ? ""
       : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
     this.main.replaceChildren(
-      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null), gap,
+      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, may ? el("button", { onclick: () => this.proof(rota) }, rota.proof ? "Duties begin with a proof: on" : "Duties begin with a proof: off") : null), gap,
       el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")), this.bedsPanel(rota));
   }
 
@@ -51,6 +51,18 @@ export class RotaScreen {
       el("div", { class: "tools" }, el("h2", {}, "Beds"), may ? el("button", { onclick: () => this.assign(rota) }, "Assign beds") : null, may ? el("button", { onclick: () => this.take(rota) }, "Take beds for 20 min") : null), free,
       el("p", { class: "soft" }, charge.length ? `Charge nurse: ${charge.map(name).join(", ")}` : "No charge nurse is on duty."),
       el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Assigned beds" }, el("table", {}, el("thead", {}, el("tr", {}, ["Bed", "Nurse", "Buddy", "Until"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows))));
+  }
+
+  proof(rota) {
+    ask({
+      title: "Proof at the begin of a duty",
+      action: rota.proof ? "Switch off" : "Switch on",
+      body: el("p", {}, "Each contact confirms at the begin of a duty that messages arrive. Until then the charge nurse is notified, too, and the contact before gets a copy."),
+      send: async () => {
+        this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts: rota.contacts, proof: !rota.proof } }));
+        toast(rota.proof ? "No proof is needed" : "Duties begin with a proof");
+      },
+    });
   }
 
   people(none) {
