@@ -5,7 +5,8 @@ is recognised by that record. So no contact is notified twice, unless a crash fa
 That window cannot be closed, as SNS standard topics have no idempotency key. It holds at most NOTIFY_THREADS messages.
 
 A message that no channel accepted is recorded as failed and remains pending. It is retried, also by the next run, until
-SNS accepts it, or until its alarm has ended and is old.
+SNS accepts it, or until its alarm has ended and is old. An alarm of an incident counts as ended with the last active
+alarm of that incident, since the message is about all of them.
 """
 
 import logging
@@ -23,6 +24,7 @@ from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Rec
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.declined import DeclinedAlarms
 from cloud.notify.delivery import Delivered, Delivery
+from cloud.notify.incident_alarms import IncidentAlarms
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.proof_messages import ProofMessages, render, wanted
@@ -96,6 +98,7 @@ class Notifier:
         unrouted: Alarms for which no contact was on duty.
         proofs: Requests for a proof at the begin of a duty.
         declined: Alarms that every contact of their ward has declined.
+        incidents: Active alarms of each incident.
         told: Notifications that are sent, in flight or queued.
         failed: Notifications recorded as not sent.
         patients: Newest admission of each patient.
@@ -116,6 +119,7 @@ class Notifier:
     unrouted: UnroutedAlarms = field(default_factory=UnroutedAlarms)
     proofs: ProofMessages = field(default_factory=ProofMessages)
     declined: DeclinedAlarms = field(default_factory=DeclinedAlarms)
+    incidents: IncidentAlarms = field(default_factory=IncidentAlarms)
     told: set[NotificationKey] = field(default_factory=set)
     failed: set[NotificationKey] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
@@ -256,11 +260,17 @@ class Notifier:
         self._read[record.place] = record.offset + 1
         if event is not None:
             self._mind_the_pipeline(event)
-            self.unrouted.follow(event)
+            self.incidents.follow(event)
+            self.unrouted.follow(event, self.incidents.active)
             self.declined.follow(event)
             if event.phase is Phase.END:
                 self.pending.ended(event.id)
-        if event is None or not pages(event):
+        if event is None:
+            return
+        admission = self.patients.get(event.patient or "")
+        canary = admission is not None and admission.canary
+        # A canary's alarms are one incident that calls once an hour, and each of them proves the path.
+        if not pages(event) and not (canary and event.phase is Phase.START):
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
             logger.warning(
@@ -269,8 +279,7 @@ class Notifier:
                 now - event.log_t,
             )
             return
-        admission = self.patients.get(event.patient or "")
-        if admission is not None and admission.canary:
+        if canary:
             # Other events of a canary, such as its silent device, are sent to no contact.
             if event.condition in INDEX and told(event, CANARY) not in self.told:
                 item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
@@ -323,7 +332,7 @@ class Notifier:
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
         try:
-            texts = compose(message, self.patients, self.terms.links, now)
+            texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
@@ -348,7 +357,8 @@ class Notifier:
                     self._request(item, now, again=True)
                 continue
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
-            if self.pending.over(item) and now - event.log_t > self.terms.stale_ms:
+            over = self.pending.over(item) and not self.incidents.active(event.incident)
+            if over and now - event.log_t > self.terms.stale_ms:
                 logger.warning("alarm %s ended before %s could be notified", number(event.id), contact)
                 self.pending.close([item])
             elif present is None:

@@ -9,6 +9,7 @@ back to them before the next start or escalation. A second one of the same perso
 """
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Final
 
 from vitals.actions import Act, Action
@@ -17,6 +18,7 @@ from vitals.bounds import MAX_RECENT
 from vitals.engine.constants import GROWING
 from vitals.engine.event_writer import NOBODY_COMES, EventWriter
 from vitals.engine.state import Condition, State
+from vitals.engine.timers import wait_again
 
 HOLD_MS: Final[Mapping[Priority, int]] = {Priority.HIGH: 180_000, Priority.MEDIUM: 600_000}
 """Wait of the handover after *coming*; a low alarm is never handed over."""
@@ -27,7 +29,8 @@ def shown(state: State, action: Action) -> Iterator[Condition]:
     row = state.index.get(action.patient)
     if row is None:
         return
-    mine = [*state.watched.get(row, ()), *(c for (of, _), c in state.latched.items() if of == row)]
+    aside = [(index, c) for (of, index), c in state.latched.items() if of == row]
+    mine = [*state.watched.get(row, ()), *(c for _, c in sorted(aside, key=itemgetter(0)))]
     for c in mine:
         alarm = None if c is None else c.alarm
         if c is not None and alarm is not None and action.incident == alarm.incident and alarm.raised <= action.shown:
@@ -43,7 +46,8 @@ def answer(writer: EventWriter, action: Action) -> None:
         for c in named:
             _cannot(writer, c, action)
         return
-    for c in [*named, *(c for c in shown(state, action) if action.incident and c not in named)]:
+    others = shown(state, action) if action.incident and action.shown else ()
+    for c in [*named, *(c for c in others if c not in named)]:
         _coming(writer, c, action)
 
 
@@ -61,6 +65,7 @@ def _cannot(writer: EventWriter, c: Condition, action: Action) -> None:
         return
     if _handed_over(c):
         c.due = writer.now + writer.state.calls_again_after_ms(alarm)
+        wait_again(writer.state, c, writer.now)
     writer.step(
         c,
         Phase.CONTINUE,

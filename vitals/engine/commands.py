@@ -111,7 +111,7 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act is Act.CHART:
         _chart(writer, action)
         return
-    if action.act is Act.ACKNOWLEDGE and action.incident:
+    if action.act is Act.ACKNOWLEDGE and action.incident and action.shown:
         _acknowledge_incident(writer, action)
         return
     if action.act in (Act.COMING, Act.CANNOT):

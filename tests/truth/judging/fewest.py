@@ -10,7 +10,7 @@ from typing import Final
 from tests.truth.judging.due import Due
 from tests.truth.judging.life import HIGH, MEDIUM, NOT_MONITORED, SECOND, Act, Bed, Life, Message
 from tests.truth.judging.owed import of_bed
-from tests.truth.judging.told import HANDED_WITHIN, NAMED_WITHIN, Mail, answer
+from tests.truth.judging.told import HANDED_WITHIN, HEARD_AGAIN, NAMED_WITHIN, Mail, answer
 
 ROUNDS: Final = 5
 """Acknowledgements move what is due, which moves pages and so acknowledgements: three or four rounds settle it."""
@@ -62,10 +62,13 @@ def _when(due: Due) -> int:
 def _handovers(bed: Bed, dues: Sequence[Due], pages: Sequence[Message]) -> list[Message]:
     told = list(pages)
     for due in dues:
-        found = answer(due, Mail(bed.name, told))
+        last = answer(due, Mail(bed.name, told)).told
         within = HANDED_WITHIN[due.level]
-        if found.told is not None and due.problem != NOT_MONITORED and due.until > found.told + within:
-            told.append(_message(bed, found.told + within - 1, "handover", due.level, {due.problem}))
+        while last is not None and due.problem != NOT_MONITORED and due.until > last + within:
+            last += within - 1
+            told.append(_message(bed, last, "handover", due.level, {due.problem}))
+            # Whoever is the last contact hears again for as long as it goes on.
+            within = HEARD_AGAIN
     return told[len(pages) :]
 
 
