@@ -22,6 +22,7 @@ from cloud.duty.records import contacts_of, kind_of
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
+from cloud.notify.copies import marked
 from cloud.notify.declined import DeclinedAlarms
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.incident_alarms import IncidentAlarms
@@ -332,7 +333,7 @@ class Notifier:
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
         try:
-            texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
+            texts = marked(message, compose(message, self.patients, self.incidents.active, self.terms.links, now))
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:

@@ -155,6 +155,19 @@ def test_a_contact_whom_the_request_does_not_reach_is_not_notified_and_is_asked_
     assert len(station.raised("not-notified")) == 2
 
 
+def test_a_copy_says_that_it_is_one_and_fits_one_sms(station: Station, event: MakeEvent, contact: MakeContact) -> None:
+    station.duty(*duties(contact), proof=True)
+    station.enter(Proof(contact="head", t=T0))
+    notifier = station.start()
+    station.alarm(event())
+    station.alarm(event("p-2", ward="icu", text="long"))
+    station.settle(notifier)
+    told = {name: text for name, text in station.phones.got if "/p/" not in text}
+    assert told["old"].startswith("Copy: ICU HIGH alarm")
+    assert told["new"].startswith("ICU HIGH alarm")
+    assert all(len(text.encode()) <= 140 for text in told.values())
+
+
 def test_a_failed_copy_is_nobodys_failure(station: Station, event: MakeEvent, contact: MakeContact) -> None:
     station.duty(*duties(contact), proof=True)
     station.enter(Proof(contact="head", t=T0))

@@ -279,7 +279,7 @@ def bouts(
             steps.append(("set", "p1", name, level[name] + random.choice((0, 0, 0, -1, 1))))
         steps.append(("run", 1, 1000 * cadence_s))
         if random.random() < answers:
-            act = random.choice((Act.ACKNOWLEDGE, Act.ACKNOWLEDGE, Act.AUDIO_PAUSE))
+            act = random.choice((Act.ACKNOWLEDGE, Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.COMING, Act.CANNOT))
             steps.append(("act", act, random.randrange(6), "A", False))
         elif incidents and random.random() < incidents:
             steps.append(("acknowledge", random.randrange(4)))
