@@ -2,7 +2,8 @@
 
 - A patient in an assigned bed: the bed's nurse; with the first handover the buddy; then the charge nurse; then the
   ward's steps. Of these, contacts who are not on duty or do not want this priority are left out.
-- Equipment without a patient: the charge nurse, then the ward's steps.
+- Equipment without a patient: the charge nurse, then the ward's steps; but a stalled pipeline, for which no handover
+  follows, goes to the ward's steps at once.
 - Everything else: the ward's steps. So an unassigned bed is everybody's.
 
 A contact in `declined` is passed over. Beyond the last level a high alarm is sent to it with one in `LAST_EVERY`
@@ -15,6 +16,7 @@ from typing import Final
 from vitals.alarm_events import AlarmEvent, Call, Kind, Phase, Priority
 from vitals.contacts import Contact, DutyRole
 from vitals.duty import BedDuty
+from vitals.engine.rules.technical_alarms import PIPELINE_STALLED
 
 LAST_EVERY: Final = 5
 """Beyond the last level, one in this many handovers of a high alarm is sent: each ten minutes."""
@@ -34,7 +36,8 @@ def levels(event: AlarmEvent, present: Sequence[Contact], bed: BedDuty | None) -
     first: list[Level] = []
     if bed is not None:
         first = [_of(wanting, bed.nurse), _of(wanting, bed.buddy)]
-    if any(first) or (event.kind is Kind.TECHNICAL and event.patient is None):
+    equipment = event.kind is Kind.TECHNICAL and event.patient is None and event.condition != PIPELINE_STALLED
+    if any(first) or equipment:
         asked = {duty.contact for level in first for duty in level}
         first.append(tuple(duty for duty in charge if duty.contact not in asked))
     return [*(level for level in first if level), *_steps(wanting)]

@@ -71,11 +71,13 @@ class House:
 
     def duties(self, ward: str) -> tuple[Contact, ...]:
         """Returns all duties of a ward with names and addresses, without former contacts."""
-        known = self._duties.get(ward)
+        # Another thread may replace this dictionary: a value of before a change must not enter the one of after it.
+        cache = self._duties
+        known = cache.get(ward)
         if known is None:
             rota = self.rotas.get(ward)
             found = (self.addressed(duty) for duty in (rota.contacts if rota else ()))
-            known = self._duties[ward] = tuple(duty for duty in found if duty is not None)
+            known = cache[ward] = tuple(duty for duty in found if duty is not None)
         return known
 
     def on_duty(self, ward: str, now: int) -> list[Contact]:

@@ -81,6 +81,9 @@ def test_equipment_without_a_patient_is_the_charge_nurses(
 ) -> None:
     broken = event(None, "gateway-down", kind=Kind.TECHNICAL, subject="gw-icu", bed=None)
     assert names(on_call, broken) == ["head"]
+    # No handover follows it, and every bed must be watched.
+    stalled = event(None, "pipeline-stalled", kind=Kind.TECHNICAL, subject="pipeline", bed=None)
+    assert names(on_call, stalled) == ["anna", "bela", "cleo"]
     on_call.set(Rota(ward="icu", version=2, contacts=staff[:3]))
     assert names(on_call, broken) == ["anna", "bela", "cleo"]
 
