@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "canary": ("cloud.cli.canary", "admits gateways' canaries, which prove each minute that the path works"),
     "retire": ("cloud.cli.retire", "a gateway or bridge NAME is gone for good"),
     "duty": ("cloud.cli.rota", "ROTA.csv -> contacts"),
+    "reach": ("cloud.cli.reach", "who on duty is not reached, and by which channel"),
     "act": ("cloud.cli.act", "acknowledge, audio-pause or chart"),
     "skipped": ("cloud.cli.skipped", "what the alarm tier has passed over; `replay` has it judged by mended code"),
     "erase": ("cloud.erase.job", "a patient leaves lake, warehouse, snapshots and topics"),

@@ -67,6 +67,7 @@ class Notify(Kafka):
     watchdog_url: str | None = setting("dead man's switch: http(s) URL to ping while canary alarms are delivered", None)
     watchdog_namespace: str | None = setting("CloudWatch namespace of CanaryAccepted and CanaryLatency", None)
     notify_heartbeat_s: float = setting("seconds between two heartbeats in topic status", 5.0)
+    notify_check_s: float = setting("seconds between two checks of a contact's subscriptions and opt-outs", 180.0)
     notify_threads: int = setting("publishes in flight", 8)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
@@ -74,7 +75,10 @@ class Notify(Kafka):
         Kafka.__post_init__(self)
         if min(self.notify_burst, self.notify_attempts, self.notify_threads) < 1:
             raise ValueError("NOTIFY_BURST, NOTIFY_ATTEMPTS and NOTIFY_THREADS must be at least 1")
-        if min(self.notify_refill_s, self.notify_heartbeat_s) <= 0 or min(self.notify_low_s, self.notify_stale_s) < 0:
+        if (
+            min(self.notify_refill_s, self.notify_heartbeat_s, self.notify_check_s) <= 0
+            or min(self.notify_low_s, self.notify_stale_s) < 0
+        ):
             raise ValueError("NOTIFY_…_S settings must be positive")
         if self.watchdog_url and not self.watchdog_url.startswith(("http://", "https://")):
             raise ValueError(f"WATCHDOG_URL={self.watchdog_url!r} is no http or https address")

@@ -37,6 +37,8 @@ class Channel(StrEnum):
 
     SMS = "sms"
     EMAIL = "email"
+    PUSH = "push"
+    WEBHOOK = "webhook"
 
 
 class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -49,6 +51,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         end: End of the duty, UTC epoch ms.
         phone: E.164 number for SMS; None: no SMS.
         email: Address for e-mail; None: no e-mail.
+        push: True: Web Push to the devices at which the person has switched it on.
+        webhook: Name of one of the deployment's webhooks (`NOTIFY_WEBHOOKS`); None: no webhook.
         priority: Lowest priority of which the contact is notified.
         step: Handover step: 0 is notified first, 1 if 0 does not acknowledge, ….
     """
@@ -59,6 +63,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     end: Shift
     phone: Line | None = None
     email: Line | None = None
+    push: bool = False
+    webhook: Line | None = None
     priority: Priority = Priority.LOW
     step: Annotated[int, Meta(ge=0, le=9)] = 0
 
@@ -66,7 +72,7 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         if not SNS_NAME.fullmatch(self.contact) or len(self.contact) > MAX_ID:
             text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
             raise ValueError(f"contact id {self.contact[: MAX_ID + 1]!a} {text}")
-        if self.phone is None and self.email is None:
+        if self.phone is None and self.email is None and self.webhook is None and not self.push:
             raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
         if self.phone is not None and not E164.fullmatch(self.phone):
             raise ValueError(
@@ -74,6 +80,12 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             )
         if self.start >= self.end:
             raise ValueError(f"contact {self.contact}: duty ends before it begins")
+
+
+def own_channels(contact: Contact) -> tuple[Channel, ...]:
+    """Returns the channels for which a contact has an address."""
+    has = (contact.phone, contact.email, contact.push, contact.webhook)
+    return tuple(channel for channel, address in zip(Channel, has, strict=True) if address)
 
 
 class Rota(msgspec.Struct, frozen=True, kw_only=True):

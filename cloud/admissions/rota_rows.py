@@ -11,7 +11,7 @@ from vitals.contacts import CANARY, NOBODY, Contact, Rota
 from vitals.wire import topics
 
 REQUIRED: Final = frozenset(("ward", "contact", "name", "start", "end"))
-OPTIONAL: Final = frozenset(("phone", "email", "priority", "step"))
+OPTIONAL: Final = frozenset(("phone", "email", "priority", "step", "push", "webhook"))
 RESERVED: Final = frozenset((CANARY, NOBODY))
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
@@ -45,10 +45,19 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
         end=moment(cells, "end"),
         phone=(cells.get("phone") or "").replace(" ", "") or None,
         email=email,
+        push=_flag(cells, "push"),
+        webhook=cells.get("webhook") or None,
         priority=Priority[priority],
         step=int(step),
     )
     return name(cells["ward"], "ward"), contact
+
+
+def _flag(cells: Mapping[str, str], column: str) -> bool:
+    word = cells.get(column) or "0"
+    if word not in {"0", "1"}:
+        raise ValueError(f"{column} {word!r} is neither 0 nor 1")
+    return word == "1"
 
 
 def rotas(rows: Iterable[tuple[str, Contact]], version: int) -> list[Rota]:

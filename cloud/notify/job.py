@@ -1,5 +1,6 @@
 """`python -m cloud notify`: sends alarms to the contacts on duty, by SNS."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.notify import canary
+from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.reach import Reach
 from cloud.notify.routing import OnCall, parse_default
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
@@ -33,6 +36,7 @@ NEEDS: Final = (
     topics.NOTIFICATIONS,
     topics.STATUS,
     topics.REJECTED,
+    topics.CHANNELS,
 )
 """Topics without which no contact can be notified; a topic that a newer version adds for other parts delays no page."""
 WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
@@ -62,7 +66,14 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         logger.error("cannot start: %s", error)
         return 2
     reader = KafkaReader(settings, "notify", group="notify")
-    with ThreadPoolExecutor(settings.notify_threads, "publish") as pool:
+    sns = SnsChannel(
+        settings.aws_endpoint_url,
+        settings.alert_outbox_url,
+        settings.alert_undelivered_arn,
+        settings.aws_endpoint_url_sns,
+    )
+    channels = ContactChannels(sns, (), now_ms, round(settings.notify_check_s * 1000))
+    with contextlib.closing(channels), ThreadPoolExecutor(settings.notify_threads, "publish") as pool:
         notifier = Notifier(
             terms=Terms(
                 settings.layout,
@@ -77,18 +88,14 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000
             ),
             delivery=Delivery(
-                SnsChannel(
-                    settings.aws_endpoint_url,
-                    settings.alert_outbox_url,
-                    settings.alert_undelivered_arn,
-                    settings.aws_endpoint_url_sns,
-                ),
+                channels,
                 pool,
                 settings.notify_attempts,
                 now_ms,
                 settings.notify_threads,
             ),
             clock=now_ms,
+            reach=Reach(channels),
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:

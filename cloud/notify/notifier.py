@@ -23,6 +23,7 @@ from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
+from cloud.notify.reach import Reach, next_contacts
 from cloud.notify.retry import RetryQueue, merged
 from cloud.notify.routing import OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
 from cloud.notify.self_alarms import SelfAlarms
@@ -32,6 +33,7 @@ from cloud.notify.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
 from vitals.conditions import NOT_NOTIFIED
+from vitals.contact_standing import ContactStanding, standing_key
 from vitals.contacts import CANARY, NOBODY, Contact, Notification, Rota
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
@@ -79,6 +81,7 @@ class Notifier:
         delivery: Messages in flight.
         clock: Wall clock, UTC epoch ms.
         arrived: Called with every notification that SNS accepted.
+        reach: Standing of the contacts' channels.
         self_alarms: The notifier's own technical alarms.
         pending: Events with pending notifications; they hold back the commit.
         retries: Items that no channel accepted.
@@ -97,6 +100,7 @@ class Notifier:
     delivery: Delivery
     clock: Callable[[], int]
     arrived: Callable[[Notification], None] = lambda _: None
+    reach: Reach = field(default_factory=Reach)
     self_alarms: SelfAlarms = field(default_factory=SelfAlarms)
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     retries: RetryQueue = field(default_factory=RetryQueue)
@@ -115,7 +119,7 @@ class Notifier:
         Raises:
             KafkaUnavailableError: The log cannot be read.
         """
-        known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+        known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0), (topics.CHANNELS, 0)]
         once = [*self.terms.layout.places(topics.NOTIFICATIONS), (topics.STATUS, 0)]
         past = read_to_end(self.reader, dict.fromkeys([*known, *once], 0))
         self.self_alarms.restore(own_ids(past))
@@ -151,6 +155,9 @@ class Notifier:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
+            self.reach.review(
+                self.on_call, now, record=self._keep, start=self._raise, end=lambda contact: self._end(contact, now)
+            )
             for event in self.self_alarms.review(self.on_call, now):
                 self._tell(event)
             for late, place, offset in self.unrouted.heard(
@@ -175,6 +182,9 @@ class Notifier:
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _update_state(self, record: Record) -> None:
+        if record.topic == topics.CHANNELS:
+            self.reach.take(record)
+            return
         kind = LEARNT.get(record.topic)
         # The alarm engine rejects invalid records of the other topics; only the notifier reads the rotas.
         value = read(record, kind, self._put_aside if kind is Rota else None) if kind else None
@@ -318,10 +328,17 @@ class Notifier:
         for made in notifications(delivered):
             self._write(made)
             self.arrived(made)
-        reached = self.self_alarms.reached(delivered.message.contact.contact, now)
+        if self.reach.reachable(delivered.message.contact):
+            self._end(delivered.message.contact.contact, now)
+
+    def _end(self, contact: str, now: int) -> None:
+        reached = self.self_alarms.reached(contact, now)
         if reached is not None:
             self._tell(reached)
             self._live(now)
+
+    def _keep(self, standing: ContactStanding) -> None:
+        self.writer.write((topics.CHANNELS, 0), standing_key(standing.contact).encode(), msgspec.json.encode(standing))
 
     def _fail(self, delivered: Delivered, now: int) -> None:
         """Records a failure and raises its alarm once, however often it recurs."""
@@ -333,15 +350,26 @@ class Notifier:
         logger.log(level, "notification to %s failed and will be retried: %s", contact, delivered.error)
         if not known and lead.condition != NOT_NOTIFIED and contact != CANARY:
             self._raise(not_notified(lead, contact, delivered.error or "", now))
+        if delivered.no_channel and not known:
+            for item in message.items:
+                self._pass_on(item, now)
         for item, made in zip(message.items, notifications(delivered), strict=True):
             key = told(item.event, contact)
             if key not in self.failed:
                 self.failed.add(key)
                 self._write(made)
 
+    def _pass_on(self, item: Item, now: int) -> None:
+        """Queues an alarm for its next contact at once: the present one has no channel."""
+        if item.event.condition not in OWN and item.contact.contact != CANARY:
+            for contact in next_contacts(self.on_call, item.event, now, self.reach.reachable):
+                if told(item.event, contact.contact) not in self.told:
+                    self.queues.add(self._enqueue(item.event, contact, item.place, item.offset), now)
+
     def _raise(self, event: AlarmEvent) -> None:
-        if self.self_alarms.begin(event) is not None:
-            self._tell(event)
+        begun = self.self_alarms.begin(event)
+        if begun is not None:
+            self._tell(begun)
             self._live(event.log_t)
 
     def _tell(self, event: AlarmEvent) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from vitals.alarm_events import AlarmEvent, Call, Phase, Priority
 from vitals.bounds import FOREVER
 from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, technical
-from vitals.contacts import Channel, Contact, Rota, recipients
+from vitals.contacts import Channel, Contact, Rota, own_channels, recipients
 
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; if their message fails, no further alarm is raised."""
@@ -73,6 +73,12 @@ class OnCall:
         present = (c for duty in self._wards.values() for c in duty.contacts if c.start <= now < c.end)
         return next((c for c in (*present, *self.defaults.values()) if c.contact == contact), None)
 
+    def everybody(self, now: int) -> dict[str, tuple[Contact, str | None]]:
+        """Returns every contact on duty at `now`, UTC epoch ms, and a ward of theirs; default contacts have none."""
+        defaults = {c.contact: (c, None) for c in self.defaults.values()}
+        present = ((c, ward) for ward, duty in self._wards.items() for c in duty.contacts if c.start <= now < c.end)
+        return defaults | {c.contact: (c, ward) for c, ward in present}
+
     def resolve(self, event: AlarmEvent, now: int) -> Resolution:
         """Returns the contacts to notify of an event at `now`, UTC epoch ms."""
         ward = event.ward or self.technical_ward
@@ -100,11 +106,9 @@ class OnCall:
 
 def channels(contact: Contact, priority: Priority) -> tuple[Channel, ...]:
     """Returns the channels of a contact; low priority goes by e-mail only, if there is an address."""
-    email = (Channel.EMAIL,) if contact.email else ()
-    sms = (Channel.SMS,) if contact.phone else ()
-    if priority is Priority.LOW and email:
-        return email
-    return sms + email
+    if priority is Priority.LOW and contact.email:
+        return (Channel.EMAIL,)
+    return own_channels(contact)
 
 
 def rota_empty(event: AlarmEvent, ward: str, now: int) -> AlarmEvent:

@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from cloud.ack_links import AckToken, number, sign_token
-from cloud.notify.channels.sns import RenderedMessage
+from cloud.notify import sms_part
+from cloud.notify.channels.port import RenderedMessage
 from cloud.notify.routing import channels
 from cloud.notify.throttle import Message
 from vitals.admissions import Admission
@@ -16,9 +17,6 @@ from vitals.alarm_events import AlarmEvent, Kind
 from vitals.signs import INDEX, SIGNS
 from vitals.trend import PREFIX as TREND
 
-MAX_SMS_BYTES: Final = 140
-WARD_BYTES: Final = 12
-"""Bytes of an SMS reserved for the ward's name."""
 MAX_SUBJECT: Final = 100
 DISCLAIMER: Final = "Wardwatch is secondary notification; the bedside monitor's own alarm comes first."
 
@@ -79,13 +77,14 @@ def plain(message: Message) -> RenderedMessage:
     """Renders a message with only its alarms' numbers, for one that `compose` cannot render."""
     numbers = ", ".join(number(item.event.id) for item in message.items)
     text = f"{message.priority.label.upper()} alarm {numbers}: see the ward page"
-    outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": text[:MAX_SMS_BYTES]}
+    brief = sms_part.fitted("", (text,))
+    outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": brief}
     by = channels(message.contact, message.priority)
-    return RenderedMessage(text[:MAX_SUBJECT], text[:MAX_SMS_BYTES], text, msgspec.json.encode(outbox).decode(), by)
+    return RenderedMessage(text[:MAX_SUBJECT], brief, text, msgspec.json.encode(outbox).decode(), by)
 
 
 def sms(events: Sequence[AlarmEvent], url: str) -> str:
-    """Returns the text of an SMS, at most 140 bytes.
+    """Returns the text of an SMS, one part in the alphabet in which it is sent.
 
     Args:
         events: Events in the message, the most urgent first.
@@ -97,10 +96,7 @@ def sms(events: Sequence[AlarmEvent], url: str) -> str:
     handover = f" handover {lead.handover}" if lead.handover else ""
     full, brief = (f"{head}{_more(others, where=where)}{handover}" for where in (True, False))
     # Left out first: the others' ward, then the link, since the number finds the alarm without it.
-    fits = (told for told in (f"{full} {url}", f"{brief} {url}") if len(told.encode()) <= MAX_SMS_BYTES - WARD_BYTES)
-    told = next(fits, full)
-    ward = (lead.ward or "EQUIPMENT").upper()
-    return ward.encode()[: MAX_SMS_BYTES - len(told.encode())].decode(errors="ignore") + told
+    return sms_part.fitted((lead.ward or "EQUIPMENT").upper(), (f"{full} {url}", f"{brief} {url}", full, brief))
 
 
 def _more(others: Sequence[AlarmEvent], *, where: bool) -> str:

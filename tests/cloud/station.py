@@ -8,9 +8,10 @@ import msgspec
 
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
-from cloud.notify.channels.sns import MessageChannel, Receipt, RenderedMessage, SendError
+from cloud.notify.channels.port import MessageChannel, Receipt, RenderedMessage, SendError
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.reach import Reach
 from cloud.notify.routing import OnCall
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
@@ -65,6 +66,7 @@ class Station:
     now: int = START
     defaults: dict[str, Contact] = field(default_factory=dict)
     arrived: list[Notification] = field(default_factory=list)
+    reach: Reach = field(default_factory=Reach)
 
     def __post_init__(self) -> None:
         self.log = MemoryLog(lambda: self.now)
@@ -79,6 +81,7 @@ class Station:
             queues=RecipientQueues(5, 6000, 60_000),
             delivery=Delivery(self.sender or self.phones, self.pool, 3, lambda: self.now),
             clock=lambda: self.now,
+            reach=self.reach,
             arrived=self.arrived.append,
         )
         notifier.start()

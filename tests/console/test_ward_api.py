@@ -4,13 +4,17 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+import msgspec
 import pytest
 
 from cloud.console.auth.accounts import Role
-from cloud.kafka.port import KafkaUnavailableError
+from cloud.kafka.port import KafkaUnavailableError, Record
 from tests.console.conftest import Client
 from tests.console.stage import Stage, event
 from vitals.alarm_events import Kind, Priority
+from vitals.contact_standing import ContactStanding, Standing, addresses
+from vitals.contacts import Channel
+from vitals.wire import topics
 
 NEW = {
     "patient": "p-00900", "name": "Nia Lomax", "born": "1958-03-21", "phone": "+44 1632 960123",
@@ -208,6 +212,17 @@ def test_the_rota_is_changed_by_the_wards_admin_against_the_version_they_saw(cli
     assert bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": []}).status_code == 409
     bad = {"version": changed.json()["version"], "contacts": [one | {"end": one["start"]}]}
     assert bela.put("/api/wards/icu/rota", json=bad).status_code == 422
+
+
+def test_the_rota_says_by_which_channels_a_contact_is_not_reached(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.VIEWER)
+    contact = stage.parts.topics.duties["icu"].contacts[0]
+    assert bela.get("/api/wards/icu/rota").json()["contacts"][0]["channels"] == {}
+    found = {Channel.SMS: Standing.OPTED_OUT}
+    standing = ContactStanding(contact=contact.contact, of=addresses(contact), channels=found, t=1)
+    record = Record(topics.CHANNELS, 0, 0, 1, b"standing", msgspec.json.encode(standing))
+    assert stage.parts.topics.take(record) is None
+    assert bela.get("/api/wards/icu/rota").json()["contacts"][0]["channels"] == {"sms": "opted-out"}
 
 
 def test_what_the_log_does_not_take_is_told_and_the_next_try_gets_a_new_connection(

@@ -1,5 +1,6 @@
 """Administration routes of `/api`: rota, users and audit log."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -7,11 +8,15 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
+import vitals.contacts
 from cloud.admissions.rota_rows import contact_row
 from cloud.console.auth.accounts import AccountError, Person, Role
 from cloud.console.command_writer import LogDownError
 from cloud.console.http import auth
+from cloud.console.http.dependencies import AppState
 from vitals.bounds import MAX_CALENDAR, MAX_INT
+from vitals.contact_standing import ContactStanding, addresses
+from vitals.contacts import Contact
 
 router: Final = APIRouter(prefix="/api", tags=["administration"])
 Who = Annotated[Person, Depends(auth.current_user)]
@@ -29,6 +34,8 @@ class DutyRow(BaseModel):
     end: Moment
     phone: Cell | None = None
     email: Cell | None = None
+    push: bool = False
+    webhook: Cell | None = None
     priority: Annotated[int, Field(ge=1, le=3)] = 1
     step: Annotated[int, Field(ge=0, le=9)] = 0
 
@@ -48,11 +55,10 @@ class Roles(BaseModel):
 
 @router.get("/wards/{ward}/rota")
 def rota(request: Request, ward: str, who: Who) -> dict[str, Any]:
-    """Returns the rota of a ward."""
+    """Returns the rota of a ward, with the standing of each contact's channels (`{}` before its first check)."""
     auth.require_role(request, who, Role.VIEWER, ward)
-    duty = auth.parts(request).topics.duties.get(ward)
-    rows = [] if duty is None else [_row(c) for c in duty.contacts]
-    return {"ward": ward, "version": duty.version if duty else 0, "contacts": rows, "now": auth.parts(request).clock()}
+    own = auth.parts(request)
+    return _rota(own, ward, own.topics.duties.get(ward))
 
 
 @router.put("/wards/{ward}/rota")
@@ -71,7 +77,7 @@ def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any
         raise HTTPException(422, str(error)) from error
     except LogDownError as error:
         raise HTTPException(503, str(error)) from error
-    return {"ward": ward, "version": made.version, "contacts": [_row(c) for c in made.contacts], "now": own.clock()}
+    return _rota(own, ward, made)
 
 
 @router.get("/users")
@@ -152,11 +158,21 @@ def _cells(ward: str, row: DutyRow) -> dict[str, str]:
         "name": row.name.strip(),
         "phone": row.phone or "",
         "email": row.email or "",
+        "push": str(int(row.push)),
+        "webhook": row.webhook or "",
     }
     times = {"start": when(row.start), "end": when(row.end)}
     return {"ward": ward, **cells, **times, "priority": words[row.priority], "step": str(row.step)}
 
 
-def _row(contact: Any) -> dict[str, Any]:  # noqa: ANN401 - a Contact, whose defaults are to be shown too
-    names = ("contact", "name", "start", "end", "phone", "email", "step")
-    return {name: getattr(contact, name) for name in names} | {"priority": int(contact.priority)}
+def _rota(own: AppState, ward: str, duty: vitals.contacts.Rota | None) -> dict[str, Any]:
+    rows = [_row(contact, own.topics.standings) for contact in (duty.contacts if duty else ())]
+    return {"ward": ward, "version": duty.version if duty else 0, "contacts": rows, "now": own.clock()}
+
+
+def _row(contact: Contact, standings: Mapping[str, ContactStanding]) -> dict[str, Any]:
+    names = ("contact", "name", "start", "end", "phone", "email", "push", "webhook", "step")
+    standing = standings.get(contact.contact)
+    known = standing is not None and standing.of == addresses(contact)
+    channels = {c.value: s.value for c, s in standing.channels.items()} if standing is not None and known else {}
+    return {name: getattr(contact, name) for name in names} | {"priority": int(contact.priority), "channels": channels}

@@ -1,0 +1,210 @@
+"""All channels of a contact as one: the ready ones carry the message, the others are skipped.
+
+A check requests the standing of a contact's addresses from each channel's service: when a rota is loaded, every few
+minutes, and never in the way of a message. SNS carries every message of a contact with a phone or an e-mail address;
+push and webhook carry it besides, and replace it only if SNS fails at every attempt.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cloud.notify.channels.port import ChannelAdapter, NoChannelError, Receipt, RenderedMessage, SendError
+from cloud.notify.channels.sns import SnsChannel
+from vitals.contact_standing import ContactStanding, Standing, addresses, in_words
+from vitals.contacts import CANARY, Channel, Contact, own_channels
+
+logger = logging.getLogger("notify")
+CHECKS_AT_ONCE: Final = 4
+"""Fewer than SNS's rate of lists, and apart from the threads that send: checks never delay a page."""
+ASK_EVERY_MS: Final = 3_600_000
+"""Minimum time between two requests to one person to confirm an address."""
+
+
+@dataclass(slots=True)
+class _Known:
+    contact: Contact
+    standing: ContactStanding | None = None
+    due: int = 0
+    checking: bool = False
+
+
+class ContactChannels:
+    """`MessageChannel` over every adapter. Called from several threads.
+
+    Args:
+        sns: The default channel.
+        others: Further adapters.
+        clock: Wall clock, UTC epoch ms.
+        every_ms: Time between two checks of a contact.
+    """
+
+    def __init__(
+        self, sns: SnsChannel, others: Iterable[ChannelAdapter], clock: Callable[[], int], every_ms: int
+    ) -> None:
+        self._sns, self._others = sns, tuple(others)
+        self._clock, self._every_ms = clock, every_ms
+        self._known: dict[str, _Known] = {}
+        self._earlier: dict[str, ContactStanding] = {}
+        self._changed: dict[str, ContactStanding] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(CHECKS_AT_ONCE, "check")
+
+    def close(self) -> None:
+        """Ends the checks; those that have begun end with their time limits."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def restore(self, standing: ContactStanding) -> None:
+        """Restores the standing that an earlier run, or this one, has recorded."""
+        with self._lock:
+            self._earlier[standing.contact] = standing
+            known = self._known.get(standing.contact)
+            if known is not None and known.standing is None and standing.of == addresses(known.contact):
+                known.standing = standing
+
+    def prepare(self, contact: Contact) -> None:
+        """See `MessageChannel.prepare`."""
+        if contact.contact == CANARY:
+            return
+        with self._lock:
+            known = self._known.get(contact.contact)
+            if known is None or addresses(known.contact) != addresses(contact):
+                earlier = self._earlier.get(contact.contact)
+                valid = earlier is not None and earlier.of == addresses(contact)
+                known = self._known[contact.contact] = _Known(contact, earlier if valid else None)
+            known.contact, known.due = contact, 0
+        self.check(self._clock())
+
+    def check(self, now: int, on_duty: Callable[[str, int], Contact | None] = lambda *_: None) -> None:
+        """Begins the checks that are due at `now`, UTC epoch ms; returns at once.
+
+        Args:
+            now: UTC epoch ms.
+            on_duty: Returns a contact's duty at a time, None if there is none.
+        """
+        with self._lock:
+            due = [known for known in self._known.values() if now >= known.due and not known.checking]
+            for known in due:
+                present = on_duty(known.contact.contact, now)
+                if present is not None and addresses(present) == addresses(known.contact):
+                    known.contact = present
+                known.checking, known.due = True, now + self._every_ms
+        for known in due:
+            self._pool.submit(self._check, known)
+
+    def standing(self, contact: Contact) -> ContactStanding | None:
+        """Returns the standing of a contact's channels; None before the first check at these addresses."""
+        known = self._known.get(contact.contact)
+        standing = known.standing if known else None
+        return standing if standing is not None and standing.of == addresses(contact) else None
+
+    def changes(self) -> list[ContactStanding]:
+        """Removes and returns the standings that have changed."""
+        with self._lock:
+            changed, self._changed = list(self._changed.values()), {}
+        return changed
+
+    def found(self, contact: str, channel: Channel, standing: Standing) -> None:
+        """Sets a standing that a service reports between two checks, such as an opt-out in a delivery log."""
+        with self._lock:
+            known = self._known.get(contact)
+            if known is not None and known.standing is not None and channel in known.standing.channels:
+                self._set(known, {**known.standing.channels, channel: standing}, known.standing.asked)
+
+    def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
+        """See `MessageChannel.send`.
+
+        Raises:
+            NoChannelError: No channel of the contact is ready.
+        """
+        texts = replace(texts, channels=self._by(contact, texts.channels))
+        carried: list[Receipt] = []
+        failed: list[str] = []
+        for adapter in (self._sns, *self._others):
+            if not adapter.kinds.intersection(texts.channels):
+                continue
+            try:
+                carried.append(adapter.send(contact, texts))
+            except SendError as error:
+                failed.append(str(error))
+                logger.warning("%s", error)
+        by = tuple(channel for receipt in carried for channel in receipt.channels)
+        due = self._sns.kinds.intersection(texts.channels)
+        # Push and webhook never replace SNS silently: SNS is tried again.
+        if not by or (due and not due.intersection(by)):
+            raise SendError("; ".join(failed))
+        return Receipt(carried[0].id, by)
+
+    def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
+        """See `MessageChannel.send_directly`: an SMS to the number itself, then push and webhook."""
+        ready = self._by(contact, own_channels(contact))
+        failed: list[str] = []
+        if Channel.SMS in ready:
+            try:
+                return self._sns.send_directly(contact, texts)
+            except SendError as error:
+                failed.append(str(error))
+        for adapter in self._others:
+            if adapter.kinds.intersection(ready):
+                try:
+                    return adapter.send(contact, replace(texts, channels=ready))
+                except SendError as error:
+                    failed.append(str(error))
+        raise SendError("; ".join(failed) or f"{contact.contact} has no other channel")
+
+    def _by(self, contact: Contact, wanted: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        standing = self.standing(contact)
+        if standing is None:
+            return wanted
+        own = own_channels(contact)
+        ready = [c for c in own if standing.channels.get(c, Standing.READY) is Standing.READY]
+        by = tuple(channel for channel in wanted if channel in ready) or tuple(ready)
+        if not by:
+            raise NoChannelError(f"{contact.contact} has no channel: {in_words(standing.channels)}")
+        return by
+
+    def _check(self, known: _Known) -> None:
+        contact, before = known.contact, known.standing
+        now = self._clock()
+        asks = before is not None and self._asks(contact, before, now)
+        try:
+            found: dict[Channel, Standing] = {}
+            if contact.phone or contact.email:
+                found.update(self._sns.check(contact, ask=asks))
+            for adapter in self._others:
+                if adapter.kinds.intersection(own_channels(contact)):
+                    found.update(adapter.check(contact))
+        except SendError as error:
+            logger.info("channels of %s could not be checked: %s", contact.contact, error)
+            return
+        finally:
+            known.checking = False
+        with self._lock:
+            self._set(known, _told(before, found), now if asks else before.asked if before else 0)
+
+    def _asks(self, contact: Contact, before: ContactStanding, now: int) -> bool:
+        """Returns whether a new confirmation is requested: once per duty, at its begin or the first check."""
+        bad = before.channels.get(Channel.EMAIL, Standing.READY) is not Standing.READY
+        on_duty = contact.start <= now < contact.end
+        return bad and on_duty and before.asked < contact.start and now - before.asked >= ASK_EVERY_MS
+
+    def _set(self, known: _Known, channels: dict[Channel, Standing], asked: int) -> None:
+        contact, before = known.contact.contact, known.standing
+        known.standing = ContactStanding(
+            contact=contact, of=addresses(known.contact), channels=channels, t=self._clock(), asked=asked
+        )
+        if before is None or (before.channels, before.asked) != (channels, asked):
+            self._changed[contact] = known.standing
+
+
+def _told(before: ContactStanding | None, found: Mapping[Channel, Standing]) -> dict[Channel, Standing]:
+    """Returns the standings, *pending* as *deactivated* where the address had been confirmed."""
+    was = before.channels if before else {}
+    confirmed = {Standing.READY, Standing.DEACTIVATED}
+    return {
+        channel: Standing.DEACTIVATED if now is Standing.PENDING and was.get(channel) in confirmed else now
+        for channel, now in found.items()
+    }
