@@ -48,6 +48,7 @@ class Notify(Kafka):
 
     aws_endpoint_url: str | None = setting("address of SNS and SQS if it is not AWS's own", None)
     aws_endpoint_url_sns: str | None = setting("address of SNS, if it differs from that of SQS", None)
+    aws_endpoint_url_logs: str | None = setting("address of CloudWatch Logs, if it differs from that of SQS", None)
     alert_outbox_url: str | None = setting("URL of an SQS queue that receives a copy of every message", None)
     alert_undelivered_arn: str | None = setting(
         "ARN of an SQS queue for messages that SNS could not deliver, by subscription", None
@@ -68,17 +69,19 @@ class Notify(Kafka):
     watchdog_namespace: str | None = setting("CloudWatch namespace of CanaryAccepted and CanaryLatency", None)
     notify_heartbeat_s: float = setting("seconds between two heartbeats in topic status", 5.0)
     notify_check_s: float = setting("seconds between two checks of a contact's subscriptions and opt-outs", 180.0)
+    notify_sms_logs: tuple[str, ...] = setting(
+        "log groups of SNS's delivery status logs for SMS, comma-separated; empty: deliveries are unknown", ()
+    )
+    notify_sms_log_s: float = setting("seconds between two reads of the delivery status logs", 10.0)
     notify_threads: int = setting("publishes in flight", 8)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:
         Kafka.__post_init__(self)
+        spans = (self.notify_refill_s, self.notify_heartbeat_s, self.notify_check_s, self.notify_sms_log_s)
         if min(self.notify_burst, self.notify_attempts, self.notify_threads) < 1:
             raise ValueError("NOTIFY_BURST, NOTIFY_ATTEMPTS and NOTIFY_THREADS must be at least 1")
-        if (
-            min(self.notify_refill_s, self.notify_heartbeat_s, self.notify_check_s) <= 0
-            or min(self.notify_low_s, self.notify_stale_s) < 0
-        ):
+        if min(spans) <= 0 or min(self.notify_low_s, self.notify_stale_s) < 0:
             raise ValueError("NOTIFY_…_S settings must be positive")
         if self.watchdog_url and not self.watchdog_url.startswith(("http://", "https://")):
             raise ValueError(f"WATCHDOG_URL={self.watchdog_url!r} is no http or https address")

@@ -101,8 +101,29 @@ def recipients(contacts: Iterable[Contact], *, now: int, priority: Priority, ste
     return [c for c in contacts if c.start <= now < c.end and priority >= c.priority and c.step == step]
 
 
+class DeliveryState(StrEnum):
+    """State of a message to a contact."""
+
+    ACCEPTED = "accepted"
+    """A channel's service has accepted it, or refused it where there is no message id."""
+    DELIVERED = "delivered"
+    """The service reports its delivery: of SMS, never of e-mail."""
+    FAILED = "failed"
+    """The service reports that it could not deliver it."""
+    OPENED = "opened"
+    """The link's page was opened in a browser, which has posted the recipient's token."""
+    ANSWERED = "answered"
+    """The recipient has acknowledged by the link's page."""
+
+
+REACHED: Final = frozenset((DeliveryState.OPENED, DeliveryState.ANSWERED))
+"""States in which a person has the message; all others are a service's."""
+
+
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A message to one contact; the value of a record of topic `notifications`.
+
+    A later state of a message is a further record, with the same alarm, number, contact and handover.
 
     Attributes:
         alarm: Alarm id.
@@ -113,10 +134,14 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         channels: Channels of the publish request.
         sns: SNS message id; None if sending failed.
         t: Event time of the alarm's step, UTC epoch ms.
-        accepted: Time at which SNS accepted it, UTC epoch ms.
+        accepted: Time of the state: at which SNS accepted it, for the first record; UTC epoch ms.
         sms: Text of the SMS.
         merged: Ids of further alarms in this message.
-        error: Reason if sending failed.
+        error: Reason if sending or delivery failed.
+        state: State of the message.
+        queued: Time at which it was queued for the contact, UTC epoch ms.
+        priority: Priority of the alarm event.
+        ward: Ward of the alarm event.
     """
 
     alarm: AlarmName
@@ -131,3 +156,12 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     sms: Line
     merged: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     error: Words | None = None
+    state: DeliveryState = DeliveryState.ACCEPTED
+    queued: Time | None = None
+    priority: Priority | None = None
+    ward: Name | None = None
+
+    @property
+    def first(self) -> bool:
+        """Returns whether it is the message's first record; later ones report its outcome."""
+        return self.state is DeliveryState.ACCEPTED

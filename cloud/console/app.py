@@ -12,10 +12,10 @@ from cloud.console.api import admin, alarms, patient_history, patients, ward_str
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.pages import ack_link_page, html_pages
+from cloud.console.pages import ack_link_page, html_pages, link_receipts
 from cloud.console.static import FOLDER
 
-PARTS: Final = (html_pages, ack_link_page, ward_stream, patients, patient_history, alarms, admin, routes)
+PARTS: Final = (html_pages, ack_link_page, link_receipts, ward_stream, patients, patient_history, alarms, admin, routes)
 PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
 
 

@@ -13,9 +13,11 @@ from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
-from vitals.contacts import Contact, Rota
+from vitals.bounds import encoded
+from vitals.contacts import Contact, Notification, Rota
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
+from vitals.wire import topics
 
 
 class ConflictError(ValueError):
@@ -100,6 +102,21 @@ class CommandWriter:
         self._write(lambda writer: rota_rows.publish(writer, [wanted]))
         self.people.duties = {**self.people.duties, ward: wanted}
         return wanted
+
+    def notification(self, message: Notification) -> None:
+        """Writes a later state of a message.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+        place = (topics.NOTIFICATIONS, self.settings.layout.partition(message.patient))
+
+        def write(writer: Writer) -> None:
+            writer.write(place, message.patient.encode(), encoded(message))
+            writer.flush()
+
+        self._write(write)
+        self.people.notifications.append(message)
 
     def _settle(self, admission: Admission) -> None:
         if admission.discharged is None:

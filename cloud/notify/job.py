@@ -14,8 +14,10 @@ from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.notify import canary
 from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.delivery import Delivery
+from cloud.notify.delivery_follow import DeliveryFollow
 from cloud.notify.notifier import Notifier, Terms
 from cloud.notify.reach import Reach
 from cloud.notify.routing import OnCall, parse_default
@@ -57,6 +59,14 @@ def run(environ: Mapping[str, str]) -> int:
     return run_daemon("notify", Notify, _start, environ)
 
 
+def _follow(settings: Notify, pool: ThreadPoolExecutor) -> DeliveryFollow | None:
+    if not settings.notify_sms_logs:
+        return None
+    endpoint = settings.aws_endpoint_url_logs or settings.aws_endpoint_url
+    log = SmsDeliveryLog(settings.notify_sms_logs, endpoint)
+    return DeliveryFollow(log, pool, round(settings.notify_sms_log_s * 1000))
+
+
 def _start(settings: Notify, stop: threading.Event) -> int:
     try:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
@@ -73,7 +83,12 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         settings.aws_endpoint_url_sns,
     )
     channels = ContactChannels(sns, (), now_ms, round(settings.notify_check_s * 1000))
-    with contextlib.closing(channels), ThreadPoolExecutor(settings.notify_threads, "publish") as pool:
+    with (
+        contextlib.closing(channels),
+        ThreadPoolExecutor(1, "delivery-log") as log_pool,
+        ThreadPoolExecutor(settings.notify_threads, "publish") as pool,
+    ):
+        follow = _follow(settings, log_pool)
         notifier = Notifier(
             terms=Terms(
                 settings.layout,
@@ -95,7 +110,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_threads,
             ),
             clock=now_ms,
-            reach=Reach(channels),
+            reach=Reach(channels, follow),
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:

@@ -23,7 +23,7 @@ from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
-from cloud.notify.reach import Reach, next_contacts
+from cloud.notify.reach import Effects, Reach, next_contacts
 from cloud.notify.retry import RetryQueue, merged
 from cloud.notify.routing import OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
 from cloud.notify.self_alarms import SelfAlarms
@@ -155,9 +155,7 @@ class Notifier:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
-            self.reach.review(
-                self.on_call, now, record=self._keep, start=self._raise, end=lambda contact: self._end(contact, now)
-            )
+            self.reach.review(self.on_call, now, self._effects(now))
             for event in self.self_alarms.review(self.on_call, now):
                 self._tell(event)
             for late, place, offset in self.unrouted.heard(
@@ -173,6 +171,12 @@ class Notifier:
         if done or beat:
             self._commit()
         self.delivery.launch(now)
+
+    def _effects(self, now: int) -> Effects:
+        def end(contact: str) -> None:
+            self._end(contact, now)
+
+        return Effects(self._keep, self._write, self._raise, end, lambda item: self._pass_on(item, now))
 
     def _live(self, now: int) -> None:
         self._beat = now
@@ -197,6 +201,7 @@ class Notifier:
         elif isinstance(value, Notification):
             # A failed notification reached no contact, so its event is still sent. The NOBODY placeholder counts as
             # reached.
+            self.reach.sent(value, None, self.clock())
             reached = value.sns is not None or value.contact == NOBODY
             (self.told if reached else self.failed).add(
                 NotificationKey(value.alarm, value.n, value.contact, value.handover)
@@ -228,6 +233,9 @@ class Notifier:
         self._read[record.place] = record.offset + 1
         if event is not None:
             self._mind_the_pipeline(event)
+            if event.by:
+                self.reach.answered(event.by)
+                self._end(event.by, now)
             self.unrouted.follow(event)
             if event.phase is Phase.END:
                 self.pending.ended(event.id)
@@ -276,7 +284,7 @@ class Notifier:
                 self.queues.add(self._enqueue(event, contact, place, offset), now)
 
     def _enqueue(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
-        item = Item(event, contact, place, offset)
+        item = Item(event, contact, place, offset, self.clock())
         self.pending.add(item)
         self.told.add(told(event, contact.contact))
         return item
@@ -325,10 +333,11 @@ class Notifier:
         if delivered.sent is None:
             self._fail(delivered, now)
             return
-        for made in notifications(delivered):
+        for item, made in zip(delivered.message.items, notifications(delivered), strict=True):
             self._write(made)
             self.arrived(made)
-        if self.reach.reachable(delivered.message.contact):
+            self.reach.sent(made, item, now)
+        if self.reach.reached(delivered.message.contact):
             self._end(delivered.message.contact.contact, now)
 
     def _end(self, contact: str, now: int) -> None:

@@ -12,30 +12,68 @@ import msgspec
 
 from cloud.kafka.port import Record
 from cloud.notify.channels.contact_channels import ContactChannels
-from cloud.notify.routing import OnCall
-from vitals.alarm_events import AlarmEvent
+from cloud.notify.channels.sms_delivery_log import Outcome
+from cloud.notify.delivery_follow import DeliveryFollow, Followed
+from cloud.notify.routing import OWN, OnCall
+from cloud.notify.throttle import Item
+from vitals.alarm_events import AlarmEvent, Priority
 from vitals.conditions import NOT_NOTIFIED, technical
-from vitals.contact_standing import ContactStanding, in_words, read_channel_record
-from vitals.contacts import Contact
+from vitals.contact_standing import ContactStanding, Standing, in_words, read_channel_record
+from vitals.contacts import Channel, Contact, DeliveryState, Notification
 
 logger = logging.getLogger("notify")
 
 
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Functions of the notifier's loop that a review calls.
+
+    Attributes:
+        record: Writes a standing to the log.
+        write: Writes a notification to the log.
+        start: Starts an alarm.
+        end: Ends *not notified* of a contact.
+        pass_on: Queues an item for the next contact.
+    """
+
+    record: Callable[[ContactStanding], None]
+    write: Callable[[Notification], None]
+    start: Callable[[AlarmEvent], None]
+    end: Callable[[str], None]
+    pass_on: Callable[[Item], None]
+
+
 @dataclass(slots=True)
 class Reach:
-    """Standing of the contacts' channels, as the notifier's loop sees it.
+    """Standing of the contacts' channels and outcome of messages, as the notifier's loop sees them.
 
     Attributes:
         channels: The contacts' channels; None where nothing can be checked.
+        follow: Messages without a known outcome; None without a delivery log.
     """
 
     channels: ContactChannels | None = None
+    follow: DeliveryFollow | None = None
     _without: set[str] = field(default_factory=set)
+    _failed: set[str] = field(default_factory=set)
 
     def reachable(self, contact: Contact) -> bool:
         """Returns whether any channel of a contact is ready; true while nothing is known."""
         standing = self.channels.standing(contact) if self.channels else None
         return standing is None or standing.reachable
+
+    def reached(self, contact: Contact) -> bool:
+        """Returns whether an accepted message ends *not notified*: not while the last SMS was not delivered."""
+        return self.reachable(contact) and contact.contact not in self._failed
+
+    def answered(self, contact: str) -> None:
+        """Forgets a failed delivery: the person has answered."""
+        self._failed.discard(contact)
+
+    def sent(self, notification: Notification, item: Item | None, now: int) -> None:
+        """Follows a message; `item` is None if an earlier run has sent it."""
+        if self.follow is not None:
+            self.follow.add(notification, item, now)
 
     def take(self, record: Record) -> None:
         """Applies a record of topic `channels`."""
@@ -45,51 +83,70 @@ class Reach:
         if isinstance(value, ContactStanding):
             self.channels.restore(value)
 
-    def review(
-        self,
-        on_call: OnCall,
-        now: int,
-        *,
-        record: Callable[[ContactStanding], None],
-        start: Callable[[AlarmEvent], None],
-        end: Callable[[str], None],
-    ) -> None:
-        """Begins due checks, records changed standings, starts and ends the alarms of contacts without a channel.
+    def review(self, on_call: OnCall, now: int, effects: Effects) -> None:
+        """Records standings and outcomes, and starts and ends the alarms of contacts without a channel.
 
         Args:
             on_call: Rotas.
             now: UTC epoch ms.
-            record: Writes a standing to the log.
-            start: Starts an alarm.
-            end: Ends *not notified* of a contact.
+            effects: Functions of the loop.
         """
+        if self.follow is not None:
+            for followed, outcome in self.follow.collect(now):
+                self._apply(followed, outcome, now, effects)
         if self.channels is None:
             return
         self.channels.check(now, on_call.on_duty)
         for standing in self.channels.changes():
-            record(standing)
+            effects.record(standing)
             logger.info("channels of %s: %s", standing.contact, in_words(standing.channels) or "ready")
         for contact, ward in on_call.everybody(now).values():
             known = self.channels.standing(contact)
             if known is not None and not known.reachable and contact.contact not in self._without:
                 self._without.add(contact.contact)
-                start(no_channel(contact, ward, in_words(known.channels), now))
+                effects.start(no_channel(contact, ward, in_words(known.channels), now))
         for name in sorted(self._without):
             present = on_call.on_duty(name, now)
             if present is None or self.reachable(present):
                 self._without.discard(name)
                 if present is not None:
-                    end(name)
+                    effects.end(name)
+
+    def _apply(self, followed: Followed, outcome: Outcome, now: int, effects: Effects) -> None:
+        message, contact = followed.notification, followed.notification.contact
+        if outcome.delivered:
+            effects.write(msgspec.structs.replace(message, state=DeliveryState.DELIVERED, accepted=now))
+            self._failed.discard(contact)
+            if contact not in self._without:
+                effects.end(contact)
+            return
+        error = f"sms not delivered: {outcome.reason}"
+        effects.write(msgspec.structs.replace(message, state=DeliveryState.FAILED, accepted=now, error=error))
+        logger.error("SMS to %s was accepted and not delivered: %s", contact, outcome.reason)
+        self._failed.add(contact)
+        if outcome.opted_out and self.channels is not None:
+            self.channels.found(contact, Channel.SMS, Standing.OPTED_OUT)
+        if followed.item is None or followed.item.event.condition not in OWN:
+            effects.start(not_delivered(message, error, now))
+        if followed.item is not None:
+            effects.pass_on(followed.item)
+
+
+def not_delivered(message: Notification, error: str, now: int) -> AlarmEvent:
+    """Returns the technical alarm of a contact after a message that was accepted and not delivered."""
+    text = f"Contact {message.contact} was not reached: {error}"[:500]
+    cause = message.priority or Priority.LOW
+    return technical(message.contact, NOT_NOTIFIED, start=now, now=now, text=text, cause=cause, ward=message.ward)
 
 
 def no_channel(contact: Contact, ward: str | None, why: str, now: int) -> AlarmEvent:
-    """Returns the technical alarm of a contact on duty whom no channel reaches; it is sent to the ward's others."""
+    """Returns the technical alarm of a contact on duty without a channel; it is sent to the ward's others."""
     text = f"Contact {contact.contact} has no channel: {why}"
     return technical(contact.contact, NOT_NOTIFIED, start=now, now=now, text=text, ward=ward)
 
 
 def next_contacts(on_call: OnCall, event: AlarmEvent, now: int, reachable: Callable[[Contact], bool]) -> list[Contact]:
-    """Returns the first later handover step's contacts with a channel, for an alarm whose contact has none."""
+    """Returns the first later handover step's contacts with a channel, for an alarm with a contact that has none."""
     for contacts in _later(on_call, event, now):
         found = [contact for contact in contacts if reachable(contact)]
         if found:

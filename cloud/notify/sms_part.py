@@ -1,7 +1,7 @@
 """Length of an SMS in the alphabet in which it is sent, and the text that fits one part. Pure.
 
-A text of characters of GSM 03.38 is sent in septets: 160 a part, and a character of the extension table takes two. Any
-other text is sent in UCS-2: 70 units a part. A second part may arrive late, alone or never, and cuts the link.
+A text of characters of GSM 03.38 is sent in septets: 160 a part, and a character of the extension table needs two. Any
+other text is sent in UCS-2: 70 units a part. A second part may arrive late or never, and cuts the link.
 """
 
 import unicodedata
@@ -39,7 +39,7 @@ def _base(letter: str) -> str:
 
 
 def fitted(ward: str, tails: Sequence[str]) -> str:
-    """Returns one SMS: the ward's name, cut if it must be, and the first tail that fits beside it.
+    """Returns one SMS: the ward's name, cut if it must be, and the first tail that fits with it.
 
     Args:
         ward: Name of the ward.

@@ -17,12 +17,14 @@ class Item:
         contact: The recipient.
         place: Partition of `alarms` that it was read from.
         offset: Its offset there.
+        queued: Time at which it was queued, UTC epoch ms; 0 for unknown.
     """
 
     event: AlarmEvent
     contact: Contact
     place: tuple[str, int]
     offset: int
+    queued: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from cloud import ack_links
 from cloud.console.api.alarms import find
 from cloud.console.command_writer import LogDownError, action
 from cloud.console.http import auth
-from cloud.console.http.dependencies import AppState
 from cloud.console.http.rate_limit import Rate
+from cloud.console.pages import link_receipts
 from cloud.console.pages.html_pages import form, page
 from vitals.actions import Act
+from vitals.contacts import DeliveryState
 
 router: Final = APIRouter(include_in_schema=False)
 TRIES: Final = Rate(20, 3.0)
@@ -27,7 +28,7 @@ def ask(request: Request, token: str) -> HTMLResponse:
     auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
-        link = _verified(own, token)
+        link = link_receipts.verified(own, token)
     except ack_links.LinkError as error:
         return _refused(request, error)
     number, event = ack_links.number(link.alarm), find(own, link.alarm)
@@ -44,7 +45,7 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
     auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
-        link = _verified(own, token)
+        link = link_receipts.verified(own, token)
     except ack_links.LinkError as error:
         return _refused(request, error)
     number, event = ack_links.number(link.alarm), find(own, link.alarm)
@@ -57,16 +58,8 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
     except LogDownError:
         text = "It could not be saved. Try again, or go to the bed."
         return page("Not acknowledged", "acknowledge.html", problem=text, status=503, event=None)
+    link_receipts.record(own, link, DeliveryState.ANSWERED)
     return page("Acknowledged", "acknowledged.html", contact=link.contact, number=number)
-
-
-def _verified(own: AppState, token: str) -> ack_links.AckToken:
-    if own.settings.link_key is None:
-        raise ack_links.LinkError("Links are switched off here")
-    alarms = {e.id for e in own.feed.sight.alarms} | {e.id for e in list(own.topics.events)}
-    contacts = {c.contact for duty in own.topics.duties.values() for c in duty.contacts}
-    contacts |= {m.contact for m in list(own.topics.notifications)}
-    return ack_links.verify_token(own.settings.link_key, token, alarms=alarms, contacts=contacts, now=own.clock())
 
 
 def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:

@@ -1,6 +1,6 @@
 """Port of the channels to contacts: one file of this folder per channel, and one contract suite for all of them.
 
-An adapter of `ChannelAdapter` raises `SendError` alone. Its text names the channel and never an address, because it
+An adapter of `ChannelAdapter` raises no error but `SendError`. Its text names the channel and never an address, because it
 becomes a log line, an alarm's text, a row of the lake and an e-mail.
 """
 
@@ -87,7 +87,7 @@ class ChannelAdapter(Protocol):
         """Returns the channels that it serves."""
 
     def check(self, contact: Contact) -> Mapping[Channel, Standing]:
-        """Makes a contact's addresses ready, and returns the standing of each channel that the contact has.
+        """Prepares a contact's addresses, and returns the standing of each channel that the contact has.
 
         Raises:
             SendError: The service does not answer.
