@@ -1,6 +1,6 @@
 """Port of the channels to contacts: one file of this folder per channel, and one contract suite for all of them.
 
-An adapter of `ChannelAdapter` raises no error but `SendError`. Its text names the channel and never an address, because it
+An adapter of `ChannelAdapter` raises `SendError` only. Its text names the channel and never an address, because it
 becomes a log line, an alarm's text, a row of the lake and an e-mail.
 """
 
