@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "retire": ("cloud.cli.retire", "a gateway or bridge NAME is gone for good"),
     "duty": ("cloud.cli.rota", "ROTA.csv -> contacts"),
     "reach": ("cloud.cli.reach", "who on duty is not reached, and by which channel"),
+    "push-key": ("cloud.cli.push_key", "a new private key for Web Push"),
     "act": ("cloud.cli.act", "acknowledge, audio-pause or chart"),
     "skipped": ("cloud.cli.skipped", "what the alarm tier has passed over; `replay` has it judged by mended code"),
     "erase": ("cloud.erase.job", "a patient leaves lake, warehouse, snapshots and topics"),

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from cloud.ack_links import MIN_KEY_CHARACTERS
 from cloud.kafka.settings import Kafka
+from cloud.push_services import SERVICES, public_key
+from cloud.webhooks import webhook_urls
 from vitals.runtime.settings import setting
 
 
@@ -63,6 +65,15 @@ class Notify(Kafka):
     notify_burst: int = setting("messages a recipient gets at once before further alarms are merged", 10)
     notify_refill_s: float = setting("seconds until a recipient may get one more message", 6.0)
     notify_low_s: float = setting("seconds that low-priority alarms are collected for one message", 60.0)
+    notify_webhooks: tuple[str, ...] = setting(
+        "webhooks that a rota may name: name=https://…, comma-separated; empty: none", ()
+    )
+    notify_webhook_key: str | None = setting("secret of 32 characters or more that signs webhooks", None)
+    push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)
+    push_subject: str = setting(
+        "mailto: or https address of the operator, for push services", "mailto:operator@localhost"
+    )
+    push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
     notify_stale_s: float = setting("age from which an ended alarm is no longer sent, s", 300.0)
     notify_attempts: int = setting("attempts per message, with doubling pauses, before the fallback channel", 4)
     watchdog_url: str | None = setting("dead man's switch: http(s) URL to ping while canary alarms are delivered", None)
@@ -89,3 +100,7 @@ class Notify(Kafka):
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
         if not self.link_hours > 0:
             raise ValueError("LINK_HOURS must be positive")
+        if self.push_key is not None:
+            public_key(self.push_key)
+        if webhook_urls(self.notify_webhooks) and len(self.notify_webhook_key or "") < MIN_KEY_CHARACTERS:
+            raise ValueError(f"NOTIFY_WEBHOOK_KEY needs {MIN_KEY_CHARACTERS} characters or more")

@@ -61,6 +61,7 @@ class PushDevice(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag=
         p256dh: The browser's public key, base64url.
         auth: The browser's secret, base64url.
         since: UTC epoch ms.
+        until: Time after which it gets no message, unless the page has renewed it, UTC epoch ms.
     """
 
     contact: ContactId
@@ -68,6 +69,7 @@ class PushDevice(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag=
     p256dh: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{80,100}=*\Z")]
     auth: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{20,32}=*\Z")]
     since: Time
+    until: Time
 
     @property
     def key(self) -> str:
@@ -94,6 +96,12 @@ def read_channel_record(value: bytes) -> ContactStanding | PushDevice:
 def standing_key(contact: str) -> str:
     """Returns the key of a contact's standing."""
     return f"standing/{contact}"
+
+
+def device_owner(key: str) -> str:
+    """Returns the contact id in the key of a device's record; empty if it is none."""
+    kind, _, rest = key.partition("/")
+    return rest.rpartition("/")[0] if kind == "device" else ""
 
 
 def addresses(contact: Contact) -> str:

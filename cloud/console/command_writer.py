@@ -14,6 +14,7 @@ from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
 from vitals.bounds import encoded
+from vitals.contact_standing import PushDevice
 from vitals.contacts import Contact, Notification, Rota
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
@@ -102,6 +103,19 @@ class CommandWriter:
         self._write(lambda writer: rota_rows.publish(writer, [wanted]))
         self.people.duties = {**self.people.duties, ward: wanted}
         return wanted
+
+    def channel(self, key: str, record: PushDevice) -> None:
+        """Writes a device for Web Push.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+
+        def write(writer: Writer) -> None:
+            writer.write((topics.CHANNELS, 0), key.encode(), encoded(record))
+            writer.flush()
+
+        self._write(write)
 
     def notification(self, message: Notification) -> None:
         """Writes a later state of a message.

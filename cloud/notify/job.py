@@ -14,8 +14,11 @@ from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.notify import canary
 from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.port import ChannelAdapter
 from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
+from cloud.notify.channels.web_push import WebPushChannel
+from cloud.notify.channels.webhook import WebhookChannel
 from cloud.notify.delivery import Delivery
 from cloud.notify.delivery_follow import DeliveryFollow
 from cloud.notify.notifier import Notifier, Terms
@@ -24,6 +27,7 @@ from cloud.notify.routing import OnCall, parse_default
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
 from cloud.settings import Notify
+from cloud.webhooks import webhook_urls
 from vitals.runtime.daemon import notify as tell_systemd
 from vitals.runtime.daemon import now_ms, serve_metrics
 from vitals.runtime.daemon import run as run_daemon
@@ -59,6 +63,24 @@ def run(environ: Mapping[str, str]) -> int:
     return run_daemon("notify", Notify, _start, environ)
 
 
+def _channels(settings: Notify) -> tuple[WebPushChannel | None, ContactChannels]:
+    sns = SnsChannel(
+        settings.aws_endpoint_url,
+        settings.alert_outbox_url,
+        settings.alert_undelivered_arn,
+        settings.aws_endpoint_url_sns,
+    )
+    push = None
+    others: list[ChannelAdapter] = []
+    if settings.push_key is not None:
+        push = WebPushChannel(settings.push_key, settings.push_subject, settings.push_services, now_ms)
+        others.append(push)
+    if settings.notify_webhooks:
+        urls = webhook_urls(settings.notify_webhooks)
+        others.append(WebhookChannel(urls, settings.notify_webhook_key or "", now_ms))
+    return push, ContactChannels(sns, others, now_ms, round(settings.notify_check_s * 1000))
+
+
 def _follow(settings: Notify, pool: ThreadPoolExecutor) -> DeliveryFollow | None:
     if not settings.notify_sms_logs:
         return None
@@ -76,13 +98,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         logger.error("cannot start: %s", error)
         return 2
     reader = KafkaReader(settings, "notify", group="notify")
-    sns = SnsChannel(
-        settings.aws_endpoint_url,
-        settings.alert_outbox_url,
-        settings.alert_undelivered_arn,
-        settings.aws_endpoint_url_sns,
-    )
-    channels = ContactChannels(sns, (), now_ms, round(settings.notify_check_s * 1000))
+    push, channels = _channels(settings)
     with (
         contextlib.closing(channels),
         ThreadPoolExecutor(1, "delivery-log") as log_pool,
@@ -110,7 +126,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_threads,
             ),
             clock=now_ms,
-            reach=Reach(channels, follow),
+            reach=Reach(channels, follow, push),
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:

@@ -176,7 +176,10 @@ class Notifier:
         def end(contact: str) -> None:
             self._end(contact, now)
 
-        return Effects(self._keep, self._write, self._raise, end, lambda item: self._pass_on(item, now))
+        def forget(key: str) -> None:
+            self.writer.write((topics.CHANNELS, 0), key.encode(), None)
+
+        return Effects(self._keep, self._write, self._raise, end, lambda item: self._pass_on(item, now), forget)
 
     def _live(self, now: int) -> None:
         self._beat = now

@@ -13,12 +13,13 @@ import msgspec
 from cloud.kafka.port import Record
 from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sms_delivery_log import Outcome
+from cloud.notify.channels.web_push import WebPushChannel
 from cloud.notify.delivery_follow import DeliveryFollow, Followed
 from cloud.notify.routing import OWN, OnCall
 from cloud.notify.throttle import Item
 from vitals.alarm_events import AlarmEvent, Priority
 from vitals.conditions import NOT_NOTIFIED, technical
-from vitals.contact_standing import ContactStanding, Standing, in_words, read_channel_record
+from vitals.contact_standing import ContactStanding, Standing, device_owner, in_words, read_channel_record
 from vitals.contacts import Channel, Contact, DeliveryState, Notification
 
 logger = logging.getLogger("notify")
@@ -34,6 +35,7 @@ class Effects:
         start: Starts an alarm.
         end: Ends *not notified* of a contact.
         pass_on: Queues an item for the next contact.
+        forget: Removes a record of topic `channels`, by its key.
     """
 
     record: Callable[[ContactStanding], None]
@@ -41,6 +43,7 @@ class Effects:
     start: Callable[[AlarmEvent], None]
     end: Callable[[str], None]
     pass_on: Callable[[Item], None]
+    forget: Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -50,10 +53,12 @@ class Reach:
     Attributes:
         channels: The contacts' channels; None where nothing can be checked.
         follow: Messages without a known outcome; None without a delivery log.
+        push: Devices for Web Push; None without a key.
     """
 
     channels: ContactChannels | None = None
     follow: DeliveryFollow | None = None
+    push: WebPushChannel | None = None
     _without: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
 
@@ -77,11 +82,18 @@ class Reach:
 
     def take(self, record: Record) -> None:
         """Applies a record of topic `channels`."""
-        if self.channels is None or record.value is None:
+        if self.channels is None:
             return
-        value = read_channel_record(record.value)
+        value = read_channel_record(record.value) if record.value is not None else None
         if isinstance(value, ContactStanding):
             self.channels.restore(value)
+        elif self.push is not None:
+            key = record.key.decode(errors="replace")
+            if value is None:
+                self.push.remove(key)
+            else:
+                self.push.add(value)
+            self.channels.again(device_owner(key))
 
     def review(self, on_call: OnCall, now: int, effects: Effects) -> None:
         """Records standings and outcomes, and starts and ends the alarms of contacts without a channel.
@@ -96,6 +108,8 @@ class Reach:
                 self._apply(followed, outcome, now, effects)
         if self.channels is None:
             return
+        for device in self.push.gone() if self.push else ():
+            effects.forget(device.key)
         self.channels.check(now, on_call.on_duty)
         for standing in self.channels.changes():
             effects.record(standing)

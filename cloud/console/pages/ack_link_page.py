@@ -15,6 +15,7 @@ from cloud.console.http import auth
 from cloud.console.http.rate_limit import Rate
 from cloud.console.pages import link_receipts
 from cloud.console.pages.html_pages import form, page
+from cloud.push_services import public_key
 from vitals.actions import Act
 from vitals.contacts import DeliveryState
 
@@ -59,7 +60,8 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
         text = "It could not be saved. Try again, or go to the bed."
         return page("Not acknowledged", "acknowledge.html", problem=text, status=503, event=None)
     link_receipts.record(own, link, DeliveryState.ANSWERED)
-    return page("Acknowledged", "acknowledged.html", contact=link.contact, number=number)
+    key = public_key(own.settings.push_key) if own.settings.push_key else ""
+    return page("Acknowledged", "acknowledged.html", contact=link.contact, number=number, key=key)
 
 
 def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:

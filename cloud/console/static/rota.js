@@ -2,6 +2,7 @@
 
 import { ask, el, field, toast } from "./dom.js";
 import { call } from "./net.js";
+import { subscribe, supported } from "./push.js";
 import { day, initial, PRIORITY } from "./words.js";
 
 const local = (t) => new Date(t - new Date(t).getTimezoneOffset() * 60000).toISOString().slice(0, 16);
@@ -47,7 +48,7 @@ export class RotaScreen {
     const gap = rota.contacts.some((one) => one.start <= rota.now && rota.now < one.end && one.step === 0) ? ""
       : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
     this.main.replaceChildren(
-      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null), gap,
+      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, supported() ? el("button", { onclick: () => this.push() }, "Push to this device") : null), gap,
       el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")));
   }
 
@@ -71,6 +72,17 @@ export class RotaScreen {
         toast("Rota changed");
       },
     });
+  }
+
+  async push() {
+    try {
+      const { key, contact } = await call("/api/push");
+      if (!key) throw new Error("Push is not configured here.");
+      await call("/api/push/device", { method: "PUT", body: await subscribe(key) });
+      toast(`Push is on at this device, for contact ${contact}`);
+    } catch (error) {
+      toast(error.message);
+    }
   }
 
   close() {}

@@ -8,7 +8,7 @@ push and webhook carry it besides, and replace it only if SNS fails at every att
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +20,9 @@ from vitals.contacts import CANARY, Channel, Contact, own_channels
 logger = logging.getLogger("notify")
 CHECKS_AT_ONCE: Final = 4
 """Fewer than SNS's rate of lists, and apart from the threads that send: checks never delay a page."""
+BESIDES_AT_ONCE: Final = 16
+WAIT_S: Final = 1.0
+"""Time that a message which SNS has accepted waits for push and webhook, to have them on its record."""
 ASK_EVERY_MS: Final = 3_600_000
 """Minimum time between two requests to one person to confirm an address."""
 
@@ -52,10 +55,12 @@ class ContactChannels:
         self._changed: dict[str, ContactStanding] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(CHECKS_AT_ONCE, "check")
+        self._besides = ThreadPoolExecutor(BESIDES_AT_ONCE, "besides")
 
     def close(self) -> None:
         """Ends the checks; those that have begun end with their time limits."""
         self._pool.shutdown(cancel_futures=True)
+        self._besides.shutdown(cancel_futures=True)
 
     def restore(self, standing: ContactStanding) -> None:
         """Restores the standing that an earlier run, or this one, has recorded."""
@@ -77,6 +82,12 @@ class ContactChannels:
                 known = self._known[contact.contact] = _Known(contact, earlier if valid else None)
             known.contact, known.due = contact, 0
         self.check(self._clock())
+
+    def again(self, contact: str) -> None:
+        """Has a contact checked again at once."""
+        with self._lock:
+            if contact in self._known:
+                self._known[contact].due = 0
 
     def check(self, now: int, on_duty: Callable[[str, int], Contact | None] = lambda *_: None) -> None:
         """Begins the checks that are due at `now`, UTC epoch ms; returns at once.
@@ -121,22 +132,22 @@ class ContactChannels:
             NoChannelError: No channel of the contact is ready.
         """
         texts = replace(texts, channels=self._by(contact, texts.channels))
-        carried: list[Receipt] = []
+        others = [adapter for adapter in self._others if adapter.kinds.intersection(texts.channels)]
+        under_way = [self._besides.submit(adapter.send, contact, texts) for adapter in others]
+        # Push and webhook never replace SNS silently: if it fails, the message is tried again.
+        carried = [self._sns.send(contact, texts)] if self._sns.kinds.intersection(texts.channels) else []
+        wait(under_way, WAIT_S if carried else None)
         failed: list[str] = []
-        for adapter in (self._sns, *self._others):
-            if not adapter.kinds.intersection(texts.channels):
-                continue
+        for future in under_way:
             try:
-                carried.append(adapter.send(contact, texts))
+                if future.done():
+                    carried.append(future.result())
             except SendError as error:
                 failed.append(str(error))
                 logger.warning("%s", error)
-        by = tuple(channel for receipt in carried for channel in receipt.channels)
-        due = self._sns.kinds.intersection(texts.channels)
-        # Push and webhook never replace SNS silently: SNS is tried again.
-        if not by or (due and not due.intersection(by)):
+        if not carried:
             raise SendError("; ".join(failed))
-        return Receipt(carried[0].id, by)
+        return Receipt(carried[0].id, tuple(channel for receipt in carried for channel in receipt.channels))
 
     def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `MessageChannel.send_directly`: an SMS to the number itself, then push and webhook."""
@@ -171,7 +182,8 @@ class ContactChannels:
         now = self._clock()
         asks = before is not None and self._asks(contact, before, now)
         try:
-            found: dict[Channel, Standing] = {}
+            # Refused: a channel that this deployment has not configured.
+            found = dict.fromkeys(own_channels(contact), Standing.REFUSED)
             if contact.phone or contact.email:
                 found.update(self._sns.check(contact, ask=asks))
             for adapter in self._others:
