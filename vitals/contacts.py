@@ -75,9 +75,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         if self.phone is None and self.email is None and self.webhook is None and not self.push:
             raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
         if self.phone is not None and not E164.fullmatch(self.phone):
-            raise ValueError(
-                f"contact {self.contact}: phone {self.phone!r} is not in E.164 form, such as +441632960961"
-            )
+            # Without the number: the text of a refused record becomes a log line.
+            raise ValueError(f"contact {self.contact}: phone is not in E.164 form, such as +441632960961")
         if self.start >= self.end:
             raise ValueError(f"contact {self.contact}: duty ends before it begins")
 

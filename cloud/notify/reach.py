@@ -110,20 +110,21 @@ class Reach:
             return
         for device in self.push.gone() if self.push else ():
             effects.forget(device.key)
-        self.channels.check(now, on_call.on_duty)
+        present = on_call.everybody(now)
+        self.channels.check(now, {name: contact for name, (contact, _) in present.items()})
         for standing in self.channels.changes():
             effects.record(standing)
             logger.info("channels of %s: %s", standing.contact, in_words(standing.channels) or "ready")
-        for contact, ward in on_call.everybody(now).values():
+        for contact, ward in present.values():
             known = self.channels.standing(contact)
             if known is not None and not known.reachable and contact.contact not in self._without:
                 self._without.add(contact.contact)
                 effects.start(no_channel(contact, ward, in_words(known.channels), now))
         for name in sorted(self._without):
-            present = on_call.on_duty(name, now)
-            if present is None or self.reachable(present):
+            duty = on_call.on_duty(name, now)
+            if duty is None or self.reachable(duty):
                 self._without.discard(name)
-                if present is not None:
+                if duty is not None:
                     effects.end(name)
 
     def _apply(self, followed: Followed, outcome: Outcome, now: int, effects: Effects) -> None:

@@ -19,6 +19,8 @@ from tests.console.stage import PASSWORD, Stage, event, seen, ward
 from tests.support.waiting import until
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
+from vitals.contact_standing import ContactStanding, Standing, addresses
+from vitals.contacts import Channel
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"
@@ -461,6 +463,16 @@ def test_the_page_installs_and_its_worker_never_keeps_a_patients_data(page: Page
     manifest = page.evaluate("fetch('/static/manifest.webmanifest').then(r => r.json())")
     assert manifest["display"] == "standalone"
     assert {icon["sizes"] for icon in manifest["icons"]} >= {"192x192", "512x512"}
+
+
+def test_the_rota_says_who_is_not_reached(page: Page, served: Stage) -> None:
+    contact = served.parts.topics.duties["icu"].contacts[0]
+    found = {Channel.SMS: Standing.OPTED_OUT}
+    served.parts.topics.standings[contact.contact] = ContactStanding(
+        contact=contact.contact, of=addresses(contact), channels=found, t=1
+    )
+    page.click("#rota-tab")
+    expect(page.locator("tr", has_text=contact.contact)).to_contain_text("Not reached: SMS opted out (STOP)")
 
 
 def test_a_push_message_is_shown_with_its_link_and_one_that_cannot_be_read_is_an_alarm_too(

@@ -20,6 +20,8 @@ from vitals.contacts import CANARY, Channel, Contact, own_channels
 logger = logging.getLogger("notify")
 CHECKS_AT_ONCE: Final = 4
 """Fewer than SNS's rate of lists, and apart from the threads that send: checks never delay a page."""
+IDLE: Final = 20
+"""Intervals between two checks of a contact who is not on duty."""
 BESIDES_AT_ONCE: Final = 16
 WAIT_S: Final = 1.0
 """Time that a message which SNS has accepted waits for push and webhook, to have them on its record."""
@@ -31,7 +33,7 @@ ASK_EVERY_MS: Final = 3_600_000
 class _Known:
     contact: Contact
     standing: ContactStanding | None = None
-    due: int = 0
+    last: int = 0
     checking: bool = False
 
 
@@ -80,31 +82,35 @@ class ContactChannels:
                 earlier = self._earlier.get(contact.contact)
                 valid = earlier is not None and earlier.of == addresses(contact)
                 known = self._known[contact.contact] = _Known(contact, earlier if valid else None)
-            known.contact, known.due = contact, 0
-        self.check(self._clock())
+            known.contact, known.last = contact, 0
+        self._begin(known)
 
     def again(self, contact: str) -> None:
         """Has a contact checked again at once."""
         with self._lock:
             if contact in self._known:
-                self._known[contact].due = 0
+                self._known[contact].last = 0
 
-    def check(self, now: int, on_duty: Callable[[str, int], Contact | None] = lambda *_: None) -> None:
-        """Begins the checks that are due at `now`, UTC epoch ms; returns at once.
+    def check(self, now: int, present: Mapping[str, Contact]) -> None:
+        """Begins the checks that are due; returns at once.
 
         Args:
             now: UTC epoch ms.
-            on_duty: Returns a contact's duty at a time, None if there is none.
+            present: Contacts on duty, by contact id; the others are checked rarely.
         """
+        for known in list(self._known.values()):
+            duty = present.get(known.contact.contact)
+            if duty is not None and addresses(duty) == addresses(known.contact):
+                known.contact = duty
+            if now - known.last >= self._every_ms * (IDLE if duty is None else 1):
+                self._begin(known)
+
+    def _begin(self, known: _Known) -> None:
         with self._lock:
-            due = [known for known in self._known.values() if now >= known.due and not known.checking]
-            for known in due:
-                present = on_duty(known.contact.contact, now)
-                if present is not None and addresses(present) == addresses(known.contact):
-                    known.contact = present
-                known.checking, known.due = True, now + self._every_ms
-        for known in due:
-            self._pool.submit(self._check, known)
+            if known.checking:
+                return
+            known.checking, known.last = True, self._clock()
+        self._pool.submit(self._check, known)
 
     def standing(self, contact: Contact) -> ContactStanding | None:
         """Returns the standing of a contact's channels; None before the first check at these addresses."""
@@ -205,6 +211,9 @@ class ContactChannels:
 
     def _set(self, known: _Known, channels: dict[Channel, Standing], asked: int) -> None:
         contact, before = known.contact.contact, known.standing
+        if self._known.get(contact) is not known:
+            # The addresses have changed during the check.
+            return
         known.standing = ContactStanding(
             contact=contact, of=addresses(known.contact), channels=channels, t=self._clock(), asked=asked
         )
