@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "erase": ("cloud.erase.job", "a patient leaves lake, warehouse, snapshots and topics"),
     "retain": ("cloud.erase.retain_job", "what is too old leaves lake and warehouse"),
     "replay": ("cloud.replay.job", "archived readings through the engine under other limits"),
+    "advise": ("cloud.replay.advise_job", "the calls that other limits would have spared a PATIENT in a day"),
     "classes": ("cloud.score.jvm_class_archive", "an archive of classes, with which Spark starts sooner"),
     "dashboards": ("cloud.dashboards.job", "the dashboards Patient, Ward and Fleet in a Metabase"),
     "tail": ("cloud.cli.tail", "prints a topic, one reading or event a line"),

@@ -24,7 +24,8 @@ from edge.metrics import Metrics
 from edge.settings import Settings, StoreSettings
 from edge.status import cli
 from edge.status.report import offline
-from edge.store.outbox import Outbox, open_outbox
+from edge.store.open import open_outbox
+from edge.store.outbox import Outbox
 from edge.store.runtime_state import RuntimeState, take_up
 from edge.store.sqlite import is_corrupt
 from edge.store.without_card import InMemoryStore, until_there_is_one

@@ -6,7 +6,6 @@ A reading is acknowledged only after the commit that holds it; its alarm does no
 
 import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from threading import Event
@@ -15,35 +14,27 @@ from typing import Final
 import msgspec
 
 from edge.alarm.unassigned_devices import UnassignedDevices
-from edge.clock.boot_clock import Boot, correct_boot_times, this_boot
-from edge.clock.gateway_clock import GatewayClock
+from edge.clock.boot_clock import Boot, this_boot
 from edge.clock.synchronisation import synchronised
 from edge.devices.alarm_signal import Signal, signal
 from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence
-from edge.downlink import Downlink, kept_roster
 from edge.event_queue import EventQueue
-from edge.ingest.decode import DecodedMessage, Ingest
+from edge.ingest.decode import DecodedMessage
 from edge.ingest.urgency import UrgencyCheck
 from edge.metrics import Metrics
 from edge.pipeline import Pipeline
+from edge.recovery import recover
 from edge.settings import Settings
 from edge.status import health
-from edge.status.report import Reporter, offline
-from edge.store.clock_restore import take_up
-from edge.store.commit import PIECE_EVERY_S, CommitQueue, accepted_so_far
-from edge.store.outbox import Outbox, Trimmed
-from edge.store.rescue import EVERY_S as RESCUE_EVERY_S
-from edge.store.rescue import Rescue
-from edge.store.snapshot import COSTS, HEARD, MEMORY, kept_state, resumed
-from edge.store.unconfirmed import TRIMMED
+from edge.status.report import offline
+from edge.storage import Storage
+from edge.store.damaged.rescue import Rescue
+from edge.store.outbox import Outbox
 from edge.uplink.client import ConnectionChange, DownlinkMessage, UplinkPort
 from edge.uplink.send_scheduler import SendScheduler
-from edge.uplink.side_messages import SideMessages
-from vitals import engine
 from vitals import readings as columns
 from vitals.bounds import BoundError, decoded
 from vitals.engine.constants import GATEWAY_DOWN
-from vitals.readings import Readings
 from vitals.runtime import daemon
 from vitals.status import ClockOffset
 
@@ -56,8 +47,6 @@ DRAIN_TICK_S: Final = 0.02
 CLOCK: Final = "clock"
 PATIENT: Final = frozenset(("confirmed", "heartbeat", CLOCK))
 """Downlink messages that do not wake the loop."""
-RETRY_S: Final = 1.0
-"""Pause after a commit that failed."""
 
 Item = DecodedMessage | Presence | AckButton | ConnectionChange | DownlinkMessage
 
@@ -90,55 +79,20 @@ class Gateway:
         settled: Callable[[], bool] = synchronised,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        machine, clock_s = now_ms(), monotonic()
-        self._settings, self._outbox, self._drivers, self._indicators = settings, outbox, drivers, lights
-        self._metrics, self._now_ms, self._monotonic = metrics, now_ms, monotonic
-        self._boot, self._keeper = boot, settled
-        self._rescue = Rescue(settings.edge_data, outbox, settings.gateway)
-        state, is_set = kept_state(outbox), settled()
-        start = take_up(outbox, state, machine, boot(machine), settled=is_set)
-        now = start.own
-        self._clock = GatewayClock(now, machine, clock_s, settled=is_set, bridge=start.bridge)
-        self._urgency = UrgencyCheck()
-        self._linger_s = settings.commit_linger_ms / 1000
+        clock_s, is_set = monotonic(), settled()
+        self._settings, self._drivers, self._indicators = settings, drivers, lights
+        self._metrics, self._now_ms, self._monotonic, self._keeper = metrics, now_ms, monotonic, settled
+        self._outbox_id, self._linger = outbox.id, settings.commit_linger_ms > 0
+        # Before the recovery, which needs the oldest row that only a damaged outbox has.
+        rescue = Rescue(settings.edge_data, outbox, settings.gateway)
+        parts = recover(settings, outbox, metrics, now_ms, boot, clock_s=clock_s, settled=is_set)
+        self._clock, self._ingest, self._reporter = parts.clock, parts.ingest, parts.reporter
+        self._side_messages, self._down, self._commits = parts.side_messages, parts.downlink, parts.commits
+        self._alarms = parts.downlink.alarms
+        self._urgency, self._unassigned = UrgencyCheck(), UnassignedDevices()
         self.events: EventQueue[Item] = EventQueue(ENOUGH)
-        ledger = accepted_so_far(outbox)
-        self._ingest = Ingest(settings.gateway, ledger)
-        memory = self._ingest.recall(outbox.load(MEMORY))
-        self._ingest.rebase(start.by_ms)
-        self._side_messages, self._unassigned = SideMessages(), UnassignedDevices()
-        self._reporter = Reporter(settings, metrics, clock_s)
-        devices = self._reporter.devices
-        devices.recall(outbox.load(HEARD) or b"{}", start.by_ms)
-        self._reporter.trimmed = outbox.count(TRIMMED)
-        ended = 0
-        if state is not None:
-            state = engine.rebase(state, start.by_ms)
-            ended = state.now
-
-        def present(row: int, readings: Readings) -> Readings:
-            return correct_boot_times(row, readings, start.times.moves)
-
-        self._alarms = resumed(outbox, state, kept_roster(settings.gateway, outbox), now, present)
-        self._down = Downlink(outbox, self._alarms, self._reporter, self._side_messages, metrics=metrics)
-        for row, readings in outbox.journal(outbox.seen(memory)):
-            right = present(row, readings)
-            self._ingest.replay(right, self._down.assignments)
-            devices.replay(right)
-        devices.excuse(now, ended)
-        self._reporter.clocks.recall(self._ingest.clocks())
-        self._commits = CommitQueue(
-            settings,
-            outbox,
-            ledger,
-            self._alarms,
-            self._memory,
-            metrics=metrics,
-            boot=self._own_boot,
-            times=start.times,
-        )
-        self._commits.hold(held=not self._clock.stands)
         self._scheduler = SendScheduler(settings.backlog_per_s, self._commits.unconfirmed.after)
+        self._storage = Storage(settings, rescue, self._commits, self._reporter, self._scheduler, metrics=metrics)
         self._pipeline = Pipeline(
             self._ingest,
             self._urgency,
@@ -148,20 +102,15 @@ class Gateway:
             self._side_messages,
             self._unassigned,
         )
-        self._place(now)
+        self._place(self._clock.now)
         self._uplink = False
-        self._second_at = self._status_at = self._retry_at = 0.0
-        if outbox.originals:
-            self._reporter.own.judge(health.REPLACED, True, now)
-            self._reporter.own.judge(health.RESCUING, True, now)
-        lost = [text for key, text in COSTS.items() if key in outbox.lost]
-        self._reporter.own.judge(health.MEMORY_LOST, bool(lost), now, ", ".join(lost))
+        self._second_at = self._status_at = 0.0
 
     def receive(self, item: DeviceMessage | Presence | AckButton | ConnectionChange | DownlinkMessage) -> None:
         """Enqueues an item from a driver or the uplink; safe from any thread."""
         if isinstance(item, DeviceMessage):
             heard, hurries = self._urgency.hear(item)
-            self.events.put(heard, hurries=hurries or not self._linger_s)
+            self.events.put(heard, hurries=hurries or not self._linger)
         else:
             self.events.put(item, hurries=not (isinstance(item, DownlinkMessage) and item.name in PATIENT))
 
@@ -175,13 +124,13 @@ class Gateway:
         for driver in self._drivers:
             driver.start(self.receive)
         daemon.notify("READY=1")
-        log.info("gateway up", extra={"data": {"gateway": self._settings.gateway, "outbox": self._outbox.id}})
+        log.info("gateway up", extra={"data": {"gateway": self._settings.gateway, "outbox": self._outbox_id}})
         try:
             self._loop(uplink, stop)
             daemon.notify("STOPPING=1")
             self._drain(uplink)
         finally:
-            self._rescue.close()
+            self._storage.close()
             goodbye = offline(self._settings.gateway, self._clock.now)
             uplink.stop(msgspec.json.encode(goodbye), self._settings.drain_s)
         log.info("gateway down", extra={"data": {"backlog": len(self._commits.unconfirmed)}})
@@ -220,21 +169,12 @@ class Gateway:
         self._show(now, clock_s)
         self._scheduler.sealed(self._commits.seal(now, clock_s, up=self._uplink, force=seal))
         self._send(uplink, clock_s)
-        self._commit(now, clock_s, force=seal)
-        self._take_over(now, clock_s)
+        self._storage.turn(now, self._now_ms(), clock_s, up=self._uplink, force=seal)
 
     def _wait_s(self, clock_s: float) -> float:
         """Returns the seconds until the next scheduled work; only an urgent item is sooner."""
-        due = [self._second_at + SECOND_S - clock_s, self._scheduler.wait_s(clock_s)]
-        if self._commits.failing:
-            due.append(self._retry_at - clock_s if self._retry_at > clock_s else RETRY_S)
-        elif self._linger_s:
-            due.append(self._commits.wait_s(clock_s) or self._linger_s)
-        if self._commits.shelved:
-            due.append(PIECE_EVERY_S)
-        if self._rescue.pending:
-            due.append(RESCUE_EVERY_S)
-        return max(0.0, min(due))
+        second_s = self._second_at + SECOND_S - clock_s
+        return max(0.0, min(second_s, self._scheduler.wait_s(clock_s), self._storage.wait_s(clock_s)))
 
     def _follow_clock_step(self, answers: list[DownlinkMessage], clock_s: float) -> None:
         machine = self._now_ms()
@@ -313,28 +253,6 @@ class Gateway:
         if self._clock.stands:
             self._reporter.clocks.judge(self._ingest.clocks(), clock_s)
 
-    def _memory(self) -> dict[str, bytes]:
-        return {MEMORY: self._ingest.memory(), HEARD: self._reporter.devices.memory()}
-
-    def _own_boot(self) -> Boot:
-        machine = self._now_ms()
-        boot = self._boot(machine)
-        return Boot(boot.id, boot.began + self._clock.now - machine, bridge=self._clock.bridge)
-
-    def _trim(self, now: int, clock_s: float) -> None:
-        settings = self._settings
-        oldest = now - int(1000 * settings.outbox_max_age_s)
-        trimmed = self._commits.unconfirmed.trim(max_bytes=settings.outbox_max_bytes, oldest=oldest, clock_s=clock_s)
-        self._count(trimmed, now)
-
-    def _count(self, trimmed: Trimmed, now: int) -> None:
-        if trimmed.batches:
-            self._reporter.trimmed += trimmed.readings
-            self._metrics.trimmed.inc(trimmed.readings)
-            self._reporter.own.judge(health.TRIMMED, True, now)
-            data = {"batches": trimmed.batches, "readings": trimmed.readings}
-            log.error("the outbox was full", extra={"data": data})
-
     def _show(self, now: int, clock_s: float) -> None:
         for lit in self._alarms.signals(now, paged=self._reporter.paged(clock_s), twice=self._reporter.twice):
             self._commits.pressing = True
@@ -344,31 +262,6 @@ class Gateway:
             gateway = self._settings.gateway
             told = signal(gateway, self._reporter.own.active(), now, paged=self._reporter.paged(clock_s))
             self._indicators.show(gateway, msgspec.json.encode(told))
-
-    def _commit(self, now: int, clock_s: float, *, force: bool) -> None:
-        if clock_s < self._retry_at and not force:
-            return
-        try:
-            self._trim(now, clock_s)
-            self._commits.commit(clock_s, up=self._uplink, force=force)
-        except sqlite3.OperationalError as error:
-            self._retry_at = clock_s + RETRY_S
-            if self._reporter.own.judge(health.WRITE_FAILING, True, now):
-                log.error("outbox cannot be written: %s; nothing is stored until it can", error)
-            self._count(self._commits.unconfirmed.shed(), now)
-            return
-        self._reporter.own.judge(health.WRITE_FAILING, False, now)
-
-    def _take_over(self, now: int, clock_s: float) -> None:
-        """Runs one step of the rescue of a damaged outbox."""
-        rescue, own, commits = self._rescue, self._reporter.own, self._commits
-        righted = None if commits.held else commits.righted
-        if not commits.failing and (lowest := rescue.turn(now, self._now_ms(), clock_s, righted)):
-            self._scheduler.more(lowest)
-        own.judge(health.RESCUING, rescue.pending, now)
-        if rescue.unread:
-            own.judge(health.REPLACED, True, now, f"{rescue.unread} places in it could not be read")
-            rescue.unread = 0
 
     def _report(self, uplink: UplinkPort, now: int, clock_s: float) -> None:
         machine = self._now_ms()

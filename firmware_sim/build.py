@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from firmware_sim.connector import Broker, broker
+from firmware_sim.broker import Broker, broker
 from firmware_sim.device import Device, Outbox
 from firmware_sim.faults import Injector
 from firmware_sim.ground_truth_log import GroundTruthLog

@@ -33,11 +33,6 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._given)
 
-    @property
-    def given(self) -> int:
-        """Number of messages in flight."""
-        return len(self._given)
-
     def put(self, payload: bytes, identity: Identity | None) -> Message | None:
         """Adds a message; returns the oldest waiting one if it was dropped to make room."""
         dropped = heapq.heappop(self._waiting) if len(self) >= self._limit and self._waiting else None
@@ -53,9 +48,9 @@ class Outbox:
         self._given[message.key] = message
         return message
 
-    def acknowledge(self, message: Message) -> None:
-        """Removes an acknowledged message."""
-        self._given.pop(message.key, None)
+    def acknowledge(self, message: Message) -> bool:
+        """Removes an acknowledged message; returns False if it was dropped before."""
+        return self._given.pop(message.key, None) is not None
 
     def requeue(self, message: Message) -> None:
         """Returns a refused message to its old place among those that wait."""

@@ -1,59 +1,72 @@
-"""One device's MQTT 5 connection without a thread: called when its socket is ready or time has passed.
+"""One device's MQTT 5 connection by aiomqtt: reconnects as often as needed, and sends one message at a time.
 
-Each connection is a new paho client with a clean session; unacknowledged messages of the previous one are sent again in
-their old order. paho's own queue is not used: paho reports a refused message as published.
+Each connection has a clean session. A message that was not acknowledged is sent again, in its old place.
 """
 
+import asyncio
 import logging
-import selectors
-import ssl
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from contextlib import AsyncExitStack
+from typing import Final
 
+import aiomqtt
 import numpy as np
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from firmware_sim.connector import TIMEOUT_S, Broker, Connecting, Connector, Step
+from firmware_sim.broker import Broker
 from firmware_sim.device import Device, Message
 from firmware_sim.ground_truth_log import Identity
 from vitals.wire import topics
 
-if TYPE_CHECKING:
-    # paho defines it only for type checkers.
-    from paho.mqtt.client import SocketLike
-
 _log = logging.getLogger(__name__)
-KEEPALIVE_S: Final = 15
-_WINDOW: Final = 100
+TIMEOUT_S: Final = 5.0
+_KEEPALIVE_S: Final = 15
 _BACKOFF_S: Final = (0.2, 5.0)
 _REFUSED_PAUSE_S: Final = 1.0
 _NO_SUBSCRIBER: Final = 0x10
-_DISCONNECT_WITH_WILL: Final = 4
 
 
-class _Client(mqtt.Client):
-    """paho on a connected socket: paho itself would block until the connection is made, and with it the simulation."""
+class _Client(aiomqtt.Client):
+    """aiomqtt's client with two parts of MQTT that it hides: the reason in a PUBACK, and an end without DISCONNECT."""
 
-    def __init__(self, name: str, sock: "SocketLike") -> None:
-        super().__init__(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
-        self._ready_sock = sock
+    reason: ReasonCode | None = None
+    """Reason in the newest PUBACK."""
 
-    def _create_socket(self) -> "SocketLike":
-        return self._ready_sock
+    def _on_publish(
+        self, client: mqtt.Client, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        self.reason = reason_code
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
+    def abandon(self) -> None:
+        """Leaves the connection half open: nothing is sent any more, not even its end."""
+        sock = self._client.socket()
+        if sock is not None:
+            self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+        if not self._disconnected.done():
+            self._disconnected.set_result(None)
+
+    def hang_up(self) -> None:
+        """Closes the socket of an abandoned connection."""
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
 
 
 class MqttConnection:
-    """A device's connection to its broker, which reconnects as often as needed.
+    """A device's connection to its broker.
 
     Args:
         device: The device.
         broker: Its broker.
-        dialler: Begins connections.
-        selector: The simulation's selector, in which the connection registers its socket with itself as data.
+        connecting: Bounds concurrent connection attempts to this broker, each of which occupies a thread.
+        elapsed_s: Returns the second of the run.
         acknowledged: Called with the identity of each reading that the broker acknowledged.
         rng: Jitter of the backoff.
     """
@@ -62,242 +75,132 @@ class MqttConnection:
         self,
         device: Device,
         broker: Broker,
-        dialler: Connector,
-        selector: selectors.BaseSelector,
+        connecting: asyncio.Semaphore,
+        elapsed_s: Callable[[], float],
         *,
         acknowledged: Callable[[Identity], None],
         rng: np.random.Generator,
     ) -> None:
         self.device = device
-        self._broker, self._dialler = broker, dialler
-        self._dial: Connecting | None = None
-        self._selector, self._acknowledged, self._rng = selector, acknowledged, rng
-        self._client: mqtt.Client | None = None
-        self._dead: mqtt.Client | None = None
-        self._connected = False
+        self._broker, self._connecting, self._elapsed_s = broker, connecting, elapsed_s
+        self._acknowledged, self._rng = acknowledged, rng
+        self._client: _Client | None = None
+        self._abandoned: _Client | None = None
         self._attempts = 0
-        self._window = _WINDOW
-        self._flying: dict[int, Message] = {}
-        self._now_s = self._retry_s = self._paused_s = 0.0
-        self._told = False
+        self._refused = False
+        self._wake = asyncio.Event()
 
-    @property
-    def connected(self) -> bool:
-        """True once the broker has accepted the connection."""
-        return self._connected
+    def wake(self) -> None:
+        """Sends waiting messages, if the device may send."""
+        self._wake.set()
 
-    def wants_to_connect(self, now_s: float) -> bool:
-        """Returns whether to begin a connection at `now_s`, by the simulation's monotonic clock."""
-        return self._client is None and self._dial is None and now_s >= self._retry_s
+    async def run(self) -> None:
+        """Connects and sends until it is cancelled."""
+        while True:
+            while self.device.is_down(self._elapsed_s()):
+                await asyncio.sleep(self.device.down_until_s - self._elapsed_s())
+            try:
+                await self._connect()
+            except* aiomqtt.MqttError as errors:
+                if not self._attempts:
+                    where = self._broker.host, self._broker.port
+                    _log.info("%s: no connection to %s:%s: %s", self.device.name, *where, errors.exceptions[0])
+            self._client = None
+            self.device.outbox.requeue_all()
+            lowest, highest = _BACKOFF_S
+            pause_s = min(highest, lowest * 2**self._attempts) * float(self._rng.uniform(0.5, 1.0))
+            self._attempts = min(self._attempts + 1, 10)
+            if not self.device.is_down(self._elapsed_s()):
+                await asyncio.sleep(pause_s)
 
-    def connect(self, now_s: float) -> None:
-        """Begins a connection without waiting; an unreachable broker is tried again later."""
-        self._now_s = now_s
-        _hang_up(self._dead)
-        self._dead = None
-        try:
-            self._dial = self._dialler.begin(self._broker, now_s)
-        except OSError as error:
-            self._lost(f"{error}")
-        if self._dial is not None:
-            self._selector.register(self._dial.sock, selectors.EVENT_WRITE, self)
-
-    def pump(self, now_s: float) -> None:
-        """Sends waiting messages, as far as the window allows."""
-        self._now_s = now_s
-        if not self._connected or now_s < self._paused_s:
-            return
-        topic = topics.device_vitals(self.device.name)
-        while self.device.outbox.given < self._window and self._client is not None and self._connected:
-            message = self.device.outbox.next()
-            if message is None:
-                break
-            client = self._client
-            sent = client.publish(topic, message.payload, qos=1)
-            if self._client is not client or sent.rc != mqtt.MQTT_ERR_SUCCESS:
-                self.device.outbox.requeue(message)
-                break
-            self._flying[sent.mid] = message
-        self._watch()
-
-    def ready(self, now_s: float, events: int, *, may_send: bool) -> None:
-        """Handles a ready socket; `may_send` is false while the device holds its readings."""
-        self._now_s = now_s
-        if self._dial is not None:
-            self._advance(self._dial)
-        if events & selectors.EVENT_READ and self._client is not None:
-            self._client.loop_read()
-            # Bytes that TLS has already decrypted do not make the socket readable.
-            while self._client is not None and _decrypted(self._client):
-                self._client.loop_read()
-        if events & selectors.EVENT_WRITE and self._client is not None:
-            self._client.loop_write()
-        if may_send:
-            self.pump(now_s)
-        else:
-            self._watch()
-
-    def tick(self, now_s: float, *, may_send: bool) -> None:
-        """Handles the passage of time: timeouts, keepalive, and messages that were paused or held."""
-        self._now_s = now_s
-        if self._dial is not None and now_s >= self._dial.ends_s:
-            self._lost(f"no answer within {TIMEOUT_S:g} s")
+    def cut(self) -> None:
+        """Ends the connection without DISCONNECT, or leaves it half open until the keepalive ends it."""
         if self._client is not None:
-            self._client.loop_misc()
-        if may_send:
-            self.pump(now_s)
+            self._client.abandon()
+            if self.device.half_open:
+                self._abandoned = self._client
+            else:
+                self._client.hang_up()
 
-    def cut(self, *, half_open: bool, back_s: float) -> None:
-        """Cuts the connection without DISCONNECT, or leaves it half open until the keepalive ends it.
+    async def close(self) -> None:
+        """Publishes that the device is offline; `run` is cancelled next."""
+        if self._client is not None:
+            try:
+                await self._client.publish(topics.device_status(self.device.name), b"offline", qos=1, retain=True)
+            except aiomqtt.MqttError as error:
+                _log.info("%s: ends without its status: %s", self.device.name, error)
+        if self._abandoned is not None:
+            self._abandoned.hang_up()
 
-        Args:
-            half_open: Whether nothing at all is sent any more, not even the end of the connection.
-            back_s: Time at which the device is back, by the simulation's monotonic clock.
+    async def _connect(self) -> None:
+        """Connects once; sends until the connection is lost.
+
+        Raises:
+            ExceptionGroup: Of `aiomqtt.MqttError`: the broker cannot be reached, or the connection is lost.
         """
-        client = self._let_go()
-        self._retry_s = back_s
-        if half_open:
-            self._dead = client
-        else:
-            _hang_up(client)
+        if self._abandoned is not None:
+            self._abandoned.hang_up()
+            self._abandoned = None
+        async with AsyncExitStack() as connection:
+            async with self._connecting:
+                client = await connection.enter_async_context(self._new_client())
+            if self.device.is_down(self._elapsed_s()):
+                client.abandon()
+                client.hang_up()
+                return
+            self._client, self._attempts, self._refused = client, 0, False
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_until_lost(client))
+                group.create_task(self._send(client))
 
-    def close(self) -> None:
-        """Disconnects in order, with the last will, so that the device's status ends as offline."""
-        connected = self._connected
-        client = self._let_go()
-        if client is not None and connected:
-            client.disconnect(ReasonCode(PacketTypes.DISCONNECT, identifier=_DISCONNECT_WITH_WILL))
-        _hang_up(client)
-        _hang_up(self._dead)
+    def _new_client(self) -> _Client:
+        name, broker = self.device.name, self._broker
+        user, password = broker.user if broker.user is not None else (None, None)
+        return _Client(
+            broker.host,
+            broker.port,
+            username=user,
+            password=password,
+            identifier=name,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            will=aiomqtt.Will(topics.device_status(name), b"offline", qos=1, retain=True),
+            clean_start=True,
+            keepalive=_KEEPALIVE_S,
+            timeout=TIMEOUT_S,
+            tls_context=broker.tls,
+        )
 
-    def _advance(self, dial: Connecting) -> None:
-        self._selector.unregister(dial.sock)
-        try:
-            step = dial.advance()
-        except OSError as error:
-            dial.sock.close()
-            self._dial = None
-            self._dialler.failed(self._broker)
-            self._lost(f"{error}")
-            return
-        if step is not Step.DONE:
-            self._selector.register(dial.sock, step.events, self)
-            return
-        self._dial = None
-        self._client = self._new_client(dial.sock)
-        self._client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S, clean_start=True)
+    async def _send(self, client: _Client) -> None:
+        outbox, topic = self.device.outbox, topics.device_vitals(self.device.name)
+        await client.publish(topics.device_status(self.device.name), b"online", qos=1, retain=True)
+        while True:
+            self._wake.clear()
+            message = outbox.next() if self.device.may_send(self._elapsed_s()) else None
+            if message is None:
+                await self._wake.wait()
+                continue
+            # The keepalive ends a connection that delivers no PUBACK.
+            await client.publish(topic, message.payload, qos=1, timeout=math.inf)
+            if _accepted(client.reason):
+                if outbox.acknowledge(message) and message.identity is not None:
+                    self._acknowledged(message.identity)
+            else:
+                await self._pause(message, client.reason)
 
-    def _new_client(self, sock: "SocketLike") -> mqtt.Client:
-        name = self.device.name
-        client = _Client(name, sock)
-        client.max_inflight_messages_set(_WINDOW + 1)
-        client.will_set(topics.device_status(name), b"offline", qos=1, retain=True)
-        if self._broker.user is not None:
-            client.username_pw_set(*self._broker.user)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        client.on_socket_open = self._on_socket_open
-        client.on_socket_close = self._on_socket_close
-        return client
-
-    def _on_socket_open(self, client: mqtt.Client, _: object, sock: "SocketLike") -> None:
-        self._selector.register(sock, selectors.EVENT_READ, self)
-
-    def _on_socket_close(self, client: mqtt.Client, _: object, sock: "SocketLike") -> None:
-        if client is self._client:
-            self._selector.unregister(sock)
-
-    def _on_connect(
-        self,
-        client: mqtt.Client,
-        _: object,
-        flags: mqtt.ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if reason.is_failure:
-            # paho closes the socket of a refused connection itself; on_disconnect follows.
-            _log.warning("%s: broker %s refuses: %s", self.device.name, self._broker.host, reason)
-            return
-        self._connected, self._attempts, self._told = True, 0, False
-        self._paused_s = 0.0
-        # A broker with a lower receive maximum announces it; sending more would cost the connection.
-        self._window = max(1, min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW + 1) - 1))
-        client.publish(topics.device_status(self.device.name), b"online", qos=1, retain=True)
-
-    def _on_disconnect(
-        self,
-        client: mqtt.Client,
-        _: object,
-        flags: mqtt.DisconnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if client is self._client:
-            self._lost(str(reason))
-
-    def _on_publish(
-        self,
-        client: mqtt.Client,
-        _: object,
-        mid: int,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        message = self._flying.pop(mid, None)
-        if message is None:
-            return
-        # Without a subscriber the broker drops an "accepted" message: no gateway is connected yet, so it is kept.
-        if reason.is_failure or reason.value == _NO_SUBSCRIBER:
-            self.device.outbox.requeue(message)
-            self._paused_s = self._now_s + _REFUSED_PAUSE_S
-            if not self._told:
-                _log.warning("%s: message not accepted: %s; retrying", self.device.name, reason)
-                self._told = True
-            return
-        self.device.outbox.acknowledge(message)
-        if message.identity is not None:
-            self._acknowledged(message.identity)
-
-    def _lost(self, why: str) -> None:
-        if self._connected or not self._attempts:
-            _log.info("%s: no connection to %s:%s: %s", self.device.name, self._broker.host, self._broker.port, why)
-        _hang_up(self._let_go())
-        lowest, highest = _BACKOFF_S
-        self._retry_s = self._now_s + min(highest, lowest * 2**self._attempts) * float(self._rng.uniform(0.5, 1.0))
-        self._attempts = min(self._attempts + 1, 10)
-
-    def _let_go(self) -> mqtt.Client | None:
-        """Removes the client; its messages in flight wait again."""
-        dial, self._dial = self._dial, None
-        if dial is not None:
-            self._selector.unregister(dial.sock)
-            dial.sock.close()
-        client, self._client = self._client, None
-        sock = client.socket() if client is not None else None
-        if sock is not None and sock in self._selector.get_map():
-            self._selector.unregister(sock)
-        self._connected = False
-        self._flying.clear()
-        self.device.outbox.requeue_all()
-        return client
-
-    def _watch(self) -> None:
-        """Polls for a writable socket only while there is something to write."""
-        sock = self._client.socket() if self._client is not None else None
-        if sock is not None and self._client is not None:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
-            if self._selector.get_key(sock).events != events:
-                self._selector.modify(sock, events, self)
+    async def _pause(self, message: Message, reason: ReasonCode | None) -> None:
+        self.device.outbox.requeue(message)
+        if not self._refused:
+            _log.warning("%s: message not accepted: %s; retrying", self.device.name, reason)
+            self._refused = True
+        await asyncio.sleep(_REFUSED_PAUSE_S)
 
 
-def _hang_up(client: mqtt.Client | None) -> None:
-    sock = client.socket() if client is not None else None
-    if sock is not None:
-        sock.close()
+async def _until_lost(client: aiomqtt.Client) -> None:
+    """Waits for the loss of the connection, which the iterator raises; a device subscribes to nothing."""
+    async for _ in client.messages:
+        pass
 
 
-def _decrypted(client: mqtt.Client) -> bool:
-    sock = client.socket()
-    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+def _accepted(reason: ReasonCode | None) -> bool:
+    """Returns whether a message counts as stored: without a subscriber the broker drops one that it acknowledges."""
+    return reason is not None and not reason.is_failure and reason.value != _NO_SUBSCRIBER

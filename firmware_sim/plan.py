@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from firmware_sim.connector import Tls
+from firmware_sim.broker import Tls
 from firmware_sim.faults import Fault
 from firmware_sim.patient import scenarios
 from firmware_sim.patient.artefacts import Rates

@@ -64,7 +64,7 @@ class Inactivation(StrEnum):
 
 
 class Call(StrEnum):
-    """How an event calls a person."""
+    """Way in which an event calls a person."""
 
     NONE = ""
     PAGE = "page"
@@ -84,7 +84,7 @@ class Reason(StrEnum):
     WORSE = "worse"
     """It is worse than it was acknowledged."""
     JOINED = "joined"
-    """A call of this patient has covered it, or it is covered by what the call of this moment names."""
+    """A call of this patient has covered it, or the call of this moment names it."""
     HANDED_OVER = "handed-over"
     REMINDED = "reminded"
 

@@ -10,19 +10,21 @@ last alarm has ended; the next alarm opens another.
 
 **Call.** An alarm event that would page by itself (start, escalation) calls a person with `Call.PAGE`, unless it joins:
 
-- a high problem joins a call of the last `ON_THE_WAY_MS` that named it as high, after its last recovery;
-- a high problem that returns for the third time or more within `SERIAL_MS` joins a call of the last `SERIAL_AGAIN_MS`;
+- a high problem joins a page of the last `ON_THE_WAY_MS` that named it as high, after its last end;
+- a high problem that returns for the third time or more within `SERIAL_MS` joins a page of the last `SERIAL_AGAIN_MS`
+  that named it as high;
 - a medium problem joins any call of the last `ON_THE_WAY_MS`; and one that returns within `KNOWN_MS` of its end joins
   if it was named or acknowledged in that time;
-- a score joins unless it is of a higher priority than all that the incident has called for.
+- a score joins unless its priority is above every call of the incident.
 
-What got worse than it was acknowledged always calls. Of several events of one moment the most urgent one calls.
+A worsening beyond the acknowledged value always calls. Of several events of one moment the most urgent one calls.
 
 **Named.** A call names every problem that is active or pending at that moment, since the person will see them all. A
-medium problem that joined and goes on unnamed for `UNNAMED_MS` is named by a reminder.
+problem that began as medium, joined and stays unnamed for `UNNAMED_MS` is named by a reminder.
 
-**Handover.** One for all of a patient's problems: the timers of the others start again. A problem that joined and was
-never named is first reminded of, to the first contact; a score that joined is never handed over by itself.
+**Handover.** One for all of a patient's problems: the timers of the others that are no more urgent start again. A
+medium problem that joined and was never named is first reminded of, to the first contact; a score that joined is never
+handed over by itself.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -46,7 +48,7 @@ GROUPS: Final[Mapping[str, str]] = {
 SCORE: Final = "score"
 WHOLE: Final[Mapping[str, str]] = {"vital-signs-lost": "circulation", "news2-risk": SCORE}
 ON_THE_WAY_MS: Final = 118_000
-"""A person who was called this lately is on the way to the bed (R5: 120 s, less the time of the message)."""
+"""A person called this lately is on the way to the bed (R5: 120 s, less the time of the message)."""
 SERIAL, SERIAL_MS, SERIAL_AGAIN_MS = 3, 1_800_000, 590_000
 KNOWN_MS: Final = 3_540_000
 """A medium problem that was named or acknowledged this lately may return without a call (R6: 60 min)."""
@@ -58,15 +60,16 @@ FORGET_MS: Final = 3_600_000
 
 
 class Problem(msgspec.Struct, array_like=True):
-    """What is known of one problem of a patient; times are log times, ms, 0 for never.
+    """Memory of one problem of a patient; times are log times, ms, 0 for never.
 
     Attributes:
         named: Last call that named it.
-        named_high: Last call of high priority that named it.
+        named_high: Last page of high priority that named it; a handover reaches another person.
         seen: Last acknowledgement.
-        ended: Last end of its alarms.
-        joined: Time at which it joined without being named since.
-        highs: Last times at which it became high, at most `SERIAL`.
+        ended: Last time at which the last of its active alarms ended.
+        joined: Time at which it began as medium and joined, without being named since; of a score, without calling.
+        highs: First rise to high since each of its last ends, at most `SERIAL`: two signs of one problem count once.
+        on: Ids of its active alarms of medium priority at least.
     """
 
     named: int = 0
@@ -75,6 +78,7 @@ class Problem(msgspec.Struct, array_like=True):
     ended: int = 0
     joined: int = 0
     highs: tuple[int, ...] = ()
+    on: tuple[str, ...] = ()
 
 
 class Incident(msgspec.Struct, array_like=True):
@@ -99,11 +103,15 @@ class Incident(msgspec.Struct, array_like=True):
         joined = (p.joined for name, p in self.problems.items() if p.joined and name != SCORE)
         return min((t + UNNAMED_MS for t in joined), default=0)
 
-    def goes_on(self, name: str) -> Reason:
-        """Returns the reason for which a problem that goes on unacknowledged calls now."""
+    def goes_on(self, name: str, alarm: AlarmEvent) -> Reason:
+        """Returns the reason for which an unacknowledged alarm calls now, `NONE` if it does not."""
         if not self.problems.get(name, Problem()).joined:
             return Reason.HANDED_OVER
-        return Reason.NONE if name == SCORE else Reason.REMINDED
+        if name == SCORE:
+            return Reason.NONE
+        # A high alarm is handed over even if unnamed, since the first contact has been called for it (R7).
+        first = alarm.priority is Priority.MEDIUM and alarm.handover == 0
+        return Reason.REMINDED if first else Reason.HANDED_OVER
 
 
 def problem(condition: str, *, low: bool) -> str | None:
@@ -138,33 +146,30 @@ def apply(
         The incident, and the events.
     """
     marked = list(events)
-    pages: dict[int, str] = {}
-    reminders: dict[int, str] = {}
+    wanting: dict[Call, dict[int, str]] = {Call.PAGE: {}, Call.HANDOVER: {}, Call.REMINDER: {}}
     for k, event in enumerate(events):
         name = problem_of(event)
         if name is None:
             continue
-        incident = _incident_of(incident, event, active - {name}, now)
+        incident = _incident_of(incident, name, event, now)
         if incident is None:
             continue
         reason = _reason(incident, name, event, now)
         marked[k] = replace(event, incident=incident.id, reason=reason)
-        _note(incident, name, event, active=name in active, now=now)
-        if event.phase is Phase.CONTINUE:
-            reminders[k] = name
-        elif reason not in (Reason.NONE, Reason.JOINED):
-            pages[k] = name
-    for wanting in (reminders, pages):
-        if incident is None or not wanting:
+        _note(incident, name, event, now)
+        if reason not in (Reason.NONE, Reason.JOINED):
+            wanting[_CALLS.get(reason, Call.PAGE)][k] = name
+    for call, of in wanting.items():
+        if incident is None or not of:
             continue
-        lead = max(wanting, key=lambda k: marked[k].priority)
-        for k in wanting:
+        lead = max(of, key=lambda k: marked[k].priority)
+        for k in of:
             if k != lead:
                 marked[k] = replace(marked[k], reason=Reason.JOINED)
-        names = tuple(sorted(active | pending | set(wanting.values())))
-        call = _CALLS.get(marked[lead].reason, Call.PAGE)
-        marked[lead] = replace(marked[lead], call=call, problems=names)
+        marked[lead] = replace(marked[lead], call=call, problems=tuple(sorted(active | pending | set(of.values()))))
         _called(incident, marked[lead])
+    for event in marked:
+        _note_score(incident, event)
     return incident, tuple(marked)
 
 
@@ -179,28 +184,31 @@ def observe(incident: Incident | None, event: AlarmEvent) -> Incident | None:
     if incident is None or incident.id != event.incident:
         incident = Incident(event.incident, event.log_t, problems={} if incident is None else incident.problems)
     incident.seen = max(incident.seen, event.log_t)
-    _note(incident, name, event, active=event.state is AlarmState.ACTIVE, now=event.log_t)
+    _note(incident, name, event, event.log_t)
     if event.call is not Call.NONE:
         _called(incident, event)
+    _note_score(incident, event)
     return incident
 
 
 def _called(incident: Incident, event: AlarmEvent) -> None:
     """Records a call."""
+    incident.told = max(incident.told, int(event.priority))
     if event.call is not Call.REMINDER:
-        incident.called, incident.told = event.log_t, max(incident.told, int(event.priority))
+        incident.called = event.log_t
     for name in event.problems:
         p = incident.problems.setdefault(name, Problem())
-        p.named, p.joined = event.log_t, 0
-        if event.priority is Priority.HIGH:
+        p.named = event.log_t
+        p.joined = p.joined if name == SCORE else 0
+        if event.priority is Priority.HIGH and event.call is Call.PAGE:
             p.named_high = event.log_t
 
 
-def _incident_of(incident: Incident | None, event: AlarmEvent, others: Set[str], now: int) -> Incident | None:
-    """Returns the incident of an event: the present one, a new one, or None for an alarm of low priority alone."""
+def _incident_of(incident: Incident | None, name: str, event: AlarmEvent, now: int) -> Incident | None:
+    """Returns the incident of an event: the present one, a new one, or None for an alarm of only low priority."""
     if incident is not None:
         goes_on = now - incident.seen <= OVER_MS or event.incident == incident.id
-        if goes_on or any(name in incident.problems for name in others):
+        if goes_on or any(p.on for other, p in incident.problems.items() if other != name):
             incident.seen = now
             return incident
     if event.phase not in (Phase.START, Phase.ESCALATE) or event.priority < Priority.MEDIUM:
@@ -233,15 +241,27 @@ def _joins(incident: Incident, p: Problem, priority: Priority, now: int) -> bool
     return bool(p.ended) and now - p.ended <= KNOWN_MS and now - max(p.named, p.seen) <= KNOWN_MS
 
 
-def _note(incident: Incident, name: str, event: AlarmEvent, *, active: bool, now: int) -> None:
+def _note(incident: Incident, name: str, event: AlarmEvent, now: int) -> None:
     """Records an event of a problem."""
     p = incident.problems.setdefault(name, Problem())
+    before = p.on
+    heard = event.priority >= Priority.MEDIUM
+    p.on = tuple(alarm for alarm in before if alarm != event.id)
+    if heard and event.state is AlarmState.ACTIVE:
+        p.on = (*p.on, event.id)
     if event.phase in (Phase.START, Phase.ESCALATE):
-        if event.priority is Priority.HIGH:
+        if event.priority is Priority.HIGH and (not p.highs or p.highs[-1] <= p.ended):
             p.highs = (*p.highs, now)[-SERIAL:]
-        if event.priority is Priority.MEDIUM or name == SCORE:
-            p.joined = p.joined or now
-    if event.by is not None and event.inactivation is Inactivation.ACKNOWLEDGED:
+        if event.priority is Priority.MEDIUM and not before:
+            p.joined = now
+    if heard and event.by is not None and event.inactivation is Inactivation.ACKNOWLEDGED:
         p.seen = now
-    if not active and event.state is not AlarmState.ACTIVE:
+    if before and not p.on:
         p.ended, p.joined = now, 0
+
+
+def _note_score(incident: Incident | None, event: AlarmEvent) -> None:
+    """Records whether a score's rise joined: it is then never handed over by itself."""
+    rises = event.phase in (Phase.START, Phase.ESCALATE) and event.priority >= Priority.MEDIUM
+    if incident is not None and rises and problem_of(event) == SCORE:
+        incident.problems[SCORE].joined = event.log_t if event.reason is Reason.JOINED else 0

@@ -10,39 +10,26 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from bridge.kafka import outgoing_records
-from bridge.kafka.port import DeliveryReport, Producer, Record
+from bridge.kafka.port import DeliveryReport, Producer
 from bridge.liveness.bridges import Retired
 from bridge.liveness.reporter import StatusReporter
 from bridge.metrics import Metrics
-from bridge.mqtt.packets import Message, Receipt
+from bridge.mqtt.packets import Message
 from bridge.mqtt.site_broker import SiteBroker
 from bridge.settings import Settings
-from bridge.up import batching, validate
-from bridge.up.acks import AckOrder, FairQueue
-from bridge.up.columns import ColumnBuffer
-from bridge.up.dedup import RepeatedBatches, SentBatch
+from bridge.up import validate
+from bridge.up.acks import FairQueue
+from bridge.up.completion import Completion, InFlightMessage
+from bridge.up.dedup import RepeatedBatches
 from bridge.up.in_flight import InFlightRecords
+from bridge.up.next_write import NextWrite
 from vitals.actions import Action
-from vitals.bounds import MAX_ASIDE
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
-from vitals.status import Rejected, Status
+from vitals.status import Status
 from vitals.wire import topics
-from vitals.wire.uplink_batch import BatchAck, ranges
 
 logger = logging.getLogger("bridge.up.pipeline")
 _encode = msgspec.json.Encoder().encode
-
-
-class _InFlightMessage(msgspec.Struct):
-    """An unfinished message: source, arrival time, batch to confirm. Its bytes are dropped once they are decoded."""
-
-    message: Message | None
-    at: float
-    source: validate.Source | None
-    receipt: Receipt | None
-    number: validate.BatchId | None = None
-    sent: SentBatch | None = None
-    done: bool = False
 
 
 class UpPipeline:
@@ -66,16 +53,12 @@ class UpPipeline:
     ) -> None:
         self._settings, self._site_broker, self._metrics, self._owner_of = settings, uplink, metrics, owner_of
         self._slots = frozenset(settings.bridge_slots)
-        self._in_flight: InFlightRecords[_InFlightMessage] = InFlightRecords(log, metrics)
+        self._in_flight: InFlightRecords[InFlightMessage] = InFlightRecords(log, metrics)
         self._reporter = StatusReporter(settings, self._in_flight)
-        self._linger = batching.Linger(settings.linger_ms / 1000)
-        self._queue: FairQueue[_InFlightMessage] = FairQueue(settings.gateway_window)
-        self._ack_order: AckOrder[_InFlightMessage] = AckOrder()
+        self._next: NextWrite[InFlightMessage] = NextWrite(settings, metrics)
+        self._queue: FairQueue[InFlightMessage] = FairQueue(settings.gateway_window)
+        self._completion = Completion(uplink, metrics)
         self._repeats = RepeatedBatches()
-        self._gathered = ColumnBuffer()
-        self._written: list[_InFlightMessage] = []
-        self._refused: list[Record] = []
-        self._confirm: dict[str, dict[str, list[int]]] = {}
         self._now = 0.0, 0
 
     @property
@@ -86,30 +69,29 @@ class UpPipeline:
     @property
     def waiting(self) -> int:
         """Number of unfinished messages and of those behind them; 0 if all is stored and acknowledged."""
-        return len(self._ack_order)
+        return len(self._completion)
 
     def oldest_s(self, at: float) -> float:
         """Returns the waiting time of the oldest unfinished message, s; 0 if there is none."""
-        oldest = self._ack_order.first()
-        return at - oldest.at if oldest else 0.0
+        return self._completion.oldest_s(at)
 
     def arrived(self, messages: Sequence[Message], at: float) -> None:
         """Queues messages from the broker. Each is decoded at its gateway's turn, if Kafka's queue has room."""
         for message in messages:
             source = validate.source(message.topic)
             # While messages are unacknowledged the broker limits only QoS 1, so QoS 0 has the same bound here.
-            room = message.receipt is not None or len(self._ack_order) < self._settings.receive_maximum
-            entry = _InFlightMessage(message, at, source, message.receipt)
+            room = message.receipt is not None or len(self._completion) < self._settings.receive_maximum
+            entry = InFlightMessage(message, at, source, message.receipt)
             if source and source.slot not in self._slots:
                 # A kept session holds messages of an earlier assignment of slots; the bridge that now has them
                 # confirms.
                 entry.done = True
-            elif not (room and self._queue.put(source.gateway if source else "", entry)):
+            elif not (room and self._queue.put(entry.gateway, entry)):
                 self._metrics.shed.inc()
                 entry.done = True
             if room:
-                self._ack_order.arrived(entry)
-        self._acknowledge()
+                self._completion.arrived(entry)
+        self._completion.acknowledge()
 
     def connected(self, is_connected: bool) -> None:
         """Notes whether the broker is connected.
@@ -119,9 +101,7 @@ class UpPipeline:
         """
         self._reporter.connected(is_connected)
         if not is_connected:
-            for entry in self._queue.clear():
-                entry.done, entry.message, entry.receipt = True, None, None
-            self._acknowledge()
+            self._completion.dropped(self._queue.clear())
 
     def expect(self, gateways: Iterable[str], at: float) -> None:
         """Notes gateways that are expected."""
@@ -142,7 +122,7 @@ class UpPipeline:
         for gateway, offset in self._reporter.stored(reports, t + round(1000 * (at - was_at))).items():
             # QoS 0: a lost offset is repeated within a minute, and a queued one would be outdated.
             self._site_broker.publish(topics.gateway_topic(gateway, "clock"), _encode(offset))
-        self._done(self._in_flight.reported(reports, at), at)
+        self._completion.done(self._in_flight.reported(reports, at), at)
 
     def work(self, at: float, t: int) -> float:
         """Does all work that is due; returns the time until the next is due, s, unless an event occurs."""
@@ -150,30 +130,22 @@ class UpPipeline:
         self._in_flight.push(at)
         self._reporter.listening(not self._in_flight.full, at)
         if not self._in_flight.full:
-            self._reporter.report(at, t, len(self._ack_order))
+            self._reporter.report(at, t, len(self._completion))
         while not self._in_flight.full:
-            while not self._enough and (entry := self._queue.take()) is not None:
+            while not (self._next.enough or self._in_flight.full) and (entry := self._queue.take()) is not None:
                 self._take(entry, at, t)
-            if self._linger.wait_s(self._load, at) > 0:
+            if self._next.wait_s(at) > 0:
                 break
-            self._write(at)
-        self._publish_confirmed()
+            self._in_flight.ship(*self._next.take(at), at)
+        self._completion.publish_confirmed()
         self._metrics.waiting.set(len(self._queue))
         self._metrics.in_flight.set(self._in_flight.messages)
         self._metrics.stalled.set(self._in_flight.full)
         if self._in_flight.full:
             return self._in_flight.wait_s(at)
-        return min(self._reporter.wait_s(at), self._linger.wait_s(self._load, at))
+        return min(self._reporter.wait_s(at), self._next.wait_s(at))
 
-    @property
-    def _enough(self) -> bool:
-        return self._load >= batching.ENOUGH or self._in_flight.full
-
-    @property
-    def _load(self) -> int:
-        return len(self._gathered) + len(self._refused)
-
-    def _take(self, entry: _InFlightMessage, at: float, t: int) -> None:
+    def _take(self, entry: InFlightMessage, at: float, t: int) -> None:
         """Decodes a message; rejects one that raises an unforeseen exception, or every restart would end there."""
         message, entry.message = entry.message, None
         if message is None:
@@ -188,11 +160,10 @@ class UpPipeline:
                 # Confirmed like any rejected batch: its gateway would resend it for ever.
                 entry.number = validate.head(message.payload)
             reason = f"cannot be read: {describe_exception(error)}"
-            self._refuse(
-                entry, (validate.Refusal(validate.RejectReason.RAISED, reason, message.payload),), message.topic, t
-            )
+            refusal = validate.Refusal(validate.RejectReason.RAISED, reason, message.payload)
+            self._refuse(entry, (refusal,), message.topic, t)
 
-    def _read(self, entry: _InFlightMessage, message: Message, at: float, t: int) -> None:
+    def _read(self, entry: InFlightMessage, message: Message, at: float, t: int) -> None:
         source = entry.source
         if source is None or source.name not in topics.UP:
             refusal = validate.Refusal(
@@ -212,27 +183,26 @@ class UpPipeline:
         else:
             self._read_rejected(entry, source.gateway, message, at, t)
 
-    def _read_batch(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
+    def _read_batch(self, entry: InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
         digest, before = self._repeats.find(gateway, message.payload)
         if before is not None:
             # A copy in flight is confirmed once it is stored; both are acknowledged in the order of arrival.
             entry.number = before.number if before.stored else None
             self._metrics.repeats.inc()
-            self._done((entry,), at)
+            self._completion.done((entry,), at)
             return
         taken = validate.take(gateway, message.payload)
         entry.number = taken.number
         if taken.batch is not None and taken.batch.size:
             if not taken.refusals:
                 entry.sent = self._repeats.remember(digest, taken.number)
-            self._gathered.add(taken.batch)
-            self._written.append(entry)
+            self._next.add(taken.batch, entry)
         if taken.refusals:
             self._refuse(entry, taken.refusals, message.topic, t)
         elif taken.batch is None or not taken.batch.size:
-            self._done((entry,), at)
+            self._completion.done((entry,), at)
 
-    def _read_pressed(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
+    def _read_pressed(self, entry: InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
         """Forwards an acknowledgement made at a bed; its gateway resends it until it returns from Kafka."""
         action = validate.take_pressed(message.payload)
         # An unknown patient may be admitted just now: the gateway resends the action until Kafka has it.
@@ -245,80 +215,24 @@ class UpPipeline:
             record = outgoing_records.action(action, self._settings.lanes, self._settings.partitions)
             self._in_flight.ship((record,), (entry,), at)
 
-    def _read_rejected(self, entry: _InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
+    def _read_rejected(self, entry: InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
         """Forwards dead letters of a gateway."""
         found = validate.take_rejected(message.payload)
         if isinstance(found, validate.Refusal):
             self._refuse(entry, (found,), message.topic, t)
         elif found:
             self._metrics.rejected.labels(validate.RejectReason.GATEWAY.value).inc(len(found))
-            self._refused += [outgoing_records.dead_letter(gateway.encode(), one) for one in found]
-            self._written.append(entry)
+            self._next.add_dead_letters(found, gateway, entry)
         else:
-            self._done((entry,), at)
+            self._completion.done((entry,), at)
 
-    def _pass_on(self, entry: _InFlightMessage, status: Status | None, at: float) -> None:
+    def _pass_on(self, entry: InFlightMessage, status: Status | None, at: float) -> None:
         self._metrics.statuses_in.inc()
         self._metrics.gateways.set(len(self._reporter.presence))
         if status is None:
-            self._done((entry,), at)
+            self._completion.done((entry,), at)
         else:
             self._in_flight.ship([outgoing_records.status(status)], (entry,), at)
 
-    def _refuse(self, entry: _InFlightMessage, refusals: Iterable[validate.Refusal], topic: str, t: int) -> None:
-        gateway = entry.source.gateway if entry.source else ""
-        for refusal in refusals:
-            self._metrics.rejected.labels(refusal.why.value).inc(max(1, refusal.readings))
-            letter = Rejected(
-                topic=topic,
-                reason=refusal.reason,
-                t=t,
-                payload=refusal.payload[:MAX_ASIDE],
-                readings=refusal.readings,
-            )
-            self._refused.append(outgoing_records.dead_letter(gateway.encode(), letter))
-        if not (self._written and self._written[-1] is entry):
-            self._written.append(entry)
-
-    def _write(self, at: float) -> None:
-        """Sends the collected readings and dead letters together, since a batch is done when all of it is stored."""
-        gathered, self._gathered = self._gathered, ColumnBuffer()
-        written, self._written = self._written, []
-        refused, self._refused = self._refused, []
-        records = [
-            outgoing_records.vitals(load.lane, load.value, self._settings.partitions)
-            for load in batching.lane_records(gathered, self._settings.lanes)
-        ]
-        self._metrics.batches_in.inc(len(written))
-        self._metrics.readings_in.inc(len(gathered))
-        self._linger.written(at)
-        self._in_flight.ship([*records, *refused], written, at)
-
-    def _done(self, entries: Sequence[_InFlightMessage], at: float) -> None:
-        confirmed = 0
-        for entry in entries:
-            entry.done = True
-            if entry.sent is not None:
-                entry.sent.stored = True
-            if entry.number and entry.source:
-                outboxes = self._confirm.setdefault(entry.source.confirmed, {})
-                outboxes.setdefault(entry.number.outbox, []).append(entry.number.n)
-                self._metrics.confirm_s.observe(at - entry.at)
-                confirmed += 1
-        if confirmed:
-            self._metrics.batches_confirmed.inc(confirmed)
-        if entries:
-            self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        receipts = [entry.receipt for entry in self._ack_order.pop_acknowledgeable() if entry.receipt]
-        if receipts:
-            self._site_broker.ack(receipts)
-
-    def _publish_confirmed(self) -> None:
-        for topic, outboxes in self._confirm.items():
-            for outbox, numbers in outboxes.items():
-                # QoS 0: a lost confirmation costs one resend of its batches; QoS 1 would cost an acknowledgement for
-                # each.
-                self._site_broker.publish(topic, _encode(BatchAck(outbox, ranges(numbers))))
-        self._confirm.clear()
+    def _refuse(self, entry: InFlightMessage, refusals: Iterable[validate.Refusal], topic: str, t: int) -> None:
+        self._next.refuse(refusals, entry.gateway, topic, t, entry)

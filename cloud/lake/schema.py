@@ -136,6 +136,8 @@ ALARMS: Final = Table(
         }
         | _SOURCE
         | {"paused_until_ms=paused_until": INTEGER, "recent": JSON}
+        # Not `reason`: that is free text, which an erasure searches for a patient's id.
+        | {"incident call call_reason=reason": TEXT, "problems": JSON, "side raised_ms=raised": INTEGER}
     ),
 )
 NOTIFICATIONS: Final = Table(
@@ -198,6 +200,7 @@ ACTIONS: Final = Table(
             "log_t": TIME,
         }
         | _SOURCE
+        | {"incident": TEXT, "shown_ms=shown": INTEGER}
     ),
 )
 STATUS: Final = Table(

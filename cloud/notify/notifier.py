@@ -5,7 +5,8 @@ is recognised by that record. So no contact is notified twice, unless a crash fa
 That window cannot be closed, as SNS standard topics have no idempotency key. It holds at most NOTIFY_THREADS messages.
 
 A message that no channel accepted is recorded as failed and remains pending. It is retried, also by the next run, until
-SNS accepts it, or until its alarm has ended and is old.
+SNS accepts it, or until its alarm has ended and is old. An alarm of an incident counts as ended with the last active
+alarm of that incident, since the message is about all of them.
 """
 
 import logging
@@ -21,6 +22,7 @@ from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
 from cloud.notify.delivery import Delivered, Delivery
+from cloud.notify.incident_alarms import IncidentAlarms
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.reach import Effects, Reach, next_contacts
@@ -86,6 +88,7 @@ class Notifier:
         pending: Events with pending notifications; they hold back the commit.
         retries: Items that no channel accepted.
         unrouted: Alarms for which no contact was on duty.
+        incidents: Active alarms of each incident.
         told: Notifications that are sent, in flight or queued.
         failed: Notifications recorded as not sent.
         patients: Newest admission of each patient.
@@ -105,6 +108,7 @@ class Notifier:
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     retries: RetryQueue = field(default_factory=RetryQueue)
     unrouted: UnroutedAlarms = field(default_factory=UnroutedAlarms)
+    incidents: IncidentAlarms = field(default_factory=IncidentAlarms)
     told: set[NotificationKey] = field(default_factory=set)
     failed: set[NotificationKey] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
@@ -239,10 +243,16 @@ class Notifier:
             if event.by:
                 self.reach.answered(event.by)
                 self._end(event.by, now)
-            self.unrouted.follow(event)
+            self.incidents.follow(event)
+            self.unrouted.follow(event, self.incidents.active)
             if event.phase is Phase.END:
                 self.pending.ended(event.id)
-        if event is None or not pages(event):
+        if event is None:
+            return
+        admission = self.patients.get(event.patient or "")
+        canary = admission is not None and admission.canary
+        # A canary's alarms are one incident that calls once an hour, and each of them proves the path.
+        if not pages(event) and not (canary and event.phase is Phase.START):
             return
         if event.id in over and now - event.log_t > self.terms.stale_ms:
             logger.warning(
@@ -251,8 +261,7 @@ class Notifier:
                 now - event.log_t,
             )
             return
-        admission = self.patients.get(event.patient or "")
-        if admission is not None and admission.canary:
+        if canary:
             # Other events of a canary, such as its silent device, are sent to no contact.
             if event.condition in INDEX and told(event, CANARY) not in self.told:
                 item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
@@ -294,7 +303,7 @@ class Notifier:
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
         try:
-            texts = compose(message, self.patients, self.terms.links, now)
+            texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
@@ -311,7 +320,8 @@ class Notifier:
         for item in self.retries.due(now):
             event, contact = item.event, item.contact.contact
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
-            if self.pending.over(item) and now - event.log_t > self.terms.stale_ms:
+            over = self.pending.over(item) and not self.incidents.active(event.incident)
+            if over and now - event.log_t > self.terms.stale_ms:
                 logger.warning("alarm %s ended before %s could be notified", number(event.id), contact)
                 self.pending.close([item])
             elif present is None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmEvent, Call, Phase, Priority
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Phase, Priority
 from vitals.bounds import FOREVER
 from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, technical
 from vitals.contacts import Channel, Contact, Rota, own_channels, recipients
@@ -135,5 +135,14 @@ class NotificationKey(msgspec.Struct, frozen=True):
 
 
 def ended(events: Iterable[AlarmEvent]) -> frozenset[str]:
-    """Returns the ids of alarms that end among these events."""
-    return frozenset(event.id for event in events if event.phase is Phase.END)
+    """Returns the ids of alarms that end among these events, without those of an incident with an active alarm."""
+    over: dict[str, str] = {}
+    active: dict[str, str] = {}
+    for event in events:
+        active.pop(event.id, None)
+        if event.phase is Phase.END:
+            over[event.id] = event.incident
+        elif event.incident and event.state is AlarmState.ACTIVE:
+            active[event.id] = event.incident
+    go_on = frozenset(active.values())
+    return frozenset(alarm for alarm, incident in over.items() if incident not in go_on)

@@ -1,15 +1,19 @@
-"""Texts of SMS and e-mail. An SMS is unencrypted: ward, priority, number and link, never a name, value or diagnosis."""
+"""Texts of SMS and e-mail.
 
-from collections.abc import Mapping, Sequence
+An SMS is unencrypted: ward, priority, number, number of problems, reason and link; never a name, value or diagnosis.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from cloud.ack_links import AckToken, number, sign_token
 from cloud.notify import sms_part
 from cloud.notify.channels.port import RenderedMessage
+from cloud.notify.incident_words import about, lines, why
 from cloud.notify.routing import channels
 from cloud.notify.throttle import Message
 from vitals.admissions import Admission
@@ -18,6 +22,7 @@ from vitals.signs import INDEX, SIGNS
 from vitals.trend import PREFIX as TREND
 
 MAX_SUBJECT: Final = 100
+Active: TypeAlias = Callable[[str], Sequence[AlarmEvent]]
 DISCLAIMER: Final = "Wardwatch is secondary notification; the bedside monitor's own alarm comes first."
 
 
@@ -43,12 +48,15 @@ class Links:
         return f"{self.console.rstrip('/')}/a/{token}"
 
 
-def compose(message: Message, patients: Mapping[str, Admission], links: Links, now: int) -> RenderedMessage:
+def compose(
+    message: Message, patients: Mapping[str, Admission], active: Active, links: Links, now: int
+) -> RenderedMessage:
     """Renders a message for every channel.
 
     Args:
         message: The message.
         patients: Newest admission of each patient.
+        active: Returns the active alarms of an incident, as far as they are known.
         links: Builds the message's links.
         now: UTC epoch ms.
     """
@@ -56,13 +64,16 @@ def compose(message: Message, patients: Mapping[str, Admission], links: Links, n
     admissions = [patients.get(event.patient or "") for event in events]
     urls = [links.to(event.id, message.contact.contact, now) for event in events]
     text = sms(events, urls[0])
-    body = email(events, admissions, urls, now)
+    body = email(events, admissions, urls, now, active)
     lead = events[0]
     outbox = {
         "contact": message.contact.contact,
         "alarm": lead.id,
         "n": lead.n,
         "handover": lead.handover,
+        "call": lead.call,
+        "reason": lead.reason,
+        "problems": lead.problems,
         "priority": lead.priority.label,
         "ward": lead.ward,
         "merged": [event.id for event in events[1:]],
@@ -93,10 +104,11 @@ def sms(events: Sequence[AlarmEvent], url: str) -> str:
     lead, *others = events
     kind = "technical alarm" if lead.kind is Kind.TECHNICAL else "alarm"
     head = f" {lead.priority.label.upper()} {kind} {number(lead.id)}"
-    handover = f" handover {lead.handover}" if lead.handover else ""
-    full, brief = (f"{head}{_more(others, where=where)}{handover}" for where in (True, False))
-    # Left out first: the others' ward, then the link, since the number finds the alarm without it.
-    return sms_part.fitted((lead.ward or "EQUIPMENT").upper(), (f"{full} {url}", f"{brief} {url}", full, brief))
+    detail, reason = about(lead), "" if lead.incident else f" {why(lead)}".rstrip()
+    full, brief = (f"{_more(others, where=where)}{reason}" for where in (True, False))
+    # Left out first: the others' ward, then problems and reason, then the link, since the number finds the alarm.
+    tails = (f"{head}{detail}{full} {url}", f"{head}{detail}{brief} {url}", f"{head}{brief} {url}")
+    return sms_part.fitted((lead.ward or "EQUIPMENT").upper(), (*tails, f"{head}{detail}{full}", f"{head}{brief}"))
 
 
 def _more(others: Sequence[AlarmEvent], *, where: bool) -> str:
@@ -115,7 +127,13 @@ def subject(events: Sequence[AlarmEvent]) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:MAX_SUBJECT]
 
 
-def email(events: Sequence[AlarmEvent], admissions: Sequence[Admission | None], links: Sequence[str], now: int) -> str:
+def email(
+    events: Sequence[AlarmEvent],
+    admissions: Sequence[Admission | None],
+    links: Sequence[str],
+    now: int,
+    active: Active = lambda _: (),
+) -> str:
     """Returns the body of an e-mail.
 
     Args:
@@ -123,33 +141,37 @@ def email(events: Sequence[AlarmEvent], admissions: Sequence[Admission | None], 
         admissions: Each event's patient; None if it has none or the admission is unknown.
         links: Each event's link.
         now: UTC epoch ms.
+        active: Returns the active alarms of an incident; they are listed once in a message, for its size.
     """
-    parts = [_paragraph(e, a, url, now) for e, a, url in zip(events, admissions, links, strict=True)]
+    first = {event.incident: event.id for event in reversed(events)}
+    known = [active(event.incident) if first[event.incident] == event.id else () for event in events]
+    parts = [_paragraph(e, a, url, now, k) for e, a, url, k in zip(events, admissions, links, known, strict=True)]
     return "\n\n".join([*parts, DISCLAIMER]) + "\n"
 
 
-def _paragraph(event: AlarmEvent, admission: Admission | None, url: str, now: int) -> str:
-    lines = [f"{event.priority.label.upper()} {event.kind.value} alarm {number(event.id)}: {event.text}"]
+def _paragraph(event: AlarmEvent, admission: Admission | None, url: str, now: int, active: Sequence[AlarmEvent]) -> str:
+    told = [f"{event.priority.label.upper()} {event.kind.value} alarm {number(event.id)}: {event.text}"]
+    told += lines(event, active)
     if admission is not None:
-        lines += [
+        told += [
             f"Patient: {admission.name}, {age(admission.born, now)} ({admission.patient})",
             f"Phone: {admission.phone}",
             f"Address: {admission.address}",
         ]
     elif event.patient:
-        lines.append(f"Patient: {event.patient} (no admission is known)")
+        told.append(f"Patient: {event.patient} (no admission is known)")
     bed = event.bed or (admission.bed if admission else None)
-    lines.append(f"Ward: {event.ward or '-'}, bed: {bed or '-'}")
+    told.append(f"Ward: {event.ward or '-'}, bed: {bed or '-'}")
     if event.device or event.gateway:
-        lines.append(f"Device: {event.device or '-'}, gateway: {event.gateway or '-'}")
+        told.append(f"Device: {event.device or '-'}, gateway: {event.gateway or '-'}")
     if event.value is not None:
-        lines.append(f"Reading: {_reading(event)}")
+        told.append(f"Reading: {_reading(event)}")
     if admission is not None and event.condition in INDEX:
-        lines.append(f"Limits: {_limits(event.condition, admission)}")
+        told.append(f"Limits: {_limits(event.condition, admission)}")
     since = datetime.fromtimestamp(event.start / 1000, UTC).isoformat(timespec="seconds")
     if event.recent:
-        lines.append(f"Trend: {_trend(event)}")
-    return "\n".join([*lines, f"Since: {since}", f"Acknowledge or see more: {url}"])
+        told.append(f"Trend: {_trend(event)}")
+    return "\n".join([*told, f"Since: {since}", f"Acknowledge or see more: {url}"])
 
 
 def _trend(event: AlarmEvent) -> str:

@@ -40,6 +40,7 @@ VIEWS: Final = (
     "fleet_hourly",
     "refusals_hourly",
     "alarm_timeline",
+    "incidents",
     "alarms_per_hour",
     "alarms_per_bed_day",
     "acknowledgement_times",

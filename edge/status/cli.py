@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.ingest.dedup import SeenSequences, as_run
 from edge.status.report import read_state
-from edge.store import repair
+from edge.store import journal_rows
 from edge.store.sqlite import DAMAGED, NAME, RESCUED, originals, read_only
 from vitals.status import Health
 
@@ -23,7 +23,7 @@ def accepted(directory: Path) -> Iterator[dict[str, Any]]:
         db.execute("BEGIN")
         ledger = SeenSequences(filter(None, map(as_run, db.execute("SELECT device, boot, first, last FROM accepted"))))
         for (columns,) in db.execute("SELECT columns FROM journal"):
-            for identity in repair.readings(columns).identities():
+            for identity in journal_rows.decode(columns).identities():
                 ledger.add(*identity)
     finally:
         db.close()

@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
-from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, known_boot
+from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, correct_boot_times, known_boot
 from edge.store.outbox import Outbox
 from vitals import engine
+from vitals.readings import Readings
 
 log = logging.getLogger(__name__)
 RESTART_MS: Final = 60_000
@@ -26,6 +27,10 @@ class Times:
 
     moves: list[Move] = field(default_factory=list)
     unset: int = 0
+
+    def righted(self, row: int, readings: Readings) -> Readings:
+        """Returns the readings of a row of the journal with corrected times."""
+        return correct_boot_times(row, readings, self.moves)
 
 
 @dataclass(frozen=True, slots=True)

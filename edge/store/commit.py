@@ -12,21 +12,23 @@ journal and not in memory, for any length of time. Once the time is known they a
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from edge.alarm.bedside_alarms import BedsideAlarms
-from edge.clock.boot_clock import BOOT, MOVES, Boot, Move, correct_boot_times
-from edge.devices.driver import DeviceMessage, acknowledge
+from edge.clock.boot_clock import BOOT, MOVES, Boot, Move
+from edge.devices.driver import DeviceMessage
 from edge.ingest.dedup import SeenSequences
 from edge.ingest.device_clock import moved
 from edge.metrics import Metrics
 from edge.settings import Settings
+from edge.store.batching import Sealed
 from edge.store.clock_restore import Times
-from edge.store.outbox import COUNT, REJECTED_KEPT, ROW, Outbox, Sealed
+from edge.store.outbox import REJECTED_KEPT, ROW, Outbox
 from edge.store.runtime_state import RuntimeState
+from edge.store.segments import Segments
+from edge.store.shelf import Shelf
 from edge.store.snapshot import ENGINE, ROSTER, keep
 from edge.store.unconfirmed import UnconfirmedBatches
 from vitals import readings as columns
@@ -39,30 +41,8 @@ MANY: Final = 500
 """Messages that make a commit due at once: the broker delivers a limited number without acknowledgement."""
 HELD_SHARE: Final = 0.5
 """Share of the outbox's bound that the journal may use while readings are not sealed."""
-UNKEPT: Final = 1_500
-"""Most unacknowledged messages while the card cannot be written: a broker delivers up to 2,000."""
-PIECE: Final = 4 * MAX_READINGS
-"""Readings of the shelf that are sealed in one step."""
-PIECE_EVERY_S: Final = 0.25
 UNSENT_FLUSHES: Final = 10
 """Factor of the longest wait for a batch without an uplink: it cannot be sent, and becomes fuller."""
-
-
-@dataclass(slots=True)
-class Segment:
-    """Readings of a future row of the journal, and the acknowledgements due after its commit.
-
-    Attributes:
-        row: Row of the journal.
-        readings: New readings.
-        pending_acks: Messages to acknowledge.
-        batches: Numbers of the batches of its readings, once they are sealed.
-    """
-
-    row: int
-    readings: list[Readings] = field(default_factory=list)
-    pending_acks: list[DeviceMessage] = field(default_factory=list)
-    batches: tuple[int, ...] = ()
 
 
 class CommitQueue:
@@ -96,12 +76,10 @@ class CommitQueue:
         self._open: list[Readings] = []
         self._open_row = outbox.row + 1
         self._open_since: float | None = None
-        self._boot, self._times, self._beside = boot, times, RuntimeState(settings.runtime_directory)
-        # First and last row that are committed, not sealed and not in memory.
-        self._shelf = outbox.first_row, outbox.row
-        self._piece_at = -float("inf")
+        self._boot, self.times, self._beside = boot, times, RuntimeState(settings.runtime_directory)
+        self._shelf = Shelf(outbox, times)
         self.unconfirmed = UnconfirmedBatches(outbox, settings.outbox_max_bytes)
-        self._segments: list[Segment] = []
+        self._segments = Segments(outbox)
         self._rejected: list[Rejected] = []
         self._roster: bytes | None = None
         self._committed_at = self._kept_at = -float("inf")
@@ -123,17 +101,15 @@ class CommitQueue:
     @property
     def count(self) -> int:
         """Number of readings accepted since the outbox was created."""
-        return self._seen.count - sum(len(part) for s in self._segments for part in s.readings)
+        return self._seen.count - self._segments.readings
 
     def take(
         self, readings: Readings, owed: Iterable[DeviceMessage], rejected: Iterable[Rejected], clock_s: float
     ) -> None:
         """Adds readings, acknowledgements and rejected messages to the next commit."""
         self._rejected = [*self._rejected, *rejected][-REJECTED_KEPT:]
-        segment = self._segment()
-        segment.pending_acks.extend(owed)
+        self._segments.add(readings, owed)
         if len(readings):
-            segment.readings.append(readings)
             self._open.append(readings)
             self._open_since = clock_s if self._open_since is None else self._open_since
 
@@ -145,12 +121,7 @@ class CommitQueue:
     @property
     def shelved(self) -> bool:
         """True if rows on the shelf can be sealed."""
-        return self._shelf[0] <= self._sealable
-
-    @property
-    def _sealable(self) -> int:
-        """Last row on the shelf with known times."""
-        return min(self._shelf[1], self._times.unset - 1) if self.held else self._shelf[1]
+        return self._shelf.ready(held=self.held)
 
     def flush_now(self) -> None:
         """Marks the open readings as urgent."""
@@ -169,7 +140,8 @@ class CommitQueue:
             up: Whether the uplink is connected.
             force: Whether it is due at any age.
         """
-        sealed = self._from_shelf(now, clock_s)
+        row, parts = self._shelf.take(clock_s, held=self.held)
+        sealed = self._seal(parts, row, now, clock_s, urgent=False) if parts else []
         count = sum(map(len, self._open))
         # Times of a clock that was never set are not sent; `rebase` corrects them once it is.
         if not count or self.held:
@@ -180,30 +152,10 @@ class CommitQueue:
         if not (force or due or (up and (self.urgent or self.failing))):
             return sealed
         fresh = self._seal(self._open, self._open_row, now, clock_s, urgent=self.urgent)
-        numbers = tuple(s.n for s in fresh)
-        for segment in self._segments:
-            segment.batches = segment.batches or numbers
+        self._segments.sealed(tuple(s.n for s in fresh))
         self._open, self._open_since, self.urgent = [], None, False
-        self._open_row = self._segments[-1].row + 1 if self._segments else self._outbox.row + 1
+        self._open_row = self._segments.row + 1
         return sealed + fresh
-
-    def _from_shelf(self, now: int, clock_s: float) -> list[Sealed]:
-        """Seals the next step of readings that were committed while the time was unknown, or before a restart."""
-        if not self.shelved or clock_s - self._piece_at < PIECE_EVERY_S:
-            return []
-        self._piece_at = clock_s
-        first, last = self._shelf
-        until, parts, count = self._sealable, [], 0
-        for row, part in self._outbox.journal(first - 1):
-            if row > until:
-                break
-            parts.append(self.righted(row, part))
-            count += len(part)
-            if count >= PIECE:
-                until = row
-                break
-        self._shelf = until + 1, last
-        return self._seal(parts, first, now, clock_s, urgent=False) if parts else []
 
     def _seal(self, parts: list[Readings], row: int, now: int, clock_s: float, *, urgent: bool) -> list[Sealed]:
         gateway = self._settings.gateway
@@ -231,7 +183,7 @@ class CommitQueue:
         # After a failure everything is written, so that a success proves that the card can be written again.
         tidy = force or self.failing or self._deletion_is_due(clock_s, up=up)
         self._was_up |= up
-        many = sum(len(segment.pending_acks) for segment in self._segments) >= MANY
+        many = self._segments.pending_acks >= MANY
         due = (self._segments or self._rejected) and (self.pressing or many or self.wait_s(clock_s) == 0)
         if not (tidy or due):
             return
@@ -244,8 +196,8 @@ class CommitQueue:
             self._alarms.dirty = before
             self.failing = True
             if isinstance(error, sqlite3.OperationalError):
-                self._release_acks()
-                self._forget()
+                self._segments.release(self.unconfirmed)
+                self._segments.forget()
                 self._beside.keep(self._needed())
                 self._alarms.dirty = before
             raise
@@ -267,10 +219,10 @@ class CommitQueue:
         room = self._outbox.journal_bytes < self._settings.outbox_max_bytes * HELD_SHARE
         held = held and room and not self.failing
         if held and not self.held:
-            self._times.unset = self._times.unset or self._open_row
+            self.times.unset = self.times.unset or self._open_row
             self._put_on_shelf()
         elif self.held and not held:
-            self._times.unset = 0
+            self.times.unset = 0
             self._alarms.dirty = True
             self.flush_now()
         self.held = held
@@ -278,35 +230,23 @@ class CommitQueue:
     def rebase(self, jump_ms: int) -> None:
         """Shifts the times of readings that are not sealed, after the gateway's own time was set."""
         self._open = [moved(part, jump_ms) for part in self._open]
-        for segment in self._segments:
-            segment.readings = [moved(part, jump_ms) for part in segment.readings]
+        self._segments.rebase(jump_ms)
         # Rows from before a start with an unknown time already have their final times.
-        lowest = self._shelf[0] if self._shelf[0] <= self._shelf[1] else self._open_row
-        first = max(min(lowest, self._outbox.behind or lowest), self._times.unset)
+        lowest = self._shelf.first or self._open_row
+        first = max(min(lowest, self._outbox.behind or lowest), self.times.unset)
         if first <= self._outbox.row:
-            self._times.moves.append(Move(first, self._outbox.row, jump_ms))
+            self.times.moves.append(Move(first, self._outbox.row, jump_ms))
         self.unconfirmed.rebase(jump_ms)
         # Stored with the next commit, in one transaction with all shifted times.
         self._alarms.dirty = True
-
-    def righted(self, row: int, readings: Readings) -> Readings:
-        """Returns the readings of a row of the journal with corrected times."""
-        return correct_boot_times(row, readings, self._times.moves)
 
     def _put_on_shelf(self) -> None:
         """Removes open, committed readings from memory: they stay in the journal until their times are known."""
         if self._segments:
             return
-        first, last = self._shelf
         if self._open:
-            self._shelf = (first if first <= last else self._open_row), self._outbox.row
+            self._shelf.put(self._open_row)
         self._open, self._open_since, self._open_row = [], None, self._outbox.row + 1
-
-    def _segment(self) -> Segment:
-        if not self._segments or self._segments[-1].batches:
-            row = self._segments[-1].row if self._segments else self._outbox.row
-            self._segments.append(Segment(row + 1))
-        return self._segments[-1]
 
     def _deletion_is_due(self, clock_s: float, *, up: bool) -> bool:
         news = self._alarms.dirty or self._roster is not None or (self._was_up and not up)
@@ -315,9 +255,7 @@ class CommitQueue:
         )  # fmt: skip
 
     def _write(self) -> None:
-        for segment in self._segments:
-            if segment.readings:
-                self._outbox.append(segment.row, columns.concat(segment.readings))
+        self._segments.write()
         if self._rejected:
             self._outbox.reject(self._rejected)
         if self._roster is not None:
@@ -326,15 +264,14 @@ class CommitQueue:
     def _delete_confirmed(self, clock_s: float, *, up: bool) -> list[Sealed]:
         outbox = self._outbox
         kept, row = self.unconfirmed.tidy(clock_s, up=up)
-        newest = self._segments[-1].row if self._segments else outbox.row
-        first, last = self._shelf
-        needed = [self._open_row, *([] if row is None else [row]), *([first] if first <= last else [])]
+        newest = self._segments.row
+        needed = [n for n in (self._open_row, row, self._shelf.first) if n is not None]
         outbox.settle(min(needed), self._seen)
         outbox.save(ROW, str(newest).encode())
         still = min(*needed, outbox.behind or min(needed))
-        self._times.moves = [move for move in self._times.moves if move.last >= still]
-        outbox.save(MOVES, msgspec.json.encode(self._times.moves))
-        outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self._times.unset)))
+        self.times.moves = [move for move in self.times.moves if move.last >= still]
+        outbox.save(MOVES, msgspec.json.encode(self.times.moves))
+        outbox.save(BOOT, msgspec.json.encode(msgspec.structs.replace(self._boot(), unset=self.times.unset)))
         keep(outbox, self._alarms, self._memory(), newest)
         return kept
 
@@ -347,38 +284,6 @@ class CommitQueue:
         }
 
     def _settle(self) -> None:
-        self._metrics.accepted.inc(sum(len(part) for s in self._segments for part in s.readings))
-        if self._segments:
-            self._outbox.row = self._segments[-1].row
-        owed = [delivery for segment in self._segments for delivery in segment.pending_acks]
-        self._segments, self._rejected, self._roster = [], [], None
-        self.pressing = False
-        acknowledge(owed)
-
-    def _release_acks(self) -> None:
-        """Acknowledges messages that the cloud has confirmed, even without the card: the cloud stores them."""
-        while self._segments and (batches := self._segments[0].batches) and not self.unconfirmed.holds(batches):
-            segment = self._segments.pop(0)
-            self._outbox.row = segment.row
-            acknowledge(segment.pending_acks)
-
-    def _forget(self) -> None:
-        """Acknowledges the oldest messages beyond `UNKEPT`, which neither card nor cloud has stored.
-
-        Their readings are in memory only. But a broker with a full window would deliver no other reading, and no bed
-        would have an alarm, which is worse.
-        """
-        while len(self._segments) > 1 and sum(len(segment.pending_acks) for segment in self._segments) > UNKEPT:
-            segment = self._segments.pop(0)
-            self._outbox.row = segment.row
-            acknowledge(segment.pending_acks)
-
-
-def accepted_so_far(outbox: Outbox) -> SeenSequences:
-    """Returns the ledger: the stored runs, and the identities in the journal since."""
-    count = outbox.count(COUNT) if outbox.load(COUNT) else None
-    ledger = SeenSequences(outbox.accepted(), count, outbox.begun())
-    for _, part in outbox.journal(outbox.position):
-        for identity in part.identities():
-            ledger.add(*identity)
-    return ledger
+        self._metrics.accepted.inc(self._segments.readings)
+        self._rejected, self._roster, self.pressing = [], None, False
+        self._segments.committed()

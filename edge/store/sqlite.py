@@ -153,6 +153,24 @@ def _settled(directory: Path) -> None:
         os.close(folder)
 
 
+def stored_bytes(value: object, what: str) -> bytes:
+    """Returns a stored value.
+
+    Raises:
+        sqlite3.DatabaseError: It is no bytes: `what` is damaged.
+    """
+    if not isinstance(value, bytes):
+        raise damage(f"{what} is {type(value).__name__} where bytes should be")
+    return value
+
+
+def damage(what: str) -> sqlite3.DatabaseError:
+    """Returns the error of a damaged place, which `is_corrupt` recognises."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def is_corrupt(directory: Path, error: sqlite3.DatabaseError) -> bool:
     """Returns whether the error is damage; the next `open_outbox` then sets the database aside."""
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from edge.store.outbox import Outbox, Sealed, Stored, Trimmed
+from edge.store.batching import Sealed, Stored, Trimmed
+from edge.store.outbox import Outbox
 
 KEEP_AFTER_S: Final = 10.0
 """Age from which an unconfirmed batch is stored on the card, at the next housekeeping or when `LIVE` are waiting."""
@@ -28,7 +29,7 @@ class UnconfirmedBatches:
     """
 
     def __init__(self, outbox: Outbox, max_bytes: int) -> None:
-        self._outbox, self._max_bytes = outbox, max_bytes
+        self._outbox, self._batches, self._max_bytes = outbox, outbox.batches, max_bytes
         self._live: dict[int, Sealed] = {}
         # Time of each batch's first offer to a connected uplink, monotonic, s.
         self._offered: dict[int, float] = {}
@@ -37,17 +38,17 @@ class UnconfirmedBatches:
         self._done: set[int] = set()
 
     def __len__(self) -> int:
-        return self._outbox.backlog - len(self._done) + len(self._live)
+        return self._batches.count - len(self._done) + len(self._live)
 
     @property
     def nbytes(self) -> int:
         """Size of all unconfirmed batches, bytes."""
-        return self._outbox.backlog_bytes + sum(sealed.size for sealed in self._live.values())
+        return self._batches.nbytes + sum(sealed.size for sealed in self._live.values())
 
     def oldest(self) -> int | None:
         """Returns the sealing time of the oldest batch, UTC epoch ms."""
-        if self._outbox.backlog > len(self._done):
-            kept = self._outbox.oldest()
+        if self._batches.count > len(self._done):
+            kept = self._batches.oldest()
             return None if kept is None else kept + self._by_ms
         return min((sealed.t for sealed in self._live.values()), default=None)
 
@@ -73,7 +74,7 @@ class UnconfirmedBatches:
             live = [n for n in self._live if first <= n <= last]
             for n in live:
                 del self._live[n]
-            kept = {s.n for s in self._outbox.between(first, last)} - self._done
+            kept = {s.n for s in self._batches.between(first, last)} - self._done
             self._done |= kept
             count += len(live) + len(kept)
         return count
@@ -86,11 +87,11 @@ class UnconfirmedBatches:
         """Returns the MQTT payload of a batch, None when it is confirmed already."""
         if n in self._live:
             return self._live[n].payload
-        return None if n in self._done else self._outbox.payload(n)
+        return None if n in self._done else self._batches.payload(n)
 
     def after(self, n: int, limit: int) -> list[Stored]:
         """Returns the next batches with a number above `n`, ascending."""
-        kept = [s for s in self._outbox.after(n, limit + len(self._done)) if s.n not in self._done]
+        kept = [s for s in self._batches.after(n, limit + len(self._done)) if s.n not in self._done]
         live = [Stored(s.n, s.size) for s in self._live.values() if s.n > n]
         return [*kept, *live][:limit]
 
@@ -108,10 +109,10 @@ class UnconfirmedBatches:
             The batches stored, for `tidied`; the oldest row of the journal that a live batch still needs.
         """
         if self._by_ms:
-            self._outbox.rebase(self._by_ms)
+            self._batches.rebase(self._by_ms)
         kept = self._unconfirmed(clock_s, up=up)
-        self._outbox.keep(kept)
-        self._outbox.delete([(n, n) for n in sorted(self._done)])
+        self._batches.keep(kept)
+        self._batches.delete([(n, n) for n in sorted(self._done)])
         numbers = {sealed.n for sealed in kept}
         rows = [sealed.row for sealed in self._live.values() if sealed.n not in numbers]
         return kept, min(rows, default=None)
@@ -143,13 +144,13 @@ class UnconfirmedBatches:
             clock_s: Monotonic clock, s.
         """
         oldest -= self._by_ms
-        old = (self._outbox.oldest() or oldest) < oldest
+        old = (self._batches.oldest() or oldest) < oldest
         vain = {n for n, at in self._offered.items() if clock_s - at >= IN_VAIN_S} if old else set()
-        if self._outbox.backlog_bytes <= max_bytes and not vain:
+        if self._batches.nbytes <= max_bytes and not vain:
             return Trimmed(0, 0)
         with self._outbox.transaction():
-            self._outbox.delete([(n, n) for n in sorted(self._done)])
-            trimmed = self._outbox.trim(max_bytes=max_bytes, oldest=oldest, offered=vain)
+            self._batches.delete([(n, n) for n in sorted(self._done)])
+            trimmed = self._batches.trim(max_bytes=max_bytes, oldest=oldest, offered=vain)
             count = self._outbox.count(TRIMMED) + trimmed.readings
             self._outbox.save(TRIMMED, str(count).encode())
         self._done.clear()

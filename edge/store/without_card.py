@@ -16,8 +16,9 @@ from typing import Final
 import msgspec
 
 from edge.clock.boot_clock import BOOT, known_boot
-from edge.store.outbox import POSITION, Outbox, open_outbox
-from edge.store.repair import readings
+from edge.store import journal_rows
+from edge.store.open import open_outbox
+from edge.store.outbox import POSITION, Outbox
 from edge.store.snapshot import ENGINE, HEARD, MEMORY, ROSTER
 from edge.store.sqlite import NAME, in_memory
 from edge.store.values import verified
@@ -90,7 +91,7 @@ def _read(card: sqlite3.Connection) -> tuple[dict[str, bytes], list[tuple[int, b
 
 def _whole(columns: bytes) -> bool:
     with suppress(WireError):
-        return bool(len(readings(columns)))
+        return bool(len(journal_rows.decode(columns)))
     return False
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edge.store.outbox import Sealed, Stored
+from edge.store.batching import Sealed, Stored
 from vitals.runtime.token_bucket import TokenBucket
 
 RESEND_S: Final = 5.0

@@ -32,7 +32,7 @@ from edge.ingest.decode import Ingest, decode_message
 from edge.ingest.dedup import SeenSequences
 from edge.ingest.roster import no_assignments, updated
 from edge.status import cli
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from edge.store.sqlite import NAME, PAGE_BYTES
 from firmware_sim.build import sources
 from firmware_sim.device_message import encode
@@ -273,7 +273,9 @@ def rescue(stack: LocalStack, folder: Path) -> list[dict[str, Any]]:
     with gateway(stack, data, log=log, UPLINK=nowhere) as edge:
         after = peak_mb(edge.pid)
     with closing(open_outbox(data, time.time_ns() // 1_000_000)) as outbox:
-        kept = sum(len(uplink_batch.decode(outbox.payload(s.n) or b"").readings) for s in outbox.after(0, -1))
+        kept = sum(
+            len(uplink_batch.decode(outbox.batches.payload(s.n) or b"").readings) for s in outbox.batches.after(0, -1)
+        )
     note = (
         f"{count} readings, {size / 1e6:.1f} MB, one page spoilt; {ready:.1f} s until it listens, at 64 beds at 1 Hz; "
     )
@@ -300,7 +302,7 @@ def lay_down(data: Path, seconds: int) -> tuple[int, int]:
         sealed = outbox.seal(GATEWAY, part, row=1, now=now, clock_s=0.0, urgent=False)
         size += sum(s.size for s in sealed)
         with outbox.transaction():
-            outbox.keep(sealed)
+            outbox.batches.keep(sealed)
     outbox.close()
     return seconds * BEDS, size
 

@@ -24,7 +24,7 @@ from cloud.kafka.partitioning import Partitioning
 from cloud.lake import LakeError, MutableStore, open_lake
 from cloud.lake.parquet import from_parquet
 from cloud.lake.read import scan
-from cloud.lake.schema import NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
+from cloud.lake.schema import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, TABLES, VITALS
 from cloud.warehouse import open_warehouse
 from cloud.warehouse.job import Loader
 from tests.cloud.replayed import T0, ward_of
@@ -159,6 +159,22 @@ def test_a_refusal_that_speaks_of_the_patient_leaves_and_others_stay(site: Site,
     erased(site.where(), GONE, "officer", "", 1)
     assert [part.column("reason").to_pylist() for part in scan(site.store, REFUSED)] == [reasons[1:]]
     assert ask("SELECT reason FROM refused") == [(reasons[1],)]
+
+
+def test_a_patients_incidents_leave_with_their_alarms_and_others_stay(site: Site, ask: Ask) -> None:
+    told = {"n": 0, "phase": "start", "started": T0, "t": T0, "log_t": T0, "call": "page", "problems": '["rate-high"]'}
+    of = [told | {"id": f"{p}.hr.9", "incident": f"{p}.hr.9", "patient": p, "subject": p} for p in (GONE, THERE)]
+    acts = [{"id": p, "act": "acknowledge", "patient": p, "t": T0, "incident": f"{p}.hr.9"} for p in (GONE, THERE)]
+    write(site.store, ALARMS, 7, of)
+    write(site.store, ACTIONS, 7, acts)
+    site.load()
+    seen = "SELECT patient FROM incidents WHERE incident LIKE '%.hr.9' ORDER BY patient"
+    assert ask(seen) == [(THERE,), (GONE,)]
+    erased(site.where(), GONE, "officer", "", 1)
+    assert ask(seen) == [(THERE,)]
+    for table in (ALARMS, ACTIONS):
+        left = {incident for part in scan(site.store, table) for incident in part.column("incident").to_pylist()}
+        assert left & {f"{GONE}.hr.9", f"{THERE}.hr.9"} == {f"{THERE}.hr.9"}
 
 
 def test_the_audit_line_says_who_and_how_much_and_names_nobody(site: Site) -> None:

@@ -1,11 +1,13 @@
 """Each view on a real PostgreSQL: what a ward's dashboards read."""
 
+import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import psycopg
 import pytest
@@ -17,9 +19,13 @@ from cloud.warehouse.ddl import VIEWS
 from cloud.warehouse.job import Loader
 from tests.cloud.warehouse import HOUR, Ask, Cell, reading, write
 from vitals import breach_codes, news2
-from vitals.signs import INDEX, SIGNS
+from vitals.incidents import WHOLE, problem
+from vitals.signs import FIELDS, INDEX, SIGNS
 
 Load = Callable[[], None]
+GROUPS = ("rate", "breathing", "oxygen", "pressure", "diastolic", "temperature")
+PROBLEMS = [*(f"{group}-{side}" for group in GROUPS for side in ("low", "high")), "circulation", "score"]
+"""In the order of the view."""
 DAY = 1_700_006_400_000  # 2023-11-15T00:00Z: long past, whenever this runs
 
 
@@ -199,6 +205,62 @@ def test_news2_adds_what_was_charted_and_says_when_it_is_incomplete(store: Store
         (8, "high", False, 1),
         (9, "high", True, 1),
     ]
+
+
+def _incident(chance: random.Random, k: int) -> tuple[list[dict[str, Any]], tuple[Any, ...]]:
+    """Events of an invented incident, and its row by a plain count."""
+    incident, patient = f"p{k}.spo2.{DAY}", f"p{k}"
+    rows: list[dict[str, Any]] = []
+    at, open_, called, first_act = DAY + k * HOUR, False, set(), None
+    opened, last = at, at
+    about = {"patient": patient, "subject": patient, "incident": incident, "ward": f"w{k % 3}"}
+    for alarm in range(chance.randint(1, 4)):
+        steps = chance.sample(["page", "handover", "reminder", "", "", "acknowledged"], chance.randint(1, 5))
+        ends = chance.random() < 0.8
+        open_ |= not ends
+        for n, step in enumerate([*steps, *(["end"] if ends else [])]):
+            last = at
+            named = tuple(chance.sample(PROBLEMS, 2)) if step in {"page", "handover", "reminder"} else ()
+            called |= set(named)
+            acts = step == "acknowledged"
+            first_act = at if acts and first_act is None else first_act
+            more = {"call": step if named else "", "problems": msgspec.json.encode(named).decode()}
+            more |= {"inactivation": "acknowledged" if acts else "enabled", "priority": chance.randint(1, 3)}
+            phase = "end" if step == "end" else "update"
+            rows.append(event(n, phase, at, **about, **more, id=f"{patient}.{alarm}", bed="b1"))
+            at += chance.randint(1, 900) * 1000
+    count = {step: sum(row["call"] == step for row in rows) for step in ("page", "handover", "reminder")}
+    highest, acted = max(row["priority"] for row in rows), None if first_act is None else (first_act - opened) // 1000
+    named_all = " ".join(name for name in PROBLEMS if name in called)
+    times = (opened - DAY) // 1000, None if open_ else (last - DAY) // 1000
+    alarms = len({row["id"] for row in rows})
+    return rows, (incident, patient, about["ward"], "b1", *times, highest, alarms, *count.values(), acted, named_all)
+
+
+def test_incidents_are_what_a_plain_count_of_their_alarms_gives(store: Store, load: Load, ask: Ask) -> None:
+    chance = random.Random(20)  # noqa: S311 - invented alarms
+    rows, expected = zip(*(_incident(chance, k) for k in range(60)), strict=True)
+    others: list[dict[str, Any]] = [
+        event(0, "start", DAY, "none"),
+        event(0, "start", DAY, "empty", incident=""),
+        event(0, "start", DAY, "canary-g1", incident="canary-g1.temp.1", call="page"),
+    ]
+    everything = [row for own in rows for row in own] + others
+    chance.shuffle(everything)
+    write(store, ALARMS, 1, everything)
+    load()
+    seconds = "extract(epoch FROM {} - timestamp '2023-11-15')::int"
+    found = ask(
+        f"SELECT incident, patient, ward, bed, {seconds.format('opened')}, {seconds.format('ended')}, "  # noqa: S608 - written above
+        "highest_priority, alarms, calls, handovers, reminders, to_acknowledge_s::int, problems FROM incidents"
+    )
+    assert sorted(found) == sorted(expected)
+    assert len({row[5] is None for row in found}) == 2
+    assert len({row[11] is None for row in found}) == 2
+
+
+def test_the_view_of_incidents_knows_every_problem_that_a_call_can_name() -> None:
+    assert set(PROBLEMS) == {problem(sign, low=low) for sign in (*FIELDS, *WHOLE) for low in (True, False)} - {None}
 
 
 def test_canaries_tell_how_often_the_whole_path_stood(store: Store, load: Load, ask: Ask) -> None:

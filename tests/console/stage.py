@@ -269,12 +269,14 @@ class Stage:
     def obey(self) -> None:
         """Does with new actions what the alarm engine does: acknowledged and paused alarms say so."""
         for action in self.written("actions"):
-            alarm = self.alarms.get(action.get("alarm", ""))
             wanted = {"acknowledge": Inactivation.ACKNOWLEDGED, "audio-pause": Inactivation.AUDIO_PAUSED}.get(
                 action["act"]
             )
-            if alarm is not None and wanted is not None and alarm.inactivation is Inactivation.NONE:
-                self.change(alarm, inactivation=wanted, by=action["by"])
+            for alarm in list(self.alarms.values()):
+                whole = action.get("incident") and action["incident"] == alarm.incident
+                meant = alarm.raised <= action["shown"] if whole else alarm.id == action.get("alarm")
+                if meant and wanted is not None and alarm.inactivation is Inactivation.NONE:
+                    self.change(alarm, inactivation=wanted, by=action["by"])
 
     def user(self, name: str, roles: dict[str, Role]) -> None:
         """Makes a user with the password of all invented users."""

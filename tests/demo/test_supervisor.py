@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Supervisor, drained
 from infra.local.process import Processes, Spec, base_env

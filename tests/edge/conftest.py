@@ -18,7 +18,7 @@ from edge.devices.driver import Deliver, DeviceMessage
 from edge.gateway import Gateway
 from edge.metrics import Metrics
 from edge.settings import Settings
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from edge.uplink.client import ConnectionChange, DownlinkMessage
 from infra.local.ports import HOST, Ports
 from infra.local.prerequisites import find_program

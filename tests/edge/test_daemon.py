@@ -18,7 +18,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.status import cli
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from infra.local.ports import HOST, Ports
 from infra.local.prerequisites import find_program
 from tests.support.waiting import until

@@ -14,7 +14,7 @@ from edge.gateway import Gateway
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.status import cli
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 
 DOC = Path(__file__).parents[2] / "docs" / "edge-driver.md"
 

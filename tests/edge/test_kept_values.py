@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge.status import health
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from edge.store.sqlite import NAME, is_corrupt
 from vitals.wire import uplink_batch
 from vitals.wire.vitals_record import WireError

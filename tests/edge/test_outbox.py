@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from edge.ingest.dedup import SeenSequences
-from edge.store.outbox import REJECTED_KEPT, ROW, Outbox, Sealed, open_outbox
+from edge.store.batching import Sealed
+from edge.store.open import open_outbox
+from edge.store.outbox import REJECTED_KEPT, ROW, Outbox
 from edge.store.sqlite import CORRUPT, NAME, is_corrupt
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
@@ -38,7 +40,7 @@ while True:
         if seq % 15 == 0:
             # As the gateway's housekeeping does: what was in the journal becomes a kept batch.
             parts = [part for _, part in outbox.journal()]
-            outbox.keep(t.sealed(outbox, t.concat(parts)))
+            outbox.batches.keep(t.sealed(outbox, t.concat(parts)))
             outbox.settle(outbox.row + 2, ledger)
             ledger.stored()
     outbox.row += 1
@@ -78,7 +80,7 @@ def accept(outbox: Outbox, part: Readings, *, urgent: bool = False, now: int = N
     """Keeps readings as batches; returns their numbers."""
     made = sealed(outbox, part, urgent=urgent, now=now)
     with outbox.transaction():
-        outbox.keep(made)
+        outbox.batches.keep(made)
     return [s.n for s in made]
 
 
@@ -88,8 +90,8 @@ def test_what_was_kept_is_there_after_reopening_and_decodes_to_itself(tmp_path: 
     outbox.close()
     again = open_outbox(tmp_path, NOW)
     assert again.id == outbox.id
-    assert again.backlog == 1
-    batch = uplink_batch.decode(again.payload(1) or b"")
+    assert again.batches.count == 1
+    batch = uplink_batch.decode(again.batches.payload(1) or b"")
     assert (batch.gateway, batch.outbox, batch.n) == ("gw-1", outbox.id, 1)
     assert batch.readings.seq.tolist() == [0, 1, 2, 3, 4]
     again.close()
@@ -124,10 +126,10 @@ def test_only_the_confirmed_ranges_are_deleted(tmp_path: Path) -> None:
     for seq in range(6):
         accept(outbox, readings(seq, 1))
     with outbox.transaction():
-        outbox.delete([(2, 3), (5, 5), (9, 12)])
-    assert [s.n for s in outbox.after(0, 10)] == [1, 4, 6]
-    assert outbox.backlog == 3
-    assert outbox.backlog_bytes == sum(s.size for s in outbox.after(0, 10))
+        outbox.batches.delete([(2, 3), (5, 5), (9, 12)])
+    assert [s.n for s in outbox.batches.after(0, 10)] == [1, 4, 6]
+    assert outbox.batches.count == 3
+    assert outbox.batches.nbytes == sum(s.size for s in outbox.batches.after(0, 10))
     outbox.close()
 
 
@@ -136,13 +138,13 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
     def fail() -> None:
         with outbox.transaction():
-            outbox.keep(sealed(outbox, readings(0, 2)))
+            outbox.batches.keep(sealed(outbox, readings(0, 2)))
             outbox.append(1, readings(0, 2))
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert (outbox.backlog, outbox.backlog_bytes, list(outbox.journal())) == (0, 0, [])
+    assert (outbox.batches.count, outbox.batches.nbytes, list(outbox.journal())) == (0, 0, [])
     assert accept(outbox, readings(0, 2)) == [2]
     outbox.close()
 
@@ -150,7 +152,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_more_readings_than_one_batch_may_hold_become_several_in_order(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path, NOW)
     assert accept(outbox, readings(0, 2_300)) == [1, 2, 3]
-    parts = [uplink_batch.decode(outbox.payload(n) or b"").readings for n in (1, 2, 3)]
+    parts = [uplink_batch.decode(outbox.batches.payload(n) or b"").readings for n in (1, 2, 3)]
     assert max(len(part) for part in parts) <= 1_000
     assert concat(parts).seq.tolist() == list(range(2_300))
     outbox.close()
@@ -160,14 +162,14 @@ def test_a_full_outbox_drops_the_oldest_quiet_batches_first_and_urgent_ones_last
     outbox = open_outbox(tmp_path, NOW)
     for seq, urgent in enumerate([True, False, False, True, False]):
         accept(outbox, readings(seq, 1), urgent=urgent)
-    size = outbox.backlog_bytes // 5
+    size = outbox.batches.nbytes // 5
     with outbox.transaction():
-        assert outbox.trim(max_bytes=3 * size + size // 2, oldest=0).readings == 2
-    assert [s.n for s in outbox.after(0, 10)] == [1, 4, 5]
+        assert outbox.batches.trim(max_bytes=3 * size + size // 2, oldest=0).readings == 2
+    assert [s.n for s in outbox.batches.after(0, 10)] == [1, 4, 5]
     with outbox.transaction():
-        outbox.trim(max_bytes=size + size // 2, oldest=0)
-    assert [s.n for s in outbox.after(0, 10)] == [4]
-    assert outbox.backlog == 1
+        outbox.batches.trim(max_bytes=size + size // 2, oldest=0)
+    assert [s.n for s in outbox.batches.after(0, 10)] == [4]
+    assert outbox.batches.count == 1
     outbox.close()
 
 
@@ -176,10 +178,10 @@ def test_a_batch_that_is_too_old_and_was_offered_in_vain_goes_whatever_it_holds(
     accept(outbox, readings(0, 2), urgent=True, now=NOW - 1000)
     accept(outbox, readings(2, 1), now=NOW)
     with outbox.transaction():
-        assert outbox.trim(max_bytes=10**9, oldest=NOW).batches == 0
-        trimmed = outbox.trim(max_bytes=10**9, oldest=NOW, offered={1, 2})
+        assert outbox.batches.trim(max_bytes=10**9, oldest=NOW).batches == 0
+        trimmed = outbox.batches.trim(max_bytes=10**9, oldest=NOW, offered={1, 2})
     assert (trimmed.batches, trimmed.readings) == (1, 2)
-    assert outbox.oldest() == NOW
+    assert outbox.batches.oldest() == NOW
     outbox.close()
 
 
@@ -223,7 +225,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -
             writer.kill()
         outbox = open_outbox(tmp_path / "data", NOW)
         assert outbox.originals == ()
-        kept = [uplink_batch.decode(outbox.payload(s.n) or b"").readings for s in outbox.after(0, -1)]
+        kept = [uplink_batch.decode(outbox.batches.payload(s.n) or b"").readings for s in outbox.batches.after(0, -1)]
         seqs = concat([*kept, *(part for _, part in outbox.journal())]).seq.tolist()
         assert seqs == list(range(len(seqs)))
         assert len(seqs) >= reported

@@ -4,53 +4,18 @@ import json
 import random
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from edge.alarm.notifier_heartbeat import NotifierHeartbeat
-from edge.clock import synchronisation
-from edge.clock.boot_clock import Boot, this_boot
-from edge.clock.gateway_clock import GatewayClock
+from edge.clock.boot_clock import Boot
 from edge.status import health
+from tests.edge.monitor_life import HOUR_MS, ILL, WELL, Life, lit
 from vitals.signs import Suspect
-from vitals.status import ClockOffset, Health
+from vitals.status import Health
 
 Rig = Callable[..., Any]
-HOUR_MS = 3_600_000
-WELL = {"hr": 72, "spo2": 98}
-ILL = {"hr": 150, "spo2": 80}
-
-
-def lit(gw: Any, bed: str = "W-1") -> set[str]:  # noqa: ANN401 - the rig's gateway
-    return {a["condition"] for a in gw.bedside.shown.get(bed, {"alarms": []})["alarms"]}
-
-
-class Life:
-    """One patient's monitor, whose clock is right, at a gateway whose machine's clock is off by `off` ms."""
-
-    def __init__(self, gw: Any, seq: int = 0, off: int = 0) -> None:  # noqa: ANN401 - the rig's gateway
-        self.gw, self.seq, self.off = gw, seq, off
-
-    def live(self, seconds: int, **signs: float) -> None:
-        for _ in range(seconds):
-            self.gw.device(self.seq, t=self.gw.clock.now - self.off, **signs)
-            self.seq += 1
-            self.gw.turn(1)
-
-    def set_by(self, ms: int) -> None:
-        self.gw.clock.now += ms
-        self.off += ms
-
-    def until_lit(self, conditions: set[str], most: int = 30) -> int:
-        """Lives, ill, until all of these are lit; returns how many seconds that took."""
-        for second in range(1, most + 1):
-            self.live(1, **ILL)
-            if conditions <= lit(self.gw):
-                return second
-        raise AssertionError(f"not lit within {most} s: {lit(self.gw)}")
 
 
 @pytest.mark.parametrize("ahead_ms", [HOUR_MS, 90_000, -HOUR_MS, 40 * 24 * HOUR_MS])
@@ -256,178 +221,6 @@ def test_a_card_that_fills_up_holds_back_nothing_for_a_clock(rig: Rig, make: Sim
     Life(gw).live(400, **WELL)
     gw.turn(5)
     assert json.loads((gw.settings.edge_data / "state.json").read_bytes())["status"]["backlog"] > 0
-
-
-def test_the_bridges_clock_rights_new_readings_and_leaves_sealed_ones_alone(rig: Rig, make: SimpleNamespace) -> None:
-    behind = 180_000
-    gw = rig(roster=make.roster(make.placement()), now=make.NOW - behind, uplink_flush_s=2.0)
-    life = Life(gw, off=-behind)
-    life.live(6, **WELL)
-    sealed = [payload for name, payload in gw.above.published if name == "vitals"]
-    status = gw.statuses()[-1]
-    assert status.sent == gw.clock.now - (gw.clock.now - status.t), "its own clock, uncorrected"
-    true = status.sent + behind + 40
-    gw.down("clock", {"offset_ms": true - status.sent, "t": true})
-    life.live(6, **WELL)
-    assert [payload for name, payload in gw.above.published if name == "vitals"][: len(sealed)] == sealed
-    fresh = gw.readings()
-    fresh = fresh.take(fresh.seq >= 8)
-    assert abs(fresh.t_gw - (make.NOW + 1000 * fresh.seq)).max() <= 1_100
-    assert abs(fresh.t - (make.NOW + 1000 * fresh.seq)).max() <= 1_100
-    assert not (fresh.suspect_digits() == Suspect.CLOCK).any()
-    assert lit(gw) == set()
-    # The machine's clock is put right by hand: own time is right already, and stays.
-    life.set_by(behind)
-    life.live(6, **WELL)
-    found = gw.readings()
-    last = int(found.seq.max())
-    assert last >= 12
-    assert abs(int(found.t_gw[found.seq.tolist().index(last)]) - (make.NOW + 1000 * last)) <= 1_500
-    assert life.until_lit({"hr", "spo2"}) <= 20
-
-
-def test_without_a_clock_the_bridge_is_asked_and_readings_wait_for_its_word_for_seconds_only(
-    rig: Rig, make: SimpleNamespace
-) -> None:
-    gw = rig(roster=make.roster(make.placement()), settled=lambda: False, uplink_flush_s=1.0)
-    assert len(gw.statuses()) == 1, "at once, and not with the next status"
-    life = Life(gw)
-    life.live(3, **ILL)
-    assert gw.sent() == []
-    status = gw.statuses()[-1]
-    gw.down("clock", {"offset_ms": 500_000, "t": status.sent + 500_000})
-    life.live(3, **ILL)
-    found = gw.readings()
-    assert set(range(3)) <= set(found.seq.tolist())
-    assert abs(found.t_gw - (make.NOW + 500_000 + 1000 * found.seq)).max() <= 2_000
-    assert not gw.statuses()[-1].clock_synchronised
-    silent = rig(settled=lambda: False, uplink_flush_s=1.0, now=gw.clock.now)
-    life = Life(silent, 50)
-    life.live(8, **ILL)
-    assert 50 in silent.readings().seq.tolist(), "a bridge that does not answer holds nothing back"
-
-
-def test_a_restart_keeps_what_the_bridge_has_told_and_waits_for_nobody(rig: Rig, make: SimpleNamespace) -> None:
-    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=1.0)
-    life = Life(gw)
-    status = gw.statuses()[-1]
-    gw.down("clock", {"offset_ms": 180_000, "t": status.sent + 180_000})
-    life.live(70, **WELL)
-    # The machine's clock is said to be set and is wrong all the same; the bridge has no reason to tell its time again.
-    again = rig(uplink_flush_s=1.0, now=gw.clock.now + 20_000)
-    life = Life(again, 100)
-    start = again.clock.now
-    life.live(4, **WELL)
-    found = again.readings()
-    found = found.take(found.seq >= 100)
-    assert len(found)
-    assert abs(found.t_gw - (start + 180_000 + 1000 * (found.seq - 100))).max() <= 1_500
-
-
-def test_a_time_that_cannot_be_read_changes_nothing(rig: Rig) -> None:
-    gw = rig(uplink_flush_s=0.5)
-    for payload in (
-        b"{",
-        b'{"offset_ms":1e99,"t":1}',
-        b'{"offset_ms":0,"t":-5}',
-        b'{"offset_ms":9007199254740991,"t":1}',
-    ):
-        gw.down("clock", payload)
-    gw.device(0, hr=72)
-    gw.turn(1)
-    gw.turn(1)
-    assert abs(int(gw.readings().t_gw[0]) - gw.clock.now) <= 3_000
-    assert gw.metric("wardwatch_edge_invalid_downlinks_total", name="clock") == 3
-
-
-def test_the_gateways_wrong_clock_makes_no_heartbeat_old(rig: Rig) -> None:
-    gw = rig(now=1_763_812_800_000)
-    for _ in range(12):
-        gw.down("heartbeat", {"t": gw.clock.now + 600_000})
-        gw.turn(10)
-    assert health.REMOTE_LOST not in lit(gw, "gw-1")
-    gw.clock.now -= HOUR_MS
-    for _ in range(4):
-        gw.down("heartbeat", {"t": gw.clock.now + HOUR_MS + 600_000})
-        gw.turn(10)
-    assert health.REMOTE_LOST not in lit(gw, "gw-1")
-    # It is lost all the same though the clock stands back.
-    for _ in range(8):
-        gw.turn(10)
-    assert health.REMOTE_LOST in lit(gw, "gw-1")
-
-
-def test_heartbeats_that_a_broker_kept_are_no_sign_of_life_and_a_notifier_whose_clock_was_set_is() -> None:
-    alive = NotifierHeartbeat(0.0)
-    assert alive.heard(1_000_000, 10.0)
-    # Away for ten minutes; what was sent in the first five comes at once.
-    assert not any(alive.heard(1_000_000 + 10_000 * k, 611.0) for k in range(1, 30))
-    assert alive.lost(611.0)
-    assert not alive.heard(400_000, 620.0), "the notifier's clock was set back"
-    assert alive.heard(410_000, 630.0)
-    assert not alive.lost(631.0)
-
-
-def test_own_time_runs_evenly_and_takes_up_small_differences_slowly() -> None:
-    own = GatewayClock(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=True)
-    machine, last = 1_800_000_000_000, own.now
-    for second in range(1, 400):
-        machine += 1_000 + (900 if second == 5 else 0)
-        assert own.turn(machine, float(second), settled=True) == 0
-        assert 990 <= own.now - last <= 1_010
-        last = own.now
-    assert abs(own.now - machine) <= 5
-
-
-def test_of_the_bridges_answers_the_one_that_was_quickest_counts() -> None:
-    own = GatewayClock(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
-    own.turn(1_800_000_000_000, 0.0, settled=False)
-    moved = []
-    for k, late in enumerate([30, 9_000, 20, 8_000, 7_000, 40]):
-        clock_s, machine = 3.0 * (k + 1), 1_800_000_000_000 + 3_000 * (k + 1)
-        own.sent(machine, clock_s)
-        own.told(ClockOffset(60_000 + late, machine + 60_000 + late), machine, clock_s)
-        moved.append(own.turn(machine, clock_s, settled=False))
-    assert moved[0] == 60_030
-    assert all(jump == 0 for jump in moved[1:])
-    assert own.known
-    assert not own.settled
-
-
-def test_an_answer_to_a_status_that_was_sent_before_the_clock_was_set_is_understood() -> None:
-    own = GatewayClock(1_800_000_000_000, 1_800_000_000_000, 0.0, settled=False)
-    own.turn(1_800_000_000_000, 0.0, settled=False)
-    own.sent(1_800_000_000_000, 0.0)
-    own.turn(1_800_000_000_000 + HOUR_MS + 1_000, 1.0, settled=False)
-    assert own.now == 1_800_000_000_000 + HOUR_MS + 1_000
-    own.told(ClockOffset(HOUR_MS + 50, 1_800_000_000_000 + HOUR_MS + 50), 1_800_000_000_000 + HOUR_MS + 2_000, 2.0)
-    assert own.turn(1_800_000_000_000 + HOUR_MS + 2_000, 2.0, settled=False) == 0, "both say the same"
-
-
-def test_a_boot_is_known_again_where_the_kernels_id_is_hidden(tmp_path: Path) -> None:
-    hidden = tmp_path / "boot_id"
-    first = this_boot(1_800_000_000_000, tmp_path, hidden)
-    assert this_boot(1_800_000_000_000, tmp_path, hidden).id == first.id
-    (tmp_path / "boot").unlink()
-    assert this_boot(1_800_000_000_000, tmp_path, hidden).id != first.id, "the runtime directory is gone with the boot"
-    assert this_boot(1, None, hidden).id != this_boot(1, None, hidden).id
-
-
-def test_a_runtime_directory_that_takes_nothing_costs_the_boots_name_and_not_the_gateway(tmp_path: Path) -> None:
-    hidden, gone = tmp_path / "boot_id", tmp_path / "gone"
-    assert this_boot(1, gone, hidden).id != this_boot(1, gone, hidden).id
-    (tmp_path / "boot").touch()
-    named = this_boot(1, tmp_path, hidden).id
-    assert named, "half a write is no name, or every boot would have the same"
-    assert this_boot(1, tmp_path, hidden).id == named
-
-
-def test_the_clocks_keeper_is_asked_and_not_the_date(tmp_path: Path) -> None:
-    heard = tmp_path / "synchronized"
-    by_kernel = synchronisation.synchronised(heard)
-    heard.touch()
-    assert synchronisation.synchronised(heard)
-    assert by_kernel in {True, False}
 
 
 @pytest.mark.parametrize("seed", range(10))

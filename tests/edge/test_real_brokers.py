@@ -21,7 +21,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.status import cli
-from edge.store.outbox import NUMBERS_PER_START
+from edge.store.identity import NUMBERS_PER_START
 from infra.local.stack import LocalStack
 from tests.support.waiting import until
 from vitals.wire import topics, uplink_batch

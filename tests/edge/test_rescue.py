@@ -18,9 +18,10 @@ import pytest
 from edge.clock.boot_clock import MOVES, Move
 from edge.ingest.dedup import SeenSequences
 from edge.status import cli, health
-from edge.store import takeover
-from edge.store.outbox import Outbox, open_outbox
-from edge.store.rescue import Rescue
+from edge.store.damaged import takeover
+from edge.store.damaged.rescue import Rescue
+from edge.store.open import open_outbox
+from edge.store.outbox import Outbox
 from edge.store.sqlite import CORRUPT, NAME, PAGE_BYTES
 from vitals.readings import Readings, concat, text
 from vitals.signs import SIGNS
@@ -58,7 +59,7 @@ def laid_down(folder: Path, *, rows: int = 1, killed: bool = False) -> str:
     with outbox.transaction():
         for first in range(0, BATCHES * EACH, EACH):
             part = readings(first, EACH)
-            outbox.keep(outbox.seal("gw-1", part, row=1, now=NOW, clock_s=0.0, urgent=False))
+            outbox.batches.keep(outbox.seal("gw-1", part, row=1, now=NOW, clock_s=0.0, urgent=False))
             for identity in part.identities():
                 ledger.add(*identity)
         outbox.settle(1, ledger)
@@ -96,7 +97,7 @@ def through(folder: Path, outbox: Outbox) -> int:
 
 def held(outbox: Outbox) -> set[int]:
     """The sequence numbers that go up, each under a payload that says the number it is kept under."""
-    found = {s.n: uplink_batch.decode(outbox.payload(s.n) or b"") for s in outbox.after(0, -1)}
+    found = {s.n: uplink_batch.decode(outbox.batches.payload(s.n) or b"") for s in outbox.batches.after(0, -1)}
     assert {n: (batch.n, batch.outbox) for n, batch in found.items()} == {n: (n, outbox.id) for n in found}
     parts = [*(batch.readings for batch in found.values()), *(part for _, part in outbox.journal())]
     return set(concat(parts).seq.tolist())
@@ -110,7 +111,7 @@ def test_a_damaged_database_is_set_aside_and_a_new_outbox_begun(tmp_path: Path, 
     again = open_outbox(tmp_path, NOW + 1)
     (original,) = again.originals
     assert original.exists()
-    assert again.backlog == 0
+    assert again.batches.count == 0
     made = again.seal("gw-1", readings(0, 1), row=1, now=NOW, clock_s=0.0, urgent=False)
     through(tmp_path, again)
     assert again.id != old or made[0].n > BATCHES, "a number is never given to other readings"
@@ -136,9 +137,9 @@ def test_what_can_still_be_read_of_a_damaged_database_goes_up_under_its_own_numb
     assert unread >= 1
     assert found >= set(range(BATCHES * EACH, BATCHES * EACH + OPEN))
     assert BATCHES * EACH + OPEN - len(found) <= EACH * 2 * pages
-    assert fresh[0].n > max(s.n for s in again.after(0, -1))
-    assert again.backlog == len(again.after(0, -1))
-    assert again.backlog_bytes == sum(s.size for s in again.after(0, -1))
+    assert fresh[0].n > max(s.n for s in again.batches.after(0, -1))
+    assert again.batches.count == len(again.batches.after(0, -1))
+    assert again.batches.nbytes == sum(s.size for s in again.batches.after(0, -1))
     again.close()
 
 
@@ -147,7 +148,7 @@ def test_two_originals_of_one_moment_are_both_kept_and_both_taken_over(tmp_path:
     (tmp_path / CORRUPT).touch()
     second = open_outbox(tmp_path, NOW)
     with second.transaction():
-        second.keep(second.seal("gw-1", readings(9_000, 5), row=1, now=NOW, clock_s=0.0, urgent=False))
+        second.batches.keep(second.seal("gw-1", readings(9_000, 5), row=1, now=NOW, clock_s=0.0, urgent=False))
     second.close()
     (tmp_path / CORRUPT).touch()
     third = open_outbox(tmp_path, NOW)
@@ -219,9 +220,9 @@ def test_without_the_time_kept_batches_go_up_and_older_rows_wait(tmp_path: Path,
         rescue.turn(NOW, NOW, float(k), None)
     assert rescue.pending
     assert outbox.behind == 1
-    assert outbox.backlog == BATCHES
+    assert outbox.batches.count == BATCHES
     through(tmp_path, outbox)
-    assert outbox.backlog > BATCHES
+    assert outbox.batches.count > BATCHES
     outbox.close()
     again = open_outbox(tmp_path, NOW)
     assert not again.originals
@@ -232,7 +233,7 @@ def test_without_the_time_kept_batches_go_up_and_older_rows_wait(tmp_path: Path,
 def test_the_gateway_judges_while_it_takes_over_and_says_so_until_it_is_done(
     rig: Rig, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.store.rescue.PIECE", 1)
+    monkeypatch.setattr("edge.store.damaged.rescue.PIECE", 1)
     gw = rig(roster=make.roster(make.placement()))
     gw.turn(1)
     gw.outbox.close()
@@ -240,7 +241,7 @@ def test_the_gateway_judges_while_it_takes_over_and_says_so_until_it_is_done(
     with gw.outbox.transaction():
         for first in range(0, BATCHES * EACH, EACH):
             part = readings(first, EACH)
-            gw.outbox.keep(gw.outbox.seal("gw-1", part, row=1, now=NOW, clock_s=0.0, urgent=False))
+            gw.outbox.batches.keep(gw.outbox.seal("gw-1", part, row=1, now=NOW, clock_s=0.0, urgent=False))
     gw.outbox.close()
     spoil(gw.settings.edge_data)
     again = rig(now=NOW + 10_000)
@@ -264,7 +265,7 @@ def test_the_gateway_judges_while_it_takes_over_and_says_so_until_it_is_done(
     assert len({(batch.n, *batch.readings.identities()) for batch in sent}) == len({batch.n for batch in sent})
     again.down("confirmed", {"outbox": again.outbox.id, "ranges": [[batch.n, batch.n] for batch in again.sent()]})
     again.turn(61)
-    assert again.outbox.backlog == 0
+    assert again.outbox.batches.count == 0
     assert not cli.status(again.settings.edge_data, again.clock.now)["set_aside"]["waiting"]
 
 

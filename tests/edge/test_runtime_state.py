@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from edge.clock.boot_clock import BOOT, Boot
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from edge.store.runtime_state import NAME, RuntimeState, take_up
 from edge.store.without_card import InMemoryStore
 

@@ -2,7 +2,7 @@
 
 import itertools
 
-from edge.store.outbox import Stored
+from edge.store.batching import Stored
 from edge.uplink.send_scheduler import BACKLOG_BYTES_PER_S, RESEND_S, WINDOW, SendScheduler
 
 

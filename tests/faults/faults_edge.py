@@ -30,7 +30,7 @@ from edge.gateway import Gateway
 from edge.metrics import Metrics
 from edge.settings import Settings
 from edge.status import cli
-from edge.store.outbox import open_outbox
+from edge.store.open import open_outbox
 from edge.store.sqlite import NAME, PAGE_BYTES
 from edge.uplink.client import ConnectionChange, DownlinkMessage
 from infra.local.stack import LocalStack

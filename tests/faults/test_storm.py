@@ -11,7 +11,7 @@ from cloud.kafka.port import Record
 from infra.demo.faults import Fault, What
 from infra.demo.supervisor import Struck
 from tests.faults.path import plan as plans
-from tests.faults.path.sight import Raised, Sight
+from tests.faults.path.sight import Raised, Sight, raised
 from tests.faults.path.truth import Truth
 from tests.faults.path.verdict import (
     NEAR_MS,
@@ -27,6 +27,7 @@ from tests.faults.path.verdict import (
 from tests.load.plan import Gateway, Plan
 from tests.support.fake_clock import Moved
 from vitals.admissions import Admission
+from vitals.alarm_events import Call, Kind, Priority, started
 from vitals.contacts import Notification
 from vitals.wire import topics, uplink_batch
 from vitals.wire.vitals_record import encode_vitals
@@ -108,6 +109,30 @@ def test_messages_untold_failed_doubled_and_within_the_window_are_told_apart() -
     queue = {("a", 0, "c", 0): 2, ("b", 0, "c", 0): 2}
     found = messages(due, records, queue)
     assert (found.due, found.untold, found.failed, found.doubled, found.window) == (4, 2, 1, 1, 1)
+
+
+def test_of_an_alarm_that_joined_its_incident_nobody_is_to_be_told_and_of_one_that_calls_somebody_is() -> None:
+    marks: list[tuple[str, Call]] = [("", Call.NONE), ("i", Call.PAGE), ("i", Call.NONE)]
+    told = [
+        raised(
+            started(
+                f"p{k}",
+                "spo2",
+                Kind.PHYSIOLOGICAL,
+                Priority.HIGH,
+                start=T0,
+                now=T0,
+                text="low",
+                seq=1,
+                patient=f"p{k}",
+                incident=incident,
+                call=call,
+            )
+        )
+        for k, (incident, call) in enumerate(marks)
+    ]
+    found = messages([one for one in told if one is not None], [], {})
+    assert (len(told), found.due, found.untold) == (3, 2, 2)
 
 
 def test_a_fault_is_over_once_what_was_measured_after_it_has_arrived_everywhere() -> None:

@@ -190,7 +190,8 @@ def test_faults_reach_the_wire_as_the_ledger_tells_them(
 ) -> None:
     listener = listen(broker)
     faults = "mon-icu-01:duplicate=0.3,mon-icu-02:reboot@1+0.5,mon-icu-03:late-burst@1+1.5,mon-icu-04:reorder=0.3"
-    simulator = simulate("--ward", f"icu=4@{broker.url}", "--cadence", "0.1", "--duration", "3", "--faults", faults)
+    faults += ",mon-icu-05:battery@1+0.5"
+    simulator = simulate("--ward", f"icu=5@{broker.url}", "--cadence", "0.1", "--duration", "3", "--faults", faults)
     status, summary = simulator.end(None)
     assert status == 0
     kept = simulator.identities("sent") - simulator.identities("dropped")
@@ -199,6 +200,7 @@ def test_faults_reach_the_wire_as_the_ledger_tells_them(
     told = {(x["device"], x["boot"], x["seq"]) for x in simulator.lines("sent") if "duplicate" in x["faults"]}
     assert twice == told
     assert len({boot for device, boot, _ in kept if device == "mon-icu-02"}) == 2
+    assert len({boot for device, boot, _ in kept if device == "mon-icu-05"}) == 2
     assert b"offline" in listener.of("devices/mon-icu-02/status")
     swapped = [json.loads(p)["seq"] for p in listener.of("devices/mon-icu-04/vitals")]
     assert swapped != sorted(swapped)

@@ -28,7 +28,10 @@ def problem(event: AlarmEvent) -> str | None:
     group = _GROUPS.get(event.condition)
     if group is None:
         return _WHOLE.get(event.condition)
-    return f"{group}-{'low' if event.side < 0 else 'high'}"
+    side = event.side
+    if not side and event.value is not None and event.limit is not None:  # of before version 0.2
+        side = -1 if event.value < event.limit else 1
+    return f"{group}-{'low' if side < 0 else 'high'}"
 
 
 def named(event: AlarmEvent) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ is not known of them.
 import csv
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ import numpy as np
 from tests.truth import ledger as truth
 from tests.truth.messages import messages, problem
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent
+from vitals.alarm_events import AlarmEvent, AlarmState
 from vitals.contacts import Notification
 
 REACHED: Final = "known: the bad SNS keeps what is on somebody's phone or in a mailbox"
@@ -43,18 +43,34 @@ def told(
     return sorted(all_, key=lambda message: message["t"])
 
 
-def acts(events: Iterable[AlarmEvent], actions: Iterable[Action]) -> list[dict[str, Any]]:
-    """Returns what people did; an acknowledgement of an alarm that nobody knows did nothing."""
+def acts(events: Sequence[AlarmEvent], actions: Iterable[Action]) -> list[dict[str, Any]]:
+    """Returns what people did; an acknowledgement of an alarm that nobody knows did nothing.
+
+    One of an incident is of every alarm of the incident that went on and had not risen since what the person was shown.
+    """
     about: dict[str, tuple[str, str]] = {}
     for event in events:
         name = problem(event)
         if name is not None and event.patient is not None:
             about.setdefault(event.id, (event.patient, name))
-    return [
-        {"t": action.t, "act": "acknowledge", "patient": about[action.alarm][0], "problems": [about[action.alarm][1]]}
-        for action in sorted(actions, key=lambda action: action.t)
-        if action.act is Act.ACKNOWLEDGE and action.alarm in about
-    ]
+    found = []
+    for action in sorted(actions, key=lambda action: action.t):
+        if action.act is Act.ACKNOWLEDGE and action.alarm in about:
+            names = {about[alarm][1] for alarm in (action.alarm, *_others(events, action)) if alarm in about}
+            patient = about[action.alarm][0]
+            found.append({"t": action.t, "act": "acknowledge", "patient": patient, "problems": sorted(names)})
+    return found
+
+
+def _others(events: Sequence[AlarmEvent], action: Action) -> Iterator[str]:
+    """Yields the alarms of the incident that an acknowledgement is of."""
+    if not action.incident:
+        return
+    mine = [e for e in events if e.incident == action.incident and e.log_t <= action.t]
+    newest = {event.id: event for event in sorted(mine, key=lambda event: event.n)}
+    for event in newest.values():
+        if event.state is not AlarmState.INACTIVE and event.raised <= action.shown:
+            yield event.id
 
 
 def of_these(message: dict[str, Any], patients: frozenset[str]) -> bool:

@@ -16,7 +16,7 @@ from tests.bench.path.run_files import keep
 from tests.truth import real
 from tests.truth.test_ledger import T0, ack, sent
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, AlarmState, Kind, Phase, Priority, alarm_id, encode
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Kind, Phase, Priority, alarm_id, encode
 from vitals.contacts import Channel, Notification
 from vitals.wire import topics
 
@@ -40,6 +40,7 @@ def event(condition: str = "spo2", patient: str | None = "p", **changes: Any) ->
         "text": "SpO2 78 %",
         "value": 78.0,
         "limit": 85.0,
+        "side": -1,
         "patient": patient,
     }
     return AlarmEvent(**values | changes)
@@ -62,7 +63,7 @@ def note(about: AlarmEvent, sns: str | None = "m-1", contact: str = "nurse", **c
 
 
 def test_a_page_names_its_problem_with_its_side() -> None:
-    low, high = event(), event("hr", value=150.0, limit=140.0)
+    low, high = event(), event("hr", value=150.0, limit=140.0, side=1)
     found = real.told([low, high], [note(low), note(high, "m-2")], None)
     assert [(m["kind"], m["priority"], m["patient"], m["problems"]) for m in found] == [
         ("page", "high", "p", ["oxygen-low"]),
@@ -102,6 +103,34 @@ def test_an_acknowledgement_names_what_it_acknowledged() -> None:
     stray = Action(id="b", act=Act.ACKNOWLEDGE, patient="p", t=T0 + 9, by="nurse", alarm="p.spo2.7")
     assert real.acts([event()], [pressed, stray]) == [
         {"t": T0 + 9, "act": "acknowledge", "patient": "p", "problems": ["oxygen-low"]}
+    ]
+
+
+def test_an_acknowledged_incident_is_each_alarm_that_went_on_as_it_was_shown() -> None:
+    of: dict[str, Any] = {"incident": event().id, "raised": T0}
+    lead = event(**of)
+    alarms = [
+        event("hr", **of, side=1),
+        event("rr", **of | {"raised": T0 + 500}, side=1),
+        event("temp", **of, side=1, phase=Phase.END, state=AlarmState.INACTIVE, n=1),
+        event("sbp", **of | {"incident": "another"}),
+    ]
+    pressed = Action(
+        id="a", act=Act.ACKNOWLEDGE, patient="p", t=T0 + 9, by="nurse", alarm=lead.id, incident=lead.id, shown=T0 + 5
+    )
+    assert real.acts([lead, *alarms], [pressed]) == [
+        {"t": T0 + 9, "act": "acknowledge", "patient": "p", "problems": ["oxygen-low", "rate-high"]}
+    ]
+
+
+def test_a_call_of_an_incident_names_its_problems_and_a_reminder_is_one() -> None:
+    about: dict[str, Any] = {"incident": event().id, "problems": ("oxygen-low", "rate-high")}
+    call = event(**about, call=Call.PAGE)
+    reminder = event(**about, n=1, phase=Phase.CONTINUE, call=Call.REMINDER, handover=1)
+    found = real.told([call, reminder], [note(call), note(reminder, "m-2", accepted=T0 + 900)], None)
+    assert [(m["kind"], m["problems"]) for m in found] == [
+        ("page", ["oxygen-low", "rate-high"]),
+        ("reminder", ["oxygen-low", "rate-high"]),
     ]
 
 

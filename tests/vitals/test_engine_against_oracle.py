@@ -31,14 +31,6 @@ LIMIT_SETS = (
     with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 2), "temp": Limit(34, None, None, 41)}),
 )
 PATIENTS = ("p1", "p2", "p3")
-UNMARKED: Mapping[str, object] = {
-    "incident": "",
-    "call": Call.NONE,
-    "reason": Reason.NONE,
-    "problems": (),
-    "side": 0,
-    "raised": 0,
-}
 POINTS = {
     "hr": (30, 39, 45, 51, 52, 75, 119, 121, 130, 139, 141, 170),
     "pr": (30, 45, 75, 121, 141),
@@ -80,6 +72,17 @@ def one(draw: st.DrawFn) -> tuple:
     return "reading", patient, device, values, codes, shift, again, limits, flush
 
 
+WORSE = (
+    ("hr", 130),
+    ("hr", 141),
+    ("pr", 121),
+    ("spo2", 89),
+    ("spo2", 80),
+    ("rr", 31),
+    ("rr", 36),
+    ("sbp", 85),
+    ("map", 55),
+)
 CODES = (Suspect.DROPOUT, Suspect.SENSOR_OFF, Suspect.SPIKE, Suspect.CLOCK, Suspect.IMPLAUSIBLE)
 KEEPS = (Suspect.SPIKE, Suspect.CLOCK, Suspect.IMPLAUSIBLE)
 STEP = st.one_of(
@@ -102,6 +105,10 @@ STEP = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from((0, 1_000, 1_000, 5_000, 15_000, 30_000, 55_000, 125_000, 4_000_000))),
     st.tuples(st.just("lag"), st.sampled_from((0, 0, 40_000, 150_000, 3_600_000))),
     st.tuples(st.just("act"), st.sampled_from(list(Act)), st.integers(0, 5), st.sampled_from("AVU"), st.booleans()),
+    # The incident of an event, as somebody saw it at that event.
+    st.tuples(st.just("acknowledge"), st.integers(0, 9)),
+    # Several problems begin at once, or go.
+    st.tuples(st.just("all"), st.sampled_from(("p1", "p1", "p2")), st.lists(st.sampled_from(WORSE), max_size=4)),
     st.tuples(st.just("discharge"), st.sampled_from(PATIENTS)),
     st.tuples(
         st.just("place"),
@@ -139,6 +146,8 @@ def play(steps: list[tuple]) -> Iterator[tuple]:
             rows = []
         if step[0] == "set":
             now_is[step[1]][step[2]] = step[3]
+        elif step[0] == "all":
+            now_is[step[1]] |= {**WELL, **dict(step[2])}
         elif step[0] == "run":
             for _ in range(step[1]):
                 now += step[2]
@@ -165,13 +174,17 @@ def _ongoing(patient: str, signs: Mapping[str, float | Suspect | None], t: int, 
 
 
 def blank(events: Iterable[AlarmEvent]) -> list[AlarmEvent]:
-    # Incidents have an oracle of their own: tests/vitals/test_incidents_against_oracle.py.
-    return [msgspec.structs.replace(e, text="", **UNMARKED) for e in events]
+    return [msgspec.structs.replace(e, text="") for e in events]
 
 
 def action_of(step: tuple, events: list[AlarmEvent]) -> Action:
-    _, act, nth, mind, oxygen, now = step
-    event = events[-1 - nth % len(events)] if events else None
+    event = events[-1 - step[1 if step[0] == "acknowledge" else 2] % len(events)] if events else None
+    if step[0] == "acknowledge":
+        seen = {"incident": event.incident, "shown": event.log_t} if event else {}
+        who = event.subject if event else "p1"
+        alarm = event.id if event else "none"
+        return Action(id="a", act=Act.ACKNOWLEDGE, patient=who, t=step[-1], by="nurse", alarm=alarm, **seen)
+    _, act, _, mind, oxygen, now = step
     return Action(
         id="a",
         act=act,
@@ -241,22 +254,35 @@ def test_the_engine_tells_what_the_oracle_tells(steps: list[tuple]) -> None:
     assert run(Engine(), steps) == run(Oracle(), steps)
 
 
-def bouts(seed: int, cadence_s: int) -> list[tuple]:
-    """Hours in which signs stay for minutes where they are, with a monitor's unrest, and a nurse who answers."""
+def bouts(
+    seed: int, cadence_s: int, *, incidents: float = 0.0, calm: int = 1, answers: float = 0.02, count: int = 0
+) -> list[tuple]:
+    """Hours in which signs stay for minutes where they are, with a monitor's unrest, and a nurse who answers.
+
+    Args:
+        seed: Seed of the story.
+        cadence_s: Time between readings, s.
+        incidents: Chance in each reading that an incident is acknowledged.
+        calm: Weight of a value within limits against one that may be beyond.
+        answers: Chance in each reading that an alarm is acknowledged or paused.
+        count: Readings; 0: some half an hour's at 1 s, five hours' at 30 s.
+    """
     random = Random(seed)  # noqa: S311 - a drawn story, no secret
     steps: list[tuple] = [("place", "p1", float(cadence_s), random.choice((0.0, 300.0)), "adult", False)]
     until = dict.fromkeys(POINTS, 0)
     level: dict[str, float] = dict(WELL)
-    for k in range(1500 if cadence_s == 1 else 600):
+    for k in range(count or (1500 if cadence_s == 1 else 600)):
         for name, points in POINTS.items():
             if k >= until[name]:
                 until[name] = k + random.choice((1, 2, 20, 70, 130, 400))
-                level[name] = random.choice((WELL[name], random.choice(points)))
+                level[name] = random.choice((*[WELL[name]] * calm, random.choice(points)))
             steps.append(("set", "p1", name, level[name] + random.choice((0, 0, 0, -1, 1))))
         steps.append(("run", 1, 1000 * cadence_s))
-        if random.random() < 0.02:
+        if random.random() < answers:
             act = random.choice((Act.ACKNOWLEDGE, Act.ACKNOWLEDGE, Act.AUDIO_PAUSE))
             steps.append(("act", act, random.randrange(6), "A", False))
+        elif incidents and random.random() < incidents:
+            steps.append(("acknowledge", random.randrange(4)))
     return steps
 
 
@@ -274,6 +300,22 @@ def test_bouts_that_come_back_turn_and_grow_worse_are_told_as_the_oracle_tells_t
             again += known is not None and event.phase is Phase.ESCALATE and event.priority is known.priority
             before[event.id] = event
     assert again > 0
+
+
+@pytest.mark.usefixtures("few")
+def test_incidents_of_hours_are_opened_joined_named_and_acknowledged_as_the_oracle_does() -> None:
+    met: set[object] = set()
+    several = 0
+    for cadence_s, seed in ((1, 103), (1, 105), (30, 102), (30, 103), (30, 105)):
+        chance = 0.001 * cadence_s
+        count = 4500 if cadence_s == 1 else 600
+        steps = bouts(seed, cadence_s, incidents=chance, calm=3, answers=chance, count=count)
+        told = run(Engine(), steps, reopen=900)
+        assert told == run(Oracle(), steps)
+        met |= {x for e in told for x in (e.call, e.reason)}
+        several += sum(len(e.problems) > 1 for e in told)
+    assert met >= {*Call, *Reason}
+    assert several > 0
 
 
 @pytest.mark.usefixtures("few")
@@ -393,7 +435,7 @@ def recover(happened: list[tuple], kept: int, lost: int, most: int, *, forgets: 
             data = engine.snapshot(whole.state)
     back = Engine()
     back.state = engine.restore_reported(engine.restore(data), told)
-    again = [step for step in happened[kept : kept + lost] if not (forgets and step[0] == "act")]
+    again = [step for step in happened[kept : kept + lost] if not (forgets and step[0] in {"act", "acknowledge"})]
     for step in coarser(again, most):
         told += do(back, step, past[-1])
         if most % 2:
@@ -417,7 +459,7 @@ def recover(happened: list[tuple], kept: int, lost: int, most: int, *, forgets: 
 def do(model: Engine | Oracle, step: tuple, told: list[AlarmEvent]) -> list[AlarmEvent]:
     if step[0] == "advance":
         return model.advance(columns(step[1], LIMIT_SETS), step[2])
-    if step[0] == "act":
+    if step[0] in {"act", "acknowledge"}:
         return model.act(action_of(step, told), step[-1])
     if step[0] == "discharge":
         return model.discharge(step[1], step[-1])

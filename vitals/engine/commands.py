@@ -22,6 +22,7 @@ older charted consciousness never replaces a newer one.
 import math
 import sys
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from vitals.actions import Act, Action
@@ -108,7 +109,7 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act is Act.CHART:
         _chart(writer, action)
         return
-    if action.incident:
+    if action.incident and action.shown:
         _acknowledge_incident(writer, action)
         return
     c = writer.state.alarms.get(action.alarm or "")
@@ -146,7 +147,8 @@ def _acknowledge_incident(writer: EventWriter, action: Action) -> None:
     row = state.index.get(action.patient)
     if row is None:
         return
-    mine = [*state.watched.get(row, ()), *(c for (of, _), c in state.latched.items() if of == row)]
+    aside = [(index, c) for (of, index), c in state.latched.items() if of == row]
+    mine = [*state.watched.get(row, ()), *(c for _, c in sorted(aside, key=itemgetter(0)))]
     for c in mine:
         alarm = None if c is None else c.alarm
         if c is not None and alarm is not None and action.incident == alarm.incident and alarm.raised <= action.shown:

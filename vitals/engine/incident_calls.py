@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from vitals.alarm_events import AlarmEvent, AlarmState, Call, Phase, Priority, Reason
+from vitals.alarm_events import AlarmEvent, AlarmState, Phase, Priority, Reason
 from vitals.engine.constants import CONDITIONS, COUNT
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.state import SEEN, UNTIMED, Condition, State
-from vitals.incidents import FORGET_MS, SCORE, apply, observe, problem, problem_of
+from vitals.engine.state import GONE, OFF, UNTIMED, Condition, State
+from vitals.incidents import FORGET_MS, SCORE, Incident, apply, observe, problem, problem_of
 
 
 def mark(writer: EventWriter) -> None:
@@ -29,7 +29,7 @@ def _marked(writer: EventWriter, events: list[AlarmEvent]) -> list[AlarmEvent]:
             state.next_reminder = min(state.next_reminder, incident.remind_at() or UNTIMED)
         for k, event in zip(places, marked, strict=True):
             events[k] = event
-        _keep(writer, row, marked)
+        _keep(writer, marked)
     return events
 
 
@@ -37,23 +37,32 @@ def problems(state: State, row: int) -> tuple[set[str], set[str]]:
     """Returns a patient's problems with an active alarm of medium priority at least, and those pending for a while."""
     active: set[str] = set()
     pending: set[str] = set()
-    seen = int(state.times[row, SEEN])
     for c in state.watched.get(row, ()):
         name = None if c is None else problem(CONDITIONS[c.index], low=c.side < 0)
         if c is None or name is None:
             continue
         if c.on and c.level >= Priority.MEDIUM:
             active.add(name)
-        elif not c.on and c.pend and c.index < COUNT and c.pend < seen:
-            pending.add(name)
+        if c.index < COUNT and _reported_since(state, row, c):
+            # While one side is active, the other one is pending.
+            pending.add(problem(CONDITIONS[c.index], low=(c.side < 0) is not c.on) or name)
     return active, pending
 
 
+def _reported_since(state: State, row: int, c: Condition) -> bool:
+    """Returns whether a sign is pending and has been reported again since, and not as lost."""
+    marks = state.marks[row]
+    lost = marks[GONE.start + c.index] or marks[OFF.start + c.index]
+    return bool(0 < c.pend < state.times[row, c.index] and not lost)
+
+
 def goes_on(state: State, c: Condition) -> Reason:
-    """Returns the reason for which an alarm that goes on unacknowledged calls now; `NONE` if it does not."""
+    """Returns the reason for which an unacknowledged alarm calls now; `NONE` if it does not."""
     incident = state.incidents.get(c.row) if c.row >= 0 and c.alarm is not None and c.alarm.incident else None
     name = None if incident is None else problem(CONDITIONS[c.index], low=c.side < 0)
-    return Reason.HANDED_OVER if incident is None or name is None else incident.goes_on(name)
+    if incident is None or name is None or c.alarm is None:
+        return Reason.HANDED_OVER
+    return incident.goes_on(name, c.alarm)
 
 
 def recall(state: State, event: AlarmEvent) -> None:
@@ -72,30 +81,28 @@ def remind(writer: EventWriter) -> None:
         return
     state.next_reminder = UNTIMED
     for row, incident in state.incidents.items():
-        due = incident.remind_at()
-        while due and due <= writer.now:
-            _remind(writer, row)
-            due = incident.remind_at()
-        state.next_reminder = min(state.next_reminder, due or UNTIMED)
+        if 0 < incident.remind_at() <= writer.now:
+            _remind(writer, row, incident)
+        state.next_reminder = min(state.next_reminder, incident.remind_at() or UNTIMED)
 
 
-def _remind(writer: EventWriter, row: int) -> None:
-    """Reminds of a patient's active joined problems, and drops the others' wait."""
-    incident = writer.state.incidents[row]
-    for name, p in incident.problems.items():
-        c = _active(writer.state, row, name)
-        if not p.joined or name == SCORE:
-            continue
-        if c is not None:
-            writer.step(c, Phase.CONTINUE, t=writer.now, reason=Reason.REMINDED)
-        p.joined = 0
+def _remind(writer: EventWriter, row: int, incident: Incident) -> None:
+    """Reminds of the problem that joined first; the call names the patient's others."""
+    waiting = [(p.joined, name) for name, p in incident.problems.items() if p.joined and name != SCORE]
+    _, name = min(waiting)
+    incident.problems[name].joined = 0
+    c = _active(writer.state, row, name)
+    if c is not None:
+        writer.step(c, Phase.CONTINUE, t=writer.now, reason=Reason.REMINDED)
 
 
 def _active(state: State, row: int, name: str) -> Condition | None:
-    """Returns the condition of a problem that has an active alarm."""
+    """Returns the first condition of a problem that has an active alarm of medium priority at least."""
     for c in state.watched.get(row, ()):
-        if c is not None and c.on and c.alarm is not None and problem(CONDITIONS[c.index], low=c.side < 0) == name:
-            return c if c.alarm.state is AlarmState.ACTIVE else None
+        alarm = None if c is None else c.alarm
+        active = alarm is not None and alarm.state is AlarmState.ACTIVE and alarm.priority >= Priority.MEDIUM
+        if alarm is not None and active and problem_of(alarm) == name:
+            return c
     return None
 
 
@@ -106,16 +113,10 @@ def forget(state: State) -> None:
             del state.incidents[row]
 
 
-def _keep(writer: EventWriter, row: int, marked: Sequence[AlarmEvent]) -> None:
-    """Stores the marks with the alarms, and after a handover starts the timers of the patient's other alarms again."""
+def _keep(writer: EventWriter, marked: Sequence[AlarmEvent]) -> None:
+    """Stores the marks with the alarms."""
     state = writer.state
     for event in marked:
         c = state.alarms.get(event.id)
         if c is not None and c.alarm is not None and c.alarm.n == event.n:
             c.alarm = event
-    handed = {event.id for event in marked if event.call is Call.HANDOVER}
-    if not handed:
-        return
-    for c in state.watched.get(row, ()):
-        if c is not None and c.due and c.alarm is not None and c.alarm.id not in handed:
-            c.due = max(c.due, writer.now + state.calls_again_after_ms(c.alarm))

@@ -11,12 +11,13 @@ every due time moves by the jump. Timers act in the order of their due times. Al
   `UNANSWERED_MS`, because a patient may be in danger.
 
 A start or an escalation starts the handover again with the first contact; an acknowledgement ends it
-(`EventWriter.arm`).
+(`EventWriter.arm`). A handover is for all problems of a patient: it starts the wait of the other alarms again whose
+priority is no higher.
 """
 
 import heapq
 
-from vitals.alarm_events import AlarmState, Inactivation, Phase, Priority, Reason
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority, Reason
 from vitals.engine.constants import FORGET_MS, GROWING, STALL_MS
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.incident_calls import forget, goes_on, mark, remind
@@ -63,6 +64,10 @@ def _run(writer: EventWriter) -> None:
     while pending and pending[0][0] <= writer.now:
         when, key = heapq.heappop(pending)
         c = state.alarms[key]
+        if _next(c) != when:
+            # A handover of the same patient was first: this one waits again.
+            heapq.heappush(pending, (_next(c), key))
+            continue
         failed = len(state.passed_over)
         with Attempt(writer, key):
             _act(writer, c, when)
@@ -87,6 +92,17 @@ def _act(writer: EventWriter, c: Condition, when: int) -> None:
         handover = c.alarm.handover + (reason is Reason.HANDED_OVER)
         if reason is not Reason.NONE:
             writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=reason)
+        if reason is Reason.HANDED_OVER:
+            _wait_again(writer.state, c, when)
+
+
+def _wait_again(state: State, handed: Condition, when: int) -> None:
+    """Starts the wait of a patient's other alarms again: one handover is for all that are no more urgent."""
+    for c in state.watched.get(handed.row, ()):
+        if c is None or c is handed or not c.due or c.alarm is None or handed.alarm is None:
+            continue
+        if c.alarm.kind is Kind.PHYSIOLOGICAL and c.alarm.priority <= handed.alarm.priority:
+            c.due = max(c.due, when + state.calls_again_after_ms(c.alarm))
 
 
 def _next(c: Condition) -> int:

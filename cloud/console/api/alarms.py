@@ -1,5 +1,6 @@
-"""`/api/alarms`: acknowledges one alarm or pauses its audio signal; never another alarm with it."""
+"""`/api/alarms`: acknowledges one alarm, or an incident as it was shown, or pauses an alarm's audio signal."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -11,7 +12,7 @@ from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.live.ward_view import concerns
 from vitals.actions import Act
-from vitals.alarm_events import AlarmEvent
+from vitals.alarm_events import AlarmEvent, Inactivation
 
 router: Final = APIRouter(prefix="/api/alarms", tags=["alarms"])
 Who = Annotated[Person, Depends(auth.current_user)]
@@ -23,6 +24,13 @@ class Acknowledge(BaseModel):
     alarm: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+class AcknowledgeIncident(BaseModel):
+    """Incident to acknowledge, and the log time of the newest event that the page showed, UTC epoch ms."""
+
+    incident: Annotated[str, Field(min_length=1, max_length=1024)]
+    shown: Annotated[int, Field(ge=0)]
+
+
 class Pause(Acknowledge):
     """Alarm to pause, and the length of the pause."""
 
@@ -32,18 +40,60 @@ class Pause(Acknowledge):
 @router.post("/acknowledge")
 def acknowledge(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
     """Acknowledges an active or latched alarm."""
-    return _do(request, who, Act.ACKNOWLEDGE, body.alarm)
+    return _do(request, who, Act.ACKNOWLEDGE, body.alarm, find(auth.parts(request), body.alarm))
+
+
+@router.post("/acknowledge-incident")
+def acknowledge_incident(request: Request, body: AcknowledgeIncident, who: Who) -> dict[str, Any]:
+    """Acknowledges every alarm of an incident that had risen by then."""
+    found = members(auth.parts(request), body.incident)
+    lead = found[0] if found else None
+    facts = as_shown(found, body.shown)
+    return _do(request, who, Act.ACKNOWLEDGE, lead.id if lead else "", lead, **facts)
 
 
 @router.post("/pause")
 def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
     """Pauses an alarm's audio signal for some seconds; the alarm remains on the screen."""
-    return _do(request, who, Act.AUDIO_PAUSE, body.alarm, pause_s=body.seconds)
+    event = find(auth.parts(request), body.alarm)
+    return _do(request, who, Act.AUDIO_PAUSE, body.alarm, event, pause_s=body.seconds)
 
 
 def find(own: AppState, alarm: str) -> AlarmEvent | None:
     """Returns the last event of an alarm that has not ended, None if there is no such alarm."""
     return next((e for e in own.feed.sight.alarms if e.id == alarm), None)
+
+
+def members(own: AppState, incident: str) -> list[AlarmEvent]:
+    """Returns the last event of each alarm of an incident that has not ended, those to acknowledge and urgent first."""
+    found = (e for e in own.feed.sight.alarms if incident and e.incident == incident)
+    return sorted(found, key=lambda e: (e.inactivation is Inactivation.ACKNOWLEDGED, -e.priority, e.start))
+
+
+def with_its_incident(own: AppState, alarm: str) -> list[AlarmEvent]:
+    """Returns an alarm with the others of its incident as `members` does, also if it has ended and they have not."""
+    event = find(own, alarm)
+    known = event or next((e for e in reversed(list(own.topics.events)) if e.id == alarm), None)
+    others = members(own, known.incident) if known else []
+    return others or ([event] if event else [])
+
+
+def as_shown(events: Sequence[AlarmEvent], shown: int | None) -> dict[str, Any]:
+    """Returns the fields of an action that acknowledge the incident of `events` as a page showed it.
+
+    Args:
+        events: Alarms of one incident, or one alarm of none.
+        shown: Log time of the newest event that the page showed, UTC epoch ms; None: unknown, and one alarm is meant.
+    """
+    if shown is None or not events or not events[0].incident:
+        return {}
+    # A page cannot have shown more than there is.
+    return {"incident": events[0].incident, "shown": min(shown, newest(events))}
+
+
+def newest(events: Sequence[AlarmEvent]) -> int:
+    """Returns the log time of the newest event, UTC epoch ms."""
+    return max(event.log_t for event in events)
 
 
 def wards(own: AppState, event: AlarmEvent) -> set[str]:
@@ -52,9 +102,10 @@ def wards(own: AppState, event: AlarmEvent) -> set[str]:
     return here or ({event.ward} if event.ward else set())
 
 
-def _do(request: Request, who: Person, act: Act, alarm: str, **facts: object) -> dict[str, Any]:
+def _do(
+    request: Request, who: Person, act: Act, alarm: str, event: AlarmEvent | None, **facts: object
+) -> dict[str, Any]:
     own = auth.parts(request)
-    event = find(own, alarm)
     where = wards(own, event) if event else set()
     if event is None or not (any(who.may(Role.VIEWER, w) for w in where) or (not where and who.roles)):
         raise HTTPException(404, "There is no such alarm on your wards; it may have ended")

@@ -14,6 +14,7 @@ from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind
 from vitals.engine.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN
+from vitals.incidents import problem_of
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.signs import INDEX
 
@@ -44,6 +45,9 @@ def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
         "text": event.text,
         "by": event.by,
         "handover": event.handover,
+        "incident": event.incident,
+        "problem": problem_of(event),
+        "log_t": event.log_t,
         "answerable": event.condition not in HEARD,
         "paused_until": pauses.get(event.id) if event.inactivation.value == "audio-paused" else None,
     }

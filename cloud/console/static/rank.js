@@ -51,6 +51,39 @@ export function worst(tile) {
   return found;
 }
 
+// One strip for each incident in place of its alarms; a technical alarm, or one of no incident, is shown by itself.
+export function strips(alarms) {
+  const found = new Map();
+  for (const alarm of alarms) {
+    const key = alarm.incident || alarm.id;
+    const own = found.get(key);
+    if (own) own.push(alarm);
+    else found.set(key, [alarm]);
+  }
+  return [...found.values()].map((own) => (own[0].incident ? bundled(own) : own[0]));
+}
+
+function bundled(alarms) {
+  const all = (key, value) => alarms.every((alarm) => alarm[key] === value);
+  const most = (key) => Math.max(...alarms.map((alarm) => alarm[key] ?? 0));
+  const lead = worst({ alarms });
+  const problems = [...new Set(alarms.map((alarm) => alarm.problem))].map((problem) => problem.replaceAll("-", " "));
+  const calling = alarms.some(isCalling) ? "enabled" : "audio-paused";
+  return {
+    ...lead,
+    id: lead.incident,
+    alarms,
+    start: Math.min(...alarms.map((alarm) => alarm.start)),
+    shown: most("log_t"),
+    text: alarms.length > 1 ? problems.join(", ") : lead.text,
+    state: all("state", "latched") ? "latched" : "active",
+    inactivation: all("inactivation", "acknowledged") ? "acknowledged" : calling,
+    acknowledged: alarms.filter((alarm) => alarm.inactivation === "acknowledged").length,
+    paused_until: most("paused_until"),
+    handover: most("handover"),
+  };
+}
+
 // What brings a bed to the front at once, higher is worse: calling alarms by priority, then those that somebody takes
 // care of, then beds nobody can see.
 export function urgency(tile, now) {

@@ -1,7 +1,7 @@
 // One bed on the ward screen. Made once, then only what differs is touched.
 
 import { attribute, className, el, text } from "./dom.js";
-import { howOld, isCalling, isOld, isStale, worst } from "./rank.js";
+import { howOld, isCalling, isOld, isStale, strips, worst } from "./rank.js";
 import { draw } from "./spark.js";
 import { age, ago, BANGS, countdown, label, number, PRIORITY, unit } from "./words.js";
 
@@ -114,7 +114,8 @@ export class Tile {
     const lead = worst(tile);
     attribute(this.node, "data-priority", lead ? lead.priority : 0);
     attribute(this.node, "data-calling", lead && isCalling(lead) ? "yes" : "no");
-    const wanted = [...tile.alarms].sort((a, b) => Number(isCalling(b)) - Number(isCalling(a)) || b.priority - a.priority).slice(0, ALARMS_SHOWN);
+    const rows = strips(tile.alarms);
+    const wanted = [...rows].sort((a, b) => Number(isCalling(b)) - Number(isCalling(a)) || b.priority - a.priority).slice(0, ALARMS_SHOWN);
     for (const [id, row] of this.buttons) {
       if (!wanted.some((alarm) => alarm.id === id)) {
         row.node.remove();
@@ -127,7 +128,7 @@ export class Tile {
       row.update(alarm, now);
       if (!row.node.isConnected) this.alarms.append(row.node);
     }
-    const hidden = tile.alarms.length - wanted.length;
+    const hidden = rows.length - wanted.length;
     if (!this.more && hidden > 0) this.more = el("li", { class: "more" });
     if (this.more) {
       text(this.more, hidden > 0 ? `and ${hidden} more` : "");
@@ -153,7 +154,7 @@ export class Tile {
   }
 }
 
-// An alarm with its buttons: the same on the ward screen and in the patient's view.
+// An alarm, or an incident's strip, with its buttons: the same on the ward screen and in the patient's view.
 export function alarmRow(act) {
   const mark = el("span", { class: "mark", "aria-hidden": "true" });
   const what = el("strong", { class: "what" });
@@ -170,6 +171,7 @@ export function alarmRow(act) {
       row.alarm = alarm;
       className(node, `alarm p${alarm.priority}${isCalling(alarm) ? "" : " cared"}`);
       attribute(node, "data-alarm", alarm.id);
+      attribute(node, "data-incident", alarm.alarms ? alarm.incident : null);
       text(what, `${BANGS[alarm.priority]} ${PRIORITY[alarm.priority]}${alarm.kind === "technical" ? " · TECHNICAL" : ""}`);
       text(words, alarm.text);
       attribute(acknowledge, "aria-label", `Acknowledge: ${alarm.text}`);
@@ -177,7 +179,8 @@ export function alarmRow(act) {
       // What ends by its cause alone has nobody to acknowledge it.
       const may = act.may && alarm.answerable;
       acknowledge.hidden = !may || alarm.inactivation === "acknowledged";
-      pause.hidden = !may || !isCalling(alarm) || alarm.state === "latched";
+      // A pause is of one alarm: among several it is given in the patient's view.
+      pause.hidden = !may || !isCalling(alarm) || alarm.state === "latched" || alarm.alarms?.length > 1;
       hands.hidden = acknowledge.hidden && pause.hidden;
       row.tick(now);
     },
@@ -185,6 +188,7 @@ export function alarmRow(act) {
       const { alarm } = row;
       const parts = [`for ${age(now - alarm.start)}`];
       if (alarm.state === "latched") parts.push("over, not yet acknowledged");
+      if (alarm.inactivation !== "acknowledged" && alarm.acknowledged) parts.push(`${alarm.acknowledged} of ${alarm.alarms.length} acknowledged`);
       if (alarm.inactivation === "acknowledged") parts.push(`acknowledged${alarm.by ? ` by ${alarm.by}` : ""}`);
       if (alarm.inactivation === "audio-paused") {
         const left = alarm.paused_until ? Math.max(0, alarm.paused_until - now) : 0;

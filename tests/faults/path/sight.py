@@ -42,6 +42,7 @@ class Raised:
         start: When it began, UTC epoch ms.
         t: When the deciding reading was measured, UTC epoch ms.
         told: Kafka's time stamp in topic `alarms`, UTC epoch ms; 0 when nobody has told it.
+        calls: Whether somebody is to be told of it: another event of the incident may have called for it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Raised:
     start: int
     t: int
     told: int = 0
+    calls: bool = True
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -68,7 +70,9 @@ def raised(event: AlarmEvent, told: int = 0) -> Raised | None:
         return None
     if event.seq is None or event.patient is None or event.condition not in CONDITIONS:
         return None
-    return Raised(event.id, event.n, event.phase.value, event.patient, event.condition, event.start, event.t, told)
+    calls = not event.incident or bool(event.call)
+    at = (event.start, event.t, told)
+    return Raised(event.id, event.n, event.phase.value, event.patient, event.condition, *at, calls=calls)
 
 
 @dataclass(slots=True)

@@ -176,7 +176,7 @@ class Messages:
     """What became of the notifications.
 
     Attributes:
-        due: Alarms that began or grew, of which somebody is to be told.
+        due: Alarms that began or grew, of which somebody is to be told: of one that joined its incident nobody is.
         untold: Of these, without a message that SNS accepted.
         failed: Of the untold, those that are on record as failed.
         doubled: Records of what SNS accepted beyond one per alarm, event, contact and handover.
@@ -202,7 +202,7 @@ def messages(told: Sequence[Raised], records: Sequence[Notification], queue: Map
         records: Topic `notifications`.
         queue: How often each message stands in the queue in which people read.
     """
-    due = {(event.id, event.n) for event in told}
+    due = {(event.id, event.n) for event in told if event.calls}
     sent = {(n.alarm, n.n) for n in records if n.sns is not None}
     failed = {(n.alarm, n.n) for n in records if n.sns is None}
     # A failure is recorded before the message that came after it at last: two records, and one message.

@@ -40,17 +40,20 @@ class Oracle(Teller):
             patient.scored = p.profile in constants.NEWS2_PROFILES
             if not patient.scored:
                 self.end_at_once(patient.conditions.pop("news2-risk", None))
+        self.mark()
         return self.events
 
     def discharge(self, name: str, now: int) -> list[AlarmEvent]:
         """Ends the patient's alarms (`vitals.engine.commands`)."""
         self.tick(now)
-        patient = self.patients.pop(name, Patient())
+        patient = self.patients.get(name, Patient())
         for latched in patient.latched.values():
             self.end_at_once(latched)
         for condition in constants.CONDITIONS:
             self.end_at_once(patient.conditions.get(condition))
         self.left[name] = self.now
+        self.patients.pop(name, None)
+        self.books.pop(name, None)
         return self.events
 
     def end_at_once(self, c: Condition | None) -> None:
@@ -63,26 +66,47 @@ class Oracle(Teller):
         self.tick(now)
         if action.act is Act.CHART:
             self.chart(action)
-            return self.events
+        elif action.incident and action.shown:
+            self.acknowledge_incident(action)
+        else:
+            self.act_on_one(action)
+        self.mark()
+        return self.events
+
+    def acknowledge_incident(self, action: Action) -> None:
+        """Acknowledges each alarm of the incident that had not risen after what the person saw."""
+        patient = self.patients.get(action.patient, Patient())
+        own = [of.get(name) for of in (patient.conditions, patient.latched) for name in constants.CONDITIONS]
+        for c in own:
+            alarm = None if c is None else c.alarm
+            if c is None or alarm is None or alarm.incident != action.incident or c.acknowledged():
+                continue
+            if alarm.raised <= action.shown:
+                self.acknowledge(patient, c, action)
+
+    def acknowledge(self, patient: Patient, c: Condition, action: Action) -> None:
+        """Acknowledges one alarm; a latched one ends."""
+        done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
+        if c.alarm is not None and c.alarm.state is AlarmState.LATCHED:
+            self.tell(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
+        else:
+            patient.acknowledged(c.name, self.now)
+            self.tell(c, Phase.UPDATE, t=action.t, **done)
+
+    def act_on_one(self, action: Action) -> None:
+        """Acknowledges or pauses one alarm."""
         patient = self.patients.get(action.patient, Patient())
         mine = [*patient.latched.values(), *patient.conditions.values()]
         for c in [*mine, *self.by_device(action.patient)]:
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
                 continue
-            latched = c.alarm.state is AlarmState.LATCHED
             if action.act is Act.ACKNOWLEDGE:
-                done: dict[str, Any] = {"inactivation": Inactivation.ACKNOWLEDGED, "by": action.by}
-                if latched:
-                    self.tell(c, Phase.END, t=action.t, state=AlarmState.INACTIVE, **done)
-                else:
-                    patient.acknowledged(c.name, self.now)
-                    self.tell(c, Phase.UPDATE, t=action.t, **done)
-            elif not latched:
+                self.acknowledge(patient, c, action)
+            elif c.alarm.state is not AlarmState.LATCHED:
                 patient.acknowledged(c.name, self.now)
                 c.paused_until = self.now + action.pause_s * 1000
                 paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
                 self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
-        return self.events
 
     def by_device(self, device: str) -> list[Condition]:
         """Returns the conditions with an alarm of this device."""
@@ -170,6 +194,7 @@ class Oracle(Teller):
         judge_news2(self, patient, r, charted=False)
         judge_sensors(self, patient, r)
         patient.seen = max(patient.seen, r.t)
+        self.mark()
 
     def hear(self, patient: Patient, r: Reading, f: str) -> None:
         """Records the reading's report of a sign (`vitals.engine.evaluate_row.PatientRow.hear`)."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
+from tests.vitals.reference_engine.incidents import Book, problem_of
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
-from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
+from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason, alarm_id
 from vitals.engine import constants
 
 
@@ -19,32 +20,84 @@ class Teller:
         self.patients: dict[str, Patient] = {}
         self.left: dict[str, int] = {}
         self.events: list[AlarmEvent] = []
+        self.books: dict[str, Book] = {}
+        self.marked = 0
+        self.worse: set[tuple[str, int]] = set()
 
     def tick(self, now: int) -> None:
         """Advances log time and runs timers (`vitals.engine.timers`)."""
-        before, self.now, self.events = self.now, max(now, self.now), []
+        before, self.now, self.events, self.marked = self.now, max(now, self.now), [], 0
         timed = [c for p in self.patients.values() for c in p.conditions.values()]
         if self.now - before > constants.STALL_MS:
             for c in timed:
                 c.paused_until = None if c.paused_until is None else c.paused_until + self.now - before
                 c.handover_due = None if c.handover_due is None else c.handover_due + self.now - before
-        while True:
-            waiting = [(c.paused_until or c.handover_due, c.alarm.id, c) for c in timed if c.alarm]
-            due = [(when, key, c) for when, key, c in waiting if when is not None and when <= self.now]
-            if not due:
-                return
-            when, _, c = min(due, key=lambda entry: entry[:2])
-            if c.paused_until:
-                self.tell(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
-            elif c.alarm:
-                c.handover_due = when + self.handover_after(c.alarm.priority)
-                self.tell(c, Phase.CONTINUE, t=when, at=when, handover=c.alarm.handover + 1)
+        while self.run_a_timer(timed):
+            pass
+        self.remind()
+        self.mark()
+
+    def run_a_timer(self, timed: list[Condition]) -> bool:
+        """Runs the timer that is due first; returns whether one was due."""
+        waiting = [(c.paused_until or c.handover_due, c.alarm.id, c) for c in timed if c.alarm]
+        due = [(when, key, c) for when, key, c in waiting if when is not None and when <= self.now]
+        if not due:
+            return False
+        when, _, c = min(due, key=lambda entry: entry[:2])
+        if c.paused_until:
+            self.tell(c, Phase.UPDATE, t=when, at=when, inactivation=Inactivation.NONE)
+        elif c.alarm:
+            self.hand_over(c, c.alarm, when)
+        return True
+
+    def hand_over(self, c: Condition, alarm: AlarmEvent, when: int) -> None:
+        """Passes an alarm to the next contact, or reminds the first one of it; the patient's others wait anew."""
+        c.handover_due = when + self.handover_after(alarm.priority)
+        unheard = self.books.get(alarm.patient or "", Book()).unheard(alarm)
+        if unheard and alarm.condition == "news2-risk":
+            return
+        if unheard and alarm.handover == 0 and alarm.priority is not HIGH:
+            self.tell(c, Phase.CONTINUE, t=when, at=when, reason=Reason.REMINDED)
+            return
+        for other in self.patients[alarm.patient or ""].conditions.values():
+            if other is c or other.alarm is None or other.handover_due is None:
+                continue
+            if other.alarm.priority <= alarm.priority:
+                other.handover_due = max(other.handover_due, when + self.handover_after(other.alarm.priority))
+        self.tell(c, Phase.CONTINUE, t=when, at=when, handover=alarm.handover + 1, reason=Reason.HANDED_OVER)
+
+    def remind(self) -> None:
+        """Reminds of what joined and was never named."""
+        for name, patient in self.patients.items():
+            alarm = self.books.get(name, Book()).to_remind(self.now)
+            for c in patient.conditions.values():
+                if alarm is not None and c.alarm is not None and c.alarm.id == alarm.id:
+                    self.tell(c, Phase.CONTINUE, t=self.now, reason=Reason.REMINDED)
+
+    def mark(self) -> None:
+        """Marks the events since the last mark with incident and call: they are one moment for each patient."""
+        fresh = self.events[self.marked :]
+        for name in dict.fromkeys(e.patient for e in fresh if problem_of(e.condition, e.side)):
+            patient = self.patients.get(name or "", Patient())
+            mine = [k for k, e in enumerate(fresh) if e.patient == name and problem_of(e.condition, e.side)]
+            book = self.books.setdefault(name or "", Book())
+            marked = book.mark([fresh[k] for k in mine], self.now, patient.pending(), self.worse)
+            for k, event in zip(mine, marked, strict=True):
+                self.events[self.marked + k] = event
+            last = {e.id: e for e in marked}
+            for c in (*patient.conditions.values(), *patient.latched.values()):
+                if c.alarm is not None and c.alarm.id in last:
+                    c.alarm = last[c.alarm.id]
+        self.marked = len(self.events)
+        self.worse.clear()
 
     def tell(self, c: Condition, phase: Phase, *, t: int, at: int | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of AlarmEvent
         """Emits one step, numbered, at event time `t`; timers that it starts run from log time `at`."""
         if c.alarm is None:
             return
-        fields = {"by": None, "text": ""} | changes
+        fields = {"by": None, "text": "", "call": Call.NONE, "reason": Reason.NONE, "problems": ()} | changes
+        if phase is Phase.ESCALATE:
+            fields["raised"] = self.now
         if fields.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             fields["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **fields)
@@ -97,7 +150,7 @@ class Teller:
         event = AlarmEvent(
             id=alarm_id(subject, c.name, c.since), n=0, subject=subject, condition=c.name, kind=kind,
             priority=Priority(c.level), phase=Phase.START, state=AlarmState.ACTIVE, start=c.since, t=t, log_t=self.now,
-            text="", value=value, limit=bound, **r.about,
+            text="", value=value, limit=bound, side=c.side, raised=self.now, **r.about,
         )  # fmt: skip
         self.publish(c, event, self.now)
 

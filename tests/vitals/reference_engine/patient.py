@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.vitals.reference_engine.incidents import problem_of
 from vitals.alarm_events import AlarmEvent, Inactivation, Priority
 from vitals.engine import constants
 from vitals.limits import Limit
-from vitals.signs import SIGNS, Suspect
+from vitals.signs import FIELDS, SIGNS, Suspect
 
 LOW, MEDIUM, HIGH = Priority.LOW, Priority.MEDIUM, Priority.HIGH
 PRESSURES = {sign.field for sign in SIGNS if sign.sensor == "cuff"}
@@ -133,6 +134,21 @@ class Patient:
     def cuff(self, sign: str) -> bool:
         """Returns whether a cuff measures the sign at intervals."""
         return self.cuff_ms > 0 and sign in PRESSURES
+
+    def pending(self) -> set[str]:
+        """Returns the problems beyond their limits for two readings of which there is no alarm yet."""
+        names = set()
+        for f in FIELDS:
+            c = self.conditions.get(f)
+            if c is None:
+                continue
+            if c.holds and c.alarm is None and c.level >= MEDIUM:
+                names.add(problem_of(f, c.side))
+            again = c.pending_since is not None and self.newest[f] > c.pending_since
+            if again and f not in self.gone | self.off:
+                # While one side is active, the other one is pending.
+                names.add(problem_of(f, -c.side if c.holds else c.side))
+        return names
 
     def acknowledged(self, name: str, now: int) -> None:
         """Records that a person has seen a problem in its present state, at log time `now`."""

@@ -70,3 +70,5 @@ def call(teller: Teller, r: Reading, holding: list[Condition], track: Track, val
         c.told = values[c.name]
         changes["value"] = c.told
     teller.tell(c, Phase.ESCALATE, t=r.t, **changes)
+    if c.alarm is not None:
+        teller.worse.add((c.alarm.id, c.alarm.n))

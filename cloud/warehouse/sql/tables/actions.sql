@@ -12,5 +12,7 @@ CREATE TABLE IF NOT EXISTS actions (
     log_t timestamp,
     source_partition bigint NOT NULL,
     source_offset bigint NOT NULL,
+    incident varchar(1024),
+    shown_ms bigint,
     PRIMARY KEY (id)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -28,5 +28,11 @@ CREATE TABLE IF NOT EXISTS alarms (
     source_offset bigint NOT NULL,
     paused_until_ms bigint,
     recent varchar(65535),
+    incident varchar(1024),
+    call varchar(64),
+    call_reason varchar(64),
+    problems varchar(65535),
+    side bigint,
+    raised_ms bigint,
     PRIMARY KEY (id, n)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

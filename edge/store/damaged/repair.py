@@ -1,19 +1,17 @@
 """Reads a damaged outbox row by row, so that a bad page hides only its own rows."""
 
 import sqlite3
-import zlib
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from edge.ingest.dedup import Range, as_run
+from edge.store import journal_rows
+from edge.store.batching import StoredBatch
 from vitals.bounds import MAX_T
 from vitals.readings import Readings
-from vitals.wire import uplink_batch, vitals_record
+from vitals.wire import uplink_batch
 from vitals.wire.vitals_record import MAX_READINGS, WireError
 
-MAX_ROW_BYTES: Final = 16 * 2**20
 LAST: Final = 2**63 - 1
 """Highest key of a table."""
 _LATER: Final = {
@@ -25,33 +23,6 @@ _LATER: Final = {
     sqlite3.SQLITE_PERM,
 }
 _KEYS: Final = {"batch": "n", "journal": "id"}
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """A stored batch: number and outbox are from its payload, the rest from its row."""
-
-    n: int
-    outbox: str
-    t: int
-    urgent: bool
-    readings: int
-    payload: bytes
-
-
-def readings(columns: bytes) -> Readings:
-    """Decodes a row of the journal.
-
-    Raises:
-        WireError: The bytes are no valid row.
-    """
-    inflater = zlib.decompressobj()
-    try:
-        plain = inflater.decompress(columns, MAX_ROW_BYTES)
-    except zlib.error as error:
-        raise WireError(f"row does not decompress: {error}") from error
-    if not inflater.eof:
-        raise WireError("row does not decompress: it is cut, or too long")
-    return vitals_record.decode_vitals(plain)
 
 
 class _Damage:
@@ -138,29 +109,21 @@ class Original:
             bad, good = (bad, middle) if self._walks(table, middle) else (middle, good)
         return self._key(table, good)
 
-    def journal(self, row: int) -> Readings | None:
-        """Returns the readings of a row of the journal, None if it is unreadable."""
-        with _Damage():
-            return readings(_bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0]))
-        self.unread += 1
-        return None
-
-    def columns(self, row: int) -> bytes | None:
-        """Returns a row of the journal unchanged, None if it is unreadable."""
+    def journal(self, row: int) -> tuple[bytes, Readings] | None:
+        """Returns a row of the journal, as it is stored and decoded; None if it is unreadable."""
         with _Damage():
             columns = _bytes(self._row("SELECT columns FROM journal WHERE id = ?", row)[0])
-            readings(columns)
-            return columns
+            return columns, journal_rows.decode(columns)
         self.unread += 1
         return None
 
-    def batch(self, n: int) -> Batch | None:
+    def batch(self, n: int) -> StoredBatch | None:
         """Returns a stored batch, None if it is unreadable."""
         with _Damage():
             t, urgent, count, payload = self._row("SELECT t, urgent, readings, payload FROM batch WHERE n = ?", n)
             whole = _bytes(payload)
             head = uplink_batch.head(whole)
-            return Batch(
+            return StoredBatch(
                 head.n, head.outbox, _number(t, 1, MAX_T), bool(urgent), _number(count, 0, MAX_READINGS), whole
             )
         self.unread += 1

@@ -1,30 +1,25 @@
 """Starts a new outbox in place of a damaged one that was set aside, under the same id.
 
-It continues the id and numbers of the original, so kept batches follow later unchanged (`edge.store.rescue`) and their
+It continues the id and numbers of the original, so kept batches follow later unchanged (`rescue`) and their
 confirmations fit. The values under keys, the ledger and the newest rows of the journal are copied at once.
 """
 
-import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from edge.store.repair import LAST, Original
-from edge.store.values import LEAP, STARTS, SUMS, Sums, of_ledger, starts_of, verified
-from vitals.bounds import is_name
+from edge.store.batch_table import HEADS
+from edge.store.damaged.repair import LAST, Original
+from edge.store.identity import OUTBOX, identity
+from edge.store.values import STARTS, SUMS, Sums, of_ledger, verified
 
 RECENT: Final = 1_000
 """Rows of the journal copied at once; they include those that the stored state lacks."""
-NUMBERS_PER_START: Final = 2**32
-"""Each start numbers from the next multiple: a number that was sent but not stored is never given to other readings."""
-SOME: Final = 10
-"""Number of the newest batches that are read for the outbox's id and numbers."""
-OUTBOX, RESCUE = "outbox", "rescue"
-"""Keys under which the outbox stores its id, and the progress of copying each original."""
+RESCUE: Final = "rescue"
+"""Key under which the outbox stores the progress of copying each original."""
 
 
 class Progress(msgspec.Struct):
@@ -66,11 +61,12 @@ def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
     """
     with closing(Original(path)) as original:
         found = verified(original.values())
-        heads = [batch for n in original.newest("batch", SOME) if (batch := original.batch(n))]
+        heads = [batch for n in original.newest("batch", HEADS) if (batch := original.batch(n))]
         id_, starts = identity(found.values, [(batch.outbox, batch.n) for batch in heads])
-        recent = {row: original.columns(row) for row in original.newest("journal", RECENT)}
+        newest = original.newest("journal", RECENT)
+        recent = [(n, row[0]) for n in newest if (row := original.journal(n))]
         far = progress(found.values.get(RESCUE))
-        far[path.name] = Progress(until=min(recent, default=LAST))
+        far[path.name] = Progress(until=min(newest, default=LAST))
         runs = original.accepted()
         values = found.values | {
             OUTBOX: id_.encode(),
@@ -83,25 +79,6 @@ def take_over(db: sqlite3.Connection, path: Path) -> set[str]:
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO meta VALUES (?, ?)", (values | {SUMS: sums.encoded()}).items())
         db.executemany("INSERT INTO accepted VALUES (?, ?, ?, ?)", runs)
-        rows = [(row, columns) for row, columns in recent.items() if columns is not None]
-        db.executemany("INSERT INTO journal VALUES (?, ?)", rows)
+        db.executemany("INSERT INTO journal VALUES (?, ?)", recent)
         db.execute("COMMIT")
     return found.lost
-
-
-def identity(values: Mapping[str, bytes], newest: Sequence[tuple[str, int]]) -> tuple[str, int]:
-    """Returns an outbox's id, and a start number with batch numbers that no other readings have.
-
-    Args:
-        values: Stored values, by key.
-        newest: Outbox and number of the newest stored batches, from their payloads; the newest first.
-    """
-    counted = starts_of(values.get(STARTS))
-    if newest:
-        id_ = newest[0][0]
-        above = max(n for outbox, n in newest if outbox == id_) // NUMBERS_PER_START + 1
-        return id_, above + LEAP if counted is None else max(above, counted)
-    kept = values.get(OUTBOX, b"").decode(errors="replace")
-    if counted is None or not is_name(kept):
-        return secrets.token_hex(8), counted or 0
-    return kept, counted

@@ -15,9 +15,10 @@ from typing import Final
 import msgspec
 
 from edge.store import sqlite
-from edge.store.outbox import Outbox, Sealed
-from edge.store.repair import LAST, Batch, Original
-from edge.store.takeover import RESCUE, Progress, progress
+from edge.store.batching import Sealed, StoredBatch
+from edge.store.damaged.repair import LAST, Original
+from edge.store.damaged.takeover import RESCUE, Progress, progress
+from edge.store.outbox import Outbox
 from vitals import readings as columns
 from vitals.readings import Readings
 from vitals.wire import uplink_batch
@@ -110,8 +111,8 @@ class Rescue:
             whole = columns.concat(parts)
             sealed = outbox.seal(self._gateway, whole, row=outbox.row, now=now, clock_s=clock_s, urgent=False)
         with outbox.transaction():
-            outbox.keep_as_they_are(mine)
-            outbox.keep(sealed)
+            outbox.batches.keep_as_they_are(mine)
+            outbox.batches.keep(sealed)
             outbox.save(RESCUE, msgspec.json.encode(self._far | {name: far}))
         self._far[name] = far
         self._note()
@@ -131,9 +132,9 @@ class Rescue:
         self._outbox.behind = min(rows, default=0)
 
 
-def _batches(original: Original, far: Progress) -> list[Batch]:
+def _batches(original: Original, far: Progress) -> list[StoredBatch]:
     """Returns the next readable stored batches, and advances the position."""
-    found: list[Batch] = []
+    found: list[StoredBatch] = []
     for _ in range(PIECE):
         n = original.after("batch", far.batch) if far.batch < LAST else None
         if n is None:
@@ -156,12 +157,12 @@ def _journal(original: Original, far: Progress, righted: Righted | None) -> list
         if righted is None or sum(map(len, found)) >= MAX_READINGS:
             break
         far.journal = row
-        part = original.journal(row)
-        found += [] if part is None else [righted(row, part)]
+        whole = original.journal(row)
+        found += [] if whole is None else [righted(row, whole[1])]
     return found
 
 
-def _readings(batch: Batch) -> list[Readings]:
+def _readings(batch: StoredBatch) -> list[Readings]:
     """Returns the readings of a batch numbered by another outbox."""
     try:
         return [uplink_batch.decode(batch.payload).readings]
