@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "beds": ("cloud.cli.beds", "BEDS.csv -> contacts: the nurse and the buddy of each bed"),
     "contacts": ("cloud.cli.contacts", "PEOPLE.csv -> the house's directory of contacts; --leave removes one"),
     "act": ("cloud.cli.act", "acknowledge, audio-pause, chart, coming or cannot"),
+    "reach": ("cloud.cli.reach", "who on duty is not reached, and by which channel"),
+    "push-key": ("cloud.cli.push_key", "a new private key for Web Push"),
     "skipped": ("cloud.cli.skipped", "what the alarm tier has passed over; `replay` has it judged by mended code"),
     "erase": ("cloud.erase.job", "a patient leaves lake, warehouse, snapshots and topics"),
     "retain": ("cloud.erase.retain_job", "what is too old leaves lake and warehouse"),

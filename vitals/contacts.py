@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -36,6 +36,8 @@ class Channel(StrEnum):
 
     SMS = "sms"
     EMAIL = "email"
+    PUSH = "push"
+    WEBHOOK = "webhook"
 
 
 class DutyRole(StrEnum):
@@ -68,16 +70,42 @@ def check_contact(contact: str) -> None:
         raise ValueError(f"contact id {contact[: MAX_ID + 1]!a} {text}")
 
 
-def check_address(contact: str, phone: str | None, email: str | None) -> None:
-    """Checks the addresses of a contact.
+class Addresses(Protocol):
+    """Addresses of a contact; see `Contact`."""
+
+    @property
+    def phone(self) -> str | None: ...  # noqa: D102 - see Contact
+
+    @property
+    def email(self) -> str | None: ...  # noqa: D102 - see Contact
+
+    @property
+    def push(self) -> bool: ...  # noqa: D102 - see Contact
+
+    @property
+    def webhook(self) -> str | None: ...  # noqa: D102 - see Contact
+
+
+def check_phone(contact: str, phone: str | None) -> None:
+    """Checks a phone number.
 
     Raises:
-        ValueError: There is none, or the phone number is not in E.164 form.
+        ValueError: It is not in E.164 form.
     """
-    if phone is None and email is None:
-        raise ValueError(f"contact {contact} has neither phone nor e-mail")
     if phone is not None and not E164.fullmatch(phone):
-        raise ValueError(f"contact {contact}: phone {phone!r} is not in E.164 form, such as +441632960961")
+        # Without the number: the text of a refused record becomes a log line.
+        raise ValueError(f"contact {contact}: phone is not in E.164 form, such as +441632960961")
+
+
+def check_addresses(contact: str, has: Addresses) -> None:
+    """Checks that a contact has an address, and the phone number.
+
+    Raises:
+        ValueError: It has none, or the number is not in E.164 form.
+    """
+    if not own_channels(has):
+        raise ValueError(f"contact {contact} has neither phone nor e-mail")
+    check_phone(contact, has.phone)
 
 
 class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -92,6 +120,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         end: End of the duty, UTC epoch ms.
         phone: E.164 number for SMS; None: no SMS, or the directory's.
         email: Address for e-mail; None: no e-mail, or the directory's.
+        push: True: Web Push to the devices at which the person has switched it on; False: none, or the directory's.
+        webhook: Name of one of the deployment's webhooks (`NOTIFY_WEBHOOKS`); None: no webhook, or the directory's.
         priority: Lowest priority of which the contact is notified.
         step: Handover step: 0 is notified first, 1 if 0 does not acknowledge, ….
         role: Role.
@@ -103,16 +133,24 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     end: Shift
     phone: Line | None = None
     email: Line | None = None
+    push: bool = False
+    webhook: Line | None = None
     priority: Priority = Priority.LOW
     step: Annotated[int, Meta(ge=0, le=9)] = 0
     role: DutyRole = DutyRole.STAFF
 
     def __post_init__(self) -> None:
         check_contact(self.contact)
-        if self.phone is not None or self.email is not None:
-            check_address(self.contact, self.phone, self.email)
+        if own_channels(self):
+            check_phone(self.contact, self.phone)
         if self.start >= self.end:
             raise ValueError(f"contact {self.contact}: duty ends before it begins")
+
+
+def own_channels(contact: Addresses) -> tuple[Channel, ...]:
+    """Returns the channels for which a contact has an address."""
+    has = (contact.phone, contact.email, contact.push, contact.webhook)
+    return tuple(channel for channel, address in zip(Channel, has, strict=True) if address)
 
 
 class Rota(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -131,8 +169,29 @@ class Rota(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     proof: bool = False
 
 
+class DeliveryState(StrEnum):
+    """State of a message to a contact."""
+
+    ACCEPTED = "accepted"
+    """A channel's service has accepted it, or refused it where there is no message id."""
+    DELIVERED = "delivered"
+    """The service reports its delivery: of SMS, never of e-mail."""
+    FAILED = "failed"
+    """The service reports that it could not deliver it."""
+    OPENED = "opened"
+    """The link's page was opened in a browser, which has posted the recipient's token."""
+    ANSWERED = "answered"
+    """The recipient has acknowledged by the link's page."""
+
+
+REACHED: Final = frozenset((DeliveryState.OPENED, DeliveryState.ANSWERED))
+"""States in which a person has the message; all others are a service's."""
+
+
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A message to one contact; the value of a record of topic `notifications`.
+
+    A later state of a message is a further record, with the same alarm, number, contact and handover.
 
     Attributes:
         alarm: Alarm id.
@@ -143,11 +202,15 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         channels: Channels of the publish request.
         sns: SNS message id; None if sending failed.
         t: Event time of the alarm's step, UTC epoch ms.
-        accepted: Time at which SNS accepted it, UTC epoch ms.
+        accepted: Time of the state: at which SNS accepted it, for the first record; UTC epoch ms.
         sms: Text of the SMS.
         merged: Ids of further alarms in this message.
-        error: Reason if sending failed.
+        error: Reason if sending or delivery failed.
         kind: Kind of the message.
+        state: State of the message.
+        queued: Time at which it was queued for the contact, UTC epoch ms.
+        priority: Priority of the alarm event.
+        ward: Ward of the alarm event.
     """
 
     alarm: AlarmName
@@ -163,3 +226,12 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     merged: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     error: Words | None = None
     kind: MessageKind = MessageKind.ALARM
+    state: DeliveryState = DeliveryState.ACCEPTED
+    queued: Time | None = None
+    priority: Priority | None = None
+    ward: Name | None = None
+
+    @property
+    def first(self) -> bool:
+        """Returns whether it is the message's first record; later ones report its outcome."""
+        return self.state is DeliveryState.ACCEPTED

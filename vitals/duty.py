@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from vitals.bounds import MAX_DEVICES, ContactId, Count, Id, Line, Shift, Time, TimeOrNone
-from vitals.contacts import check_address, check_contact
+from vitals.contacts import check_addresses, check_contact
 
 TAKE_MS: Final = 1_200_000
 """Longest takeover of another contact's beds: 20 minutes, a break or a transport."""
@@ -23,6 +23,8 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         name: Name; "" for a former contact.
         phone: E.164 number for SMS; None: no SMS.
         email: Address for e-mail; None: no e-mail.
+        push: True: Web Push to the devices at which the person has switched it on.
+        webhook: Name of one of the deployment's webhooks (`NOTIFY_WEBHOOKS`); None: no webhook.
         ward: Ward of the admin that entered the contact; "" for a contact entered by an admin of the house.
         left: Time at which the contact left the house, UTC epoch ms; 0 for a present one.
     """
@@ -32,13 +34,15 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     name: Line = ""
     phone: Line | None = None
     email: Line | None = None
+    push: bool = False
+    webhook: Line | None = None
     ward: Annotated[str, Meta(max_length=128)] = ""
     left: TimeOrNone = 0
 
     def __post_init__(self) -> None:
         check_contact(self.contact)
         if not self.left:
-            check_address(self.contact, self.phone, self.email)
+            check_addresses(self.contact, self)
 
 
 class BedDuty(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,7 +9,7 @@ from vitals.bounds import clean, name
 from vitals.contacts import CANARY, NOBODY, Contact, DutyRole
 
 REQUIRED: Final = frozenset(("ward", "contact", "start", "end"))
-OPTIONAL: Final = frozenset(("name", "phone", "email", "priority", "step", "role"))
+OPTIONAL: Final = frozenset(("name", "phone", "email", "priority", "step", "role", "push", "webhook"))
 RESERVED: Final = frozenset((CANARY, NOBODY))
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
@@ -43,6 +43,8 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
         end=moment(cells, "end"),
         phone=phone_of(cells),
         email=email_of(cells),
+        push=flag_of(cells, "push"),
+        webhook=cells.get("webhook") or None,
         priority=Priority[priority],
         step=int(step),
         role=DutyRole(role),
@@ -53,6 +55,18 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
 def phone_of(cells: Mapping[str, str]) -> str | None:
     """Returns the phone number of a row without spaces, None for none."""
     return (cells.get("phone") or "").replace(" ", "") or None
+
+
+def flag_of(cells: Mapping[str, str], column: str) -> bool:
+    """Returns a cell with 1 or 0 as bool; an empty one is 0.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    word = cells.get(column) or "0"
+    if word not in {"0", "1"}:
+        raise ValueError(f"{column} {word!r} is neither 0 nor 1")
+    return word == "1"
 
 
 def email_of(cells: Mapping[str, str]) -> str | None:

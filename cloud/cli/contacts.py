@@ -8,7 +8,7 @@ from typing import Final
 
 from cloud.admissions.csv_reader import Table
 from cloud.admissions.csv_reader import read as read_table
-from cloud.admissions.rota_rows import RESERVED, email_of, phone_of
+from cloud.admissions.rota_rows import RESERVED, email_of, flag_of, phone_of
 from cloud.cli import csv_file
 from cloud.cli.house import read
 from cloud.duty.directory import gone
@@ -22,7 +22,7 @@ from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
 
 REQUIRED: Final = frozenset(("contact", "name"))
-OPTIONAL: Final = frozenset(("phone", "email", "ward"))
+OPTIONAL: Final = frozenset(("phone", "email", "push", "webhook", "ward"))
 
 
 def parse(lines: Iterable[str], now: int) -> Table[Person]:
@@ -45,6 +45,8 @@ def person_row(cells: Mapping[str, str], now: int) -> Person:
         name=clean(cells["name"]),
         phone=phone_of(cells),
         email=email_of(cells),
+        push=flag_of(cells, "push"),
+        webhook=cells.get("webhook") or None,
         ward=name(ward, "ward") if ward else "",
     )
 

@@ -16,10 +16,13 @@ from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
-from vitals.contacts import Contact, Rota
+from vitals.bounds import encoded
+from vitals.contact_standing import PushDevice
+from vitals.contacts import Contact, Notification, Rota
 from vitals.duty import Assignments
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
+from vitals.wire import topics
 
 
 class ConflictError(ValueError):
@@ -151,6 +154,34 @@ class CommandWriter:
         self._write(lambda writer: publish(writer, values))
         for value in values:
             self.people.enter(value)
+
+    def channel(self, key: str, record: PushDevice) -> None:
+        """Writes a device for Web Push.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+
+        def write(writer: Writer) -> None:
+            writer.write((topics.CHANNELS, 0), key.encode(), encoded(record))
+            writer.flush()
+
+        self._write(write)
+
+    def notification(self, message: Notification) -> None:
+        """Writes a later state of a message.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+        place = (topics.NOTIFICATIONS, self.settings.layout.partition(message.patient))
+
+        def write(writer: Writer) -> None:
+            writer.write(place, message.patient.encode(), encoded(message))
+            writer.flush()
+
+        self._write(write)
+        self.people.notifications.append(message)
 
     def _settle(self, admission: Admission) -> None:
         if admission.discharged is None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from cloud.duty.house import House
-from vitals.contacts import Contact
+from cloud.duty.house import House, addresses_of
+from vitals.contacts import Contact, own_channels
 from vitals.duty import Person
 
 
@@ -32,21 +32,19 @@ def entered(
     duties = []
     for row in rows:
         known = people.get(row.contact) or house.person(row.contact)
-        if row.phone is None and row.email is None:
+        if not own_channels(row):
             if known is None or known.left:
                 raise DirectoryError(f"contact {row.contact} is not in the directory: enter a phone or an e-mail")
             person = known
         else:
             home = known.ward if known is not None and not known.left else ward
-            person = Person(
-                contact=row.contact, version=version, name=row.name, phone=row.phone, email=row.email, ward=home
-            )
+            person = Person(contact=row.contact, version=version, name=row.name, ward=home, **addresses_of(row))
             if row.contact in people and not _alike(people[row.contact], person):
                 raise DirectoryError(f"contact {row.contact} has two names or addresses in one rota")
         if house.people.get(row.contact) is None or not _alike(known, person):
             permit(house, ward, person, whole=whole)
             people[row.contact] = replace(person, version=version)
-        duties.append(replace(row, name="", phone=None, email=None))
+        duties.append(replace(row, name="", phone=None, email=None, push=False, webhook=None))
     return list(people.values()), tuple(duties)
 
 
@@ -86,4 +84,4 @@ def gone(house: House, contact: str, now: int) -> Person:
 
 
 def _alike(a: Person | None, b: Person) -> bool:
-    return a is not None and (a.name, a.phone, a.email) == (b.name, b.phone, b.email)
+    return a is not None and (a.name, addresses_of(a)) == (b.name, addresses_of(b))

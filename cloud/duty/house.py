@@ -6,11 +6,12 @@ address for the same id changes nothing.
 """
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from msgspec.structs import replace
 
 from cloud.duty.records import Duty
-from vitals.contacts import Contact, Rota
+from vitals.contacts import Addresses, Contact, Rota, own_channels
 from vitals.duty import Assignments, BedDuty, Person, Proof
 
 
@@ -67,7 +68,7 @@ class House:
         person = self.person(duty.contact)
         if person is None or person.left:
             return None
-        return replace(duty, name=person.name, phone=person.phone, email=person.email)
+        return replace(duty, name=person.name, **addresses_of(person))
 
     def duties(self, ward: str) -> tuple[Contact, ...]:
         """Returns all duties of a ward with names and addresses, without former contacts."""
@@ -113,12 +114,26 @@ class House:
         return replace(duty, nurse=nurse, buddy=None if buddy == nurse else buddy)
 
 
+class AddressFields(TypedDict):
+    """Addresses as fields of a contact or an entry."""
+
+    phone: str | None
+    email: str | None
+    push: bool
+    webhook: str | None
+
+
+def addresses_of(has: Addresses) -> AddressFields:
+    """Returns the addresses of a duty or an entry."""
+    return {"phone": has.phone, "email": has.email, "push": has.push, "webhook": has.webhook}
+
+
 def _inherited(rotas: dict[str, Rota]) -> dict[str, Person]:
     found: dict[str, Person] = {}
     for rota in sorted(rotas.values(), key=lambda each: (each.version, each.ward)):
         for duty in rota.contacts:
-            if duty.contact not in found and (duty.phone or duty.email):
+            if duty.contact not in found and own_channels(duty):
                 found[duty.contact] = Person(
-                    contact=duty.contact, version=0, name=duty.name, phone=duty.phone, email=duty.email, ward=rota.ward
+                    contact=duty.contact, version=0, name=duty.name, ward=rota.ward, **addresses_of(duty)
                 )
     return found

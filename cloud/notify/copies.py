@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from cloud.notify.channels.sns import RenderedMessage
-from cloud.notify.templates import MAX_SMS_BYTES, MAX_SUBJECT
+from cloud.notify import sms_part
+from cloud.notify.channels.port import RenderedMessage
+from cloud.notify.templates import MAX_SUBJECT
 from cloud.notify.throttle import Message
 from vitals.contacts import MessageKind
 
@@ -18,8 +19,6 @@ def marked(message: Message, texts: RenderedMessage) -> RenderedMessage:
     """Returns the texts of a message, marked as a copy if every item is one; a long SMS has no link."""
     if any(item.kind is not MessageKind.COURTESY for item in message.items):
         return texts
-    sms = PREFIX + texts.sms
-    if len(sms.encode()) > MAX_SMS_BYTES:
-        sms = sms.rpartition(" ")[0]
+    sms = sms_part.fitted("", (PREFIX + texts.sms, PREFIX + texts.sms.rpartition(" ")[0]))
     subject = (PREFIX + texts.subject)[:MAX_SUBJECT]
     return replace(texts, subject=subject, sms=sms, email=f"{REASON}\n\n{texts.email}")

@@ -40,18 +40,16 @@ def told(event: AlarmEvent, contact: str) -> NotificationKey:
 
 def notifications(delivered: Delivered) -> tuple[Notification, ...]:
     """Returns the records of a message, one per alarm; the first lists the others as merged."""
-    contact, (first, *others) = delivered.message.contact.contact, delivered.message.items
+    first, *others = delivered.message.items
     merged = tuple(item.event.id for item in others)
-    return (
-        _notification(first, contact, delivered, merged),
-        *(_notification(item, contact, delivered) for item in others),
-    )
+    return (_notification(first, delivered, merged), *(_notification(item, delivered) for item in others))
 
 
-def _notification(item: Item, contact: str, delivered: Delivered, merged: tuple[str, ...] = ()) -> Notification:
-    sent = delivered.sent
+def _notification(item: Item, delivered: Delivered, merged: tuple[str, ...] = ()) -> Notification:
+    sent, contact = delivered.sent, delivered.message.contact.contact
     return msgspec.structs.replace(
         unsent(item.event, contact, delivered.accepted, delivered.error),
+        queued=item.queued or None,
         channels=sent.channels if sent else (),
         sns=sent.id if sent else None,
         sms=delivered.texts.sms,
@@ -74,6 +72,8 @@ def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Noti
         accepted=now,
         sms="",
         error=error,
+        priority=event.priority,
+        ward=event.ward,
     )
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from cloud.ack_links import number
 from cloud.alarm.skipped_records import unreadable
+from cloud.duty.house import addresses_of
 from cloud.duty.records import contacts_of, kind_of
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
@@ -29,6 +30,7 @@ from cloud.notify.incident_alarms import IncidentAlarms
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.proof_messages import ProofMessages, render, wanted
+from cloud.notify.reach import Effects, Reach, next_contacts
 from cloud.notify.retry import RetryQueue, merged
 from cloud.notify.routing import (
     OWN,
@@ -47,6 +49,7 @@ from cloud.notify.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
 from vitals.conditions import NOT_NOTIFIED
+from vitals.contact_standing import ContactStanding, standing_key
 from vitals.contacts import CANARY, NOBODY, Contact, MessageKind, Notification
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
@@ -93,6 +96,7 @@ class Notifier:
         delivery: Messages in flight.
         clock: Wall clock, UTC epoch ms.
         arrived: Called with every notification that SNS accepted.
+        reach: Standing of the contacts' channels.
         self_alarms: The notifier's own technical alarms.
         pending: Events with pending notifications; they hold back the commit.
         retries: Items that no channel accepted.
@@ -114,6 +118,7 @@ class Notifier:
     delivery: Delivery
     clock: Callable[[], int]
     arrived: Callable[[Notification], None] = lambda _: None
+    reach: Reach = field(default_factory=Reach)
     self_alarms: SelfAlarms = field(default_factory=SelfAlarms)
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     retries: RetryQueue = field(default_factory=RetryQueue)
@@ -136,7 +141,7 @@ class Notifier:
         Raises:
             KafkaUnavailableError: The log cannot be read.
         """
-        known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+        known = [*self.terms.layout.places(topics.PATIENTS), (topics.CONTACTS, 0), (topics.CHANNELS, 0)]
         once = [*self.terms.layout.places(topics.NOTIFICATIONS), (topics.STATUS, 0)]
         past = read_to_end(self.reader, dict.fromkeys([*known, *once], 0))
         self.self_alarms.restore(own_ids(past))
@@ -176,6 +181,7 @@ class Notifier:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
+            self.reach.review(self.on_call, now, self._effects(now))
             for event in self.self_alarms.review(self.on_call, self.declined.wards(), now):
                 self._tell(event)
             for late, place, offset in self.unrouted.heard(
@@ -194,6 +200,15 @@ class Notifier:
             self._commit()
         self.delivery.launch(now)
 
+    def _effects(self, now: int) -> Effects:
+        def end(contact: str) -> None:
+            self._end(contact, now)
+
+        def forget(key: str) -> None:
+            self.writer.write((topics.CHANNELS, 0), key.encode(), None)
+
+        return Effects(self._keep, self._write, self._raise, end, lambda item: self._pass_on(item, now), forget)
+
     def _live(self, now: int) -> None:
         self._beat = now
         # Gateways receive only the health *up* of a notifier that pages: while no reading is judged, no page is sent.
@@ -209,6 +224,9 @@ class Notifier:
                 self.on_call.set(entry)
                 self._changed |= contacts_of(entry)
             return
+        if record.topic == topics.CHANNELS:
+            self.reach.take(record)
+            return
         kind = LEARNT.get(record.topic)
         value = read(record, kind) if kind else None
         if isinstance(value, Admission):
@@ -216,6 +234,7 @@ class Notifier:
         elif isinstance(value, Notification):
             # A failed notification reached no contact, so its event is still sent. The NOBODY placeholder counts as
             # reached.
+            self.reach.sent(value, None, self.clock())
             reached = value.sns is not None or value.contact == NOBODY
             (self.told if reached else self.failed).add(
                 NotificationKey(value.alarm, value.n, value.contact, value.handover)
@@ -232,7 +251,7 @@ class Notifier:
             if person is not None and person.left:
                 self.delivery.release(contact)
             elif person is not None and self.on_call.house.wards_of(contact):
-                address = Contact(contact=contact, start=0, end=1, phone=person.phone, email=person.email)
+                address = Contact(contact=contact, start=0, end=1, **addresses_of(person))
                 self.delivery.prepare(address)
 
     def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
@@ -261,6 +280,9 @@ class Notifier:
         self._read[record.place] = record.offset + 1
         if event is not None:
             self._mind_the_pipeline(event)
+            if event.by:
+                self.reach.answered(event.by)
+                self._end(event.by, now)
             self.incidents.follow(event)
             self.unrouted.follow(event, self.incidents.active)
             self.declined.follow(event)
@@ -326,7 +348,7 @@ class Notifier:
     def _enqueue(
         self, event: AlarmEvent, contact: Contact, place: Place, offset: int, kind: MessageKind = MessageKind.ALARM
     ) -> Item:
-        item = Item(event, contact, place, offset, kind)
+        item = Item(event, contact, place, offset, self.clock(), kind)
         self.pending.add(item)
         self.told.add(told(event, contact.contact))
         return item
@@ -384,13 +406,21 @@ class Notifier:
         if delivered.sent is None:
             self._fail(delivered, now)
             return
-        for made in notifications(delivered):
+        for item, made in zip(delivered.message.items, notifications(delivered), strict=True):
             self._write(made)
             self.arrived(made)
-        reached = self.self_alarms.reached(delivered.message.contact.contact, now)
+            self.reach.sent(made, item, now)
+        if self.reach.reached(delivered.message.contact):
+            self._end(delivered.message.contact.contact, now)
+
+    def _end(self, contact: str, now: int) -> None:
+        reached = self.self_alarms.reached(contact, now)
         if reached is not None:
             self._tell(reached)
             self._live(now)
+
+    def _keep(self, standing: ContactStanding) -> None:
+        self.writer.write((topics.CHANNELS, 0), standing_key(standing.contact).encode(), msgspec.json.encode(standing))
 
     def _fail(self, delivered: Delivered, now: int) -> None:
         """Records a failure and raises its alarm once, however often it recurs."""
@@ -409,15 +439,28 @@ class Notifier:
         logger.log(level, "notification to %s failed and will be retried: %s", contact, delivered.error)
         if not known and lead.condition != NOT_NOTIFIED and contact != CANARY:
             self._raise(not_notified(lead, contact, delivered.error or "", now))
+        if delivered.no_channel and not known:
+            for item in message.items:
+                self._pass_on(item, now)
         for item, made in zip(message.items, notifications(delivered), strict=True):
             key = told(item.event, contact)
             if key not in self.failed:
                 self.failed.add(key)
                 self._write(made)
 
+    def _pass_on(self, item: Item, now: int) -> None:
+        """Queues an alarm for its next contact at once: the present one has no channel."""
+        # Neither a copy nor a request for a proof is owed to another contact.
+        owed = item.kind is MessageKind.ALARM and item.event.condition not in OWN
+        if owed and item.contact.contact != CANARY:
+            for contact in next_contacts(self.on_call, item.event, now, self.reach.reachable):
+                if told(item.event, contact.contact) not in self.told:
+                    self.queues.add(self._enqueue(item.event, contact, item.place, item.offset), now)
+
     def _raise(self, event: AlarmEvent) -> None:
-        if self.self_alarms.begin(event) is not None:
-            self._tell(event)
+        begun = self.self_alarms.begin(event)
+        if begun is not None:
+            self._tell(begun)
             self._live(event.log_t)
 
     def _tell(self, event: AlarmEvent) -> None:

@@ -13,10 +13,11 @@ import msgspec
 
 from cloud.duty.house import House
 from cloud.duty.proofs import request_of, unproven
-from cloud.notify.channels.sns import RenderedMessage
+from cloud.notify import sms_part
+from cloud.notify.channels.port import RenderedMessage
 from cloud.notify.notification_log import told
 from cloud.notify.routing import NotificationKey, channels
-from cloud.notify.templates import MAX_SMS_BYTES, Links
+from cloud.notify.templates import Links
 from cloud.notify.throttle import Item, Message
 from vitals.contacts import MessageKind
 from vitals.runtime.token_bucket import TokenBucket
@@ -52,7 +53,7 @@ class ProofMessages:
             key = told(event, duty.contact)
             if key not in known and key not in self._asked:
                 self._asked.add(key)
-                self._waiting.append(Item(event, duty, *(NOWHERE, 0), MessageKind.PROOF))
+                self._waiting.append(Item(event, duty, NOWHERE, 0, now, MessageKind.PROOF))
 
     def due(self, now: int, room: int) -> Iterator[Message]:
         """Yields requests to send now, `room` at most."""
@@ -78,8 +79,7 @@ def render(item: Item, links: Links, now: int) -> RenderedMessage:
     """Renders a request for every channel; the ward's name is cut if an SMS has no room for it."""
     contact, ward = item.contact.contact, (item.event.ward or "").upper()
     url = links.to_proof(item.event.id, contact, now)
-    rest = f" duty: confirm that messages reach you {url}"
-    text = ward.encode()[: max(0, MAX_SMS_BYTES - len(rest.encode()))].decode(errors="ignore") + rest
+    text = sms_part.fitted(ward, (f" duty: confirm that messages reach you {url}", f" duty {url}"))
     body = (
         f"Your duty on ward {item.event.ward} begins.\n\n"
         f"Open this link and confirm that messages reach you: {url}\n\n"

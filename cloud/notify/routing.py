@@ -13,7 +13,7 @@ from cloud.duty.records import Duty
 from vitals.alarm_events import AlarmEvent, AlarmState, Phase, Priority
 from vitals.bounds import FOREVER
 from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, technical
-from vitals.contacts import Channel, Contact, DutyRole, check_address
+from vitals.contacts import Channel, Contact, DutyRole, check_addresses, own_channels
 
 OWN: Final = frozenset((NOT_NOTIFIED, ROTA_EMPTY))
 """Conditions that the notifier itself raises; if their message fails, no further alarm is raised."""
@@ -47,8 +47,9 @@ def parse_default(entry: str) -> tuple[str, Contact]:
     if not ward or len(parts) != 3:  # noqa: PLR2004 - contact, phone, e-mail
         raise ValueError(f"NOTIFY_DEFAULTS: {entry!r} is not ward=contact:phone:e-mail")
     name, phone, email = parts
-    check_address(name, phone or None, email or None)
-    return ward, Contact(contact=name, name=name, start=0, end=FOREVER, phone=phone or None, email=email or None)
+    contact = Contact(contact=name, name=name, start=0, end=FOREVER, phone=phone or None, email=email or None)
+    check_addresses(name, contact)
+    return ward, contact
 
 
 @dataclass(slots=True)
@@ -84,6 +85,12 @@ class OnCall:
         present = (c for ward in wards for c in self.house.on_duty(ward, now) or self._last(ward, now))
         return next((c for c in (*present, *self.defaults.values()) if c.contact == contact), None)
 
+    def everybody(self, now: int) -> dict[str, tuple[Contact, str | None]]:
+        """Returns every contact on duty at `now`, UTC epoch ms, and a ward of theirs; default contacts have none."""
+        defaults = {c.contact: (c, None) for c in self.defaults.values()}
+        present = ((c, ward) for ward in self.house.rotas for c in self.house.on_duty(ward, now))
+        return defaults | {c.contact: (c, ward) for c, ward in present}
+
     def _last(self, ward: str, now: int) -> tuple[Contact, ...]:
         return last_on_duty(self.house.duties(ward), now)
 
@@ -109,11 +116,9 @@ class OnCall:
 
 def channels(contact: Contact, priority: Priority) -> tuple[Channel, ...]:
     """Returns the channels of a contact; low priority goes by e-mail only, if there is an address."""
-    email = (Channel.EMAIL,) if contact.email else ()
-    sms = (Channel.SMS,) if contact.phone else ()
-    if priority is Priority.LOW and email:
-        return email
-    return sms + email
+    if priority is Priority.LOW and contact.email:
+        return (Channel.EMAIL,)
+    return own_channels(contact)
 
 
 def rota_empty(event: AlarmEvent, ward: str, now: int) -> AlarmEvent:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.notify.routing import OnCall, declined_subject
-from vitals.alarm_events import AlarmEvent, Kind, Priority, ended, started
+from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, continued, ended, started
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import CATALOGUE, NOT_NOTIFIED, ROTA_EMPTY
 
@@ -43,9 +43,12 @@ class SelfAlarms:
             self._open[condition, subject] = msgspec.structs.replace(begun, id=alarm)
 
     def begin(self, event: AlarmEvent) -> AlarmEvent | None:
-        """Returns the event to write, None if its alarm is already active."""
-        if (event.condition, event.subject) in self._open:
-            return None
+        """Returns the event to write, None if its alarm is already active at no lower priority."""
+        active = self._open.get((event.condition, event.subject))
+        if active is not None:
+            if event.priority <= active.priority:
+                return None
+            event = continued(active, Phase.ESCALATE, event.log_t, priority=event.priority, text=event.text)
         self._open[event.condition, event.subject] = event
         return event
 

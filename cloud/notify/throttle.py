@@ -17,6 +17,7 @@ class Item:
         contact: The recipient.
         place: Partition of `alarms` that it was read from.
         offset: Its offset there.
+        queued: Time at which it was queued, UTC epoch ms; 0 for unknown.
         kind: Kind of the message.
     """
 
@@ -24,6 +25,7 @@ class Item:
     contact: Contact
     place: tuple[str, int]
     offset: int
+    queued: int = 0
     kind: MessageKind = MessageKind.ALARM
 
 

@@ -9,9 +9,10 @@ import msgspec
 from cloud.duty.records import Duty, key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
-from cloud.notify.channels.sns import MessageChannel, Receipt, RenderedMessage, SendError
+from cloud.notify.channels.port import MessageChannel, NoChannelError, Receipt, RenderedMessage, SendError
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.reach import Reach
 from cloud.notify.routing import OnCall
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
@@ -35,6 +36,7 @@ class Phones:
     numbers: list[str | None] = field(default_factory=list)
     prepared: set[str] = field(default_factory=set)
     addresses: dict[str, str | None] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
     released: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,6 +56,8 @@ class Phones:
     def _send(self, contact: Contact, texts: RenderedMessage, refuse: set[str], by: tuple[Channel, ...]) -> Receipt:
         with self._lock:
             self.calls += 1
+            if contact.contact in self.without:
+                raise NoChannelError(f"{contact.contact} has no channel")
             if contact.contact in refuse:
                 raise SendError("Throttling: rate exceeded")
             self.got.append((contact.contact, texts.sms))
@@ -73,6 +77,7 @@ class Station:
     now: int = START
     defaults: dict[str, Contact] = field(default_factory=dict)
     arrived: list[Notification] = field(default_factory=list)
+    reach: Reach = field(default_factory=Reach)
 
     def __post_init__(self) -> None:
         self.log = MemoryLog(lambda: self.now)
@@ -87,6 +92,7 @@ class Station:
             queues=RecipientQueues(5, 6000, 60_000),
             delivery=Delivery(self.sender or self.phones, self.pool, 3, lambda: self.now),
             clock=lambda: self.now,
+            reach=self.reach,
             arrived=self.arrived.append,
         )
         notifier.start()

@@ -155,6 +155,25 @@ def test_a_contact_whom_the_request_does_not_reach_is_not_notified_and_is_asked_
     assert len(station.raised("not-notified")) == 2
 
 
+def test_a_contact_without_a_channel_has_the_request_passed_on_to_nobody(
+    station: Station, event: MakeEvent, contact: MakeContact
+) -> None:
+    station.duty(*duties(contact), contact("second", step=2), proof=True)
+    station.enter(Proof(contact="head", t=T0), Proof(contact="second", t=T0))
+    station.phones.without = {"new", "old"}
+    notifier = station.start()
+    for _ in range(30):
+        station.now += 1000
+        notifier.step(0)
+        station.settle(notifier)
+    assert [e.subject for e in station.raised("not-notified")] == ["new"]
+    station.phones.got.clear()
+    station.alarm(event())
+    station.settle(notifier)
+    assert {name for name, _ in station.phones.got} == {"head", "second"}
+    assert not [text for _, text in station.phones.got if "/p/" in text]
+
+
 def test_a_copy_says_that_it_is_one_and_fits_one_sms(station: Station, event: MakeEvent, contact: MakeContact) -> None:
     station.duty(*duties(contact), proof=True)
     station.enter(Proof(contact="head", t=T0))

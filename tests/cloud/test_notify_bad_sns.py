@@ -8,7 +8,7 @@ import pytest
 from cloud.notify.channels import sns as adapter
 from cloud.notify.channels.sns import SnsChannel
 from infra.local.servers.sns.server import Options, Sns
-from infra.local.servers.sns.trouble import Fate, State, Trouble
+from infra.local.servers.sns.trouble import Fate, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from vitals.contacts import Contact
@@ -107,21 +107,3 @@ def test_a_topic_that_cannot_be_made_at_once_is_made_with_the_next_try(
     notifying.alarm(event())
     notifying.settle(notifier)
     assert read(bad).total() == 1
-
-
-@pytest.mark.parametrize(("address", "to"), [("+441632960001", "opted-out"), ("nurse@example.org", "pending")])
-def test_what_stands_as_sent_is_seen_to_reach_nobody(
-    *, notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact, address: str, to: str
-) -> None:
-    who = contact("nurse", email=None) if to == "opted-out" else contact("nurse", phone=None)
-    assert notifying.sender is not None
-    notifying.sender.prepare(who)
-    bad.control(State(endpoint=address, to=to))  # type: ignore[arg-type] # one of its words
-    notifying.duty(who)
-    notifier = notifying.start()
-    notifying.alarm(event())
-    notifying.settle(notifier)
-    (sent,) = notifying.notifications()
-    assert sent.sns is not None, "SNS accepts it: nothing that the notifier asks today tells more"
-    assert bad.reached() == []
-    assert {u.message_id for u in bad.undelivered()} == {sent.sns}

@@ -1,6 +1,7 @@
 """The page in a real browser: what a nurse sees, presses, and cannot overlook."""
 
 import itertools
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
 from tests.console.conftest import sign_in
 from tests.console.stage import PASSWORD, Stage, event, seen, ward
+from tests.support.waiting import until
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
+from vitals.contact_standing import ContactStanding, Standing, addresses
+from vitals.contacts import Channel
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"
@@ -472,6 +476,41 @@ def test_the_page_installs_and_its_worker_never_keeps_a_patients_data(page: Page
     manifest = page.evaluate("fetch('/static/manifest.webmanifest').then(r => r.json())")
     assert manifest["display"] == "standalone"
     assert {icon["sizes"] for icon in manifest["icons"]} >= {"192x192", "512x512"}
+
+
+def test_the_rota_says_who_is_not_reached(page: Page, served: Stage) -> None:
+    contact = served.parts.topics.house.duties("icu")[0]
+    found = {Channel.SMS: Standing.OPTED_OUT}
+    served.parts.topics.standings[contact.contact] = ContactStanding(
+        contact=contact.contact, of=addresses(contact), channels=found, t=1
+    )
+    page.click("#rota-tab")
+    expect(page.locator("tr", has_text=contact.contact)).to_contain_text("Not reached: SMS opted out (STOP)")
+
+
+def test_a_push_message_is_shown_with_its_link_and_one_that_cannot_be_read_is_an_alarm_too(
+    browser: Browser, served: Stage
+) -> None:
+    context = browser.new_context(base_url=served.url)
+    context.grant_permissions(["notifications"])
+    page = sign_in(context)
+    control, found = context.new_cdp_session(page), list[dict[str, str]]()
+    control.on("ServiceWorker.workerRegistrationUpdated", lambda told: found.extend(told["registrations"]))
+    control.send("ServiceWorker.enable")
+    page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
+    until(lambda: page.evaluate("1") and found, "the worker is registered")
+    shown = """navigator.serviceWorker.ready.then(r => r.getNotifications())
+        .then(all => all.map(n => [n.title, n.body, n.data.url]))"""
+    sent = json.dumps({"title": "HIGH alarm", "body": "ICU HIGH alarm ABCD2345", "url": f"{served.url}/a/T0ken"})
+    for data in (sent, "no JSON"):
+        message = {"origin": served.url, "registrationId": found[0]["registrationId"], "data": data}
+        control.send("ServiceWorker.deliverPushMessage", message)
+    until(lambda: len(page.evaluate(shown)) == 2, "two notifications")
+    assert sorted(page.evaluate(shown)) == [
+        ["HIGH alarm", "ICU HIGH alarm ABCD2345", f"{served.url}/a/T0ken"],
+        ["Wardwatch", "An alarm: see the ward page.", "/"],
+    ]
+    context.close()
 
 
 def test_the_page_asks_nobody_but_its_own_server(browser: Browser, served: Stage) -> None:

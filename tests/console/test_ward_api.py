@@ -4,17 +4,20 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
 
 from cloud.ack_links import AckToken, sign_token
 from cloud.console.auth.accounts import Role
 from cloud.duty.proofs import ids
-from cloud.kafka.port import KafkaUnavailableError
+from cloud.kafka.port import KafkaUnavailableError, Record
 from tests.console.conftest import Client
 from tests.console.stage import HOUR, Stage, event
 from vitals.alarm_events import Kind, Priority
-from vitals.contacts import Contact, DutyRole, Rota
+from vitals.contact_standing import ContactStanding, Standing, addresses
+from vitals.contacts import Channel, Contact, DutyRole, Rota
+from vitals.wire import topics
 
 NEW = {
     "patient": "p-00900", "name": "Nia Lomax", "born": "1958-03-21", "phone": "+44 1632 960123",
@@ -318,6 +321,17 @@ def test_a_contact_who_leaves_the_house_is_on_no_rota_any_more(client: Client, s
     assert "phone" not in bela.get("/api/contacts").json()[0]
     assert "phone" in root.get("/api/contacts").json()[0]
     assert client("vera", icu=Role.VIEWER).get("/api/contacts").status_code == 403
+
+
+def test_the_rota_says_by_which_channels_a_contact_is_not_reached(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.VIEWER)
+    contact = stage.parts.topics.house.duties("icu")[0]
+    assert bela.get("/api/wards/icu/rota").json()["contacts"][0]["channels"] == {}
+    found = {Channel.SMS: Standing.OPTED_OUT}
+    standing = ContactStanding(contact=contact.contact, of=addresses(contact), channels=found, t=1)
+    record = Record(topics.CHANNELS, 0, 0, 1, b"standing", msgspec.json.encode(standing))
+    assert stage.parts.topics.take(record) is None
+    assert bela.get("/api/wards/icu/rota").json()["contacts"][0]["channels"] == {"sms": "opted-out"}
 
 
 def test_what_the_log_does_not_take_is_told_and_the_next_try_gets_a_new_connection(

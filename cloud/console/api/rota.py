@@ -1,5 +1,6 @@
 """Routes of `/api` for rotas and for the directory of contacts, which belongs to the house."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,9 @@ from cloud.console.command_writer import ConflictError, LogDownError
 from cloud.console.http import auth
 from cloud.duty.assigning import view
 from cloud.duty.directory import DirectoryError, gone
+from cloud.duty.house import addresses_of
 from vitals.bounds import MAX_CALENDAR, MAX_CONTACTS
+from vitals.contact_standing import ContactStanding, addresses
 from vitals.contacts import Contact, DutyRole
 from vitals.duty import Person as Entry
 
@@ -34,6 +37,8 @@ class DutyRow(BaseModel):
     end: Moment
     phone: Cell | None = None
     email: Cell | None = None
+    push: bool = False
+    webhook: Cell | None = None
     priority: Annotated[int, Field(ge=1, le=3)] = 1
     step: Annotated[int, Field(ge=0, le=9)] = 0
     role: DutyRole = DutyRole.STAFF
@@ -52,7 +57,7 @@ class Rota(BaseModel):
 
 @router.get("/wards/{ward}/rota")
 def rota(request: Request, ward: str, who: Who) -> dict[str, Any]:
-    """Returns the rota of a ward, with the names and addresses of the directory."""
+    """Returns the rota of a ward, with the directory's addresses and the standing of each (`{}` before a check)."""
     auth.require_role(request, who, Role.VIEWER, ward)
     return _shown(request, ward)
 
@@ -88,11 +93,7 @@ def contacts(request: Request, who: Who) -> list[dict[str, Any]]:
         auth.require_role(request, who, Role.ADMIN, None)
     every = who.may(Role.ADMIN, None)
     house = own.topics.house
-    return [
-        {"contact": one.contact, "name": one.name, "ward": one.ward, "wards": sorted(house.wards_of(one.contact))}
-        | ({"phone": one.phone, "email": one.email} if every else {})
-        for one in house.present()[:MAX_CONTACTS]
-    ]
+    return [_entry(one, sorted(house.wards_of(one.contact)), addresses=every) for one in house.present()[:MAX_CONTACTS]]
 
 
 @router.delete("/contacts/{contact}")
@@ -112,11 +113,16 @@ def leave(request: Request, contact: str, who: Who) -> dict[str, Any]:
     return {"contact": contact, "wards": sorted(house.wards_of(contact))}
 
 
+def _entry(one: Entry, wards: list[str], *, addresses: bool) -> dict[str, Any]:
+    entry = {"contact": one.contact, "name": one.name, "ward": one.ward, "wards": wards}
+    return {**entry, **addresses_of(one)} if addresses else entry
+
+
 def _shown(request: Request, ward: str) -> dict[str, Any]:
     own = auth.parts(request)
     house, now = own.topics.house, own.clock()
     known = house.rotas.get(ward)
-    rows = [_row(c) | {"proven": house.proven(ward, c)} for c in house.duties(ward)]
+    rows = [_row(c, own.topics.standings) | {"proven": house.proven(ward, c)} for c in house.duties(ward)]
     version, proof = (known.version, known.proof) if known else (0, False)
     beds = view(house, ward, [admission.bed for admission in own.topics.on_ward(ward)], now)
     free = [each.bed for each in beds if each.everybodys]
@@ -133,13 +139,18 @@ def _cells(ward: str, row: DutyRow) -> dict[str, str]:
         "name": row.name.strip(),
         "phone": row.phone or "",
         "email": row.email or "",
+        "push": str(int(row.push)),
+        "webhook": row.webhook or "",
         "role": row.role.value,
     }
     times = {"start": when(row.start), "end": when(row.end)}
     return {"ward": ward, **cells, **times, "priority": words[row.priority], "step": str(row.step)}
 
 
-def _row(contact: Contact) -> dict[str, Any]:
-    names = ("contact", "name", "start", "end", "phone", "email", "step")
+def _row(contact: Contact, standings: Mapping[str, ContactStanding]) -> dict[str, Any]:
+    names = ("contact", "name", "start", "end", "phone", "email", "push", "webhook", "step")
+    standing = standings.get(contact.contact)
+    known = standing is not None and standing.of == addresses(contact)
+    channels = {c.value: s.value for c, s in standing.channels.items()} if standing is not None and known else {}
     shown = {name: getattr(contact, name) for name in names}
-    return shown | {"priority": int(contact.priority), "role": contact.role.value}
+    return shown | {"priority": int(contact.priority), "role": contact.role.value, "channels": channels}

@@ -18,6 +18,7 @@ from vitals.actions import Act, Action
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import decoded
+from vitals.contact_standing import ContactStanding, read_channel_record
 from vitals.contacts import Notification
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.wire import topics
@@ -37,6 +38,7 @@ class TopicCache:
     Attributes:
         admissions: Newest admission by patient, discharged ones included.
         house: Directory of contacts, rotas and assigned beds.
+        standings: Standing of each contact's channels.
         events: Latest alarm events.
         notifications: Latest notifications.
         actions: Latest actions.
@@ -45,6 +47,7 @@ class TopicCache:
 
     admissions: dict[str, Admission] = field(default_factory=dict)
     house: House = field(default_factory=House)
+    standings: dict[str, ContactStanding] = field(default_factory=dict)
     events: deque[AlarmEvent] = field(default_factory=lambda: deque(maxlen=KEEP))
     notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
     actions: deque[Action] = field(default_factory=lambda: deque(maxlen=KEEP))
@@ -63,6 +66,10 @@ class TopicCache:
                 self.admit(decoded(record.value, Admission))
             elif record.topic == topics.CONTACTS:
                 self.enter(decoded(record.value, kind_of(record.key)))
+            elif record.topic == topics.CHANNELS:
+                one = read_channel_record(record.value)
+                if isinstance(one, ContactStanding):
+                    self.standings = {**self.standings, one.contact: one}
             elif record.topic == topics.ALARMS:
                 self.events.append(decoded(record.value, AlarmEvent))
             elif record.topic == topics.NOTIFICATIONS:
@@ -157,7 +164,7 @@ class Follower:
 
     def _follow(self, reader: Reader, stop: threading.Event) -> None:
         try:
-            whole = [*self.layout.places(topics.PATIENTS), (topics.CONTACTS, 0)]
+            whole = [*self.layout.places(topics.PATIENTS), (topics.CONTACTS, 0), (topics.CHANNELS, 0)]
             tails = [p for t in (topics.ALARMS, topics.NOTIFICATIONS, topics.ACTIONS) for p in self.layout.places(t)]
             starts: dict[Place, int] = dict.fromkeys(whole, 0)
             starts |= {place: max(0, end - BACK) for place, end in reader.ends(tails).items()}
