@@ -97,11 +97,11 @@ def test_whoever_leaves_keeps_no_subscription_not_even_one_that_nobody_confirmed
 ) -> None:
     name = f"c-{uuid.uuid4().hex[:8]}"
     sender = service.sender()
-    sender.prepare(contact(name))
+    sender.check(contact(name))
     assert len(endpoints(service, name)) == 2
     sender.release(name)
     assert endpoints(service, name) == set()
-    sender.prepare(contact(name))
+    sender.check(contact(name))
     assert len(endpoints(service, name)) == 2
 
 
