@@ -9,10 +9,11 @@ life with the same nurse (`tests/truth/judging/fewest.py`).
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
+from tests.bench import likeness
 from tests.truth.live import Script
 from tests.truth.people import Habit
 from tests.truth.verdict import verdict
@@ -48,7 +49,20 @@ def seeds(commit: str, count: int) -> list[int]:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Yields the worst of all wards, row by row."""
+    """Yields the simulator's rows, then the worst of all wards; those are void while the simulator is out of line."""
+    simulator = list(likeness.rows())
+    yield from simulator
+    yield from voided(_verdicts(), simulator)
+
+
+def voided(rows: Iterable[dict[str, Any]], simulator: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields rows, as void if a row of the simulator is out of the recordings' interval."""
+    out = ", ".join(row["name"] for row in simulator if not row["held"])
+    for row in rows:
+        yield row | {"void": True, "note": f"void: {out} out; {row['note']}"} if out else row
+
+
+def _verdicts() -> Iterator[dict[str, Any]]:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607 - the git in force
     drawn = seeds(commit, WARDS)
     with ProcessPoolExecutor(2) as pool:

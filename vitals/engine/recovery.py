@@ -151,6 +151,7 @@ def _take_over(writer: EventWriter, event: AlarmEvent) -> None:
     """Restores an active or latched alarm that the replay does not have."""
     state = writer.state
     index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
+    index = PROBLEM[index] if 0 <= index < COUNT else index
     patient = event.patient
     on = event.state is AlarmState.ACTIVE
     c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)
