@@ -183,7 +183,19 @@ class Notifier:
         def forget(key: str) -> None:
             self.writer.write((topics.CHANNELS, 0), key.encode(), None)
 
-        return Effects(self._keep, self._write, self._raise, end, lambda item: self._pass_on(item, now), forget)
+        def repeat(item: Item) -> None:
+            self.pending.add(item)
+            self._begin(Message(self.on_call.on_duty(item.contact.contact, now) or item.contact, (item,)), now)
+
+        return Effects(
+            record=self._keep,
+            write=self._write,
+            start=self._raise,
+            end=end,
+            pass_on=lambda item: self._pass_on(item, now),
+            repeat=repeat,
+            forget=forget,
+        )
 
     def _live(self, now: int) -> None:
         self._beat = now
@@ -240,6 +252,7 @@ class Notifier:
         self._read[record.place] = record.offset + 1
         if event is not None:
             self._mind_the_pipeline(event)
+            self.reach.recent.follow(event)
             if event.by:
                 self.reach.answered(event.by)
                 self._end(event.by, now)

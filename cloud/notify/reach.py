@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.kafka.port import Record
-from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.contact_channels import Change, ContactChannels
 from cloud.notify.channels.sms_delivery_log import Outcome
 from cloud.notify.channels.web_push import WebPushChannel
-from cloud.notify.delivery_follow import DeliveryFollow, Followed
+from cloud.notify.delivery_follow import DeliveryFollow
+from cloud.notify.recent_messages import Followed, RecentMessages
 from cloud.notify.routing import OWN, OnCall
 from cloud.notify.throttle import Item
 from vitals.alarm_events import AlarmEvent, Priority
@@ -35,6 +36,7 @@ class Effects:
         start: Starts an alarm.
         end: Ends *not notified* of a contact.
         pass_on: Queues an item for the next contact.
+        repeat: Sends an item to the same contact once more.
         forget: Removes a record of topic `channels`, by its key.
     """
 
@@ -43,6 +45,7 @@ class Effects:
     start: Callable[[AlarmEvent], None]
     end: Callable[[str], None]
     pass_on: Callable[[Item], None]
+    repeat: Callable[[Item], None]
     forget: Callable[[str], None]
 
 
@@ -54,11 +57,13 @@ class Reach:
         channels: The contacts' channels; None where nothing can be checked.
         follow: Messages without a known outcome; None without a delivery log.
         push: Devices for Web Push; None without a key.
+        recent: Messages of the last hour.
     """
 
     channels: ContactChannels | None = None
     follow: DeliveryFollow | None = None
     push: WebPushChannel | None = None
+    recent: RecentMessages = field(default_factory=RecentMessages)
     _without: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
 
@@ -72,13 +77,16 @@ class Reach:
         return self.reachable(contact) and contact.contact not in self._failed
 
     def answered(self, contact: str) -> None:
-        """Forgets a failed delivery: the person has answered."""
+        """Forgets failed deliveries and open messages: the person has answered."""
         self._failed.discard(contact)
+        self.recent.take(contact, lambda *_: True)
 
     def sent(self, notification: Notification, item: Item | None, now: int) -> None:
         """Follows a message; `item` is None if an earlier run has sent it."""
+        followed = Followed(notification, item)
+        self.recent.add(followed, now)
         if self.follow is not None:
-            self.follow.add(notification, item, now)
+            self.follow.add(followed, now)
 
     def take(self, record: Record) -> None:
         """Applies a record of topic `channels`."""
@@ -112,9 +120,11 @@ class Reach:
             effects.forget(device.key)
         present = on_call.everybody(now)
         self.channels.check(now, {name: contact for name, (contact, _) in present.items()})
-        for standing in self.channels.changes():
+        for change in self.channels.changes():
+            standing = change.standing
             effects.record(standing)
             logger.info("channels of %s: %s", standing.contact, in_words(standing.channels) or "ready")
+            self._lost(change, now, effects)
         for contact, ward in present.values():
             known = self.channels.standing(contact)
             if known is not None and not known.reachable and contact.contact not in self._without:
@@ -127,24 +137,44 @@ class Reach:
                 if duty is not None:
                     effects.end(name)
 
+    def _lost(self, change: Change, now: int, effects: Effects) -> None:
+        """Treats messages as failed that were accepted while none of their channels was ready."""
+        for followed in self.recent.take(change.standing.contact, change.lost):
+            error = f"accepted without a channel: {in_words(change.standing.channels)}"
+            if not change.standing.reachable:
+                self._fail(followed, error, now, effects)
+                continue
+            effects.write(_failed(followed.notification, error, now))
+            if followed.item is not None and not self.recent.settled(followed.item.event.id):
+                effects.repeat(followed.item)
+
     def _apply(self, followed: Followed, outcome: Outcome, now: int, effects: Effects) -> None:
         message, contact = followed.notification, followed.notification.contact
         if outcome.delivered:
             effects.write(msgspec.structs.replace(message, state=DeliveryState.DELIVERED, accepted=now))
             self._failed.discard(contact)
+            self.recent.known(contact, message.sns)
             if contact not in self._without:
                 effects.end(contact)
             return
-        error = f"sms not delivered: {outcome.reason}"
-        effects.write(msgspec.structs.replace(message, state=DeliveryState.FAILED, accepted=now, error=error))
         logger.error("SMS to %s was accepted and not delivered: %s", contact, outcome.reason)
         self._failed.add(contact)
+        self.recent.known(contact, message.sns)
         if outcome.opted_out and self.channels is not None:
             self.channels.found(contact, Channel.SMS, Standing.OPTED_OUT)
-        if followed.item is None or followed.item.event.condition not in OWN:
+        self._fail(followed, f"sms not delivered: {outcome.reason}", now, effects)
+
+    def _fail(self, followed: Followed, error: str, now: int, effects: Effects) -> None:
+        message, item = followed.notification, followed.item
+        effects.write(_failed(message, error, now))
+        if item is None or item.event.condition not in OWN:
             effects.start(not_delivered(message, error, now))
-        if followed.item is not None:
-            effects.pass_on(followed.item)
+        if item is not None and not self.recent.settled(item.event.id):
+            effects.pass_on(item)
+
+
+def _failed(message: Notification, error: str, now: int) -> Notification:
+    return msgspec.structs.replace(message, state=DeliveryState.FAILED, accepted=now, error=error)
 
 
 def not_delivered(message: Notification, error: str, now: int) -> AlarmEvent:

@@ -16,7 +16,7 @@ from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.support.waiting import until
-from vitals.alarm_events import Phase, Priority
+from vitals.alarm_events import Inactivation, Phase, Priority
 from vitals.contact_standing import ContactStanding, Standing, read_channel_record
 from vitals.contacts import Channel, Contact
 from vitals.wire import topics
@@ -68,6 +68,21 @@ def checked(ward: Station, notifier: Notifier, who: Contact, wanted: dict[Channe
     notifier.step(0)
 
 
+def checked_again(ward: Station, notifier: Notifier, who: Contact) -> None:
+    """Works until a further check has ended."""
+    assert ward.reach.channels is not None
+    before = ward.reach.channels.standing(who)
+    ward.now += EVERY_MS
+
+    def newer() -> bool:
+        notifier.step(0)
+        ward.now += 100
+        found = ward.reach.channels.standing(who) if ward.reach.channels else None
+        return found is not None and before is not None and found.t > before.t
+
+    until(newer, "checked again", 20)
+
+
 def recorded(ward: Station) -> list[ContactStanding]:
     found = [read_channel_record(r.value) for r in ward.log.records(topics.CHANNELS) if r.value]
     return [one for one in found if isinstance(one, ContactStanding)]
@@ -111,6 +126,36 @@ def test_the_next_contact_is_told_at_once_when_the_first_has_no_channel(
     assert [(e.phase, e.priority) for e in raised] == [(Phase.START, Priority.MEDIUM), (Phase.ESCALATE, Priority.HIGH)]
 
 
+def test_what_was_accepted_since_the_last_check_is_passed_on_when_the_check_finds_no_channel(
+    ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    nurse = contact("nurse", phone=None, email=MAIL)
+    ward.duty(nurse, contact("doctor", phone="+441632960002", email=None, step=1))
+    notifier = ward.start()
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.READY})
+    ward.alarm(event("p-0"))
+    ward.settle(notifier)
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.READY})
+    checked_again(ward, notifier, nurse)
+    bad.control(State(endpoint=MAIL, to="pending"))
+    for name in ("p-1", "p-2"):
+        ward.alarm(event(name))
+    ward.settle(notifier)
+    ward.alarm(event("p-2", n=1, phase=Phase.CONTINUE, inactivation=Inactivation.ACKNOWLEDGED, by="charge"))
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.DEACTIVATED})
+    ward.settle(notifier)
+    told = [(n.patient, n.contact, n.state.value) for n in ward.notifications() if n.patient != "nurse"]
+    assert sorted(told) == [
+        ("p-0", "nurse", "accepted"),
+        ("p-1", "doctor", "accepted"),
+        ("p-1", "nurse", "accepted"),
+        ("p-1", "nurse", "failed"),
+        ("p-2", "nurse", "accepted"),
+        ("p-2", "nurse", "failed"),
+    ], "p-0 arrived before the last good check, and p-2 is acknowledged"
+    assert max(e.priority for e in ward.raised("not-notified")) is Priority.HIGH
+
+
 def test_an_expired_confirmation_is_asked_for_again_and_is_pending_until_it_comes(
     ward: Station, bad: Sns, contact: MakeContact
 ) -> None:
@@ -144,6 +189,12 @@ def test_the_other_channel_is_used_where_one_does_not_reach_and_nobody_is_alarme
     ward.settle(notifier)
     (low,) = [n for n in ward.notifications() if n.patient == "p-2"]
     assert low.channels == (Channel.SMS,), "a low one too, whose mail reaches nobody"
+    first = [(n.channels, n.state.value) for n in ward.notifications() if n.patient == "p-1"]
+    assert first == [
+        ((Channel.EMAIL,), "accepted"),
+        ((Channel.EMAIL,), "failed"),
+        ((Channel.SMS,), "accepted"),
+    ], "the mail may have been lost: it is repeated by the channel that is ready"
     assert ward.raised("not-notified") == []
 
 

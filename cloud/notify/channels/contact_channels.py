@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cloud.notify.channels.port import ChannelAdapter, NoChannelError, Receipt, RenderedMessage, SendError
@@ -29,11 +29,32 @@ ASK_EVERY_MS: Final = 3_600_000
 """Minimum time between two requests to one person to confirm an address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A standing that has changed.
+
+    Attributes:
+        standing: The new standing.
+        ready: Begin of the last check that found each channel ready, UTC epoch ms. Later messages may be lost.
+    """
+
+    standing: ContactStanding
+    ready: Mapping[Channel, int]
+
+    def lost(self, channels: Iterable[Channel], accepted: int) -> bool:
+        """Returns whether a message by these channels, accepted at a time, had no ready channel for certain."""
+        now = self.standing.channels
+        return not any(
+            now.get(channel) is Standing.READY or accepted < self.ready.get(channel, 0) for channel in channels
+        )
+
+
 @dataclass(slots=True)
 class _Known:
     contact: Contact
     standing: ContactStanding | None = None
     last: int = 0
+    ready: dict[Channel, int] = field(default_factory=dict)
     checking: bool = False
 
 
@@ -54,7 +75,7 @@ class ContactChannels:
         self._clock, self._every_ms = clock, every_ms
         self._known: dict[str, _Known] = {}
         self._earlier: dict[str, ContactStanding] = {}
-        self._changed: dict[str, ContactStanding] = {}
+        self._changed: list[Change] = []
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(CHECKS_AT_ONCE, "check")
         self._besides = ThreadPoolExecutor(BESIDES_AT_ONCE, "besides")
@@ -118,10 +139,10 @@ class ContactChannels:
         standing = known.standing if known else None
         return standing if standing is not None and standing.of == addresses(contact) else None
 
-    def changes(self) -> list[ContactStanding]:
+    def changes(self) -> list[Change]:
         """Removes and returns the standings that have changed."""
         with self._lock:
-            changed, self._changed = list(self._changed.values()), {}
+            changed, self._changed = self._changed, []
         return changed
 
     def found(self, contact: str, channel: Channel, standing: Standing) -> None:
@@ -218,7 +239,11 @@ class ContactChannels:
             contact=contact, of=addresses(known.contact), channels=channels, t=self._clock(), asked=asked
         )
         if before is None or (before.channels, before.asked) != (channels, asked):
-            self._changed[contact] = known.standing
+            self._changed.append(Change(known.standing, dict(known.ready)))
+        known.ready |= {channel: known.last for channel, now in channels.items() if now is Standing.READY}
+        if Standing.GONE in channels.values() and (before is None or Standing.GONE not in before.channels.values()):
+            # It has been subscribed again: the next check tells whether that holds.
+            known.last = 0
 
 
 def _told(before: ContactStanding | None, found: Mapping[Channel, Standing]) -> dict[Channel, Standing]:

@@ -81,6 +81,8 @@ class SnsSubscriptions:
     def _check(self, contact: Contact, *, ask: bool) -> dict[Channel, Standing]:
         what = f"topic of {contact.contact}"
         arn = str(call(what, self._sns.create_topic, Name=f"wardwatch-{contact.contact}")["TopicArn"])
+        _, former = self._topics.get(contact.contact, ("", None))
+        again = former is not None and (former.phone, former.email) == (contact.phone, contact.email)
         found: dict[Channel, Standing] = {}
         refused: dict[Channel, str] = {}
         for protocol, endpoint, attributes, listed in self._wanted(arn, contact):
@@ -92,6 +94,9 @@ class SnsSubscriptions:
                 standing = Standing.PENDING if listed == PENDING else Standing.GONE
             else:
                 standing, error = self._subscribe(arn, contact, (protocol, endpoint), attributes)
+                if again and standing is Standing.READY:
+                    # Ready from now on: what was accepted since the last check is lost.
+                    standing = Standing.GONE
             if protocol != "sqs":
                 found[Channel(protocol)] = standing
                 refused |= {Channel(protocol): error} if error else {}
