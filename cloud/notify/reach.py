@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.kafka.port import Record
-from cloud.notify.channels.contact_channels import Change, ContactChannels
+from cloud.notify.channels.channel_checks import Change, ChannelChecks
 from cloud.notify.channels.sms_delivery_log import Outcome
 from cloud.notify.channels.web_push import WebPushChannel
 from cloud.notify.delivery_follow import DeliveryFollow
@@ -54,13 +54,13 @@ class Reach:
     """Standing of the contacts' channels and outcome of messages, as the notifier's loop sees them.
 
     Attributes:
-        channels: The contacts' channels; None where nothing can be checked.
+        checks: Standing of the contacts' channels; None where nothing can be checked.
         follow: Messages without a known outcome; None without a delivery log.
         push: Devices for Web Push; None without a key.
         recent: Messages of the last hour.
     """
 
-    channels: ContactChannels | None = None
+    checks: ChannelChecks | None = None
     follow: DeliveryFollow | None = None
     push: WebPushChannel | None = None
     recent: RecentMessages = field(default_factory=RecentMessages)
@@ -69,7 +69,7 @@ class Reach:
 
     def reachable(self, contact: Contact) -> bool:
         """Returns whether any channel of a contact is ready; true while nothing is known."""
-        standing = self.channels.standing(contact) if self.channels else None
+        standing = self.checks.standing(contact) if self.checks else None
         return standing is None or standing.reachable
 
     def reached(self, contact: Contact) -> bool:
@@ -90,18 +90,18 @@ class Reach:
 
     def take(self, record: Record) -> None:
         """Applies a record of topic `channels`."""
-        if self.channels is None:
+        if self.checks is None:
             return
         value = read_channel_record(record.value) if record.value is not None else None
         if isinstance(value, ContactStanding):
-            self.channels.restore(value)
+            self.checks.restore(value)
         elif self.push is not None:
             key = record.key.decode(errors="replace")
             if value is None:
                 self.push.remove(key)
             else:
                 self.push.add(value)
-            self.channels.again(device_owner(key))
+            self.checks.again(device_owner(key))
 
     def review(self, on_call: OnCall, now: int, effects: Effects) -> None:
         """Records standings and outcomes, and starts and ends the alarms of contacts without a channel.
@@ -114,19 +114,19 @@ class Reach:
         if self.follow is not None:
             for followed, outcome in self.follow.collect(now):
                 self._apply(followed, outcome, now, effects)
-        if self.channels is None:
+        if self.checks is None:
             return
         for device in self.push.gone() if self.push else ():
             effects.forget(device.key)
         present = on_call.everybody(now)
-        self.channels.check(now, {name: contact for name, (contact, _) in present.items()})
-        for change in self.channels.changes():
+        self.checks.check(now, {name: contact for name, (contact, _) in present.items()})
+        for change in self.checks.changes():
             standing = change.standing
             effects.record(standing)
             logger.info("channels of %s: %s", standing.contact, in_words(standing.channels) or "ready")
             self._lost(change, now, effects)
         for contact, ward in present.values():
-            known = self.channels.standing(contact)
+            known = self.checks.standing(contact)
             if known is not None and not known.reachable and contact.contact not in self._without:
                 self._without.add(contact.contact)
                 effects.start(no_channel(contact, ward, in_words(known.channels), now))
@@ -160,8 +160,8 @@ class Reach:
         logger.error("SMS to %s was accepted and not delivered: %s", contact, outcome.reason)
         self._failed.add(contact)
         self.recent.known(contact, message.sns)
-        if outcome.opted_out and self.channels is not None:
-            self.channels.found(contact, Channel.SMS, Standing.OPTED_OUT)
+        if outcome.opted_out and self.checks is not None:
+            self.checks.found(contact, Channel.SMS, Standing.OPTED_OUT)
         self._fail(followed, f"sms not delivered: {outcome.reason}", now, effects)
 
     def _fail(self, followed: Followed, error: str, now: int, effects: Effects) -> None:

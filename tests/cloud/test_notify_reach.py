@@ -16,7 +16,7 @@ from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.support.waiting import until
-from vitals.alarm_events import Inactivation, Phase, Priority
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority
 from vitals.contact_standing import ContactStanding, Standing, read_channel_record
 from vitals.contacts import Channel, Contact
 from vitals.wire import topics
@@ -40,7 +40,7 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
 def ward(station: Station, bad: Sns) -> Iterator[Station]:
     """A station whose contacts' channels are checked each minute."""
     with closing(channels(station, bad)) as checked:
-        station.sender, station.reach = checked, Reach(checked)
+        station.sender, station.reach = checked, Reach(checked.checks)
         yield station
 
 
@@ -49,8 +49,8 @@ def channels(station: Station, bad: Sns) -> ContactChannels:
 
 
 def standing(ward: Station, who: Contact) -> dict[Channel, Standing]:
-    assert ward.reach.channels is not None
-    found = ward.reach.channels.standing(who)
+    assert ward.reach.checks is not None
+    found = ward.reach.checks.standing(who)
     return {} if found is None else found.channels
 
 
@@ -70,14 +70,14 @@ def checked(ward: Station, notifier: Notifier, who: Contact, wanted: dict[Channe
 
 def checked_again(ward: Station, notifier: Notifier, who: Contact) -> None:
     """Works until a further check has ended."""
-    assert ward.reach.channels is not None
-    before = ward.reach.channels.standing(who)
+    assert ward.reach.checks is not None
+    before = ward.reach.checks.standing(who)
     ward.now += EVERY_MS
 
     def newer() -> bool:
         notifier.step(0)
         ward.now += 100
-        found = ward.reach.channels.standing(who) if ward.reach.channels else None
+        found = ward.reach.checks.standing(who) if ward.reach.checks else None
         return found is not None and before is not None and found.t > before.t
 
     until(newer, "checked again", 20)
@@ -252,7 +252,7 @@ def test_a_standing_is_on_record_and_counts_after_a_restart_before_the_first_loo
     assert PHONE not in str(ward.log.records(topics.CHANNELS)[-1].value)
     bad.control(Trouble(fate=Fate.THROTTLE, count=1_000, actions=("CreateTopic", "ListSubscriptionsByTopic")))
     with closing(channels(ward, bad)) as later:
-        ward.sender, ward.reach = later, Reach(later)
+        ward.sender, ward.reach = later, Reach(later.checks)
         notifier = ward.start()
         ward.alarm(event())
         ward.settle(notifier)
@@ -271,12 +271,44 @@ def test_a_changed_number_has_no_standing_of_the_former_one(ward: Station, bad: 
     checked(ward, notifier, changed, {Channel.SMS: Standing.READY})
 
 
+def test_a_check_that_hangs_delays_no_message_to_its_contact(
+    *, ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "TIMEOUT_S", 3)
+    with closing(channels(ward, bad)) as patient:
+        ward.sender, ward.reach = patient, Reach(patient.checks)
+        hanging_check(ward, bad, event(), contact("nurse", phone=PHONE, email=None))
+
+
+def hanging_check(ward: Station, bad: Sns, alarm: AlarmEvent, nurse: Contact) -> None:
+    ward.duty(nurse)
+    notifier = ward.start()
+    checked(ward, notifier, nurse, {Channel.SMS: Standing.READY})
+    bad.control(Trouble(fate=Fate.SLOW, count=9, slow_ms=60_000, actions=("ListSubscriptionsByTopic", "CreateTopic")))
+    ward.now += EVERY_MS
+    notifier.step(0)
+    began = time.monotonic()
+    ward.alarm(alarm)
+    while PHONE not in phones(bad):
+        notifier.step(0.005)
+        assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 2
+
+
+def test_a_ward_without_rota_has_its_default_contact_checked(ward: Station, bad: Sns, contact: MakeContact) -> None:
+    default = contact("porter", phone="+441632960003", email=None)
+    ward.defaults["*"] = default
+    notifier = ward.start()
+    bad.control(State(endpoint="+441632960003", to="opted-out"))
+    checked(ward, notifier, default, {Channel.SMS: Standing.OPTED_OUT})
+
+
 def test_the_first_page_after_a_restart_with_200_contacts_does_not_wait_for_their_preparation(
     ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact
 ) -> None:
     people = [contact(f"c-{i}", phone=f"+44163296{i:04d}", step=9) for i in range(199)]
     ward.duty(*people, contact("nurse", phone=PHONE, email=None))
-    bad.control(Pace(answer_ms=150))
+    bad.control(Pace(answer_ms=100))
     began = time.monotonic()
     notifier = ward.start()
     ward.alarm(event())

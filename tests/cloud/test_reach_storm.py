@@ -76,8 +76,7 @@ class Storm:
     def at_rest(self) -> bool:
         self.ward.pool.submit(int).result()
         reading = self.follow._reading
-        checking = any(known.checking for known in self.channels._known.values())
-        return not checking and (reading is None or reading.done())
+        return self.channels.checks.at_rest and (reading is None or reading.done())
 
     def reached(self) -> dict[str, int]:
         """Returns when a text with an alarm's number was first on a device."""
@@ -109,7 +108,7 @@ def storm(station: Station, contact: Callable[..., Contact], monkeypatch: pytest
         made = ContactChannels(SnsChannel(bad.url, None), (), lambda: station.now, CHECK_MS)
         with closing(made) as channels:
             follow = DeliveryFollow(SmsDeliveryLog(groups, bad.url), pool, LOG_MS)
-            station.sender, station.reach = channels, Reach(channels, follow)
+            station.sender, station.reach = channels, Reach(channels.checks, follow)
             station.duty(
                 contact("nurse", phone=PHONES["nurse"], email=MAILS["nurse"], step=0),
                 contact("doctor", phone=PHONES["doctor"], email=None, step=1),

@@ -49,6 +49,10 @@ class SnsSubscriptions:
         Raises:
             SendError: SNS does not make the topic or its subscriptions.
         """
+        arn, known = self._topics.get(contact.contact, ("", None))
+        if known is not None and (known.phone, known.email) == (contact.phone, contact.email):
+            # Without the lock, which a check may hold while SNS is slow.
+            return arn, self._refused.get(contact.contact, {})
         with self._locks.setdefault(contact.contact, threading.Lock()):
             arn, known = self._topics.get(contact.contact, ("", None))
             if known is None or (known.phone, known.email) != (contact.phone, contact.email):
