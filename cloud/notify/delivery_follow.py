@@ -8,8 +8,8 @@ from typing import Final
 
 from cloud.notify.channels.port import SendError
 from cloud.notify.channels.sms_delivery_log import Outcome, SmsDeliveryLog
-from cloud.notify.throttle import Item
-from vitals.contacts import Channel, DeliveryState, Notification
+from cloud.notify.recent_messages import Followed
+from vitals.contacts import Channel, DeliveryState
 
 logger = logging.getLogger("notify")
 KEEP: Final = 20_000
@@ -17,14 +17,6 @@ KEEP: Final = 20_000
 FOLLOW_MS: Final = 3_600_000
 OVERLAP_MS: Final = 120_000
 """Log events are ingested late; known outcomes are skipped by their message id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """A record of an accepted message, and its item unless an earlier run has sent it."""
-
-    notification: Notification
-    item: Item | None = None
 
 
 @dataclass(slots=True)
@@ -44,13 +36,14 @@ class DeliveryFollow:
     _reading: Future[list[Outcome]] | None = None
     _due: int = 0
 
-    def add(self, notification: Notification, item: Item | None, now: int) -> None:
+    def add(self, followed: Followed, now: int) -> None:
         """Follows a message, if it is an SMS of the last hour."""
+        notification = followed.notification
         message = notification.sns
         if message is None or Channel.SMS not in notification.channels or now - notification.accepted > FOLLOW_MS:
             return
         if notification.state is DeliveryState.ACCEPTED:
-            self._open.setdefault(message, []).append(Followed(notification, item))
+            self._open.setdefault(message, []).append(followed)
         elif notification.state in {DeliveryState.DELIVERED, DeliveryState.FAILED}:
             self._open.pop(message, None)
         while len(self._open) > KEEP:

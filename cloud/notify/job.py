@@ -126,7 +126,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_threads,
             ),
             clock=now_ms,
-            reach=Reach(channels, follow, push),
+            reach=Reach(channels.checks, follow, push),
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:

@@ -175,7 +175,7 @@ class Notifier:
             self._begin(message, now)
         self._repeat(now)
         for request in self.proofs.due(now, self.delivery.limit // 2 - len(self.delivery)):
-            self._request(request.items[0], now)
+            self._begin(request, now)
         done = list(self.delivery.collect(now))
         for delivered in done:
             self._record(delivered, now)
@@ -207,7 +207,19 @@ class Notifier:
         def forget(key: str) -> None:
             self.writer.write((topics.CHANNELS, 0), key.encode(), None)
 
-        return Effects(self._keep, self._write, self._raise, end, lambda item: self._pass_on(item, now), forget)
+        def repeat(item: Item) -> None:
+            self.pending.add(item)
+            self._begin(Message(self.on_call.on_duty(item.contact.contact, now) or item.contact, (item,)), now)
+
+        return Effects(
+            record=self._keep,
+            write=self._write,
+            start=self._raise,
+            end=end,
+            pass_on=lambda item: self._pass_on(item, now),
+            repeat=repeat,
+            forget=forget,
+        )
 
     def _live(self, now: int) -> None:
         self._beat = now
@@ -280,6 +292,7 @@ class Notifier:
         self._read[record.place] = record.offset + 1
         if event is not None:
             self._mind_the_pipeline(event)
+            self.reach.recent.follow(event)
             if event.by:
                 self.reach.answered(event.by)
                 self._end(event.by, now)
@@ -354,8 +367,13 @@ class Notifier:
         return item
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
+        first = message.items[0]
         try:
-            texts = marked(message, compose(message, self.patients, self.incidents.active, self.terms.links, now))
+            if first.kind is MessageKind.PROOF:
+                texts = render(first, self.terms.links, now)
+            else:
+                texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
+            texts = marked(message, texts)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
@@ -366,10 +384,6 @@ class Notifier:
             texts = plain(message)
         self.delivery.begin(message, texts, now, again=again)
 
-    def _request(self, item: Item, now: int, *, again: bool = False) -> None:
-        message = Message(item.contact, (item,))
-        self.delivery.begin(message, render(item, self.terms.links, now), now, again=again)
-
     def _repeat(self, now: int) -> None:
         """Retries items that no channel accepted, unless ended and old; reroutes those whose contact is off duty."""
         items = []
@@ -377,7 +391,7 @@ class Notifier:
             event, contact = item.event, item.contact.contact
             if item.kind is MessageKind.PROOF:
                 if wanted(self.on_call.house, item, now):
-                    self._request(item, now, again=True)
+                    self._begin(Message(item.contact, (item,)), now, again=True)
                 continue
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
             over = self.pending.over(item) and not self.incidents.active(event.incident)

@@ -7,14 +7,16 @@ the person, and the alarm's next contact is notified at once.
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from cloud.kafka.port import Record
-from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.channel_checks import Change, ChannelChecks
 from cloud.notify.channels.sms_delivery_log import Outcome
 from cloud.notify.channels.web_push import WebPushChannel
-from cloud.notify.delivery_follow import DeliveryFollow, Followed
+from cloud.notify.delivery_follow import DeliveryFollow
+from cloud.notify.recent_messages import Followed, RecentMessages
 from cloud.notify.routing import OWN, OnCall
 from cloud.notify.throttle import Item
 from vitals.alarm_events import AlarmEvent, Priority
@@ -23,6 +25,10 @@ from vitals.contact_standing import ContactStanding, Standing, device_owner, in_
 from vitals.contacts import Channel, Contact, DeliveryState, MessageKind, Notification
 
 logger = logging.getLogger("notify")
+
+
+MOST_LEVELS: Final = 14
+"""Levels of a call at most: nurse, buddy, charge nurse, and the ward's ten steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Effects:
         start: Starts an alarm.
         end: Ends *not notified* of a contact.
         pass_on: Queues an item for the next contact.
+        repeat: Sends an item to the same contact once more.
         forget: Removes a record of topic `channels`, by its key.
     """
 
@@ -43,6 +50,7 @@ class Effects:
     start: Callable[[AlarmEvent], None]
     end: Callable[[str], None]
     pass_on: Callable[[Item], None]
+    repeat: Callable[[Item], None]
     forget: Callable[[str], None]
 
 
@@ -51,20 +59,22 @@ class Reach:
     """Standing of the contacts' channels and outcome of messages, as the notifier's loop sees them.
 
     Attributes:
-        channels: The contacts' channels; None where nothing can be checked.
+        checks: Standing of the contacts' channels; None where nothing can be checked.
         follow: Messages without a known outcome; None without a delivery log.
         push: Devices for Web Push; None without a key.
+        recent: Messages of the last hour.
     """
 
-    channels: ContactChannels | None = None
+    checks: ChannelChecks | None = None
     follow: DeliveryFollow | None = None
     push: WebPushChannel | None = None
+    recent: RecentMessages = field(default_factory=RecentMessages)
     _without: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
 
     def reachable(self, contact: Contact) -> bool:
         """Returns whether any channel of a contact is ready; true while nothing is known."""
-        standing = self.channels.standing(contact) if self.channels else None
+        standing = self.checks.standing(contact) if self.checks else None
         return standing is None or standing.reachable
 
     def reached(self, contact: Contact) -> bool:
@@ -72,28 +82,31 @@ class Reach:
         return self.reachable(contact) and contact.contact not in self._failed
 
     def answered(self, contact: str) -> None:
-        """Forgets a failed delivery: the person has answered."""
+        """Forgets failed deliveries and open messages: the person has answered."""
         self._failed.discard(contact)
+        self.recent.take(contact, lambda *_: True)
 
     def sent(self, notification: Notification, item: Item | None, now: int) -> None:
         """Follows a message; `item` is None if an earlier run has sent it."""
+        followed = Followed(notification, item)
+        self.recent.add(followed, now)
         if self.follow is not None:
-            self.follow.add(notification, item, now)
+            self.follow.add(followed, now)
 
     def take(self, record: Record) -> None:
         """Applies a record of topic `channels`."""
-        if self.channels is None:
+        if self.checks is None:
             return
         value = read_channel_record(record.value) if record.value is not None else None
         if isinstance(value, ContactStanding):
-            self.channels.restore(value)
+            self.checks.restore(value)
         elif self.push is not None:
             key = record.key.decode(errors="replace")
             if value is None:
                 self.push.remove(key)
             else:
                 self.push.add(value)
-            self.channels.again(device_owner(key))
+            self.checks.again(device_owner(key))
 
     def review(self, on_call: OnCall, now: int, effects: Effects) -> None:
         """Records standings and outcomes, and starts and ends the alarms of contacts without a channel.
@@ -106,17 +119,19 @@ class Reach:
         if self.follow is not None:
             for followed, outcome in self.follow.collect(now):
                 self._apply(followed, outcome, now, effects)
-        if self.channels is None:
+        if self.checks is None:
             return
         for device in self.push.gone() if self.push else ():
             effects.forget(device.key)
         present = on_call.everybody(now)
-        self.channels.check(now, {name: contact for name, (contact, _) in present.items()})
-        for standing in self.channels.changes():
+        self.checks.check(now, {name: contact for name, (contact, _) in present.items()})
+        for change in self.checks.changes():
+            standing = change.standing
             effects.record(standing)
             logger.info("channels of %s: %s", standing.contact, in_words(standing.channels) or "ready")
+            self._lost(change, now, effects)
         for contact, ward in present.values():
-            known = self.channels.standing(contact)
+            known = self.checks.standing(contact)
             if known is not None and not known.reachable and contact.contact not in self._without:
                 self._without.add(contact.contact)
                 effects.start(no_channel(contact, ward, in_words(known.channels), now))
@@ -127,25 +142,45 @@ class Reach:
                 if duty is not None:
                     effects.end(name)
 
+    def _lost(self, change: Change, now: int, effects: Effects) -> None:
+        """Treats messages as failed that were accepted while none of their channels was ready."""
+        for followed in self.recent.take(change.standing.contact, change.lost):
+            error = f"accepted without a channel: {in_words(change.standing.channels)}"
+            if not change.standing.reachable:
+                self._fail(followed, error, now, effects)
+                continue
+            effects.write(_failed(followed.notification, error, now))
+            if followed.item is not None and not self.recent.settled(followed.item.event.id):
+                effects.repeat(followed.item)
+
     def _apply(self, followed: Followed, outcome: Outcome, now: int, effects: Effects) -> None:
         message, contact = followed.notification, followed.notification.contact
         if outcome.delivered:
             effects.write(msgspec.structs.replace(message, state=DeliveryState.DELIVERED, accepted=now))
             self._failed.discard(contact)
+            self.recent.known(contact, message.sns)
             if contact not in self._without:
                 effects.end(contact)
             return
-        error = f"sms not delivered: {outcome.reason}"
-        effects.write(msgspec.structs.replace(message, state=DeliveryState.FAILED, accepted=now, error=error))
         logger.error("SMS to %s was accepted and not delivered: %s", contact, outcome.reason)
         self._failed.add(contact)
-        if outcome.opted_out and self.channels is not None:
-            self.channels.found(contact, Channel.SMS, Standing.OPTED_OUT)
-        own = followed.item is not None and followed.item.event.condition in OWN
+        self.recent.known(contact, message.sns)
+        if outcome.opted_out and self.checks is not None:
+            self.checks.found(contact, Channel.SMS, Standing.OPTED_OUT)
+        self._fail(followed, f"sms not delivered: {outcome.reason}", now, effects)
+
+    def _fail(self, followed: Followed, error: str, now: int, effects: Effects) -> None:
+        message, item = followed.notification, followed.item
+        effects.write(_failed(message, error, now))
+        own = item is not None and item.event.condition in OWN
         if not own and message.kind is not MessageKind.COURTESY:
             effects.start(not_delivered(message, error, now))
-        if followed.item is not None:
-            effects.pass_on(followed.item)
+        if item is not None and not self.recent.settled(item.event.id):
+            effects.pass_on(item)
+
+
+def _failed(message: Notification, error: str, now: int) -> Notification:
+    return msgspec.structs.replace(message, state=DeliveryState.FAILED, accepted=now, error=error)
 
 
 def not_delivered(message: Notification, error: str, now: int) -> AlarmEvent:
@@ -172,6 +207,6 @@ def next_contacts(on_call: OnCall, event: AlarmEvent, now: int, reachable: Calla
 
 def _later(on_call: OnCall, event: AlarmEvent, now: int) -> Iterator[tuple[Contact, ...]]:
     asked = on_call.resolve(event, now).contacts
-    for handover in range(event.handover + 1, 10):
+    for handover in range(event.handover + 1, MOST_LEVELS):
         found = on_call.resolve(msgspec.structs.replace(event, handover=handover), now).contacts
         yield tuple(contact for contact in found if contact not in asked)

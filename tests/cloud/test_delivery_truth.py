@@ -48,7 +48,7 @@ def ward(station: Station, bad: Sns) -> Iterator[Station]:
     bad.service.clock = lambda: station.now
     looked = ContactChannels(SnsChannel(bad.url, None), (), lambda: station.now, 10**9)
     with closing(looked) as channels, ThreadPoolExecutor(1) as pool:
-        station.sender, station.reach = channels, Reach(channels, follow(bad, pool))
+        station.sender, station.reach = channels, Reach(channels.checks, follow(bad, pool))
         yield station
 
 
@@ -139,8 +139,8 @@ def test_an_opt_out_in_the_log_is_no_channel_from_then_on(
     nurse = contact("nurse", phone=PHONE, email=None)
     ward.duty(nurse)
     notifier = ward.start()
-    assert ward.reach.channels is not None
-    until(lambda: ward.reach.channels is not None and ward.reach.channels.standing(nurse) is not None, "checked", 20)
+    assert ward.reach.checks is not None
+    until(lambda: ward.reach.checks is not None and ward.reach.checks.standing(nurse) is not None, "checked", 20)
     bad.control(State(endpoint=PHONE, to="opted-out"))
     ward.alarm(event())
     learnt(ward, notifier, "nurse", [DeliveryState.ACCEPTED, DeliveryState.FAILED])
@@ -160,7 +160,7 @@ def test_a_failure_is_learnt_after_a_restart_too(
             break
         ward.pool.submit(int).result()
     with ThreadPoolExecutor(1) as pool:
-        ward.reach = Reach(ward.reach.channels, follow(bad, pool))
+        ward.reach = Reach(ward.reach.checks, follow(bad, pool))
         notifier = ward.start()
         learnt(ward, notifier, "nurse", [DeliveryState.ACCEPTED, DeliveryState.FAILED])
     (raised,) = ward.raised("not-notified")

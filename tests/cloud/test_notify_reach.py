@@ -16,7 +16,7 @@ from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.support.waiting import until
-from vitals.alarm_events import Phase, Priority
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority
 from vitals.contact_standing import ContactStanding, Standing, read_channel_record
 from vitals.contacts import Channel, Contact
 from vitals.wire import topics
@@ -40,7 +40,7 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
 def ward(station: Station, bad: Sns) -> Iterator[Station]:
     """A station whose contacts' channels are checked each minute."""
     with closing(channels(station, bad)) as checked:
-        station.sender, station.reach = checked, Reach(checked)
+        station.sender, station.reach = checked, Reach(checked.checks)
         yield station
 
 
@@ -49,8 +49,8 @@ def channels(station: Station, bad: Sns) -> ContactChannels:
 
 
 def standing(ward: Station, who: Contact) -> dict[Channel, Standing]:
-    assert ward.reach.channels is not None
-    found = ward.reach.channels.standing(who)
+    assert ward.reach.checks is not None
+    found = ward.reach.checks.standing(who)
     return {} if found is None else found.channels
 
 
@@ -66,6 +66,21 @@ def checked(ward: Station, notifier: Notifier, who: Contact, wanted: dict[Channe
     until(stands, f"{who.contact} stands as {wanted}, not {standing(ward, who)}", 20)
     ward.now += 5_000
     notifier.step(0)
+
+
+def checked_again(ward: Station, notifier: Notifier, who: Contact) -> None:
+    """Works until a further check has ended."""
+    assert ward.reach.checks is not None
+    before = ward.reach.checks.standing(who)
+    ward.now += EVERY_MS
+
+    def newer() -> bool:
+        notifier.step(0)
+        ward.now += 100
+        found = ward.reach.checks.standing(who) if ward.reach.checks else None
+        return found is not None and before is not None and found.t > before.t
+
+    until(newer, "checked again", 20)
 
 
 def recorded(ward: Station) -> list[ContactStanding]:
@@ -111,6 +126,36 @@ def test_the_next_contact_is_told_at_once_when_the_first_has_no_channel(
     assert [(e.phase, e.priority) for e in raised] == [(Phase.START, Priority.MEDIUM), (Phase.ESCALATE, Priority.HIGH)]
 
 
+def test_what_was_accepted_since_the_last_check_is_passed_on_when_the_check_finds_no_channel(
+    ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    nurse = contact("nurse", phone=None, email=MAIL)
+    ward.duty(nurse, contact("doctor", phone="+441632960002", email=None, step=1))
+    notifier = ward.start()
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.READY})
+    ward.alarm(event("p-0"))
+    ward.settle(notifier)
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.READY})
+    checked_again(ward, notifier, nurse)
+    bad.control(State(endpoint=MAIL, to="pending"))
+    for name in ("p-1", "p-2"):
+        ward.alarm(event(name))
+    ward.settle(notifier)
+    ward.alarm(event("p-2", n=1, phase=Phase.CONTINUE, inactivation=Inactivation.ACKNOWLEDGED, by="charge"))
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.DEACTIVATED})
+    ward.settle(notifier)
+    told = [(n.patient, n.contact, n.state.value) for n in ward.notifications() if n.patient != "nurse"]
+    assert sorted(told) == [
+        ("p-0", "nurse", "accepted"),
+        ("p-1", "doctor", "accepted"),
+        ("p-1", "nurse", "accepted"),
+        ("p-1", "nurse", "failed"),
+        ("p-2", "nurse", "accepted"),
+        ("p-2", "nurse", "failed"),
+    ], "p-0 arrived before the last good check, and p-2 is acknowledged"
+    assert max(e.priority for e in ward.raised("not-notified")) is Priority.HIGH
+
+
 def test_an_expired_confirmation_is_asked_for_again_and_is_pending_until_it_comes(
     ward: Station, bad: Sns, contact: MakeContact
 ) -> None:
@@ -139,11 +184,16 @@ def test_the_other_channel_is_used_where_one_does_not_reach_and_nobody_is_alarme
     bad.control(State(endpoint=PHONE, to="fine"))
     bad.control(State(endpoint=MAIL, to="pending"))
     checked(ward, notifier, nurse, {Channel.SMS: Standing.READY, Channel.EMAIL: Standing.DEACTIVATED})
-    ward.alarm(event("p-2", priority=Priority.LOW))
-    ward.now += 61_000
+    ward.alarm(event("p-2", priority=Priority.MEDIUM))
     ward.settle(notifier)
-    (low,) = [n for n in ward.notifications() if n.patient == "p-2"]
-    assert low.channels == (Channel.SMS,), "a low one too, whose mail reaches nobody"
+    (medium,) = [n for n in ward.notifications() if n.patient == "p-2"]
+    assert medium.channels == (Channel.SMS,), "the mail reaches nobody"
+    first = [(n.channels, n.state.value) for n in ward.notifications() if n.patient == "p-1"]
+    assert first == [
+        ((Channel.EMAIL,), "accepted"),
+        ((Channel.EMAIL,), "failed"),
+        ((Channel.SMS,), "accepted"),
+    ], "the mail may have been lost: it is repeated by the channel that is ready"
     assert ward.raised("not-notified") == []
 
 
@@ -201,7 +251,7 @@ def test_a_standing_is_on_record_and_counts_after_a_restart_before_the_first_loo
     assert PHONE not in str(ward.log.records(topics.CHANNELS)[-1].value)
     bad.control(Trouble(fate=Fate.THROTTLE, count=1_000, actions=("CreateTopic", "ListSubscriptionsByTopic")))
     with closing(channels(ward, bad)) as later:
-        ward.sender, ward.reach = later, Reach(later)
+        ward.sender, ward.reach = later, Reach(later.checks)
         notifier = ward.start()
         ward.alarm(event())
         ward.settle(notifier)
@@ -220,12 +270,44 @@ def test_a_changed_number_has_no_standing_of_the_former_one(ward: Station, bad: 
     checked(ward, notifier, changed, {Channel.SMS: Standing.READY})
 
 
+def test_a_check_that_hangs_delays_no_message_to_its_contact(
+    *, ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "TIMEOUT_S", 3)
+    with closing(channels(ward, bad)) as patient:
+        ward.sender, ward.reach = patient, Reach(patient.checks)
+        hanging_check(ward, bad, event(), contact("nurse", phone=PHONE, email=None))
+
+
+def hanging_check(ward: Station, bad: Sns, alarm: AlarmEvent, nurse: Contact) -> None:
+    ward.duty(nurse)
+    notifier = ward.start()
+    checked(ward, notifier, nurse, {Channel.SMS: Standing.READY})
+    bad.control(Trouble(fate=Fate.SLOW, count=9, slow_ms=60_000, actions=("ListSubscriptionsByTopic", "CreateTopic")))
+    ward.now += EVERY_MS
+    notifier.step(0)
+    began = time.monotonic()
+    ward.alarm(alarm)
+    while PHONE not in phones(bad):
+        notifier.step(0.005)
+        assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 2
+
+
+def test_a_ward_without_rota_has_its_default_contact_checked(ward: Station, bad: Sns, contact: MakeContact) -> None:
+    default = contact("porter", phone="+441632960003", email=None)
+    ward.defaults["*"] = default
+    notifier = ward.start()
+    bad.control(State(endpoint="+441632960003", to="opted-out"))
+    checked(ward, notifier, default, {Channel.SMS: Standing.OPTED_OUT})
+
+
 def test_the_first_page_after_a_restart_with_200_contacts_does_not_wait_for_their_preparation(
     ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact
 ) -> None:
     people = [contact(f"c-{i}", phone=f"+44163296{i:04d}", step=9) for i in range(199)]
     ward.duty(*people, contact("nurse", phone=PHONE, email=None))
-    bad.control(Pace(answer_ms=150))
+    bad.control(Pace(answer_ms=100))
     began = time.monotonic()
     notifier = ward.start()
     ward.alarm(event())

@@ -284,7 +284,7 @@ def test_a_device_on_record_is_sent_to_and_one_that_is_gone_leaves_the_record(
     own = device(service, until_=station.now + 10**9)
     channel = WebPushChannel(new_private_key(), "mailto:op@example.org", (service.url,), lambda: station.now)
     with closing(joined(station, bad, channel)) as channels:
-        station.sender, station.reach = channels, Reach(channels, push=channel)
+        station.sender, station.reach = channels, Reach(channels.checks, push=channel)
         station.duty(nurse := contact("nurse", phone=None, email=None, push=True))
         station.log.append((topics.CHANNELS, 0), own.key.encode(), msgspec.json.encode(own))
         notifier = station.start()
@@ -305,7 +305,7 @@ def test_a_device_on_record_is_sent_to_and_one_that_is_gone_leaves_the_record(
         def no_device() -> bool:
             notifier.step(0)
             station.now += 1_000
-            found = channels.standing(nurse)
+            found = channels.checks.standing(nurse)
             return found is not None and found.channels == {Channel.PUSH: Standing.NO_DEVICE}
 
         until(no_device, "no device", 20)

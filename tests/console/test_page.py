@@ -273,6 +273,9 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
          "sms,email", "sns": "1", "t": now, "accepted": now + 60_300, "error": None},
         {"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels":
          "", "sns": None, "t": now, "accepted": now + 4_000, "error": "Throttling"},
+        *({"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels": "sms",
+           "sns": "1", "t": now, "accepted": now + 61_000 + k, "error": "unreachable", "state": state}
+          for k, state in enumerate(("failed", "delivered", "opened"))),
     ]  # fmt: skip
     served.history.rows["actions"] = [
         {"patient": "p-00002", "id": "c", "act": "chart", "t": now, "acted_by": "bela", "alarm": None, "pause_s": 120,
@@ -285,6 +288,10 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
     log = page.locator(".log")
     expect(log).to_contain_text("NOT delivered to nurse-icu: Throttling")
     expect(log).to_contain_text("sent to nurse-icu by sms and email")
+    expect(log.get_by_text("sent to nurse-icu")).to_have_count(1)
+    expect(log).to_contain_text("NOT delivered to nurse-icu: unreachable")
+    expect(log).to_contain_text("SMS delivered to nurse-icu")
+    expect(log).to_contain_text("opened by nurse-icu")
     expect(log).to_contain_text("oxygen given, consciousness C · by bela")
     expect(log).to_contain_text("SpO2 84 % below 85 % (extreme)")
 

@@ -1,40 +1,25 @@
 """All channels of a contact as one: the ready ones carry the message, the others are skipped.
 
-A check requests the standing of a contact's addresses from each channel's service: when a rota is loaded, every few
-minutes, and never in the way of a message. SNS carries every message of a contact with a phone or an e-mail address;
-push and webhook carry it besides, and replace it only if SNS fails at every attempt.
+SNS carries every message of a contact with a phone or an e-mail address. Push and webhook carry it besides, and replace
+it only if SNS fails at every attempt.
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from cloud.notify.channels.channel_checks import ChannelChecks
 from cloud.notify.channels.port import ChannelAdapter, NoChannelError, Receipt, RenderedMessage, SendError
 from cloud.notify.channels.sns import SnsChannel
-from vitals.contact_standing import ContactStanding, Standing, addresses, in_words
-from vitals.contacts import CANARY, Channel, Contact, own_channels
+from vitals.contact_standing import Standing, in_words
+from vitals.contacts import Channel, Contact, own_channels
 
 logger = logging.getLogger("notify")
-CHECKS_AT_ONCE: Final = 4
-"""Fewer than SNS's rate of lists, and apart from the threads that send: checks never delay a page."""
-IDLE: Final = 20
-"""Intervals between two checks of a contact who is not on duty."""
 BESIDES_AT_ONCE: Final = 16
 WAIT_S: Final = 1.0
 """Time that a message which SNS has accepted waits for push and webhook, to have them on its record."""
-ASK_EVERY_MS: Final = 3_600_000
-"""Minimum time between two requests to one person to confirm an address."""
-
-
-@dataclass(slots=True)
-class _Known:
-    contact: Contact
-    standing: ContactStanding | None = None
-    last: int = 0
-    checking: bool = False
 
 
 class ContactChannels:
@@ -45,98 +30,31 @@ class ContactChannels:
         others: Further adapters.
         clock: Wall clock, UTC epoch ms.
         every_ms: Time between two checks of a contact.
+
+    Attributes:
+        checks: Standing of the contacts' channels.
     """
 
     def __init__(
         self, sns: SnsChannel, others: Iterable[ChannelAdapter], clock: Callable[[], int], every_ms: int
     ) -> None:
         self._sns, self._others = sns, tuple(others)
-        self._clock, self._every_ms = clock, every_ms
-        self._known: dict[str, _Known] = {}
-        self._earlier: dict[str, ContactStanding] = {}
-        self._changed: dict[str, ContactStanding] = {}
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(CHECKS_AT_ONCE, "check")
+        self.checks = ChannelChecks(sns, self._others, clock, every_ms)
         self._besides = ThreadPoolExecutor(BESIDES_AT_ONCE, "besides")
 
     def close(self) -> None:
-        """Ends the checks; those that have begun end with their time limits."""
-        self._pool.shutdown(cancel_futures=True)
+        """Ends checks and messages; those that have begun end with their time limits."""
+        self.checks.close()
         self._besides.shutdown(cancel_futures=True)
-
-    def restore(self, standing: ContactStanding) -> None:
-        """Restores the standing that an earlier run, or this one, has recorded."""
-        with self._lock:
-            self._earlier[standing.contact] = standing
-            known = self._known.get(standing.contact)
-            if known is not None and known.standing is None and standing.of == addresses(known.contact):
-                known.standing = standing
 
     def prepare(self, contact: Contact) -> None:
         """See `MessageChannel.prepare`."""
-        if contact.contact == CANARY:
-            return
-        with self._lock:
-            known = self._known.get(contact.contact)
-            if known is None or addresses(known.contact) != addresses(contact):
-                earlier = self._earlier.get(contact.contact)
-                valid = earlier is not None and earlier.of == addresses(contact)
-                known = self._known[contact.contact] = _Known(contact, earlier if valid else None)
-            known.contact, known.last = contact, 0
-        self._begin(known)
+        self.checks.prepare(contact)
 
     def release(self, contact: str) -> None:
         """See `MessageChannel.release`; devices for push get no message any more, as no rota names the contact."""
-        with self._lock:
-            self._known.pop(contact, None)
-            self._earlier.pop(contact, None)
+        self.checks.release(contact)
         self._sns.release(contact)
-
-    def again(self, contact: str) -> None:
-        """Has a contact checked again at once."""
-        with self._lock:
-            if contact in self._known:
-                self._known[contact].last = 0
-
-    def check(self, now: int, present: Mapping[str, Contact]) -> None:
-        """Begins the checks that are due; returns at once.
-
-        Args:
-            now: UTC epoch ms.
-            present: Contacts on duty, by contact id; the others are checked rarely.
-        """
-        for known in list(self._known.values()):
-            duty = present.get(known.contact.contact)
-            if duty is not None and addresses(duty) == addresses(known.contact):
-                known.contact = duty
-            if now - known.last >= self._every_ms * (IDLE if duty is None else 1):
-                self._begin(known)
-
-    def _begin(self, known: _Known) -> None:
-        with self._lock:
-            if known.checking:
-                return
-            known.checking, known.last = True, self._clock()
-        self._pool.submit(self._check, known)
-
-    def standing(self, contact: Contact) -> ContactStanding | None:
-        """Returns the standing of a contact's channels; None before the first check at these addresses."""
-        known = self._known.get(contact.contact)
-        standing = known.standing if known else None
-        return standing if standing is not None and standing.of == addresses(contact) else None
-
-    def changes(self) -> list[ContactStanding]:
-        """Removes and returns the standings that have changed."""
-        with self._lock:
-            changed, self._changed = list(self._changed.values()), {}
-        return changed
-
-    def found(self, contact: str, channel: Channel, standing: Standing) -> None:
-        """Sets a standing that a service reports between two checks, such as an opt-out in a delivery log."""
-        with self._lock:
-            known = self._known.get(contact)
-            if known is not None and known.standing is not None and channel in known.standing.channels:
-                self._set(known, {**known.standing.channels, channel: standing}, known.standing.asked)
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `MessageChannel.send`.
@@ -180,7 +98,7 @@ class ContactChannels:
         raise SendError("; ".join(failed) or f"{contact.contact} has no other channel")
 
     def _by(self, contact: Contact, wanted: tuple[Channel, ...]) -> tuple[Channel, ...]:
-        standing = self.standing(contact)
+        standing = self.checks.standing(contact)
         if standing is None:
             return wanted
         own = own_channels(contact)
@@ -189,50 +107,3 @@ class ContactChannels:
         if not by:
             raise NoChannelError(f"{contact.contact} has no channel: {in_words(standing.channels)}")
         return by
-
-    def _check(self, known: _Known) -> None:
-        contact, before = known.contact, known.standing
-        now = self._clock()
-        asks = before is not None and self._asks(contact, before, now)
-        try:
-            # Refused: a channel that this deployment has not configured.
-            found = dict.fromkeys(own_channels(contact), Standing.REFUSED)
-            if contact.phone or contact.email:
-                found.update(self._sns.check(contact, ask=asks))
-            for adapter in self._others:
-                if adapter.kinds.intersection(own_channels(contact)):
-                    found.update(adapter.check(contact))
-        except SendError as error:
-            logger.info("channels of %s could not be checked: %s", contact.contact, error)
-            return
-        finally:
-            known.checking = False
-        with self._lock:
-            self._set(known, _told(before, found), now if asks else before.asked if before else 0)
-
-    def _asks(self, contact: Contact, before: ContactStanding, now: int) -> bool:
-        """Returns whether a new confirmation is requested: once per duty, at its begin or the first check."""
-        bad = before.channels.get(Channel.EMAIL, Standing.READY) is not Standing.READY
-        on_duty = contact.start <= now < contact.end
-        return bad and on_duty and before.asked < contact.start and now - before.asked >= ASK_EVERY_MS
-
-    def _set(self, known: _Known, channels: dict[Channel, Standing], asked: int) -> None:
-        contact, before = known.contact.contact, known.standing
-        if self._known.get(contact) is not known:
-            # The addresses have changed during the check.
-            return
-        known.standing = ContactStanding(
-            contact=contact, of=addresses(known.contact), channels=channels, t=self._clock(), asked=asked
-        )
-        if before is None or (before.channels, before.asked) != (channels, asked):
-            self._changed[contact] = known.standing
-
-
-def _told(before: ContactStanding | None, found: Mapping[Channel, Standing]) -> dict[Channel, Standing]:
-    """Returns the standings, *pending* as *deactivated* where the address had been confirmed."""
-    was = before.channels if before else {}
-    confirmed = {Standing.READY, Standing.DEACTIVATED}
-    return {
-        channel: Standing.DEACTIVATED if now is Standing.PENDING and was.get(channel) in confirmed else now
-        for channel, now in found.items()
-    }

@@ -49,6 +49,10 @@ class SnsSubscriptions:
         Raises:
             SendError: SNS does not make the topic or its subscriptions.
         """
+        arn, known = self._topics.get(contact.contact, ("", None))
+        if known is not None and (known.phone, known.email) == (contact.phone, contact.email):
+            # Without the lock, which a check may hold while SNS is slow.
+            return arn, self._refused.get(contact.contact, {})
         with self._locks.setdefault(contact.contact, threading.Lock()):
             arn, known = self._topics.get(contact.contact, ("", None))
             if known is None or (known.phone, known.email) != (contact.phone, contact.email):
@@ -95,6 +99,8 @@ class SnsSubscriptions:
     def _check(self, contact: Contact, *, ask: bool) -> dict[Channel, Standing]:
         what = f"topic of {contact.contact}"
         arn = str(call(what, self._sns.create_topic, Name=f"wardwatch-{contact.contact}")["TopicArn"])
+        _, former = self._topics.get(contact.contact, ("", None))
+        again = former is not None and (former.phone, former.email) == (contact.phone, contact.email)
         found: dict[Channel, Standing] = {}
         refused: dict[Channel, str] = {}
         for protocol, endpoint, attributes, listed in self._wanted(arn, contact):
@@ -106,6 +112,9 @@ class SnsSubscriptions:
                 standing = Standing.PENDING if listed == PENDING else Standing.GONE
             else:
                 standing, error = self._subscribe(arn, contact, (protocol, endpoint), attributes)
+                if again and standing is Standing.READY:
+                    # Ready from now on: what was accepted since the last check is lost.
+                    standing = Standing.GONE
             if protocol != "sqs":
                 found[Channel(protocol)] = standing
                 refused |= {Channel(protocol): error} if error else {}
