@@ -70,14 +70,17 @@ def checked(ward: Station, notifier: Notifier, who: Contact, wanted: dict[Channe
 
 def checked_again(ward: Station, notifier: Notifier, who: Contact) -> None:
     """Works until a further check has ended."""
-    assert ward.reach.checks is not None
-    before = ward.reach.checks.standing(who)
+    checks = ward.reach.checks
+    assert checks is not None
+    # A check that is under way has begun before what the next one shall find.
+    until(lambda: checks.at_rest, "no check under way", 20)
+    before = checks.standing(who)
     ward.now += EVERY_MS
 
     def newer() -> bool:
         notifier.step(0)
         ward.now += 100
-        found = ward.reach.checks.standing(who) if ward.reach.checks else None
+        found = checks.standing(who)
         return found is not None and before is not None and found.t > before.t
 
     until(newer, "checked again", 20)
