@@ -148,11 +148,21 @@ def _play(script: Script, hour: wards.Hour, product: Product, mishaps: "Mishaps"
         rounds.shown.append(shown)
         rounds.state.append(state)
         rounds.pulse.append(hour.pulse[k])
-        rounds.usable.append(np.isfinite(values) & (values > 0) & arrived[:, None])
+        rounds.usable.append(np.isfinite(values) & (values > 0) & arrived[:, None] & ~_hidden(values, shown))
         rounds.arrived.append(arrived)
         batches.append(product.clean(hour.t[k], values, off, arrived))
     for batch, now in _strokes(script, batches, int(hour.t[0].min())):
         product.advance(batch, now)
+
+
+def _hidden(values: NDArray[np.float64], shown: NDArray[np.float64]) -> Flags:
+    """Returns (n, signs) whether an artefact replaced a value beyond its limit by one that is not.
+
+    Nobody can hear such a breach, so the value is not usable. A value that an artefact leaves beyond the limit, or puts
+    there, is.
+    """
+    low, high = wards.ADULT[:, 1], wards.ADULT[:, 2]
+    return ((shown < low) & ~(values < low)) | ((shown > high) & ~(values > high))
 
 
 def _strokes(script: Script, batches: Sequence[Batch], first: int) -> Iterator[tuple[Batch, int]]:

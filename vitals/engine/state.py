@@ -142,7 +142,8 @@ class Condition(msgspec.Struct, array_like=True):
         level: Its priority, announced or not.
         doubted: Whether only suspect values have made it high.
         side: -1 below, 1 above.
-        doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit); 0 none.
+        doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit);
+            twice the side if it is beyond the limit alone; 0 none.
         target: Priority of a pending NEWS2 change, or the signs in a sensor-off alarm, a bit each.
         alarm: Last event of an alarm that has not ended.
         paused_until: Log time at which an audio pause ends, ms; 0 none.

@@ -47,6 +47,7 @@ class Condition:
     level: int = 0
     side: int = 0
     doubt: int = 0
+    hinted: int = 0
     goal: int = 0
     mentioned: set[str] = field(default_factory=set)
     alarm: AlarmEvent | None = None
@@ -62,6 +63,7 @@ class Condition:
     def forget_pending(self) -> None:
         """Clears a pending condition, after a gap."""
         self.pending_since, self.extreme_since, self.doubt, self.extremes = None, None, 0, []
+        self.hinted = 0
 
     def extreme_pending(self, side: int, *, extreme: bool) -> bool:
         """Returns whether an extreme value follows another one on this side that is not yet high."""

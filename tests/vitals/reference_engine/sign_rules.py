@@ -18,7 +18,9 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     trusted = r.trusted(sign.field)
     second = side != 0 and (c.doubt == side or c.extreme_pending(side, extreme=extreme))
     paired = not trusted and c.doubt == side
+    confirmed = second or (trusted and side != 0 and c.hinted == side)
     c.doubt = side if (extreme or cuff) and not trusted else 0
+    c.hinted = 0 if trusted or c.doubt or (c.holds and c.side == side) else side
     if not trusted and not second:
         c.doubted(side, r.t)
         return
@@ -33,9 +35,9 @@ def judge_sign(teller: Teller, patient: Patient, r: Reading, sign: Sign, gap: in
     if not c.holds and side != c.side:
         c.pending_since = c.extreme_since = None
         c.side = side
-    since = r.t - gap if second else r.t
+    since, begun = (r.t - gap if earlier else r.t for earlier in (second, confirmed))
     here = c.holds and side == c.side
-    c.pending_since = None if here else since if c.pending_since is None else c.pending_since
+    c.pending_since = None if here else begun if c.pending_since is None else c.pending_since
     c.extreme_since = (since if c.extreme_since is None else c.extreme_since) if extreme else None
     delay = constants.CUFF_REPEAT_MS if cuff else constants.EXTREME_DELAY_MS[INDEX[sign.field]]
     lasted = c.extreme_since is not None and r.t > c.extreme_since and r.t - c.extreme_since >= delay

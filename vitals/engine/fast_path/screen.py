@@ -229,7 +229,7 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
         codes = r.codes[chosen]
         trusted = present & ((codes == 0) | (codes == Suspect.CLOCK))
         extreme = (digits == BREACH_EXTREME_LOW) | (digits == BREACH_EXTREME_HIGH)
-        doubtful = extreme | (_REPEATED & (digits != WITHIN))
+        doubtful = extreme | ((_REPEATED | (mine == 0)) & (digits != WITHIN))
         returns = (mine > 0) & (digits != mine)
         fine = np.where(present & ~trusted, (mine >= 0) & ~doubtful & ~returns, fine)
         believed = trusted[:, HR]

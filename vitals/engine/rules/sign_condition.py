@@ -17,8 +17,9 @@ or a silence starts nothing.
 
 **Suspect values.** A suspect value neither starts nor ends an alarm, with two exceptions. A value beyond the same
 limit counts, though suspect, if it follows a suspect value beyond the extreme limit (of a cuff: beyond the limit). A
-suspect value beyond the extreme limit counts if it follows another one that is not yet high. Either counts from the
-time of the value before it. A zero of `VANISHING` counts as such a value after two values beyond the extreme limit.
+suspect value beyond the extreme limit counts if it follows another one that is not yet high. A trusted value beyond
+its limit confirms a suspect one beyond the same limit. Each counts from the time of the value before it. A zero of
+`VANISHING` counts as such a value after two values beyond the extreme limit.
 
 **Priority.** Medium. High if values have been beyond the extreme limit for the sign's `EXTREME_DELAY_MS`, two in a row
 at least. Also high if half of the values in `OFTEN_MS`, the present one among them, are beyond an extreme limit; at
@@ -77,7 +78,8 @@ class _Value:
     Attributes:
         side: -1 below its limits, 1 above, 0 within.
         extreme: Whether it is beyond the extreme limit.
-        since: Event time from which it counts, ms.
+        begun: Event time from which it counts as beyond its limit, ms.
+        since: Event time from which it counts as beyond its extreme limit, ms.
         gap: Time since the newest report of the problem's signs (value, loss, sensor off), ms.
         interval: Time between two values, ms.
         cuff: Whether a repeat must confirm it.
@@ -87,6 +89,7 @@ class _Value:
 
     side: int
     extreme: bool
+    begun: int
     since: int
     gap: int
     interval: int
@@ -118,14 +121,17 @@ def evaluate(
     # A suspect value beyond the extreme limit counts after another one, suspect or not.
     pending = extreme and c.peak != 0 and side == c.side
     second = side != 0 and (c.doubt == side or pending)
+    # A trusted value confirms any suspect one before it.
+    confirms = second or (side != 0 and trusted and c.doubt == 2 * side)
     doubted = not trusted and c.doubt == side
-    c.doubt = side if (extreme or cuff) and not trusted else 0
+    c.doubt = 0 if trusted else side if extreme or cuff else 0 if c.on and side == c.side else 2 * side
     if not trusted and not second:
         if c.on:
             c.calm = 0 if side == c.side else c.calm or r.t
         return
     # The second of two suspect values counts from the first.
-    v = _Value(side, extreme, r.t - gap if second else r.t, gap, interval, cuff, s, doubted)
+    begun, since = (r.t - gap if earlier else r.t for earlier in (confirms, second))
+    v = _Value(side, extreme, begun, since, gap, interval, cuff, s, doubted)
     if c.on and side == c.side and c.calm and r.t - max(gap - interval, 0) - c.calm >= WITHIN_MS:
         # Suspect values end no alarm; but a breach after `WITHIN_MS` of them within the limit is a new one.
         finish(writer, r, c, f"{label(s)} is back after a minute within its limits", value=r.values[s])
@@ -145,7 +151,7 @@ def _wait(writer: EventWriter, r: ReadingContext, c: Condition, v: _Value, *, of
     if not c.on and v.side != c.side:
         c.pend = c.peak = 0
         c.side = v.side
-    c.pend = c.pend or v.since
+    c.pend = c.pend or v.begun
     high = _high(r, c, v, often=often)
     if c.on and (high or v.cuff or _lasted(r, c, v)):
         _over(writer, r, c, v.sign)
