@@ -42,7 +42,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         act: Kind of action.
         patient: Patient id, or a technical alarm's subject.
         t: Time of the action, UTC epoch ms.
-        by: Name of the person; for coming and cannot the contact id, if a contact was asked.
+        by: Name of the person; for an answer to a message the contact id.
         alarm: Id of the alarm, for acknowledge, audio-pause, coming and cannot.
         incident: Of acknowledge and coming: also every alarm of this incident that had not risen since `shown`; "" for
             one alarm.

@@ -4,8 +4,8 @@
 then the alarm is handed over, unless it was acknowledged. Until then a further *coming* has no effect, so that an alarm
 cannot be held for ever. The escalation of a patient without monitoring is not held.
 
-**Cannot** hands such an alarm over at once and names the person in `AlarmEvent.declined`, so that no handover comes
-back to them before the next start or escalation. A second one of the same person has no effect.
+**Cannot** hands such an alarm over at once and names the person in `AlarmEvent.declined`, so that no handover
+returns to them before the next start or escalation. A second one of the same person has no effect.
 """
 
 from collections.abc import Iterator, Mapping

@@ -7,7 +7,7 @@ every due time moves by the jump. Timers act in the order of their due times. Al
 - *Handover*: an alarm that is neither paused nor acknowledged passes to the next contact after a time, and again after
   each further such time. The time is the state's `handover_ms` (default `HANDOVER_MS`) for a high alarm, and
   `MEDIUM_HANDOVERS` times as long for a medium one. A low alarm is not handed over.
-- *Coming* moves the handover, and *cannot* makes it at once (`vitals.engine.answers`).
+- *Coming* moves the handover, and *cannot* performs it at once (`vitals.engine.answers`).
 - *Escalation*: a technical alarm of `GROWING`, medium, becomes high if it is neither paused nor acknowledged for
   `UNANSWERED_MS`, because a patient may be in danger.
 
