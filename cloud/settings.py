@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from cloud.ack_links import MIN_KEY_CHARACTERS
 from cloud.kafka.settings import Kafka
+from cloud.push_services import SERVICES, public_key
+from cloud.webhooks import webhook_urls
 from vitals.runtime.settings import setting
 
 
@@ -48,6 +50,7 @@ class Notify(Kafka):
 
     aws_endpoint_url: str | None = setting("address of SNS and SQS if it is not AWS's own", None)
     aws_endpoint_url_sns: str | None = setting("address of SNS, if it differs from that of SQS", None)
+    aws_endpoint_url_logs: str | None = setting("address of CloudWatch Logs, if it differs from that of SQS", None)
     alert_outbox_url: str | None = setting("URL of an SQS queue that receives a copy of every message", None)
     alert_undelivered_arn: str | None = setting(
         "ARN of an SQS queue for messages that SNS could not deliver, by subscription", None
@@ -62,19 +65,34 @@ class Notify(Kafka):
     notify_burst: int = setting("messages a recipient gets at once before further alarms are merged", 10)
     notify_refill_s: float = setting("seconds until a recipient may get one more message", 6.0)
     notify_low_s: float = setting("seconds that low-priority alarms are collected for one message", 60.0)
+    notify_webhooks: tuple[str, ...] = setting(
+        "webhooks that a rota may name: name=https://…, comma-separated; empty: none", ()
+    )
+    notify_webhook_key: str | None = setting("secret of 32 characters or more that signs webhooks", None)
+    push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)
+    push_subject: str = setting(
+        "mailto: or https address of the operator, for push services", "mailto:operator@localhost"
+    )
+    push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
     notify_stale_s: float = setting("age from which an ended alarm is no longer sent, s", 300.0)
     notify_attempts: int = setting("attempts per message, with doubling pauses, before the fallback channel", 4)
     watchdog_url: str | None = setting("dead man's switch: http(s) URL to ping while canary alarms are delivered", None)
     watchdog_namespace: str | None = setting("CloudWatch namespace of CanaryAccepted and CanaryLatency", None)
     notify_heartbeat_s: float = setting("seconds between two heartbeats in topic status", 5.0)
+    notify_check_s: float = setting("seconds between two checks of a contact's subscriptions and opt-outs", 180.0)
+    notify_sms_logs: tuple[str, ...] = setting(
+        "log groups of SNS's delivery status logs for SMS, comma-separated; empty: deliveries are unknown", ()
+    )
+    notify_sms_log_s: float = setting("seconds between two reads of the delivery status logs", 10.0)
     notify_threads: int = setting("publishes in flight", 8)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:
         Kafka.__post_init__(self)
+        spans = (self.notify_refill_s, self.notify_heartbeat_s, self.notify_check_s, self.notify_sms_log_s)
         if min(self.notify_burst, self.notify_attempts, self.notify_threads) < 1:
             raise ValueError("NOTIFY_BURST, NOTIFY_ATTEMPTS and NOTIFY_THREADS must be at least 1")
-        if min(self.notify_refill_s, self.notify_heartbeat_s) <= 0 or min(self.notify_low_s, self.notify_stale_s) < 0:
+        if min(spans) <= 0 or min(self.notify_low_s, self.notify_stale_s) < 0:
             raise ValueError("NOTIFY_…_S settings must be positive")
         if self.watchdog_url and not self.watchdog_url.startswith(("http://", "https://")):
             raise ValueError(f"WATCHDOG_URL={self.watchdog_url!r} is no http or https address")
@@ -82,3 +100,7 @@ class Notify(Kafka):
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
         if not self.link_hours > 0:
             raise ValueError("LINK_HOURS must be positive")
+        if self.push_key is not None:
+            public_key(self.push_key)
+        if webhook_urls(self.notify_webhooks) and len(self.notify_webhook_key or "") < MIN_KEY_CHARACTERS:
+            raise ValueError(f"NOTIFY_WEBHOOK_KEY needs {MIN_KEY_CHARACTERS} characters or more")

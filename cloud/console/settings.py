@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from cloud.ack_links import MIN_KEY_CHARACTERS
 from cloud.kafka.settings import Kafka
+from cloud.push_services import SERVICES, public_key
 from vitals.runtime.settings import setting
 
 
@@ -31,6 +32,8 @@ class Console(Kafka):
         "secret shared by Ray's processes; without it Ray uses the one in the user's home", None
     )
     link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
+    push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)
+    push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:
@@ -40,6 +43,8 @@ class Console(Kafka):
             raise ValueError(f"CONSOLE_URL={self.console_url!r} is no http or https address")
         if self.link_key is not None and len(self.link_key) < MIN_KEY_CHARACTERS:
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
+        if self.push_key is not None:
+            public_key(self.push_key)
         if min(self.console_session_h, self.console_idle_min, self.console_poll_s) <= 0:
             raise ValueError("CONSOLE_SESSION_H, CONSOLE_IDLE_MIN and CONSOLE_POLL_S must be positive")
 

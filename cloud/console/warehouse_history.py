@@ -125,7 +125,7 @@ class WarehouseHistory:
 
     def notifications(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """See `History`."""
-        names = "alarm n contact handover channels sns t accepted error"
+        names = "alarm n contact handover channels sns t accepted error state"
         return self._events("notifications", names, patient, begin, end)
 
     def actions(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:

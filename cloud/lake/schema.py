@@ -143,7 +143,7 @@ ALARMS: Final = Table(
 NOTIFICATIONS: Final = Table(
     "notifications",
     topics.NOTIFICATIONS,
-    # A failure and the message that followed it are two rows.
+    # A failure and the message that followed it are two rows, and so is each later state of a message.
     ("alarm", "n", "contact", "accepted", "handover"),
     ("patient", "t"),
     _columns(
@@ -160,6 +160,7 @@ NOTIFICATIONS: Final = Table(
             "error": TEXT,
         }
         | _SOURCE
+        | {"state": TEXT, "queued": TIME, "priority": INTEGER, "ward": TEXT, "kind": TEXT}
     ),
 )
 PATIENTS: Final = Table(

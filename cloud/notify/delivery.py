@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.notify.channels.sns import MessageChannel, Receipt, RenderedMessage, SendError
+from cloud.notify.channels.port import MessageChannel, NoChannelError, Receipt, RenderedMessage, SendError
 from cloud.notify.throttle import Message
 from vitals.contacts import Contact
 
@@ -22,6 +22,7 @@ class Delivered:
         sent: Receipt of SNS; None if every channel failed.
         accepted: Time of acceptance or of the last channel's failure, UTC epoch ms.
         error: Failure of every channel, or of those before the fallback channel.
+        no_channel: True if none of the contact's channels reaches the person.
     """
 
     message: Message
@@ -29,6 +30,7 @@ class Delivered:
     sent: Receipt | None
     accepted: int
     error: str | None = None
+    no_channel: bool = False
 
 
 @dataclass(slots=True)
@@ -63,7 +65,11 @@ class Delivery:
 
     def prepare(self, contact: Contact) -> None:
         """Prepares a contact's channels in the background; a failure is reported when a message needs them."""
-        self.pool.submit(self.sender.prepare, contact)
+        self.sender.prepare(contact)
+
+    def release(self, contact: str) -> None:
+        """Removes the channels of a contact who has left, in the background."""
+        self.pool.submit(self.sender.release, contact)
 
     def begin(self, message: Message, texts: RenderedMessage, now: int, *, again: bool = False) -> None:
         """Starts a message; with `again` it has one attempt and then the fallback channel, without a pause."""
@@ -103,6 +109,8 @@ class Delivery:
         assert attempt.future is not None  # noqa: S101 - the caller has looked
         try:
             sent, accepted = attempt.future.result()
+        except NoChannelError as error:
+            return Delivered(attempt.message, attempt.texts, None, now, str(error), no_channel=True)
         except SendError as error:
             attempt.error = f"{attempt.error}; {error}" if attempt.number > self.attempts else str(error)
             if attempt.number > self.attempts:

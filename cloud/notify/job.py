@@ -1,5 +1,6 @@
 """`python -m cloud notify`: sends alarms to the contacts on duty, by SNS."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -12,13 +13,21 @@ from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.notify import canary
+from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.port import ChannelAdapter
+from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
+from cloud.notify.channels.web_push import WebPushChannel
+from cloud.notify.channels.webhook import WebhookChannel
 from cloud.notify.delivery import Delivery
+from cloud.notify.delivery_follow import DeliveryFollow
 from cloud.notify.notifier import Notifier, Terms
+from cloud.notify.reach import Reach
 from cloud.notify.routing import OnCall, parse_default
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
 from cloud.settings import Notify
+from cloud.webhooks import webhook_urls
 from vitals.runtime.daemon import notify as tell_systemd
 from vitals.runtime.daemon import now_ms, serve_metrics
 from vitals.runtime.daemon import run as run_daemon
@@ -33,6 +42,7 @@ NEEDS: Final = (
     topics.NOTIFICATIONS,
     topics.STATUS,
     topics.REJECTED,
+    topics.CHANNELS,
 )
 """Topics without which no contact can be notified; a topic that a newer version adds for other parts delays no page."""
 WAITING: Final = prometheus_client.Gauge("wardwatch_notify_waiting", "alarms that a recipient is still to be told of")
@@ -53,6 +63,32 @@ def run(environ: Mapping[str, str]) -> int:
     return run_daemon("notify", Notify, _start, environ)
 
 
+def _channels(settings: Notify) -> tuple[WebPushChannel | None, ContactChannels]:
+    sns = SnsChannel(
+        settings.aws_endpoint_url,
+        settings.alert_outbox_url,
+        settings.alert_undelivered_arn,
+        settings.aws_endpoint_url_sns,
+    )
+    push = None
+    others: list[ChannelAdapter] = []
+    if settings.push_key is not None:
+        push = WebPushChannel(settings.push_key, settings.push_subject, settings.push_services, now_ms)
+        others.append(push)
+    if settings.notify_webhooks:
+        urls = webhook_urls(settings.notify_webhooks)
+        others.append(WebhookChannel(urls, settings.notify_webhook_key or "", now_ms))
+    return push, ContactChannels(sns, others, now_ms, round(settings.notify_check_s * 1000))
+
+
+def _follow(settings: Notify, pool: ThreadPoolExecutor) -> DeliveryFollow | None:
+    if not settings.notify_sms_logs:
+        return None
+    endpoint = settings.aws_endpoint_url_logs or settings.aws_endpoint_url
+    log = SmsDeliveryLog(settings.notify_sms_logs, endpoint)
+    return DeliveryFollow(log, pool, round(settings.notify_sms_log_s * 1000))
+
+
 def _start(settings: Notify, stop: threading.Event) -> int:
     try:
         defaults = dict(parse_default(entry) for entry in settings.notify_defaults)
@@ -62,7 +98,13 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         logger.error("cannot start: %s", error)
         return 2
     reader = KafkaReader(settings, "notify", group="notify")
-    with ThreadPoolExecutor(settings.notify_threads, "publish") as pool:
+    push, channels = _channels(settings)
+    with (
+        contextlib.closing(channels),
+        ThreadPoolExecutor(1, "delivery-log") as log_pool,
+        ThreadPoolExecutor(settings.notify_threads, "publish") as pool,
+    ):
+        follow = _follow(settings, log_pool)
         notifier = Notifier(
             terms=Terms(
                 settings.layout,
@@ -77,18 +119,14 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000
             ),
             delivery=Delivery(
-                SnsChannel(
-                    settings.aws_endpoint_url,
-                    settings.alert_outbox_url,
-                    settings.alert_undelivered_arn,
-                    settings.aws_endpoint_url_sns,
-                ),
+                channels,
                 pool,
                 settings.notify_attempts,
                 now_ms,
                 settings.notify_threads,
             ),
             clock=now_ms,
+            reach=Reach(channels.checks, follow, push),
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:

@@ -11,6 +11,7 @@ from cloud.alarm.skipped_records import unreadable
 from cloud.kafka.port import Record
 from cloud.notify.delivery import Delivered
 from cloud.notify.routing import NotificationKey
+from cloud.notify.throttle import Item
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification
@@ -39,22 +40,21 @@ def told(event: AlarmEvent, contact: str) -> NotificationKey:
 
 def notifications(delivered: Delivered) -> tuple[Notification, ...]:
     """Returns the records of a message, one per alarm; the first lists the others as merged."""
-    contact, (first, *others) = delivered.message.contact.contact, [item.event for item in delivered.message.items]
-    merged = tuple(event.id for event in others)
-    return (
-        _notification(first, contact, delivered, merged),
-        *(_notification(event, contact, delivered) for event in others),
-    )
+    first, *others = delivered.message.items
+    merged = tuple(item.event.id for item in others)
+    return (_notification(first, delivered, merged), *(_notification(item, delivered) for item in others))
 
 
-def _notification(event: AlarmEvent, contact: str, delivered: Delivered, merged: tuple[str, ...] = ()) -> Notification:
-    sent = delivered.sent
+def _notification(item: Item, delivered: Delivered, merged: tuple[str, ...] = ()) -> Notification:
+    sent, contact = delivered.sent, delivered.message.contact.contact
     return msgspec.structs.replace(
-        unsent(event, contact, delivered.accepted, delivered.error),
+        unsent(item.event, contact, delivered.accepted, delivered.error),
+        queued=item.queued or None,
         channels=sent.channels if sent else (),
         sns=sent.id if sent else None,
         sms=delivered.texts.sms,
         merged=merged,
+        kind=item.kind,
     )
 
 
@@ -72,6 +72,8 @@ def unsent(event: AlarmEvent, contact: str, now: int, error: str | None) -> Noti
         accepted=now,
         sms="",
         error=error,
+        priority=event.priority,
+        ward=event.ward,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from cloud.ack_links import AckToken, number, sign_token
-from cloud.notify.channels.sns import RenderedMessage
+from cloud.notify import sms_part
+from cloud.notify.channels.port import RenderedMessage
 from cloud.notify.incident_words import about, lines, why
 from cloud.notify.routing import channels
 from cloud.notify.throttle import Message
@@ -20,9 +21,6 @@ from vitals.alarm_events import AlarmEvent, Kind
 from vitals.signs import INDEX, SIGNS
 from vitals.trend import PREFIX as TREND
 
-MAX_SMS_BYTES: Final = 140
-WARD_BYTES: Final = 12
-"""Bytes of an SMS reserved for the ward's name."""
 MAX_SUBJECT: Final = 100
 Active: TypeAlias = Callable[[str], Sequence[AlarmEvent]]
 DISCLAIMER: Final = "Wardwatch is secondary notification; the bedside monitor's own alarm comes first."
@@ -44,10 +42,16 @@ class Links:
 
     def to(self, alarm: str, contact: str, now: int) -> str:
         """Returns a contact's URL of an alarm, as of `now`, UTC epoch ms."""
-        token = (
+        return f"{self.console.rstrip('/')}/a/{self._token(alarm, contact, now)}"
+
+    def to_proof(self, request: str, contact: str, now: int) -> str:
+        """Returns a contact's URL that confirms a request for a proof, as of `now`, UTC epoch ms."""
+        return f"{self.console.rstrip('/')}/p/{self._token(request, contact, now)}"
+
+    def _token(self, alarm: str, contact: str, now: int) -> str:
+        return (
             number(alarm) if self.key is None else sign_token(self.key, AckToken(alarm, contact, now + self.valid_ms))
         )
-        return f"{self.console.rstrip('/')}/a/{token}"
 
 
 def compose(
@@ -90,13 +94,14 @@ def plain(message: Message) -> RenderedMessage:
     """Renders a message with only its alarms' numbers, for one that `compose` cannot render."""
     numbers = ", ".join(number(item.event.id) for item in message.items)
     text = f"{message.priority.label.upper()} alarm {numbers}: see the ward page"
-    outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": text[:MAX_SMS_BYTES]}
+    brief = sms_part.fitted("", (text,))
+    outbox = {"contact": message.contact.contact, "alarm": message.items[0].event.id, "sms": brief}
     by = channels(message.contact, message.priority)
-    return RenderedMessage(text[:MAX_SUBJECT], text[:MAX_SMS_BYTES], text, msgspec.json.encode(outbox).decode(), by)
+    return RenderedMessage(text[:MAX_SUBJECT], brief, text, msgspec.json.encode(outbox).decode(), by)
 
 
 def sms(events: Sequence[AlarmEvent], url: str) -> str:
-    """Returns the text of an SMS, at most 140 bytes.
+    """Returns the text of an SMS, one part in the alphabet in which it is sent.
 
     Args:
         events: Events in the message, the most urgent first.
@@ -108,11 +113,8 @@ def sms(events: Sequence[AlarmEvent], url: str) -> str:
     detail, reason = about(lead), "" if lead.incident else f" {why(lead)}".rstrip()
     full, brief = (f"{_more(others, where=where)}{reason}" for where in (True, False))
     # Left out first: the others' ward, then problems and reason, then the link, since the number finds the alarm.
-    wanted = (f"{head}{detail}{full} {url}", f"{head}{detail}{brief} {url}", f"{head}{brief} {url}")
-    fits = (told for told in wanted if len(told.encode()) <= MAX_SMS_BYTES - WARD_BYTES)
-    told = next(fits, f"{head}{detail}{full}")
-    ward = (lead.ward or "EQUIPMENT").upper()
-    return ward.encode()[: MAX_SMS_BYTES - len(told.encode())].decode(errors="ignore") + told
+    tails = (f"{head}{detail}{full} {url}", f"{head}{detail}{brief} {url}", f"{head}{brief} {url}")
+    return sms_part.fitted((lead.ward or "EQUIPMENT").upper(), (*tails, f"{head}{detail}{full}", f"{head}{brief}"))
 
 
 def _more(others: Sequence[AlarmEvent], *, where: bool) -> str:

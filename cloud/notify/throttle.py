@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vitals.alarm_events import AlarmEvent, Priority
-from vitals.contacts import Contact
+from vitals.contacts import Contact, MessageKind
 from vitals.runtime.token_bucket import TokenBucket
 
 
@@ -17,12 +17,16 @@ class Item:
         contact: The recipient.
         place: Partition of `alarms` that it was read from.
         offset: Its offset there.
+        queued: Time at which it was queued, UTC epoch ms; 0 for unknown.
+        kind: Kind of the message.
     """
 
     event: AlarmEvent
     contact: Contact
     place: tuple[str, int]
     offset: int
+    queued: int = 0
+    kind: MessageKind = MessageKind.ALARM
 
 
 @dataclass(frozen=True, slots=True)

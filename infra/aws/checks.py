@@ -24,6 +24,7 @@ WITHOUT_RESOURCE: Final = {
     "iot:ListThingGroups",
     "iot:ListThings",
     "logs:DescribeLogGroups",
+    "sns:CheckIfPhoneNumberIsOptedOut",
     "sns:SetSMSAttributes",
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",

@@ -91,7 +91,7 @@ class Sight:
             self.latencies_ms["sensor_to_alarm"].append(stamped - event.t)
 
     def _notification(self, notification: Notification) -> None:
-        if notification.sns is not None and notification.t <= self.ended:
+        if notification.sns is not None and notification.first and notification.t <= self.ended:
             self.notifications.append(notification)
             told = self.latest.get(notification.alarm)
             # A low-priority alarm is collected for a minute on purpose, so it is no measure of the path's latency.

@@ -165,7 +165,7 @@ class LocalStack:
             "UPLINK": f"mqtts://{HOST}:{ports.site}",
             "KAFKA_BOOTSTRAP": f"{HOST}:{ports.kafka}",
             "AWS_ENDPOINT_URL": aws.endpoint(ports.moto),
-            **({"AWS_ENDPOINT_URL_SNS": bad_sns.endpoint(ports.sns)} if self._sns else {}),
+            **(bad_sns.environ(ports.sns) if self._sns else {}),
             **aws.CREDENTIALS,
             "LAKE": f"s3://{aws.BUCKET}/lake?endpoint_override={aws.endpoint(ports.moto)}",
             "WAREHOUSE": self.warehouse_url(),

@@ -10,7 +10,8 @@ import pytest
 
 from cloud.cli.canary import admission
 from cloud.notify.canary import EVERY_MS, NOBODY, DeadMansSwitch, metric, ping
-from cloud.notify.channels.sns import RenderedMessage, SnsChannel
+from cloud.notify.channels.port import RenderedMessage
+from cloud.notify.channels.sns import SnsChannel
 from vitals import engine
 from vitals.admissions import roster
 from vitals.alarm_events import Kind, Phase, Priority

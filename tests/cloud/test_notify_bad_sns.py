@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cloud.notify.channels import sns as adapter
+from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sns import SnsChannel
 from infra.local.servers.sns.server import Options, Sns
-from infra.local.servers.sns.trouble import Fate, State, Trouble
+from infra.local.servers.sns.trouble import Fate, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from vitals.contacts import Contact
@@ -28,9 +29,10 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
 
 
 @pytest.fixture
-def notifying(station: Station, bad: Sns) -> Station:
-    station.sender = SnsChannel(bad.url, None)
-    return station
+def notifying(station: Station, bad: Sns) -> Iterator[Station]:
+    channels = station.sender = ContactChannels(SnsChannel(bad.url, None), (), lambda: station.now, 180_000)
+    yield station
+    channels.close()
 
 
 def read(bad: Sns, protocol: str = "sms") -> Counter[str]:
@@ -107,21 +109,3 @@ def test_a_topic_that_cannot_be_made_at_once_is_made_with_the_next_try(
     notifying.alarm(event())
     notifying.settle(notifier)
     assert read(bad).total() == 1
-
-
-@pytest.mark.parametrize(("address", "to"), [("+441632960001", "opted-out"), ("nurse@example.org", "pending")])
-def test_what_stands_as_sent_is_seen_to_reach_nobody(
-    *, notifying: Station, bad: Sns, event: MakeEvent, contact: MakeContact, address: str, to: str
-) -> None:
-    who = contact("nurse", email=None) if to == "opted-out" else contact("nurse", phone=None)
-    assert notifying.sender is not None
-    notifying.sender.prepare(who)
-    bad.control(State(endpoint=address, to=to))  # type: ignore[arg-type] # one of its words
-    notifying.duty(who)
-    notifier = notifying.start()
-    notifying.alarm(event())
-    notifying.settle(notifier)
-    (sent,) = notifying.notifications()
-    assert sent.sns is not None, "SNS accepts it: nothing that the notifier asks today tells more"
-    assert bad.reached() == []
-    assert {u.message_id for u in bad.undelivered()} == {sent.sns}

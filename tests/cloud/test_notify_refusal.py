@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloud.notify.channels import sns
-from cloud.notify.channels.sns import RenderedMessage, SendError, SnsChannel
+from cloud.notify.channels.port import RenderedMessage, SendError
+from cloud.notify.channels.sns import SnsChannel
 from vitals.contacts import Channel, Contact
 
 TEXTS = RenderedMessage("subject", "sms", "mail", "{}", (Channel.SMS, Channel.EMAIL))
@@ -33,12 +34,12 @@ def test_a_number_that_sns_refuses_leaves_the_email_and_is_tried_again(
     moto: Mapping[str, str], contact: Callable[..., Contact]
 ) -> None:
     sender, who = SnsChannel(moto["AWS_ENDPOINT_URL"], None), contact(f"c-{uuid.uuid4().hex[:8]}")
-    client = sender._sns
-    sender._sns = Refusing(client)
+    client = sender._subscriptions._sns
+    sender._subscriptions._sns = Refusing(client)
     assert sender.send(who, TEXTS).channels == (Channel.EMAIL,)
     with pytest.raises(SendError, match="Invalid endpoint"):
         sender.send(contact(who.contact, email=None), RenderedMessage("s", "sms", "m", "{}", (Channel.SMS,)))
-    sender._sns = client
+    sender._subscriptions._sns = client
     assert sender.send(who, TEXTS).channels == (Channel.SMS, Channel.EMAIL)
 
 

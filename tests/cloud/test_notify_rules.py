@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from cloud.ack_links import number
 from cloud.notify.routing import OnCall, channels, parse_default, rota_empty
-from cloud.notify.templates import MAX_SMS_BYTES, Links, age, email, sms, subject
+from cloud.notify.templates import Links, age, email, sms, subject
 from cloud.notify.throttle import Item, RecipientQueues
+from tests.cloud.sms_oracle import one_part
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages
 from vitals.contacts import Channel, Contact, Rota
@@ -30,13 +31,13 @@ URL = Links(CONSOLE, KEY).to("p-1.spo2.1", "nurse", T0)
     handover=st.integers(0, 12),
     console=st.sampled_from([CONSOLE, "http://127.0.0.1:18805", "https://" + "long." * 40 + "example.org"]),
 )
-def test_an_sms_fits_140_bytes_and_tells_no_name_no_value_and_no_diagnosis(
+def test_an_sms_is_one_part_and_tells_no_name_no_value_and_no_diagnosis(
     event: MakeEvent, *, ward: str | None, value: float, count: int, handover: int, console: str
 ) -> None:
     lead = event("patient-4711", value=value, ward=ward, handover=handover, text=f"SpO2 {value} % of Ada Brandt")
     url = Links(console, KEY).to(lead.id, "nurse", T0)
     text = sms([lead, *[event(f"p-{i}", ward=ward) for i in range(count - 1)]], url)
-    assert len(text.encode()) <= MAX_SMS_BYTES
+    assert one_part(text)
     assert number(lead.id) in text
     assert "HIGH" in text
     told = text.removeprefix((ward or "").upper()[:10])
@@ -50,7 +51,9 @@ def test_an_sms_carries_the_link_whenever_it_fits(event: MakeEvent) -> None:
     flood = [event(f"p-{i}", kind=Kind.TECHNICAL, handover=3, ward="stroke-unit-2") for i in range(20)]
     text = sms(flood, URL)
     assert text.startswith("STROKE-UNIT")
-    assert text.endswith(f"and 19 more alarms handover 3 {URL}")
+    assert text.endswith(f"and 19 more alarms in STROKE-UNIT- handover 3 {URL}")
+    long = URL.replace("example", "hospital-of-the-county.example")
+    assert sms(flood, long).endswith(f"and 19 more alarms handover 3 {long}")
 
 
 def test_without_a_key_a_link_leads_to_the_alarms_page_alone(event: MakeEvent) -> None:

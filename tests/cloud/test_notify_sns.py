@@ -16,11 +16,12 @@ import boto3
 import msgspec
 import pytest
 
-from cloud.admissions import rota_rows
 from cloud.cli import topics as topics_job
+from cloud.duty import records
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.settings import Kafka, Topics
-from cloud.notify.channels.sns import RenderedMessage, SendError, SnsChannel
+from cloud.notify.channels.port import RenderedMessage, SendError
+from cloud.notify.channels.sns import SnsChannel
 from infra.local.servers.sns.server import Options, Sns
 from vitals.alarm_events import AlarmEvent, encode
 from vitals.contacts import Channel, Contact, Notification, Rota
@@ -91,15 +92,28 @@ def endpoints(service: Service, contact: str) -> set[tuple[str, str]]:
     return {(s["Protocol"], s["Endpoint"]) for s in found if s["Protocol"] != "sqs"}
 
 
+def test_whoever_leaves_keeps_no_subscription_not_even_one_that_nobody_confirmed(
+    service: Service, contact: Callable[..., Contact]
+) -> None:
+    name = f"c-{uuid.uuid4().hex[:8]}"
+    sender = service.sender()
+    sender.check(contact(name))
+    assert len(endpoints(service, name)) == 2
+    sender.release(name)
+    assert endpoints(service, name) == set()
+    sender.check(contact(name))
+    assert len(endpoints(service, name)) == 2
+
+
 def test_a_changed_phone_replaces_the_former_one_and_a_second_run_changes_nothing(
     service: Service, contact: Callable[..., Contact]
 ) -> None:
     name = f"c-{uuid.uuid4().hex[:8]}"
     first = contact(name, phone="+441632960001")
     for _ in range(2):
-        service.sender().prepare(first)
+        service.sender().check(first)
     assert endpoints(service, name) == {("sms", "+441632960001"), ("email", f"{name}@example.org")}
-    service.sender().prepare(contact(name, phone="+441632960002"))
+    service.sender().check(contact(name, phone="+441632960002"))
     assert endpoints(service, name) == {("sms", "+441632960002"), ("email", f"{name}@example.org")}
 
 
@@ -122,7 +136,7 @@ def test_what_sns_cannot_deliver_goes_to_the_queue_of_the_undelivered(
     found = outbox[0].get_queue_attributes(QueueUrl=outbox[1], AttributeNames=["QueueArn"])
     arn, who = found["Attributes"]["QueueArn"], contact(f"c-{uuid.uuid4().hex[:8]}", phone="+441632960001")
     for undelivered in (None, arn) if before else (arn,):
-        service.sender(undelivered=undelivered).prepare(who)
+        service.sender(undelivered=undelivered).check(who)
     client = boto3.client("sns", endpoint_url=service.sns)
     topic = client.create_topic(Name=f"wardwatch-{who.contact}")["TopicArn"]
     policies = {
@@ -165,7 +179,7 @@ def test_killed_in_the_middle_of_a_flood_it_tells_everybody_of_everything_once(
     run = uuid.uuid4().hex[:6]
     writer = KafkaWriter(settings, "test")
     people = (contact(f"{run}-nurse"), contact(f"{run}-doctor"))
-    rota_rows.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
+    records.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
     told = KafkaReader(settings, "test-told")
     told.assign(told.ends(settings.layout.places(topics.NOTIFICATIONS)))
     environ = {
@@ -207,4 +221,4 @@ def test_killed_in_the_middle_of_a_flood_it_tells_everybody_of_everything_once(
     assert reached == {(a.id, p.contact) for a in alarms for p in people}
     # A crash between SNS's answer and the record is the one window; at most the publishes in flight fall into it.
     assert len(messages) <= 60 + 8
-    assert all(len(m["sms"].encode()) <= 140 for m in messages)
+    assert all(len(m["sms"]) <= 160 for m in messages)

@@ -1,6 +1,7 @@
 """The page in a real browser: what a nurse sees, presses, and cannot overlook."""
 
 import itertools
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -16,8 +17,11 @@ from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
 from tests.console.conftest import sign_in
 from tests.console.stage import PASSWORD, Stage, event, seen, ward
+from tests.support.waiting import until
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
+from vitals.contact_standing import ContactStanding, Standing, addresses
+from vitals.contacts import Channel
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"
@@ -269,6 +273,9 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
          "sms,email", "sns": "1", "t": now, "accepted": now + 60_300, "error": None},
         {"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels":
          "", "sns": None, "t": now, "accepted": now + 4_000, "error": "Throttling"},
+        *({"patient": "p-00002", "alarm": alarm.id, "n": 0, "contact": "nurse-icu", "handover": 0, "channels": "sms",
+           "sns": "1", "t": now, "accepted": now + 61_000 + k, "error": "unreachable", "state": state}
+          for k, state in enumerate(("failed", "delivered", "opened"))),
     ]  # fmt: skip
     served.history.rows["actions"] = [
         {"patient": "p-00002", "id": "c", "act": "chart", "t": now, "acted_by": "bela", "alarm": None, "pause_s": 120,
@@ -281,6 +288,10 @@ def test_the_patients_view_shows_trends_alarms_messages_and_charting(page: Page,
     log = page.locator(".log")
     expect(log).to_contain_text("NOT delivered to nurse-icu: Throttling")
     expect(log).to_contain_text("sent to nurse-icu by sms and email")
+    expect(log.get_by_text("sent to nurse-icu")).to_have_count(1)
+    expect(log).to_contain_text("NOT delivered to nurse-icu: unreachable")
+    expect(log).to_contain_text("SMS delivered to nurse-icu")
+    expect(log).to_contain_text("opened by nurse-icu")
     expect(log).to_contain_text("oxygen given, consciousness C · by bela")
     expect(log).to_contain_text("SpO2 84 % below 85 % (extreme)")
 
@@ -431,6 +442,19 @@ def test_everything_is_reached_by_keyboard_alone(page: Page, served: Stage) -> N
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_beds_are_assigned_in_a_few_taps_and_the_rest_is_said_to_be_everybodys(page: Page) -> None:
+    page.click("#rota-tab")
+    beds = page.get_by_role("region", name="Beds", exact=True)
+    expect(beds.get_by_role("status")).to_contain_text("Everybody's beds, not assigned: icu-01, icu-02")
+    beds.get_by_role("button", name="Assign beds").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Nurse").select_option("Bela Holt")
+    dialog.get_by_label("icu-02").uncheck()
+    dialog.get_by_role("button", name="Assign").click()
+    expect(beds.get_by_role("row", name="icu-01")).to_contain_text("Bela Holt")
+    expect(beds.get_by_role("status")).to_contain_text("Everybody's beds, not assigned: icu-02")
+
+
 def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> None:
     desaturate(served)
     served.read("p-00003", served.now() - 95_000)
@@ -444,7 +468,7 @@ def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> N
     found["limits"] = serious(page)
     page.keyboard.press("Escape")
     page.click("#rota-tab")
-    expect(page.locator("table")).to_be_visible()
+    expect(page.get_by_role("region", name="Assigned beds").locator("table")).to_be_visible()
     found["rota"] = serious(page)
     page.goto("/signin")
     found["sign-in"] = serious(page)
@@ -483,6 +507,41 @@ def test_the_page_installs_and_its_worker_never_keeps_a_patients_data(page: Page
     manifest = page.evaluate("fetch('/static/manifest.webmanifest').then(r => r.json())")
     assert manifest["display"] == "standalone"
     assert {icon["sizes"] for icon in manifest["icons"]} >= {"192x192", "512x512"}
+
+
+def test_the_rota_says_who_is_not_reached(page: Page, served: Stage) -> None:
+    contact = served.parts.topics.house.duties("icu")[0]
+    found = {Channel.SMS: Standing.OPTED_OUT}
+    served.parts.topics.standings[contact.contact] = ContactStanding(
+        contact=contact.contact, of=addresses(contact), channels=found, t=1
+    )
+    page.click("#rota-tab")
+    expect(page.locator("tr", has_text=contact.contact)).to_contain_text("Not reached: SMS opted out (STOP)")
+
+
+def test_a_push_message_is_shown_with_its_link_and_one_that_cannot_be_read_is_an_alarm_too(
+    browser: Browser, served: Stage
+) -> None:
+    context = browser.new_context(base_url=served.url)
+    context.grant_permissions(["notifications"])
+    page = sign_in(context)
+    control, found = context.new_cdp_session(page), list[dict[str, str]]()
+    control.on("ServiceWorker.workerRegistrationUpdated", lambda told: found.extend(told["registrations"]))
+    control.send("ServiceWorker.enable")
+    page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
+    until(lambda: page.evaluate("1") and found, "the worker is registered")
+    shown = """navigator.serviceWorker.ready.then(r => r.getNotifications())
+        .then(all => all.map(n => [n.title, n.body, n.data.url]))"""
+    sent = json.dumps({"title": "HIGH alarm", "body": "ICU HIGH alarm ABCD2345", "url": f"{served.url}/a/T0ken"})
+    for data in (sent, "no JSON"):
+        message = {"origin": served.url, "registrationId": found[0]["registrationId"], "data": data}
+        control.send("ServiceWorker.deliverPushMessage", message)
+    until(lambda: len(page.evaluate(shown)) == 2, "two notifications")
+    assert sorted(page.evaluate(shown)) == [
+        ["HIGH alarm", "ICU HIGH alarm ABCD2345", f"{served.url}/a/T0ken"],
+        ["Wardwatch", "An alarm: see the ward page.", "/"],
+    ]
+    context.close()
 
 
 def test_the_page_asks_nobody_but_its_own_server(browser: Browser, served: Stage) -> None:

@@ -258,7 +258,7 @@ def rows() -> list[dict[str, Any]]:
 def count(stack: LocalStack, storm: Storm) -> list[dict[str, Any]]:
     """Looks up what became of every fall."""
     events = _records(stack, topics.ALARMS, None)
-    sent = _records(stack, topics.NOTIFICATIONS, Notification)
+    sent = [n for n in _records(stack, topics.NOTIFICATIONS, Notification) if n.first]
     starts = Counter(e.patient for e in events if e.phase is Phase.START and e.condition == "spo2")
     low = set(storm.ward.low)
     mine = [n for n in sent if n.patient in low]

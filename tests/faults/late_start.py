@@ -81,7 +81,9 @@ class Seen:
         """Looks at one record."""
         self.beats.take(topic, partition, value, stamped)
         if topic == topics.NOTIFICATIONS:
-            self.notifications.append(_notification.decode(value))
+            told = _notification.decode(value)
+            if told.first:
+                self.notifications.append(told)
         elif topic == topics.ALARMS:
             event = alarm_events.decode(value)
             self.events[event.id] = self.events.get(event.id, 0) + 1

@@ -54,7 +54,9 @@ def messages(events: Iterable[AlarmEvent], notifications: Iterable[Notification]
         SNS says no more than that it accepted.
     """
     known = {(event.id, event.n): event for event in events}
-    accepted = sorted((n for n in notifications if n.sns is not None), key=lambda n: (n.accepted, n.contact, n.sns))
+    accepted = sorted(
+        (n for n in notifications if n.sns is not None and n.first), key=lambda n: (n.accepted, n.contact, n.sns)
+    )
     found = []
     for (t, to, _), group in groupby(accepted, key=lambda n: (n.accepted, n.contact, n.sns)):
         told = [known[n.alarm, n.n] for n in group if (n.alarm, n.n) in known]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
-from cloud.notify.channels.sns import Receipt, RenderedMessage
+from cloud.notify.channels.port import Receipt, RenderedMessage
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
 from cloud.notify.routing import OnCall
@@ -64,6 +64,9 @@ class Phones:
 
     def prepare(self, contact: Contact) -> None:
         """See `Sender.prepare`."""
+
+    def release(self, contact: str) -> None:
+        """See `Sender.release`."""
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `Sender.send`."""

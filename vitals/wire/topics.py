@@ -105,6 +105,7 @@ ACTIONS: Final = "actions"
 PATIENTS: Final = "patients"
 CONTACTS: Final = "contacts"
 NOTIFICATIONS: Final = "notifications"
+CHANNELS: Final = "channels"
 
 _DATED: Final = {"message.timestamp.type": "LogAppendTime"}
 """Kafka sets the timestamps, which are log time. With producers' timestamps, one clock that is ahead would make all
@@ -121,4 +122,5 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(PATIENTS, None, config=_DATED),
     Topic(CONTACTS, None, by_lane=False),
     Topic(NOTIFICATIONS, 30 * DAY_MS),
+    Topic(CHANNELS, None, by_lane=False),
 )

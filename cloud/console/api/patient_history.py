@@ -90,6 +90,7 @@ def _messages(own: AppState, patient: str, begin: int) -> list[dict[str, Any]]:
         {
             "alarm": m.alarm, "n": m.n, "contact": m.contact, "handover": m.handover,
             "channels": ",".join(m.channels), "sns": m.sns, "t": m.t, "accepted": m.accepted, "error": m.error,
+            "state": m.state.value,
         }
         for m in list(own.topics.notifications)
         if m.patient == patient and m.t >= begin

@@ -14,10 +14,12 @@ from cloud import ack_links
 from cloud.console.api.alarms import as_shown, newest, with_its_incident
 from cloud.console.command_writer import LogDownError, action
 from cloud.console.http import auth
-from cloud.console.http.dependencies import AppState
 from cloud.console.http.rate_limit import Rate
+from cloud.console.pages import link_receipts
 from cloud.console.pages.html_pages import form, page
+from cloud.push_services import public_key
 from vitals.actions import Act
+from vitals.contacts import DeliveryState
 
 router: Final = APIRouter(include_in_schema=False)
 TRIES: Final = Rate(20, 3.0)
@@ -31,7 +33,7 @@ def ask(request: Request, token: str) -> HTMLResponse:
     auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
-        link = _verified(own, token)
+        link = link_receipts.verified(own, token)
     except ack_links.LinkError as error:
         return _refused(request, error)
     number, events = ack_links.number(link.alarm), with_its_incident(own, link.alarm)
@@ -54,7 +56,7 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
     auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
-        link = _verified(own, token)
+        link = link_receipts.verified(own, token)
     except ack_links.LinkError as error:
         return _refused(request, error)
     number, events = ack_links.number(link.alarm), with_its_incident(own, link.alarm)
@@ -80,22 +82,15 @@ def acknowledge(request: Request, token: str, fields: Annotated[dict[str, str], 
     except LogDownError:
         text = "It could not be saved. Try again, or go to the bed."
         return page("Not acknowledged", "acknowledge.html", problem=text, status=503, event=None, shown=shown)
-    return page("Acknowledged", "acknowledged.html", contact=link.contact, number=number)
+    link_receipts.record(own, link, DeliveryState.ANSWERED)
+    key = public_key(own.settings.push_key) if own.settings.push_key else ""
+    return page("Acknowledged", "acknowledged.html", contact=link.contact, number=number, key=key)
 
 
 def _shown(fields: Mapping[str, str]) -> int | None:
     """Returns the log time that the form echoes, UTC epoch ms; None without a valid one."""
     text = fields.get("shown", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else None
-
-
-def _verified(own: AppState, token: str) -> ack_links.AckToken:
-    if own.settings.link_key is None:
-        raise ack_links.LinkError("Links are switched off here")
-    alarms = {e.id for e in own.feed.sight.alarms} | {e.id for e in list(own.topics.events)}
-    contacts = {c.contact for duty in own.topics.duties.values() for c in duty.contacts}
-    contacts |= {m.contact for m in list(own.topics.notifications)}
-    return ack_links.verify_token(own.settings.link_key, token, alarms=alarms, contacts=contacts, now=own.clock())
 
 
 def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:

@@ -181,8 +181,9 @@ export class PatientScreen {
     }
     for (const row of history.notifications) {
       const one = alarms.get(row.alarm);
-      const ways = String(row.channels ?? "").replace(",", " and ");
-      if (one) one.steps.push([row.accepted ?? row.t, row.sns ? `sent to ${row.contact}${ways ? ` by ${ways}` : ""}` : `NOT delivered to ${row.contact}: ${row.error}`]);
+      const ways = String(row.channels ?? "").replaceAll(",", " and ");
+      const later = { delivered: `SMS delivered to ${row.contact}`, failed: `NOT delivered to ${row.contact}: ${row.error}`, opened: `opened by ${row.contact}`, answered: `answered by ${row.contact}` }[row.state];
+      if (one) one.steps.push([row.accepted ?? row.t, later ?? (row.sns ? `sent to ${row.contact}${ways ? ` by ${ways}` : ""}` : `NOT delivered to ${row.contact}: ${row.error}`)]);
     }
     const entries = [...alarms.values()].map((one) => [one.first.started, el("li", { class: "past-alarm" },
       el("p", {}, el("span", { class: `chip p${one.priority}` }, el("span", { class: "mark", "aria-hidden": "true" }), `${BANGS[one.priority]} ${PRIORITY[one.priority]}`), el("time", {}, day(one.first.started))),

@@ -36,3 +36,21 @@ self.addEventListener("fetch", (event) => {
   if (url.pathname.startsWith("/static/")) event.respondWith(fresh(request));
   else if (request.mode === "navigate") event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
 });
+
+// A message is shown as it came: title, text and the link of the alarm's page, which opens in this page's own origin.
+self.addEventListener("push", (event) => {
+  let told = {};
+  try {
+    told = event.data.json();
+  } catch {
+    // What cannot be read is still an alarm.
+  }
+  const body = told.body || "An alarm: see the ward page.";
+  event.waitUntil(self.registration.showNotification(told.title || "Wardwatch", { body, tag: told.url || body, renotify: true, requireInteraction: true, icon: "/static/icon-192.png", data: { url: told.url || "/" } }));
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const url = new URL(event.notification.data.url, self.location.origin);
+  event.waitUntil(self.clients.openWindow(url.origin === self.location.origin ? url.href : "/"));
+});

@@ -1,81 +1,24 @@
-"""Port to contacts, and its SNS adapter: one topic per contact, SMS and e-mail subscribed, one publish for both."""
+"""SNS: one topic per contact, SMS and e-mail subscribed, one publish for both. The default channel of every contact."""
 
 import json
 import logging
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from vitals.contacts import CANARY, Channel, Contact
+from cloud.notify.channels.port import Receipt, RenderedMessage, SendError
+from cloud.notify.channels.sns_subscriptions import SnsSubscriptions, call
+from vitals.contact_standing import Standing
+from vitals.contacts import Channel, Contact
 
 logger = logging.getLogger(__name__)
 TIMEOUT_S: Final = 5
-
-
-class SendError(Exception):
-    """A message was not accepted; the text contains the refused call and the cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedMessage:
-    """One message, rendered for every channel.
-
-    Attributes:
-        subject: Subject of the e-mail.
-        sms: Text of the SMS, at most 140 bytes.
-        email: Body of the e-mail.
-        outbox: JSON that a subscribed queue receives.
-        channels: Channels to send by.
-    """
-
-    subject: str
-    sms: str
-    email: str
-    outbox: str
-    channels: tuple[Channel, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Acceptance of a message by SNS.
-
-    Attributes:
-        id: SNS message id.
-        channels: Channels of the message.
-    """
-
-    id: str
-    channels: tuple[Channel, ...]
-
-
-class MessageChannel(Protocol):
-    """Sends messages to contacts. Called from several threads."""
-
-    def prepare(self, contact: Contact) -> None:
-        """Creates a contact's topic and subscriptions, so that the first message is as fast as later ones."""
-
-    def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """Sends by all channels at once.
-
-        Raises:
-            SendError: It was not accepted.
-        """
-
-    def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """Sends by a channel that does not depend on the topic and subscriptions of `send`.
-
-        Raises:
-            SendError: It was not accepted, or the contact has no such channel.
-        """
+KINDS: Final = frozenset((Channel.SMS, Channel.EMAIL))
 
 
 class SnsChannel:
-    """`MessageChannel` on SNS.
+    """`ChannelAdapter` on SNS.
 
     Args:
         endpoint: Address of SNS and SQS if it is not AWS's own.
@@ -98,26 +41,33 @@ class SnsChannel:
         self._sns = boto3.client("sns", endpoint_url=sns_endpoint or endpoint, config=config)
         self._sqs = boto3.client("sqs", endpoint_url=endpoint, config=config) if outbox_url else None
         self._outbox_url, self._outbox_arn = outbox_url, ""
-        self._redrive = json.dumps({"deadLetterTargetArn": undelivered_arn}) if undelivered_arn else None
-        self._topics: dict[str, tuple[str, Contact]] = {}
-        self._refused: dict[str, dict[str, str]] = {}
-        self._locks: dict[str, threading.Lock] = {}
+        outbox = self._outbox if outbox_url else None
+        self._subscriptions = SnsSubscriptions(self._sns, outbox, undelivered_arn)
 
-    def prepare(self, contact: Contact) -> None:
-        """See `MessageChannel.prepare`."""
-        self._topic(contact)
+    @property
+    def kinds(self) -> frozenset[Channel]:
+        """See `ChannelAdapter.kinds`."""
+        return KINDS
+
+    def check(self, contact: Contact, *, ask: bool = False) -> dict[Channel, Standing]:
+        """See `ChannelAdapter.check`."""
+        return self._subscriptions.check(contact, ask=ask)
+
+    def release(self, contact: str) -> None:
+        """See `ChannelAdapter.release`: deletes the topic with its subscriptions, those that are pending, too."""
+        self._subscriptions.release(contact)
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """See `MessageChannel.send`."""
-        topic = self._topic(contact)
-        refused = self._refused.get(contact.contact, {})
-        by = tuple(channel for channel in texts.channels if channel.value not in refused)
+        """See `ChannelAdapter.send`."""
+        topic, refused = self._subscriptions.topic(contact)
+        wanted = [channel for channel in texts.channels if channel in KINDS]
+        by = tuple(channel for channel in wanted if channel not in refused)
         if not by:
-            raise SendError("; ".join(refused.values()))
+            raise SendError("; ".join(refused.values()) or f"{contact.contact} has no address at SNS")
         message = {"default": texts.sms, "sms": texts.sms, "email": texts.email, "sqs": texts.outbox}
         kinds = [channel.value for channel in by]
         attributes = {"channels": {"DataType": "String.Array", "StringValue": json.dumps(kinds)}}
-        answer = _call(
+        answer = call(
             f"publish to {contact.contact}",
             self._sns.publish,
             TopicArn=topic,
@@ -129,92 +79,21 @@ class SnsChannel:
         return Receipt(answer["MessageId"], by)
 
     def send_directly(self, contact: Contact, texts: RenderedMessage) -> Receipt:
-        """See `MessageChannel.send_directly`: an SMS to the phone number, without a topic."""
+        """Sends an SMS to the phone number itself, without a topic.
+
+        Raises:
+            SendError: It was not accepted, or the contact has no phone number.
+        """
         if contact.phone is None:
             raise SendError(f"{contact.contact} has no other channel")
         what = f"SMS to {contact.contact}"
-        answer = _call(what, self._sns.publish, PhoneNumber=contact.phone, Message=texts.sms)
+        answer = call(what, self._sns.publish, PhoneNumber=contact.phone, Message=texts.sms)
         return Receipt(answer["MessageId"], (Channel.SMS,))
 
-    def _topic(self, contact: Contact) -> str:
-        with self._locks.setdefault(contact.contact, threading.Lock()):
-            arn, known = self._topics.get(contact.contact, ("", None))
-            if known is not None and (known.phone, known.email) == (contact.phone, contact.email):
-                return arn
-            what = f"topic of {contact.contact}"
-            arn = str(_call(what, self._sns.create_topic, Name=f"wardwatch-{contact.contact}")["TopicArn"])
-            self._refused[contact.contact] = self._subscribe(arn, contact)
-            if not self._refused[contact.contact]:
-                self._topics[contact.contact] = arn, contact
-            return arn
-
-    def _subscribe(self, arn: str, contact: Contact) -> dict[str, str]:
-        """Subscribes a contact's addresses and unsubscribes former ones, which may belong to another person now.
-
-        Returns:
-            Error text of each refused channel. If SNS refuses the number, the e-mail is still sent, and the number is
-                retried with the next message.
-        """
-        if contact.contact == CANARY:
-            return {}
-        wanted: dict[tuple[str, str], dict[str, str]] = {}
-        if contact.phone:
-            wanted["sms", contact.phone] = _filter("sms")
-        if contact.email:
-            wanted["email", contact.email] = _filter("email")
-        if self._sqs is not None:
-            wanted["sqs", self._outbox(self._sqs)] = {"RawMessageDelivery": "true"}
-        for (protocol, _), attributes in wanted.items():
-            if self._redrive and protocol != "sqs":
-                attributes["RedrivePolicy"] = self._redrive
-        for subscription in self._subscriptions(arn):
-            key = subscription["Protocol"], subscription["Endpoint"]
-            if key in wanted:
-                self._redirect(subscription["SubscriptionArn"], wanted.pop(key))
-            elif key[0] in {"sms", "email"} and subscription["SubscriptionArn"].startswith("arn:"):
-                former = subscription["SubscriptionArn"]
-                _call(f"unsubscribe {key}", self._sns.unsubscribe, SubscriptionArn=former)
-        refused: dict[str, str] = {}
-        for (protocol, endpoint), attributes in wanted.items():
-            what = f"subscribe {contact.contact} by {protocol}"
-            fields = {"TopicArn": arn, "Protocol": protocol, "Endpoint": endpoint, "Attributes": attributes}
-            try:
-                _call(what, self._sns.subscribe, **fields)
-            except SendError as error:
-                logger.warning("%s", error)
-                refused[protocol] = str(error)
-        return refused
-
-    def _redirect(self, subscription: str, attributes: dict[str, str]) -> None:
-        """Sets the redrive policy of a subscription that is older than the setting."""
-        if "RedrivePolicy" in attributes and subscription.startswith("arn:"):
-            fields = {"AttributeName": "RedrivePolicy", "AttributeValue": attributes["RedrivePolicy"]}
-            what = f"redrive policy of {subscription}"
-            _call(what, self._sns.set_subscription_attributes, SubscriptionArn=subscription, **fields)
-
-    def _subscriptions(self, arn: str) -> list[dict[str, str]]:
-        pages = self._sns.get_paginator("list_subscriptions_by_topic")
-        found: list[dict[str, str]] = _call(
-            "list subscriptions",
-            lambda: [s for page in pages.paginate(TopicArn=arn) for s in page["Subscriptions"]],
-        )
-        return found
-
-    def _outbox(self, sqs: Any) -> str:  # noqa: ANN401 - boto3 makes its clients at run time
+    def _outbox(self) -> str:
         if not self._outbox_arn:
+            sqs: Any = self._sqs
             what = f"queue {self._outbox_url}"
-            found = _call(what, sqs.get_queue_attributes, QueueUrl=self._outbox_url, AttributeNames=["QueueArn"])
+            found = call(what, sqs.get_queue_attributes, QueueUrl=self._outbox_url, AttributeNames=["QueueArn"])
             self._outbox_arn = str(found["Attributes"]["QueueArn"])
         return self._outbox_arn
-
-
-def _filter(channel: str) -> dict[str, str]:
-    # Set once at subscription and never changed: a change would need up to 15 minutes to act.
-    return {"FilterPolicy": json.dumps({"channels": [channel]}), "FilterPolicyScope": "MessageAttributes"}
-
-
-def _call(what: str, function: Callable[..., Any], **arguments: object) -> Any:  # noqa: ANN401 - boto3's answers
-    try:
-        return function(**arguments)
-    except (BotoCoreError, ClientError) as error:
-        raise SendError(f"{what}: {error}") from error

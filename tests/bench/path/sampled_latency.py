@@ -45,7 +45,7 @@ class Sampled:
                 self.spans_ms["alarm"].append(stamped - event.t)
         elif topic == topics.NOTIFICATIONS:
             told = _notification.decode(value)
-            if told.sns is not None:
+            if told.sns is not None and told.first:
                 self.spans_ms["sns"].append(told.accepted - told.t)
 
     def forget(self) -> None:

@@ -49,7 +49,7 @@ class Traces:
             self._alarm(value, stamped)
         elif topic == topics.NOTIFICATIONS:
             told = _notification.decode(value)
-            if told.sns is not None:
+            if told.sns is not None and told.first:
                 self.sent.setdefault((told.alarm, told.n), told.accepted)
 
     def _alarm(self, value: bytes, stamped: int) -> None:

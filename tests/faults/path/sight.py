@@ -102,8 +102,9 @@ class Sight:
                 self._note(f"alarms of shard {partition % SHARDS}", stamped, event.t)
         elif topic == topics.NOTIFICATIONS:
             told = _notification.decode(value)
-            self.notifications.append(told)
-            if told.sns is not None:
+            if told.first:
+                self.notifications.append(told)
+            if told.sns is not None and told.first:
                 self._note("sns", told.accepted, told.t)
 
     def _readings(self, partition: int, record: _Scored, stamped: int) -> None:

@@ -19,6 +19,6 @@ SELECT
     max(alarms.handover) AS handovers,
     max(coalesce(told.messages, 0)) AS messages
 FROM alarms
-LEFT JOIN (SELECT alarm, count(*) AS messages FROM notifications WHERE sns IS NOT NULL GROUP BY alarm) AS told ON told.alarm = alarms.id
+LEFT JOIN (SELECT alarm, count(*) AS messages FROM notifications WHERE sns IS NOT NULL AND coalesce(state, 'accepted') = 'accepted' GROUP BY alarm) AS told ON told.alarm = alarms.id
 WHERE coalesce(alarms.patient, '') NOT LIKE 'canary-%'
 GROUP BY alarms.id;

@@ -18,6 +18,6 @@ FROM (
     GROUP BY id
 ) AS begun
 LEFT JOIN (
-    SELECT alarm, min(accepted) AS accepted FROM notifications WHERE sns IS NOT NULL GROUP BY alarm
+    SELECT alarm, min(accepted) AS accepted FROM notifications WHERE sns IS NOT NULL AND coalesce(state, 'accepted') = 'accepted' GROUP BY alarm
 ) AS told ON told.alarm = begun.id
 GROUP BY date_trunc('hour', begun.started), begun.gateway;

@@ -17,6 +17,7 @@ FROM (
         accepted,
         CASE WHEN sns IS NOT NULL THEN extract(epoch FROM accepted - t) END AS latency_s
     FROM notifications
+    WHERE coalesce(state, 'accepted') = 'accepted'
 ) AS told
 INNER JOIN alarms ON alarms.id = told.alarm AND alarms.n = told.n
 WHERE coalesce(alarms.patient, '') NOT LIKE 'canary-%'

@@ -6,12 +6,20 @@ from pathlib import Path
 from infra.local.ports import HOST
 from infra.local.probes import http_ok
 from infra.local.process import Spec, base_env
+from infra.local.servers.sns import delivery_log
 from infra.local.servers.sns.server import Options
 
 
 def endpoint(port: int) -> str:
     """The address of the stand-in."""
     return f"http://{HOST}:{port}"
+
+
+def environ(port: int) -> dict[str, str]:
+    """The settings of the notifier that lead to the stand-in and its delivery status logs."""
+    here = endpoint(port)
+    groups = f"{delivery_log.DELIVERED},{delivery_log.FAILED}"
+    return {"AWS_ENDPOINT_URL_SNS": here, "AWS_ENDPOINT_URL_LOGS": here, "NOTIFY_SMS_LOGS": groups}
 
 
 def sns(port: int, options: Options, sqs_endpoint: str | None) -> Spec:

@@ -2,7 +2,7 @@
 
 | path | |
 |---|---|
-| `POST /` | AWS's query protocol |
+| `POST /` | AWS's query protocol of SNS, and the JSON protocol of CloudWatch Logs for delivery status logs |
 | `POST /control` | an order as JSON, `{"set": "state", …}`, `trouble` or `pace`: see `trouble.py` |
 | `GET /reached` | JSON lines: messages on a person's device, or in a queue |
 | `GET /undelivered` | JSON lines: messages accepted but not delivered, with the reason |
@@ -24,6 +24,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from infra.local.ports import HOST
+from infra.local.servers.sns import delivery_log
 from infra.local.servers.sns.ledger import Ledger, Reached, Undelivered, lines
 from infra.local.servers.sns.query import answer, call, refusal, words
 from infra.local.servers.sns.queues import Queues
@@ -158,6 +159,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(min(BODY_BYTES, int(self.headers.get("Content-Length", "0"))))
         if self.path == "/control":
             self._ordered(body)
+        elif self.headers.get("X-Amz-Target") == delivery_log.TARGET:
+            ledger = self.server.sns.ledger
+            messages: list[Reached | Undelivered] = [*ledger.reached(), *ledger.undelivered()]
+            messages.sort(key=lambda message: message.t)
+            told = delivery_log.filter_log_events(msgspec.json.decode(body, type=dict[str, object]), messages)
+            none = {"__type": "ResourceNotFoundException", "message": "The specified log group does not exist."}
+            status = HTTPStatus.OK if told is not None else HTTPStatus.BAD_REQUEST
+            self._say(status, msgspec.json.encode(told or none), "application/x-amz-json-1.1")
         else:
             self._called(words(body), began)
 
