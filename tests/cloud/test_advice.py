@@ -50,6 +50,7 @@ def dips(tmp_path: Path, admission: Callable[..., Admission]) -> str:
     return lake_of(tmp_path, admission)
 
 
+@pytest.mark.requirement("Q9")
 def test_a_limit_below_the_dips_spares_their_calls_and_says_which_alarms_it_hides(dips: str) -> None:
     found = advise(dips, PATIENT, T0 + 2_000_000)
     assert {(one.sign, one.bound, one.present) for one in found} == {("spo2", "low", 90.0)}
@@ -63,6 +64,7 @@ def test_a_limit_below_the_dips_spares_their_calls_and_says_which_alarms_it_hide
     assert {(a.value, a.priority.label) for a in enough.hidden} == {(88.0, "medium")}
 
 
+@pytest.mark.requirement("Q9")
 def test_a_limit_is_tried_down_to_the_floor_and_no_further(dips: str) -> None:
     assert min(one.tried for one in advise(dips, PATIENT, T0 + 2_000_000)) == FLOORS["spo2"][0]
     narrow = advise(dips, PATIENT, T0 + 2_000_000, {"spo2": (88.0, 100.0)})

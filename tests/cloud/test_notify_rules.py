@@ -113,6 +113,7 @@ def test_people_are_told_when_it_begins_grows_or_passes_to_them(
     assert pages(event(**changes)) is paged
 
 
+@pytest.mark.requirement("Q5")
 @pytest.mark.parametrize("changes", [{}, {"phase": Phase.ESCALATE}, {"phase": Phase.CONTINUE, "handover": 1}])
 def test_low_priority_is_for_the_page_and_pages_nobody(event: MakeEvent, changes: dict[str, object]) -> None:
     assert not pages(event(priority=Priority.LOW, **changes))
@@ -142,11 +143,13 @@ def test_a_high_alarm_reaches_the_first_step_and_a_low_one_those_who_want_it(rot
     assert names(rotas, event(), now=T0 + 1500) == ["nurse", "registrar", "night-nurse"]
 
 
+@pytest.mark.requirement("R7")
 def test_handover_reaches_the_next_step_and_never_nobody(rotas: OnCall, event: MakeEvent) -> None:
     assert names(rotas, event(handover=1)) == ["consultant"]
     assert names(rotas, event(handover=6)) == ["consultant"]
 
 
+@pytest.mark.requirement("R7")
 def test_after_the_last_contact_a_high_alarm_is_handed_over_every_ten_minutes(rotas: OnCall, event: MakeEvent) -> None:
     reached = [handover for handover in range(1, 13) if names(rotas, event(handover=handover))]
     assert reached == [1, 6, 11]

@@ -37,11 +37,13 @@ def test_a_calm_life_without_messages_has_nothing_due_and_nothing_missed() -> No
 
 
 # R1
+@pytest.mark.requirement("R1")
 def test_the_oximeters_rate_counts_only_while_there_is_no_heart_rate() -> None:
     assert outcome(Small().put("pr", 20, *[150.0] * 4))[0] == 0
     assert outcome(Small().put("pr", 20, *[150.0] * 4).put("hr", 20, *[NAN] * 4))[0] == 1
 
 
+@pytest.mark.requirement("R1")
 def test_a_diastolic_pressure_alone_is_no_problem_and_a_mean_is_one() -> None:
     assert outcome(Small().put("dbp", 20, *[40.0] * 4))[0] == 0
     assert outcome(Small().put("map", 20, *[50.0] * 4))[0] == 1
@@ -62,16 +64,19 @@ def test_a_diastolic_pressure_alone_is_no_problem_and_a_mean_is_one() -> None:
         ("temp", 39.5, 30),
     ],
 )
+@pytest.mark.requirement("R2")
 def test_a_breach_is_due_once_it_has_lasted_the_delay_of_its_sign(sign: str, value: float, seconds: int) -> None:
     assert outcome(Small(200, 1).put(sign, 60, *[value] * seconds))[0] == 0
     assert outcome(Small(200, 1).put(sign, 60, *[value] * (seconds + 1)))[0] == 1
 
 
+@pytest.mark.requirement("R2")
 def test_at_a_slow_cadence_the_second_reading_in_a_row_is_due() -> None:
     assert outcome(Small().put("rr", 20, 32))[0] == 0
     assert outcome(Small().put("rr", 20, 32, 32))[0] == 1
 
 
+@pytest.mark.requirement("R2")
 def test_half_of_the_readings_of_a_minute_beyond_an_extreme_bound_are_high() -> None:
     assert outcome(Small(300, 1).put("rr", 100, *[38.0, 15.0] * 30))[0] == 1
     assert outcome(Small(300, 1).put("rr", 100, *[38.0, 15.0, 15.0] * 20))[0] == 0
@@ -96,12 +101,14 @@ def test_a_cuffs_value_beyond_a_limit_waits_15_min_for_its_repeat_and_one_in_the
     assert outcome(cuff((20, 84), (24, 84)))[0] == 1
 
 
+@pytest.mark.requirement("R2")
 def test_a_cuff_beyond_an_extreme_bound_is_medium_at_once_and_high_when_confirmed() -> None:
     assert outcome(cuff((20, 76), (24, 120)).say(20.5, "pressure-low", priority="medium")) == (1, 0, 0, 0)
     assert outcome(cuff((20, 76), (24, 76)).say(20.5, "pressure-low", priority="medium")) == (2, 1, 0, 0)
 
 
 # R3
+@pytest.mark.requirement("R3")
 def test_in_time_is_10_s_and_a_slow_cadence_after_it_was_due_and_ten_minutes_late_is_never() -> None:
     def told(place: float) -> tuple[float, ...]:
         return outcome(Small().put("rr", 20, *[32.0] * 60).say(place, "breathing-high").do(70, "acknowledge"))[1:3]
@@ -112,6 +119,7 @@ def test_in_time_is_10_s_and_a_slow_cadence_after_it_was_due_and_ten_minutes_lat
     assert told(21 + 601 / 30) == (1, 0)
 
 
+@pytest.mark.requirement("R3")
 def test_two_readings_within_limits_end_a_problem_at_30_s_and_one_does_not() -> None:
     assert outcome(Small().put("rr", 20, 32, 32, 15, 32, 32))[0] == 1
     assert outcome(Small().put("rr", 20, 32, 32, 15, 15, 32, 32))[0] == 2
@@ -131,6 +139,7 @@ def test_what_was_told_to_nobody_who_was_reached_or_in_a_message_that_does_not_n
 
 
 # R4
+@pytest.mark.requirement("R4")
 def test_a_medium_problem_that_becomes_high_is_told_as_high_and_again_after_ten_minutes_below() -> None:
     made = Small().put("rr", 20, *[32.0] * 6, 38, 38, *[32.0] * 22, 38, 38, 32)
     made.say(21, "breathing-high", priority="medium").say(27, "breathing-high")
@@ -144,6 +153,7 @@ def two_problems(second: float, minutes: int = 40) -> Small:
     return made.put("hr", 22, *[second] * (2 * minutes))
 
 
+@pytest.mark.requirement("R5")
 def test_a_medium_problem_joins_a_page_of_the_last_two_minutes_if_it_is_named_or_over_within_30() -> None:
     assert counts(two_problems(130, 20), "unpaged", "joined", "masked") == (0, 1, 0)
     assert counts(two_problems(130, 40), "unpaged", "joined", "masked") == (1, 0, 1)
@@ -151,11 +161,13 @@ def test_a_medium_problem_joins_a_page_of_the_last_two_minutes_if_it_is_named_or
     assert counts(named, "unpaged", "joined", "masked") == (0, 1, 0)
 
 
+@pytest.mark.requirement("R5")
 def test_a_high_problem_never_joins() -> None:
     assert counts(two_problems(150, 5), "unpaged", "joined", "masked") == (1, 0, 1)
 
 
 # R6
+@pytest.mark.requirement("R6")
 def test_a_high_problem_that_returns_is_told_each_time() -> None:
     made = Small().put("rr", 20, 38, 38, *[15.0] * 4, 38, 38).say(21, "breathing-high")
     assert counts(made, "due", "unpaged", "recurrence_untold") == (2, 1, 1)
@@ -169,6 +181,7 @@ def test_from_the_third_return_within_30_min_on_once_in_ten_minutes_is_enough() 
     assert outcome(made.say(33, "breathing-high")) == (4, 0, 0, 1)
 
 
+@pytest.mark.requirement("R6")
 def test_a_medium_problem_that_returns_joins_when_it_was_named_in_the_last_hour() -> None:
     made = Small(200).put("rr", 20, 32, 32).say(21, "breathing-high", priority="medium")
     assert outcome(made.put("rr", 60, 32, 32)) == (2, 0, 0, 1)
@@ -181,6 +194,7 @@ def test_the_other_side_of_the_limits_is_another_problem() -> None:
 
 
 # R7
+@pytest.mark.requirement("R7")
 def test_a_high_problem_that_goes_on_unacknowledged_is_handed_over_to_another_person() -> None:
     made = Small().put("rr", 20, *[38.0] * 18).say(21, "breathing-high")
     assert counts(made, "not_handed_over") == (1,)
@@ -197,6 +211,7 @@ def test_an_acknowledged_problem_and_a_ward_of_one_need_no_handover() -> None:
 
 
 # R8
+@pytest.mark.requirement("R8")
 def test_lost_circulation_is_told_by_a_page_within_a_minute_at_30_s() -> None:
     made = Small().stop(20, 4)
     assert counts(made, "due", "unpaged", "arrest_untold") == (1, 1, 1)
@@ -205,6 +220,7 @@ def test_lost_circulation_is_told_by_a_page_within_a_minute_at_30_s() -> None:
     assert outcome(made.say(22, "circulation")) == (1, 0, 0, 0)
 
 
+@pytest.mark.requirement("R8")
 def test_a_loss_of_an_oximeter_alone_is_medium_at_30_s_and_high_at_120_s_unless_a_breach_was_shown() -> None:
     made = Small().put("hr", 0, *[NAN] * 120).stop(20, 8)
     assert outcome(made.say(21, "circulation", priority="medium")) == (2, 1, 0, 0)
@@ -223,6 +239,7 @@ def worse(*values: float) -> Small:
     return Small().put("hr", 20, *[130.0] * 10, *values).say(21, "rate-high").do(22, "acknowledge", "rate-high")
 
 
+@pytest.mark.requirement("R9")
 def test_a_step_beyond_what_was_acknowledged_is_told_again_and_less_is_not() -> None:
     assert counts(worse(*[138.0] * 10), "due", "worse_untold") == (1, 0)
     steeper = worse(*[151.0] * 4).say(31, "rate-high", priority="high")
@@ -238,6 +255,7 @@ def test_the_next_step_waits_ten_minutes_and_two_at_once_do_not() -> None:
 
 
 # R10
+@pytest.mark.requirement("R10")
 def test_a_technical_message_tells_that_a_patient_is_not_monitored_and_nothing_else() -> None:
     made = Small().lose(20, 7)
     assert counts(made, "due", "not_monitored_untold") == (1, 1)
@@ -268,6 +286,7 @@ def test_one_message_of_several_patients_tells_of_each_that_they_are_not_monitor
 
 
 # R11
+@pytest.mark.requirement("R11")
 def test_a_message_that_the_state_does_not_bear_out_is_false_by_variation_or_by_artefact() -> None:
     names = ("false_per_patient_day", "false_high_per_patient_day", "false_by_variation_per_patient_day")
     day = 24.0  # one message in the hour that this life lasts
@@ -288,6 +307,7 @@ def test_what_was_due_is_no_false_message_whatever_the_state_was() -> None:
     assert counts(made, "false_per_patient_day") == (0,)
 
 
+@pytest.mark.requirement("R11")
 def test_a_true_message_overstates_when_nothing_high_was_there_and_misnames_what_was_not() -> None:
     made = Small().put("rr", 20, 32, 32, 32).say(21, "breathing-high", "oxygen-low")
     assert counts(made, "overstated_per_patient_day", "misnamed_per_patient_day") == (24, 24)
@@ -310,6 +330,7 @@ def test_pages_of_stable_patients_are_counted_by_themselves() -> None:
 
 
 # R12
+@pytest.mark.requirement("R12")
 def test_the_load_counts_all_messages_to_the_most_told_person_and_the_most_in_an_hour_of_one_patient() -> None:
     made = Small(240)
     for place, kind in ((0, "proof"), (10, "technical"), (20, "page"), (140, "digest")):

@@ -44,6 +44,7 @@ def test_who_declines_leaves_it_to_the_next_contact() -> None:
     assert all(a["t"] > handed for a in told.acts)
 
 
+@pytest.mark.requirement("Q7", "R12")
 @pytest.mark.parametrize("cadence_s", [1, 30])
 def test_a_septic_hour_brings_no_more_messages_when_the_nurse_acknowledges_than_when_nobody_does(
     cadence_s: int,

@@ -39,6 +39,7 @@ def test_of_twenty_apnoeas_each_calls_the_first_contact_and_from_the_third_retur
     assert all(after - before <= 800_000 for before, after in pairwise([*called, begun]))
 
 
+@pytest.mark.requirement("R8")
 def test_a_second_arrest_ten_minutes_after_a_lead_slipped_calls_the_first_contact() -> None:
     ward = Ward()
     gone = {"hr": None, "pr": None, "spo2": None}
@@ -58,6 +59,7 @@ def test_a_second_arrest_ten_minutes_after_a_lead_slipped_calls_the_first_contac
         ("sbp", 84, 190, Priority.MEDIUM),
     ],
 )
+@pytest.mark.requirement("R6", "Q6")
 @pytest.mark.parametrize("acknowledged", [True, False])
 def test_a_turn_to_the_other_side_of_the_limits_calls_the_first_contact(
     *, cadence_s: int, sign: str, before: float, after: float, priority: Priority, acknowledged: bool
@@ -70,6 +72,7 @@ def test_a_turn_to_the_other_side_of_the_limits_calls_the_first_contact(
     assert calls(ward.live(90, {sign: after}), sign)[-1] == (sign, priority)
 
 
+@pytest.mark.requirement("R9", "Q6")
 @pytest.mark.parametrize("act", [Act.ACKNOWLEDGE, Act.AUDIO_PAUSE])
 def test_what_grows_worse_by_a_step_than_was_acknowledged_or_paused_calls_again(act: Act) -> None:
     ward = Ward()
@@ -81,6 +84,7 @@ def test_what_grows_worse_by_a_step_than_was_acknowledged_or_paused_calls_again(
     assert calls(ward.live(1200, {"spo2": 40}), "spo2") == [("spo2", Priority.HIGH)]
 
 
+@pytest.mark.requirement("R9")
 def test_whoever_has_just_acknowledged_is_not_called_for_two_minutes() -> None:
     ward = Ward()
     ward.live(60, {"spo2": 84})
@@ -105,12 +109,14 @@ def test_an_acknowledged_alarm_that_sinks_and_rises_within_a_step_and_ten_minute
     assert calls(told, "spo2") == []
 
 
+@pytest.mark.requirement("R4")
 def test_a_high_alarm_that_is_high_again_after_ten_milder_minutes_calls_again() -> None:
     ward = Ward()
     ward.live(60, {"spo2": 83})
     assert calls(ward.live(700, {"spo2": 88}) + ward.live(20, {"spo2": 83}), "spo2") == [("spo2", Priority.HIGH)]
 
 
+@pytest.mark.requirement("R7")
 def test_a_medium_alarm_nobody_answers_reaches_the_next_contact_after_ten_minutes() -> None:
     ward = Ward()
     ward.live(20, {"spo2": 88})

@@ -14,6 +14,7 @@ def calls(events: list[AlarmEvent]) -> list[tuple[str, int]]:
     return [(event.call.value, event.handover) for event in events if event.call is not Call.NONE]
 
 
+@pytest.mark.requirement("Q8")
 @pytest.mark.parametrize(("signs", "held_s"), [(LOW_OXYGEN, 180), (FAST, 600)])
 def test_coming_holds_the_handover_for_its_time_and_then_it_is_asked_again(signs: dict, held_s: int) -> None:
     ward = Ward()
@@ -43,6 +44,7 @@ def test_who_comes_and_acknowledges_ends_the_handover() -> None:
     assert calls(ward.live(600, LOW_OXYGEN)) == []
 
 
+@pytest.mark.requirement("Q8")
 def test_nobody_holds_an_alarm_for_ever_by_saying_coming_again_and_again() -> None:
     ward = Ward()
     ward.live(60, LOW_OXYGEN)
@@ -54,6 +56,7 @@ def test_nobody_holds_an_alarm_for_ever_by_saying_coming_again_and_again() -> No
     assert said == [("handover", 1)]
 
 
+@pytest.mark.requirement("Q8")
 def test_coming_holds_every_alarm_of_the_incident_that_was_shown_and_no_later_one() -> None:
     ward = Ward()
     ward.live(60, {"spo2": 80.0, "rr": 4.0})

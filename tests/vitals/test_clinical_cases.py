@@ -1,5 +1,7 @@
 """Stories from wards, each with the reason why it must go as it does."""
 
+import pytest
+
 from tests.vitals.build import T0, WELL, One, columns, placement, zeros
 from tests.vitals.ward import Ward, starts
 from vitals import engine
@@ -24,6 +26,7 @@ def test_slow_desaturation_alarms_once_then_escalates_and_is_never_repeated() ->
     assert len({e.id for e in mine}) == 1
 
 
+@pytest.mark.requirement("R2")
 def test_a_medium_alarm_waits_for_its_condition_delay_and_then_starts_where_the_breach_began() -> None:
     # Half of all non-actionable alarms are over within 14 s.
     ward = Ward()
@@ -38,6 +41,7 @@ def test_a_breach_shorter_than_its_delay_pages_nobody() -> None:
     assert ward.live(14, {"spo2": 88}) + ward.live(5) + ward.live(14, {"spo2": 88}) + ward.live(5) == []
 
 
+@pytest.mark.requirement("R2")
 def test_at_a_cadence_longer_than_the_delay_one_confirming_reading_alarms() -> None:
     ward = Ward(cadence_s=30)
     assert ward.live(30, {"spo2": 88}) == []
@@ -50,6 +54,7 @@ def test_time_alone_completes_no_delay() -> None:
     assert ward.wait(50) == []
 
 
+@pytest.mark.requirement("R8")
 def test_arrest_with_zeros_on_all_signs_is_vital_signs_lost_within_seconds() -> None:
     # The monitor sends zeros, which are dropouts: an arrest must not hide as one.
     ward = Ward()
@@ -59,6 +64,7 @@ def test_arrest_with_zeros_on_all_signs_is_vital_signs_lost_within_seconds() -> 
     assert (start.condition, start.priority) == ("vital-signs-lost", Priority.HIGH)
 
 
+@pytest.mark.requirement("R8", "Q2")
 def test_at_30_s_cadence_an_arrest_is_told_with_the_second_reading() -> None:
     ward = Ward(cadence_s=30)
     ward.live(60)
@@ -174,6 +180,7 @@ def test_fever_with_tachycardia_gives_one_alarm_per_sign_and_one_for_the_score()
     assert "incomplete" not in score.text
 
 
+@pytest.mark.requirement("R2")
 def test_a_bleeding_patients_cuff_is_confirmed_by_a_repeat() -> None:
     # One cuff reading of 40/10 is more often a bent arm than a shock; the second tells.
     ward = Ward(cadence_s=30, cuff_s=300)
@@ -275,6 +282,7 @@ def test_an_audio_pause_is_of_one_alarm_and_ends_by_itself() -> None:
     assert hr.id != spo2.id
 
 
+@pytest.mark.requirement("R7")
 def test_a_high_alarm_that_nobody_acknowledges_passes_on_every_two_minutes() -> None:
     ward = Ward()
     ward.live(6, {"hr": 36})
@@ -330,6 +338,7 @@ def test_what_comes_back_within_a_minute_is_the_same_alarm() -> None:
     assert ward.live(59) + ward.live(6, {"hr": 36}) == []
 
 
+@pytest.mark.requirement("R3")
 def test_a_value_at_its_limit_does_not_flap() -> None:
     ward = Ward()
     ward.live(20, {"spo2": 89})

@@ -50,6 +50,7 @@ def ward() -> Ward:
     return ward
 
 
+@pytest.mark.requirement("Q1", "R5")
 def test_problems_that_begin_together_are_one_call_that_names_them_all(ward: Ward) -> None:
     events = ward.live(40, {**TACHY, **HYPOXIC, **LOW_PRESSURE})
     assert [call for call, _, _ in called(events)] == [Call.PAGE]
@@ -60,6 +61,7 @@ def test_problems_that_begin_together_are_one_call_that_names_them_all(ward: War
     assert set(ward.active()) == {"hr", "spo2", "sbp"}
 
 
+@pytest.mark.requirement("R5", "Q1")
 @pytest.mark.parametrize("cadence_s", [1, 30])
 @pytest.mark.parametrize("wait_s", [30, 300])
 @pytest.mark.parametrize("acknowledged", [True, False])
@@ -81,6 +83,7 @@ def test_a_rise_from_medium_to_high_calls_though_the_medium_one_was_paged_second
     assert (rise.condition, rise.priority, rise.reason) == ("spo2", Priority.HIGH, Reason.RAISED)
 
 
+@pytest.mark.requirement("R5")
 def test_a_second_high_problem_that_no_page_named_as_high_calls_at_once(ward: Ward) -> None:
     ward.live(40, BLUE)
     assert ("hr", Priority.HIGH) in paged(ward.live(10, {**BLUE, **RACING}))
@@ -94,6 +97,7 @@ def test_a_handover_names_a_high_problem_to_another_person_and_stands_for_no_pag
     assert paged(ward.live(15, {**RACING, "spo2": 80})) == [("hr", Priority.HIGH)]
 
 
+@pytest.mark.requirement("R6")
 @pytest.mark.parametrize("acknowledged", [True, False])
 def test_a_high_problem_calls_each_time_and_from_the_third_return_on_once_in_ten_minutes(
     ward: Ward, *, acknowledged: bool
@@ -109,6 +113,7 @@ def test_a_high_problem_calls_each_time_and_from_the_third_return_on_once_in_ten
     assert told == [1, 1, 1, 0, 0, 0, 1, 0]
 
 
+@pytest.mark.requirement("R6")
 def test_a_medium_problem_that_returns_within_the_hour_is_silent_and_named_within_half_an_hour_if_it_stays(
     ward: Ward,
 ) -> None:
@@ -132,6 +137,7 @@ def test_a_medium_problem_that_returns_after_an_hour_calls(ward: Ward) -> None:
     assert paged(ward.live(60, HYPOXIC)) == [("spo2", Priority.MEDIUM)]
 
 
+@pytest.mark.requirement("R6", "Q6")
 def test_the_other_side_of_the_limits_is_another_problem_and_calls(ward: Ward) -> None:
     ward.live(60, TACHY)
     acknowledge_all(ward)
@@ -139,6 +145,7 @@ def test_the_other_side_of_the_limits_is_another_problem_and_calls(ward: Ward) -
     assert paged(ward.live(20, {"hr": 46, "pr": 46})) == [("hr", Priority.MEDIUM)]
 
 
+@pytest.mark.requirement("R5")
 @pytest.mark.parametrize("acknowledged", [True, False])
 def test_a_joined_problem_that_stays_is_named_within_half_an_hour_also_when_it_was_acknowledged(
     ward: Ward, *, acknowledged: bool
@@ -178,6 +185,7 @@ def test_a_high_problem_is_handed_over_though_another_sign_of_it_has_joined(ward
     assert not [e for e in events if e.call is Call.REMINDER]
 
 
+@pytest.mark.requirement("R7")
 def test_one_handover_is_for_all_problems_and_the_others_wait_anew(ward: Ward) -> None:
     ward.live(60, BLUE)
     events = ward.live(20 * MINUTE_S, {**BLUE, **RACING, **FEVER})
@@ -210,6 +218,7 @@ def test_a_score_that_joined_never_calls_and_one_above_all_that_was_called_does(
     assert ("news2-risk", Priority.HIGH) in paged(worse)
 
 
+@pytest.mark.requirement("R9", "Q6")
 def test_what_is_worse_than_acknowledged_calls_though_another_call_is_seconds_old(ward: Ward) -> None:
     ward.live(60, FEVER)
     acknowledge_all(ward)
@@ -235,6 +244,7 @@ def test_a_low_alarm_that_was_acknowledged_quiets_no_medium_one() -> None:
     assert paged(events) == [("sbp", Priority.MEDIUM)]
 
 
+@pytest.mark.requirement("Q1")
 def test_an_incident_is_acknowledged_as_one_and_each_alarm_still_by_itself(ward: Ward) -> None:
     both = {**HYPOXIC, **LOW_PRESSURE}
     ward.live(60, both)
@@ -246,6 +256,7 @@ def test_an_incident_is_acknowledged_as_one_and_each_alarm_still_by_itself(ward:
     assert called(ward.live(25 * MINUTE_S, both)) == []
 
 
+@pytest.mark.requirement("Q7")
 def test_an_acknowledgement_leaves_what_rose_after_the_page_was_shown(ward: Ward) -> None:
     ward.live(60, {**HYPOXIC, **TACHY})
     shown = ward.t
@@ -325,6 +336,7 @@ def lived(seed: int, *, acknowledge: bool, wait_s: int = 60) -> list[AlarmEvent]
     return [e for e in ward.told if e.incident]
 
 
+@pytest.mark.requirement("Q7")
 @pytest.mark.parametrize("seed", range(12))
 def test_whoever_acknowledges_never_causes_more_calls_than_go_out_when_nobody_does(seed: int) -> None:
     # What grows worse than it was acknowledged is promised by R9, and there is none where nobody acknowledges.

@@ -22,6 +22,7 @@ def lost(events: list[AlarmEvent]) -> list[tuple[Phase, Priority]]:
     return [(e.phase, e.priority) for e in events if e.condition == LOST]
 
 
+@pytest.mark.requirement("R8")
 @pytest.mark.parametrize("code", [Suspect.DROPOUT, Suspect.IMPLAUSIBLE, None])
 @pytest.mark.parametrize("cadence_s", [1, 5, 10, 30, 60])
 def test_pulse_and_saturation_that_vanish_together_are_high_by_the_second_reading_and_ten_seconds(
@@ -36,6 +37,7 @@ def test_pulse_and_saturation_that_vanish_together_are_high_by_the_second_readin
     assert told[0].t - first == 1000 * max(cadence_s, 10)
 
 
+@pytest.mark.requirement("Q2", "R8")
 def test_a_calm_patient_before_is_no_reason_to_wait_and_neither_are_breaths_that_go_on() -> None:
     ward = Ward(cadence_s=30)
     ward.live(3600)
@@ -54,6 +56,7 @@ def test_a_loss_that_the_device_explains_for_all_of_it_is_none_and_for_a_part_of
     assert told == ([] if off == PULSE else [(Phase.START, Priority.HIGH)])
 
 
+@pytest.mark.requirement("Q2")
 def test_a_line_that_pulses_in_the_same_reading_rules_an_arrest_out_and_a_cuffs_last_value_does_not() -> None:
     line = Ward()
     line.live(60)
@@ -89,6 +92,7 @@ def test_a_zero_of_what_is_measured_now_and_then_is_no_loss_even_in_its_own_alar
     assert lost(ward.live(120, *gone(Suspect.DROPOUT, sign))) == []
 
 
+@pytest.mark.requirement("R8")
 def test_a_pulse_of_less_than_a_minute_does_not_end_an_arrest_and_one_of_a_minute_does() -> None:
     ward = Ward()
     ward.live(60)
@@ -108,6 +112,7 @@ ALONE = dict.fromkeys(set(WELL) - {"pr", "spo2"})
 SLIPPED = dict.fromkeys(WELL)
 
 
+@pytest.mark.requirement("R8")
 @pytest.mark.parametrize(("cadence_s", "steps"), [(1, (1, 30, 120)), (10, (10, 30, 120)), (30, (30, 120))])
 def test_an_oximeter_alone_is_at_the_bed_at_once_medium_after_half_a_minute_and_high_after_two(
     cadence_s: float, steps: tuple[int, ...]

@@ -31,6 +31,7 @@ def test_a_doubted_pulse_rate_twice_beyond_the_extreme_limit_starts_nothing_besi
     assert starts(ward.live(60, {"pr": 30}, {"pr": Suspect.CONTRADICTED})) == []
 
 
+@pytest.mark.requirement("R1")
 def test_one_rate_beyond_its_limit_is_one_alarm_and_not_two() -> None:
     ward = Ward()
     assert starts(ward.live(60, {"hr": 36, "pr": 36})) == ["hr"]
@@ -94,6 +95,7 @@ def test_devices_that_send_by_turns_have_one_rate() -> None:
         ({"sbp": 150, "map": 115}, "map"),
     ],
 )
+@pytest.mark.requirement("R1")
 def test_systolic_or_mean_beyond_its_limit_is_the_one_pressure_alarm(pressures: dict, condition: str) -> None:
     ward = Ward()
     ward.live(30)
@@ -112,6 +114,7 @@ def test_the_pressure_alarm_goes_on_while_either_is_beyond_and_rises_by_either()
     assert "SBP 75" in high[0].text
 
 
+@pytest.mark.requirement("R1")
 @pytest.mark.parametrize("dbp", [20, 45, 115, 140])
 def test_a_diastolic_pressure_alone_is_no_problem(dbp: float) -> None:
     assert starts(Ward().live(300, {"dbp": dbp})) == []
@@ -129,6 +132,7 @@ def test_a_ward_that_sets_diastolic_limits_of_its_own_has_them() -> None:
         assert starts(list(events)) == told
 
 
+@pytest.mark.requirement("R2")
 def test_a_line_flushed_or_sampled_for_less_than_the_delay_pages_nobody() -> None:
     ward = Ward()
     told = []
@@ -138,6 +142,7 @@ def test_a_line_flushed_or_sampled_for_less_than_the_delay_pages_nobody() -> Non
     assert starts(told) == []
 
 
+@pytest.mark.requirement("R2")
 @pytest.mark.parametrize("cadence_s", [1, 30])
 def test_a_cuffs_first_value_beyond_a_limit_is_low_and_medium_after_a_quarter_of_an_hour_without_a_repeat(
     cadence_s: float,

@@ -111,6 +111,7 @@ def test_mended_code_that_replays_what_was_passed_over_tells_the_same(poisoned: 
     assert engine.take_passed_over(state) == []
 
 
+@pytest.mark.requirement("Q10")
 def test_the_patient_is_not_judged_until_readings_have_been_for_a_minute(poisoned: pytest.MonkeyPatch) -> None:
     ward = Ward()
     ward.watched = True
@@ -281,6 +282,7 @@ def test_a_timer_that_raises_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> 
     assert {one.kind for one in engine.take_passed_over(ward.state)} == {"UnforeseenError"}
 
 
+@pytest.mark.requirement("Q10")
 @pytest.mark.parametrize("error", [MemoryError, OSError, TimeoutError])
 def test_what_is_no_fault_of_the_reading_passes_nothing_over(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]

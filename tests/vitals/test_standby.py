@@ -41,6 +41,7 @@ def away(ward: Ward, seconds: float) -> list[AlarmEvent]:
     return ward.live(seconds, dict.fromkeys(WELL), zeros())
 
 
+@pytest.mark.requirement("Q3")
 @pytest.mark.parametrize("how", ["zeros", "silent"])
 def test_a_patient_on_standby_calls_nobody_and_one_without_does(ward: Ward, how: str) -> None:
     other = Ward()
@@ -53,6 +54,7 @@ def test_a_patient_on_standby_calls_nobody_and_one_without_does(ward: Ward, how:
     assert {e.priority for e in told} >= {Priority.HIGH}
 
 
+@pytest.mark.requirement("Q3", "Q4")
 def test_every_value_is_judged_at_once_on_standby(ward: Ward) -> None:
     begun = ward.t
     stand_by(ward)
@@ -62,6 +64,7 @@ def test_every_value_is_judged_at_once_on_standby(ward: Ward) -> None:
     assert (high.priority, high.t - begun) == (Priority.HIGH, 101_000)
 
 
+@pytest.mark.requirement("Q3")
 def test_two_plausible_values_end_it_and_an_arrest_after_them_is_told(ward: Ward) -> None:
     stand_by(ward)
     away(ward, 90)
@@ -92,6 +95,7 @@ def test_whoever_is_never_taken_off_is_watched_again_after_a_minute(ward: Ward) 
     assert starts(away(ward, 15)) == [LOST]
 
 
+@pytest.mark.requirement("Q3")
 @pytest.mark.parametrize("how", ["zeros", "silent"])
 def test_at_its_end_somebody_is_asked_and_unanswered_for_two_minutes_it_is_high(ward: Ward, how: str) -> None:
     end = ward.t + 300_000
@@ -139,6 +143,7 @@ def test_an_answer_at_its_end_is_another_standby(ward: Ward) -> None:
     assert [e.phase for e in told] == [Phase.END]
 
 
+@pytest.mark.requirement("Q3")
 def test_it_is_renewed_by_another_person_alone_and_twice_at_most(ward: Ward) -> None:
     ends = []
     for by in ("ann", "ann", "bea", "bea", "ann", "bea", "cleo"):
@@ -174,6 +179,7 @@ def test_a_person_ends_it_and_the_waits_start_anew(ward: Ward) -> None:
     assert 70_000 <= asked.log_t - ended <= 70_000 + 1000 * LOOK_S
 
 
+@pytest.mark.requirement("Q3")
 def test_it_is_refused_during_a_high_alarm_that_nobody_acknowledged_and_for_five_minutes_after(ward: Ward) -> None:
     told = ward.live(30, {"spo2": 80})
     stand_by(ward)

@@ -34,6 +34,7 @@ def waits(cadence_s: float) -> float:
     return max(3 * cadence_s, 30) + 40
 
 
+@pytest.mark.requirement("R10")
 @pytest.mark.parametrize("cadence_s", [0.5, 1, 10, 30, 60, 300])
 def test_a_patient_without_readings_is_told_of_within_the_time_of_their_cadence(cadence_s: float) -> None:
     ward = Ward(cadence_s=cadence_s)
@@ -46,6 +47,7 @@ def test_a_patient_without_readings_is_told_of_within_the_time_of_their_cadence(
     assert (told.patient, told.ward, told.start) == ("p1", "w1", last + 1000 * waits(cadence_s))
 
 
+@pytest.mark.requirement("R10")
 def test_unanswered_for_two_minutes_it_is_high_and_handed_over(ward: Ward) -> None:
     ward.live(5)
     (told,) = ward.wait(76)
@@ -247,6 +249,7 @@ def test_it_ends_with_the_stay_and_outlives_a_snapshot(ward: Ward) -> None:
     assert again == ()
 
 
+@pytest.mark.requirement("R10")
 @pytest.mark.parametrize("seed", range(6))
 def test_silences_of_any_length_are_told_of_when_they_are_long_enough_and_only_then(seed: int) -> None:
     """Many patients at their own cadences with holes of their own, against a list of when each was heard."""
