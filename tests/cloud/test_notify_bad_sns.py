@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 from cloud.notify.channels import sns as adapter
+from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sns import SnsChannel
 from infra.local.servers.sns.server import Options, Sns
 from infra.local.servers.sns.trouble import Fate, Trouble
@@ -28,9 +30,10 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
 
 
 @pytest.fixture
-def notifying(station: Station, bad: Sns) -> Station:
-    station.sender = SnsChannel(bad.url, None)
-    return station
+def notifying(station: Station, bad: Sns) -> Iterator[Station]:
+    with closing(ContactChannels(SnsChannel(bad.url, None), (), lambda: station.now, 10**9)) as channels:
+        station.sender = channels
+        yield station
 
 
 def read(bad: Sns, protocol: str = "sms") -> Counter[str]:

@@ -71,13 +71,15 @@ def checked(ward: Station, notifier: Notifier, who: Contact, wanted: dict[Channe
 def checked_again(ward: Station, notifier: Notifier, who: Contact) -> None:
     """Works until a further check has ended."""
     assert ward.reach.checks is not None
-    before = ward.reach.checks.standing(who)
+    checks = ward.reach.checks
+    until(lambda: checks.at_rest, "an earlier check has ended", 20)
+    before = checks.standing(who)
     ward.now += EVERY_MS
 
     def newer() -> bool:
         notifier.step(0)
         ward.now += 100
-        found = ward.reach.checks.standing(who) if ward.reach.checks else None
+        found = checks.standing(who)
         return found is not None and before is not None and found.t > before.t
 
     until(newer, "checked again", 20)
