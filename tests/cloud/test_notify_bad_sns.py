@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
 
@@ -31,9 +30,9 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
 
 @pytest.fixture
 def notifying(station: Station, bad: Sns) -> Iterator[Station]:
-    with closing(ContactChannels(SnsChannel(bad.url, None), (), lambda: station.now, 10**9)) as channels:
-        station.sender = channels
-        yield station
+    channels = station.sender = ContactChannels(SnsChannel(bad.url, None), (), lambda: station.now, 180_000)
+    yield station
+    channels.close()
 
 
 def read(bad: Sns, protocol: str = "sms") -> Counter[str]:

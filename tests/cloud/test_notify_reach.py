@@ -70,9 +70,10 @@ def checked(ward: Station, notifier: Notifier, who: Contact, wanted: dict[Channe
 
 def checked_again(ward: Station, notifier: Notifier, who: Contact) -> None:
     """Works until a further check has ended."""
-    assert ward.reach.checks is not None
     checks = ward.reach.checks
-    until(lambda: checks.at_rest, "an earlier check has ended", 20)
+    assert checks is not None
+    # A check that is under way has begun before what the next one shall find.
+    until(lambda: checks.at_rest, "no check under way", 20)
     before = checks.standing(who)
     ward.now += EVERY_MS
 
