@@ -17,7 +17,7 @@ from edge.alarm.unassigned_devices import UnassignedDevices
 from edge.clock.boot_clock import Boot, this_boot
 from edge.clock.synchronisation import synchronised
 from edge.devices.alarm_signal import Signal, signal
-from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence
+from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence, StandbyButton
 from edge.event_queue import EventQueue
 from edge.ingest.decode import DecodedMessage
 from edge.ingest.urgency import UrgencyCheck
@@ -48,7 +48,8 @@ CLOCK: Final = "clock"
 PATIENT: Final = frozenset(("confirmed", "heartbeat", CLOCK))
 """Downlink messages that do not wake the loop."""
 
-Item = DecodedMessage | Presence | AckButton | ConnectionChange | DownlinkMessage
+Button = AckButton | StandbyButton
+Item = DecodedMessage | Presence | Button | ConnectionChange | DownlinkMessage
 
 
 class Gateway:
@@ -103,10 +104,11 @@ class Gateway:
             self._unassigned,
         )
         self._place(self._clock.now)
+        self._side_messages.pressed(self._alarms.standbys_of_beds(), clock_s)
         self._uplink = False
         self._second_at = self._status_at = 0.0
 
-    def receive(self, item: DeviceMessage | Presence | AckButton | ConnectionChange | DownlinkMessage) -> None:
+    def receive(self, item: DeviceMessage | Presence | Button | ConnectionChange | DownlinkMessage) -> None:
         """Enqueues an item from a driver or the uplink; safe from any thread."""
         if isinstance(item, DeviceMessage):
             heard, hurries = self._urgency.hear(item)
@@ -206,7 +208,7 @@ class Gateway:
         for item in items:
             if isinstance(item, Presence):
                 self._reporter.devices.present(item.device, item.online)
-            elif isinstance(item, AckButton):
+            elif isinstance(item, AckButton | StandbyButton):
                 self._pressed(item, now, clock_s)
             elif isinstance(item, ConnectionChange):
                 self._uplink = item.up
@@ -223,8 +225,11 @@ class Gateway:
         if heard:
             self._pipeline.take(heard, self._down.assignments, now, clock_s)
 
-    def _pressed(self, press: AckButton, now: int, clock_s: float) -> None:
-        if press.bed == self._settings.gateway:
+    def _pressed(self, press: Button, now: int, clock_s: float) -> None:
+        if isinstance(press, StandbyButton):
+            done = self._alarms.stand_by(press.bed, press.payload, secrets.token_hex(8), now)
+            self._side_messages.pressed(done, clock_s)
+        elif press.bed == self._settings.gateway:
             self._reporter.own.acknowledge_all()
         else:
             self._side_messages.pressed(self._alarms.pressed(press.bed, secrets.token_hex(8), now), clock_s)
@@ -276,7 +281,13 @@ class Gateway:
             settled=self._clock.settled,
         )
         self._alarms.report(status, now)
-        self._reporter.write(status, uplink=self._uplink, roster=self._down.assignments.roster.version, alarms=alarms)
+        self._reporter.write(
+            status,
+            uplink=self._uplink,
+            roster=self._down.assignments.roster.version,
+            alarms=alarms,
+            standbys={bed: (c.until, c.by) for bed, c in self._alarms.countdowns().items()},
+        )
         if self._uplink:
             self._clock.sent(machine, clock_s)
             uplink.publish("status", self._reporter.told(status))

@@ -13,7 +13,8 @@ import numpy as np
 from firmware_sim import build, faults, plan
 from firmware_sim.faults import Fault
 from firmware_sim.ground_truth_log import GroundTruthLog
-from firmware_sim.patient import scenarios
+from firmware_sim.patient import stories
+from firmware_sim.patient.calibration import CALIBRATIONS, NEWEST
 from firmware_sim.plan import DevicePlan, Plan
 from firmware_sim.simulation import DRAIN_S, Clock, Simulation
 from vitals.runtime.daemon import log_json, now_ms, stop_on_signals
@@ -29,7 +30,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--devices", type=int, help="so many devices, mon-sim-0001 …, on --broker")
     parser.add_argument("--broker", default=_BROKER, help=f"broker for --devices and --replay ({_BROKER})")
     parser.add_argument("--story", action="append", default=[], metavar="[DEVICE:]STORY[@START_S[xSPEED]]",
-                        help=f"a story file, or one of {', '.join(scenarios.NAMED)}")  # fmt: skip
+                        help=f"a story file, or one of {', '.join(stories.NAMED)}")  # fmt: skip
     parser.add_argument("--faults", action="append", default=[], metavar="[DEVICE:]KIND[=RATE][@AT_S][+FOR_S][~BY_S]",
                         help=f"comma-separated; KIND of {', '.join(k.value for k in faults.FaultKind)}")  # fmt: skip
     parser.add_argument("--ca", help="certificate authority of mqtts:// brokers (the system's)")
@@ -41,6 +42,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--cadence", type=float, help="seconds between readings (30, or the plan's)")
     parser.add_argument("--cuff", type=float, help="seconds between cuff pressures, 0 for arterial lines (0)")
     parser.add_argument("--artefacts", type=float, help="factor on the measured artefact rates, 0 for none (1)")
+    parser.add_argument("--simulator", help=f"parameter set: {', '.join(CALIBRATIONS)} ({NEWEST.name}, or the plan's)")
     parser.add_argument("--seed", type=int, help="seed of all but the boot numbers (1, or the plan's)")
     parser.add_argument("--ledger", type=Path, help="where to append the ledger (JSON lines)")
     parser.add_argument("--duration", type=float, default=math.inf, help="seconds; without it until stopped")
@@ -84,9 +86,14 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise ValueError("there are no devices: give --plan, --ward, --devices or --replay")
     devices = plan.with_stories(devices, arguments.story)
     made = Plan(devices=devices) if made is None else msgspec.structs.replace(made, devices=devices)
-    given = {"seed": arguments.seed, "cadence_s": arguments.cadence, "cuff_s": arguments.cuff}
+    given = {
+        "seed": arguments.seed,
+        "simulator": arguments.simulator,
+        "cadence_s": arguments.cadence,
+        "cuff_s": arguments.cuff,
+    }
     if arguments.artefacts is not None:
-        given["artefacts"] = msgspec.structs.replace(made.artefacts, scale=arguments.artefacts)
+        given["artefacts"] = made.artefacts | {"scale": arguments.artefacts}
     files = {key: getattr(arguments, key) for key in ("ca", "cert", "key") if getattr(arguments, key) is not None}
     if files:
         given["tls"] = msgspec.structs.replace(made.tls, **files)

@@ -44,7 +44,7 @@ def sources(plan: Plan, now: int) -> list[Source]:
             )
             for d in members
         ]
-        found.append(PatientGroup(patients, cadence_s, plan.artefacts, plan.seed, day_s))
+        found.append(PatientGroup(patients, cadence_s, plan.rates(), plan.seed, day_s, plan.model()))
     return found
 
 

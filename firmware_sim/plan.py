@@ -11,8 +11,9 @@ import msgspec
 
 from firmware_sim.broker import Tls
 from firmware_sim.faults import Fault
-from firmware_sim.patient import scenarios
-from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient import stories
+from firmware_sim.patient.artefact_rates import Rates
+from firmware_sim.patient.calibration import NEWEST, Calibration, calibration
 from firmware_sim.patient.scenarios import Scenario
 from vitals.signs import FIELDS
 
@@ -75,7 +76,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         seed: Seed of all randomness but the boot numbers.
         cadence_s: Seconds between two readings of a device.
         cuff_s: Seconds between two cuff pressures; 0 for arterial lines.
-        artefacts: Artefact rates.
+        simulator: Parameter set of bodies and monitors (`patient.calibration`).
+        artefacts: Artefact rates that are not the parameter set's, by name (`Rates`); `scale` is a factor on all.
         faults: Faults of every device.
         stories: Scenarios in addition to the built-in ones.
         outbox: Readings that a device can hold unacknowledged; the oldest are dropped first.
@@ -86,7 +88,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     seed: int = 1
     cadence_s: float = DEFAULT_CADENCE_S
     cuff_s: float = 0.0
-    artefacts: Rates = Rates()
+    simulator: str = NEWEST.name
+    artefacts: dict[str, float] = {}
     faults: tuple[Fault, ...] = ()
     stories: tuple[Scenario, ...] = ()
     outbox: int = 3600
@@ -101,6 +104,28 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             raise ValueError("the plan has no devices")
         if not self.cadence_s > 0 or self.cuff_s < 0 or self.outbox < 1:
             raise ValueError("cadence must be positive, cuff interval not negative, outbox at least 1")
+        unknown = [name for name in self.artefacts if name not in Rates.__struct_fields__]
+        if unknown:
+            raise ValueError(
+                f"unknown artefact rates {', '.join(unknown)}; known are {', '.join(Rates.__struct_fields__)}"
+            )
+        self.rates()
+
+    def model(self) -> Calibration:
+        """Returns the parameter set.
+
+        Raises:
+            ValueError: There is none of that name.
+        """
+        return calibration(self.simulator)
+
+    def rates(self) -> Rates:
+        """Returns the artefact rates: the parameter set's, but for those that the plan names.
+
+        Raises:
+            ValueError: A rate is impossible, or there is no such parameter set.
+        """
+        return msgspec.structs.replace(self.model().rates, **self.artefacts)
 
     def story(self, device: DevicePlan) -> Scenario:
         """Returns a device's scenario.
@@ -109,8 +134,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             ValueError: The scenario does not exist.
         """
         if device.story is None:
-            return scenarios.STABLE
-        return scenarios.load(device.story, {story.name: story for story in self.stories})
+            return stories.STABLE
+        return stories.load(device.story, {story.name: story for story in self.stories})
 
 
 def load(path: Path) -> Plan:

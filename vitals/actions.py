@@ -1,4 +1,4 @@
-"""Actions of people: acknowledge, audio pause, chart. The value of a record of topic `actions`."""
+"""Actions of people: acknowledge, audio pause, chart, standby. The value of a record of topic `actions`."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -10,6 +10,9 @@ from vitals.news2 import CONSCIOUSNESS
 
 MAX_PAUSE_S: Final = 600
 """A pause longer than ten minutes would be an alarm that is switched off."""
+MIN_STANDBY_S: Final = 300
+MAX_STANDBY_S: Final = 3_600
+"""Shortest and longest standby (Q3)."""
 
 
 class Act(StrEnum):
@@ -18,6 +21,9 @@ class Act(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     AUDIO_PAUSE = "audio-pause"
     CHART = "chart"
+    STANDBY = "standby"
+    """Suspends monitoring of a patient for a stated time."""
+    STANDBY_END = "standby-end"
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -32,7 +38,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         alarm: Id of the alarm, for acknowledge and audio-pause.
         incident: Acknowledges also every alarm of this incident that had not risen since `shown`; "" for one alarm.
         shown: Log time of the newest event that the person saw, UTC epoch ms; 0 if the page did not say so.
-        pause_s: Length of an audio pause, s.
+        pause_s: Length of an audio pause or standby, s. A standby ends at `t` plus this, in every engine.
+        bed: Bed of a standby, or of its end: it has no effect in another bed.
         oxygen: Charted: whether the patient breathes supplemental oxygen; None does not change it.
         consciousness: Charted: A, C, V, P or U; None does not change it.
     """
@@ -45,16 +52,22 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     alarm: Line | None = None
     incident: Line = ""
     shown: TimeOrNone = 0
-    pause_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAUSE_S)] = 120
+    pause_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_STANDBY_S)] = 120
+    bed: Name | None = None
     oxygen: bool | None = None
     consciousness: str | None = None
 
     def __post_init__(self) -> None:
-        if self.act is not Act.CHART and not self.alarm:
+        if self.act in {Act.STANDBY, Act.STANDBY_END} and not self.bed:
+            raise ValueError(f"{self.act.value} needs a bed")
+        if self.act in {Act.ACKNOWLEDGE, Act.AUDIO_PAUSE} and not self.alarm:
             raise ValueError(f"{self.act.value} needs the id of an alarm")
         if self.incident and self.act is not Act.ACKNOWLEDGE:
             raise ValueError(f"{self.act.value} is of one alarm, not of an incident")
-        if not 0 < self.pause_s <= MAX_PAUSE_S:
+        if self.act is Act.STANDBY:
+            if not MIN_STANDBY_S <= self.pause_s <= MAX_STANDBY_S:
+                raise ValueError(f"a standby lasts {MIN_STANDBY_S} to {MAX_STANDBY_S} s, not {self.pause_s}")
+        elif not 0 < self.pause_s <= MAX_PAUSE_S:
             raise ValueError(f"an audio pause lasts 1 to {MAX_PAUSE_S} s, not {self.pause_s}")
         if self.consciousness is not None and self.consciousness not in CONSCIOUSNESS:
             raise ValueError(f"consciousness {self.consciousness!r} is none of {', '.join(CONSCIOUSNESS)}")

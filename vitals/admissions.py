@@ -64,6 +64,7 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, d
         overrides: Limits that replace the profile's, by sign.
         scale2: Whether NEWS2 scores SpO2 on scale 2.
         oxygen: Whether the patient breathed supplemental oxygen at admission.
+        news2: Whether NEWS2 starts alarms; not in intensive care, where the score is only shown.
         canary: Whether it is a test patient, whose alarms pass through the whole path and page nobody.
         discharged: Time of the discharge, UTC epoch ms.
     """
@@ -85,6 +86,7 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, d
     overrides: Overrides = {}
     scale2: bool = False
     oxygen: bool = False
+    news2: bool = True
     canary: bool = False
     discharged: Time | None = None
 
@@ -119,6 +121,7 @@ class DeviceAssignment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     overrides: Overrides = {}
     scale2: bool = False
     oxygen: bool = False
+    news2: bool = True
 
     def __post_init__(self) -> None:
         _check_pace(self.cadence_s, self.cuff_s)
@@ -173,6 +176,7 @@ def _placement(device: str, a: Admission) -> DeviceAssignment:
         overrides=a.overrides,
         scale2=a.scale2,
         oxygen=a.oxygen,
+        news2=a.news2,
     )
 
 

@@ -225,8 +225,11 @@ def pages(event: AlarmEvent) -> bool:
     """Returns whether an event calls a person.
 
     An incident says so by itself. Without one, a start, an escalation or a handover does; updates, de-escalations and
-    ends are only on the ward page, so that no person is called away from a bedside for them.
+    ends are only on the ward page, so that no person is called away from a bedside for them. So is all of low priority
+    (Q5).
     """
+    if event.priority is Priority.LOW:
+        return False
     if event.incident:
         return event.call is not Call.NONE
     if event.phase is Phase.CONTINUE:

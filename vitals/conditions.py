@@ -31,14 +31,22 @@ class Condition:
 
 CATALOGUE: Final[dict[str, Condition]] = {
     "vital-signs-lost": Condition(
-        HIGH, "pulse and saturation are gone together: an arrest looks so", Kind.PHYSIOLOGICAL
+        HIGH,
+        "pulse and saturation are gone together: an arrest looks so; lower at first if it is one sensor",
+        Kind.PHYSIOLOGICAL,
     ),
     "news2-risk": Condition(LOW, "the NEWS2 chart's risk: as high as its score says", Kind.PHYSIOLOGICAL),
     "sensor-off": Condition(LOW, "the monitor itself says that a sensor is off"),
     "not-judged": Condition(MEDIUM, "no usable reading in time; high when nobody answers, or a record was passed over"),
-    "ecg-not-measured": Condition(MEDIUM, "the ECG has measured, and does no more"),
-    "oximeter-not-measured": Condition(MEDIUM, "the oximeter has measured, and does no more"),
-    "impedance-not-measured": Condition(MEDIUM, "breathing has been measured, and is no more"),
+    "ecg-not-measured": Condition(
+        LOW, "the ECG has measured, and does no more; medium after 15 min, or if no pulse is left"
+    ),
+    "oximeter-not-measured": Condition(
+        LOW, "the oximeter has measured, and does no more; medium after 15 min, or if no pulse is left"
+    ),
+    "impedance-not-measured": Condition(
+        LOW, "breathing has been measured, and is no more; medium after 15 min, or if no pulse is left"
+    ),
     "device-silent": Condition(MEDIUM, "no reading for three cadences; high when nobody answers"),
     "gateway-down": Condition(MEDIUM, "a gateway is silent, and its beds with it; high when nobody answers"),
     "gateway-clock": Condition(MEDIUM, "a gateway's clock is off from its bridge's by more than five seconds"),

@@ -23,6 +23,7 @@ from vitals.signs import FIELDS, INDEX, SIGNS
 EXTREME_LOW, LOW, HIGH, EXTREME_HIGH, DELAY_S = range(5)
 """Columns of a limit array."""
 COLUMNS: Final = 5
+_DBP: Final = INDEX["dbp"]
 MAX_PROFILE: Final = 128
 """Longest name of a profile, characters: limits travel with readings, in records of bounded size."""
 
@@ -122,6 +123,20 @@ def from_wire(wire: Mapping[str, object]) -> LimitSet:
     if len(profile) > MAX_PROFILE:
         raise ValueError(f"a profile's name of {len(profile)} characters is over {MAX_PROFILE}")
     return LimitSet(profile, tuple(limits))
+
+
+@lru_cache(maxsize=4096)
+def alarming(limits: LimitSet) -> LimitSet:
+    """Returns the limits by which alarms start: those of diastolic pressure only if the admission has set them.
+
+    A diastolic pressure by itself is no problem (R1). The profiles keep their limits of it, for charts and display,
+    because a profile never changes under its name.
+    """
+    base = PROFILES[PROFILE_INDEX[limits.profile]] if limits.profile in PROFILE_INDEX else None
+    own = limits.limits[_DBP]
+    if base is None or own != base.limits[_DBP] or own == Limit():
+        return limits
+    return with_overrides(limits, {"dbp": Limit()})
 
 
 def _number(cell: object) -> float | None:

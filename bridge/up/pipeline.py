@@ -203,7 +203,7 @@ class UpPipeline:
             self._completion.done((entry,), at)
 
     def _read_pressed(self, entry: InFlightMessage, gateway: str, message: Message, at: float, t: int) -> None:
-        """Forwards an acknowledgement made at a bed; its gateway resends it until it returns from Kafka."""
+        """Forwards an action of a bed's button; its gateway resends it until it returns from Kafka."""
         action = validate.take_pressed(message.payload)
         # An unknown patient may be admitted just now: the gateway resends the action until Kafka has it.
         if not isinstance(action, validate.Refusal) and gateway not in {action.patient, self._owner_of(action)}:

@@ -198,7 +198,7 @@ def take_rejected(payload: bytes) -> list[Rejected] | Refusal:
 
 
 def take_pressed(payload: bytes) -> Action | Refusal:
-    """Decodes an acknowledgement made at a bed; a gateway may not do anything else to an alarm."""
+    """Decodes an action of a bed's buttons: an acknowledgement, a standby or its end; a gateway may do nothing else."""
     if len(payload) > uplink_batch.MAX_PAYLOAD_BYTES:
         return Refusal(
             RejectReason.PRESSED, f"action of {len(payload)} bytes is over {uplink_batch.MAX_PAYLOAD_BYTES}", payload
@@ -207,6 +207,6 @@ def take_pressed(payload: bytes) -> Action | Refusal:
         action = decoded(payload, Action)
     except BoundError as error:
         return Refusal(RejectReason.PRESSED, f"not an action: {error}", payload)
-    if action.act is not Act.ACKNOWLEDGE:
+    if action.act not in {Act.ACKNOWLEDGE, Act.STANDBY, Act.STANDBY_END}:
         return Refusal(RejectReason.PRESSED, f"{action.act.value} is nothing that a bed's button does", payload)
     return action

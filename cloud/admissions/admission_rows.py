@@ -15,7 +15,9 @@ from vitals.signs import FIELDS, INDEX
 from vitals.wire import topics
 
 REQUIRED: Final = frozenset(("patient", "name", "born", "phone", "address", "ward", "bed", "gateway", "devices"))
-OPTIONAL: Final = frozenset(("since", "cadence_s", "cuff_s", "profile", "overrides", "scale2", "oxygen", "canary"))
+OPTIONAL: Final = frozenset(
+    ("since", "cadence_s", "cuff_s", "profile", "overrides", "scale2", "oxygen", "news2", "canary")
+)
 OLDEST_YEARS: Final = 130
 ADULT_YEARS: Final = 16
 LATEST_ZONE: Final = timedelta(hours=14)
@@ -77,6 +79,7 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
         overrides=overrides(cells.get("overrides", ""), name),
         scale2=flag(cells, "scale2"),
         oxygen=flag(cells, "oxygen"),
+        news2=flag(cells, "news2", "yes"),
         canary=flag(cells, "canary"),
     )
     # An admission that cannot be encoded must fail here, where its line is known.

@@ -103,13 +103,13 @@ def number(cells: Mapping[str, str], name: str, default: float) -> float:
     return found
 
 
-def flag(cells: Mapping[str, str], name: str) -> bool:
-    """Returns a yes/no cell as bool, False for an empty cell.
+def flag(cells: Mapping[str, str], name: str, usual: str = "no") -> bool:
+    """Returns a yes/no cell as bool, `usual` for an empty cell.
 
     Raises:
         ValueError: The cell is neither.
     """
-    raw = (cells.get(name) or "no").lower()
+    raw = (cells.get(name) or usual).lower()
     if raw in {"yes", "true", "1"}:
         return True
     if raw in {"no", "false", "0"}:

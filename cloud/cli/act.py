@@ -1,4 +1,4 @@
-"""`python -m cloud act`: acknowledge an alarm, pause its audio signal, or chart oxygen and consciousness."""
+"""`python -m cloud act`: acknowledge an alarm, pause its audio signal, chart, or set a patient's standby."""
 
 import argparse
 import sys
@@ -24,7 +24,11 @@ def parser() -> argparse.ArgumentParser:
         sub = acts.add_parser(act.value)
         sub.add_argument("--by", required=True, help="who acts")
         sub.add_argument("--patient", help="patient id, or a technical alarm's subject (default: the alarm's)")
-        if act is not Act.CHART:
+        if act in {Act.STANDBY, Act.STANDBY_END}:
+            sub.add_argument("--bed", required=True, help="bed of the patient: a standby has no effect in another one")
+        if act is Act.STANDBY:
+            sub.add_argument("--minutes", type=int, default=20, help="length, 5 to 60 (default: %(default)s)")
+        if act in {Act.ACKNOWLEDGE, Act.AUDIO_PAUSE}:
             sub.add_argument("--alarm", required=True, help="alarm id")
         if act is Act.AUDIO_PAUSE:
             sub.add_argument("--seconds", type=int, default=120, help="length (default: %(default)s)")
@@ -52,6 +56,7 @@ def action(arguments: argparse.Namespace, now: int) -> Action:
     oxygen, consciousness = getattr(arguments, "oxygen", None), getattr(arguments, "consciousness", None)
     if arguments.act == Act.CHART and oxygen is None and consciousness is None:
         raise ValueError("chart needs --oxygen or --consciousness")
+    length_s = 60 * arguments.minutes if arguments.act == Act.STANDBY else getattr(arguments, "seconds", 120)
     return Action(
         id=uuid.uuid4().hex,
         act=Act(arguments.act),
@@ -59,7 +64,8 @@ def action(arguments: argparse.Namespace, now: int) -> Action:
         t=now,
         by=clean(arguments.by),
         alarm=alarm,
-        pause_s=getattr(arguments, "seconds", 120),
+        pause_s=length_s,
+        bed=getattr(arguments, "bed", None),
         oxygen=None if oxygen is None else oxygen == "yes",
         consciousness=consciousness,
     )

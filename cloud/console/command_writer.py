@@ -47,7 +47,7 @@ class CommandWriter:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def act(self, action: Action) -> None:
-        """Writes an acknowledgement, an audio pause or a charting.
+        """Writes an acknowledgement, an audio pause, a charting or a standby.
 
         Raises:
             LogDownError: Kafka did not acknowledge.

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.alarm import bed_standby
 from edge.devices.alarm_signal import Signal, signal
 from edge.ingest.roster import AssignmentTable
 from vitals import engine
@@ -18,6 +19,8 @@ from vitals.readings import Readings
 from vitals.status import Status
 
 log = logging.getLogger(__name__)
+COUNT_MS: Final = 10_000
+"""Interval at which a light's countdown of a standby is published."""
 KEPT_MS: Final = 900_000
 """Age from which a reading that its device stored no longer shows the patient's state, and starts no alarm."""
 
@@ -37,6 +40,9 @@ class BedsideAlarms:
     assignments: AssignmentTable
     _shown: dict[str, dict[str, Priority]] = field(default_factory=dict)
     """Alarms that each light shows, with the priority of each."""
+    _counted: dict[str, bed_standby.Countdown] = field(default_factory=dict)
+    """Standbys that the lights show, and when they were counted down last."""
+    _counted_at: int = 0
     _around: tuple[bool, frozenset[str]] = False, frozenset()
     passed_over: int = 0
     """Number of readings and messages that the engine skipped since the start."""
@@ -83,7 +89,7 @@ class BedsideAlarms:
         """Applies a person's action; returns whether it changed an alarm."""
         self.state, events = engine.act(self.state, action, now)
         self._passed_over()
-        self.dirty |= bool(events)
+        self.dirty |= bool(events) or action.act in {Act.STANDBY, Act.STANDBY_END}
         self._note(events)
         return bool(events)
 
@@ -139,6 +145,35 @@ class BedsideAlarms:
                 done.append(action)
         return done
 
+    def stand_by(self, bed: str, payload: bytes, action_id: str, now: int) -> list[Action]:
+        """Applies a press of a bed's standby button; returns its action, or none if it is refused."""
+        action = bed_standby.pressed(self.assignments, bed, payload, action_id, now)
+        if action is None:
+            log.warning("standby is refused: no length, or no patient", extra={"data": {"bed": bed}})
+            return []
+        before = engine.standby(self.state, action.patient)
+        self.act(action, now)
+        kept = engine.standby(self.state, action.patient)
+        if kept == before or (kept is not None and kept.id != action.id):
+            log.warning("standby is refused", extra={"data": {"bed": bed, "act": action.act.value}})
+            return []
+        return [action]
+
+    def standbys_of_beds(self) -> list[Action]:
+        """Returns the actions of standbys that began at a bed and last; for a start, when none is queued."""
+        return list(bed_standby.again(self.state, self.assignments))
+
+    def countdowns(self) -> dict[str, bed_standby.Countdown]:
+        """Returns the standbys by light, those included that are over without a value of the patient."""
+        return bed_standby.countdowns(self.state, self.assignments)
+
+    def _count_down(self, now: int) -> None:
+        """Marks the light of each standby that began or ended, and of one that lasts each `COUNT_MS`."""
+        counted = self.countdowns()
+        if counted != self._counted or (counted and now - self._counted_at >= COUNT_MS):
+            self._changed |= counted.keys() | self._counted.keys()
+            self._counted, self._counted_at = counted, now
+
     def signals(self, now: int, *, paged: bool, twice: frozenset[str] = frozenset()) -> list[Signal]:
         """Returns the signals that changed since the last call.
 
@@ -150,6 +185,7 @@ class BedsideAlarms:
         if (paged, twice) != self._around:
             self._around = paged, twice
             self._changed |= self.assignments.lights()
+        self._count_down(now)
         if not self._changed:
             return []
         by_light: dict[str, list[AlarmEvent]] = {light: [] for light in self._changed}
@@ -161,8 +197,9 @@ class BedsideAlarms:
         watched = self.assignments.watched(twice)
         found = []
         for light, alarms in sorted(by_light.items()):
-            monitored = light in watched and not any(a.condition in UNMONITORED for a in alarms)
-            found.append(signal(light, alarms, now, monitored=monitored, paged=paged))
+            until = self._counted[light].until if light in self._counted else 0
+            monitored = light in watched and not until and not any(a.condition in UNMONITORED for a in alarms)
+            found.append(signal(light, alarms, now, monitored=monitored, paged=paged, standby_until=until))
             self._shown[light] = {a.id: a.priority for a in alarms}
             if not alarms:
                 del self._shown[light]

@@ -30,8 +30,10 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         priority: Highest priority among the alarms; None if there is none.
         audible: True if any alarm is neither acknowledged nor audio-paused.
         alarms: Active alarms, most urgent first.
-        monitored: False while no patient in the bed is monitored: device silent, or not judged.
+        monitored: False while no patient in the bed is monitored: device silent, not judged, or on standby.
         paged: False while no heartbeat of the notifier arrives.
+        standby_until: Planned end of the patient's standby, UTC epoch ms; past while no value follows; 0 without one.
+        standby_s: Seconds until then at `t`, for an indicator without a clock.
     """
 
     bed: str
@@ -41,9 +43,19 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[SignalledAlarm, ...]
     monitored: bool = True
     paged: bool = True
+    standby_until: int = 0
+    standby_s: int = 0
 
 
-def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool = True, paged: bool = True) -> Signal:
+def signal(
+    bed: str,
+    alarms: Iterable[AlarmEvent],
+    now: int,
+    *,
+    monitored: bool = True,
+    paged: bool = True,
+    standby_until: int = 0,
+) -> Signal:
     """Returns the state of a bed's indicator for its alarms."""
     ordered = sorted(alarms, key=lambda a: (-a.priority, a.start, a.id))
     return Signal(
@@ -53,6 +65,8 @@ def signal(bed: str, alarms: Iterable[AlarmEvent], now: int, *, monitored: bool 
         audible=any(a.inactivation is Inactivation.NONE for a in ordered),
         monitored=monitored,
         paged=paged,
+        standby_until=standby_until,
+        standby_s=max(0, (standby_until - now) // 1000),
         alarms=tuple(
             SignalledAlarm(
                 id=a.id,

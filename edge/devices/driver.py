@@ -37,7 +37,14 @@ class AckButton(NamedTuple):
     payload: bytes
 
 
-Deliver = Callable[[DeviceMessage | Presence | AckButton], None]
+class StandbyButton(NamedTuple):
+    """A press of a bed's standby button: minutes in decimal digits, 0 to end it, or empty."""
+
+    bed: str
+    payload: bytes
+
+
+Deliver = Callable[[DeviceMessage | Presence | AckButton | StandbyButton], None]
 """Receives items of a driver; safe to call from any thread."""
 
 

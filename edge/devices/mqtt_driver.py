@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.devices.alarm_signal import signal
-from edge.devices.driver import AckButton, Deliver, DeviceMessage, Presence
+from edge.devices.driver import AckButton, Deliver, DeviceMessage, Presence, StandbyButton
 from edge.devices.indicator_states import IndicatorStates
 from edge.devices.mqtt_bulk_reader import BulkClient
 from vitals.runtime.daemon import now_ms
@@ -116,7 +116,8 @@ class MqttDriver:
             return
         self._connection = object()
         options = SubscribeOptions(qos=1)
-        filters = (topics.device_vitals("+"), topics.device_status("+"), topics.bed_ack("+"))
+        buttons = topics.bed_ack("+"), topics.bed_standby("+")
+        filters = (topics.device_vitals("+"), topics.device_status("+"), *buttons)
         own = topics.bed_alarm("+"), SubscribeOptions(qos=1, noLocal=True)
         client.subscribe([*((name, options) for name in filters), own])
         # A broker that was restarted may have lost its retained messages.
@@ -175,9 +176,10 @@ class MqttDriver:
             place, name, kind = message.topic.split("/")
         except (ValueError, UnicodeDecodeError):
             return
-        if place == "beds" and kind == "ack":
+        if place == "beds" and kind in {"ack", "standby"}:
+            button = AckButton if kind == "ack" else StandbyButton
             if not message.retain:  # a button's press is not a state
-                self._deliver(AckButton(name, bytes(message.payload)))
+                self._deliver(button(name, bytes(message.payload)))
         elif place == "beds" and kind == "alarm":
             if message.retain and message.payload:
                 self._retained.append((name, time.monotonic()))
@@ -191,5 +193,5 @@ class MqttDriver:
         )
 
 
-def _nobody(_item: DeviceMessage | Presence | AckButton) -> None:
+def _nobody(_item: DeviceMessage | Presence | AckButton | StandbyButton) -> None:
     """Drops items until the driver is started."""

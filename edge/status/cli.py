@@ -83,6 +83,10 @@ def status(directory: Path, now: int) -> dict[str, Any]:
         "clock_synchronised": state.status.clock_synchronised,
         "roster": state.roster,
         "alarms": state.alarms,
+        "standby": {
+            bed: {"left_s": max(0, round((until - now) / 1000)), "by": by}
+            for bed, (until, by) in state.standbys.items()
+        },
         "devices": {
             "up": len(state.status.devices) - len([d for d in unwell if d.health is not Health.UP]),
             "unwell": {d.device: {"health": d.health.value, "off": list(d.off)} for d in unwell},

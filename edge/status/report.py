@@ -48,6 +48,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         duplicates: Repeated readings dropped since the start.
         trimmed: Readings dropped because the outbox was full or too old, since it was created.
         alarms: Text of each active alarm, by id.
+        standbys: Planned end (UTC epoch ms) and person of each standby, by bed.
     """
 
     status: Status
@@ -59,6 +60,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     trimmed: int
     alarms: dict[str, str]
+    standbys: dict[str, tuple[int, str]] = {}
 
 
 class Reporter:
@@ -206,9 +208,17 @@ class Reporter:
             )
         return found
 
-    def write(self, status: Status, *, uplink: bool, roster: int, alarms: dict[str, str]) -> None:
+    def write(
+        self,
+        status: Status,
+        *,
+        uplink: bool,
+        roster: int,
+        alarms: dict[str, str],
+        standbys: dict[str, tuple[int, str]],
+    ) -> None:
         """Replaces the state file when its content changed or it is old; each write wears the card."""
-        news = (uplink, roster, status.backlog > 0, tuple(alarms), self.rejected.total())
+        news = (uplink, roster, status.backlog > 0, tuple(alarms), self.rejected.total(), tuple(standbys.items()))
         if news == self._written and status.t - self._written_at < STATE_EVERY_MS:
             return
         self._written, self._written_at = news, status.t
@@ -222,6 +232,7 @@ class Reporter:
             duplicates=self.duplicates,
             trimmed=self.trimmed,
             alarms=alarms,
+            standbys=standbys,
         )
         path = self._settings.edge_data / STATE
         fresh = path.with_suffix(".new")

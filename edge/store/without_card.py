@@ -26,7 +26,8 @@ from vitals.runtime.daemon import now_ms
 from vitals.wire.vitals_record import WireError
 
 log = logging.getLogger(__name__)
-TRY_EVERY_S: Final = 10.0
+TRY_EVERY_S: Final = 2.0
+"""Interval of the attempts to open the outbox: until one succeeds, a boot loses a roster that has arrived since."""
 SHOWN: Final = (ROSTER, ENGINE, MEMORY, HEARD, BOOT, POSITION)
 """Stored values that a start reads from a card that is read-only."""
 WAYS: Final = "vfs=unix-none", "immutable=1"

@@ -1,7 +1,8 @@
-"""Messages up other than readings and status: acknowledgements at the bed, and rejected messages.
+"""Messages up other than readings and status: actions at the bed, and rejected messages.
 
-An acknowledgement at the bed stops the paging too, so it is resent until it returns as an action from Kafka through the
-bridge. Rejected messages are sent once and at a bounded rate; the status counts them, and the card stores them.
+An acknowledgement or a standby at the bed stops the paging too, so it is resent until it returns as an action from
+Kafka through the bridge. Rejected messages are sent once and at a bounded rate; the status counts them, and the card
+stores them.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.actions import Action
+from vitals.actions import Act, Action
 from vitals.status import Rejected
 
 RESEND_S: Final = 5.0
@@ -34,9 +35,10 @@ class SideMessages:
         self._refused_at = -REFUSALS_EVERY_S
 
     def pressed(self, actions: Iterable[Action], clock_s: float) -> None:
-        """Adds acknowledgements made at a bed."""
+        """Adds actions of a bed's buttons; a standby is sent for as long as it lasts."""
         for action in actions:
-            self._pressed[action.id] = msgspec.json.encode(action), clock_s + FORGET_S, clock_s
+            lasts_s = action.pause_s if action.act is Act.STANDBY else FORGET_S
+            self._pressed[action.id] = msgspec.json.encode(action), clock_s + lasts_s, clock_s
 
     def known(self, action_id: str) -> bool:
         """Removes an action that Kafka holds; returns whether it was one of this gateway's."""

@@ -15,12 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.patient import physiology
-from firmware_sim.patient.artefacts import Artefacts, Rates, names
+from firmware_sim.patient.artefact_rates import Rates
+from firmware_sim.patient.artefacts import Artefacts, names
+from firmware_sim.patient.calibration import CHANNELS, NEWEST, Calibration
 from firmware_sim.patient.physiology import DRIVES, Floats
 from firmware_sim.patient.scenarios import Course, Scenario
-from vitals.signs import FIELDS, SIGNS
+from firmware_sim.patient.variation import Display, Variation
+from vitals.signs import FIELDS, INDEX, SIGNS
 
 _JITTER_SHARE: Final = 0.02
+CONTINUOUS: Final = tuple(INDEX[field] for field in ("hr", "pr", "rr", "spo2"))
+"""Places of the signs that a monitor averages and holds."""
 _PRESSURES: Final = np.array([i for i, sign in enumerate(SIGNS) if sign.sensor == "cuff"])
 
 
@@ -64,6 +69,7 @@ class Round:
         state: (n, signs) the patient's state without the minute's variation, unrounded.
         artefacts: (n, kinds) flags of the artefacts (`artefacts.KINDS`) in the values.
         measured: (n, signs) flags of the signs measured now, including sensors that a scenario disconnects.
+        off: (n, signs) flags of the sensors that have come off, as the device reports; not a scenario's.
     """
 
     t_s: Floats
@@ -72,6 +78,7 @@ class Round:
     state: Floats
     artefacts: NDArray[np.bool_]
     measured: NDArray[np.bool_]
+    off: NDArray[np.bool_]
 
 
 class Source(Protocol):
@@ -106,15 +113,24 @@ class Patient:
 class PatientGroup:
     """Simulated patients whose devices share one cadence."""
 
-    def __init__(self, patients: Sequence[Patient], cadence_s: float, rates: Rates, seed: int, day_s: float) -> None:
+    def __init__(  # noqa: PLR0917 - the model is the newest almost everywhere
+        self,
+        patients: Sequence[Patient],
+        cadence_s: float,
+        rates: Rates,
+        seed: int,
+        day_s: float,
+        model: Calibration = NEWEST,
+    ) -> None:
         """Admits the patients; `day_s` is the time of day at second 0 of the run, seconds since midnight."""
         n = len(patients)
+        self._model = model
         self._patients, self._cadence_s, self._day_s = tuple(patients), cadence_s, day_s
         self._rng = np.random.default_rng([seed, n, round(cadence_s * 1000)])
-        self._base = np.asfortranarray(
-            np.concatenate([physiology.admit(self._rng, 1, dict(p.baseline)) for p in patients])
-        )
-        self._noise = physiology.settle(self._rng, n)
+        self._base = np.asfortranarray(physiology.admit(self._rng, [dict(p.baseline) for p in patients], model))
+        self._variation = Variation(model, n, self._rng)
+        self._own = self._base + self._variation.drift
+        self._calm = np.zeros((n, len(CHANNELS)))
         # Evenly spread phases in random order: a ward's readings do not come in one burst.
         self._phase_s = (self._rng.permutation(n) / n) * cadence_s
         self._cuff_s = np.array([p.cuff_s for p in patients])
@@ -123,7 +139,8 @@ class PatientGroup:
         self._cuff_phase_s = self._rng.uniform(0, 1, n) * self._cuff_s
         self._cuffs_done = np.full(n, -1.0)
         self._measures = np.array([[field in p.signs for field in FIELDS] for p in patients])
-        self._artefacts = Artefacts(rates, n, self._rng)
+        self._artefacts = Artefacts(rates, n, self._rng, self._cuff_s == 0)
+        self._display = Display(model, CONTINUOUS, n, self._rng)
         self._by_story = _by_story([p.course for p in patients])
         self._round = 0
 
@@ -137,6 +154,7 @@ class PatientGroup:
         at, shown, true = made.t_s.tolist(), made.values.tolist(), made.truth.tolist()
         state, spoilt = np.round(made.state, 2).tolist(), np.any(made.artefacts, axis=1).tolist()
         whole, complete = frozenset(FIELDS), np.all(made.measured, axis=1).tolist()
+        some = np.any(made.off, axis=1).tolist()
         return [
             self._sample(
                 i,
@@ -145,6 +163,7 @@ class PatientGroup:
                 truth=true[i],
                 state=state[i],
                 labels=names(made.artefacts[i]) if spoilt[i] else (),
+                off=tuple(compress(FIELDS, made.off[i])) if some[i] else (),
                 measured=whole if complete[i] else frozenset(compress(FIELDS, made.measured[i])),
             )
             for i in np.argsort(made.t_s).tolist()
@@ -154,26 +173,30 @@ class PatientGroup:
         """Returns the next round as columns; sensors that a scenario disconnects are still connected in them."""
         t_s = self.start_s() + self._phase_s
         t_s += self._rng.uniform(0, _JITTER_SHARE, len(t_s)) * self._cadence_s
-        if self._round:
-            self._noise = physiology.wander(self._noise, self._cadence_s, self._rng)
+        if self._round and self._variation.step(self._cadence_s):
+            self._own = self._base + self._variation.drift
         self._round += 1
         drives, day_s = self._drives(t_s), t_s + self._day_s
-        state = physiology.signs(self._base, np.zeros_like(self._noise), drives, day_s)
-        truth = physiology.shown(physiology.signs(self._base, self._noise, drives, day_s))
+        state = physiology.signs(self._own, self._calm, drives, day_s, self._model)
+        truth = physiology.shown(physiology.signs(self._own, self._variation.noise, drives, day_s, self._model))
+        self._display.hold(truth[None], self._cadence_s)
         cuff_now = self._measured(t_s)
-        values, spoilt = self._artefacts.apply(truth, cuff_now & (self._cuff_s > 0), t_s, self._cadence_s)
+        values, spoilt, off = self._artefacts.apply(truth, cuff_now & (self._cuff_s > 0), t_s, self._cadence_s)
         measured = self._measures
         if not cuff_now.all():
             measured = measured.copy()
             measured[np.ix_(~cuff_now, _PRESSURES)] = False
+        if off.any():
+            measured, off = measured & ~off, off & self._measures
         if not measured.all():
             values[~measured] = np.nan
-        return Round(t_s, values, truth, state, spoilt, measured)
+        return Round(t_s, values, truth, state, spoilt, measured, off)
 
     def _drives(self, t_s: Floats) -> Floats:
-        drives = np.zeros((len(t_s), len(DRIVES)))
+        drives = np.zeros((len(t_s), len(DRIVES)), order="F")
         for story, rows, start_s, speed in self._by_story:
-            drives[rows] = story.drives((t_s[rows] - start_s) * speed)
+            if story.moves:
+                drives[rows] = story.drives((t_s[rows] - start_s) * speed)
         return drives
 
     def _measured(self, t_s: Floats) -> NDArray[np.bool_]:
@@ -194,15 +217,19 @@ class PatientGroup:
         truth: list[float],
         state: list[float],
         labels: tuple[str, ...],
+        off: tuple[str, ...],
         measured: frozenset[str],
     ) -> Sample:
         patient = self._patients[i]
         story = patient.course.story
         story_s = float(patient.course.story_s(at_s))
-        off = tuple(field for field in story.sensors_off(story_s) if field in patient.signs)
+        away = story.sensors_off(story_s)
         values = tuple(
-            None if math.isnan(value) or field in off else value for field, value in zip(FIELDS, shown, strict=True)
+            None if math.isnan(value) or field in away else value for field, value in zip(FIELDS, shown, strict=True)
         )
+        if story.off:
+            told = {*off, *story.sensors_off(story_s, reported=True)}
+            off = tuple(field for field in FIELDS if field in told and field in patient.signs)
         return Sample(
             patient.device,
             at_s,
@@ -213,7 +240,7 @@ class PatientGroup:
             tuple(truth),
             tuple(state),
             labels,
-            tuple(field for field in FIELDS if field not in measured or field in off),
+            tuple(field for field in FIELDS if field not in measured or field in away),
         )
 
 

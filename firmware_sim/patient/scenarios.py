@@ -4,11 +4,9 @@ A scenario is a list of key frames. Between two of them each drive changes linea
 one passed. A `Course` places a scenario on a run: its start and its speed against real time.
 """
 
-import tomllib
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -38,21 +36,25 @@ class Keyframe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bradycardia: float = 0.0
     arrest: float = 0.0
     pressor: float = 0.0
+    tachycardia: float = 0.0
+    depression: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = (self.loss, self.vasodilation, self.bradycardia, self.arrest, self.pressor)
+        shares = (self.loss, self.vasodilation, self.bradycardia, self.arrest, self.pressor, self.depression)
         if not all(0 <= share <= 1 for share in shares):
             raise ValueError(
-                f"key frame at {self.at_s} s: loss, vasodilation, bradycardia, arrest and pressor lie from 0 to 1"
+                f"key frame at {self.at_s} s: loss, vasodilation, bradycardia, arrest, pressor and depression lie "
+                "from 0 to 1"
             )
 
 
 class Off(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sensor is disconnected, and the device reports that."""
+    """A sensor is disconnected; the device reports that, or its values are absent without a report."""
 
     sensor: str
     from_s: float
     to_s: float
+    reported: bool = True
 
     def __post_init__(self) -> None:
         if self.sensor not in SENSORS:
@@ -86,21 +88,31 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return np.array([frame.at_s for frame in self.frames])
 
     @cached_property
-    def _table(self) -> Floats:
-        return np.array([[getattr(frame, drive) for drive in DRIVES] for frame in self.frames])
+    def _moving(self) -> list[tuple[int, Floats]]:
+        """Drives that are not zero throughout, with their values in the key frames."""
+        table = np.array([[getattr(frame, drive) for drive in DRIVES] for frame in self.frames])
+        return [(k, column) for k, column in enumerate(table.T) if column.any()]
+
+    @property
+    def moves(self) -> bool:
+        """Flag of a scenario with a drive other than zero."""
+        return bool(self._moving)
 
     def drives(self, story_s: Floats) -> Floats:
         """Returns (n, drives) at (n,) moments of the scenario."""
-        return np.stack([np.interp(story_s, self._times, column) for column in self._table.T], axis=1)
+        drives = np.zeros((len(DRIVES), len(story_s)))
+        for k, column in self._moving:
+            drives[k] = np.interp(story_s, self._times, column)
+        return drives.T
 
     def phase(self, story_s: float) -> str:
         """Returns the phase at a moment of the scenario."""
         passed = bisect_right(self.frames, story_s, key=lambda frame: frame.at_s)
         return self.frames[passed - 1].phase if passed else BEFORE
 
-    def sensors_off(self, story_s: float) -> tuple[str, ...]:
-        """Returns the fields of the signs whose sensor is disconnected at a moment of the scenario."""
-        off = {o.sensor for o in self.off if o.from_s <= story_s < o.to_s}
+    def sensors_off(self, story_s: float, *, reported: bool = False) -> tuple[str, ...]:
+        """Returns the fields of disconnected sensors at a moment of the scenario; `reported`: only if in messages."""
+        off = {o.sensor for o in self.off if o.from_s <= story_s < o.to_s and (o.reported or not reported)}
         if not off:
             return ()
         return tuple(sign.field for sign in SIGNS if sign.sensor in off)
@@ -127,97 +139,3 @@ class Course:
     def story_s(self, t_s: float | NDArray[np.float64]) -> Any:  # noqa: ANN401 - a number for a number, an array for an array
         """Returns the moment of the scenario at second `t_s` of the run; negative before it begins."""
         return (t_s - self.start_s) * self.speed
-
-
-_FOREVER_S: Final = 1e9
-_HOUR_S: Final = 3600.0
-STABLE: Final = Scenario("stable", (Keyframe(0, BEFORE),))
-NAMED: Final[dict[str, Scenario]] = {
-    story.name: story
-    for story in (
-        STABLE,
-        # Airway slowly closing: below 90 % after about 160 s, below 85 % after about 280 s, then treated.
-        Scenario(
-            "desaturation",
-            (
-                Keyframe(0, "falling"),
-                Keyframe(420, "hypoxic", hypoxia=19),
-                Keyframe(1800, "recovering", hypoxia=19),
-                Keyframe(2400, "recovered"),
-            ),
-        ),
-        # Six hours from fever over organ dysfunction to septic shock.
-        Scenario(
-            "sepsis",
-            (
-                Keyframe(0, "infection"),
-                Keyframe(2 * _HOUR_S, "sepsis", fever=1.6, hypoxia=2),
-                Keyframe(4 * _HOUR_S, "worsening", fever=2.5, hypoxia=4, vasodilation=0.5),
-                Keyframe(6 * _HOUR_S, "shock", fever=2.6, hypoxia=6, vasodilation=0.95),
-            ),
-        ),
-        Scenario(
-            "haemorrhage",
-            (
-                Keyframe(0, "bleeding"),
-                Keyframe(600, "compensated", loss=0.15),
-                Keyframe(1500, "decompensating", loss=0.30),
-                Keyframe(2400, "shock", loss=0.42),
-            ),
-        ),
-        Scenario(
-            "bradycardia",
-            (
-                Keyframe(0, "slowing"),
-                Keyframe(120, "bradycardic", bradycardia=0.52),
-                Keyframe(900, "recovering", bradycardia=0.52),
-                Keyframe(1080, "recovered"),
-            ),
-        ),
-        # A slow heart for a minute, then none.
-        Scenario(
-            "arrest",
-            (
-                Keyframe(0, "agonal"),
-                Keyframe(60, "agonal", bradycardia=0.6, hypoxia=6),
-                Keyframe(70, "arrest", bradycardia=0.6, hypoxia=10, arrest=1),
-            ),
-        ),
-        # Found ill, treated, well again.
-        Scenario(
-            "recovery",
-            (
-                Keyframe(0, "ill", hypoxia=9, fever=1.8, vasodilation=0.2),
-                Keyframe(300, "improving", hypoxia=9, fever=1.8, vasodilation=0.2),
-                Keyframe(3600, "recovered"),
-            ),
-        ),
-        Scenario("probe-off", (Keyframe(0, "probe-off"),), (Off("oximeter", 0, _FOREVER_S),)),
-        Scenario(
-            "probe-off-and-on",
-            (Keyframe(0, "probe-off"), Keyframe(120, "probe-on")),
-            (Off("oximeter", 0, 120),),
-        ),
-    )
-}
-
-
-def load(source: str, own: dict[str, Scenario] | None = None) -> Scenario:
-    """Returns a scenario by name, or reads it from a TOML or JSON file.
-
-    Raises:
-        ValueError: The name or file does not exist, or the file is no scenario; the message names it.
-    """
-    known = NAMED | (own or {})
-    if source in known:
-        return known[source]
-    path = Path(source)
-    if path.suffix not in {".toml", ".json"}:
-        raise ValueError(f"unknown story {source!r}; known are {', '.join(known)}, or a .toml or .json file")
-    try:
-        raw = tomllib.loads(path.read_text()) if path.suffix == ".toml" else msgspec.json.decode(path.read_bytes())
-        return msgspec.convert(raw, Scenario)
-    except FileNotFoundError as error:
-        raise ValueError(f"story file {source} does not exist") from error
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"story file {source} cannot be read: {error}") from error

@@ -64,7 +64,13 @@ def plan(brokers: Mapping[str, str], *, duration_s: float | None, seed: int) -> 
                 device |= {"story": beat.story, "start_s": beat.start_s / faster, "speed": speed}
             devices.append(device)
     # Artefacts are left out: each alarm on the screen belongs to the scenario.
-    plan_ = {"devices": devices, "seed": seed, "cadence_s": CADENCE_S, "artefacts": {"scale": 0}}
+    plan_ = {
+        "devices": devices,
+        "seed": seed,
+        "cadence_s": CADENCE_S,
+        "simulator": "2026-11",
+        "artefacts": {"scale": 0},
+    }
     return json.dumps(plan_, indent=1).encode()
 
 

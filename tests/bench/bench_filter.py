@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.ingest import artefact_filter as artefacts
-from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.calibration import NEWEST
 from firmware_sim.patient.patient_group import Patient, PatientGroup
-from firmware_sim.patient.scenarios import STABLE, Course
+from firmware_sim.patient.scenarios import Course
+from firmware_sim.patient.stories import STABLE
 from tests.bench import wards
 from vitals.breach_codes import ABSENT, BREACH_LOW, WITHIN, breach
 from vitals.limits import in_force
@@ -41,7 +42,7 @@ LOW, HIGH = -1, 1
 
 def nanoseconds(count: int, rounds: int, repeats: int = 5) -> float:
     """Returns processor nanoseconds per reading of filter and limits."""
-    cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(count)], 1.0, Rates(), 5, 0)
+    cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(count)], 1.0, NEWEST.rates, 5, 0)
     made = [cohort.step() for _ in range(rounds)]
     batches = [((wards.T0 + 1000 * r.t_s).astype(np.int64), np.array(r.values, order="C")) for r in made]
     off, profile = np.zeros((count, len(SIGNS)), dtype=np.bool_), np.zeros(count, dtype=np.int64)

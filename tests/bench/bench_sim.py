@@ -8,9 +8,10 @@ import sys
 import time
 from typing import Any
 
-from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.calibration import NEWEST
 from firmware_sim.patient.patient_group import Patient, PatientGroup
-from firmware_sim.patient.scenarios import NAMED, Course
+from firmware_sim.patient.scenarios import Course
+from firmware_sim.patient.stories import NAMED
 
 PATIENTS, ROUNDS, RUNS = 20_000, 6, 5
 GOAL = 1e6
@@ -20,7 +21,7 @@ def rate(count: int, rounds: int, runs: int) -> float:
     """Returns patients per processor second at 1 Hz."""
     told = tuple(NAMED.values())
     patients = [Patient(f"d{i}", Course(told[i % len(told)])) for i in range(count)]
-    cohort = PatientGroup(patients, 1.0, Rates(), 1, 0.0)
+    cohort = PatientGroup(patients, 1.0, NEWEST.rates, 1, 0.0)
     cohort.step()
     best = 0.0
     for _ in range(runs):

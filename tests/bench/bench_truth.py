@@ -1,18 +1,19 @@
 """Pages that were due and did not come, by the project's judge: `make bench ONLY=truth`; half an hour on two cores.
 
 Ten wards at 30 s cadence (50 patients, 24 h) and ten at 1 s (25 patients, 12 h), each once with a nurse who
-acknowledges after a minute and once with nobody who does. The seeds come from the hash of the commit, so nobody can
-tune on them; the worst ward counts. The load is a ratio to the fewest pages that satisfy the requirements on the same
-life with the same nurse (`tests/truth/judging/fewest.py`).
+acknowledges after a minute and once with nobody who does, and ten quiet wards of each cadence with the nurse. The
+seeds come from the hash of the commit, so nobody can tune on them; the worst ward counts. The load is a ratio to the
+fewest pages that satisfy the requirements on the same life with the same nurse (`tests/truth/judging/fewest.py`).
 """
 
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
+from tests.bench import likeness
 from tests.truth.live import Script
 from tests.truth.people import Habit
 from tests.truth.verdict import verdict
@@ -26,8 +27,9 @@ GOALS: Final[dict[str, float | None]] = {
     "truth.masked": 0,
     "truth.late": 0,
     "truth.not_handed_over": 0,
-    "truth.false_per_patient_day": 1.0,
-    "truth.false_high_per_patient_day": 0.2,
+    "fits.false_per_patient_day": 1.0,
+    "fits.false_high_per_patient_day": 0.2,
+    "unfit.false_per_patient_day": 2.5,
     "truth.overstated_per_patient_day": 0.1,
     "truth.misnamed_per_patient_day": 0.1,
     "truth.messages_per_patient_day": None,
@@ -38,6 +40,9 @@ GOALS: Final[dict[str, float | None]] = {
     "load.pages_per_deterioration_p90": 1.5,
     "load.most_in_an_hour": 1.5,
 }
+QUIET: Final = "quiet-ward"
+"""The ward with 5 % ill; of `ward` 58 % are."""
+LIVES: Final = (("ward", Habit.ACKNOWLEDGES), ("ward", Habit.SILENT), (QUIET, Habit.ACKNOWLEDGES))
 UNGUIDED: Final = frozenset(name for name in GOALS if name.startswith("load."))
 """Rows that are only reported where nobody acknowledges: there each page is handed over until it ends."""
 
@@ -48,16 +53,31 @@ def seeds(commit: str, count: int) -> list[int]:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Yields the worst of all wards, row by row."""
+    """Yields the simulator's rows, then the worst of all wards; those are void while the simulator is out of line."""
+    simulator = list(likeness.rows())
+    yield from simulator
+    yield from voided(_verdicts(), simulator)
+
+
+def voided(rows: Iterable[dict[str, Any]], simulator: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields rows, as void if a row of the simulator is out of the recordings' interval."""
+    out = ", ".join(row["name"] for row in simulator if not row["held"])
+    for row in rows:
+        yield row | {"void": True, "note": f"void: {out} out; {row['note']}"} if out else row
+
+
+def _verdicts() -> Iterator[dict[str, Any]]:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607 - the git in force
     drawn = seeds(commit, WARDS)
     with ProcessPoolExecutor(2) as pool:
         for cadence, (patients, hours) in SIZES.items():
-            for habit in (Habit.ACKNOWLEDGES, Habit.SILENT):
-                scripts = [Script(seed, cadence, patients, hours, people=habit) for seed in drawn]
+            for story, habit in LIVES:
+                scripts = [Script(seed, cadence, patients, hours, story, habit) for seed in drawn]
                 found = list(pool.map(verdict, scripts))
                 goals = {name: None if name in UNGUIDED and habit is Habit.SILENT else g for name, g in GOALS.items()}
-                yield from _worst(found, drawn, f"{cadence} s, nurse {habit.value}", goals)
+                if story == QUIET:
+                    goals["truth.messages_per_patient_day"] = 2.0
+                yield from _worst(found, drawn, f"{cadence} s, {story}, nurse {habit.value}", goals)
 
 
 def _worst(

@@ -46,7 +46,11 @@ def measure(kind: str, part: str) -> list[dict[str, Any]]:
 
 
 def held(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns a row with the verdict on its goal; a row without a goal is only reported."""
+    """Returns a row with the verdict on its goal; a row without a goal is only reported, unless it has a verdict."""
+    if row.get("void"):
+        return row | {"held": False}
+    if "held" in row:
+        return row
     if row.get("goal") is None:
         return row | {"held": True}
     met = row["value"] <= row["goal"] if row["better"] == "lower" else row["value"] >= row["goal"]
@@ -60,7 +64,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
         shown.add_column(title, justify="right" if title in {"value", "goal"} else "left")
     for row in rows:
         goal = "" if row.get("goal") is None else f"{row['goal']:,g}"
-        told = "yes" if row["held"] else "no"
+        told = "void" if row.get("void") else "yes" if row["held"] else "no"
         shown.add_row(row["name"], f"{row['value']:,.4g}", row["unit"], goal, told, row.get("note", ""))
     return shown
 

@@ -2,7 +2,7 @@
 
 Bodies are computed each second, whatever the cadence of the devices: so the moment at which a true breach begins is
 known to the second, and what a device shows of it is a sample. Artefacts come at the device's cadence, at the rates
-that were measured (`firmware_sim/patient/artefacts.py`). Half of the patients have an arterial line, half a cuff.
+that were measured (`firmware_sim/patient/artefact_rates.py`). Half of the patients have an arterial line, half a cuff.
 
 Three things are told apart, per value:
 
@@ -20,10 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.patient import physiology
-from firmware_sim.patient.artefacts import Artefacts, Rates
-from firmware_sim.patient.scenarios import NAMED, STABLE, Course, Keyframe, Scenario
+from firmware_sim.patient.artefacts import Artefacts
+from firmware_sim.patient.calibration import CHANNELS, NEWEST, Calibration
+from firmware_sim.patient.patient_group import CONTINUOUS
+from firmware_sim.patient.scenarios import Course
+from firmware_sim.patient.variation import Display, Variation
+from tests.bench.mixtures import courses_of
 from vitals import news2
-from vitals.breach_codes import breach
+from vitals.breach_codes import WITHIN, breach
 from vitals.limits import profile
 from vitals.signs import INDEX, SIGNS
 
@@ -37,22 +41,13 @@ HELD_OUT_SEEDS = (9101, 9102)
 CUFF_S = 900.0
 HOUR_S = 3600
 DAY_S = 86_400
-# Of a hundred patients; the others stay stable.
-STORIES = {
-    "desaturation": 12,
-    "sepsis": 8,
-    "haemorrhage": 8,
-    "bradycardia": 10,
-    "arrest": 4,
-    "recovery": 8,
-    "probe-off-and-on": 8,
-}
-TREATED_S, WELL_S = 3600.0, 3 * 3600.0
-"""Nobody lies in shock for a day unseen: treatment begins an hour after a story's end, and two hours later they are
-well. An arrest stays one."""
 ADULT = profile("adult").array()
 _CHART = [news2.PART_INDEX[part] for part in ("rr", "spo2_scale1", "sbp", "pulse", "temp")]
 _MEDIUM_RISK, _SINGLE = 5, 3
+NORMAL_SD = 1.0
+"""Standard deviations of noise and drift within which a patient is two thirds of the time: the normal."""
+JUDGED = [INDEX[field] for field in ("hr", "rr", "spo2", "temp", "sbp", "map")]
+"""Signs whose limits have to fit: neither a diastolic pressure alone nor the oximeter's rate is a problem."""
 PRESSURES = np.array([INDEX["sbp"], INDEX["dbp"], INDEX["map"]])
 
 Floats = NDArray[np.float64]
@@ -87,7 +82,13 @@ class Hour:
 
 
 class Ward:
-    """n patients; the same seed gives the same bodies at every cadence."""
+    """n patients; the same seed gives the same bodies at every cadence.
+
+    Attributes:
+        courses: The patients' stories.
+        cuff_s: (n,) seconds between cuff pressures, 0 with a line.
+        fits: (n,) whether the default limits fit the patient's normal.
+    """
 
     def __init__(
         self,
@@ -98,19 +99,36 @@ class Ward:
         courses: Sequence[Course] | None = None,
         *,
         still: bool = False,
+        model: Calibration = NEWEST,
+        ill: float = 0.58,
     ) -> None:
+        """Admits the patients.
+
+        Args:
+            seed: Of bodies, stories and artefacts.
+            n: Patients.
+            cadence_s: Seconds between two readings of a device.
+            last_s: Second before which stories begin.
+            courses: The patients' stories; None for a mixture.
+            still: Devices are free of artefacts.
+            model: Parameter set of bodies and monitors.
+            ill: Share of the patients in a mixture who have a story.
+        """
         rng = np.random.default_rng([seed, 1])
-        self.courses = courses or _courses(rng, n, last_s)
+        self.courses = courses or courses_of(model.name, rng, n, last_s, ill)
+        self._model = model
         self.n, self.cadence_s = n, cadence_s
         self.cuff_s = np.where(np.arange(n) % 2 == 0, CUFF_S, 0.0)
         self._cuffs_done = np.full(n, -1.0)
         self._cuff_phase_s = rng.uniform(0, CUFF_S, n)
         self._phase_s = rng.permutation(n) % cadence_s
         self._ms = rng.integers(0, 1000, n)
-        self._base = physiology.admit(rng, n)
-        self._noise = physiology.settle(rng, n)
-        self._rng = rng
-        self._artefacts = Artefacts(Rates(scale=float(not still)), n, np.random.default_rng([seed, 2, cadence_s]))
+        self._base = physiology.admit(rng, [{}] * n, model)
+        self._variation = Variation(model, n, rng)
+        self._display = Display(model, CONTINUOUS, n, rng)
+        rates = msgspec.structs.replace(model.rates, scale=float(not still))
+        self._artefacts = Artefacts(rates, n, np.random.default_rng([seed, 2, cadence_s]), self.cuff_s == 0)
+        self.fits = self._fits()
         self._second = 0
 
     def hour(self) -> Hour:
@@ -128,15 +146,27 @@ class Ward:
 
     def _bodies(self, seconds: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Returns (seconds, n, signs) what a faultless monitor shows, and the state behind it."""
-        noise = np.empty((len(seconds), *self._noise.shape))
-        for k in range(len(seconds)):
-            noise[k] = self._noise = physiology.wander(self._noise, 1.0, self._rng)
+        noise, own = self._variation.run(len(seconds), 1.0)
+        own += self._base.T[:, None]
         drives = np.stack([c.story.drives(c.story_s(seconds.astype(float))) for c in self.courses], axis=1)
         shape = (len(seconds), self.n, len(SIGNS))
-        base = np.broadcast_to(self._base, noise.shape).reshape(-1, noise.shape[-1])
+        base, noise = own.reshape(len(CHANNELS), -1).T, noise.reshape(len(CHANNELS), -1).T
         flat, day_s = drives.reshape(-1, drives.shape[-1]), np.repeat((T0 / 1000 + seconds) % DAY_S, self.n)
-        truth = physiology.shown(physiology.signs(base, noise.reshape(base.shape), flat, day_s))
-        return truth.reshape(shape), physiology.signs(base, np.zeros_like(base), flat, day_s).reshape(shape)
+        truth = physiology.shown(physiology.signs(base, noise, flat, day_s, self._model)).reshape(shape)
+        self._display.hold(truth, 1.0)
+        return truth, physiology.signs(base, np.zeros_like(base), flat, day_s, self._model).reshape(shape)
+
+    def _fits(self) -> NDArray[np.bool_]:
+        """Returns (n,) whether a patient's normal lies within the default limits, a minute's variation included."""
+        drives = np.zeros((self.n, len(physiology.DRIVES)))
+        fits = np.ones(self.n, dtype=np.bool_)
+        for hour in range(24):
+            for swing in (-NORMAL_SD, NORMAL_SD):
+                own = self._base + swing * self._variation.usual
+                at = np.full(self.n, hour * float(HOUR_S))
+                shown = physiology.shown(physiology.signs(own, np.zeros_like(own), drives, at, self._model))
+                fits &= (breach(shown, ADULT)[:, JUDGED] == WITHIN).all(axis=1)
+        return fits
 
     def _round(
         self, start: int, truth: Floats, found: Floats, state: Floats, pulse: NDArray[np.bool_]
@@ -146,12 +176,14 @@ class Ward:
         turn = np.floor_divide(t_s + self._cuff_phase_s, np.where(self.cuff_s > 0, self.cuff_s, np.inf))
         measured = (self.cuff_s == 0) | (turn > self._cuffs_done)
         self._cuffs_done = turn
-        values, _ = self._artefacts.apply(truth[at, mine], measured & (self.cuff_s > 0), t_s, float(self.cadence_s))
-        off = np.zeros(values.shape, dtype=np.bool_)
-        for i, course in enumerate(self.courses):
-            for field in course.story.sensors_off(course.story_s(t_s[i])) if course.story.off else ():
-                off[i, INDEX[field]] = True
+        measuring = measured & (self.cuff_s > 0)
+        values, _, off = self._artefacts.apply(truth[at, mine], measuring, t_s, float(self.cadence_s))
         hidden = off.copy()
+        for i, course in enumerate(self.courses):
+            if course.story.off:
+                story_s = course.story_s(t_s[i])
+                hidden[i, [INDEX[field] for field in course.story.sensors_off(story_s)]] = True
+                off[i, [INDEX[field] for field in course.story.sensors_off(story_s, reported=True)]] = True
         hidden[np.ix_(~measured, PRESSURES)] = True
         values[hidden] = np.nan
         parts = [np.where(hidden, np.nan, part[at, mine]) for part in (found, state)]
@@ -163,23 +195,6 @@ def hours(seed: int, n: int, cadence_s: int, count: int) -> Iterator[Hour]:
     ward = Ward(seed, n, cadence_s, count * HOUR_S * 2 / 3)
     for _ in range(count):
         yield ward.hour()
-
-
-def _courses(rng: np.random.Generator, n: int, last_s: float) -> list[Course]:
-    told = [name for name, share in STORIES.items() for _ in range(round(share * n / 100))]
-    told += [STABLE.name] * (n - len(told))
-    # Whoever is to recover is ill from the beginning.
-    starts = [0.0 if name == "recovery" else float(rng.uniform(300, last_s)) for name in told]
-    order = rng.permutation(n)
-    return [Course(_treated(NAMED[told[k]]), starts[k]) for k in order]
-
-
-def _treated(story: Scenario) -> Scenario:
-    end = story.frames[-1]
-    if end.arrest or story is STABLE:
-        return story
-    turns = msgspec.structs.replace(end, at_s=end.at_s + TREATED_S, phase="treated")
-    return msgspec.structs.replace(story, frames=(*story.frames, turns, Keyframe(end.at_s + WELL_S, "well")))
 
 
 def _at_risk(state: Floats) -> NDArray[np.bool_]:

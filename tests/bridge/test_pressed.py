@@ -18,6 +18,13 @@ def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() 
     assert msgspec.json.decode(record.value or b"", type=Action) == action
 
 
+@pytest.mark.parametrize("act", [Act.STANDBY, Act.STANDBY_END])
+def test_a_standby_at_the_bed_goes_the_same_way(act: Act) -> None:
+    action = Action(id="s", act=act, patient="p-1", t=1, by="bed W-1", bed="W-1", pause_s=300)
+    taken = validate.take_pressed(msgspec.json.encode(action))
+    assert taken == action
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -25,8 +32,11 @@ def test_an_acknowledgement_at_the_bed_becomes_an_action_in_its_patients_lane() 
         b"[" * 100_000,
         b'{"id":"a","act":"acknowledge","patient":"p","t":1,"by":"b"}',
         b'{"id":"a","act":"audio-pause","patient":"p","t":1,"by":"b","alarm":"x"}',
+        b'{"id":"a","act":"standby","patient":"p","t":1,"by":"b","bed":"x","pause_s":3601}',
+        b'{"id":"a","act":"standby","patient":"p","t":1,"by":"b","pause_s":300}',
+        b'{"id":"a","act":"chart","patient":"p","t":1,"by":"b","consciousness":"A"}',
         b'{"id":"","act":"acknowledge","patient":"p","t":1,"by":"b","alarm":"x"}',
     ],
 )
-def test_what_is_no_acknowledgement_is_refused(payload: bytes) -> None:
+def test_what_no_button_does_is_refused(payload: bytes) -> None:
     assert isinstance(validate.take_pressed(payload), validate.Refusal)

@@ -28,6 +28,12 @@ def test_a_good_row_becomes_an_admission_from_now() -> None:
     assert admission.devices == ("mon-icu-01",)
 
 
+@pytest.mark.parametrize(("cell", "alarms"), [("", True), ("yes", True), ("no", False)])
+def test_a_ward_without_news2_says_so_in_its_rows(cell: str, alarms: bool) -> None:
+    table = admission_rows.parse([f"{HEADER},news2\n", f"{GOOD},{cell}\n"], NOW)
+    assert [a.news2 for _, a in table.rows] == [alarms]
+
+
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [

@@ -60,9 +60,19 @@ def test_acknowledging_takes_the_patient_from_the_alarms_id() -> None:
     assert (made.patient, made.alarm, made.t) == ("p.1", "p.1.spo2.1763812800000", 7)
 
 
+def test_a_standby_names_patient_bed_and_length() -> None:
+    words = ["standby", "--by", "ann", "--patient", "p-1", "--bed", "icu-1", "--minutes", "45"]
+    made = act.action(act.parser().parse_args(words), now=7)
+    assert (made.act.value, made.patient, made.bed, made.pause_s) == ("standby", "p-1", "icu-1", 2700)
+    words = ["standby-end", "--by", "ann", "--patient", "p-1", "--bed", "icu-1"]
+    assert act.action(act.parser().parse_args(words), now=7).bed == "icu-1"
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ["standby", "--by", "x", "--patient", "p-1", "--bed", "b", "--minutes", "61"],
+        ["standby", "--by", "x", "--bed", "b"],
         ["chart", "--by", "x", "--patient", "p-1"],
         ["chart", "--by", "x", "--oxygen", "yes"],
         ["audio-pause", "--by", "x", "--alarm", "p-1.hr.1", "--seconds", "9999"],

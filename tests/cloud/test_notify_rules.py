@@ -113,6 +113,12 @@ def test_people_are_told_when_it_begins_grows_or_passes_to_them(
     assert pages(event(**changes)) is paged
 
 
+@pytest.mark.parametrize("changes", [{}, {"phase": Phase.ESCALATE}, {"phase": Phase.CONTINUE, "handover": 1}])
+def test_low_priority_is_for_the_page_and_pages_nobody(event: MakeEvent, changes: dict[str, object]) -> None:
+    assert not pages(event(priority=Priority.LOW, **changes))
+    assert pages(event(priority=Priority.MEDIUM, **changes))
+
+
 @pytest.fixture
 def rotas(contact: MakeContact) -> OnCall:
     found = OnCall({"icu": contact("charge-nurse")}, "technical")

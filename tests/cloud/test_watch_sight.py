@@ -17,10 +17,11 @@ from cloud.kafka.partitioning import Partitioning
 from vitals import engine
 from vitals.actions import Act, Action
 from vitals.admissions import Admission
-from vitals.alarm_events import Phase, decode
+from vitals.alarm_events import Phase, Priority, decode
 from vitals.limits import Limit
 from vitals.readings import Readings, concat
 from vitals.signs import INDEX
+from vitals.status import DeviceStatus, Health, Status
 from vitals.wire import topics
 
 T0 = 1_763_812_800_000
@@ -94,6 +95,36 @@ def test_what_is_charted_is_answered_as_it_was_charted(
     assert (patient.oxygen, patient.consciousness) == (True, "V")
     assert patient.news2 is not None
     assert not patient.news2.incomplete
+
+
+def test_a_standby_is_answered_and_keeps_silence_quiet_until_it_is_over(
+    ward: Ward, reading: Build, admission: Callable[..., Admission]
+) -> None:
+    ward.write(topics.PATIENTS, "p-1", admission(patient="p-1", bed="b-1"))
+    ward.read("p-1", reading("p-1", T0, 97))
+    silent = DeviceStatus(device="mon-1", health=Health.SILENT, t=T0, patient="p-1")
+    told = Status(id="gw-icu", kind="gateway", health=Health.UP, t=T0, devices=(silent,))
+    ward.write(topics.STATUS, "gw-icu", told)
+    assert {a.condition for a in ward.look().alarms} == {"device-silent"}
+    pressed = Action(id="s", act=Act.STANDBY, patient="p-1", bed="b-1", t=T0, by="bed b-1", pause_s=300)
+    ward.write(topics.ACTIONS, "p-1", pressed)
+    # Both copies of an action that was sent twice are one.
+    ward.write(topics.ACTIONS, "p-1", pressed)
+    assert ward.look().standbys == (answers.StandbyNow("p-1", T0 + 300_000, "bed b-1"),)
+    assert ward.look(wards=("elsewhere",)).standbys == ()
+
+    def wait(first: int, end: int) -> None:
+        for k in range(first, end):
+            ward.now = T0 + 10_000 * k
+            ward.write(topics.STATUS, "gw-icu", told)
+            # Somebody else's reading of the same partition: log time goes on.
+            ward.read("p-1", reading("p-2", ward.now, 97))
+
+    wait(1, 30)
+    assert ward.look().alarms == ()
+    wait(30, 50)
+    (asked,) = ward.look().alarms
+    assert (asked.condition, asked.start, asked.priority) == ("not-judged", T0 + 341_000, Priority.HIGH)
 
 
 def test_only_patients_that_changed_since_the_last_answer_come_again_and_alarms_always(

@@ -15,7 +15,7 @@ import argon2
 import msgspec
 import numpy as np
 
-from cloud.alarm.query.answers import News2Now, PatientNow, SignNow
+from cloud.alarm.query.answers import News2Now, PatientNow, SignNow, StandbyNow
 from cloud.console.auth.accounts import Accounts, Role, Spans
 from cloud.console.auth.audit_log import Audit
 from cloud.console.command_writer import CommandWriter
@@ -214,6 +214,7 @@ class Stage:
     ahead_ms: int = 0
     alarms: dict[str, AlarmEvent] = field(default_factory=dict)
     patients: dict[str, PatientNow] = field(default_factory=dict)
+    standbys: dict[str, StandbyNow] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -260,7 +261,9 @@ class Stage:
         return self.alarm(msgspec.structs.replace(alarm, **wanted))
 
     def show(self) -> None:
-        self.state.sight = AlarmStateSnapshot(dict(self.patients), tuple(self.alarms.values()), self.now())
+        self.state.sight = AlarmStateSnapshot(
+            dict(self.patients), tuple(self.alarms.values()), self.now(), dict(self.standbys)
+        )
 
     def written(self, topic: str) -> list[dict[str, Any]]:
         """What has been written to a topic."""

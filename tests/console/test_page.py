@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from cloud.alarm.query.answers import StandbyNow
 from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
 from tests.console.conftest import sign_in
@@ -303,6 +304,29 @@ def test_the_patients_view_says_where_a_sign_heads_and_what_is_expected(page: Pa
         expect(page.locator(".ahead")).to_have_text(
             ["HR steady, in 30 min 76 to 84", "SpO₂ falling 3.0 an hour, in 30 min 90 to 93"]
         )
+
+
+def test_a_standby_is_set_counted_down_and_ended_at_the_page(page: Page, served: Stage) -> None:
+    page.locator(f"{FIRST} .open").click()
+    page.get_by_role("button", name="Standby", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Minutes").select_option("15")
+    dialog.get_by_role("button", name="Set standby").click()
+    expect(dialog).to_have_count(0)
+    (written,) = served.written("actions")
+    assert (written["act"], written["pause_s"]) == ("standby", 900)
+    page.get_by_role("link", name="← Ward").click()
+    expect(page.locator(f"{FIRST} .standby")).to_be_hidden()
+    served.standbys["p-00001"] = StandbyNow("p-00001", served.now() + 900_000, "bela")
+    served.show()
+    expect(page.locator(f"{FIRST} .standby")).to_contain_text(re.compile(r"Standby, 14:\d\d left, by bela"))
+    page.locator(FIRST).get_by_role("button", name="End standby").click()
+    expect(page.locator("body")).to_contain_text("ended")
+    assert served.written("actions")[1]["act"] == "standby-end"
+    del served.standbys["p-00001"]
+    served.show()
+    expect(page.locator(f"{FIRST} .standby")).to_be_hidden()
+    expect(page.locator(f"{SECOND} .standby")).to_be_hidden()
 
 
 def test_limits_are_changed_and_a_contradiction_is_explained(page: Page, served: Stage) -> None:

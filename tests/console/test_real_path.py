@@ -94,7 +94,11 @@ def test_limits_changed_at_the_page_act_at_gateway_and_cloud_within_two_seconds(
 ) -> None:
     plan = tmp_path / "plan.json"
     device = {"device": DEVICE, "broker": house.device_broker_url(GATEWAY)}
-    plan.write_text(json.dumps({"devices": [device], "seed": 1, "cadence_s": 1.0, "artefacts": {"scale": 0}}))
+    plan.write_text(
+        json.dumps(
+            {"devices": [device], "seed": 1, "cadence_s": 1.0, "simulator": "2026-11", "artefacts": {"scale": 0}}
+        )
+    )
     words = ("-m", "firmware_sim", "--plan", str(plan), "--ledger", str(tmp_path / "ledger.jsonl"))
     house.processes.start(Spec("devices", (sys.executable, *words), env=base_env()))
     assert nurse.post("/api/patients", json=PATIENT).status_code == 201

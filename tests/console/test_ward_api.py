@@ -11,7 +11,7 @@ from cloud.console.auth.accounts import Role
 from cloud.kafka.port import KafkaUnavailableError, Record
 from tests.console.conftest import Client
 from tests.console.stage import Stage, event
-from vitals.alarm_events import Kind, Priority
+from vitals.alarm_events import Inactivation, Kind, Priority
 from vitals.contact_standing import ContactStanding, Standing, addresses
 from vitals.contacts import Channel
 from vitals.wire import topics
@@ -200,6 +200,34 @@ def test_charting_goes_to_the_log_with_who_and_what(client: Client, stage: Stage
     assert bela.post("/api/patients/p-00001/chart", json={"consciousness": "X"}).status_code == 422
     (written,) = stage.written("actions")
     assert (written["act"], written["by"], written["oxygen"], written["consciousness"]) == ("chart", "bela", True, "C")
+
+
+def test_a_standby_goes_to_the_log_with_its_bed_its_length_and_who(client: Client, stage: Stage) -> None:
+    bela, bed = client("bela", icu=Role.NURSE), stage.person("p-00001").bed
+    url = "/api/patients/p-00001/standby"
+    assert bela.post(url, json={"minutes": 30, "bed": bed}).status_code == 200
+    assert bela.post(url, json={"minutes": 0, "bed": bed}).status_code == 200
+    for minutes in (-1, 4, 61):
+        assert bela.post(url, json={"minutes": minutes, "bed": bed}).status_code == 422
+    assert bela.post(url, json={"minutes": 30, "bed": "elsewhere"}).status_code == 409
+    begun, ended = stage.written("actions")
+    assert (begun["act"], begun["by"], begun["bed"], begun["pause_s"]) == ("standby", "bela", bed, 1800)
+    assert (ended["act"], ended["by"], ended["bed"]) == ("standby-end", "bela", bed)
+    assert {e.what for e in stage.parts.audit.read(patient="p-00001")} >= {"standby", "standby-end"}
+    other = client("vera", icu=Role.VIEWER)
+    assert other.post(url, json={"minutes": 30, "bed": bed}).status_code == 403
+
+
+def test_no_standby_is_asked_for_while_a_high_alarm_is_not_acknowledged(client: Client, stage: Stage) -> None:
+    bela, person = client("bela", icu=Role.NURSE), stage.person("p-00001")
+    alarm = stage.alarm(event(person, "spo2", stage.now(), "SpO2 84 %"))
+    stage.parts.feed.tick()
+    url, body = "/api/patients/p-00001/standby", {"minutes": 30, "bed": person.bed}
+    assert bela.post(url, json=body).status_code == 409
+    assert stage.written("actions") == []
+    stage.change(alarm, inactivation=Inactivation.ACKNOWLEDGED)
+    stage.parts.feed.tick()
+    assert bela.post(url, json=body).status_code == 200
 
 
 def test_the_rota_is_changed_by_the_wards_admin_against_the_version_they_saw(client: Client, stage: Stage) -> None:

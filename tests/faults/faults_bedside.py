@@ -151,7 +151,7 @@ def _monitors(stack: LocalStack, folder: Path, wards: Sequence[Bedside]) -> Spec
             stories.append(told)
             device = {"device": place.device, "broker": stack.device_broker_url(one.pi.gateway)}
             devices.append(device | {"cadence_s": one.cadence_s, "story": told["name"]})
-    plan = {"devices": devices, "stories": stories, "seed": SEED, "artefacts": {"scale": 0}}
+    plan = {"devices": devices, "stories": stories, "seed": SEED, "simulator": "2026-11", "artefacts": {"scale": 0}}
     (folder / "monitors.json").write_text(json.dumps(plan), encoding="utf-8")
     words = ("--plan", str(folder / "monitors.json"), "--ledger", str(folder / "ledger.jsonl"))
     return Spec("monitors", (sys.executable, "-m", "firmware_sim", *words), env=base_env(), stop_timeout_s=60.0)

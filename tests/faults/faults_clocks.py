@@ -148,7 +148,7 @@ def _devices(stage: Stage, plan: list[Course]) -> Spec:
                 at_s = WARM_S + course.begins * SECONDS
                 device["faults"] = [{"fault": "clock-jump", "at_s": at_s, "by_s": course.off_s}]
             devices.append(device)
-    told = {"devices": devices, "seed": SEED, "cadence_s": CADENCE_S, "artefacts": {"scale": 0}}
+    told = {"devices": devices, "seed": SEED, "cadence_s": CADENCE_S, "simulator": "2026-11", "artefacts": {"scale": 0}}
     (folder / "plan.json").write_text(json.dumps(told), encoding="utf-8")
     words = ("--plan", str(folder / "plan.json"), "--ledger", str(ledger(stage)))
     return Spec("devices", (sys.executable, "-m", "firmware_sim", *words), env=base_env(), stop_timeout_s=30.0)

@@ -256,7 +256,13 @@ class _Play:
             }
             for place in range(1, BEDS + 1)
         ]
-        plan: dict[str, Any] = {"devices": devices, "seed": 1, "cadence_s": 1.0, "artefacts": {"scale": 0}}
+        plan: dict[str, Any] = {
+            "devices": devices,
+            "seed": 1,
+            "cadence_s": 1.0,
+            "simulator": "2026-11",
+            "artefacts": {"scale": 0},
+        }
         path.write_text(json.dumps(plan | {"stories": [{"name": breach_scenario.STORY, "frames": frames}]}))
         words = ("--plan", str(path), "--ledger", str(self.folder / "ledger.jsonl"))
         argv = (sys.executable, "-m", "firmware_sim", *words)

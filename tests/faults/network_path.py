@@ -73,7 +73,13 @@ class Schedule:
         stories = [story("over", self.cut_at_s + self.outage_s * OVER_UNTIL), story("holds", None)]
         devices: list[dict[str, Any]] = [{"device": f"mon-icu-{n:02d}", "broker": broker} for n in range(1, BEDS + 1)]
         devices[0]["story"], devices[1]["story"] = "over", "holds"
-        return {"devices": devices, "stories": stories, "cadence_s": CADENCE_S, "artefacts": {"scale": 0}}
+        return {
+            "devices": devices,
+            "stories": stories,
+            "cadence_s": CADENCE_S,
+            "simulator": "2026-11",
+            "artefacts": {"scale": 0},
+        }
 
 
 class ThreeHosts:

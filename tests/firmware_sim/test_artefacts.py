@@ -1,17 +1,27 @@
+import msgspec
 import numpy as np
 import pytest
 
-from firmware_sim.patient.artefacts import CUFF, KINDS, Artefacts, Rates, names
+from firmware_sim.patient.artefact_rates import Rates
+from firmware_sim.patient.artefacts import CUFF, KINDS, Artefacts, names
+from firmware_sim.patient.calibration import NEWEST, TEXTBOOK, Calibration
 from firmware_sim.patient.patient_group import Patient, PatientGroup, Sample
-from firmware_sim.patient.scenarios import STABLE, Course
+from firmware_sim.patient.scenarios import Course
+from firmware_sim.patient.stories import STABLE
 from vitals.signs import INDEX, SIGNS
 
 
 def samples(
-    rates: Rates, rounds: int, *, devices: int = 40, cadence_s: float = 10.0, cuff_s: float = 0.0
+    rates: Rates,
+    rounds: int,
+    *,
+    devices: int = 40,
+    cadence_s: float = 10.0,
+    cuff_s: float = 0.0,
+    model: Calibration = TEXTBOOK,
 ) -> list[Sample]:
     patients = [Patient(str(i), Course(STABLE), cuff_s=cuff_s) for i in range(devices)]
-    cohort = PatientGroup(patients, cadence_s, rates, 3, 0)
+    cohort = PatientGroup(patients, cadence_s, rates, 3, 0, model)
     return [sample for _ in range(rounds) for sample in cohort.next()]
 
 
@@ -81,8 +91,9 @@ def test_negative_rates_are_refused() -> None:
 
 
 def test_every_kind_happens() -> None:
-    seen = {name for s in samples(Rates(scale=60), 400, cuff_s=60) for name in s.artefacts}
-    assert seen == set(KINDS)
+    rates = msgspec.structs.replace(NEWEST.rates, scale=60)
+    devices = (samples(rates, 400, cuff_s=cuff_s, model=NEWEST) for cuff_s in (0.0, 60.0))
+    assert {name for made in devices for s in made for name in s.artefacts} == set(KINDS)
 
 
 def test_motion_slides_the_oximeter_away_and_back_while_the_ecg_stays() -> None:
@@ -90,11 +101,11 @@ def test_motion_slides_the_oximeter_away_and_back_while_the_ecg_stays() -> None:
     artefacts = Artefacts(Rates(**none | {"motion_per_h": 3600.0, "motion_s": 40.0}), 50, np.random.default_rng(4))
     quiet, still = np.full((50, len(SIGNS)), 90.0), np.zeros(50, dtype=bool)
     shown = [artefacts.apply(quiet, still, np.full(50, float(k)), 1.0) for k in range(3)]
-    began, later = (np.abs(values[:, INDEX["pr"]] - 90) for values, _ in (shown[0], shown[2]))
+    began, later = (np.abs(values[:, INDEX["pr"]] - 90) for values, *_ in (shown[0], shown[2]))
     assert began.mean() < later.mean()
-    assert all((values[:, INDEX["hr"]] == 90).all() for values, _ in shown)
+    assert all((values[:, INDEX["hr"]] == 90).all() for values, *_ in shown)
     artefacts._per_s = 0.0
     for k in range(3, 400):
-        values, kinds = artefacts.apply(quiet, still, np.full(50, float(k)), 1.0)
+        values, kinds, _ = artefacts.apply(quiet, still, np.full(50, float(k)), 1.0)
         assert kinds.any(axis=1)[(values != 90).any(axis=1)].all()
     assert (values == 90).all()

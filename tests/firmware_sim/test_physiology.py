@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 
 from firmware_sim.patient import physiology
-from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient.artefact_rates import Rates
+from firmware_sim.patient.calibration import CHANNELS, NEWEST, TEXTBOOK
 from firmware_sim.patient.patient_group import Patient, PatientGroup
 from firmware_sim.patient.physiology import DRIVES
-from firmware_sim.patient.scenarios import NAMED, STABLE, Course
+from firmware_sim.patient.scenarios import Course
+from firmware_sim.patient.stories import NAMED, STABLE
+from firmware_sim.patient.variation import Variation
 from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
@@ -16,7 +19,7 @@ NOON_S = 43_200.0
 def signs_under(**drives: float) -> dict[str, float]:
     """The mean signs of a thousand adults under the given drives."""
     rng = np.random.default_rng(1)
-    base, noise = physiology.admit(rng, 1000), physiology.settle(rng, 1000)
+    base, noise = physiology.admit(rng, [{}] * 1000), Variation(TEXTBOOK, 1000, rng).noise
     rows = np.tile([drives.get(drive, 0.0) for drive in DRIVES], (1000, 1))
     values = physiology.signs(base, noise, rows, np.full(1000, NOON_S))
     return dict(zip(FIELDS, values.mean(axis=0).tolist(), strict=True))
@@ -58,7 +61,7 @@ def test_diastolic_mean_and_systolic_pressure_always_ascend(drives: dict[str, fl
 def test_a_monitor_shows_an_arrest_as_zeros() -> None:
     rng = np.random.default_rng(1)
     arrest = np.array([[float(drive == "arrest") for drive in DRIVES]])
-    true = physiology.signs(physiology.admit(rng, 1), physiology.settle(rng, 1), arrest, np.array([0.0]))
+    true = physiology.signs(physiology.admit(rng, [{}]), np.zeros((1, len(CHANNELS))), arrest, np.array([0.0]))
     shown = physiology.shown(true)[0]
     assert [shown[INDEX[field]] for field in ("hr", "pr", "rr", "spo2")] == [0, 0, 0, 0]
     assert shown[INDEX["sbp"]] > 0
@@ -67,7 +70,7 @@ def test_a_monitor_shows_an_arrest_as_zeros() -> None:
 def test_a_monitor_rounds_to_whole_numbers_and_temperature_to_a_tenth() -> None:
     rng = np.random.default_rng(1)
     drives = np.zeros((50, len(DRIVES)))
-    true = physiology.signs(physiology.admit(rng, 50), physiology.settle(rng, 50), drives, np.zeros(50))
+    true = physiology.signs(physiology.admit(rng, [{}] * 50), Variation(NEWEST, 50, rng).noise, drives, np.zeros(50))
     shown = physiology.shown(true)
     temperature = INDEX["temp"]
     assert np.array_equal(np.delete(shown, temperature, axis=1), np.rint(np.delete(shown, temperature, axis=1)))
@@ -77,28 +80,29 @@ def test_a_monitor_rounds_to_whole_numbers_and_temperature_to_a_tenth() -> None:
 
 def test_noise_keeps_its_spread_whatever_the_step() -> None:
     rng = np.random.default_rng(1)
-    noise = physiology.settle(rng, 4000)
-    before = noise.std(axis=0)
+    variation = Variation(TEXTBOOK, 4000, rng)
+    before = variation.noise.std(axis=0)
     for step_s in (0.5, 30.0, 3600.0):
-        noise = physiology.wander(noise, step_s, rng)
-    assert noise.std(axis=0) == pytest.approx(before, rel=0.08)
+        variation.step(step_s)
+    assert variation.noise.std(axis=0) == pytest.approx(before, rel=0.08)
 
 
 def test_temperature_is_higher_in_the_afternoon_than_before_dawn() -> None:
-    base, noise, still = physiology.admit(np.random.default_rng(1), 1), np.zeros((1, 7)), np.zeros((1, len(DRIVES)))
+    base, noise = physiology.admit(np.random.default_rng(1), [{}]), np.zeros((1, len(CHANNELS)))
+    still = np.zeros((1, len(DRIVES)))
     dawn, afternoon = (physiology.signs(base, noise, still, np.array([h * 3600.0])) for h in (5, 17))
-    assert afternoon[0, INDEX["temp"]] > dawn[0, INDEX["temp"]] + 0.3
+    assert afternoon[0, INDEX["temp"]] > dawn[0, INDEX["temp"]] + 0.25
 
 
 def test_a_baseline_can_be_given_and_an_unknown_one_is_refused() -> None:
-    assert physiology.admit(np.random.default_rng(1), 1, {"spo2": 90})[0].tolist()[3] == 90
+    assert physiology.admit(np.random.default_rng(1), [{"spo2": 90}])[0].tolist()[3] == 90
     with pytest.raises(ValueError, match="'etco2'"):
-        physiology.admit(np.random.default_rng(1), 1, {"etco2": 5})
+        physiology.admit(np.random.default_rng(1), [{"etco2": 5}])
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_stable_patients_breach_no_limit_and_score_no_three_for_a_day(seed: int) -> None:
-    cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(24)], 120, Rates(scale=0), seed, 0)
+    cohort = PatientGroup([Patient(str(i), Course(STABLE)) for i in range(24)], 120, Rates(scale=0), seed, 0, TEXTBOOK)
     values = np.array([sample.values for _ in range(720) for sample in cohort.next()], dtype=np.float64)
     assert not breach_codes.breach(values, ADULT.array()).any()
     scored = news2.digits(values)[:, [i for p, i in news2.PART_INDEX.items() if not p.startswith("spo2_scale2")]]
@@ -117,7 +121,7 @@ def test_the_same_seed_tells_the_same_day_and_another_seed_another() -> None:
 
 def test_the_state_is_the_body_without_its_variation_and_the_story_moves_both() -> None:
     patients = [Patient(str(i), Course(NAMED["desaturation"])) for i in range(30)]
-    cohort = PatientGroup(patients, 1.0, Rates(scale=0), 3, 0)
+    cohort = PatientGroup(patients, 1.0, Rates(scale=0), 3, 0, TEXTBOOK)
     made = [cohort.step() for _ in range(420)]
     steps = np.diff(np.array([r.state[:, INDEX["spo2"]] for r in made]), axis=0)
     assert steps.max() < 0.01

@@ -5,12 +5,23 @@ import pytest
 from firmware_sim import build, plan
 from firmware_sim.__main__ import main
 from firmware_sim.faults import Fault, FaultKind
-from firmware_sim.patient.artefacts import Rates
 from firmware_sim.patient.patient_group import PatientGroup
 from firmware_sim.patient.replay import Replay
 from firmware_sim.plan import DevicePlan, Plan
 
 URL = "mqtt://127.0.0.1:1883"
+
+
+def test_a_plan_keeps_its_parameter_set_and_changes_only_the_artefacts_that_it_names() -> None:
+    device = DevicePlan(device="d", broker="mqtt://127.0.0.1")
+    old, new = (Plan(devices=(device,), simulator=name, artefacts={"scale": 2}) for name in ("2026-11", "2026-12"))
+    assert Plan(devices=(device,)).simulator == "2026-12"
+    assert (old.rates().scale, new.rates().scale) == (2, 2)
+    assert (old.rates().off_share, new.rates().off_share) == (0, 0.9)
+    with pytest.raises(ValueError, match="2026-11"):
+        Plan(devices=(device,), simulator="2025-01")
+    with pytest.raises(ValueError, match="unknown artefact rates noise"):
+        Plan(devices=(device,), artefacts={"noise": 1})
 
 
 def test_a_ward_is_so_many_monitors_named_after_their_beds() -> None:
@@ -41,7 +52,7 @@ def test_a_plan_survives_writing_and_reading(tmp_path: Path) -> None:
     made = Plan(
         devices=(DevicePlan(device="mon-icu-01", broker=URL, story="sepsis", speed=400, baseline={"spo2": 91}),),
         faults=(Fault(FaultKind.DUPLICATE, rate=0.01),),
-        artefacts=Rates(scale=0.5),
+        artefacts={"scale": 0.5},
         seed=7,
     )
     path = tmp_path / "plan.json"
@@ -96,7 +107,7 @@ def test_flags_come_on_top_of_the_plan_file(tmp_path: Path, capsys: pytest.Captu
     shown = tmp_path / "shown.json"
     shown.write_text(capsys.readouterr().out)
     made = plan.load(shown)
-    assert (made.cadence_s, made.seed, made.artefacts.scale, len(made.devices)) == (2, 3, 0, 3)
+    assert (made.cadence_s, made.seed, made.rates().scale, len(made.devices)) == (2, 3, 0, 3)
     assert made.devices[2].faults == (Fault(FaultKind.BATTERY, at_s=9),)
     assert made.faults == (Fault(FaultKind.DUPLICATE, rate=0.1),)
 

@@ -18,7 +18,6 @@ from firmware_sim import build
 from firmware_sim.broker import Tls
 from firmware_sim.ground_truth_log import GroundTruthLog, Summary
 from firmware_sim.mqtt_connection import TIMEOUT_S
-from firmware_sim.patient.artefacts import Rates
 from firmware_sim.plan import DevicePlan, Plan
 from firmware_sim.simulation import Clock, Simulation
 from infra.local.pki import Authority
@@ -60,7 +59,7 @@ def secured(tmp_path: Path) -> Iterator[Secured]:
 
 
 def simulated(devices: tuple[DevicePlan, ...], tls: Tls, *, duration_s: float = 1.0, drain_s: float = 5.0) -> Summary:
-    plan = Plan(devices=devices, cadence_s=0.2, artefacts=Rates(scale=0), tls=tls)
+    plan = Plan(devices=devices, cadence_s=0.2, artefacts={"scale": 0}, tls=tls)
     with GroundTruthLog(None) as ledger:
         fleet = Simulation(
             build.devices(plan, ledger, np.random.default_rng()),

@@ -4,18 +4,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_sim.patient import scenarios
-from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient import stories
+from firmware_sim.patient.artefact_rates import Rates
+from firmware_sim.patient.calibration import TEXTBOOK
 from firmware_sim.patient.patient_group import Patient, PatientGroup, Sample
 from firmware_sim.patient.physiology import DRIVES
-from firmware_sim.patient.scenarios import NAMED, SENSORS, Course, Keyframe, Scenario
+from firmware_sim.patient.scenarios import SENSORS, Course, Keyframe, Scenario
+from firmware_sim.patient.stories import NAMED
 from vitals import breach_codes, news2
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
 
 
 def told(name: str, *, start_s: float = 0.0, speed: float = 1.0, seed: int = 1, for_s: float = 90.0) -> list[Sample]:
-    cohort = PatientGroup([Patient("mon", Course(NAMED[name], start_s, speed))], 2.0, Rates(scale=0), seed, 43_200)
+    cohort = PatientGroup(
+        [Patient("mon", Course(NAMED[name], start_s, speed))], 2.0, Rates(scale=0), seed, 43_200, TEXTBOOK
+    )
     return [sample for _ in range(int(for_s / 2)) for sample in cohort.next()]
 
 
@@ -110,7 +114,7 @@ def test_drives_change_linearly_between_key_frames_and_hold_after_the_last() -> 
 def test_a_story_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "faint.toml"
     path.write_text('name="faint"\n[[frames]]\nat_s=0\nphase="pale"\nbradycardia=0.4\n')
-    assert scenarios.load(str(path)).frames[0].bradycardia == 0.4
+    assert stories.load(str(path)).frames[0].bradycardia == 0.4
 
 
 @pytest.mark.parametrize(
@@ -126,16 +130,16 @@ def test_a_story_that_makes_no_sense_is_refused_with_the_reason(tmp_path: Path, 
     path = tmp_path / "s.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=reason):
-        scenarios.load(str(path))
+        stories.load(str(path))
 
 
 def test_an_unknown_story_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ValueError, match="desaturation"):
-        scenarios.load("flu")
+        stories.load("flu")
 
 
 def test_a_cuff_measures_with_the_first_reading_and_then_at_its_interval() -> None:
-    cohort = PatientGroup([Patient("mon", Course(scenarios.STABLE), cuff_s=60)], 2.0, Rates(scale=0), 1, 0)
+    cohort = PatientGroup([Patient("mon", Course(stories.STABLE), cuff_s=60)], 2.0, Rates(scale=0), 1, 0)
     at = [s.at_s for _ in range(300) for s in cohort.next() if s.values[INDEX["sbp"]] is not None]
     assert at[0] < 2
     assert len(at) == 11
@@ -143,6 +147,6 @@ def test_a_cuff_measures_with_the_first_reading_and_then_at_its_interval() -> No
 
 
 def test_a_sign_that_a_device_does_not_measure_is_absent() -> None:
-    cohort = PatientGroup([Patient("mon", Course(scenarios.STABLE), signs=("hr", "spo2"))], 2.0, Rates(scale=0), 1, 0)
+    cohort = PatientGroup([Patient("mon", Course(stories.STABLE), signs=("hr", "spo2"))], 2.0, Rates(scale=0), 1, 0)
     sample = cohort.next()[0]
     assert [f for f, v in zip(FIELDS, sample.values, strict=True) if v is not None] == ["hr", "spo2"]

@@ -163,6 +163,8 @@ def test_a_light_shows_its_own_bed_and_its_button_acknowledges_it(broker: Broker
         assert within(10, lambda: light.heard == ["beds/bed-1/alarm"])
         assert light.publish("beds/bed-1/ack") == 0
         assert light.publish("beds/bed-2/ack") == NOT_AUTHORIZED
+        assert light.publish("beds/bed-1/standby") in {0, NO_SUBSCRIBER}
+        assert light.publish("beds/bed-2/standby") == NOT_AUTHORIZED
         assert within(10, lambda: gateway.heard == ["beds/bed-1/ack"])
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sim.patient.calibration import CALIBRATIONS, NEWEST, calibration
 from tests.bench import wards
 from tests.truth import stories
 from tests.truth.messages import messages
@@ -41,13 +42,14 @@ class Script:
         cadence_s: 1 or 30.
         patients: How many.
         hours: For how long.
-        story: `ward` for the benchmark's mixture, else a name of `stories.NAMED`, told of everybody.
+        story: `ward` or `quiet-ward` for a mixture (58 % or 5 % ill), else a name of `stories.NAMED`, for everybody.
         people: The nurse's habit.
         lost: Share of readings that never arrive.
         silences: Whether each device falls silent a few times.
         standby: Whether each patient is taken off the monitor once, by a person's act.
         oximeter: Whether the devices have an oximeter and nothing else.
         clean: Whether devices are free of artefacts.
+        simulator: Parameter set of bodies and monitors.
     """
 
     seed: int
@@ -61,6 +63,7 @@ class Script:
     standby: bool = False
     oximeter: bool = False
     clean: bool = False
+    simulator: str = NEWEST.name
 
 
 @dataclass(slots=True)
@@ -108,7 +111,7 @@ def live(script: Script) -> Life:
     courses = stories.courses(script.story, script.seed, script.patients, script.hours)
     ward = wards.Ward(
         script.seed, script.patients, script.cadence_s, script.hours * wards.HOUR_S * 2 / 3, courses,
-        still=script.clean,
+        still=script.clean, model=calibration(script.simulator), ill=stories.ILL.get(script.story, 1.0),
     )  # fmt: skip
     people = People(script.people)
     product = Product(script.cadence_s, ward.cuff_s, people, wards.T0)
@@ -126,6 +129,7 @@ def live(script: Script) -> Life:
         "patients": np.array([f"p{i}" for i in range(script.patients)]),
         "story": np.array([course.story.name for course in ward.courses]),
         "line": ward.cuff_s == 0,
+        "fits": ward.fits,
         "limits": limits,
     }
     return Life(arrays, messages(product.alarms(), product.notifications()), people.lines)
@@ -144,11 +148,21 @@ def _play(script: Script, hour: wards.Hour, product: Product, mishaps: "Mishaps"
         rounds.shown.append(shown)
         rounds.state.append(state)
         rounds.pulse.append(hour.pulse[k])
-        rounds.usable.append(np.isfinite(values) & (values > 0) & arrived[:, None])
+        rounds.usable.append(np.isfinite(values) & (values > 0) & arrived[:, None] & ~_hidden(values, shown))
         rounds.arrived.append(arrived)
         batches.append(product.clean(hour.t[k], values, off, arrived))
     for batch, now in _strokes(script, batches, int(hour.t[0].min())):
         product.advance(batch, now)
+
+
+def _hidden(values: NDArray[np.float64], shown: NDArray[np.float64]) -> Flags:
+    """Returns (n, signs) whether an artefact replaced a value beyond its limit by one that is not.
+
+    Nobody can hear such a breach, so the value is not usable. A value that an artefact leaves beyond the limit, or puts
+    there, is.
+    """
+    low, high = wards.ADULT[:, 1], wards.ADULT[:, 2]
+    return ((shown < low) & ~(values < low)) | ((shown > high) & ~(values > high))
 
 
 def _strokes(script: Script, batches: Sequence[Batch], first: int) -> Iterator[tuple[Batch, int]]:
@@ -210,9 +224,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--patients", type=int, default=50)
     parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--story", choices=(stories.WARD, *stories.NAMED), default=stories.WARD)
+    parser.add_argument("--story", choices=(*stories.ILL, *stories.NAMED), default=stories.WARD)
     parser.add_argument("--people", type=Habit, choices=list(Habit), default=Habit.ACKNOWLEDGES)
     parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE")
+    parser.add_argument("--simulator", choices=list(CALIBRATIONS), default=NEWEST.name)
     for name in ("silences", "standby", "oximeter", "clean"):
         parser.add_argument(f"--{name}", action="store_true")
     given = vars(parser.parse_args(argv))

@@ -38,6 +38,15 @@ class Act:
     event: AlarmEvent
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A patient who is to be taken off the monitor, from `first` to `end`, UTC epoch ms."""
+
+    patient: str
+    first: int
+    end: int
+
+
 @dataclass(slots=True)
 class People:
     """Those on duty.
@@ -50,6 +59,7 @@ class People:
     habit: Habit
     lines: list[dict[str, Any]] = field(default_factory=list)
     _going: list[Act] = field(default_factory=list)
+    _away: list[Away] = field(default_factory=list)
 
     def hear(self, to: str, event: AlarmEvent, now: int) -> None:
         """Reads one alarm of a message that arrived at `now`, UTC epoch ms."""
@@ -73,5 +83,15 @@ class People:
         return done
 
     def stand_by(self, patient: str, first: int, end: int) -> None:
-        """Takes a patient off the monitor from `first` to `end`, UTC epoch ms."""
+        """Plans to take a patient off the monitor from `first` to `end`, UTC epoch ms."""
+        self._away.append(Away(patient, first, end))
+
+    def leaving(self, now: int) -> list[Away]:
+        """Returns the patients who are now taken off the monitor; their nurse asks for a standby once."""
+        gone = [away for away in self._away if away.first <= now]
+        self._away = [away for away in self._away if away.first > now]
+        return gone
+
+    def stood_by(self, patient: str, first: int, end: int) -> None:
+        """Writes down a standby that the product took."""
         self.lines.append({"act": "standby", "patient": patient, "from": first, "to": end})

@@ -190,9 +190,24 @@ class Product:
             )  # fmt: skip
             self._state, events = engine.act(self._state, action, now)
             self._write(events)
+        self._stand_by(now)
         # The first step hands messages over, the second records their acceptance.
         self._notifier.step(0)
         self._notifier.step(0)
+
+    def _stand_by(self, now: int) -> None:
+        """Plays the standbys that begin now; the judge counts those alone that the engine did not refuse."""
+        for away in self._people.leaving(now):
+            number = away.patient.removeprefix("p")
+            action = Action(
+                id=f"standby.{away.patient}.{now}", act=Act.STANDBY, patient=away.patient, bed=f"b{number}", t=now,
+                by=NURSE, pause_s=(away.end - now) // 1000,
+            )  # fmt: skip
+            self._state, events = engine.act(self._state, action, now)
+            self._write(events)
+            kept = engine.standby(self._state, away.patient)
+            if kept is not None and kept.id == action.id:
+                self._people.stood_by(away.patient, now, kept.until)
 
     def _shown(self, patient: str) -> set[str]:
         """Returns the problems of a patient that a page shows now."""

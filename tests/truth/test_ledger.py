@@ -10,9 +10,10 @@ import pytest
 from firmware_sim.device import Device, Outbox
 from firmware_sim.faults import Injector
 from firmware_sim.ground_truth_log import GroundTruthLog
-from firmware_sim.patient import scenarios
-from firmware_sim.patient.artefacts import Rates
+from firmware_sim.patient import stories
+from firmware_sim.patient.artefact_rates import Rates
 from firmware_sim.patient.patient_group import Patient, PatientGroup
+from firmware_sim.patient.scenarios import Course
 from tests.truth import ledger as truth
 from vitals.limits import ADULT
 from vitals.signs import FIELDS, INDEX
@@ -80,8 +81,8 @@ def test_other_limits_than_an_adults_are_refused() -> None:
 
 
 def test_a_simulated_desaturation_is_in_the_life_as_it_was(tmp_path: Path) -> None:
-    story = scenarios.NAMED["desaturation"]
-    cohort = PatientGroup([Patient("mon", scenarios.Course(story))], 10.0, Rates(scale=0), 1, 0)
+    story = stories.NAMED["desaturation"]
+    cohort = PatientGroup([Patient("mon", Course(story))], 10.0, Rates(scale=0), 1, 0)
     with GroundTruthLog(tmp_path / "ledger.jsonl") as kept:
         device = Device("mon", Injector((), np.random.default_rng(1)), Outbox(100), kept, np.random.default_rng(2))
         for _ in range(40):

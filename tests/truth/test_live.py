@@ -8,10 +8,11 @@ import pytest
 
 from tests.truth.live import Script, live, main
 from tests.truth.people import Habit
+from tests.truth.verdict import rows
 
 
 def test_a_life_is_written_as_a_judge_reads_it(tmp_path: Path) -> None:
-    words = "--seed 3 --cadence 30 --patients 3 --hours 1 --story septic-hour"
+    words = "--seed 3 --cadence 30 --patients 3 --hours 1 --story septic-hour --simulator 2026-11"
     assert main([*words.split(), "--out", str(tmp_path)]) == 0
     life = dict(np.load(tmp_path / "life.npz", allow_pickle=False))
     shapes = {name: life[name].shape for name in ("t", "shown", "state", "pulse", "heard", "usable", "limits", "line")}
@@ -52,3 +53,16 @@ def test_a_septic_hour_brings_no_more_messages_when_the_nurse_acknowledges_than_
         for seed in (1, 2):
             sent[habit] += len(live(Script(seed, cadence_s, 1, 2, "septic-hour", habit)).messages)
     assert 0 < sent[Habit.ACKNOWLEDGES] <= sent[Habit.SILENT], sent
+
+
+@pytest.mark.parametrize("cadence_s", [1, 30])
+def test_a_standby_of_the_product_keeps_silence_quiet_and_the_judge_misses_nothing(cadence_s: int) -> None:
+    life = live(Script(11, cadence_s, 6, 2, clean=True, standby=True))
+    begun = {act["patient"] for act in life.acts if act["act"] == "standby"}
+    told = {m["patient"] for m in life.messages if "not-monitored" in m["problems"]}
+    # One has a high alarm shortly before, so the standby is refused and the silence is told.
+    assert (len(begun), begun | told, begun & told) == (5, {f"p{i}" for i in range(6)}, set())
+    found = rows(life)
+    assert (found["truth.not_monitored_untold"], found["truth.late"], found["truth.unpaged"]) == (0, 0, 0)
+    life.acts = [act for act in life.acts if act["act"] != "standby"]
+    assert rows(life)["truth.not_monitored_untold"] >= 5, "without it each silence was due"

@@ -217,15 +217,18 @@ def test_codes_for_no_value_on_pulse_and_saturation_are_vital_signs_lost() -> No
     ward = Ward()
     ward.live(10)
     wrong = dict.fromkeys(("hr", "pr", "spo2"), -999)
-    events = ward.live(30, wrong, dict.fromkeys(wrong, Suspect.IMPLAUSIBLE))
+    no_line = dict.fromkeys(("sbp", "dbp", "map"))
+    events = ward.live(30, wrong | no_line, dict.fromkeys(wrong, Suspect.IMPLAUSIBLE))
     assert [e.condition for e in events if e.phase is Phase.START] == ["vital-signs-lost"]
 
 
-def test_a_code_for_no_value_while_its_own_alarm_is_active_is_vital_signs_lost() -> None:
+def test_a_code_for_no_value_while_its_own_alarm_is_active_is_told_and_keeps_that_alarm() -> None:
     ward = Ward()
+    ward.watched = True
     ward.live(60, {"spo2": 80})
-    events = ward.live(30, {"spo2": 127}, {"spo2": Suspect.IMPLAUSIBLE})
-    assert "vital-signs-lost" in [e.condition for e in events]
+    events = ward.live(90, {"spo2": 127}, {"spo2": Suspect.IMPLAUSIBLE})
+    assert ("oximeter-not-measured", Priority.MEDIUM) in [(e.condition, e.priority) for e in events]
+    assert "spo2" in ward.active()
 
 
 def test_what_is_implausible_is_judged_alike_alone_and_among_many() -> None:

@@ -70,7 +70,7 @@ def test_narrow_limits_let_a_condition_end() -> None:
     narrow = with_overrides(profile("adult"), {"hr": Limit(None, 60, 62, None, 0)})
     state = engine.empty()
     told = []
-    for k, hr in enumerate((70, 61, *[61] * 60)):
+    for k, hr in enumerate((70, 70, *[61] * 61)):
         batch = columns([One(T0 + 1000 * k, {"hr": hr}, seq=k, limits=-1)], (narrow,))
         told += engine.advance(state, batch, T0 + 1000 * k)[1]
     assert [event.phase for event in told] == [Phase.START, Phase.END]
@@ -80,7 +80,7 @@ def test_a_low_limit_near_the_top_of_the_scale_lets_a_condition_end() -> None:
     strict = with_overrides(profile("adult"), {"spo2": Limit(None, 99.5, None, None, 0)})
     state = engine.empty()
     told = []
-    for k, spo2 in enumerate((98, *[100] * 60)):
+    for k, spo2 in enumerate((98, 98, *[100] * 60)):
         batch = columns([One(T0 + 1000 * k, {"spo2": spo2}, seq=k, limits=-1)], (strict,))
         told += engine.advance(state, batch, T0 + 1000 * k)[1]
     assert [event.phase for event in told] == [Phase.START, Phase.END]

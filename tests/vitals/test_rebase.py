@@ -83,6 +83,12 @@ class Life:
                 subject = of.patient or of.subject
                 action = Action(id=f"a{self.seq}", act=kind, patient=subject, t=self.t, by="nurse", alarm=of.id)
                 self._keep(engine.act(self.state, action, self.t))
+            if self.seq % 40 == 0:
+                of = PATIENTS[self.seq // 40 % len(PATIENTS)]
+                action = Action(
+                    id=f"s{self.seq}", act=Act.STANDBY, patient=of, t=self.t, by="nurse", bed=f"bed-{of}", pause_s=300
+                )
+                self._keep(engine.act(self.state, action, self.t))
 
 
 def seen(told: list[AlarmEvent], by_ms: int) -> list[tuple[object, ...]]:

@@ -227,3 +227,21 @@ def test_a_snapshot_taken_while_the_log_is_caught_up_goes_on_where_it_was(life: 
     life.state = engine.restore(engine.snapshot(life.state))
     again += life.live(86, *[97] * 70, coarse=True) + life.live(97)
     assert brief(again) == [(2, Phase.END)]
+
+
+def test_a_latched_alarm_of_before_the_snapshot_that_only_the_replay_sees_acknowledged_ends(life: Life) -> None:
+    life.live(*[80] * 20, *[97] * 70)
+    (latched,) = {e.id for e in life.told if e.state is AlarmState.LATCHED}
+    life.kept = engine.snapshot(life.state)
+    again = life.second
+    (second,) = [e.id for e in life.live(*[80] * 20) if e.condition == "spo2" and e.phase is Phase.START]
+    life.act(Act.ACKNOWLEDGE, second)
+    life.live(*[97] * 70)
+    life.crash(again)
+    life.live(*[80] * 5)
+    life.act(Act.ACKNOWLEDGE, latched)
+    life.live(*[80] * 15)
+    life.act(Act.ACKNOWLEDGE, second)
+    life.live(*[97] * 80)
+    ends = [e.id for e in life.told if e.phase is Phase.END and e.condition == "spo2"]
+    assert sorted(ends) == sorted({latched, second})

@@ -27,7 +27,7 @@ from vitals.engine.rollback import Attempt, describe
 from vitals.engine.rules import not_judged, skipped_readings, technical_alarms
 from vitals.engine.rules.news2_condition import News2Status, standing
 from vitals.engine.snapshot import restore, snapshot
-from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, State
+from vitals.engine.state import LEVELS, MIND, NOT_CHARTED, OXYGEN, SCORES, PassedOver, Standby, State
 from vitals.engine.timers import tick
 from vitals.readings import Readings
 from vitals.status import Health, Status
@@ -187,6 +187,20 @@ def charted(state: State, patient: str) -> tuple[bool, str | None]:
     return bool(state.marks[row, OXYGEN]), None if mind == NOT_CHARTED else LEVELS[mind]
 
 
+def standby(state: State, patient: str) -> Standby | None:
+    """Returns a patient's standby; None without one. Its `until` may have passed: the patient is then *not judged*."""
+    kept = state.standbys.get(state.index.get(patient, -1))
+    return None if kept is None or kept.ended else kept
+
+
+def standbys(state: State) -> dict[str, Standby]:
+    """Returns the standbys of all patients, as `standby` has them."""
+    if not state.standbys:
+        return {}
+    names = {row: patient for patient, row in state.index.items() if row in state.standbys}
+    return {names[row]: kept for row, kept in state.standbys.items() if not kept.ended}
+
+
 def rows(state: State, readings: Readings) -> NDArray[np.int64]:
     """Returns (n,) the row of each reading's patient, -1 without one; a row stays the patient's until discharge."""
     patients = readings.patient.tolist()
@@ -205,6 +219,7 @@ __all__ = [
     "News2Status",
     "Outcome",
     "PassedOver",
+    "Standby",
     "State",
     "act",
     "active",
@@ -225,5 +240,7 @@ __all__ = [
     "score",
     "snapshot",
     "stalled",
+    "standby",
+    "standbys",
     "take_passed_over",
 ]

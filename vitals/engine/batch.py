@@ -19,7 +19,7 @@ from vitals.engine.reading_view import about
 from vitals.engine.rollback import SavedRow, describe
 from vitals.engine.rules import skipped_readings
 from vitals.engine.state import State
-from vitals.limits import PROFILES, LimitSet
+from vitals.limits import PROFILES, LimitSet, alarming
 from vitals.readings import Readings
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 
@@ -32,16 +32,17 @@ CHUNK: Final = 16_384
 """Readings evaluated at once: their temporary arrays stay in the processor's cache."""
 
 
-_PROFILES: Final = np.stack([p.array() for p in PROFILES])
+_SETS: Final = tuple(map(alarming, PROFILES))
+_TABLE: Final = np.stack([p.array() for p in _SETS])
 
 
 class _Limits:
     """Limits in force in a batch: negative indices reach its own sets from the end."""
 
     def __init__(self, readings: Readings) -> None:
-        own = tuple(reversed(readings.limit_sets))
-        self.sets: tuple[LimitSet, ...] = (*PROFILES, *own)
-        self.table = np.concatenate([_PROFILES, [s.array() for s in own]]) if own else _PROFILES
+        own = tuple(map(alarming, reversed(readings.limit_sets)))
+        self.sets: tuple[LimitSet, ...] = (*_SETS, *own)
+        self.table = np.concatenate([_TABLE, [s.array() for s in own]]) if own else _TABLE
 
 
 def evaluate_batch(writer: EventWriter, readings: Readings, skip: Collection[int] = ()) -> None:

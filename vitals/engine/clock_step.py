@@ -12,7 +12,18 @@ import msgspec
 import numpy as np
 
 from vitals.alarm_events import AlarmEvent
-from vitals.engine.state import CHARTED, PACE, SCORED, SINCE_2020_S, UNTIMED, Condition, State, Track, all_seconds
+from vitals.engine.state import (
+    CHARTED,
+    PACE,
+    SCORED,
+    SINCE_2020_S,
+    UNTIMED,
+    Condition,
+    Standby,
+    State,
+    Track,
+    all_seconds,
+)
 from vitals.incidents import Incident
 from vitals.status import Status
 
@@ -43,6 +54,9 @@ def rebase(state: State, by_ms: int) -> State:
     state.left = move.times(state.left)
     state.behind, state.unjudged = move.times(state.behind), move.times(state.unjudged)
     state.awaited, state.covered = move.times(state.awaited), move.times(state.covered)
+    state.breached = move.times(state.breached)
+    state.hushed, state.loud = move.times(state.hushed), move.times(state.loud)
+    state.standbys = {row: move.standby(kept) for row, kept in state.standbys.items()}
     state.ahead = {row: move.times(of) for row, of in state.ahead.items()}
     state.lapses = {row: move.times(of) for row, of in state.lapses.items()}
     for incident in state.incidents.values():
@@ -86,6 +100,10 @@ class _Move:
         c.pend, c.peak, c.calm, c.sunk = map(self.time, (c.pend, c.peak, c.calm, c.sunk))
         c.since, c.paused_until, c.due = map(self.time, (c.since, c.paused_until, c.due))
         c.alarm = None if c.alarm is None else self.event(c.alarm)
+
+    def standby(self, kept: Standby) -> Standby:
+        t, until, value, ended = map(self.time, (kept.t, kept.until, kept.value, kept.ended))
+        return msgspec.structs.replace(kept, t=t, until=until, value=value, ended=ended)
 
     def incident(self, incident: Incident) -> None:
         incident.seen, incident.called = self.time(incident.seen), self.time(incident.called)

@@ -1,8 +1,8 @@
-"""Commands: admission, discharge, acknowledgement, audio pause, charted values.
+"""Commands: admission, discharge, acknowledgement, audio pause, charted values; standby is `rules.standby`.
 
 **Admission.** Of several devices the longest cadence counts. Charted oxygen stays valid until the admission's own entry
-changes. A profile outside `NEWS2_PROFILES` ends the NEWS2 alarm. Readings from before an earlier discharge have no
-effect.
+changes. A profile outside `NEWS2_PROFILES`, and a ward without NEWS2, end the NEWS2 alarm. Readings from before an
+earlier discharge have no effect.
 
 **Discharge.** The patient's alarms end, latched ones included; technical alarms of devices stay. Later readings of the
 patient have no effect until the next admission.
@@ -35,8 +35,9 @@ from vitals.engine.evaluate_row import PatientRow, evaluate_news2
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
 from vitals.engine.reading_view import ReadingContext
-from vitals.engine.rules import not_judged
+from vitals.engine.rules import not_judged, standby
 from vitals.engine.state import (
+    ALARMS,
     CADENCE,
     CHARTED,
     CUFF,
@@ -48,6 +49,7 @@ from vitals.engine.state import (
     SCALE2,
     SCORES,
     SEEN,
+    SHOWN,
     Condition,
     seconds,
 )
@@ -71,14 +73,16 @@ def place(writer: EventWriter, placements: Iterable[DeviceAssignment], gateway: 
         # One object per ward, however many placements name it.
         state.wards[row] = sys.intern(p.ward)
         not_judged.place(state, row, p.patient, sys.intern(gateway))
+        standby.place(state, row, p)
         marks = state.marks[row]
         if marks[PLACED_OXYGEN] != p.oxygen:
             # Charted oxygen stays valid until the admission's entry changes.
             marks[OXYGEN] = marks[PLACED_OXYGEN] = p.oxygen
-        marks[SCALE2], marks[SCORES] = p.scale2, p.profile in NEWS2_PROFILES
+        marks[SCALE2] = p.scale2
+        marks[SCORES] = (ALARMS if p.news2 else SHOWN) if p.profile in NEWS2_PROFILES else 0
         c = state.conditions(row)[NEWS2] if row in state.watched else None
-        if c is not None and not marks[SCORES]:
-            _end(writer, c, "NEWS2 is not for this profile")
+        if c is not None and marks[SCORES] != ALARMS:
+            _end(writer, c, "NEWS2 is not for this profile or ward")
             refresh_marks(state, row)
 
 
@@ -108,6 +112,9 @@ def act(writer: EventWriter, action: Action) -> None:
     """Applies a person's action."""
     if action.act is Act.CHART:
         _chart(writer, action)
+        return
+    if action.act in {Act.STANDBY, Act.STANDBY_END}:
+        standby.act(writer, action)
         return
     if action.incident and action.shown:
         _acknowledge_incident(writer, action)

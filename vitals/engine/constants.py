@@ -14,7 +14,7 @@ LIVE_MS: Final = 120_000
 AHEAD_MS: Final = 60_000
 """Event time further ahead of log time than this is a wrong clock; log time replaces it."""
 BLIND_MS: Final = 120_000
-"""Time without a reading, and `INTERVALS` cadences at least, after which a breach starts an alarm without delay."""
+"""Time without a reading, and `INTERVALS` cadences at least, after which the delay of NEWS2 starts again."""
 INTERVALS: Final = 3
 """A continuous sign without a report for more of its intervals is lost; a pending breach does not span such a gap."""
 WITHIN_MS: Final = 60_000
@@ -23,14 +23,26 @@ SUNK_MS: Final = 600_000
 """A high alarm without a value beyond its extreme limit for this long becomes medium; the next one escalates (R4)."""
 OFTEN_MS: Final = 60_000
 """Half of the values in this time, of four at least, beyond an extreme limit count like all of them (R2)."""
+OFTEN_LOST_MS: Final = 30_000
+"""Values before a longer time without any are not compared (R2)."""
 OFTEN_LEAST, OFTEN_MOST = 4, 60
 """Fewest and most values that are compared; one integer of a snapshot holds 60."""
 WORSE_AFTER_MS: Final = 120_000
 """Time after an acknowledgement in which worsening does not escalate: the person is at the bed (R9)."""
 WORSE_AGAIN_MS: Final = 600_000
 """The next worsening of one alarm escalates after this time; two steps at once do not wait (R9)."""
-LOST_DELAY_MS: Final = 5_000
-"""A monitor declares asystole after some 3 to 5 s without a beat."""
+LOST_DELAY_MS: Final = 10_000
+"""Time for which pulse and saturation are lost before it is high; at a longer cadence it is the second reading (R8)."""
+OXIMETER_MEDIUM_MS, OXIMETER_HIGH_MS = 30_000, 120_000
+"""The same for a patient without a heart rate by ECG so far: a probe that slips shows no less than an arrest (R8)."""
+NEAR_MS: Final = 300_000
+"""A loss so soon after a breach is no sensor that fell off (R8)."""
+DUE_SHARE: Final = 0.9
+"""Share of a sign's interval after which a reading without it lacks it: devices of one patient send by turns."""
+CUFF_WAIT_MS: Final = 900_000
+"""A cuff's first value beyond a limit is medium after this time without a repeat (R2)."""
+PULSATILE_MAP, PULSATILE_WIDTH = 45.0, 10.0
+"""Least mean pressure of a line, and least difference of systolic and diastolic, mmHg, of a circulation (Q2)."""
 SENSOR_OFF_DELAY_MS: Final = 30_000
 """A probe is moved from finger to finger within this time."""
 NEWS2_DELAY_MS: Final = 60_000
@@ -47,8 +59,8 @@ LOOK_MS: Final = 5_000
 """Interval of the check for *not judged*."""
 UNHEARD_LEAST_MS: Final = 30_000
 """Shortest time without a reading, at a short cadence, before a patient is not judged (R10)."""
-SENSOR_WAIT_MS: Final = 180_000
-"""Additional wait for one sensor while another measures a pulse: the sensor is probably being moved."""
+SENSOR_WAIT_MS: Final = 900_000
+"""Time for which one sensor that does not measure is low priority while another one measures a pulse."""
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends readings without a breach within 30 s; the other ten are for the rest of the path."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
@@ -61,6 +73,12 @@ GROWING: Final = UNMONITORED | {UNASSIGNED}
 """Technical conditions that escalate to high without an acknowledgement: a patient may be in danger."""
 UNANSWERED_MS: Final = 120_000
 """Time after which an unacknowledged alarm of a patient without monitoring becomes high (R10)."""
+LOUD_MS: Final = 300_000
+"""Time after an unacknowledged high alarm of a patient in which no standby begins (Q3)."""
+SETTLE_MS: Final = 60_000
+"""Time after the begin of a standby in which values do not end it: the sensors are being removed."""
+RENEWALS: Final = 2
+"""Most renewals of a standby, each by another person than the last (Q3)."""
 FORGET_MS: Final = 48 * 3_600_000
 """Time for which a discharged patient's later readings are recognised, and an ended alarm's counter is kept."""
 FRESH_MS: Final = 600_000
@@ -75,8 +93,11 @@ TRUSTED: Final = (int(Suspect.NONE), int(Suspect.CLOCK))
 CUFF: Final = tuple(sign.sensor == "cuff" for sign in SIGNS)
 CONTINUOUS: Final = tuple(sign.sensor in {"ecg", "oximeter", "impedance"} for sign in SIGNS)
 """Signs whose absence, even without a report, means a loss; a thermometer or cuff merely has no new value."""
-PULSE: Final = (INDEX["hr"], INDEX["pr"])
-SPO2: Final = INDEX["spo2"]
+HR, PR, SBP, DBP, MAP = (INDEX[field] for field in ("hr", "pr", "sbp", "dbp", "map"))
+PULSE: Final = (HR, PR, INDEX["spo2"])
+"""Signs that are measured only of a pulse or a beat; without any of them circulation may be lost."""
+VANISHING: Final = (INDEX["rr"], INDEX["spo2"])
+"""A zero of these signs counts as a value beyond the extreme limit if it follows two such values."""
 PARTS: Final = ("rr", "spo2", "sbp", "pulse", "temp")
 """The measured inputs of NEWS2, in the order of their times."""
 
@@ -99,8 +120,8 @@ STEPS: Final = tuple(step(sign) for sign in SIGNS)
 _WORSE_STEP: Final = {"hr": 20.0, "pr": 20.0, "rr": 6.0, "spo2": 4.0, "temp": 1.0, "sbp": 15.0, "map": 10.0}
 WORSE_STEP: Final = tuple(_WORSE_STEP.get(sign.field, sign.max_step / 2) for sign in SIGNS)
 """Worsening beyond the worst acknowledged value that escalates, in the sign's unit (R9)."""
-PROBLEM: Final = tuple(INDEX["sbp"] if sign.field == "map" else s for s, sign in enumerate(SIGNS))
-"""Problem of each sign, named by its first sign: systolic and mean pressure are one problem (R1)."""
+PROBLEM: Final = tuple({PR: HR, MAP: SBP}.get(s, s) for s in range(COUNT))
+"""Problem of each sign, named by its first sign: heart and pulse rate are one, systolic and mean pressure too (R1)."""
 MEMBERS: Final = {first: tuple(s for s in range(COUNT) if PROBLEM[s] == first) for first in sorted(set(PROBLEM))}
 HAIR: Final = 0.002
 """Less than the last digit of any sign: two values that a monitor shows alike are alike."""

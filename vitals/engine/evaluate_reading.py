@@ -1,8 +1,7 @@
 """Evaluates one reading: unpacks it, drops late parts (`vitals.engine.rules.late_readings`), and applies the rest.
 
 A reading is *live* if it is at most `LIVE_MS` older than log time, else history. It is *blind* if the patient had no
-reading for `BLIND_MS` and for `INTERVALS` cadences before it: a breach in it starts an alarm without delay, because a
-delay is for a change whose begin was observed.
+reading for `BLIND_MS` and for `INTERVALS` cadences before it: the delay of NEWS2 starts again with it.
 """
 
 import math

@@ -89,6 +89,8 @@ class EventWriter:
     def _emit(self, c: Condition, event: AlarmEvent, at: int) -> None:
         state = self.state
         ended = event.state is AlarmState.INACTIVE
+        if _calls(c.alarm) and (ended or not _calls(event)) and event.patient in state.index:
+            state.loud[state.index[event.patient]] = self.now
         c.alarm = None if ended else event
         if ended:
             state.alarms.pop(event.id, None)
@@ -155,3 +157,10 @@ class EventWriter:
         elif not c.due or event.phase in (Phase.START, Phase.ESCALATE):
             c.due = at + after
         self.state.next_due = min(self.state.next_due, c.due or UNTIMED, c.paused_until or UNTIMED)
+
+
+def _calls(event: AlarmEvent | None) -> bool:
+    """Returns whether an alarm is high and not acknowledged."""
+    if event is None or event.priority is not Priority.HIGH:
+        return False
+    return event.inactivation is not Inactivation.ACKNOWLEDGED

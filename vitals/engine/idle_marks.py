@@ -4,7 +4,19 @@ import numpy as np
 
 from vitals.alarm_events import AlarmState, Priority
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW
-from vitals.engine.constants import CONDITIONS, COUNT, HAIR, MEMBERS, NEWS2, PROBLEM, SENSOR_OFF, STEPS, WORSE_STEP
+from vitals.engine.constants import (
+    CONDITIONS,
+    COUNT,
+    HAIR,
+    LOST,
+    MEMBERS,
+    NEWS2,
+    PROBLEM,
+    SBP,
+    SENSOR_OFF,
+    STEPS,
+    WORSE_STEP,
+)
 from vitals.engine.state import BUSY, CALM, GONE, OFF, RESTLESS, Condition, State
 
 
@@ -41,7 +53,11 @@ def mark(state: State, row: int, marks: list[int]) -> list[int]:
         if index == SENSOR_OFF and c.on and bits(marks[OFF]) & ~c.target:
             # History has a further sensor that is off; the first live reading reports it.
             calm[index] = RESTLESS
-    restless = row in state.behind or row in state.ahead or row in state.unjudged
+    pressure = conditions[SBP] if conditions is not None else None
+    # A cuff's unconfirmed alarm waits for its repeat, which may not come.
+    waits = pressure is not None and pressure.on and pressure.level == Priority.LOW
+    restless = waits or row in state.behind or row in state.ahead or row in state.unjudged
+    restless |= (kept := state.standbys.get(row)) is not None and not kept.ended
     if restless:
         # Every reading of such a patient is evaluated by itself.
         calm[SENSOR_OFF] = RESTLESS
@@ -81,12 +97,14 @@ def bits(flags: list[int]) -> int:
 
 def _calm(c: Condition) -> int:
     """Returns the digit that does not change a condition: 0 if idle, its breach while steady, else `RESTLESS`."""
-    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk:
+    if c.pend or c.doubt or c.peak or c.extremes or c.calm or c.sunk or c.doubted:
         return RESTLESS
     if not c.on:
         return 0
     told = c.alarm is not None and c.alarm.priority == c.level and c.alarm.state is AlarmState.ACTIVE
     if not told or (c.index < COUNT and c.level == Priority.LOW):
+        return RESTLESS
+    if c.index == LOST and c.level < Priority.HIGH:
         return RESTLESS
     if c.index >= COUNT:
         return c.level if c.index == NEWS2 else 1

@@ -52,8 +52,10 @@ def reconcile(writer: EventWriter, passed: int) -> None:
         with Attempt(writer, alarm):
             _adopt(writer, told, held)
     for held, newest in state.recalled.freed():
-        # An alarm that started and ended before the last event of its key is that event's alarm under another id.
-        if held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
+        # An alarm that started and ended before the last event of its key is that event's alarm under another id; one
+        # of before the snapshot, such as a latched one, is not.
+        begun = held[0].phase is Phase.START
+        if not begun or held[-1].state is not AlarmState.INACTIVE or held[0].t > newest:
             for event in held:
                 writer.renumber(event, event.n)
 
@@ -149,6 +151,7 @@ def _take_over(writer: EventWriter, event: AlarmEvent) -> None:
     """Restores an active or latched alarm that the replay does not have."""
     state = writer.state
     index = CONDITIONS.index(event.condition) if event.condition in CONDITIONS else -1
+    index = PROBLEM[index] if 0 <= index < COUNT else index
     patient = event.patient
     on = event.state is AlarmState.ACTIVE
     c = Condition(-1, index, on=on, since=event.start, level=int(event.priority), alarm=event)

@@ -38,7 +38,7 @@ class SavedRow:
     __slots__ = ("_about", "_arrays", "_conditions", "_latched", "_placed", "_row", "_sparse", "_tracks")
 
     def __init__(self, state: State, row: int) -> None:
-        self._row, self._placed = row, bool(state.placed[row])
+        self._row, self._placed = row, (bool(state.placed[row]), int(state.beds[row]))
         self._about = state.wards[row], state.patients[row], state.gateways[row]
         self._arrays = state.times[row].copy(), state.marks[row].copy(), state.pace[row].copy(), state.told[row].copy()
         conditions = state.watched.get(row)
@@ -56,7 +56,7 @@ class SavedRow:
     def restore(self, state: State) -> None:
         """Restores the patient's row."""
         row = self._row
-        state.placed[row] = self._placed
+        state.placed[row], state.beds[row] = self._placed
         state.wards[row], state.patients[row], state.gateways[row] = self._about
         state.times[row], state.marks[row], state.pace[row], state.told[row] = self._arrays
         _put(state.watched, row, self._conditions)
@@ -140,7 +140,8 @@ class Attempt:
 
 def _sparse(state: State) -> tuple[dict[int, Any], ...]:
     """Returns the tables in which only few patients have an entry."""
-    return state.ahead, state.behind, state.unjudged, state.awaited, state.covered, state.lapses, state.incidents
+    times = state.behind, state.unjudged, state.awaited, state.covered, state.hushed, state.loud, state.breached
+    return (state.ahead, state.lapses, state.incidents, state.standbys, *times)
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 - a number, or a table of numbers

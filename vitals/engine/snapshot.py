@@ -9,7 +9,7 @@ import numpy as np
 from vitals.alarm_events import AlarmEvent
 from vitals.engine.constants import CONDITIONS
 from vitals.engine.recovered_alarms import Recalled
-from vitals.engine.state import Condition, State, Track
+from vitals.engine.state import Condition, Standby, State, Track
 from vitals.incidents import Incident
 from vitals.signs import FIELDS
 from vitals.status import Status
@@ -47,7 +47,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     lapses: dict[int, dict[int, int]]
     placed: bytes
     looks: tuple[int, int]
+    standbys: dict[int, Standby] = {}
+    hushed: dict[int, int] = {}
+    loud: dict[int, int] = {}
+    beds: bytes = b""
     incidents: dict[int, Incident] = {}
+    breached: dict[int, int] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -88,7 +93,12 @@ def snapshot(state: State) -> bytes:
             lapses=state.lapses,
             placed=state.placed[:rows].tobytes(),
             looks=(state.next_look, state.resumed),
+            standbys=state.standbys,
+            hushed=state.hushed,
+            loud=state.loud,
+            beds=state.beds[:rows].tobytes(),
             incidents=state.incidents,
+            breached=state.breached,
         )
     )
 
@@ -125,7 +135,11 @@ def _state(kept: Snapshot) -> State:
     state.gateways = [None if gateway is None else sys.intern(gateway) for gateway in kept.gateways]
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
-    state.covered, state.incidents, state.next_reminder = kept.covered, kept.incidents, 0
+    state.covered, state.breached = kept.covered, kept.breached
+    state.incidents, state.next_reminder = kept.incidents, 0
+    state.standbys, state.hushed, state.loud = kept.standbys, kept.hushed, kept.loud
+    if kept.beds:
+        state.beds[: len(kept.wards)] = np.frombuffer(kept.beds, dtype=np.uint32)
     state.patients = [None] * len(kept.wards)
     for patient, row in kept.index.items():
         state.patients[row] = patient if state.placed[row] else None

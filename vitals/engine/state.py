@@ -49,6 +49,8 @@ OFF: Final = slice(GONE.stop, GONE.stop + COUNT)
 SCORES, SCALE2, OXYGEN, PLACED_OXYGEN, MIND, BUSY = range(OFF.stop, OFF.stop + 6)
 MARKS: Final = OFF.stop + 6
 
+ALARMS, SHOWN = 1, 2
+"""Values of `SCORES`: NEWS2 starts alarms, or is only shown; 0 if the patient is not scored."""
 NOT_CHARTED: Final = -1
 LEVELS: Final = tuple(CONSCIOUSNESS)
 """Consciousness is stored as its index here: all but the first, alert, score the same."""
@@ -138,8 +140,10 @@ class Condition(msgspec.Struct, array_like=True):
         sunk: Event time since which a high one has had no value beyond its extreme limit, ms; 0 otherwise.
         since: Event time of its start, ms.
         level: Its priority, announced or not.
+        doubted: Whether only suspect values have made it high.
         side: -1 below, 1 above.
-        doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit); 0 none.
+        doubt: Side of the sign's last value if that is suspect and beyond its extreme limit (a cuff's: limit);
+            twice the side if it is beyond the limit alone; 0 none.
         target: Priority of a pending NEWS2 change, or the signs in a sensor-off alarm, a bit each.
         alarm: Last event of an alarm that has not ended.
         paused_until: Log time at which an audio pause ends, ms; 0 none.
@@ -163,6 +167,7 @@ class Condition(msgspec.Struct, array_like=True):
     extremes: int = 0
     calm: int = 0
     sunk: int = 0
+    doubted: bool = False
 
     def idle(self) -> bool:
         """Returns whether the condition holds no information and can be dropped."""
@@ -172,6 +177,29 @@ class Condition(msgspec.Struct, array_like=True):
         """Makes a pending condition active, from the time since which it was pending."""
         self.on, self.level, self.since, self.pend = True, level, self.pend, 0
         self.calm = self.sunk = 0
+        self.doubted = False
+
+
+class Standby(msgspec.Struct, array_like=True, frozen=True):
+    """Standby of a patient (Q3), the newest one; `vitals.engine.rules.standby` has the rules.
+
+    Attributes:
+        id: Id of the action that began or renewed it.
+        by: Name of the person.
+        t: Time of that action, ms.
+        until: Its planned end, ms.
+        renewals: Number of renewals in a row; -1 after an end that was not a person's.
+        value: Event time of the newest reading with a plausible value, ms; 0 none.
+        ended: Log time at which it ended before its time, or with the patient's return, ms; 0 not yet.
+    """
+
+    id: str
+    by: str
+    t: int
+    until: int
+    renewals: int = 0
+    value: int = 0
+    ended: int = 0
 
 
 class PassedOver(NamedTuple):
@@ -221,6 +249,13 @@ class State:
         self.covered: dict[int, int] = {}
         # Per patient, event time since which each sign that had a value has none.
         self.lapses: dict[int, dict[int, int]] = {}
+        # Of patients without a heart rate by ECG so far, event time of the newest breach.
+        self.breached: dict[int, int] = {}
+        # Of a patient: newest standby; planned end up to which *not judged* replaces *device silent*; log time at which
+        # a high alarm was last without acknowledgement.
+        self.standbys: dict[int, Standby] = {}
+        self.hushed: dict[int, int] = {}
+        self.loud: dict[int, int] = {}
         # Log time of the next check for *not judged*, and at which the log last resumed after standing still.
         self.next_look = self.resumed = 0
         # Event time of a patient's last skipped reading, until readings have been evaluated again.
@@ -238,6 +273,8 @@ class State:
         self.told: NDArray[np.float16] = np.zeros((capacity, COUNT), dtype=np.float16)
         self.last: NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
         self.placed: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        # Ward and bed of an admitted patient, as `vitals.engine.rules.standby.bed_code`; 0 is unknown.
+        self.beds: NDArray[np.uint32] = np.zeros(capacity, dtype=np.uint32)
 
     def row(self, patient: str) -> int:
         """Returns the patient's row, and creates a missing one."""
@@ -265,6 +302,7 @@ class State:
         self.pace[row, CADENCE] = DEFAULT_CADENCE_MS
         self.told[row] = math.nan
         self.placed[row] = False
+        self.beds[row] = 0
 
     def _grow(self, capacity: int) -> None:
         self.times = _enlarge(self.times, capacity)
@@ -272,9 +310,9 @@ class State:
         self.pace = _enlarge(self.pace, capacity)
         self.told = _enlarge(self.told, capacity)
         self.last = np.zeros(capacity, dtype=np.int32)
-        placed = np.zeros(capacity, dtype=np.bool_)
-        placed[: len(self.placed)] = self.placed
-        self.placed = placed
+        placed, beds = np.zeros(capacity, dtype=np.bool_), np.zeros(capacity, dtype=np.uint32)
+        placed[: len(self.placed)], beds[: len(self.beds)] = self.placed, self.beds
+        self.placed, self.beds = placed, beds
 
     def release(self, patient: str) -> None:
         """Frees a patient's row; its alarms must have ended."""
@@ -286,7 +324,11 @@ class State:
         self.awaited.pop(row, None)
         self.covered.pop(row, None)
         self.lapses.pop(row, None)
+        self.standbys.pop(row, None)
+        self.hushed.pop(row, None)
+        self.loud.pop(row, None)
         self.incidents.pop(row, None)
+        self.breached.pop(row, None)
         self.placed[row] = False
         for problem in MEMBERS:
             self.tracks.pop((row, problem), None)

@@ -18,7 +18,7 @@ priority is no higher.
 import heapq
 
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority, Reason
-from vitals.engine.constants import FORGET_MS, GROWING, STALL_MS
+from vitals.engine.constants import FORGET_MS, GROWING, LOUD_MS, STALL_MS
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.incident_calls import forget, goes_on, mark, remind
 from vitals.engine.recovery import reconcile
@@ -119,5 +119,7 @@ def _forget(state: State) -> None:
     forget(state)
     for patient in [p for p, t in state.left.items() if t < horizon]:
         del state.left[patient]
+    state.hushed = {row: t for row, t in state.hushed.items() if t >= horizon}
+    state.loud = {row: t for row, t in state.loud.items() if t >= state.now - LOUD_MS}
     for key in [k for k, (_, t, _) in state.known.items() if t < horizon and k not in state.alarms]:
         del state.known[key]

@@ -52,6 +52,11 @@ def bed_ack(bed: str) -> str:
     return f"beds/{bed}/ack"
 
 
+def bed_standby(bed: str) -> str:
+    """Topic of the bed's standby button; the payload is minutes in decimal digits, 0 to end it, or empty."""
+    return f"beds/{bed}/standby"
+
+
 # --- MQTT, gateway to site broker
 UP: Final = ("vitals", "status", "rejected", "pressed")
 DOWN: Final = ("roster", "actions", "confirmed", "heartbeat", "clock")

@@ -82,6 +82,20 @@ class PatientNow(msgspec.Struct, frozen=True, omit_defaults=True):
     consciousness: str | None = None
 
 
+class StandbyNow(msgspec.Struct, frozen=True):
+    """Standby of one patient.
+
+    Attributes:
+        patient: Patient id.
+        until: Planned end, UTC epoch ms. If it has passed, no value has come since.
+        by: Name of the person.
+    """
+
+    patient: str
+    until: int
+    by: str
+
+
 class ShardSnapshot(msgspec.Struct, frozen=True):
     """Patients and alarms of a shard at one moment.
 
@@ -95,6 +109,7 @@ class ShardSnapshot(msgspec.Struct, frozen=True):
         patients: Queried patients, limited to those that a reading changed since `since`.
         alarms: Last event of every alarm in the queried wards that has not ended, always all of them; an alarm without
             a ward is in every answer.
+        standbys: Every standby of the queried wards and patients.
     """
 
     shard: int
@@ -104,6 +119,7 @@ class ShardSnapshot(msgspec.Struct, frozen=True):
     catching_up: bool
     patients: tuple[PatientNow, ...]
     alarms: tuple[AlarmEvent, ...]
+    standbys: tuple[StandbyNow, ...] = ()
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -6,7 +6,7 @@ import numpy as np
 
 from cloud.alarm.latest_values import LatestValues
 from cloud.alarm.partition_engine import EQUIPMENT, PartitionEngine
-from cloud.alarm.query.answers import News2Now, PatientNow, ShardSnapshot, SignNow
+from cloud.alarm.query.answers import News2Now, PatientNow, ShardSnapshot, SignNow, StandbyNow
 from cloud.alarm.shard import Shard
 from vitals import engine, trend
 from vitals.alarm_events import AlarmEvent
@@ -39,12 +39,14 @@ def now(
         since: Only patients that changed after this revision.
     """
     found: list[PatientNow] = []
+    standbys: list[StandbyNow] = []
     revision = 0
     for held in shard.engines.values():
         if held.name == EQUIPMENT:
             continue
         revision = max(revision, held.latest.revision)
         found += _changed(held, wards, patients, since)
+        standbys += _standbys(held, wards, patients)
     return ShardSnapshot(
         shard=number,
         epoch=epoch,
@@ -53,7 +55,17 @@ def now(
         catching_up=catching_up,
         patients=tuple(found),
         alarms=tuple(e for e in shard.active() if _concerns(e, wards, patients)),
+        standbys=tuple(standbys),
     )
+
+
+def _standbys(
+    held: PartitionEngine, wards: Collection[str] | None, patients: Collection[str] | None
+) -> Iterator[StandbyNow]:
+    for patient, kept in engine.standbys(held.state).items():
+        here = wards is None or held.state.wards[held.state.index[patient]] in wards
+        if here and (patients is None or patient in patients):
+            yield StandbyNow(patient, kept.until, kept.by)
 
 
 def _concerns(event: AlarmEvent, wards: Collection[str] | None, patients: Collection[str] | None) -> bool:

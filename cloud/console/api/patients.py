@@ -1,10 +1,10 @@
-"""`/api/patients`: one patient's view, admission, transfer, discharge, limits and charting."""
+"""`/api/patients`: one patient's view, admission, transfer, discharge, limits, charting and standby."""
 
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from cloud.admissions.admission_rows import admission_row
 from cloud.console.auth.accounts import Person, Role
@@ -12,8 +12,9 @@ from cloud.console.command_writer import ConflictError, LogDownError, action, ov
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.live.ward_view import tile
-from vitals.actions import Act
+from vitals.actions import MAX_STANDBY_S, MIN_STANDBY_S, Act
 from vitals.admissions import Admission
+from vitals.alarm_events import Inactivation, Priority
 from vitals.limits import LimitSet
 from vitals.signs import FIELDS
 
@@ -69,6 +70,13 @@ class Charting(BaseModel):
 
     oxygen: bool | None = None
     consciousness: Literal["A", "C", "V", "P", "U"] | None = None
+
+
+class StandingBy(BaseModel):
+    """Standby of a patient; 0 minutes end it."""
+
+    minutes: Annotated[int, Field(ge=0, le=MAX_STANDBY_S // 60)]
+    bed: Text
 
 
 @router.get("/{patient}")
@@ -145,6 +153,30 @@ def chart(request: Request, patient: str, body: Charting, who: Who) -> dict[str,
     except LogDownError as error:
         raise HTTPException(503, str(error)) from error
     return facts
+
+
+@router.post("/{patient}/standby")
+def standby(request: Request, patient: str, body: StandingBy, who: Who) -> dict[str, Any]:
+    """Sets or ends a standby in the bed that the person saw; the alarm engine decides, and the page shows which."""
+    own = auth.parts(request)
+    found = auth.require_patient(request, who, patient, Role.NURSE)
+    if 0 < body.minutes < MIN_STANDBY_S // 60:
+        raise HTTPException(422, f"A standby lasts {MIN_STANDBY_S // 60} to {MAX_STANDBY_S // 60} minutes")
+    if found.discharged is not None or found.bed != body.bed:
+        raise HTTPException(409, "The patient has meanwhile left this bed")
+    mine = [e for e in own.feed.sight.alarms if e.patient == patient and e.priority is Priority.HIGH]
+    if body.minutes and any(e.inactivation is not Inactivation.ACKNOWLEDGED for e in mine):
+        raise HTTPException(
+            409, "A high alarm of this patient is not acknowledged: no standby until five minutes after"
+        )
+    act = Act.STANDBY if body.minutes else Act.STANDBY_END
+    facts = {"bed": body.bed} | ({"pause_s": 60 * body.minutes} if body.minutes else {})
+    auth.audit(request, who.name, act.value, ward=found.ward, patient=patient, **facts)
+    try:
+        own.commands.act(action(act, patient, who.name, own.clock(), **facts))
+    except LogDownError as error:
+        raise HTTPException(503, str(error)) from error
+    return {"act": act.value, "minutes": body.minutes}
 
 
 def _change(request: Request, who: Person, patient: str, what: str, version: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an admission

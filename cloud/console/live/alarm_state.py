@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from cloud.alarm.query.answers import PatientNow
+from cloud.alarm.query.answers import PatientNow, StandbyNow
 from vitals.alarm_events import AlarmEvent
 
 
@@ -20,11 +20,13 @@ class AlarmStateSnapshot(msgspec.Struct, frozen=True):
         patients: By patient id.
         alarms: Last event of every alarm that has not ended, technical ones included.
         clock: Newest log time, UTC epoch ms; 0 before there is one.
+        standbys: By patient id, without those of whom there is none.
     """
 
     patients: Mapping[str, PatientNow]
     alarms: tuple[AlarmEvent, ...]
     clock: int
+    standbys: Mapping[str, StandbyNow] = {}
 
 
 NOTHING = AlarmStateSnapshot({}, (), 0)

@@ -65,7 +65,8 @@ class RayState:
         patients = ChainMap(*self._patients.values())
         alarms = {event.id: event for now in self._known.values() for event in now.alarms}
         clock = max((now.clock for now in self._known.values()), default=0)
-        return AlarmStateSnapshot(patients, tuple(alarms.values()), clock)
+        standbys = {one.patient: one for now in self._known.values() for one in now.standbys}
+        return AlarmStateSnapshot(patients, tuple(alarms.values()), clock, standbys)
 
     def close(self) -> None:
         """See `StatePort`."""

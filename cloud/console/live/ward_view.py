@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cloud.alarm.equipment_alarms import HEARD
-from cloud.alarm.query.answers import PatientNow
+from cloud.alarm.query.answers import PatientNow, StandbyNow
 from cloud.console.live.alarm_state import AlarmStateSnapshot
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind
@@ -63,7 +63,13 @@ def concerns(event: AlarmEvent, admission: Admission) -> bool:
 
 
 def tile(
-    admission: Admission, seen: PatientNow | None, alarms: Iterable[AlarmEvent], pauses: Mapping[str, int], now: int
+    admission: Admission,
+    seen: PatientNow | None,
+    alarms: Iterable[AlarmEvent],
+    pauses: Mapping[str, int],
+    now: int,
+    *,
+    standby: StandbyNow | None = None,
 ) -> dict[str, Any]:
     """Returns one bed for the browser; it contains times, never ages, so that it changes only with data."""
     signs = {
@@ -88,6 +94,7 @@ def tile(
         "oxygen": seen.oxygen if seen else admission.oxygen,
         "consciousness": seen.consciousness if seen else None,
         "alarms": [alarm(event, pauses) for event in own],
+        "standby": standby and {"until": standby.until, "by": standby.by},
     }
 
 
@@ -103,24 +110,37 @@ def ward_tiles(
         elif event.patient in by_patient:
             by_patient[event.patient].append(event)
     return {
-        a.patient: _shown(a, sight.patients.get(a.patient), (*by_patient[a.patient], *equipment), pauses, now)
+        a.patient: _shown(
+            a,
+            sight.patients.get(a.patient),
+            (*by_patient[a.patient], *equipment),
+            pauses,
+            now,
+            standby=sight.standbys.get(a.patient),
+        )
         for a in admissions
     }
 
 
 def _shown(
-    admission: Admission, seen: PatientNow | None, alarms: Sequence[AlarmEvent], pauses: Mapping[str, int], now: int
+    admission: Admission,
+    seen: PatientNow | None,
+    alarms: Sequence[AlarmEvent],
+    pauses: Mapping[str, int],
+    now: int,
+    *,
+    standby: StandbyNow | None,
 ) -> dict[str, Any]:
     """Returns a bed's tile; if its values cannot be rendered, a tile without values, with its alarms."""
     try:
-        return tile(admission, seen, alarms, pauses, now)
+        return tile(admission, seen, alarms, pauses, now, standby=standby)
     except NOT_CAUSED_BY_INPUT:
         raise
     except Exception:
         logger.exception(
             "bed %s of ward %s cannot be rendered; it is shown without values", admission.bed, admission.ward
         )
-        return tile(admission, None, alarms, pauses, now)
+        return tile(admission, None, alarms, pauses, now, standby=standby)
 
 
 def _is_whole(event: AlarmEvent, gateways: Collection[str]) -> bool:

@@ -33,6 +33,15 @@ context.act = Object.assign(async (what, alarm) => {
   }
 }, { may: false });
 
+context.endStandby = async (tile) => {
+  try {
+    await call(`/api/patients/${encodeURIComponent(tile.patient)}/standby`, { method: "POST", body: { minutes: 0, bed: tile.bed } });
+    toast(`Standby of ${tile.bed} ended`);
+  } catch (error) {
+    toast(error.message);
+  }
+};
+
 function header() {
   const wards = context.me.wards.map(({ ward }) => el("a", { class: "tab", href: `#/ward/${encodeURIComponent(ward)}`, "data-ward": ward }, ward.toUpperCase()));
   const counts = el("span", { id: "counts", class: "counts" });

@@ -82,6 +82,21 @@ export function chart(admission, bed, done) {
   });
 }
 
+export function standby(admission, bed, done) {
+  ask({
+    title: `Standby for ${admission.name}`,
+    action: "Set standby",
+    body: el("div", {},
+      el("p", {}, "Lost signs and silence of this bed alarm nobody meanwhile; values still do. Refused during a high alarm that is not acknowledged and for five minutes after it. Another person renews it, twice at most."),
+      field("Minutes", { name: "minutes", options: ["5", "10", "15", "20", "30", "45", "60"].map((m) => [m, `${m} min`]), value: "20" })),
+    send: async (form) => {
+      await post(`${own(admission.patient)}/standby`, { minutes: Number(form.get("minutes")), bed: admission.bed });
+      toast("Standby asked for: it counts down once it is in force");
+      done();
+    },
+  });
+}
+
 const BOUNDS = ["far below", "below", "above", "far above"];
 
 export function limits(context, { admission, limits: inForce }, done) {

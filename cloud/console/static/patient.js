@@ -2,7 +2,7 @@
 
 import { el, text } from "./dom.js";
 import { chart as drawChart, groups } from "./trends.js";
-import { chart, discharge, limits, transfer } from "./forms.js";
+import { chart, discharge, limits, standby, transfer } from "./forms.js";
 import { call } from "./net.js";
 import { howOld, isOld, isStale } from "./rank.js";
 import { alarmRow, MIND } from "./tile.js";
@@ -59,6 +59,7 @@ export class PatientScreen {
     const done = () => this.reload().catch(() => {});
     const tools = may ? el("div", { class: "deeds" },
       el("button", { onclick: () => chart(admission, this.tile, done) }, "Chart oxygen, consciousness"),
+      el("button", { onclick: () => standby(admission, this.tile, done) }, "Standby"),
       el("button", { onclick: () => limits(this.context, this.view, done) }, "Change limits"),
       el("button", { onclick: () => transfer(this.context, admission, done) }, "Transfer"),
       el("button", { class: "danger", onclick: () => discharge(admission, () => { location.hash = "#/"; }) }, "Discharge")) : null;
@@ -190,6 +191,10 @@ export class PatientScreen {
     for (const row of history.actions.filter((action) => action.act === "chart")) {
       const what = [row.oxygen === null || row.oxygen === undefined ? "" : row.oxygen ? "oxygen given" : "on air", row.consciousness ? `consciousness ${row.consciousness}` : ""].filter(Boolean).join(", ");
       entries.push([row.t, el("li", { class: "past-chart" }, el("p", {}, el("span", { class: "chip calm" }, "Charted"), el("time", {}, day(row.t))), el("p", {}, `${what} · by ${row.acted_by}`))]);
+    }
+    for (const row of history.actions.filter((action) => action.act.startsWith("standby"))) {
+      const what = row.act === "standby" ? `asked for ${Math.round(row.pause_s / 60)} min` : "ended";
+      entries.push([row.t, el("li", { class: "past-chart" }, el("p", {}, el("span", { class: "chip calm" }, "Standby"), el("time", {}, day(row.t))), el("p", {}, `${what} · by ${row.acted_by}`))]);
     }
     entries.sort((a, b) => b[0] - a[0]);
     this.log.replaceChildren(entries.length ? el("ol", {}, entries.map(([, node]) => node)) : el("p", { class: "soft" }, `Nothing in the last ${this.hours} h.`));

@@ -47,6 +47,9 @@ export class Tile {
     this.total = el("span", { class: "total" });
     this.risk = el("span", { class: "risk" });
     this.news = el("div", { class: "news" }, el("span", { class: "sign" }, "NEWS2"), this.total, this.risk);
+    this.left = el("span", { role: "status" });
+    this.end = el("button", { class: "end", onclick: () => this.context.endStandby(this.tile) }, "End standby");
+    this.standby = el("div", { class: "standby", hidden: true }, this.left, this.end);
     this.alarms = el("ul", { class: "alarms" });
     this.hr = value("HR", true);
     this.spo2 = value("SpO₂ %", true);
@@ -59,7 +62,7 @@ export class Tile {
     this.facts = el("span", { class: "facts" });
     this.node = el("article", { class: "tile", "data-patient": patient },
       el("div", { class: "top" }, el("h2", {}, this.link), this.news),
-      this.alarms,
+      this.standby, this.alarms,
       el("div", { class: "signs" }, this.hr.box, this.spo2.box, el("div", { class: "rest" }, this.rr.box, this.bp.box, this.map.box, this.temp.box)),
       this.others,
       el("div", { class: "bottom" }, this.age, this.facts));
@@ -143,6 +146,12 @@ export class Tile {
     const stale = isStale(tile, now);
     text(this.age, howOld(tile, now) || ago(now - tile.t));
     className(this.node, stale ? "tile stale" : "tile");
+    const { standby } = tile;
+    this.standby.hidden = !standby;
+    if (standby) {
+      this.end.hidden = !this.context.act.may;
+      text(this.left, standby.until > now ? `Standby, ${countdown(standby.until - now)} left, by ${standby.by}` : `Standby by ${standby.by} is over`);
+    }
     for (const row of this.buttons.values()) row.tick(now);
   }
 

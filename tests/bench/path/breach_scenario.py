@@ -76,5 +76,5 @@ def plan(
         {"at_s": WELL_AGAIN_S, "phase": "onset", "bradycardia": BRADYCARDIA},
         {"at_s": WELL_AGAIN_S + 1, "phase": "stable"},
     ]
-    told = {"devices": devices, "seed": seed, "cadence_s": cadence_s, "artefacts": {"scale": 0}}
+    told = {"devices": devices, "seed": seed, "cadence_s": cadence_s, "simulator": "2026-11", "artefacts": {"scale": 0}}
     return json.dumps(told | {"stories": [{"name": STORY, "frames": frames}]}).encode()

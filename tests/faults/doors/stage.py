@@ -64,7 +64,7 @@ def _devices(stage: Stage, duration_s: float, seed: int) -> Spec:
             if name in dict(FALLS):
                 device |= {"story": "desaturation", "start_s": dict(FALLS)[name] * duration_s, "speed": SPEED}
             devices.append(device)
-    plan = {"devices": devices, "seed": seed, "cadence_s": CADENCE_S, "artefacts": {"scale": 0}}
+    plan = {"devices": devices, "seed": seed, "cadence_s": CADENCE_S, "simulator": "2026-11", "artefacts": {"scale": 0}}
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     words = ("--plan", str(folder / "plan.json"), "--ledger", str(ledger(stage)))
     return Spec("devices", (sys.executable, "-m", "firmware_sim", *words), env=base_env(), stop_timeout_s=30.0)

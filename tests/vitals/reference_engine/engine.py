@@ -4,20 +4,31 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import Condition, Patient, Reading
 from tests.vitals.reference_engine.patient_rules import judge_lost, judge_news2, judge_sensors
-from tests.vitals.reference_engine.sign_rules import judge_sign
+from tests.vitals.reference_engine.sign_rules import beyond, judge_repeat, judge_sign
+from tests.vitals.reference_engine.sources import PROBLEMS, sources, zeros
 from tests.vitals.reference_engine.worsening import judge_worse
 from vitals.actions import Act, Action
 from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase
 from vitals.engine import constants
-from vitals.limits import PROFILES
+from vitals.limits import PROFILES, Limit, LimitSet
 from vitals.readings import Readings
-from vitals.signs import FIELDS, SIGNS, Suspect
+from vitals.signs import FIELDS, INDEX, SIGNS, Suspect
 
 CONTINUOUS = {sign.field for sign, yes in zip(SIGNS, constants.CONTINUOUS, strict=True) if yes}
+
+
+def with_own_diastolic(limits: LimitSet) -> LimitSet:
+    """Returns the limits without those of diastolic pressure, unless they differ from those of the profile."""
+    usual = [p.limits[INDEX["dbp"]] for p in PROFILES if p.profile == limits.profile]
+    if limits.limits[INDEX["dbp"]] not in usual:
+        return limits
+    changed = [Limit() if f == "dbp" else limit for f, limit in zip(FIELDS, limits.limits, strict=True)]
+    return LimitSet(limits.profile, tuple(changed))
 
 
 class Oracle(Teller):
@@ -35,9 +46,12 @@ class Oracle(Teller):
             cadence[p.patient] = max(cadence.get(p.patient, 0), round(p.cadence_s * 1000))
             patient.cadence_ms, patient.cuff_ms = cadence[p.patient], round(p.cuff_s * 1000)
             patient.ward, patient.scale2 = p.ward, p.scale2
+            if standby.holds(patient.spans) and patient.bed not in ("", p.bed):
+                patient.spans[-1].over = standby.WHY_BACK
+            patient.bed = p.bed
             if patient.placed_oxygen != p.oxygen:
                 patient.oxygen = patient.placed_oxygen = p.oxygen
-            patient.scored = p.profile in constants.NEWS2_PROFILES
+            patient.scored = p.profile in constants.NEWS2_PROFILES and p.news2
             if not patient.scored:
                 self.end_at_once(patient.conditions.pop("news2-risk", None))
         self.mark()
@@ -96,6 +110,10 @@ class Oracle(Teller):
     def act_on_one(self, action: Action) -> None:
         """Acknowledges or pauses one alarm."""
         patient = self.patients.get(action.patient, Patient())
+        if action.act in (Act.STANDBY, Act.STANDBY_END):
+            if action.bed == patient.bed:
+                standby.act(patient.spans, action, self.now, refused=self.loud(action.patient, patient))
+            return
         mine = [*patient.latched.values(), *patient.conditions.values()]
         for c in [*mine, *self.by_device(action.patient)]:
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
@@ -107,6 +125,17 @@ class Oracle(Teller):
                 c.paused_until = self.now + action.pause_s * 1000
                 paused: dict[str, Any] = {"inactivation": Inactivation.AUDIO_PAUSED, "paused_until": c.paused_until}
                 self.tell(c, Phase.UPDATE, t=action.t, by=action.by, **paused)
+
+    def loud(self, name: str, patient: Patient) -> bool:
+        """Returns whether a high alarm of the patient waits for a person, or did within five minutes."""
+        mine = [*patient.latched.values(), *patient.conditions.values()]
+        open_ = [c.alarm for c in mine if c.alarm is not None]
+        lately = patient.loud_at is not None and self.now - patient.loud_at < 5 * standby.MINUTE
+        return (
+            lately
+            or any(standby.loud(a) and a.start <= self.now for a in open_)
+            or standby.lately_loud(self.watch, name, self.now)
+        )
 
     def by_device(self, device: str) -> list[Condition]:
         """Returns the conditions with an alarm of this device."""
@@ -132,7 +161,7 @@ class Oracle(Teller):
         """
         self.tick(now)
         codes = readings.suspect_digits()
-        limit_sets = (*PROFILES, *reversed(readings.limit_sets))
+        limit_sets = [*map(with_own_diastolic, (*PROFILES, *reversed(readings.limit_sets)))]
         for i in range(len(readings)):
             name = readings.patient[i]
             if name is None or name in self.left:
@@ -183,13 +212,28 @@ class Oracle(Teller):
     def judge(self, patient: Patient, r: Reading) -> None:
         """Runs the rules in the order of `vitals.engine.evaluate_row`."""
         r.blind = patient.seen > 0 and r.t - patient.seen > max(constants.BLIND_MS, 3 * patient.cadence_ms)
-        for sign in SIGNS:
-            f = sign.field
-            gap = r.t - patient.newest[f] if f in patient.newest else 0
+        before = dict(patient.newest)
+        for f in FIELDS:
             self.hear(patient, r, f)
-            if f in r.values:
-                judge_sign(self, patient, r, sign, gap)
-        judge_worse(self, patient, r)
+        counted = zeros(patient, r)
+        r.values |= dict.fromkeys(counted, 0.0)
+        decides = sources(patient, r)
+        for name, f in decides.items():
+            known = [before[member] for member in PROBLEMS[name] if member in before]
+            last = max((patient.measured.get(member, 0) for member in PROBLEMS[name]), default=0)
+            if r.t - last > patient.interval(name) + 30_000:
+                patient.condition(name).extremes = []
+            judge_sign(self, patient, r, SIGNS[INDEX[f]], r.t - max(known) if known else 0)
+        for f in counted:
+            del r.values[f]
+        well = set(r.values) - patient.gone - patient.off
+        patient.measured |= dict.fromkeys(well, r.t)
+        judge_repeat(self, patient, r)
+        judge_worse(self, patient, r, decides)
+        breach = any(beyond(value, r.limits[f])[0] for f, value in r.values.items())
+        if breach or any(c.holds for name, c in patient.conditions.items() if name in FIELDS):
+            patient.breached = r.t
+        standby.hear(patient.spans, r, patient.cadence_ms, self.now)
         judge_lost(self, patient, r)
         judge_news2(self, patient, r, charted=False)
         judge_sensors(self, patient, r)
@@ -206,16 +250,13 @@ class Oracle(Teller):
         elif r.codes[f] == Suspect.DROPOUT:
             patient.gone.add(f)
             patient.off.discard(f)
-            r.lost_word = True
         elif r.codes[f] == Suspect.SENSOR_OFF:
             patient.off.add(f)
             patient.gone.discard(f)
-            patient.had.discard(f)
             r.off_word = True
         else:
             overdue = r.t > patient.seen and r.t - patient.newest.get(f, 0) > 3 * patient.interval(f)
-            if f in CONTINUOUS and f in patient.had and overdue:
+            if f in CONTINUOUS and f in patient.had and f not in patient.off and overdue:
                 patient.gone.add(f)
-                r.lost_word = True
             return
         patient.newest[f] = r.t

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.incidents import Book, problem_of
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
 from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason, alarm_id
@@ -20,6 +21,8 @@ class Teller:
         self.patients: dict[str, Patient] = {}
         self.left: dict[str, int] = {}
         self.events: list[AlarmEvent] = []
+        # Technical alarms of patients, which this engine does not judge: tests/vitals/test_watched.py.
+        self.watch: list[AlarmEvent] = []
         self.books: dict[str, Book] = {}
         self.marked = 0
         self.worse: set[tuple[str, int]] = set()
@@ -106,6 +109,8 @@ class Teller:
     def publish(self, c: Condition, event: AlarmEvent, at: int) -> None:
         """Emits an event and sets the timers; a start or an escalation restarts the handover."""
         self.events.append(event)
+        if standby.loud(c.alarm) and not standby.loud(event) and event.patient in self.patients:
+            self.patients[event.patient].loud_at = self.now
         c.alarm = None if event.state is AlarmState.INACTIVE else event
         if event.inactivation is not Inactivation.AUDIO_PAUSED:
             c.paused_until = None
@@ -129,6 +134,7 @@ class Teller:
             c.alarm = None
         c.since, c.level, c.pending_since, c.holds = c.pending_since or 0, level, None, True
         c.calm_since = c.sunk_since = None
+        c.unsure = False
 
     def over(self, c: Condition, r: Reading, value: float | None) -> None:
         """Ends a condition and its alarm, or latches the alarm; history ends alarms as well, as an end pages no one."""
@@ -143,12 +149,21 @@ class Teller:
             self.tell(c, Phase.UPDATE, t=r.t, state=AlarmState.LATCHED, inactivation=Inactivation.NONE, **about)
 
     def start(
-        self, c: Condition, r: Reading, kind: Kind, *, t: int, value: float | None = None, bound: float | None = None
+        self,
+        c: Condition,
+        r: Reading,
+        kind: Kind,
+        *,
+        t: int,
+        value: float | None = None,
+        bound: float | None = None,
+        sign: str | None = None,
     ) -> None:
         """Emits the start of an alarm; its id is subject, condition and start."""
         subject = str(r.about["device" if c.name == "sensor-off" else "patient"])
+        name = sign or c.name
         event = AlarmEvent(
-            id=alarm_id(subject, c.name, c.since), n=0, subject=subject, condition=c.name, kind=kind,
+            id=alarm_id(subject, name, c.since), n=0, subject=subject, condition=name, kind=kind,
             priority=Priority(c.level), phase=Phase.START, state=AlarmState.ACTIVE, start=c.since, t=t, log_t=self.now,
             text="", value=value, limit=bound, side=c.side, raised=self.now, **r.about,
         )  # fmt: skip
@@ -164,13 +179,14 @@ class Teller:
         *,
         news: bool = False,
         again: bool = False,
+        sign: str | None = None,
     ) -> None:
         """Emits the change of an active condition, if the reading is live and there is one."""
         if not r.live:
             return
         if c.alarm is None:
             c.told = math.nan if value is None else value
-            self.start(c, r, kind, t=r.t, value=value, bound=bound)
+            self.start(c, r, kind, t=r.t, value=value, bound=bound, sign=sign)
             return
         before = c.alarm.priority
         changes: dict[str, Any] = {"priority": Priority(c.level), "value": value, "limit": bound}

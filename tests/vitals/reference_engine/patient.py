@@ -33,7 +33,7 @@ class Track:
 
 def problem(name: str) -> str:
     """Returns the problem that a condition belongs to: a systolic and a mean pressure are one."""
-    return "sbp" if name == "map" else name
+    return {"map": "sbp", "pr": "hr"}.get(name, name)
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Condition:
     level: int = 0
     side: int = 0
     doubt: int = 0
+    hinted: int = 0
     goal: int = 0
     mentioned: set[str] = field(default_factory=set)
     alarm: AlarmEvent | None = None
@@ -57,10 +58,12 @@ class Condition:
     extremes: list[bool] = field(default_factory=list)
     calm_since: int | None = None
     sunk_since: int | None = None
+    unsure: bool = False
 
     def forget_pending(self) -> None:
         """Clears a pending condition, after a gap."""
         self.pending_since, self.extreme_since, self.doubt, self.extremes = None, None, 0, []
+        self.hinted = 0
 
     def extreme_pending(self, side: int, *, extreme: bool) -> bool:
         """Returns whether an extreme value follows another one on this side that is not yet high."""
@@ -96,7 +99,6 @@ class Reading:
     live: bool
     about: dict[str, Any]
     blind: bool = False
-    lost_word: bool = False
     off_word: bool = False
 
     def trusted(self, sign: str) -> bool:
@@ -126,6 +128,17 @@ class Patient:
     latched: dict[str, Condition] = field(default_factory=dict)
     tracks: dict[str, Track] = field(default_factory=dict)
     ahead: dict[str, int] = field(default_factory=dict)
+    breached: int | None = None
+    measured: dict[str, int] = field(default_factory=dict)
+
+    bed: str = ""
+    spans: list[Any] = field(default_factory=list)
+    loud_at: int | None = None
+
+    def lacks(self, r: Reading, sign: str) -> bool:
+        """Returns whether a sign that was measured before is missing without a word, though its turn has come."""
+        due = r.t - self.newest.get(sign, 0) >= constants.DUE_SHARE * self.cadence_ms
+        return sign in self.had and sign not in self.off and due
 
     def interval(self, sign: str) -> int:
         """Returns the time between two values of a sign, ms."""

@@ -1,23 +1,25 @@
 """The rules of more than one sign: vital signs lost, sensors off, NEWS2."""
 
+from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.events import Teller
 from tests.vitals.reference_engine.patient import HIGH, LOW, MEDIUM, Condition, Patient, Reading
 from vitals.alarm_events import AlarmState, Kind, Phase, Priority
 from vitals.engine import constants
 from vitals.news2 import score
+from vitals.signs import Suspect
 
-PULSE = ("hr", "pr")
+PULSE = ("hr", "pr", "spo2")
 INPUTS = ("rr", "spo2", "sbp", "pulse", "temp")
 
 
 def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
     """Evaluates *vital signs lost* (`vitals.engine.rules.signal_loss`)."""
     c = patient.condition("vital-signs-lost")
-    fresh = {f for f in PULSE if f in patient.had and r.t - patient.newest[f] <= 3 * patient.interval(f)}
-    rates = any(f in patient.gone for f in PULSE) and all(f in patient.gone or f not in fresh for f in PULSE)
-    mine = [patient.conditions[f] for f in patient.gone if f in patient.conditions]
-    own = any(c.holds or c.extreme_since is not None for c in mine)
-    if not (rates and "spo2" in patient.gone) and not own:
+    lacking = {f for f in PULSE if patient.lacks(r, f)}
+    gone = patient.gone & set(PULSE) | lacking
+    showing = [f for f in PULSE if f in patient.had and f not in gone and f not in patient.off]
+    kept = standby.holds(patient.spans) and not c.holds
+    if not gone or showing or line_shows_pulse(patient, r) or kept:
         c.pending_since = None
         if c.holds:
             c.calm_since = r.t if c.calm_since is None else c.calm_since
@@ -25,12 +27,34 @@ def judge_lost(teller: Teller, patient: Patient, r: Reading) -> None:
                 teller.over(c, r, None)
         return
     c.calm_since = None
-    if not c.holds and r.lost_word:
-        c.pending_since = c.pending_since or r.t
-        if r.blind or r.t - c.pending_since >= constants.LOST_DELAY_MS:
-            teller.begin(patient, c, HIGH)
+    if lacking or any(r.codes[f] == Suspect.DROPOUT for f in PULSE):
+        begin = c.since if c.holds else c.pending_since or r.t
+        sure = "hr" in patient.had or (patient.breached is not None and begin - patient.breached <= constants.NEAR_MS)
+        level = lost_level(r.t - begin, sure=sure)
+        if c.holds:
+            c.level = max(c.level, level)
+        else:
+            c.pending_since = begin
+            if level:
+                teller.begin(patient, c, level)
     if c.holds:
         teller.tell_difference(c, r, Kind.PHYSIOLOGICAL, None, None)
+
+
+def lost_level(lasted_ms: int, *, sure: bool) -> int:
+    """Returns the priority of a loss: by the second reading if `sure`, else in three steps."""
+    if sure:
+        return HIGH if lasted_ms >= constants.LOST_DELAY_MS else 0
+    steps = ((constants.OXIMETER_HIGH_MS, HIGH), (constants.OXIMETER_MEDIUM_MS, MEDIUM), (1, LOW))
+    return next((level for after, level in steps if lasted_ms >= after), 0)
+
+
+def line_shows_pulse(patient: Patient, r: Reading) -> bool:
+    """Returns whether a line, not a cuff, shows a pulsatile pressure."""
+    if patient.cuff_ms or not all(r.trusted(f) for f in ("sbp", "dbp", "map")):
+        return False
+    width = r.values["sbp"] - r.values["dbp"]
+    return r.values["map"] >= constants.PULSATILE_MAP and width >= constants.PULSATILE_WIDTH
 
 
 def judge_sensors(teller: Teller, patient: Patient, r: Reading) -> None:

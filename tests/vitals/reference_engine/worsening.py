@@ -8,18 +8,21 @@ from vitals.engine import constants
 from vitals.signs import FIELDS, INDEX
 
 
-def judge_worse(teller: Teller, patient: Patient, r: Reading) -> None:
+def judge_worse(teller: Teller, patient: Patient, r: Reading, decides: dict[str, str]) -> None:
     """Evaluates every problem with an active condition."""
     for name in dict.fromkeys(map(problem, FIELDS)):
         members = [f for f in FIELDS if problem(f) == name]
-        holding = [c for f in members if (c := patient.conditions.get(f)) is not None and c.holds]
+        c = patient.conditions.get(name)
+        holds = c is not None and c.holds
         track = patient.tracks.get(name)
-        if track is not None and track.side not in [c.side for c in holding]:
+        if track is not None and c is not None and not (holds and c.side == track.side):
             del patient.tracks[name]
         values = {f: r.values[f] for f in members if r.trusted(f)}
-        if not holding or not values:
+        if name == "hr":  # one rate, whichever sensor tells it
+            values = {"hr": values[decides["hr"]]} if decides.get("hr") in values else {}
+        if c is None or not holds or not values:
             continue
-        track = patient.tracks.setdefault(name, Track(holding[0].side))
+        track = patient.tracks.setdefault(name, Track(c.side))
         if r.t - track.seen > 3 * patient.interval(name):
             track.runs.clear()
         track.seen = r.t
@@ -27,7 +30,7 @@ def judge_worse(teller: Teller, patient: Patient, r: Reading) -> None:
         for f, value in values.items():
             track.worst[f] = worse_of(track.worst.get(f, value), value)
         if r.live and track.known and grown(track, r, values, cuff=patient.cuff(name)):
-            call(teller, r, holding, track, values)
+            call(teller, r, c, track, values, decides.get(name))
 
 
 def grown(track: Track, r: Reading, values: dict[str, float], *, cuff: bool) -> bool:
@@ -55,19 +58,23 @@ def grown(track: Track, r: Reading, values: dict[str, float], *, cuff: bool) -> 
     return lasted
 
 
-def call(teller: Teller, r: Reading, holding: list[Condition], track: Track, values: dict[str, float]) -> None:
-    """Escalates the problem's alarm of the highest priority."""
+def call(  # noqa: PLR0917 - all that the rule of one problem has
+    teller: Teller, r: Reading, c: Condition, track: Track, values: dict[str, float], decider_sign: str | None
+) -> None:
+    """Escalates the problem's alarm."""
     high = any(run[2] for run in track.runs.values())
     track.known, track.again = dict(track.worst), r.t + constants.WORSE_AGAIN_MS
     track.runs.clear()
-    told = [c for c in holding if c.alarm is not None]
-    if not told:
+    if c.alarm is None:
         return
-    c = max(told, key=lambda c: c.level)
     c.level = HIGH if high else c.level
     changes = {"priority": Priority(c.level), "inactivation": Inactivation.NONE, "handover": 0, **decider(r)}
-    if c.name in values:
-        c.told = values[c.name]
+    named = c.alarm.condition
+    mine = (
+        values.get("hr") if c.name == "hr" and named == decider_sign else values.get(named) if c.name != "hr" else None
+    )
+    if mine is not None:
+        c.told = mine
         changes["value"] = c.told
     teller.tell(c, Phase.ESCALATE, t=r.t, **changes)
     if c.alarm is not None:

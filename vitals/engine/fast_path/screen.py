@@ -12,7 +12,21 @@ from numpy.typing import NDArray
 
 from vitals import news2
 from vitals.breach_codes import BREACH_EXTREME_HIGH, BREACH_EXTREME_LOW, BREACH_LOW, WITHIN, breach
-from vitals.engine.constants import AHEAD_MS, CONTINUOUS, COUNT, CUFF, INTERVALS, LOST, PULSE, SENSOR_OFF, SPO2
+from vitals.engine.constants import (
+    AHEAD_MS,
+    CONTINUOUS,
+    COUNT,
+    CUFF,
+    DUE_SHARE,
+    HR,
+    INTERVALS,
+    LOST,
+    MAP,
+    PR,
+    PULSE,
+    SBP,
+    SENSOR_OFF,
+)
 from vitals.engine.rules import news2_condition
 from vitals.engine.state import BUSY, CADENCE, CALM, GONE, HAD, NEWEST, OFF, PARTS, SCORED, SEEN, State, all_seconds
 from vitals.limits import HIGH, LOW
@@ -22,6 +36,7 @@ from vitals.signs import SUSPECT_BITS, Suspect
 
 Bools = NDArray[np.bool_]
 _CONTINUOUS = np.flatnonzero(CONTINUOUS)
+_PULSE = np.array(PULSE)
 _REPEATED = np.array(CUFF)
 _WORD = 8
 _SHIFTS = np.arange(COUNT, dtype=np.int64) * SUSPECT_BITS
@@ -159,14 +174,18 @@ def needs_no_evaluation(r: Round) -> Bools:
 
 
 def _overdue(r: Round) -> Bools:
-    """Returns (n,) whether a continuous sign has been missing for more than `INTERVALS` intervals."""
+    """Returns (n,) whether a continuous sign is missing for more than `INTERVALS` intervals, or all of a pulse is."""
     absent = ~r.present[:, _CONTINUOUS]
     if not absent.any():
         return np.zeros(len(r.t), dtype=np.bool_)
+    live = (r.marks[:, HAD] == 1) & (r.marks[:, GONE] == 0) & (r.marks[:, OFF] == 0)
+    since = r.t - np.where(live, r.times[:, NEWEST], 0)[:, _PULSE].max(axis=1)
+    silent = ~r.present[:, _PULSE].any(axis=1) & live[:, _PULSE].any(axis=1)
+    silent &= since >= DUE_SHARE * r.pace[:, CADENCE]
     newest = r.times[:, NEWEST][:, _CONTINUOUS]
     waited = r.t[:, None] - newest > INTERVALS * r.pace[:, CADENCE, None].astype(np.int64)
-    known = (r.marks[:, HAD][:, _CONTINUOUS] == 1) & (r.marks[:, GONE][:, _CONTINUOUS] == 0)
-    overdue: Bools = (absent & waited & known & (r.t > r.times[:, SEEN])[:, None]).any(axis=1)
+    overdue: Bools = (absent & waited & live[:, _CONTINUOUS] & (r.t > r.times[:, SEEN])[:, None]).any(axis=1)
+    overdue |= silent
     return overdue
 
 
@@ -205,27 +224,26 @@ def _steady(r: Round, chosen: NDArray[np.intp]) -> Bools:
     gone, off = marks[:, GONE] != 0, marks[:, OFF] != 0
     fine = ~present | ((digits == mine) & ~news)
     loud = calm[:, LOST] == 1
+    believed = present[:, HR]
     if r.coded:
         codes = r.codes[chosen]
         trusted = present & ((codes == 0) | (codes == Suspect.CLOCK))
         extreme = (digits == BREACH_EXTREME_LOW) | (digits == BREACH_EXTREME_HIGH)
-        doubtful = extreme | (_REPEATED & (digits != WITHIN))
+        doubtful = extreme | ((_REPEATED | (mine == 0)) & (digits != WITHIN))
         returns = (mine > 0) & (digits != mine)
         fine = np.where(present & ~trusted, (mine >= 0) & ~doubtful & ~returns, fine)
+        believed = trusted[:, HR]
+    fine[:, PR] = ~present[:, PR] | believed | (fine[:, PR] & (mine[:, HR] == 0))
+    fine[:, MAP] &= ~present[:, MAP] | (mine[:, SBP] == 0)
+    if r.coded:
         dropout = ~present & (codes == Suspect.DROPOUT)
         sensor_off = ~present & (codes == Suspect.SENSOR_OFF)
         fine &= ~dropout | (gone & ~off & ((mine == 0) | loud[:, None]))
         fine &= ~sensor_off | (off & (calm[:, SENSOR_OFF] == 1)[:, None])
     fine &= ~(present & (gone | off))
     steady = ~any_of(~fine) & (calm[:, [LOST, SENSOR_OFF]] >= 0).all(axis=1)
-    alive = np.zeros(len(chosen), dtype=np.bool_)
-    pulse_gone = np.zeros(len(chosen), dtype=np.bool_)
-    for s in PULSE:
-        alive |= trusted[:, s]
-        pulse_gone |= gone[:, s]
-    together = gone[:, SPO2] & pulse_gone & ~alive
-    alone = (gone & (mine != 0)).any(axis=1)
-    steady &= loud | ~(together | alone)
+    lost = gone[:, _PULSE].any(axis=1) & ~(trusted[:, _PULSE] & ~gone[:, _PULSE]).any(axis=1)
+    steady &= loud | ~lost
     exact = np.flatnonzero(steady)
     at = chosen[exact]
     steady[exact] = news2_condition.goes_on(r.t[at], marks[exact], r.pace[at])

@@ -1,5 +1,7 @@
 """NEWS2 risk: one alarm whose priority follows the score. Source: Royal College of Physicians, 2017; R1.
 
+A ward without NEWS2, such as intensive care, admits with `news2` false: the score is shown and starts no alarm.
+
 **Condition and priority.** High from a total of `HIGH_TOTAL`, medium from `MEDIUM_TOTAL`, low if a single input scores
 `SINGLE_THREE`. Only the profiles in `NEWS2_PROFILES` are scored. Supplemental oxygen is from the admission or charted,
 and consciousness is charted (`vitals.engine.commands`).
@@ -30,6 +32,7 @@ from vitals.engine.event_writer import EventWriter
 from vitals.engine.reading_view import ReadingContext
 from vitals.engine.rules.sign_condition import finish, held, move
 from vitals.engine.state import (
+    ALARMS,
     CADENCE,
     CALM,
     CHARTED,
@@ -84,7 +87,9 @@ def at_rest(marks: NDArray[np.int8]) -> NDArray[np.bool_]:
         total_ += part
         largest = np.maximum(largest, part)
     idle = marks[:, CALM_NEWS2] == 0
-    rests: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (idle & (total_ < MEDIUM_TOTAL) & (largest < SINGLE_THREE))
+    rests: NDArray[np.bool_] = (marks[:, SCORES] != ALARMS) | (
+        idle & (total_ < MEDIUM_TOTAL) & (largest < SINGLE_THREE)
+    )
     return rests
 
 
@@ -215,7 +220,7 @@ def goes_on(t: NDArray[np.int64], marks: NDArray[np.int8], pace: NDArray[np.int3
     up = _levels(counted.sum(axis=1) + mind_counted + base, np.maximum(counted.max(axis=1), mind_counted))
     down = _levels(parts.sum(axis=1) + mind + base, np.maximum(parts.max(axis=1), mind))
     held_at = marks[:, CALM_NEWS2]
-    stays: NDArray[np.bool_] = (marks[:, SCORES] == 0) | (
+    stays: NDArray[np.bool_] = (marks[:, SCORES] != ALARMS) | (
         (held_at >= 0) & (up <= held_at) & ((held_at == 0) | (down >= held_at))
     )
     return stays

@@ -2,17 +2,21 @@
 
 Both are technical alarms of the patient. They are checked every `LOOK_MS` of log time for all patients at once.
 
-**Not judged, condition.** No reading for `INTERVALS` cadences (`UNHEARD_LEAST_MS` at least) and `ON_THE_WAY_MS` more.
-The time counts from the newest reading that had an effect. Until the first usable value it counts from the admission,
-even if the device sends. Priority medium; high if it is not acknowledged for `UNANSWERED_MS` (`vitals.engine.timers`).
+**Not judged, condition.** No usable value for `INTERVALS` cadences (`UNHEARD_LEAST_MS` at least) and `ON_THE_WAY_MS`
+more: no reading, or readings in which the device reports every sensor as off. The time counts from the newest value
+that had an effect, at first from the admission. Priority medium; high if it is not acknowledged for `UNANSWERED_MS`
+(`vitals.engine.timers`). While *vital signs lost* is active, only the time without a reading counts.
 
 **Not measured, condition.** A continuous sensor (ECG, oximeter, impedance) has measured before, and none of its signs
-has a value for the same time. While ECG or oximeter still measures a pulse, `SENSOR_WAIT_MS` more must pass, as the
-sensor is probably being moved. Priority medium. It does not apply while the patient is not judged or *vital signs lost*
-is active.
+has a value for the same time. It does not apply while the patient is not judged or *vital signs lost* is active.
+Priority low while ECG, oximeter or a line still measures a pulse, for the page; medium after `SENSOR_WAIT_MS`, and at
+once without a pulse. It is medium, too, if a single sign is not measured that was beyond its limits when it went.
 
 **Inhibition.** A stalled pipeline, the patient's gateway or its bridge down and a silent device inhibit both, because
 their alarms give more detail. After that, and after log time stood still, the wait starts again.
+
+A *standby* of the patient inhibits both as well, with a wait of its own at the planned end
+(`vitals.engine.rules.standby`).
 
 **End.** When the condition is over or inhibited, and at discharge. *Not judged* after a skipped reading ends by
 `vitals.engine.rules.skipped_readings`.
@@ -23,7 +27,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.alarm_events import AlarmState, Kind, Phase
+from vitals.alarm_events import AlarmState, Kind, Phase, Priority
 from vitals.conditions import priority_of
 from vitals.engine.constants import (
     COUNT,
@@ -32,14 +36,16 @@ from vitals.engine.constants import (
     INTERVALS,
     LOOK_MS,
     LOST,
+    MAP,
     NOT_JUDGED,
     ON_THE_WAY_MS,
     SENSOR_WAIT_MS,
     UNHEARD_LEAST_MS,
 )
 from vitals.engine.event_writer import EventWriter
-from vitals.engine.rules import technical_alarms
-from vitals.engine.state import CADENCE, GONE, HAD, OFF, SEEN, Condition, State
+from vitals.engine.rules import standby, technical_alarms
+from vitals.engine.state import CADENCE, GONE, HAD, NEWEST, OFF, SEEN, Condition, State
+from vitals.engine.state import CUFF as CUFF_INTERVAL
 from vitals.signs import SIGNS
 
 SENSORS = {
@@ -66,12 +72,19 @@ def place(state: State, row: int, patient: str, gateway: str) -> None:
         state.awaited[row] = state.now
 
 
-def note(state: State, row: int, lapsed: list[int], t: int) -> None:
-    """Records since when each sign has had no value, after a reading of event time `t`; `lapsed` is by sign."""
+def note(state: State, row: int, lapsed: list[int], since: list[int]) -> None:
+    """Records since when each sign has had no value, after a reading.
+
+    Args:
+        state: The state.
+        row: The patient's row.
+        lapsed: Per sign, whether it is lost or off.
+        since: Per sign, event time of its value before the reading, ms.
+    """
     known = state.lapses.get(row)
     if known is None and not any(lapsed):
         return
-    now = {s: (known or {}).get(s, t) for s in range(COUNT) if lapsed[s]}
+    now = {s: (known or {}).get(s, since[s]) for s in range(COUNT) if lapsed[s]}
     if now:
         state.lapses[row] = now
     else:
@@ -103,6 +116,7 @@ def evaluate(writer: EventWriter) -> None:
     for name, _, row in _standing(state, {NOT_JUDGED}):
         if row not in overdue and row not in state.unjudged:
             why = "covered by another alarm" if row in state.covered else "readings are judged again"
+            why = "on standby" if standby.holds(state, row) else why
             _end(writer, name, writer.now, why)
     _sensors(writer, limits, overdue, covers)
 
@@ -117,18 +131,36 @@ def _limits(state: State) -> NDArray[np.int64]:
 def _overdue(state: State, limits: NDArray[np.int64]) -> dict[int, int]:
     """Returns the rows of patients that are *not judged*, with the log time since which they are, ms."""
     n = len(limits)
-    seen = state.times[:n, SEEN]
-    since: dict[int, int] = {}
-    for row, at in list(state.awaited.items()):
-        # Readings without a usable value are no proof that the patient is monitored.
-        if state.marks[row, HAD].any():
-            del state.awaited[row]
-        else:
-            since[row] = at
+    seen = _heard(state, n)
+    # Readings without a usable value are no proof that the patient is monitored. A new table, because one that has
+    # shrunk keeps its memory.
+    state.awaited = {row: at for row, at in state.awaited.items() if not state.marks[row, HAD].any()}
+    since = dict(state.awaited)
     late = state.placed[:n] & (seen > 0) & (state.now - np.maximum(seen, state.resumed) > limits)
     since = {row: int(seen[row]) for row in np.flatnonzero(late).tolist()} | since
     found = {row: _from(state, row, at) + int(limits[row]) for row, at in since.items()}
+    for row, kept in state.standbys.items():
+        if kept.ended:
+            continue
+        found.pop(row, None)
+        if state.now > kept.until:
+            # A reading at the planned end is one cadence and its way late; the longer wait is after an inhibition.
+            other = _from(state, row, 0)
+            wait = int(state.pace[row, CADENCE]) + ON_THE_WAY_MS
+            found[row] = kept.until + wait if other <= kept.until else other + int(limits[row])
     return {row: at for row, at in found.items() if state.now > at}
+
+
+def _heard(state: State, n: int) -> NDArray[np.int64]:
+    """Returns (n,) the event time of each patient's newest usable value, ms; 0 for a patient without a reading."""
+    heard: NDArray[np.int64] = np.minimum(state.times[:n, NEWEST].max(axis=1), state.times[:n, SEEN])
+    for row, lapses in state.lapses.items():
+        if _lost(state, row):
+            heard[row] = state.times[row, SEEN]
+        else:
+            # The newest report of a sign that lapsed is no value.
+            heard[row] = max(lapses.get(s, t) for s, t in enumerate(state.times[row, NEWEST].tolist()))
+    return heard
 
 
 def _from(state: State, row: int, at: int) -> int:
@@ -160,8 +192,12 @@ def _tell_of(writer: EventWriter, row: int, since: int) -> None:
     patient = state.patients[row]
     if patient is None or key(patient, NOT_JUDGED) in state.faults:
         return
-    if row in state.behind:
+    if standby.holds(state, row):
+        text = "standby is over and no value arrives: attach the sensors, or set another standby at the bed or the page"
+    elif row in state.behind:
         text = "readings come too late to be judged: check the clocks of gateway and device, and the backlog"
+    elif row not in state.awaited and row in state.lapses:
+        text = "readings arrive without a usable value: every sensor is off or lost, look at the patient"
     elif row not in state.awaited:
         text = "no reading in time: check the clocks of gateway and device, and the line between them"
     elif state.times[row, SEEN]:
@@ -169,12 +205,17 @@ def _tell_of(writer: EventWriter, row: int, since: int) -> None:
     else:
         text = "no reading since the admission: check the device, its name in the admission, and the admission's start"
     _start(writer, row, NOT_JUDGED, since, text)
+    if standby.holds(state, row):
+        standby.grow_from_end(state, row, state.faults[key(patient, NOT_JUDGED)])
 
 
-def _start(writer: EventWriter, row: int, condition: str, since: int, text: str) -> None:
+def _start(  # noqa: PLR0917 - the fields of a patient's alarm
+    writer: EventWriter, row: int, condition: str, since: int, text: str, level: int = 0
+) -> None:
     state = writer.state
     patient = state.patients[row] or ""
-    c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=priority_of(condition))
+    level = max(level, priority_of(condition))
+    c = state.faults[key(patient, condition)] = Condition(-1, -1, on=True, since=since, level=level)
     writer.start(
         c,
         subject=patient,
@@ -208,7 +249,7 @@ def _sensors(writer: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
     state = writer.state
     standing = {(row, condition): name for name, condition, row in _standing(state, set(NOT_MEASURED.values()))}
     for row, lapses in list(state.lapses.items()):
-        if not state.placed[row] or row in overdue or _lost(state, row):
+        if not state.placed[row] or row in overdue or _lost(state, row) or standby.holds(state, row):
             continue
         if covers.covers(row):
             state.covered[row] = state.now
@@ -216,19 +257,47 @@ def _sensors(writer: EventWriter, limits: NDArray[np.int64], overdue: dict[int, 
         had, gone, off = state.marks[row, HAD], state.marks[row, GONE], state.marks[row, OFF]
         there = {of for of, signs in SENSORS.items() if any(had[s] and not gone[s] and not off[s] for s in signs)}
         # Impedance does not show circulation.
-        wait = SENSOR_WAIT_MS if there & OF_PULSE else 0
+        wait = SENSOR_WAIT_MS if there & OF_PULSE or _line(state, row) else 0
         for sensor, signs in SENSORS.items():
-            lapsed = [lapses[s] for s in signs if s in lapses]
-            since = _from(state, row, max(lapsed, default=0)) + int(limits[row])
-            if sensor in there or not lapsed or state.now <= since:
+            lapsed = [s for s in signs if s in lapses]
+            beyond = _beyond(state, row, lapsed)
+            since = _from(state, row, max((lapses[s] for s in lapsed), default=0)) + int(limits[row])
+            if (sensor in there and not beyond) or not lapsed or state.now <= since:
                 continue
             condition = NOT_MEASURED[sensor]
-            # A started alarm holds, also while the wait applies again.
-            if standing.pop((row, condition), None) is None and state.now > since + wait:
-                text = f"{_NAMES[sensor]} is not measured: look at the sensor"
-                _start(writer, row, condition, since, text)
+            level = Priority.MEDIUM if beyond or state.now > since + wait else Priority.LOW
+            name = standing.pop((row, condition), None)
+            if name is None:
+                look = (
+                    "is lost while its alarm is active: look at the patient"
+                    if beyond
+                    else "is not measured: look at the sensor"
+                )
+                _start(writer, row, condition, since, f"{_NAMES[sensor]} {look}", level)
+            else:
+                _raise(writer, state.faults[name], level)
     for name in standing.values():
         _end(writer, name, writer.now, "measured again, or told by another alarm")
+
+
+def _raise(writer: EventWriter, c: Condition, level: Priority) -> None:
+    """Raises an alarm's priority; a raised alarm keeps it, also while another sensor measures a pulse again."""
+    if level > c.level:
+        c.level = level
+        writer.step(c, Phase.ESCALATE, t=writer.now, priority=level)
+
+
+def _line(state: State, row: int) -> bool:
+    """Returns whether a line measures pressures now."""
+    marks, cadence = state.marks[row], int(state.pace[row, CADENCE])
+    there = marks[HAD][MAP] and not marks[GONE][MAP] and not marks[OFF][MAP] and not state.pace[row, CUFF_INTERVAL]
+    return bool(there) and state.times[row, SEEN] - state.times[row, NEWEST][MAP] <= INTERVALS * cadence
+
+
+def _beyond(state: State, row: int, lapsed: list[int]) -> bool:
+    """Returns whether one of the signs was beyond its limits when it went."""
+    conditions = state.watched.get(row) or ()
+    return any(c is not None and c.on for s, c in enumerate(conditions) if s in lapsed)
 
 
 def _lost(state: State, row: int) -> bool:

@@ -9,7 +9,8 @@ acknowledged (`vitals.engine.timers`).
 
 **Inhibition.** While a parent is active, no child starts and active children end, because the parent's alarm gives more
 detail. When the parent ends, each child whose condition persists starts again. So forty silent devices behind one dead
-gateway are one alarm. A *sensor off* alarm ends when its device is silent.
+gateway are one alarm. A *sensor off* alarm ends when its device is silent. A standby of the patient inhibits *device
+silent* (`_tells`).
 
 **Bridge down.** Inhibits the gateways that the bridge's last status lists as `devices`. A bridge that lists none
 inhibits all gateways while it is the only known bridge. Each bridge status repeats which gateways are down, so that a
@@ -269,7 +270,7 @@ def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[TechnicalCondition] = []
     if heard:
-        faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and d.patient]
+        faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and _tells(state, d)]
         faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
         faults += [_slow(status, d) for d in status.devices if d.pace_ms and d.patient]
         faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
@@ -366,6 +367,23 @@ def _own(status: Status) -> list[TechnicalCondition]:
 
 def _patients(count: int) -> str:
     return "1 patient" if count == 1 else f"{count} patients"
+
+
+def end_silent(writer: EventWriter, patient: str) -> None:
+    """Ends *device silent* of a patient's devices at a standby; `_tells` keeps it from starting again."""
+    faults = writer.state.faults.items()
+    told = [(key, c.alarm) for key, c in faults if c.alarm is not None and c.alarm.condition == DEVICE_SILENT]
+    _end(writer, [key for key, alarm in told if alarm.patient == patient], writer.now, "the patient is on standby")
+
+
+def _tells(state: State, device: DeviceStatus) -> bool:
+    """Returns whether a silent device is an alarm of its own: with a patient, and a reading since the standby's time.
+
+    Otherwise *not judged* is the alarm. The decision needs only actions and statuses: the equipment's engine has no
+    readings, so it does not know that they have ended a standby.
+    """
+    row = state.index.get(device.patient or "")
+    return bool(device.patient) and (row is None or device.t >= state.hushed.get(row, 0))
 
 
 def _silent(status: Status, device: DeviceStatus) -> TechnicalCondition:

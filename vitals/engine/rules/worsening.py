@@ -13,7 +13,7 @@ beyond an extreme limit, the delay is `EXTREME_DELAY_MS`; for a cuff it is `CUFF
 The next step escalates `WORSE_AGAIN_MS` after the last at the soonest; two steps at once do not wait for that. Only
 live readings escalate.
 
-**Change.** The problem's alarm of the highest priority escalates, and its acknowledgement ends. It becomes high if any
+**Change.** The problem's alarm escalates, and its acknowledgement ends. It becomes high if any
 of these readings was beyond an extreme limit, and keeps its priority otherwise.
 
 **End.** The record of worst values ends with the condition of that side of the limits.
@@ -28,9 +28,11 @@ from vitals.engine.constants import (
     CUFF_REPEAT_MS,
     EXTREME_DELAY_MS,
     HAIR,
+    HR,
     INTERVALS,
     MEDIUM_DELAY_MS,
     MEMBERS,
+    PR,
     TRUSTED,
     WORSE_AFTER_MS,
     WORSE_AGAIN_MS,
@@ -40,11 +42,14 @@ from vitals.engine.event_writer import EventWriter
 from vitals.engine.reading_view import ReadingContext, label, show
 from vitals.engine.rules.sign_condition import decider
 from vitals.engine.state import Condition, Run, Track
+from vitals.signs import INDEX
 
 _EXTREME: Final = (BREACH_EXTREME_LOW, BREACH_EXTREME_HIGH)
 
 
-def evaluate(writer: EventWriter, row: int, r: ReadingContext, intervals: list[int], *, cuff: bool) -> None:
+def evaluate(
+    writer: EventWriter, row: int, r: ReadingContext, intervals: list[int], sources: dict[int, int], *, cuff: bool
+) -> None:
     """Evaluates every problem with an active condition, once each sign has been evaluated.
 
     Args:
@@ -52,27 +57,34 @@ def evaluate(writer: EventWriter, row: int, r: ReadingContext, intervals: list[i
         row: The patient's row.
         r: The reading.
         intervals: Per sign, time between two values, ms.
+        sources: The sign that decides on each problem in this reading, by the problem's first sign.
         cuff: Whether pressures come from a cuff.
     """
     tracks, conditions = writer.state.tracks, writer.state.conditions(row)
     for group, members in MEMBERS.items():
-        on = [c for s in members if (c := conditions[s]) is not None and c.on]
+        c = conditions[group]
         track = tracks.get((row, group))
-        if track is not None and not any(c.side == track.side for c in on):
+        if track is not None and (c is None or not c.on or c.side != track.side):
             del tracks[row, group]
             track = None
-        present = [s for s in members if r.digits[s] != ABSENT and r.codes[s] in TRUSTED]
-        if not on or not present:
+        signs = [sources[HR]] if group == HR and HR in sources else members if group != HR else ()
+        present = [s for s in signs if r.digits[s] != ABSENT and r.codes[s] in TRUSTED]
+        if c is None or not c.on or not present:
             continue
         if track is None:
-            track = tracks[row, group] = Track(on[0].side)
+            track = tracks[row, group] = Track(c.side)
         if r.t - track.seen > INTERVALS * intervals[group]:
             track.runs = (None, None)
         track.seen = r.t
         for s in present:
-            track.note(s, r.values[s])
+            track.note(_key(s), r.values[s])
         if r.live and track.bar and _grown(track, r, present, cuff=cuff and CUFF[group]):
-            _call(writer, r, on, track, present)
+            _call(writer, r, c, track, present)
+
+
+def _key(s: int) -> int:
+    """Returns the sign under which a worst value is kept: heart and pulse rate are one quantity, pressures are not."""
+    return HR if s == PR else s
 
 
 def _grown(track: Track, r: ReadingContext, present: list[int], *, cuff: bool) -> bool:
@@ -91,8 +103,8 @@ def _steps(track: Track, r: ReadingContext, present: list[int]) -> float:
     """Returns by how many steps the reading is worse than the known worst; 0 if all values are within limits."""
     if all(r.digits[s] == WITHIN for s in present):
         return 0.0
-    known = [s for s in present if s in track.bar]
-    return max((((r.values[s] - track.bar[s]) * track.side + HAIR) / WORSE_STEP[s] for s in known), default=0.0)
+    known = [s for s in present if _key(s) in track.bar]
+    return max((((r.values[s] - track.bar[_key(s)]) * track.side + HAIR) / WORSE_STEP[s] for s in known), default=0.0)
 
 
 def _went_on(run: Run | None, r: ReadingContext, wait_ms: int, extreme: bool) -> Run:
@@ -105,19 +117,18 @@ def _lasted(run: Run | None, r: ReadingContext, soonest: int) -> bool:
     return run is not None and r.t > run.since and r.t - run.since >= run.wait_ms and r.t >= soonest
 
 
-def _call(writer: EventWriter, r: ReadingContext, on: list[Condition], track: Track, present: list[int]) -> None:
-    """Escalates the problem's alarm of the highest priority."""
+def _call(writer: EventWriter, r: ReadingContext, c: Condition, track: Track, present: list[int]) -> None:
+    """Escalates the problem's alarm."""
     high = any(run is not None and run.high for run in track.runs)
     track.bar, track.again, track.runs = dict(track.worst), r.t + WORSE_AGAIN_MS, (None, None)
-    told = [c for c in on if c.alarm is not None]
-    if not told:
+    if c.alarm is None:
         return
-    c = max(told, key=lambda c: c.level)
     c.level = max(c.level, Priority.HIGH if high else c.level)
     text = ", ".join(f"{label(s)} {show(s, r.values[s])}" for s in present)
     about = decider(r) | {"text": f"{text}: worse than acknowledged", "reason": Reason.WORSE}
-    if c.index in present:
-        c.told = r.values[c.index]
+    own = INDEX[c.alarm.condition]
+    if own in present:
+        c.told = r.values[own]
         about |= {"value": c.told}
     writer.step(
         c, Phase.ESCALATE, t=r.t, priority=Priority(c.level), inactivation=Inactivation.NONE, handover=0, **about
