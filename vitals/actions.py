@@ -1,4 +1,4 @@
-"""Actions of people: acknowledge, audio pause, chart, standby. The value of a record of topic `actions`."""
+"""Actions of people, such as acknowledge, chart, standby and coming: the value of a record of topic `actions`."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -24,6 +24,14 @@ class Act(StrEnum):
     STANDBY = "standby"
     """Suspends monitoring of a patient for a stated time."""
     STANDBY_END = "standby-end"
+    COMING = "coming"
+    """The person is on the way: the handover waits for a time (Q8)."""
+    CANNOT = "cannot"
+    """The person cannot come: the alarm passes to the next one at once."""
+
+
+OF_AN_ALARM: Final = frozenset((Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.COMING, Act.CANNOT))
+"""Actions on one alarm, by its id."""
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -34,9 +42,10 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         act: Kind of action.
         patient: Patient id, or a technical alarm's subject.
         t: Time of the action, UTC epoch ms.
-        by: Name of the person.
-        alarm: Id of the alarm, for acknowledge and audio-pause.
-        incident: Acknowledges also every alarm of this incident that had not risen since `shown`; "" for one alarm.
+        by: Name of the person; for an answer to a message the contact id.
+        alarm: Id of the alarm, for acknowledge, audio-pause, coming and cannot.
+        incident: Of acknowledge and coming: also every alarm of this incident that had not risen since `shown`; "" for
+            one alarm.
         shown: Log time of the newest event that the person saw, UTC epoch ms; 0 if the page did not say so.
         pause_s: Length of an audio pause or standby, s. A standby ends at `t` plus this, in every engine.
         bed: Bed of a standby, or of its end: it has no effect in another bed.
@@ -60,9 +69,9 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.act in {Act.STANDBY, Act.STANDBY_END} and not self.bed:
             raise ValueError(f"{self.act.value} needs a bed")
-        if self.act in {Act.ACKNOWLEDGE, Act.AUDIO_PAUSE} and not self.alarm:
+        if self.act in OF_AN_ALARM and not self.alarm:
             raise ValueError(f"{self.act.value} needs the id of an alarm")
-        if self.incident and self.act is not Act.ACKNOWLEDGE:
+        if self.incident and self.act not in (Act.ACKNOWLEDGE, Act.COMING):
             raise ValueError(f"{self.act.value} is of one alarm, not of an incident")
         if self.act is Act.STANDBY:
             if not MIN_STANDBY_S <= self.pause_s <= MAX_STANDBY_S:

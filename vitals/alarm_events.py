@@ -120,6 +120,9 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         call: How this event calls a person; only an alarm of an incident has it.
         reason: Reason for the call, or for none.
         problems: The patient's problems that the call names.
+        coming: Name of the person on the way; "" without an answer since the last call.
+        held_until: Log time until which the handover waits for that person, UTC epoch ms; 0 without a wait.
+        declined: Contacts that answered *cannot* since the last start or escalation.
         recent: The sign's last values before this step, (event time in UTC epoch ms, value), oldest first. The cloud
             adds them at a start or escalation, for contacts away from the ward page.
     """
@@ -155,6 +158,9 @@ class AlarmEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     call: Call = Call.NONE
     reason: Reason = Reason.NONE
     problems: Annotated[tuple[Line, ...], Meta(max_length=MAX_RECENT)] = ()
+    coming: Line = ""
+    held_until: TimeOrNone = 0
+    declined: Annotated[tuple[Line, ...], Meta(max_length=MAX_RECENT)] = ()
     recent: Annotated[tuple[tuple[TimeOrNone, float], ...], Meta(max_length=MAX_RECENT)] = ()
 
 

@@ -1,9 +1,8 @@
 """Rotas of contacts (topic `contacts`) and notifications (topic `notifications`)."""
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -41,24 +40,95 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"
 
 
+class DutyRole(StrEnum):
+    """Role of a contact during a duty."""
+
+    STAFF = ""
+    CHARGE = "charge"
+    """Charge nurse: notified if the contacts of a bed do not answer, and of equipment."""
+
+
+class MessageKind(StrEnum):
+    """Kind of a message to a contact."""
+
+    ALARM = ""
+    COURTESY = "courtesy"
+    """Copy to the contact of the duty before, while the present one has not proven to be reachable; it counts as no
+    notification."""
+    PROOF = "proof"
+    """Request at the begin of a duty to confirm that messages arrive."""
+
+
+def check_contact(contact: str) -> None:
+    """Checks a contact id.
+
+    Raises:
+        ValueError: It cannot name an SNS topic.
+    """
+    if not SNS_NAME.fullmatch(contact) or len(contact) > MAX_ID:
+        text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
+        raise ValueError(f"contact id {contact[: MAX_ID + 1]!a} {text}")
+
+
+class Addresses(Protocol):
+    """Addresses of a contact; see `Contact`."""
+
+    @property
+    def phone(self) -> str | None: ...  # noqa: D102 - see Contact
+
+    @property
+    def email(self) -> str | None: ...  # noqa: D102 - see Contact
+
+    @property
+    def push(self) -> bool: ...  # noqa: D102 - see Contact
+
+    @property
+    def webhook(self) -> str | None: ...  # noqa: D102 - see Contact
+
+
+def check_phone(contact: str, phone: str | None) -> None:
+    """Checks a phone number.
+
+    Raises:
+        ValueError: It is not in E.164 form.
+    """
+    if phone is not None and not E164.fullmatch(phone):
+        # Without the number: the text of a refused record becomes a log line.
+        raise ValueError(f"contact {contact}: phone is not in E.164 form, such as +441632960961")
+
+
+def check_addresses(contact: str, has: Addresses) -> None:
+    """Checks that a contact has an address, and the phone number.
+
+    Raises:
+        ValueError: It has none, or the number is not in E.164 form.
+    """
+    if not own_channels(has):
+        raise ValueError(f"contact {contact} has neither phone nor e-mail")
+    check_phone(contact, has.phone)
+
+
 class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One person's duty on one ward.
 
+    A rota of before version 0.2 has name and address of its own; a later one refers to the directory by the id.
+
     Attributes:
         contact: Contact id; names the person's SNS topic.
-        name: Name.
+        name: Name; "" for a reference to the directory.
         start: Begin of the duty, UTC epoch ms.
         end: End of the duty, UTC epoch ms.
-        phone: E.164 number for SMS; None: no SMS.
-        email: Address for e-mail; None: no e-mail.
-        push: True: Web Push to the devices at which the person has switched it on.
-        webhook: Name of one of the deployment's webhooks (`NOTIFY_WEBHOOKS`); None: no webhook.
+        phone: E.164 number for SMS; None: no SMS, or the directory's.
+        email: Address for e-mail; None: no e-mail, or the directory's.
+        push: True: Web Push to the devices at which the person has switched it on; False: none, or the directory's.
+        webhook: Name of one of the deployment's webhooks (`NOTIFY_WEBHOOKS`); None: no webhook, or the directory's.
         priority: Lowest priority of which the contact is notified.
         step: Handover step: 0 is notified first, 1 if 0 does not acknowledge, ….
+        role: Role.
     """
 
     contact: ContactId
-    name: Line
+    name: Line = ""
     start: Shift
     end: Shift
     phone: Line | None = None
@@ -67,37 +137,36 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     webhook: Line | None = None
     priority: Priority = Priority.LOW
     step: Annotated[int, Meta(ge=0, le=9)] = 0
+    role: DutyRole = DutyRole.STAFF
 
     def __post_init__(self) -> None:
-        if not SNS_NAME.fullmatch(self.contact) or len(self.contact) > MAX_ID:
-            text = f"must be letters, digits, - and _, at most {MAX_ID}, as it names an SNS topic"
-            raise ValueError(f"contact id {self.contact[: MAX_ID + 1]!a} {text}")
-        if self.phone is None and self.email is None and self.webhook is None and not self.push:
-            raise ValueError(f"contact {self.contact} has neither phone nor e-mail")
-        if self.phone is not None and not E164.fullmatch(self.phone):
-            # Without the number: the text of a refused record becomes a log line.
-            raise ValueError(f"contact {self.contact}: phone is not in E.164 form, such as +441632960961")
+        check_contact(self.contact)
+        if own_channels(self):
+            check_phone(self.contact, self.phone)
         if self.start >= self.end:
             raise ValueError(f"contact {self.contact}: duty ends before it begins")
 
 
-def own_channels(contact: Contact) -> tuple[Channel, ...]:
+def own_channels(contact: Addresses) -> tuple[Channel, ...]:
     """Returns the channels for which a contact has an address."""
     has = (contact.phone, contact.email, contact.push, contact.webhook)
     return tuple(channel for channel, address in zip(Channel, has, strict=True) if address)
 
 
-class Rota(msgspec.Struct, frozen=True, kw_only=True):
-    """A ward's rota; the value of a record of topic `contacts`."""
+class Rota(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ward's rota; the value of a record of topic `contacts`.
+
+    Attributes:
+        ward: Ward.
+        version: Time of the change, UTC epoch ms.
+        contacts: Duties.
+        proof: A duty begins with a proof that the contact's messages arrive (`vitals.duty.Proof`).
+    """
 
     ward: Id
     version: Count
     contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)]
-
-
-def recipients(contacts: Iterable[Contact], *, now: int, priority: Priority, step: int) -> list[Contact]:
-    """Returns the contacts to notify: on duty now, of this handover step, with this priority."""
-    return [c for c in contacts if c.start <= now < c.end and priority >= c.priority and c.step == step]
+    proof: bool = False
 
 
 class DeliveryState(StrEnum):
@@ -137,6 +206,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         sms: Text of the SMS.
         merged: Ids of further alarms in this message.
         error: Reason if sending or delivery failed.
+        kind: Kind of the message.
         state: State of the message.
         queued: Time at which it was queued for the contact, UTC epoch ms.
         priority: Priority of the alarm event.
@@ -155,6 +225,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     sms: Line
     merged: Annotated[tuple[AlarmName, ...], Meta(max_length=MAX_DEVICES)] = ()
     error: Words | None = None
+    kind: MessageKind = MessageKind.ALARM
     state: DeliveryState = DeliveryState.ACCEPTED
     queued: Time | None = None
     priority: Priority | None = None

@@ -15,7 +15,7 @@ last alarm has ended; the next alarm opens another.
   that named it as high;
 - a medium problem joins any call of the last `ON_THE_WAY_MS`; and one that returns within `KNOWN_MS` of its end joins
   if it was named or acknowledged in that time;
-- a score joins unless its priority is above every call of the incident.
+- a score joins unless it is high and no call of the incident was: by itself it is never due (R1).
 
 A worsening beyond the acknowledged value always calls. Of several events of one moment the most urgent one calls.
 
@@ -223,7 +223,10 @@ def _reason(incident: Incident, name: str, event: AlarmEvent, now: int) -> Reaso
     if event.phase not in (Phase.START, Phase.ESCALATE) or event.priority < Priority.MEDIUM:
         return Reason.NONE
     p = incident.problems.get(name, Problem())
-    covered = event.priority <= incident.told if name == SCORE else _joins(incident, p, event.priority, now)
+    if name == SCORE:
+        covered = event.priority < Priority.HIGH or event.priority <= incident.told
+    else:
+        covered = _joins(incident, p, event.priority, now)
     if covered:
         return Reason.JOINED
     if event.phase is Phase.ESCALATE:

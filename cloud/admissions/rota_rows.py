@@ -1,17 +1,15 @@
-"""Rotas: rows of a file or of the ward page to checked values, and those to topic `contacts`."""
+"""Rotas: rows of a file or of the ward page to checked values."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cloud.admissions.csv_reader import Table, moment, number, read
-from cloud.kafka.port import Writer
 from vitals.alarm_events import Priority
-from vitals.bounds import clean, encoded, name
-from vitals.contacts import CANARY, NOBODY, Contact, Rota
-from vitals.wire import topics
+from vitals.bounds import clean, name
+from vitals.contacts import CANARY, NOBODY, Contact, DutyRole
 
-REQUIRED: Final = frozenset(("ward", "contact", "name", "start", "end"))
-OPTIONAL: Final = frozenset(("phone", "email", "priority", "step", "push", "webhook"))
+REQUIRED: Final = frozenset(("ward", "contact", "start", "end"))
+OPTIONAL: Final = frozenset(("name", "phone", "email", "priority", "step", "role", "push", "webhook"))
 RESERVED: Final = frozenset((CANARY, NOBODY))
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
@@ -30,50 +28,54 @@ def contact_row(cells: Mapping[str, str]) -> tuple[str, Contact]:
     priority = (cells.get("priority") or "low").upper()
     if priority not in Priority.__members__:
         raise ValueError(f"priority {priority.lower()!r} is none of low, medium, high")
-    email = cells.get("email") or None
-    if email is not None and not (email.count("@") == 1 and all(email.split("@")) and " " not in email):
-        raise ValueError(f"email {email!r} is no e-mail address")
     step = number(cells, "step", 0)
     if step != int(step) or not 0 <= step <= 9:  # noqa: PLR2004 - ten people in a row is no handover any more
         raise ValueError(f"step {step} is not a whole number from 0 to 9")
     if cells["contact"] in RESERVED:
-        raise ValueError(f"contact id {cells['contact']!r} is Wardwatch's own: nobody is told under it")
+        raise ValueError(f"contact id {cells['contact']!r} is Wardwatch's own")
+    role = cells.get("role") or ""
+    if role not in tuple(DutyRole):
+        raise ValueError(f"role {role!r} is none of {', '.join(each for each in DutyRole if each)}, or empty")
     contact = Contact(
         contact=cells["contact"],
-        name=clean(cells["name"]),
+        name=clean(cells.get("name") or ""),
         start=moment(cells, "start"),
         end=moment(cells, "end"),
-        phone=(cells.get("phone") or "").replace(" ", "") or None,
-        email=email,
-        push=_flag(cells, "push"),
+        phone=phone_of(cells),
+        email=email_of(cells),
+        push=flag_of(cells, "push"),
         webhook=cells.get("webhook") or None,
         priority=Priority[priority],
         step=int(step),
+        role=DutyRole(role),
     )
     return name(cells["ward"], "ward"), contact
 
 
-def _flag(cells: Mapping[str, str], column: str) -> bool:
+def phone_of(cells: Mapping[str, str]) -> str | None:
+    """Returns the phone number of a row without spaces, None for none."""
+    return (cells.get("phone") or "").replace(" ", "") or None
+
+
+def flag_of(cells: Mapping[str, str], column: str) -> bool:
+    """Returns a cell with 1 or 0 as bool; an empty one is 0.
+
+    Raises:
+        ValueError: It is neither.
+    """
     word = cells.get(column) or "0"
     if word not in {"0", "1"}:
         raise ValueError(f"{column} {word!r} is neither 0 nor 1")
     return word == "1"
 
 
-def rotas(rows: Iterable[tuple[str, Contact]], version: int) -> list[Rota]:
-    """Returns one rota per ward; it replaces the ward's earlier one."""
-    wards: dict[str, list[Contact]] = {}
-    for ward, contact in rows:
-        wards.setdefault(ward, []).append(contact)
-    return [Rota(ward=ward, version=version, contacts=tuple(contacts)) for ward, contacts in sorted(wards.items())]
-
-
-def publish(writer: Writer, duties: Iterable[Rota]) -> None:
-    """Writes rotas to `contacts`, acknowledged.
+def email_of(cells: Mapping[str, str]) -> str | None:
+    """Returns the e-mail address of a row, None for none.
 
     Raises:
-        KafkaUnavailableError: Kafka did not acknowledge them all.
+        ValueError: It is none.
     """
-    for duty in duties:
-        writer.write((topics.CONTACTS, 0), duty.ward.encode(), encoded(duty))
-    writer.flush()
+    email = cells.get("email") or None
+    if email is not None and not (email.count("@") == 1 and all(email.split("@")) and " " not in email):
+        raise ValueError(f"email {email!r} is no e-mail address")
+    return email

@@ -1,4 +1,4 @@
-"""`python -m cloud act`: acknowledge an alarm, pause its audio signal, chart, or set a patient's standby."""
+"""`python -m cloud act`: acknowledge or pause an alarm, answer its call, chart, or set a patient's standby."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from cloud.kafka import partitions
 from cloud.kafka.client import KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from cloud.kafka.settings import Kafka
-from vitals.actions import Act, Action
+from vitals.actions import OF_AN_ALARM, Act, Action
 from vitals.bounds import clean
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--bed", required=True, help="bed of the patient: a standby has no effect in another one")
         if act is Act.STANDBY:
             sub.add_argument("--minutes", type=int, default=20, help="length, 5 to 60 (default: %(default)s)")
-        if act in {Act.ACKNOWLEDGE, Act.AUDIO_PAUSE}:
+        if act in OF_AN_ALARM:
             sub.add_argument("--alarm", required=True, help="alarm id")
         if act is Act.AUDIO_PAUSE:
             sub.add_argument("--seconds", type=int, default=120, help="length (default: %(default)s)")

@@ -15,7 +15,7 @@ from vitals.runtime.settings import SettingsError, load
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
-    words = csv_file.arguments(argv, "admit", "roster", __doc__, required=REQUIRED, optional=OPTIONAL)
+    words = csv_file.parser("admit", "roster", __doc__, required=REQUIRED, optional=OPTIONAL).parse_args(argv)
     log_json("admit")
     try:
         settings = load(Kafka, environ)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,19 +11,12 @@ from cloud.admissions.csv_reader import Table
 T = TypeVar("T")
 
 
-def arguments(
-    argv: Sequence[str],
-    command: str,
-    what: str,
-    doc: str | None,
-    *,
-    required: Collection[str],
-    optional: Collection[str],
-) -> argparse.Namespace:
-    """Parses the words of a command: `file`, and `skip_bad`.
+def parser(
+    command: str, what: str, doc: str | None, *, required: Collection[str], optional: Collection[str]
+) -> argparse.ArgumentParser:
+    """Returns the parser of a command: `file`, and `skip_bad`.
 
     Args:
-        argv: Words after the command.
         command: Name of the command.
         what: Name of the file in its usage.
         doc: Description of the command.
@@ -31,10 +24,10 @@ def arguments(
         optional: Columns that it may have.
     """
     columns = f"CSV: {', '.join(sorted(required))}; may: {', '.join(sorted(optional))}"
-    parser = argparse.ArgumentParser(prog=f"python -m cloud {command}", description=doc)
-    parser.add_argument("file", metavar=what, type=Path, help=columns)
-    parser.add_argument("--skip-bad", action="store_true", help="load the good rows even when others are bad")
-    return parser.parse_args(argv)
+    made = argparse.ArgumentParser(prog=f"python -m cloud {command}", description=doc)
+    made.add_argument("file", metavar=what, type=Path, help=columns)
+    made.add_argument("--skip-bad", action="store_true", help="load the good rows even when others are bad")
+    return made
 
 
 def table(path: Path, parse: Callable[[Iterable[str]], Table[T]], *, skip_bad: bool) -> Table[T] | None:

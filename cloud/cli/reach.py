@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from cloud.duty.house import House
+from cloud.duty.records import kind_of
 from cloud.kafka.client import KafkaReader
 from cloud.kafka.port import KafkaUnavailableError, Reader, Record, read_to_end
 from cloud.kafka.settings import Kafka
 from vitals.bounds import decoded
 from vitals.contact_standing import ContactStanding, addresses, in_words, read_channel_record
-from vitals.contacts import Rota
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
 from vitals.wire import topics
@@ -22,23 +23,20 @@ def lines(records: Iterable[Record], now: int) -> Iterator[str]:
         records: Topics `contacts` and `channels`, in order.
         now: UTC epoch ms.
     """
-    rotas: dict[str, Rota] = {}
+    house = House()
     standings: dict[str, ContactStanding] = {}
     for record in records:
         if record.value is None:
             continue
         if record.topic == topics.CONTACTS:
-            rota = decoded(record.value, Rota)
-            rotas[rota.ward] = rota
+            house.take(decoded(record.value, kind_of(record.key)))
         else:
             one = read_channel_record(record.value)
             if isinstance(one, ContactStanding):
                 standings[one.contact] = one
-    for ward, rota in sorted(rotas.items()):
-        for contact in rota.contacts:
+    for ward in sorted(house.rotas):
+        for contact in house.on_duty(ward, now):
             standing = standings.get(contact.contact)
-            if not contact.start <= now < contact.end:
-                continue
             if standing is None or standing.of != addresses(contact):
                 yield f"{ward}  {contact.contact}: not checked yet"
             elif why := in_words(standing.channels):

@@ -1,30 +1,67 @@
-"""`python -m cloud duty rota.csv`: loads rotas into topic `contacts`."""
+"""`python -m cloud duty rota.csv`: loads rotas into topic `contacts`; a row may refer to the directory."""
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
-from cloud.admissions.rota_rows import OPTIONAL, REQUIRED, parse, publish, rotas
+from cloud.admissions.rota_rows import OPTIONAL, REQUIRED, parse
 from cloud.cli import csv_file
-from cloud.kafka.client import KafkaWriter
-from cloud.kafka.port import KafkaUnavailableError
+from cloud.cli.house import read
+from cloud.duty.changes import by_ward, of_rotas
+from cloud.duty.records import publish
+from cloud.kafka.client import KafkaReader, KafkaWriter
+from cloud.kafka.port import KafkaUnavailableError, Reader, Writer
 from cloud.kafka.settings import Kafka
+from vitals.contacts import Contact
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
 
 
+def change(
+    reader: Reader,
+    writer: Writer,
+    rows: Sequence[tuple[str, Contact]],
+    now: int,
+    *,
+    whole: bool,
+    out: TextIO,
+    proof: bool | None = None,
+) -> None:
+    """Replaces the rotas of the wards that the rows name, and prints the result.
+
+    Raises:
+        DirectoryError: A row changes a contact of another ward, or names an unknown one; nothing is written.
+        KafkaUnavailableError: The log cannot be read or written.
+    """
+    house = read(reader)
+    wards = by_ward(rows)
+    publish(writer, of_rotas(house, wards, now, whole=whole, proof=proof))
+    out.write(f"{len(rows)} duties on {len(wards)} wards\n")
+    # The new rota is in force at once, also if it begins next week.
+    out.writelines(f"ward {ward}: nobody is on duty now\n" for ward in wards if not house.on_duty(ward, now))
+
+
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
-    words = csv_file.arguments(argv, "duty", "rota", __doc__, required=REQUIRED, optional=OPTIONAL)
+    parser = csv_file.parser("duty", "rota", __doc__, required=REQUIRED, optional=OPTIONAL)
+    parser.add_argument("--house", action="store_true", help="may also change contacts of the house and of other wards")
+    parser.add_argument("--proof", choices=("on", "off"), help="a duty begins with a proof (default: unchanged)")
+    words = parser.parse_args(argv)
     log_json("duty")
     try:
         settings = load(Kafka, environ)
         table = csv_file.table(words.file, parse, skip_bad=words.skip_bad)
         if table is None:
             return 1
-        duties = rotas([row for _, row in table.rows], now_ms())
-        publish(KafkaWriter(settings, "duty"), duties)
+        reader = KafkaReader(settings, "duty", group="duty")
+        try:
+            rows = [row for _, row in table.rows]
+            writer = KafkaWriter(settings, "duty")
+            proof = None if words.proof is None else words.proof == "on"
+            change(reader, writer, rows, now_ms(), whole=words.house, out=sys.stdout, proof=proof)
+        finally:
+            reader.close()
     except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:
         sys.stderr.write(f"duty: {error}\n")
         return 1
-    sys.stdout.write(f"{len(table.rows)} duties on {len(duties)} wards\n")
     return 1 if table.errors else 0

@@ -8,26 +8,29 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, alarms, patient_history, patients, ward_stream
+from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.pages import ack_link_page, html_pages, link_receipts, push_devices
+from cloud.console.pages import ack_link_page, html_pages, link_receipts, proof_page, push_devices
 from cloud.console.static import FOLDER
 
 PARTS: Final = (
     html_pages,
     ack_link_page,
+    proof_page,
     link_receipts,
     ward_stream,
     patients,
     patient_history,
     alarms,
+    beds,
+    rota,
     admin,
     push_devices,
     routes,
 )
-PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/")
+PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/")
 
 
 def create_app(parts: AppState) -> FastAPI:

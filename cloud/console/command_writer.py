@@ -2,13 +2,16 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.admissions import actions, admission_rows, rota_rows
+from cloud.admissions import actions, admission_rows
 from cloud.console.live.topic_cache import TopicCache
+from cloud.duty.directory import entered
+from cloud.duty.house import House
+from cloud.duty.records import Duty, publish
 from cloud.kafka.port import KafkaUnavailableError, Writer
 from cloud.kafka.settings import Kafka
 from vitals.actions import Act, Action
@@ -16,6 +19,7 @@ from vitals.admissions import Admission
 from vitals.bounds import encoded
 from vitals.contact_standing import PushDevice
 from vitals.contacts import Contact, Notification, Rota
+from vitals.duty import Assignments
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
 from vitals.wire import topics
@@ -93,16 +97,63 @@ class CommandWriter:
             self._settle(admission)
             return admission
 
-    def rota(self, ward: str, contacts: tuple[Contact, ...], version: int) -> Rota:
-        """Replaces a ward's rota.
+    def rota(
+        self, ward: str, rows: Sequence[Contact], seen: int, now: int, *, whole: bool, proof: bool | None = None
+    ) -> Rota:
+        """Replaces a ward's rota, and enters its contacts in the directory.
+
+        Args:
+            ward: Ward.
+            rows: Duties; a row without addresses refers to the directory.
+            seen: Version that the person saw when they decided; 0 if there was none.
+            now: UTC epoch ms.
+            whole: The person is an admin of all wards.
+            proof: Whether a duty begins with a proof; None does not change it.
+
+        Raises:
+            ConflictError: It has changed since.
+            DirectoryError: The person may not change one of the contacts.
+            LogDownError: Kafka did not acknowledge.
+        """
+        with self._lock:
+            known = self.people.house.rotas.get(ward)
+            if (known.version if known else 0) != seen:
+                raise ConflictError("The rota has been changed: reload it")
+            version = max(now, seen + 1)
+            people, duties = entered(self.people.house, ward, rows, version, whole=whole)
+            kept = known is not None and known.proof
+            wanted = Rota(ward=ward, version=version, contacts=duties, proof=kept if proof is None else proof)
+            self.enter(*people, wanted)
+            return wanted
+
+    def beds(self, ward: str, wanted: Callable[[House], Assignments], seen: int | None) -> None:
+        """Changes the assigned beds of a ward.
+
+        Args:
+            ward: Ward.
+            wanted: Returns the assignments after the change.
+            seen: Version that the person saw, 0 if there was none; None if the change does not depend on it.
+
+        Raises:
+            ConflictError: They have changed since.
+            AssignmentError: The change is not possible.
+            LogDownError: Kafka did not acknowledge.
+        """
+        with self._lock:
+            known = self.people.house.beds.get(ward)
+            if seen is not None and (known.version if known else 0) != seen:
+                raise ConflictError("The assigned beds have been changed: reload them")
+            self.enter(wanted(self.people.house))
+
+    def enter(self, *values: Duty) -> None:
+        """Writes records of topic `contacts`.
 
         Raises:
             LogDownError: Kafka did not acknowledge.
         """
-        wanted = Rota(ward=ward, version=version, contacts=contacts)
-        self._write(lambda writer: rota_rows.publish(writer, [wanted]))
-        self.people.duties = {**self.people.duties, ward: wanted}
-        return wanted
+        self._write(lambda writer: publish(writer, values))
+        for value in values:
+            self.people.enter(value)
 
     def channel(self, key: str, record: PushDevice) -> None:
         """Writes a device for Web Push.

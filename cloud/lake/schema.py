@@ -160,7 +160,7 @@ NOTIFICATIONS: Final = Table(
             "error": TEXT,
         }
         | _SOURCE
-        | {"state": TEXT, "queued": TIME, "priority": INTEGER, "ward": TEXT}
+        | {"state": TEXT, "queued": TIME, "priority": INTEGER, "ward": TEXT, "kind": TEXT}
     ),
 )
 PATIENTS: Final = Table(

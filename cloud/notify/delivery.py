@@ -67,6 +67,10 @@ class Delivery:
         """Prepares a contact's channels in the background; a failure is reported when a message needs them."""
         self.sender.prepare(contact)
 
+    def release(self, contact: str) -> None:
+        """Removes the channels of a contact who has left, in the background."""
+        self.pool.submit(self.sender.release, contact)
+
     def begin(self, message: Message, texts: RenderedMessage, now: int, *, again: bool = False) -> None:
         """Starts a message; with `again` it has one attempt and then the fallback channel, without a pause."""
         self._open.append(_Attempt(message, texts, self.attempts if again else 1, now, again))

@@ -54,6 +54,7 @@ def _notification(item: Item, delivered: Delivered, merged: tuple[str, ...] = ()
         sns=sent.id if sent else None,
         sms=delivered.texts.sms,
         merged=merged,
+        kind=item.kind,
     )
 
 

@@ -18,16 +18,30 @@ import msgspec
 
 from cloud.ack_links import number
 from cloud.alarm.skipped_records import unreadable
+from cloud.duty.house import addresses_of
+from cloud.duty.records import contacts_of, kind_of
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
+from cloud.notify.copies import marked
+from cloud.notify.declined import DeclinedAlarms
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.incident_alarms import IncidentAlarms
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
+from cloud.notify.proof_messages import ProofMessages, render, wanted
 from cloud.notify.reach import Effects, Reach, next_contacts
 from cloud.notify.retry import RetryQueue, merged
-from cloud.notify.routing import OWN, NotificationKey, OnCall, ended, not_notified, rota_empty
+from cloud.notify.routing import (
+    OWN,
+    NotificationKey,
+    OnCall,
+    all_declined,
+    ended,
+    not_notified,
+    rota_empty,
+    without_ward,
+)
 from cloud.notify.self_alarms import SelfAlarms
 from cloud.notify.templates import Links, compose, plain
 from cloud.notify.throttle import Item, Message, RecipientQueues
@@ -36,7 +50,7 @@ from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
 from vitals.conditions import NOT_NOTIFIED
 from vitals.contact_standing import ContactStanding, standing_key
-from vitals.contacts import CANARY, NOBODY, Contact, Notification, Rota
+from vitals.contacts import CANARY, NOBODY, Contact, MessageKind, Notification
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN, PIPELINE, PIPELINE_STALLED
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.signs import INDEX
@@ -44,8 +58,7 @@ from vitals.status import Health, Rejected, Status
 from vitals.wire import topics
 
 logger = logging.getLogger(__name__)
-LEARNT: Final[Mapping[str, type[Rota | Admission | Notification]]] = {
-    topics.CONTACTS: Rota,
+LEARNT: Final[Mapping[str, type[Admission | Notification]]] = {
     topics.PATIENTS: Admission,
     topics.NOTIFICATIONS: Notification,
 }
@@ -88,6 +101,8 @@ class Notifier:
         pending: Events with pending notifications; they hold back the commit.
         retries: Items that no channel accepted.
         unrouted: Alarms for which no contact was on duty.
+        proofs: Requests for a proof at the begin of a duty.
+        declined: Alarms that every contact of their ward has declined.
         incidents: Active alarms of each incident.
         told: Notifications that are sent, in flight or queued.
         failed: Notifications recorded as not sent.
@@ -108,11 +123,14 @@ class Notifier:
     pending: PendingOffsets = field(default_factory=PendingOffsets)
     retries: RetryQueue = field(default_factory=RetryQueue)
     unrouted: UnroutedAlarms = field(default_factory=UnroutedAlarms)
+    proofs: ProofMessages = field(default_factory=ProofMessages)
+    declined: DeclinedAlarms = field(default_factory=DeclinedAlarms)
     incidents: IncidentAlarms = field(default_factory=IncidentAlarms)
     told: set[NotificationKey] = field(default_factory=set)
     failed: set[NotificationKey] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
     stalled: set[str] = field(default_factory=set)
+    _changed: set[str] = field(default_factory=set)
     _read: dict[Place, int] = field(default_factory=dict)
     _committed: dict[Place, int] = field(default_factory=dict)
     _beat: int = 0
@@ -132,6 +150,7 @@ class Notifier:
             self._attempt(record, self._update_state)
             if record.place in starts:
                 starts[record.place] = record.offset + 1
+        self._open_channels()
         self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
         backlog = read_to_end(self.reader, self._committed)
         over = ended(event for record in backlog if (event := alarm_event(record)) is not None)
@@ -150,22 +169,27 @@ class Notifier:
         # Alarms last, so that they are routed by the newest rota and admissions.
         for record in sorted(self.reader.read(timeout_s), key=lambda r: r.topic == topics.ALARMS):
             self._attempt(record, self._take if record.topic == topics.ALARMS else self._update_state)
+        self._open_channels()
         now = self.clock()
         for message in self.queues.due(now):
             self._begin(message, now)
         self._repeat(now)
+        for request in self.proofs.due(now, self.delivery.limit // 2 - len(self.delivery)):
+            self._begin(request, now)
         done = list(self.delivery.collect(now))
         for delivered in done:
             self._record(delivered, now)
         beat = now - self._beat >= self.terms.heartbeat_ms
         if beat:
             self.reach.review(self.on_call, now, self._effects(now))
-            for event in self.self_alarms.review(self.on_call, now):
+            for event in self.self_alarms.review(self.on_call, self.declined.wards(), now):
                 self._tell(event)
             for late, place, offset in self.unrouted.heard(
-                lambda event: bool(self.on_call.resolve(event, now).contacts)
+                lambda event: not self.on_call.resolve(event, now).rota_empty
             ):
                 self._route(late, place, offset, now)
+            if self.terms.links.key is not None:
+                self.proofs.review(self.on_call.house, self.told, now)
             self._live(now)
         if done or beat:
             self.writer.flush()
@@ -205,17 +229,19 @@ class Notifier:
         self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
 
     def _update_state(self, record: Record) -> None:
+        if record.topic == topics.CONTACTS:
+            # The alarm engine rejects invalid records of the other topics; only the notifier reads this one.
+            entry = read(record, kind_of(record.key), self._put_aside)
+            if entry is not None:
+                self.on_call.set(entry)
+                self._changed |= contacts_of(entry)
+            return
         if record.topic == topics.CHANNELS:
             self.reach.take(record)
             return
         kind = LEARNT.get(record.topic)
-        # The alarm engine rejects invalid records of the other topics; only the notifier reads the rotas.
-        value = read(record, kind, self._put_aside if kind is Rota else None) if kind else None
-        if isinstance(value, Rota):
-            self.on_call.set(value)
-            for contact in {c.contact: c for c in value.contacts}.values():
-                self.delivery.prepare(contact)
-        elif isinstance(value, Admission):
+        value = read(record, kind) if kind else None
+        if isinstance(value, Admission):
             self.patients[value.patient] = value
         elif isinstance(value, Notification):
             # A failed notification reached no contact, so its event is still sent. The NOBODY placeholder counts as
@@ -225,6 +251,20 @@ class Notifier:
             (self.told if reached else self.failed).add(
                 NotificationKey(value.alarm, value.n, value.contact, value.handover)
             )
+
+    def _open_channels(self) -> None:
+        """Prepares the channels of contacts with a changed entry or duty, and removes those of former contacts.
+
+        The directory decides on the addresses, so this waits until every record that was read has been applied.
+        """
+        changed, self._changed = self._changed, set()
+        for contact in sorted(changed):
+            person = self.on_call.house.person(contact)
+            if person is not None and person.left:
+                self.delivery.release(contact)
+            elif person is not None and self.on_call.house.wards_of(contact):
+                address = Contact(contact=contact, start=0, end=1, **addresses_of(person))
+                self.delivery.prepare(address)
 
     def _attempt(self, record: Record, apply: Callable[[Record], None]) -> None:
         """Applies a record. If it raises unexpectedly, it is rejected, as it would end the next process, too.
@@ -258,6 +298,7 @@ class Notifier:
                 self._end(event.by, now)
             self.incidents.follow(event)
             self.unrouted.follow(event, self.incidents.active)
+            self.declined.follow(event)
             if event.phase is Phase.END:
                 self.pending.ended(event.id)
         if event is None:
@@ -280,14 +321,16 @@ class Notifier:
                 item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
                 self._begin(Message(CANARY_CONTACT, (item,)), now)
             return
-        if admission is not None and admission.ward != event.ward and event.ward is not None:
-            # The patient was moved since: notify the present ward, with the present bed.
+        if admission is not None and event.ward is not None:
+            # If the patient was moved since, notify the contacts of the present ward and bed.
             event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
         self._route(event, record.place, record.offset, now)
         if event.condition in EVERYBODYS and event.ward is None:
             # Every ward with patients must watch them at the bedside until the pipeline works again.
             for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
                 self._route(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
+        if without_ward(event) and event.ward not in (None, self.on_call.technical_ward):
+            self._route(msgspec.structs.replace(event, ward=None), record.place, record.offset, now)
 
     def _mind_the_pipeline(self, event: AlarmEvent) -> None:
         """Records whether the pipeline is stalled.
@@ -301,22 +344,36 @@ class Notifier:
         found = self.on_call.resolve(event, now)
         if found.rota_empty and event.condition not in OWN:
             self._raise(rota_empty(event, event.ward or self.on_call.technical_ward, now))
-        if not found.contacts and found.rota_empty:
+        if found.all_declined and event.condition not in OWN:
+            ward = event.ward or self.on_call.technical_ward
+            self.declined.add(event, ward)
+            self._raise(all_declined(event, ward, now))
+        if found.rota_empty and not found.contacts:
             self._unreachable(event, now)
+        if found.rota_empty and not self.on_call.default(event.ward or self.on_call.technical_ward):
+            # The last contact on duty may be asleep by now.
             self.unrouted.add(event, place, offset)
-        for contact in found.contacts:
-            if told(event, contact.contact) not in self.told:
-                self.queues.add(self._enqueue(event, contact, place, offset), now)
+        for kind, contacts in ((MessageKind.ALARM, found.contacts), (MessageKind.COURTESY, found.courtesy)):
+            for contact in contacts:
+                if told(event, contact.contact) not in self.told:
+                    self.queues.add(self._enqueue(event, contact, place, offset, kind), now)
 
-    def _enqueue(self, event: AlarmEvent, contact: Contact, place: Place, offset: int) -> Item:
-        item = Item(event, contact, place, offset, self.clock())
+    def _enqueue(
+        self, event: AlarmEvent, contact: Contact, place: Place, offset: int, kind: MessageKind = MessageKind.ALARM
+    ) -> Item:
+        item = Item(event, contact, place, offset, self.clock(), kind)
         self.pending.add(item)
         self.told.add(told(event, contact.contact))
         return item
 
     def _begin(self, message: Message, now: int, *, again: bool = False) -> None:
+        first = message.items[0]
         try:
-            texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
+            if first.kind is MessageKind.PROOF:
+                texts = render(first, self.terms.links, now)
+            else:
+                texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
+            texts = marked(message, texts)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
@@ -332,6 +389,10 @@ class Notifier:
         items = []
         for item in self.retries.due(now):
             event, contact = item.event, item.contact.contact
+            if item.kind is MessageKind.PROOF:
+                if wanted(self.on_call.house, item, now):
+                    self._begin(Message(item.contact, (item,)), now, again=True)
+                continue
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
             over = self.pending.over(item) and not self.incidents.active(event.incident)
             if over and now - event.log_t > self.terms.stale_ms:
@@ -377,7 +438,14 @@ class Notifier:
 
     def _fail(self, delivered: Delivered, now: int) -> None:
         """Records a failure and raises its alarm once, however often it recurs."""
-        message, contact = delivered.message, delivered.message.contact.contact
+        contact = delivered.message.contact.contact
+        # A copy counts as no notification, so nothing is owed if it fails.
+        copies = [item for item in delivered.message.items if item.kind is MessageKind.COURTESY]
+        self.pending.close(copies)
+        message = replace(delivered.message, items=tuple(i for i in delivered.message.items if i not in copies))
+        if not message.items:
+            return
+        delivered = replace(delivered, message=message)
         self.retries.add(message, now)
         lead = message.items[0].event
         known = told(lead, contact) in self.failed
@@ -396,7 +464,9 @@ class Notifier:
 
     def _pass_on(self, item: Item, now: int) -> None:
         """Queues an alarm for its next contact at once: the present one has no channel."""
-        if item.event.condition not in OWN and item.contact.contact != CANARY:
+        # Neither a copy nor a request for a proof is owed to another contact.
+        owed = item.kind is MessageKind.ALARM and item.event.condition not in OWN
+        if owed and item.contact.contact != CANARY:
             for contact in next_contacts(self.on_call, item.event, now, self.reach.reachable):
                 if told(item.event, contact.contact) not in self.told:
                     self.queues.add(self._enqueue(item.event, contact, item.place, item.offset), now)

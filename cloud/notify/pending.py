@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cloud.kafka.port import Place
 from cloud.notify.throttle import Item
+from vitals.contacts import MessageKind
 
 
 @dataclass(slots=True)
@@ -17,13 +18,15 @@ class PendingOffsets:
     _over: set[str] = field(default_factory=set)
 
     def add(self, item: Item) -> None:
-        """Adds a pending item."""
+        """Adds a pending item; a request for a proof is of no record in `alarms`, and holds back no commit."""
+        if item.kind is MessageKind.PROOF:
+            return
         self._open[item.place, item.offset] += 1
         self._alarms[item.event.id] += 1
 
     def close(self, items: Iterable[Item]) -> None:
         """Removes items that need no further delivery."""
-        for item in items:
+        for item in (each for each in items if each.kind is not MessageKind.PROOF):
             place, alarm = (item.place, item.offset), item.event.id
             self._open[place] -= 1
             if not self._open[place]:

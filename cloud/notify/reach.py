@@ -7,6 +7,7 @@ the person, and the alarm's next contact is notified at once.
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -21,9 +22,13 @@ from cloud.notify.throttle import Item
 from vitals.alarm_events import AlarmEvent, Priority
 from vitals.conditions import NOT_NOTIFIED, technical
 from vitals.contact_standing import ContactStanding, Standing, device_owner, in_words, read_channel_record
-from vitals.contacts import Channel, Contact, DeliveryState, Notification
+from vitals.contacts import Channel, Contact, DeliveryState, MessageKind, Notification
 
 logger = logging.getLogger("notify")
+
+
+MOST_LEVELS: Final = 14
+"""Levels of a call at most: nurse, buddy, charge nurse, and the ward's ten steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,8 @@ class Reach:
     def _fail(self, followed: Followed, error: str, now: int, effects: Effects) -> None:
         message, item = followed.notification, followed.item
         effects.write(_failed(message, error, now))
-        if item is None or item.event.condition not in OWN:
+        own = item is not None and item.event.condition in OWN
+        if not own and message.kind is not MessageKind.COURTESY:
             effects.start(not_delivered(message, error, now))
         if item is not None and not self.recent.settled(item.event.id):
             effects.pass_on(item)
@@ -201,6 +207,6 @@ def next_contacts(on_call: OnCall, event: AlarmEvent, now: int, reachable: Calla
 
 def _later(on_call: OnCall, event: AlarmEvent, now: int) -> Iterator[tuple[Contact, ...]]:
     asked = on_call.resolve(event, now).contacts
-    for handover in range(event.handover + 1, 10):
+    for handover in range(event.handover + 1, MOST_LEVELS):
         found = on_call.resolve(msgspec.structs.replace(event, handover=handover), now).contacts
         yield tuple(contact for contact in found if contact not in asked)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.notify.routing import OnCall
+from cloud.notify.routing import OnCall, declined_subject
 from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, continued, ended, started
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import CATALOGUE, NOT_NOTIFIED, ROTA_EMPTY
@@ -56,12 +56,22 @@ class SelfAlarms:
         """Returns the end of *not notified*, if it is active: SNS accepted a message to the contact."""
         return self._end((NOT_NOTIFIED, contact), now, f"Contact {contact} is reached again.")
 
-    def review(self, rotas: OnCall, now: int) -> list[AlarmEvent]:
-        """Returns the ends of alarms whose cause is over at `now`, UTC epoch ms."""
+    def review(self, rotas: OnCall, declined: Iterable[str], now: int) -> list[AlarmEvent]:
+        """Returns the ends of alarms whose cause is over at `now`, UTC epoch ms.
+
+        Args:
+            rotas: Contacts on duty.
+            declined: Wards with an alarm that every contact has declined.
+            now: UTC epoch ms.
+        """
         ends: list[AlarmEvent | None] = []
+        unattended = {declined_subject(ward) for ward in declined}
         for condition, subject in list(self._open):
             if condition == ROTA_EMPTY and rotas.anybody(subject, now):
                 ends.append(self._end((condition, subject), now, f"Somebody is on duty on ward {subject} again."))
+            elif condition == NOT_NOTIFIED and subject.startswith(declined_subject("")):
+                if subject not in unattended:
+                    ends.append(self._end((condition, subject), now, f"The alarm of {subject} is attended to."))
             elif condition == NOT_NOTIFIED and rotas.on_duty(subject, now) is None:
                 ends.append(self._end((condition, subject), now, f"Contact {subject} is no longer on duty."))
         return [event for event in ends if event is not None]

@@ -42,10 +42,16 @@ class Links:
 
     def to(self, alarm: str, contact: str, now: int) -> str:
         """Returns a contact's URL of an alarm, as of `now`, UTC epoch ms."""
-        token = (
+        return f"{self.console.rstrip('/')}/a/{self._token(alarm, contact, now)}"
+
+    def to_proof(self, request: str, contact: str, now: int) -> str:
+        """Returns a contact's URL that confirms a request for a proof, as of `now`, UTC epoch ms."""
+        return f"{self.console.rstrip('/')}/p/{self._token(request, contact, now)}"
+
+    def _token(self, alarm: str, contact: str, now: int) -> str:
+        return (
             number(alarm) if self.key is None else sign_token(self.key, AckToken(alarm, contact, now + self.valid_ms))
         )
-        return f"{self.console.rstrip('/')}/a/{token}"
 
 
 def compose(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vitals.alarm_events import AlarmEvent, Priority
-from vitals.contacts import Contact
+from vitals.contacts import Contact, MessageKind
 from vitals.runtime.token_bucket import TokenBucket
 
 
@@ -18,6 +18,7 @@ class Item:
         place: Partition of `alarms` that it was read from.
         offset: Its offset there.
         queued: Time at which it was queued, UTC epoch ms; 0 for unknown.
+        kind: Kind of the message.
     """
 
     event: AlarmEvent
@@ -25,6 +26,7 @@ class Item:
     place: tuple[str, int]
     offset: int
     queued: int = 0
+    kind: MessageKind = MessageKind.ALARM
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Alarms that found no contact on duty: while active, they are sent to the first contact who comes on duty.
+"""Alarms that found no contact on duty: while active, they are sent to the first contact on duty.
 
 So a notifier that starts before the rota is loaded, or a gap between two shifts, delays a page and loses none. This is
 in memory only: after a restart, an active alarm is sent at its next handover.

@@ -1,6 +1,7 @@
 """Artefact filter: marks values that the patient probably does not have. Pure NumPy, all devices and signs at once.
 
-A doubted value is kept and marked with its reason. A zero, or a value of a disconnected sensor, becomes absent.
+A doubted value is kept and marked with its reason. A zero, a value of a disconnected sensor and a
+pressure without a pulse become absent.
 A change is believed when the next reading confirms it, so a real change passes with its second reading. One exception:
 while the oximeter's pulse rate contradicts the ECG's heart rate, the patient moves. The oximeter's signs and the
 respiratory rate are then doubted for `BOUT_MS` at most.
@@ -48,6 +49,8 @@ BOUT_MS: Final = 420_000
 """Longest doubt of the oximeter because of a contradiction. Recorded motion lasts 90 s on average; one second in
 a hundred of it is beyond this, and a longer pulse deficit is the patient's. A contradiction that returns opens a second
 bout only after as long an agreement."""
+LEAST_PULSE: Final = 5.0
+"""Difference of systolic and diastolic pressure, mmHg, below which no blood is moved; 20 is grave shock (ATLS)."""
 BLOCK: Final = 1_024
 """Readings per block: about as many as fit the processor's cache; larger blocks cost more per reading."""
 
@@ -143,9 +146,16 @@ def _usable(values: Values, codes: Codes, off: Flags, profile: NDArray[np.int64]
 
 
 def _pressures(values: Values, codes: Codes, usable: Flags) -> None:
-    """Marks pressures that contradict each other: dbp < sbp, and map between them."""
+    """Marks pressures that contradict each other: dbp < sbp, and map between them; removes those without a pulse.
+
+    A line without a pulse while the oximeter counts one is closed: for a blood sample, to be set to zero, or clotted.
+    """
     # An implausible pressure is not compared with the others.
     sbp, dbp, mean = (np.where(usable[:, s], values[:, s], np.nan) for s in (_SBP, _DBP, _MAP))
+    still = (np.abs(sbp - dbp) < LEAST_PULSE) & usable[:, _PR]
+    for s in (_SBP, _DBP, _MAP) if still.any() else ():
+        values[still, s], codes[still, s], usable[still, s] = np.nan, Suspect.DROPOUT, False
+        sbp, dbp, mean = (np.where(still, np.nan, pressure) for pressure in (sbp, dbp, mean))
     wrong = (dbp >= sbp) | (mean > sbp) | (mean < dbp)
     for i in np.flatnonzero(wrong).tolist():
         crossed = dbp[i] >= sbp[i]

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from cloud.duty.records import Duty, key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
-from cloud.notify.channels.port import MessageChannel, Receipt, RenderedMessage, SendError
+from cloud.notify.channels.port import MessageChannel, NoChannelError, Receipt, RenderedMessage, SendError
 from cloud.notify.delivery import Delivery
 from cloud.notify.notifier import Notifier, Terms
 from cloud.notify.reach import Reach
 from cloud.notify.routing import OnCall
 from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
+from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Channel, Contact, Notification, Rota
 from vitals.wire import topics
@@ -33,10 +35,17 @@ class Phones:
     got: list[tuple[str, str]] = field(default_factory=list)
     numbers: list[str | None] = field(default_factory=list)
     prepared: set[str] = field(default_factory=set)
+    addresses: dict[str, str | None] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
+    released: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self, contact: Contact) -> None:
         self.prepared.add(contact.contact)
+        self.addresses[contact.contact] = contact.phone
+
+    def release(self, contact: str) -> None:
+        self.released.append(contact)
 
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         return self._send(contact, texts, self.refuse, texts.channels)
@@ -47,6 +56,8 @@ class Phones:
     def _send(self, contact: Contact, texts: RenderedMessage, refuse: set[str], by: tuple[Channel, ...]) -> Receipt:
         with self._lock:
             self.calls += 1
+            if contact.contact in self.without:
+                raise NoChannelError(f"{contact.contact} has no channel")
             if contact.contact in refuse:
                 raise SendError("Throttling: rate exceeded")
             self.got.append((contact.contact, texts.sms))
@@ -101,9 +112,16 @@ class Station:
         place = (topics.ALARMS, self.layout.of(event))
         self.log.append(place, event.subject.encode(), encode(event))
 
-    def duty(self, *contacts: Contact, ward: str = "icu") -> None:
-        duty = Rota(ward=ward, version=self.now, contacts=contacts)
-        self.log.append((topics.CONTACTS, 0), ward.encode(), msgspec.json.encode(duty))
+    def duty(self, *contacts: Contact, ward: str = "icu", proof: bool = False) -> None:
+        self.enter(Rota(ward=ward, version=self.now, contacts=contacts, proof=proof))
+
+    def enter(self, *values: Duty) -> None:
+        for value in values:
+            self.log.append((topics.CONTACTS, 0), key_of(value), msgspec.json.encode(value))
+
+    def admit(self, admission: Admission) -> None:
+        place = (topics.PATIENTS, self.layout.partition(admission.patient))
+        self.log.append(place, admission.patient.encode(), msgspec.json.encode(admission))
 
     def notifications(self) -> list[Notification]:
         return [msgspec.json.decode(r.value or b"", type=Notification) for r in self.log.records(topics.NOTIFICATIONS)]

@@ -1,9 +1,11 @@
 """The command line, tail, topics and settings."""
 
+import importlib
 import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,42 @@ def test_creating_topics_twice_changes_nothing(kafka: str) -> None:
     settings = Topics(kafka_bootstrap=kafka)
     topics_job.ensure(settings)
     assert topics_job.ensure(settings) == []
+
+
+def test_contacts_duties_and_beds_are_loaded_from_files_and_a_contact_is_removed(
+    kafka: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics_job.ensure(Topics(kafka_bootstrap=kafka))
+    one, ward = f"n-{uuid.uuid4().hex[:8]}", f"w-{uuid.uuid4().hex[:8]}"
+    times = "2025-01-01T00:00:00+00:00,2045-01-01T00:00:00+00:00"
+    files = {
+        "contacts": f"contact,name,phone\n{one},Bela Holt,+441632960001\n",
+        "duty": f"ward,contact,start,end,role\n{ward},{one},{times},charge\n",
+        "beds": f"ward,bed,nurse,start,end\n{ward},{ward}-01,{one},{times}\n",
+    }
+    environ = {"KAFKA_BOOTSTRAP": kafka}
+
+    def run(command: str, *words: str) -> int:
+        module: str = cli.COMMANDS[command][0]
+        done: int = importlib.import_module(module).run(words, environ)
+        return done
+
+    for command, text in files.items():
+        path = tmp_path / f"{command}.csv"
+        path.write_text(text)
+        assert run(command, str(path)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 contacts",
+        "1 duties on 1 wards",
+        "1 assignments on 1 wards",
+    ]
+    claim = tmp_path / "claim.csv"
+    claim.write_text(f"ward,contact,name,start,end,phone\nx{ward},{one},Eve,{times},+441632960002\n")
+    assert run("duty", str(claim)) == 1
+    assert "an admin of all wards may change" in capsys.readouterr().err
+    assert run("contacts", "--leave", one) == 0
+    assert capsys.readouterr().out == f"{one} has left; on the rota of {ward}\n"
+    assert run("contacts", "--leave", one) == 1
 
 
 def test_topics_of_another_number_of_partitions_are_refused_and_none_is_changed(kafka: str) -> None:

@@ -16,8 +16,8 @@ import boto3
 import msgspec
 import pytest
 
-from cloud.admissions import rota_rows
 from cloud.cli import topics as topics_job
+from cloud.duty import records
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.settings import Kafka, Topics
 from cloud.notify.channels.port import RenderedMessage, SendError
@@ -90,6 +90,19 @@ def endpoints(service: Service, contact: str) -> set[tuple[str, str]]:
     found = client.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     client.close()
     return {(s["Protocol"], s["Endpoint"]) for s in found if s["Protocol"] != "sqs"}
+
+
+def test_whoever_leaves_keeps_no_subscription_not_even_one_that_nobody_confirmed(
+    service: Service, contact: Callable[..., Contact]
+) -> None:
+    name = f"c-{uuid.uuid4().hex[:8]}"
+    sender = service.sender()
+    sender.check(contact(name))
+    assert len(endpoints(service, name)) == 2
+    sender.release(name)
+    assert endpoints(service, name) == set()
+    sender.check(contact(name))
+    assert len(endpoints(service, name)) == 2
 
 
 def test_a_changed_phone_replaces_the_former_one_and_a_second_run_changes_nothing(
@@ -166,7 +179,7 @@ def test_killed_in_the_middle_of_a_flood_it_tells_everybody_of_everything_once(
     run = uuid.uuid4().hex[:6]
     writer = KafkaWriter(settings, "test")
     people = (contact(f"{run}-nurse"), contact(f"{run}-doctor"))
-    rota_rows.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
+    records.publish(writer, [Rota(ward=run, version=now_ms(), contacts=people)])
     told = KafkaReader(settings, "test-told")
     told.assign(told.ends(settings.layout.places(topics.NOTIFICATIONS)))
     environ = {

@@ -338,15 +338,12 @@ def ward(stage: Stage, name: str, beds: int, first: int = 1) -> list[Admission]:
     people = [admission(number, name, stage.now()) for number in range(first, first + beds)]
     stage.admit(*people)
     begin = stage.now() - 4 * HOUR
-    nurse = Contact(contact="nurse-icu", name="Bela Holt", start=begin, end=begin + 8 * HOUR, phone="+441632960001")
+    nurse = Contact(contact=f"nurse-{name}", name="Bela Holt", start=begin, end=begin + 8 * HOUR, phone="+441632960001")
     second = Contact(
         contact="registrar", name="Imani Frost", start=begin, end=begin + 24 * HOUR, phone="+441632960002",
         email="registrar@example.org", priority=Priority.HIGH, step=1,
     )  # fmt: skip
-    stage.parts.topics.duties = {
-        **stage.parts.topics.duties,
-        name: Rota(ward=name, version=1, contacts=(nurse, second)),
-    }
+    stage.parts.topics.enter(Rota(ward=name, version=1, contacts=(nurse, second)))
     for one in people:
         stage.read(one.patient)
     return people

@@ -442,6 +442,19 @@ def test_everything_is_reached_by_keyboard_alone(page: Page, served: Stage) -> N
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_beds_are_assigned_in_a_few_taps_and_the_rest_is_said_to_be_everybodys(page: Page) -> None:
+    page.click("#rota-tab")
+    beds = page.get_by_role("region", name="Beds", exact=True)
+    expect(beds.get_by_role("status")).to_contain_text("Everybody's beds, not assigned: icu-01, icu-02")
+    beds.get_by_role("button", name="Assign beds").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Nurse").select_option("Bela Holt")
+    dialog.get_by_label("icu-02").uncheck()
+    dialog.get_by_role("button", name="Assign").click()
+    expect(beds.get_by_role("row", name="icu-01")).to_contain_text("Bela Holt")
+    expect(beds.get_by_role("status")).to_contain_text("Everybody's beds, not assigned: icu-02")
+
+
 def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> None:
     desaturate(served)
     served.read("p-00003", served.now() - 95_000)
@@ -455,7 +468,7 @@ def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> N
     found["limits"] = serious(page)
     page.keyboard.press("Escape")
     page.click("#rota-tab")
-    expect(page.locator("table")).to_be_visible()
+    expect(page.get_by_role("region", name="Assigned beds").locator("table")).to_be_visible()
     found["rota"] = serious(page)
     page.goto("/signin")
     found["sign-in"] = serious(page)
@@ -497,7 +510,7 @@ def test_the_page_installs_and_its_worker_never_keeps_a_patients_data(page: Page
 
 
 def test_the_rota_says_who_is_not_reached(page: Page, served: Stage) -> None:
-    contact = served.parts.topics.duties["icu"].contacts[0]
+    contact = served.parts.topics.house.duties("icu")[0]
     found = {Channel.SMS: Standing.OPTED_OUT}
     served.parts.topics.standings[contact.contact] = ContactStanding(
         contact=contact.contact, of=addresses(contact), channels=found, t=1

@@ -6,14 +6,17 @@ from typing import Any, NoReturn
 
 import msgspec
 import pytest
+from fastapi.testclient import TestClient
 
+from cloud.ack_links import AckToken, sign_token
 from cloud.console.auth.accounts import Role
+from cloud.duty.proofs import ids
 from cloud.kafka.port import KafkaUnavailableError, Record
 from tests.console.conftest import Client
-from tests.console.stage import Stage, event
+from tests.console.stage import HOUR, Stage, event
 from vitals.alarm_events import Inactivation, Kind, Priority
 from vitals.contact_standing import ContactStanding, Standing, addresses
-from vitals.contacts import Channel
+from vitals.contacts import Channel, Contact, DutyRole, Rota
 from vitals.wire import topics
 
 NEW = {
@@ -122,6 +125,17 @@ def test_acknowledging_one_alarm_leaves_the_patients_other_alarm_alone(client: C
     assert [(a["act"], a["alarm"], a.get("pause_s")) for a in stage.written("actions")] == [
         ("acknowledge", first.id, None), ("audio-pause", second.id, 60),
     ]  # fmt: skip
+
+
+def test_a_call_is_answered_with_coming_or_cannot(client: Client, stage: Stage) -> None:
+    alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 %")).id
+    stage.parts.feed.tick()
+    bela = client("bela", icu=Role.NURSE)
+    for answer in ("coming", "cannot"):
+        assert bela.post(f"/api/alarms/{answer}", json={"alarm": alarm}).status_code == 200
+        assert client("vera", icu=Role.VIEWER).post(f"/api/alarms/{answer}", json={"alarm": alarm}).status_code == 403
+    answers = [(a["act"], a["by"], a["alarm"]) for a in stage.written("actions")]
+    assert answers == [("coming", "bela", alarm), ("cannot", "bela", alarm)]
 
 
 def test_a_patient_is_admitted_transferred_and_discharged(client: Client, stage: Stage) -> None:
@@ -236,15 +250,110 @@ def test_the_rota_is_changed_by_the_wards_admin_against_the_version_they_saw(cli
     one = rota["contacts"][0] | {"phone": "+44 1632 960 009"}
     changed = bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": [one]})
     assert changed.status_code == 200, changed.text
-    assert [c["phone"] for c in stage.written("contacts")[0]["contacts"]] == ["+441632960009"]
+    assert [c["phone"] for c in changed.json()["contacts"]] == ["+441632960009"]
+    person, duties = stage.written("contacts")
+    assert (person["contact"], person["phone"], person["ward"]) == ("nurse-icu", "+441632960009", "icu")
+    assert [(c["contact"], "phone" in c) for c in duties["contacts"]] == [("nurse-icu", False)]
     assert bela.put("/api/wards/icu/rota", json={"version": rota["version"], "contacts": []}).status_code == 409
     bad = {"version": changed.json()["version"], "contacts": [one | {"end": one["start"]}]}
     assert bela.put("/api/wards/icu/rota", json=bad).status_code == 422
 
 
+def duty(client: TestClient, ward: str, **changes: object) -> int:
+    """Adds one duty to a ward's rota."""
+    rota = client.get(f"/api/wards/{ward}/rota").json()
+    one = {"start": rota["now"], "end": rota["now"] + HOUR, **changes}
+    body = {"version": rota["version"], "contacts": [*rota["contacts"], one]}
+    return client.put(f"/api/wards/{ward}/rota", json=body).status_code
+
+
+def test_the_admin_of_one_ward_does_not_change_the_address_of_anothers_contact(client: Client, stage: Stage) -> None:
+    bela, root = client("bela", icu=Role.ADMIN), client("root", everywhere=Role.ADMIN)
+    for claimed in ("nurse-med", "registrar"):
+        assert duty(bela, "icu", contact=claimed, name="Bela Holt", phone="+441632960999") == 403
+    assert stage.written("contacts") == []
+    assert any(e.what == "refused-contact" and e.who == "bela" for e in stage.parts.audit.read())
+    assert duty(bela, "icu", contact="nurse-med") == 200
+    # On the own ward's rota it is still the other ward's contact.
+    assert duty(bela, "icu", contact="nurse-med", name="Bela Holt", phone="+441632960999") == 403
+    assert duty(bela, "icu", contact="stranger") == 403
+    assert root.put("/api/wards/med/rota", json={"version": 1, "contacts": []}).status_code == 200
+    assert duty(root, "icu", contact="nurse-med", name="Imani Frost", phone="+441632960999") == 200
+    moved = bela.get("/api/wards/icu/rota").json()
+    assert [c["phone"] for c in moved["contacts"] if c["contact"] == "nurse-med"] == ["+441632960999"] * 2
+
+
+def test_a_duty_is_proven_by_a_pressed_button_and_not_by_a_followed_link(client: Client, stage: Stage) -> None:
+    bela = client("bela", icu=Role.ADMIN)
+    rota = bela.get("/api/wards/icu/rota").json()
+    assert rota["proof"] is False
+    wanted = bela.put("/api/wards/icu/rota", json={key: rota[key] for key in ("version", "contacts")} | {"proof": True})
+    assert {c["contact"]: c["proven"] for c in wanted.json()["contacts"]} == {"nurse-icu": False, "registrar": False}
+    (request, *_) = [r for r in ids(stage.parts.topics.house, stage.now()) if r.startswith("nurse-icu.")]
+    token = sign_token(str(stage.parts.settings.link_key), AckToken(request, "nurse-icu", stage.now() + HOUR))
+    phone = client()
+    assert phone.get(f"/p/{token}").status_code == 200
+    assert stage.parts.topics.house.proofs == {}
+    assert phone.post(f"/p/{token}").status_code == 200
+    proven = {c["contact"]: c["proven"] for c in bela.get("/api/wards/icu/rota").json()["contacts"]}
+    assert proven == {"nurse-icu": True, "registrar": False}
+    assert stage.written("contacts")[-1]["contact"] == "nurse-icu"
+    assert phone.post(f"/p/{token[:-1]}x").status_code == 404
+    stage.ahead_ms += 2 * HOUR
+    assert phone.post(f"/p/{token}").status_code == 410
+    stage.ahead_ms += 24 * HOUR
+    assert phone.post(f"/p/{token}").status_code == 404
+
+
+def test_beds_are_assigned_taken_and_given_back_from_the_page(client: Client, stage: Stage) -> None:
+    stage.parts.topics.enter(
+        Rota(ward="icu", version=2, contacts=tuple(
+            Contact(contact=name, name=name.title(), start=0, end=2**53, phone="+441632960001", role=role)
+            for name, role in (("anna", DutyRole.STAFF), ("bela", DutyRole.STAFF), ("head", DutyRole.CHARGE))
+        ))
+    )  # fmt: skip
+    nurse, path = client("nora", icu=Role.NURSE), "/api/wards/icu/beds"
+    before = nurse.get(path).json()
+    assert (
+        before["everybodys"] == ["icu-01", "icu-02", "icu-03"] == nurse.get("/api/wards/icu/rota").json()["everybodys"]
+    )
+    assert before["charge"] == ["head"]
+    wanted = {"version": before["version"], "beds": ["icu-01", "icu-02"], "nurse": "anna", "buddy": "bela"}
+    assert client("vera", icu=Role.VIEWER).put(path, json=wanted).status_code == 403
+    assigned = nurse.put(path, json=wanted).json()
+    first = assigned["beds"][0]
+    assert (first["bed"], first["nurse"], first["buddy"]) == ("icu-01", "anna", "bela")
+    assert assigned["everybodys"] == ["icu-03"]
+    assert nurse.put(path, json=wanted).status_code == 409
+    assert nurse.put(path, json=wanted | {"version": assigned["version"], "nurse": "stranger"}).status_code == 422
+    taken = nurse.post(f"{path}/take", json={"of": "anna", "by": "bela"}).json()
+    assert (taken["beds"][0]["nurse"], taken["beds"][0]["covers"]) == ("bela", "anna")
+    stage.ahead_ms += 20 * 60_000
+    assert nurse.get(path).json()["beds"][0]["nurse"] == "anna"
+    assert nurse.post(f"{path}/take", json={"of": "anna", "by": "anna"}).status_code == 422
+    freed = {"version": nurse.get(path).json()["version"], "beds": ["icu-01", "icu-02"], "nurse": None}
+    assert nurse.put(path, json=freed).json()["everybodys"] == ["icu-01", "icu-02", "icu-03"]
+    assert [e.what for e in stage.parts.audit.read() if e.who == "nora" and e.what.endswith("-beds")][
+        -1
+    ] == "assign-beds"
+
+
+def test_a_contact_who_leaves_the_house_is_on_no_rota_any_more(client: Client, stage: Stage) -> None:
+    bela, root = client("bela", icu=Role.ADMIN), client("root", everywhere=Role.ADMIN)
+    assert bela.delete("/api/contacts/nurse-icu").status_code == 403
+    assert root.delete("/api/contacts/nurse-icu").json() == {"contact": "nurse-icu", "wards": ["icu"]}
+    assert root.delete("/api/contacts/nurse-icu").status_code == 404
+    assert [c["contact"] for c in bela.get("/api/wards/icu/rota").json()["contacts"]] == ["registrar"]
+    ids = [c["contact"] for c in bela.get("/api/contacts").json()]
+    assert "nurse-icu" not in ids
+    assert "phone" not in bela.get("/api/contacts").json()[0]
+    assert "phone" in root.get("/api/contacts").json()[0]
+    assert client("vera", icu=Role.VIEWER).get("/api/contacts").status_code == 403
+
+
 def test_the_rota_says_by_which_channels_a_contact_is_not_reached(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.VIEWER)
-    contact = stage.parts.topics.duties["icu"].contacts[0]
+    contact = stage.parts.topics.house.duties("icu")[0]
     assert bela.get("/api/wards/icu/rota").json()["contacts"][0]["channels"] == {}
     found = {Channel.SMS: Standing.OPTED_OUT}
     standing = ContactStanding(contact=contact.contact, of=addresses(contact), channels=found, t=1)

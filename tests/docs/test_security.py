@@ -9,6 +9,7 @@ import pytest
 from edge.settings import Settings
 from vitals.admissions import Admission, DeviceAssignment
 from vitals.contacts import Contact
+from vitals.duty import Person
 from vitals.wire import topics
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
@@ -16,7 +17,7 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 ROWS = {row.split("|")[1].strip(" `"): row for row in TEXT.splitlines() if row.startswith("| ")}
 
 
-@pytest.mark.parametrize("kind", [Admission, Contact])
+@pytest.mark.parametrize("kind", [Admission, Contact, Person])
 def test_every_field_of_a_person_is_in_the_map(kind: type[msgspec.Struct]) -> None:
     fields = {f"{kind.__name__}.{field.name}" for field in msgspec.structs.fields(kind)}
     assert fields == {name for name in ROWS if name.startswith(f"{kind.__name__}.")}

@@ -327,3 +327,15 @@ def test_growing_keeps_what_was_known() -> None:
     assert rows.shape[0] >= 40
     assert (rows[:2] == 1).all()
     assert (rows[2:] == -1).all()
+
+
+def test_a_line_without_a_pulse_is_not_measured_while_the_oximeter_counts_one() -> None:
+    sampled = {"sbp": 77.0, "dbp": 75.0, "map": 76.0}
+    read = Monitor().read(pr=80, spo2=97, **sampled)
+    assert {field: read[field][1] for field in sampled} == dict.fromkeys(sampled, Suspect.DROPOUT)
+    assert all(math.isnan(read[field][0]) for field in sampled)
+    # Without a pulse at the finger either, it may be the heart.
+    stopped = Monitor().read(pr=0, spo2=0, **sampled)
+    assert {field: stopped[field] for field in sampled} == {f: (v, Suspect.NONE) for f, v in sampled.items()}
+    shock = Monitor().read(pr=140, spo2=93, sbp=62, dbp=50, map=54)
+    assert shock["sbp"] == (62, Suspect.NONE)

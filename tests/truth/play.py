@@ -65,6 +65,9 @@ class Phones:
     def prepare(self, contact: Contact) -> None:
         """See `Sender.prepare`."""
 
+    def release(self, contact: str) -> None:
+        """See `Sender.release`."""
+
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `Sender.send`."""
         self._sent += 1

@@ -7,8 +7,7 @@ import pytest
 
 from vitals import admissions
 from vitals.actions import Act, Action
-from vitals.alarm_events import Priority
-from vitals.contacts import Contact, recipients
+from vitals.contacts import Contact
 from vitals.limits import Limit, profile
 from vitals.runtime import settings
 from vitals.runtime.settings import SettingsError
@@ -95,7 +94,6 @@ def contact(**changes: object) -> Contact:
     ("changes", "message"),
     [
         ({"contact": "a b"}, "names an SNS topic"),
-        ({"phone": None}, "neither phone nor e-mail"),
         ({"phone": "01632"}, "E.164"),
         ({"end": 0}, "ends before it begins"),
     ],
@@ -103,15 +101,6 @@ def contact(**changes: object) -> Contact:
 def test_a_contact_that_could_not_be_told_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         contact(**changes)
-
-
-def test_recipients_are_on_duty_told_of_the_priority_and_at_their_step() -> None:
-    people = [contact(), contact(contact="night", start=100, end=200), contact(contact="doctor", step=1),
-              contact(contact="high-only", priority=Priority.HIGH)]  # fmt: skip
-    named = [c.contact for c in recipients(people, now=50, priority=Priority.MEDIUM, step=0)]
-    assert named == ["nurse-1"]
-    assert [c.contact for c in recipients(people, now=100, priority=Priority.HIGH, step=0)] == ["night"]
-    assert [c.contact for c in recipients(people, now=50, priority=Priority.HIGH, step=1)] == ["doctor"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ escalates. It ends a latched alarm.
 **Audio pause** (IEC 60601-1-8). Pauses the alarm signal and handover of one active alarm for a time of log time. An
 acknowledged or latched alarm is not paused.
 
-Neither has an effect on an alarm that is unknown, has ended or is another patient's.
+**Coming and cannot**: `vitals.engine.answers`.
+
+None has an effect on an alarm that is unknown, has ended or is another patient's.
 
 **Charting.** Oxygen and consciousness are a person's observations, so NEWS2 is evaluated at once, without delay. An
 older charted consciousness never replaces a newer one.
@@ -22,7 +24,6 @@ older charted consciousness never replaces a newer one.
 import math
 import sys
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import Any
 
 from vitals.actions import Act, Action
@@ -30,6 +31,7 @@ from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmState, Inactivation, Phase
 from vitals.bounds import MAX_CADENCE_S, MAX_CUFF_S
 from vitals.breach_codes import ABSENT
+from vitals.engine.answers import answer, shown
 from vitals.engine.constants import COUNT, NEWS2, NEWS2_PROFILES, PROBLEM
 from vitals.engine.evaluate_row import PatientRow, evaluate_news2
 from vitals.engine.event_writer import EventWriter
@@ -116,8 +118,11 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act in {Act.STANDBY, Act.STANDBY_END}:
         standby.act(writer, action)
         return
-    if action.incident and action.shown:
+    if action.act is Act.ACKNOWLEDGE and action.incident and action.shown:
         _acknowledge_incident(writer, action)
+        return
+    if action.act in (Act.COMING, Act.CANNOT):
+        answer(writer, action)
         return
     c = writer.state.alarms.get(action.alarm or "")
     if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
@@ -150,16 +155,8 @@ def _acknowledge(writer: EventWriter, c: Condition, action: Action) -> None:
 
 def _acknowledge_incident(writer: EventWriter, action: Action) -> None:
     """Acknowledges the alarms of an incident that the person saw, at the priority that was shown (Q7)."""
-    state = writer.state
-    row = state.index.get(action.patient)
-    if row is None:
-        return
-    aside = [(index, c) for (of, index), c in state.latched.items() if of == row]
-    mine = [*state.watched.get(row, ()), *(c for _, c in sorted(aside, key=itemgetter(0)))]
-    for c in mine:
-        alarm = None if c is None else c.alarm
-        if c is not None and alarm is not None and action.incident == alarm.incident and alarm.raised <= action.shown:
-            _acknowledge(writer, c, action)
+    for c in shown(writer.state, action):
+        _acknowledge(writer, c, action)
 
 
 def _seen(writer: EventWriter, c: Condition) -> None:

@@ -12,6 +12,8 @@ from vitals.engine.state import UNTIMED, Condition, State
 
 _OF_ONE_EVENT: Final[dict[str, Any]] = {"by": None, "call": Call.NONE, "reason": Reason.NONE, "problems": ()}
 """Fields of an event that the next one of the alarm does not keep."""
+NOBODY_COMES: Final[dict[str, Any]] = {"coming": "", "held_until": 0}
+"""Fields of a call: it ends an earlier *coming*."""
 
 
 class EventWriter:
@@ -80,7 +82,7 @@ class EventWriter:
             raise ValueError("a step of an alarm that has not started")
         changes = dict(_OF_ONE_EVENT, handover=c.alarm.handover) | changes
         if phase is Phase.ESCALATE:
-            changes["raised"] = self.now
+            changes |= {"raised": self.now, "declined": (), **NOBODY_COMES}
         if changes.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             changes["paused_until"] = 0
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **changes)
@@ -156,6 +158,8 @@ class EventWriter:
             c.due = 0
         elif not c.due or event.phase in (Phase.START, Phase.ESCALATE):
             c.due = at + after
+        if c.due:
+            c.due = max(c.due, event.held_until)
         self.state.next_due = min(self.state.next_due, c.due or UNTIMED, c.paused_until or UNTIMED)
 
 

@@ -7,6 +7,7 @@ every due time moves by the jump. Timers act in the order of their due times. Al
 - *Handover*: an alarm that is neither paused nor acknowledged passes to the next contact after a time, and again after
   each further such time. The time is the state's `handover_ms` (default `HANDOVER_MS`) for a high alarm, and
   `MEDIUM_HANDOVERS` times as long for a medium one. A low alarm is not handed over.
+- *Coming* moves the handover, and *cannot* performs it at once (`vitals.engine.answers`).
 - *Escalation*: a technical alarm of `GROWING`, medium, becomes high if it is neither paused nor acknowledged for
   `UNANSWERED_MS`, because a patient may be in danger.
 
@@ -19,7 +20,7 @@ import heapq
 
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority, Reason
 from vitals.engine.constants import FORGET_MS, GROWING, LOUD_MS, STALL_MS
-from vitals.engine.event_writer import EventWriter
+from vitals.engine.event_writer import NOBODY_COMES, EventWriter
 from vitals.engine.incident_calls import forget, goes_on, mark, remind
 from vitals.engine.recovery import reconcile
 from vitals.engine.rollback import Attempt
@@ -91,12 +92,12 @@ def _act(writer: EventWriter, c: Condition, when: int) -> None:
         reason = goes_on(writer.state, c)
         handover = c.alarm.handover + (reason is Reason.HANDED_OVER)
         if reason is not Reason.NONE:
-            writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=reason)
+            writer.step(c, Phase.CONTINUE, t=when, at=when, handover=handover, reason=reason, **NOBODY_COMES)
         if reason is Reason.HANDED_OVER:
-            _wait_again(writer.state, c, when)
+            wait_again(writer.state, c, when)
 
 
-def _wait_again(state: State, handed: Condition, when: int) -> None:
+def wait_again(state: State, handed: Condition, when: int) -> None:
     """Starts the wait of a patient's other alarms again: one handover is for all that are no more urgent."""
     for c in state.watched.get(handed.row, ()):
         if c is None or c is handed or not c.due or c.alarm is None or handed.alarm is None:

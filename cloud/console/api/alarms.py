@@ -1,4 +1,4 @@
-"""`/api/alarms`: acknowledges one alarm, or an incident as it was shown, or pauses an alarm's audio signal."""
+"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses an alarm, or answers its call."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -19,7 +19,7 @@ Who = Annotated[Person, Depends(auth.current_user)]
 
 
 class Acknowledge(BaseModel):
-    """Alarm to acknowledge."""
+    """Alarm to acknowledge, or to answer."""
 
     alarm: Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -57,6 +57,18 @@ def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
     """Pauses an alarm's audio signal for some seconds; the alarm remains on the screen."""
     event = find(auth.parts(request), body.alarm)
     return _do(request, who, Act.AUDIO_PAUSE, body.alarm, event, pause_s=body.seconds)
+
+
+@router.post("/coming")
+def coming(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Holds the handover of an alarm for a while, as the person is on the way."""
+    return _do(request, who, Act.COMING, body.alarm, find(auth.parts(request), body.alarm))
+
+
+@router.post("/cannot")
+def cannot(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Passes an alarm on at once, as the person cannot come."""
+    return _do(request, who, Act.CANNOT, body.alarm, find(auth.parts(request), body.alarm))
 
 
 def find(own: AppState, alarm: str) -> AlarmEvent | None:

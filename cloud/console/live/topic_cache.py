@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from cloud.duty.house import House
+from cloud.duty.records import Duty, kind_of
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Record, read_to_end
 from vitals.actions import Act, Action
@@ -17,7 +19,7 @@ from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import decoded
 from vitals.contact_standing import ContactStanding, read_channel_record
-from vitals.contacts import Notification, Rota
+from vitals.contacts import Notification
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT, describe_exception
 from vitals.wire import topics
 
@@ -35,7 +37,7 @@ class TopicCache:
 
     Attributes:
         admissions: Newest admission by patient, discharged ones included.
-        duties: Rota by ward.
+        house: Directory of contacts, rotas and assigned beds.
         standings: Standing of each contact's channels.
         events: Latest alarm events.
         notifications: Latest notifications.
@@ -44,7 +46,7 @@ class TopicCache:
     """
 
     admissions: dict[str, Admission] = field(default_factory=dict)
-    duties: dict[str, Rota] = field(default_factory=dict)
+    house: House = field(default_factory=House)
     standings: dict[str, ContactStanding] = field(default_factory=dict)
     events: deque[AlarmEvent] = field(default_factory=lambda: deque(maxlen=KEEP))
     notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
@@ -63,8 +65,7 @@ class TopicCache:
             if record.topic == topics.PATIENTS:
                 self.admit(decoded(record.value, Admission))
             elif record.topic == topics.CONTACTS:
-                duty = decoded(record.value, Rota)
-                self.duties = {**self.duties, duty.ward: duty}
+                self.enter(decoded(record.value, kind_of(record.key)))
             elif record.topic == topics.CHANNELS:
                 one = read_channel_record(record.value)
                 if isinstance(one, ContactStanding):
@@ -100,6 +101,11 @@ class TopicCache:
         if admission is not None:
             self._beds.get(admission.ward, {}).pop(admission.patient, None)
 
+    def enter(self, value: Duty) -> None:
+        """Stores a record of topic `contacts`, unless a newer version is known."""
+        with self._lock:
+            self.house.take(value)
+
     def did(self, action: Action) -> None:
         """Stores an action, unless it is known."""
         if any(action.id == known.id for known in list(self.actions)[-50:]):
@@ -125,7 +131,7 @@ class TopicCache:
 
     def wards(self) -> list[str]:
         """Returns every ward with patients or a rota."""
-        return sorted({ward for ward, beds in list(self._beds.items()) if beds} | self.duties.keys())
+        return sorted({ward for ward, beds in list(self._beds.items()) if beds} | self.house.rotas.keys())
 
 
 @dataclass(slots=True)

@@ -45,6 +45,7 @@ def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
         "text": event.text,
         "by": event.by,
         "handover": event.handover,
+        "coming": event.coming or None,
         "incident": event.incident,
         "problem": problem_of(event),
         "log_t": event.log_t,

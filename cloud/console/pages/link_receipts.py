@@ -44,7 +44,7 @@ def verified(own: AppState, token: str) -> ack_links.AckToken:
     if own.settings.link_key is None:
         raise ack_links.LinkError("Links are switched off here")
     alarms = {e.id for e in own.feed.sight.alarms} | {e.id for e in list(own.topics.events)}
-    contacts = {c.contact for duty in own.topics.duties.values() for c in duty.contacts}
+    contacts = {c.contact for duty in own.topics.house.rotas.values() for c in duty.contacts}
     contacts |= {m.contact for m in list(own.topics.notifications)}
     return ack_links.verify_token(own.settings.link_key, token, alarms=alarms, contacts=contacts, now=own.clock())
 

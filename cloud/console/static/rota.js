@@ -26,11 +26,13 @@ export class RotaScreen {
     this.context = context;
     this.ward = context.ward.name;
     this.path = `/api/wards/${encodeURIComponent(this.ward)}/rota`;
+    this.bedsPath = `/api/wards/${encodeURIComponent(this.ward)}/beds`;
     this.load();
   }
 
   async load() {
     try {
+      this.beds = await call(this.bedsPath);
       this.show(await call(this.path));
     } catch (error) {
       this.main.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
@@ -41,19 +43,76 @@ export class RotaScreen {
     const may = this.context.isAdmin(this.ward);
     const rows = [...rota.contacts].sort((a, b) => a.start - b.start || a.step - b.step).map((one) => {
       const on = one.start <= rota.now && rota.now < one.end;
-      return el("tr", { class: on ? "on" : "" }, el("th", { scope: "row" }, one.name, el("span", { class: "soft" }, ` ${one.contact}`)), el("td", {}, on ? el("span", { class: "chip calm" }, "on duty") : ""),
-        el("td", {}, `${day(one.start)} – ${day(one.end)}`), el("td", {}, [one.phone, one.email, one.push ? "push" : "", one.webhook].filter(Boolean).join(" · "), reach(one)), el("td", {}, `${initial(PRIORITY[one.priority].toLowerCase())} and above`), el("td", {}, one.step ? `after hand-over ${one.step}` : "first"),
+      return el("tr", { class: on ? "on" : "" }, el("th", { scope: "row" }, one.name, el("span", { class: "soft" }, ` ${one.contact}`)), el("td", {}, on ? el("span", { class: "chip calm" }, "on duty") : "", on && !one.proven ? el("span", { class: "chip" }, "not confirmed yet") : ""),
+        el("td", {}, `${day(one.start)} – ${day(one.end)}`), el("td", {}, [one.phone, one.email, one.push ? "push" : "", one.webhook].filter(Boolean).join(" · "), reach(one)), el("td", {}, `${initial(PRIORITY[one.priority].toLowerCase())} and above`), el("td", {}, one.role === "charge" ? "charge nurse" : one.step ? `after hand-over ${one.step}` : "first"),
         may ? el("td", {}, el("button", { onclick: () => this.edit(rota, one) }, "Change")) : null);
     });
     const gap = rota.contacts.some((one) => one.start <= rota.now && rota.now < one.end && one.step === 0) ? ""
       : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
     this.main.replaceChildren(
-      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, supported() ? el("button", { onclick: () => this.push() }, "Push to this device") : null), gap,
-      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")));
+      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, may ? el("button", { onclick: () => this.proof(rota) }, rota.proof ? "Duties begin with a proof: on" : "Duties begin with a proof: off") : null, supported() ? el("button", { onclick: () => this.push() }, "Push to this device") : null), gap,
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")), this.bedsPanel(rota));
+  }
+
+  bedsPanel(rota) {
+    const { beds, everybodys, contacts, charge } = this.beds;
+    const name = (id) => contacts.find((one) => one.contact === id)?.name ?? id ?? "";
+    const may = this.context.isNurse(this.ward);
+    const free = everybodys.length ? el("p", { class: "problem", role: "status" }, `Everybody's beds, not assigned: ${everybodys.join(", ")}. Their alarms go to all who are on duty first.`) : "";
+    const rows = beds.map((one) => el("tr", {}, el("th", { scope: "row" }, one.bed), el("td", {}, one.nurse ? name(one.nurse) : "everybody", one.covers ? el("span", { class: "soft" }, ` for ${name(one.covers)}`) : ""), el("td", {}, name(one.buddy)), el("td", {}, one.end ? day(one.end) : "")));
+    return el("section", { "aria-label": "Beds" },
+      el("div", { class: "tools" }, el("h2", {}, "Beds"), may ? el("button", { onclick: () => this.assign(rota) }, "Assign beds") : null, may ? el("button", { onclick: () => this.take(rota) }, "Take beds for 20 min") : null), free,
+      el("p", { class: "soft" }, charge.length ? `Charge nurse: ${charge.map(name).join(", ")}` : "No charge nurse is on duty."),
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Assigned beds" }, el("table", {}, el("thead", {}, el("tr", {}, ["Bed", "Nurse", "Buddy", "Until"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows))));
+  }
+
+  proof(rota) {
+    ask({
+      title: "Proof at the begin of a duty",
+      action: rota.proof ? "Switch off" : "Switch on",
+      body: el("p", {}, "Each contact confirms at the begin of a duty that messages arrive. Until then the charge nurse is notified, too, and the contact before gets a copy."),
+      send: async () => {
+        this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts: rota.contacts, proof: !rota.proof } }));
+        toast(rota.proof ? "No proof is needed" : "Duties begin with a proof");
+      },
+    });
+  }
+
+  people(none) {
+    const found = this.beds.contacts.map((one) => [one.contact, one.name]);
+    return none ? [["", none], ...found] : found;
+  }
+
+  assign(rota) {
+    const boxes = this.beds.beds.map((one) => el("label", { class: "check" }, el("input", { type: "checkbox", name: "bed", value: one.bed, checked: one.nurse === null }), one.bed));
+    ask({
+      title: "Assign beds",
+      action: "Assign",
+      body: el("div", {}, el("div", { class: "columns" }, field("Nurse", { name: "nurse", options: this.people("Everybody") }), field("Buddy", { name: "buddy", options: this.people("None") })), el("fieldset", {}, el("legend", {}, "Beds"), boxes)),
+      send: async (form) => {
+        const nurse = form.get("nurse") || null;
+        this.beds = await call(this.bedsPath, { method: "PUT", body: { version: this.beds.version, beds: form.getAll("bed"), nurse, buddy: nurse && (form.get("buddy") || null) } });
+        this.show(rota);
+        toast("Beds assigned");
+      },
+    });
+  }
+
+  take(rota) {
+    ask({
+      title: "Take beds for 20 minutes",
+      action: "Take",
+      body: el("div", { class: "columns" }, field("Beds of", { name: "of", options: this.people() }), field("Taken by", { name: "by", options: this.people() })),
+      send: async (form) => {
+        this.beds = await call(`${this.bedsPath}/take`, { method: "POST", body: { of: form.get("of"), by: form.get("by") } });
+        this.show(rota);
+        toast("Beds taken for 20 minutes");
+      },
+    });
   }
 
   edit(rota, one) {
-    const first = one ?? { contact: "", name: "", start: rota.now, end: rota.now + 8 * HOUR, phone: "", email: "", push: false, webhook: "", priority: 1, step: 0 };
+    const first = one ?? { contact: "", name: "", start: rota.now, end: rota.now + 8 * HOUR, phone: "", email: "", push: false, webhook: "", priority: 1, step: 0, role: "" };
     const remove = one ? el("label", { class: "check" }, el("input", { type: "checkbox", name: "remove" }), "Remove this duty") : null;
     ask({
       title: one ? `Duty of ${one.name}` : "New duty",
@@ -63,10 +122,10 @@ export class RotaScreen {
         field("Phone for SMS, such as +441632960961", { name: "phone", type: "tel", value: first.phone ?? "" }), field("E-mail", { name: "email", type: "email", value: first.email ?? "" }),
         field("Webhook of the deployment", { name: "webhook", value: first.webhook ?? "" }), el("label", { class: "check" }, el("input", { type: "checkbox", name: "push", checked: first.push }), "Push to devices that were switched on"),
         field("Told of", { name: "priority", options: [["1", "Low and above"], ["2", "Medium and above"], ["3", "High alone"]], value: String(first.priority) }),
-        field("Turn", { name: "step", type: "number", min: "0", max: "9", value: String(first.step) }), remove),
+        field("Turn", { name: "step", type: "number", min: "0", max: "9", value: String(first.step) }), field("Role", { name: "role", options: [["", "Staff"], ["charge", "Charge nurse"]], value: first.role }), remove),
       send: async (form) => {
         const rest = rota.contacts.filter((other) => other !== one);
-        const made = { push: Boolean(form.get("push")), webhook: form.get("webhook") || null, contact: form.get("contact"), name: form.get("name"), start: Date.parse(form.get("start")), end: Date.parse(form.get("end")), phone: form.get("phone") || null, email: form.get("email") || null, priority: Number(form.get("priority")), step: Number(form.get("step")) };
+        const made = { push: Boolean(form.get("push")), webhook: form.get("webhook") || null, contact: form.get("contact"), name: form.get("name"), start: Date.parse(form.get("start")), end: Date.parse(form.get("end")), phone: form.get("phone") || null, email: form.get("email") || null, priority: Number(form.get("priority")), step: Number(form.get("step")), role: form.get("role") };
         const contacts = form.get("remove") ? rest : [...rest, made];
         this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts } }));
         toast("Rota changed");

@@ -51,6 +51,11 @@ class ContactChannels:
         """See `MessageChannel.prepare`."""
         self.checks.prepare(contact)
 
+    def release(self, contact: str) -> None:
+        """See `MessageChannel.release`; devices for push get no message any more, as no rota names the contact."""
+        self.checks.release(contact)
+        self._sns.release(contact)
+
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `MessageChannel.send`.
 

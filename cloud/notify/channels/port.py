@@ -64,6 +64,13 @@ class MessageChannel(Protocol):
     def prepare(self, contact: Contact) -> None:
         """Requests that a contact's channels are made ready and checked; returns at once."""
 
+    def release(self, contact: str) -> None:
+        """Removes the channels of a contact who has left, those that were never confirmed, too.
+
+        Raises:
+            SendError: A service refused it.
+        """
+
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """Sends by all channels at once.
 

@@ -53,6 +53,10 @@ class SnsChannel:
         """See `ChannelAdapter.check`."""
         return self._subscriptions.check(contact, ask=ask)
 
+    def release(self, contact: str) -> None:
+        """See `ChannelAdapter.release`: deletes the topic with its subscriptions, those that are pending, too."""
+        self._subscriptions.release(contact)
+
     def send(self, contact: Contact, texts: RenderedMessage) -> Receipt:
         """See `ChannelAdapter.send`."""
         topic, refused = self._subscriptions.topic(contact)

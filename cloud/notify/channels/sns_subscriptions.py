@@ -63,6 +63,20 @@ class SnsSubscriptions:
                     del self._topics[contact.contact]
             return arn, self._refused.get(contact.contact, {})
 
+    def release(self, contact: str) -> None:
+        """Deletes the topic of a former contact with its subscriptions, those that are pending, too.
+
+        Raises:
+            SendError: SNS refuses it.
+        """
+        with self._locks.setdefault(contact, threading.Lock()):
+            self._topics.pop(contact, None)
+            what = f"topic of the former contact {contact}"
+            # Creating a topic that exists returns its name.
+            arn = call(what, self._sns.create_topic, Name=f"wardwatch-{contact}")["TopicArn"]
+            call(what, self._sns.delete_topic, TopicArn=arn)
+            logger.info("%s: deleted with its subscriptions", what)
+
     def check(self, contact: Contact, *, ask: bool = False) -> dict[Channel, Standing]:
         """Returns the standing of phone and e-mail, after subscribing those that are not.
 

@@ -272,6 +272,8 @@ def _request(chance: random.Random) -> tuple[str, str, bytes, str]:
         f"POST /api/patients/{patient}/transfer": moved,
         f"POST /api/patients/{patient}/discharge": {"version": 1},
         "POST /api/alarms/acknowledge": {"alarm": "p1.hr.1"},
+        "POST /api/alarms/coming": {"alarm": "p1.hr.1"},
+        "POST /api/alarms/cannot": {"alarm": "p1.hr.1"},
         "POST /api/alarms/acknowledge-incident": {"incident": "p1.hr.1", "shown": 1},
         "POST /api/alarms/pause": {"alarm": "p1.hr.1", "seconds": 60},
         "PUT /api/wards/w1/rota": {"version": 0, "contacts": [contact]},

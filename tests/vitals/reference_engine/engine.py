@@ -118,7 +118,9 @@ class Oracle(Teller):
         for c in [*mine, *self.by_device(action.patient)]:
             if c.alarm is None or c.alarm.id != action.alarm or c.acknowledged():
                 continue
-            if action.act is Act.ACKNOWLEDGE:
+            if action.act in (Act.COMING, Act.CANNOT):
+                self.answered(c, action)
+            elif action.act is Act.ACKNOWLEDGE:
                 self.acknowledge(patient, c, action)
             elif c.alarm.state is not AlarmState.LATCHED:
                 patient.acknowledged(c.name, self.now)

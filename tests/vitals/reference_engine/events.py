@@ -8,8 +8,11 @@ import msgspec
 from tests.vitals.reference_engine import standby
 from tests.vitals.reference_engine.incidents import Book, problem_of
 from tests.vitals.reference_engine.patient import HIGH, LOW, Condition, Patient, Reading
+from vitals.actions import Act, Action
 from vitals.alarm_events import AlarmEvent, AlarmState, Call, Inactivation, Kind, Phase, Priority, Reason, alarm_id
 from vitals.engine import constants
+
+UNANSWERED: dict[str, Any] = {"coming": "", "held_until": 0}
 
 
 class Teller:
@@ -60,14 +63,36 @@ class Teller:
         if unheard and alarm.condition == "news2-risk":
             return
         if unheard and alarm.handover == 0 and alarm.priority is not HIGH:
-            self.tell(c, Phase.CONTINUE, t=when, at=when, reason=Reason.REMINDED)
+            self.tell(c, Phase.CONTINUE, t=when, at=when, reason=Reason.REMINDED, **UNANSWERED)
             return
-        for other in self.patients[alarm.patient or ""].conditions.values():
+        self.others_wait(c, alarm, when)
+        more: dict[str, Any] = {"handover": alarm.handover + 1, "reason": Reason.HANDED_OVER}
+        self.tell(c, Phase.CONTINUE, t=when, at=when, **more, **UNANSWERED)
+
+    def others_wait(self, c: Condition, alarm: AlarmEvent, when: int) -> None:
+        """Lets the patient's other alarms that are no more urgent wait for their whole time again."""
+        for other in self.patients.get(alarm.patient or "", Patient()).conditions.values():
             if other is c or other.alarm is None or other.handover_due is None:
                 continue
             if other.alarm.priority <= alarm.priority:
                 other.handover_due = max(other.handover_due, when + self.handover_after(other.alarm.priority))
-        self.tell(c, Phase.CONTINUE, t=when, at=when, handover=alarm.handover + 1, reason=Reason.HANDED_OVER)
+
+    def answered(self, c: Condition, action: Action) -> None:
+        """Waits three or ten minutes for who is coming; passes the alarm on at once for who cannot come (Q8)."""
+        alarm = c.alarm
+        if alarm is None or c.handover_due is None or c.paused_until is not None:
+            return
+        if action.act is Act.COMING and not alarm.coming:
+            minutes = 3 if alarm.priority is HIGH else 10
+            until = self.now + minutes * 60_000
+            self.tell(c, Phase.UPDATE, t=action.t, by=action.by, coming=action.by, held_until=until)
+            c.handover_due = max(c.handover_due, until)
+        elif action.act is Act.CANNOT and action.by not in alarm.declined:
+            c.handover_due = self.now + self.handover_after(alarm.priority)
+            self.others_wait(c, alarm, self.now)
+            more: dict[str, Any] = {"handover": alarm.handover + 1, "declined": (*alarm.declined, action.by)}
+            more["reason"] = Reason.HANDED_OVER
+            self.tell(c, Phase.CONTINUE, t=action.t, by=action.by, **more, **UNANSWERED)
 
     def remind(self) -> None:
         """Reminds of what joined and was never named."""
@@ -103,6 +128,8 @@ class Teller:
             fields["raised"] = self.now
         if fields.get("inactivation", c.alarm.inactivation) is not Inactivation.AUDIO_PAUSED:
             fields["paused_until"] = 0
+        if phase is Phase.ESCALATE:
+            fields |= {"declined": (), **UNANSWERED}
         event = msgspec.structs.replace(c.alarm, n=c.alarm.n + 1, phase=phase, t=t, log_t=self.now, **fields)
         self.publish(c, event, self.now if at is None else at)
 

@@ -160,7 +160,7 @@ class Book:
         """Returns whether a rise is covered by what was said before."""
         name = name_of(e)
         if name == "score":
-            return e.priority <= self.highest
+            return e.priority is not HIGH or self.highest is HIGH
         if e.priority is HIGH:
             pages = [c for c in self.calls if c.how is Call.PAGE and c.priority is HIGH]
             as_high = [c.t for c in pages if name in c.names]

@@ -1,6 +1,7 @@
 -- One row per message to one person: which alarm event it told of, and when SNS accepted it. A message that no channel
 -- took has a row without `sns`, and one more when SNS took it at last. What became of a message is a further row, with the
 -- state and its time in `accepted`: delivered or failed (SMS alone), opened, answered. Rows of earlier versions have none.
+-- `kind` is `courtesy` for a copy that counts as no notification, `proof` for the request at the begin of a duty, else empty.
 CREATE TABLE IF NOT EXISTS notifications (
     alarm varchar(1024) NOT NULL,
     n bigint NOT NULL,
@@ -20,5 +21,6 @@ CREATE TABLE IF NOT EXISTS notifications (
     queued timestamp,
     priority bigint,
     ward varchar(512),
+    kind varchar(64),
     PRIMARY KEY (alarm, n, contact, accepted, handover)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -130,6 +130,11 @@ def _subscribe(service: Service, asked: Words) -> Given:
     return {"SubscriptionArn": arn}
 
 
+def _delete_topic(service: Service, asked: Words) -> Given:
+    service.delete_topic(asked.get("TopicArn", ""))
+    return {}
+
+
 def _unsubscribe(service: Service, asked: Words) -> Given:
     service.unsubscribe(asked.get("SubscriptionArn", ""))
     return {}
@@ -193,6 +198,7 @@ ACTIONS: Final[Mapping[str, Callable[[Service, Words], Given]]] = {
     "CheckIfPhoneNumberIsOptedOut": _is_opted_out,
     "ConfirmSubscription": _confirm,
     "CreateTopic": _create_topic,
+    "DeleteTopic": _delete_topic,
     "GetSubscriptionAttributes": _get_attributes,
     "ListPhoneNumbersOptedOut": _opted_out,
     "ListSubscriptionsByTopic": _list,

@@ -79,6 +79,12 @@ class Service:
             self._topics.setdefault(arn, {})
         return arn
 
+    def delete_topic(self, arn: str) -> None:
+        """Deletes a topic with all its subscriptions, pending ones too; one that is not there is deleted already."""
+        with self._lock:
+            for subscription in self._topics.pop(arn, {}).values():
+                self._by_arn.pop(subscription.arn, None)
+
     def subscribe(
         self, topic: str, protocol: str, endpoint: str, attributes: Mapping[str, str], *, always_arn: bool
     ) -> str:

@@ -1,0 +1,67 @@
+"""`/p/{token}`: a contact confirms at the begin of a duty that messages arrive.
+
+GET only shows a form, as mail scanners follow links; POST confirms. A link is valid during its duty. It needs no
+sign-in, so the page has no patient.
+"""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse
+
+from cloud import ack_links
+from cloud.console.command_writer import LogDownError
+from cloud.console.http import auth
+from cloud.console.http.dependencies import AppState
+from cloud.console.http.rate_limit import Rate
+from cloud.console.pages.html_pages import form, page
+from cloud.duty.proofs import ids
+from vitals.duty import Proof
+
+router: Final = APIRouter(include_in_schema=False)
+TRIES: Final = Rate(20, 3.0)
+
+
+@router.get("/p/{token}")
+def ask(request: Request, token: str) -> HTMLResponse:
+    """Returns the form that confirms."""
+    auth.throttle(request, TRIES, "link", auth.address(request))
+    try:
+        _verified(auth.parts(request), token)
+    except ack_links.LinkError as error:
+        return _refused(request, error)
+    return page("Do messages reach you?", "proof.html", contact=None)
+
+
+@router.post("/p/{token}")
+def confirm(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> HTMLResponse:
+    """Records that messages reach the contact."""
+    del fields
+    auth.throttle(request, TRIES, "link", auth.address(request))
+    own = auth.parts(request)
+    try:
+        link = _verified(own, token)
+    except ack_links.LinkError as error:
+        return _refused(request, error)
+    auth.audit(request, link.contact, "prove-duty", duty=link.alarm)
+    try:
+        own.commands.enter(Proof(contact=link.contact, t=own.clock()))
+    except LogDownError:
+        text = "It could not be saved. Try again."
+        return page("Not confirmed", "proof.html", problem=text, status=503, contact=None)
+    return page("Confirmed", "proof.html", contact=link.contact)
+
+
+def _verified(own: AppState, token: str) -> ack_links.AckToken:
+    if own.settings.link_key is None:
+        raise ack_links.LinkError("Links are switched off here")
+    house, now = own.topics.house, own.clock()
+    contacts = {person.contact for person in house.present()}
+    return ack_links.verify_token(own.settings.link_key, token, alarms=ids(house, now), contacts=contacts, now=now)
+
+
+def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:
+    auth.audit(request, "unknown", "refused-link", why=str(error))
+    expired = isinstance(error, ack_links.LinkExpiredError)
+    text = "This link is too old." if expired else "This link is not valid here."
+    return page("Link not valid", problem=text, status=410 if expired else 404)

@@ -1,0 +1,1 @@
+"""Contacts of the house, duties, and assigned beds: pure rules, and their records on topic `contacts`."""
