@@ -101,6 +101,12 @@ class ChannelChecks:
             known.contact, known.last = contact, 0
         self._begin(known)
 
+    def release(self, contact: str) -> None:
+        """Removes a former contact."""
+        with self._lock:
+            self._known.pop(contact, None)
+            self._earlier.pop(contact, None)
+
     def again(self, contact: str) -> None:
         """Has a contact checked again at once."""
         with self._lock:
