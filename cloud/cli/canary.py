@@ -22,7 +22,7 @@ from vitals.wire.topics import canary as name
 
 WARD: Final = "canary"
 BOUND: Final = Limit(high=38.0)
-"""No delay, so that one reading is one alarm; no extreme limit, so that the next reading ends it."""
+"""No delay, so that the second reading is the alarm; no extreme limit, so that the next calm reading ends it."""
 HOLDS_S: Final = 60.0
 """At this cadence or a slower one, a single reading within its limit counts for the minute that ends an alarm."""
 
@@ -32,7 +32,7 @@ def admission(gateway: str, every_s: float, now: int) -> Admission:
 
     Args:
         gateway: Gateway id.
-        every_s: Its CANARY_S, in which it sends two readings, s.
+        every_s: Its CANARY_S, in which it sends four readings, s.
         now: UTC epoch ms.
     """
     canary = name(gateway)

@@ -20,17 +20,21 @@ from vitals.wire import topics
 log = logging.getLogger(__name__)
 CALM, ALARMING = 37.9, 38.1
 """Values on both sides of its limit of 38; the difference is too small for the filter to doubt."""
+IN_PERIOD, CALM_IN_PERIOD = 4, 2
+"""Readings of one period, and how many of them are calm: a second reading confirms a breach."""
 WAITING: Final = 4
 """Readings queued while the broker is away; a late canary is useless."""
 
 
 def frame(boot: int, seq: int, t: int) -> bytes:
-    """Returns the payload of reading `seq` at time `t`, UTC epoch ms: every second reading is beyond the limit."""
-    return json.dumps({"boot": boot, "seq": seq, "t": t, "temp": ALARMING if seq % 2 else CALM}).encode()
+    """Returns the payload of reading `seq` at time `t`, UTC epoch ms: two calm readings, then two beyond the limit."""
+    return json.dumps(
+        {"boot": boot, "seq": seq, "t": t, "temp": ALARMING if seq % IN_PERIOD >= CALM_IN_PERIOD else CALM}
+    ).encode()
 
 
 class Canary:
-    """Publishes two readings in each period, from a thread of its own.
+    """Publishes four readings in each period, from a thread of its own.
 
     Args:
         url: The gateway's broker, mqtt://host:port.
@@ -43,7 +47,7 @@ class Canary:
     def __init__(self, url: str, gateway: str, every_s: float, user: str | None, password: str | None) -> None:
         parts = urlsplit(url)
         self._address = parts.hostname or "localhost", parts.port or 1883
-        self._topic, self._half_s = topics.device_vitals(topics.canary(gateway)), every_s / 2
+        self._topic, self._pause_s = topics.device_vitals(topics.canary(gateway)), every_s / IN_PERIOD
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id=topics.canary(gateway), protocol=MQTTProtocolVersion.MQTTv5
         )
@@ -58,7 +62,7 @@ class Canary:
         self._client.connect_async(*self._address)
         self._client.loop_start()
         self._thread.start()
-        log.info("canary started", extra={"data": {"topic": self._topic, "every_s": 2 * self._half_s}})
+        log.info("canary started", extra={"data": {"topic": self._topic, "every_s": IN_PERIOD * self._pause_s}})
 
     def stop(self) -> None:
         """Stops publishing and disconnects."""
@@ -69,6 +73,6 @@ class Canary:
 
     def _run(self) -> None:
         boot, seq = secrets.randbits(32), 0
-        while not self._stop.wait(self._half_s):
+        while not self._stop.wait(self._pause_s):
             self._client.publish(self._topic, frame(boot, seq, now_ms()), qos=1)
             seq += 1

@@ -24,11 +24,11 @@ T0 = 1_763_812_800_000
 def test_a_canary_is_one_medium_alarm_in_each_period_and_nothing_else(reading: Callable[..., Readings]) -> None:
     canary, state, told = admission("gw-icu", 60.0, T0), engine.empty(), []
     engine.place(state, roster("gw-icu", [canary]).placements, T0)
-    for half in range(8):
-        t = T0 + 30_000 * half
+    for quarter in range(16):
+        t = T0 + 15_000 * quarter
         one = reading(canary.patient, t, bed=canary.bed)
         one.values[0] = float("nan")
-        one.values[0, 4] = 38.1 if half % 2 else 37.9
+        one.values[0, 4] = 38.1 if quarter % 4 >= 2 else 37.9
         one.limits[0] = -1
         sung = Readings(**{n: getattr(one, n) for n in one.__slots__ if n != "limit_sets"}, limit_sets=(canary.limits,))
         told += engine.advance(state, sung, t)[1]
