@@ -37,7 +37,7 @@ class ContactStanding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
         of: Digest of the addresses that were checked; a changed address has no standing yet.
         channels: Standing of each channel that the contact has.
         t: Time of the check, UTC epoch ms.
-        asked: Time at which the person was last asked to confirm the e-mail address, UTC epoch ms; 0: never again.
+        asked: Time of the last repeated request to confirm the e-mail address, UTC epoch ms; 0: none.
     """
 
     contact: ContactId

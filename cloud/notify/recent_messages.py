@@ -10,6 +10,8 @@ from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 from vitals.contacts import Channel, Notification
 
 KEEP_MS: Final = 3_600_000
+KEEP_OF_EARLIER_MS: Final = 180_000
+"""The same, for a message of an earlier run: what its last check found is not known."""
 PER_CONTACT: Final = 100
 SETTLED: Final = 20_000
 """Alarms that were ended or acknowledged, the newest."""
@@ -33,7 +35,8 @@ class RecentMessages:
     def add(self, followed: Followed, now: int) -> None:
         """Adds an accepted message at `now`, UTC epoch ms."""
         message = followed.notification
-        if message.first and message.sns is not None and now - message.accepted <= KEEP_MS:
+        keep = KEEP_MS if followed.item is not None else KEEP_OF_EARLIER_MS
+        if message.first and message.sns is not None and now - message.accepted <= keep:
             self._sent.setdefault(message.contact, deque(maxlen=PER_CONTACT)).append(followed)
 
     def take(self, contact: str, wanted: Callable[[Iterable[Channel], int], bool]) -> list[Followed]:

@@ -159,6 +159,29 @@ def test_what_was_accepted_since_the_last_check_is_passed_on_when_the_check_find
     assert max(e.priority for e in ward.raised("not-notified")) is Priority.HIGH
 
 
+def test_a_rota_that_is_loaded_during_a_check_takes_nothing_from_what_the_check_finds(
+    ward: Station, bad: Sns, event: MakeEvent, contact: MakeContact
+) -> None:
+    nurse = contact("nurse", phone=None, email=MAIL)
+    ward.duty(nurse)
+    notifier = ward.start()
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.READY})
+    checks = ward.reach.checks
+    assert checks is not None
+    until(lambda: checks.at_rest, "no check under way", 20)
+    ward.alarm(event("p-0"))
+    ward.settle(notifier)
+    bad.control(Trouble(fate=Fate.SLOW, slow_ms=300, actions=("ListSubscriptionsByTopic",)))
+    ward.now += EVERY_MS
+    notifier.step(0)
+    assert not checks.at_rest
+    checks.prepare(nurse)
+    until(lambda: checks.at_rest, "no check under way", 20)
+    bad.control(State(endpoint=MAIL, to="pending"))
+    checked(ward, notifier, nurse, {Channel.EMAIL: Standing.DEACTIVATED})
+    assert [n.state.value for n in ward.notifications() if n.patient == "p-0"] == ["accepted"]
+
+
 def test_an_expired_confirmation_is_asked_for_again_and_is_pending_until_it_comes(
     ward: Station, bad: Sns, contact: MakeContact
 ) -> None:

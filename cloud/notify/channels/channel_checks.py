@@ -164,6 +164,7 @@ class ChannelChecks:
             found = _told(before, self._found(contact, ask=asks))
             with self._lock:
                 self._set(known, found, now if asks else before.asked if before else 0)
+                known.ready |= {channel: now for channel, one in found.items() if one is Standing.READY}
         except SendError as error:
             logger.info("channels of %s could not be checked: %s", contact.contact, error)
         except Exception:
@@ -199,7 +200,6 @@ class ChannelChecks:
         )
         if before is None or (before.channels, before.asked) != (channels, asked):
             self._changed.append(Change(known.standing, dict(known.ready)))
-        known.ready |= {channel: known.last for channel, now in channels.items() if now is Standing.READY}
         if Standing.GONE in channels.values() and (before is None or Standing.GONE not in before.channels.values()):
             # It has been subscribed again: the next check tells whether that holds.
             known.last = 0
