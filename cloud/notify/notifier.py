@@ -65,6 +65,8 @@ LEARNT: Final[Mapping[str, type[Admission | Notification]]] = {
     topics.PATIENTS: Admission,
     topics.NOTIFICATIONS: Notification,
 }
+HOLD_BEATS: Final = 2
+"""Intervals after a heartbeat for which the notifier may send; less than `cloud.notify.lease.BEATS`."""
 EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
 """Conditions that are sent to every ward with patients, not only to technicians."""
 
@@ -98,6 +100,9 @@ class Notifier:
         queues: Items that wait for their recipient's rate limit.
         delivery: Messages in flight.
         clock: Wall clock, UTC epoch ms.
+        heart: Writer of the heartbeat, which Kafka fences; None: `writer`.
+        holder: This process as the holder of the lease (`cloud.notify.lease`).
+        status: Newest heartbeat.
         arrived: Called with every notification that SNS accepted.
         reach: Standing of the contacts' channels.
         self_alarms: The notifier's own technical alarms.
@@ -122,6 +127,9 @@ class Notifier:
     queues: RecipientQueues
     delivery: Delivery
     clock: Callable[[], int]
+    heart: Writer | None = None
+    holder: str = ""
+    status: Status | None = None
     arrived: Callable[[Notification], None] = lambda _: None
     reach: Reach = field(default_factory=Reach)
     self_alarms: SelfAlarms = field(default_factory=SelfAlarms)
@@ -209,6 +217,12 @@ class Notifier:
                 self.pending.close(delivered.message.items)
         if done or beat:
             self._commit()
+        self._launch(now)
+
+    def _launch(self, now: int) -> None:
+        # One that was stopped for a while is fenced by now: it must not send before Kafka has accepted a heartbeat.
+        if abs(self.clock() - self._beat) >= HOLD_BEATS * self.terms.heartbeat_ms:
+            self._live(self.clock())
         self.delivery.launch(now)
 
     def _effects(self, now: int) -> Effects:
@@ -236,8 +250,13 @@ class Notifier:
         self._beat = now
         # Gateways receive only the health *up* of a notifier that pages: while no reading is judged, no page is sent.
         health = Health.SILENT if self.stalled else Health.UP
-        status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.self_alarms.ids)
-        self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
+        self.status = Status(
+            id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.self_alarms.ids, holder=self.holder
+        )
+        heart = self.heart or self.writer
+        heart.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(self.status))
+        if self.heart is not None:
+            self.heart.flush()
 
     def _update_state(self, record: Record) -> None:
         if record.topic == topics.CONTACTS:
