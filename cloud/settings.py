@@ -74,7 +74,9 @@ class Notify(Kafka):
         "mailto: or https address of the operator, for push services", "mailto:operator@localhost"
     )
     push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
-    notify_stale_s: float = setting("age from which an ended alarm is no longer sent, s", 300.0)
+    notify_stale_s: float = setting(
+        "age from which an alarm is late: not sent if it has ended or is acknowledged, s", 30.0
+    )
     notify_attempts: int = setting("attempts per message, with doubling pauses, before the fallback channel", 4)
     watchdog_url: str | None = setting("dead man's switch: http(s) URL to ping while canary alarms are delivered", None)
     watchdog_namespace: str | None = setting("CloudWatch namespace of CanaryAccepted and CanaryLatency", None)

@@ -211,6 +211,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         queued: Time at which it was queued for the contact, UTC epoch ms.
         priority: Priority of the alarm event.
         ward: Ward of the alarm event.
+        recipients: Contact ids of all recipients of this alarm step on this ward, as it was routed.
     """
 
     alarm: AlarmName
@@ -230,6 +231,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     queued: Time | None = None
     priority: Priority | None = None
     ward: Name | None = None
+    recipients: Annotated[tuple[Line, ...], Meta(max_length=MAX_CONTACTS)] = ()
 
     @property
     def first(self) -> bool:

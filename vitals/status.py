@@ -88,6 +88,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             unknown.
         offset_ms: Time to add to its clock, ms: for a gateway as its bridge measured it against its own clock, for a
             bridge against Kafka's; None if not measured.
+        holder: In the notifier's heartbeat: process that sends (`cloud.notify.lease`); "" for none or an older version.
+        starting: Whether that process still reads the log back.
     """
 
     id: Name
@@ -107,6 +109,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     slots: Annotated[tuple[Slot, ...], Meta(max_length=MAX_SLOTS)] = ()
     sent: TimeOrNone = 0
     offset_ms: Int | None = None
+    holder: Line = ""
+    starting: bool = False
 
 
 class ClockOffset(msgspec.Struct, frozen=True):

@@ -3,10 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from vitals.alarm_events import AlarmEvent, AlarmState
+from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Phase
 
 MOST: Final = 50_000
 """Maximum number of alarms kept; the one with the oldest event is evicted, since an end may be missing in the log."""
+
+
+def finished(newest: AlarmEvent) -> bool:
+    """Returns whether an alarm has ended or is acknowledged, by its newest event."""
+    return newest.phase is Phase.END or newest.inactivation is Inactivation.ACKNOWLEDGED
 
 
 @dataclass(slots=True)
@@ -42,6 +47,16 @@ class IncidentAlarms:
         """Returns the active alarms of an incident, the most urgent first, then the oldest; none of incident ""."""
         found = self._alarms.get(incident, {}).values()
         return tuple(sorted(found, key=lambda event: (-event.priority, event.start)))
+
+    def over(self, event: AlarmEvent, newest: AlarmEvent) -> bool:
+        """Returns whether nobody needs to be called: ended or acknowledged, and so is the rest of its incident.
+
+        Args:
+            event: The call.
+            newest: Newest event of its alarm.
+        """
+        others = (a for a in self.active(event.incident) if a.inactivation is not Inactivation.ACKNOWLEDGED)
+        return finished(newest) and not any(others)
 
     def __len__(self) -> int:
         return len(self._of)

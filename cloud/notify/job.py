@@ -12,7 +12,8 @@ import prometheus_client
 from cloud.kafka import partitions
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
-from cloud.notify import canary
+from cloud.kafka.transactional import TransactionalWriter
+from cloud.notify import canary, lease
 from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.port import ChannelAdapter
 from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
@@ -28,9 +29,11 @@ from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
 from cloud.settings import Notify
 from cloud.webhooks import webhook_urls
+from vitals.contacts import Contact
 from vitals.runtime.daemon import notify as tell_systemd
 from vitals.runtime.daemon import now_ms, serve_metrics
 from vitals.runtime.daemon import run as run_daemon
+from vitals.status import Status
 from vitals.wire import topics
 
 logger = logging.getLogger("notify")
@@ -97,6 +100,60 @@ def _start(settings: Notify, stop: threading.Event) -> int:
     except (ValueError, KafkaUnavailableError) as error:
         logger.error("cannot start: %s", error)
         return 2
+    try:
+        heart, claimed = _lease(settings, stop)
+        if heart is None:
+            return 0
+        last = _send(settings, stop, defaults, heart, claimed)
+        # Every thread that sends has ended.
+        lease.release(heart, last)
+    except KafkaUnavailableError as error:
+        # The next start sends in-flight messages again, unless their record exists.
+        logger.error("notifier stopped: %s", error)
+        return 1
+    return 0
+
+
+def _lease(settings: Notify, stop: threading.Event) -> tuple[TransactionalWriter | None, Status]:
+    """Waits for the lease and claims it; no writer if it was stopped before.
+
+    Raises:
+        KafkaUnavailableError: Kafka does not answer, or a third notifier was faster.
+    """
+    view, said = lease.LeaseView(round(settings.notify_heartbeat_s * 1000)), [""]
+    claimed = lease.first_heartbeat(lease.own_holder(), None, now_ms())
+
+    def waiting(other: str) -> None:
+        if said[0] != other:
+            said[0] = other
+            logger.warning("notifier %s sends; this one waits", other)
+            tell_systemd("READY=1")
+        tell_systemd("WATCHDOG=1")
+
+    reader = KafkaReader(settings, "notify-lease")
+    try:
+        if not lease.wait_for_lease(reader, view, stop, now_ms, waiting):
+            return None, claimed
+    finally:
+        reader.close()
+    heart = TransactionalWriter(settings, lease.WRITER)
+    claimed = lease.first_heartbeat(claimed.holder, view.newest, now_ms())
+    lease.write(heart, claimed)
+    return heart, claimed
+
+
+def _send(
+    settings: Notify,
+    stop: threading.Event,
+    defaults: Mapping[str, Contact],
+    heart: TransactionalWriter,
+    claimed: Status,
+) -> Status:
+    """Notifies contacts until it is stopped; returns the last heartbeat.
+
+    Raises:
+        KafkaUnavailableError: Kafka does not answer, or another notifier has taken over.
+    """
     reader = KafkaReader(settings, "notify", group="notify")
     push, channels = _channels(settings)
     with (
@@ -127,6 +184,9 @@ def _start(settings: Notify, stop: threading.Event) -> int:
             ),
             clock=now_ms,
             reach=Reach(channels.checks, follow, push),
+            heart=heart,
+            holder=claimed.holder,
+            status=claimed,
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:
@@ -139,11 +199,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                 WAITING.set(len(notifier.queues) + len(notifier.retries))
                 UNDER_WAY.set(len(notifier.delivery))
                 tell_systemd("WATCHDOG=1")
-        except KafkaUnavailableError as error:
-            # The next start sends in-flight messages again, unless their record exists.
-            logger.error("notifier stopped: %s", error)
-            return 1
         finally:
             tell_systemd("STOPPING=1")
             reader.close()
-    return 0
+    return notifier.status or claimed

@@ -55,6 +55,7 @@ def _notification(item: Item, delivered: Delivered, merged: tuple[str, ...] = ()
         sms=delivered.texts.sms,
         merged=merged,
         kind=item.kind,
+        recipients=item.recipients,
     )
 
 

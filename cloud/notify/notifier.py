@@ -5,8 +5,9 @@ is recognised by that record. So no contact is notified twice, unless a crash fa
 That window cannot be closed, as SNS standard topics have no idempotency key. It holds at most NOTIFY_THREADS messages.
 
 A message that no channel accepted is recorded as failed and remains pending. It is retried, also by the next run, until
-SNS accepts it, or until its alarm has ended and is old. An alarm of an incident counts as ended with the last active
-alarm of that incident, since the message is about all of them.
+SNS accepts it, or until its alarm has ended or was acknowledged, and is old. An alarm of an incident counts as ended
+with the last active alarm of that incident, since the message is about all of them. After an outage (`late_calls`) the
+same holds for an alarm that is read late.
 """
 
 import logging
@@ -27,6 +28,8 @@ from cloud.notify.copies import marked
 from cloud.notify.declined import DeclinedAlarms
 from cloud.notify.delivery import Delivered, Delivery
 from cloud.notify.incident_alarms import IncidentAlarms
+from cloud.notify.late_calls import LateCall, LateCalls, merged_calls, newest_items
+from cloud.notify.lateness import late_words, said_late
 from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
 from cloud.notify.pending import PendingOffsets
 from cloud.notify.proof_messages import ProofMessages, render, wanted
@@ -37,12 +40,12 @@ from cloud.notify.routing import (
     NotificationKey,
     OnCall,
     all_declined,
-    ended,
     not_notified,
     rota_empty,
     without_ward,
 )
 from cloud.notify.self_alarms import SelfAlarms
+from cloud.notify.step_recipients import StepRecipients
 from cloud.notify.templates import Links, compose, plain
 from cloud.notify.throttle import Item, Message, RecipientQueues
 from cloud.notify.unrouted import UnroutedAlarms
@@ -62,6 +65,8 @@ LEARNT: Final[Mapping[str, type[Admission | Notification]]] = {
     topics.PATIENTS: Admission,
     topics.NOTIFICATIONS: Notification,
 }
+HOLD_BEATS: Final = 2
+"""Intervals after a heartbeat for which the notifier may send; less than `cloud.notify.lease.BEATS`."""
 EVERYBODYS: Final = frozenset((PIPELINE_STALLED, BRIDGE_DOWN))
 """Conditions that are sent to every ward with patients, not only to technicians."""
 
@@ -73,7 +78,7 @@ class Terms:
     Attributes:
         layout: Lanes and partitions of the deployment.
         links: Links in messages.
-        stale_ms: Age from which an ended alarm is no longer sent.
+        stale_ms: Age from which an alarm is late: sent only if it has not ended and is not acknowledged.
         heartbeat_ms: Interval of heartbeats.
     """
 
@@ -95,6 +100,9 @@ class Notifier:
         queues: Items that wait for their recipient's rate limit.
         delivery: Messages in flight.
         clock: Wall clock, UTC epoch ms.
+        heart: Writer of the heartbeat, which Kafka fences; None: `writer`.
+        holder: This process as the holder of the lease (`cloud.notify.lease`).
+        status: Newest heartbeat.
         arrived: Called with every notification that SNS accepted.
         reach: Standing of the contacts' channels.
         self_alarms: The notifier's own technical alarms.
@@ -104,6 +112,8 @@ class Notifier:
         proofs: Requests for a proof at the begin of a duty.
         declined: Alarms that every contact of their ward has declined.
         incidents: Active alarms of each incident.
+        steps: Recipients of the alarm steps on record.
+        late: Calls that were read late and wait.
         told: Notifications that are sent, in flight or queued.
         failed: Notifications recorded as not sent.
         patients: Newest admission of each patient.
@@ -117,6 +127,9 @@ class Notifier:
     queues: RecipientQueues
     delivery: Delivery
     clock: Callable[[], int]
+    heart: Writer | None = None
+    holder: str = ""
+    status: Status | None = None
     arrived: Callable[[Notification], None] = lambda _: None
     reach: Reach = field(default_factory=Reach)
     self_alarms: SelfAlarms = field(default_factory=SelfAlarms)
@@ -126,6 +139,8 @@ class Notifier:
     proofs: ProofMessages = field(default_factory=ProofMessages)
     declined: DeclinedAlarms = field(default_factory=DeclinedAlarms)
     incidents: IncidentAlarms = field(default_factory=IncidentAlarms)
+    steps: StepRecipients = field(default_factory=StepRecipients)
+    late: LateCalls = field(init=False)
     told: set[NotificationKey] = field(default_factory=set)
     failed: set[NotificationKey] = field(default_factory=set)
     patients: dict[str, Admission] = field(default_factory=dict)
@@ -134,6 +149,9 @@ class Notifier:
     _read: dict[Place, int] = field(default_factory=dict)
     _committed: dict[Place, int] = field(default_factory=dict)
     _beat: int = 0
+
+    def __post_init__(self) -> None:
+        self.late = LateCalls(self.terms.stale_ms)
 
     def start(self) -> None:
         """Rebuilds notifications, admissions and rotas from the log, then processes uncommitted alarms.
@@ -153,10 +171,10 @@ class Notifier:
         self._open_channels()
         self._committed = self.reader.committed(self.terms.layout.places(topics.ALARMS))
         backlog = read_to_end(self.reader, self._committed)
-        over = ended(event for record in backlog if (event := alarm_event(record)) is not None)
         self._read = dict(self._committed)
         for record in backlog:
-            self._attempt(record, lambda r: self._take(r, over))
+            self._attempt(record, self._take)
+        self._release(self.late.all(), self.clock())
         self.reader.assign(starts | self._read)
         logger.info("notifier ready", extra={"data": {"told": len(self.told), "backlog": len(backlog)}})
 
@@ -171,6 +189,7 @@ class Notifier:
             self._attempt(record, self._take if record.topic == topics.ALARMS else self._update_state)
         self._open_channels()
         now = self.clock()
+        self._release(self.late.due(now), now)
         for message in self.queues.due(now):
             self._begin(message, now)
         self._repeat(now)
@@ -198,6 +217,12 @@ class Notifier:
                 self.pending.close(delivered.message.items)
         if done or beat:
             self._commit()
+        self._launch(now)
+
+    def _launch(self, now: int) -> None:
+        # One that was stopped for a while is fenced by now: it must not send before Kafka has accepted a heartbeat.
+        if abs(self.clock() - self._beat) >= HOLD_BEATS * self.terms.heartbeat_ms:
+            self._live(self.clock())
         self.delivery.launch(now)
 
     def _effects(self, now: int) -> Effects:
@@ -225,8 +250,13 @@ class Notifier:
         self._beat = now
         # Gateways receive only the health *up* of a notifier that pages: while no reading is judged, no page is sent.
         health = Health.SILENT if self.stalled else Health.UP
-        status = Status(id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.self_alarms.ids)
-        self.writer.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(status))
+        self.status = Status(
+            id=NOTIFIER, kind=NOTIFIER, health=health, t=now, alarms=self.self_alarms.ids, holder=self.holder
+        )
+        heart = self.heart or self.writer
+        heart.write((topics.STATUS, 0), NOTIFIER.encode(), msgspec.json.encode(self.status))
+        if self.heart is not None:
+            self.heart.flush()
 
     def _update_state(self, record: Record) -> None:
         if record.topic == topics.CONTACTS:
@@ -247,6 +277,7 @@ class Notifier:
             # A failed notification reached no contact, so its event is still sent. The NOBODY placeholder counts as
             # reached.
             self.reach.sent(value, None, self.clock())
+            self.steps.take(value)
             reached = value.sns is not None or value.contact == NOBODY
             (self.told if reached else self.failed).add(
                 NotificationKey(value.alarm, value.n, value.contact, value.handover)
@@ -286,7 +317,7 @@ class Notifier:
     def _put_aside(self, refused: Rejected) -> None:
         self.writer.write((topics.REJECTED, 0), refused.topic.encode(), msgspec.json.encode(refused))
 
-    def _take(self, record: Record, over: frozenset[str] = frozenset()) -> None:
+    def _take(self, record: Record) -> None:
         now = self.clock()
         event = alarm_event(record)
         self._read[record.place] = record.offset + 1
@@ -299,8 +330,8 @@ class Notifier:
             self.incidents.follow(event)
             self.unrouted.follow(event, self.incidents.active)
             self.declined.follow(event)
-            if event.phase is Phase.END:
-                self.pending.ended(event.id)
+            self.pending.follow(event)
+            self.late.follow(event, record.place, now)
         if event is None:
             return
         admission = self.patients.get(event.patient or "")
@@ -308,29 +339,59 @@ class Notifier:
         # A canary's alarms are one incident that calls once an hour, and each of them proves the path.
         if not pages(event) and not (canary and event.phase is Phase.START):
             return
-        if event.id in over and now - event.log_t > self.terms.stale_ms:
-            logger.warning(
-                "alarm %s not sent: it ended before any notification and is %s ms old",
-                number(event.id),
-                now - event.log_t,
-            )
-            return
         if canary:
             # Other events of a canary, such as its silent device, are sent to no contact.
             if event.condition in INDEX and told(event, CANARY) not in self.told:
                 item = self._enqueue(event, CANARY_CONTACT, record.place, record.offset)
                 self._begin(Message(CANARY_CONTACT, (item,)), now)
             return
-        if admission is not None and event.ward is not None:
-            # If the patient was moved since, notify the contacts of the present ward and bed.
-            event = msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
-        self._route(event, record.place, record.offset, now)
+        call = LateCall(event, record)
+        if self.late.hold(call, now):
+            self.pending.hold(event, record.place, record.offset)
+        else:
+            self._call(call, now)
+
+    def _release(self, calls: list[LateCall], now: int) -> None:
+        """Routes late calls, without those that need nobody any more."""
+        wanted: list[LateCall] = []
+        for call in calls:
+            if self.incidents.over(call.event, self.pending.newest[call.event.id]):
+                logger.warning(
+                    "alarm %s not sent: it ended or was acknowledged before any notification and is %s ms old",
+                    number(call.event.id),
+                    now - call.event.log_t,
+                )
+            else:
+                wanted.append(call)
+
+        def goes(event: AlarmEvent) -> bool:
+            found = self.on_call.resolve(self._placed(event), now)
+            return bool(found.contacts) or found.rota_empty or found.all_declined
+
+        for call in merged_calls(wanted, self.pending.newest, goes):
+            self._attempt(call.record, self._routing(call, now))
+        for call in calls:
+            self.pending.let_go(call.event, call.record.place, call.record.offset)
+
+    def _placed(self, event: AlarmEvent) -> AlarmEvent:
+        """Returns an event with the present ward and bed of its patient, who may have been moved since."""
+        admission = self.patients.get(event.patient or "")
+        if admission is None or event.ward is None:
+            return event
+        return msgspec.structs.replace(event, ward=admission.ward, bed=admission.bed)
+
+    def _routing(self, call: LateCall, now: int) -> Callable[[Record], None]:
+        return lambda _: self._call(call, now)
+
+    def _call(self, call: LateCall, now: int) -> None:
+        event, record = self._placed(call.event), call.record
+        self._route_once(event, record.place, record.offset, now)
         if event.condition in EVERYBODYS and event.ward is None:
             # Every ward with patients must watch them at the bedside until the pipeline works again.
             for ward in sorted({a.ward for a in self.patients.values() if a.discharged is None and not a.canary}):
-                self._route(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
+                self._route_once(msgspec.structs.replace(event, ward=ward), record.place, record.offset, now)
         if without_ward(event) and event.ward not in (None, self.on_call.technical_ward):
-            self._route(msgspec.structs.replace(event, ward=None), record.place, record.offset, now)
+            self._route_once(msgspec.structs.replace(event, ward=None), record.place, record.offset, now)
 
     def _mind_the_pipeline(self, event: AlarmEvent) -> None:
         """Records whether the pipeline is stalled.
@@ -339,6 +400,16 @@ class Notifier:
         """
         if event.condition == PIPELINE_STALLED:
             (self.stalled.discard if event.phase is Phase.END else self.stalled.add)(event.id)
+
+    def _route_once(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
+        """Routes an event; one that is read again is owed to its recipients of then, whoever is on duty now."""
+        recipients = self.steps.of(event)
+        owed = [name for name in recipients if told(event, name) not in self.told]
+        present = [contact for name in owed if (contact := self.on_call.on_duty(name, now)) is not None]
+        for contact in present:
+            self.queues.add(self._enqueue(event, contact, place, offset, recipients=recipients), now)
+        if not present and not (recipients and self.steps.notified(event)):
+            self._route(event, place, offset, now)
 
     def _route(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
         found = self.on_call.resolve(event, now)
@@ -356,12 +427,20 @@ class Notifier:
         for kind, contacts in ((MessageKind.ALARM, found.contacts), (MessageKind.COURTESY, found.courtesy)):
             for contact in contacts:
                 if told(event, contact.contact) not in self.told:
-                    self.queues.add(self._enqueue(event, contact, place, offset, kind), now)
+                    names = tuple(each.contact for each in contacts) if kind is MessageKind.ALARM else ()
+                    self.queues.add(self._enqueue(event, contact, place, offset, kind=kind, recipients=names), now)
 
     def _enqueue(
-        self, event: AlarmEvent, contact: Contact, place: Place, offset: int, kind: MessageKind = MessageKind.ALARM
+        self,
+        event: AlarmEvent,
+        contact: Contact,
+        place: Place,
+        offset: int,
+        *,
+        kind: MessageKind = MessageKind.ALARM,
+        recipients: tuple[str, ...] = (),
     ) -> Item:
-        item = Item(event, contact, place, offset, self.clock(), kind)
+        item = Item(event, contact, place, offset, self.clock(), kind, recipients)
         self.pending.add(item)
         self.told.add(told(event, contact.contact))
         return item
@@ -373,6 +452,7 @@ class Notifier:
                 texts = render(first, self.terms.links, now)
             else:
                 texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
+                texts = said_late(late_words(message, self.terms.stale_ms, now), texts)
             texts = marked(message, texts)
         except NOT_CAUSED_BY_INPUT:
             raise
@@ -385,7 +465,10 @@ class Notifier:
         self.delivery.begin(message, texts, now, again=again)
 
     def _repeat(self, now: int) -> None:
-        """Retries items that no channel accepted, unless ended and old; reroutes those whose contact is off duty."""
+        """Retries items that no channel accepted, unless over and old; reroutes those whose contact is off duty.
+
+        A step of which another recipient was notified is not rerouted: nobody of the next shift owes it to one person.
+        """
         items = []
         for item in self.retries.due(now):
             event, contact = item.event, item.contact.contact
@@ -394,9 +477,13 @@ class Notifier:
                     self._begin(Message(item.contact, (item,)), now, again=True)
                 continue
             present = CANARY_CONTACT if contact == CANARY else self.on_call.on_duty(contact, now)
-            over = self.pending.over(item) and not self.incidents.active(event.incident)
-            if over and now - event.log_t > self.terms.stale_ms:
-                logger.warning("alarm %s ended before %s could be notified", number(event.id), contact)
+            if self.late.late(event, now) and self.incidents.over(event, self.pending.newest[event.id]):
+                logger.warning(
+                    "alarm %s ended or was acknowledged before %s could be notified", number(event.id), contact
+                )
+                self.pending.close([item])
+            elif present is None and self.steps.notified(event):
+                logger.warning("alarm %s: %s is off duty, others were notified", number(event.id), contact)
                 self.pending.close([item])
             elif present is None:
                 logger.warning(
@@ -406,7 +493,9 @@ class Notifier:
                 self.pending.close([item])
             else:
                 items.append(replace(item, contact=present))
-        for message in merged(items):
+        newest, superseded = newest_items(items)
+        self.pending.close(superseded)
+        for message in merged(newest):
             self._begin(message, now, again=True)
 
     def _unreachable(self, event: AlarmEvent, now: int) -> None:
@@ -423,6 +512,7 @@ class Notifier:
         for item, made in zip(delivered.message.items, notifications(delivered), strict=True):
             self._write(made)
             self.arrived(made)
+            self.steps.take(made)
             self.reach.sent(made, item, now)
         if self.reach.reached(delivered.message.contact):
             self._end(delivered.message.contact.contact, now)
@@ -469,7 +559,9 @@ class Notifier:
         if owed and item.contact.contact != CANARY:
             for contact in next_contacts(self.on_call, item.event, now, self.reach.reachable):
                 if told(item.event, contact.contact) not in self.told:
-                    self.queues.add(self._enqueue(item.event, contact, item.place, item.offset), now)
+                    self.queues.add(
+                        self._enqueue(item.event, contact, item.place, item.offset, recipients=(contact.contact,)), now
+                    )
 
     def _raise(self, event: AlarmEvent) -> None:
         begun = self.self_alarms.begin(event)

@@ -6,44 +6,54 @@ from dataclasses import dataclass, field
 
 from cloud.kafka.port import Place
 from cloud.notify.throttle import Item
+from vitals.alarm_events import AlarmEvent
 from vitals.contacts import MessageKind
 
 
 @dataclass(slots=True)
 class PendingOffsets:
-    """Items that are queued, in flight or to be retried, and the alarms among them that have ended."""
+    """Calls that wait, items that are queued, in flight or to be retried, and the newest event of their alarms."""
 
     _open: Counter[tuple[Place, int]] = field(default_factory=Counter)
     _alarms: Counter[str] = field(default_factory=Counter)
-    _over: set[str] = field(default_factory=set)
+    _newest: dict[str, AlarmEvent] = field(default_factory=dict)
 
     def add(self, item: Item) -> None:
         """Adds a pending item; a request for a proof is of no record in `alarms`, and holds back no commit."""
         if item.kind is MessageKind.PROOF:
             return
-        self._open[item.place, item.offset] += 1
-        self._alarms[item.event.id] += 1
+        self.hold(item.event, item.place, item.offset)
 
     def close(self, items: Iterable[Item]) -> None:
         """Removes items that need no further delivery."""
         for item in (each for each in items if each.kind is not MessageKind.PROOF):
-            place, alarm = (item.place, item.offset), item.event.id
-            self._open[place] -= 1
-            if not self._open[place]:
-                del self._open[place]
-            self._alarms[alarm] -= 1
-            if not self._alarms[alarm]:
-                del self._alarms[alarm]
-                self._over.discard(alarm)
+            self.let_go(item.event, item.place, item.offset)
 
-    def ended(self, alarm: str) -> None:
-        """Records that an alarm has ended, if it has a pending item."""
-        if alarm in self._alarms:
-            self._over.add(alarm)
+    def hold(self, event: AlarmEvent, place: Place, offset: int) -> None:
+        """Adds an event that is not finished."""
+        self._open[place, offset] += 1
+        self._alarms[event.id] += 1
+        self._newest.setdefault(event.id, event)
 
-    def over(self, item: Item) -> bool:
-        """Returns whether an item's alarm has ended."""
-        return item.event.id in self._over
+    def let_go(self, event: AlarmEvent, place: Place, offset: int) -> None:
+        """Removes one addition of an event."""
+        self._open[place, offset] -= 1
+        if not self._open[place, offset]:
+            del self._open[place, offset]
+        self._alarms[event.id] -= 1
+        if not self._alarms[event.id]:
+            del self._alarms[event.id]
+            del self._newest[event.id]
+
+    def follow(self, event: AlarmEvent) -> None:
+        """Stores an alarm's newest event, if it has a pending one."""
+        if event.id in self._newest:
+            self._newest[event.id] = event
+
+    @property
+    def newest(self) -> Mapping[str, AlarmEvent]:
+        """Newest event of each alarm with a pending one."""
+        return self._newest
 
     def done(self, read: Mapping[Place, int]) -> dict[Place, int]:
         """Returns, by partition, the offset up to which every event is finished."""

@@ -1,6 +1,6 @@
 """Routes alarm events to contacts: pure rules, no clock and no connection."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +10,7 @@ from cloud.duty.chain import called, levels
 from cloud.duty.handing_over import beside_unproven, last_on_duty
 from cloud.duty.house import House
 from cloud.duty.records import Duty
-from vitals.alarm_events import AlarmEvent, AlarmState, Phase, Priority
+from vitals.alarm_events import AlarmEvent, Priority
 from vitals.bounds import FOREVER
 from vitals.conditions import NOT_NOTIFIED, ROTA_EMPTY, technical
 from vitals.contacts import Channel, Contact, DutyRole, check_addresses, own_channels
@@ -160,17 +160,3 @@ class NotificationKey(msgspec.Struct, frozen=True):
     n: int
     contact: str
     handover: int
-
-
-def ended(events: Iterable[AlarmEvent]) -> frozenset[str]:
-    """Returns the ids of alarms that end among these events, without those of an incident with an active alarm."""
-    over: dict[str, str] = {}
-    active: dict[str, str] = {}
-    for event in events:
-        active.pop(event.id, None)
-        if event.phase is Phase.END:
-            over[event.id] = event.incident
-        elif event.incident and event.state is AlarmState.ACTIVE:
-            active[event.id] = event.incident
-    go_on = frozenset(active.values())
-    return frozenset(alarm for alarm, incident in over.items() if incident not in go_on)

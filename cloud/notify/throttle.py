@@ -19,6 +19,7 @@ class Item:
         offset: Its offset there.
         queued: Time at which it was queued, UTC epoch ms; 0 for unknown.
         kind: Kind of the message.
+        recipients: Contact ids of all recipients of the event on its ward.
     """
 
     event: AlarmEvent
@@ -27,6 +28,7 @@ class Item:
     offset: int
     queued: int = 0
     kind: MessageKind = MessageKind.ALARM
+    recipients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

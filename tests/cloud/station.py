@@ -85,7 +85,7 @@ class Station:
 
     def start(self) -> Notifier:
         notifier = Notifier(
-            terms=Terms(self.layout, Links("https://w.example.org", KEY), 300_000, 5_000),
+            terms=Terms(self.layout, Links("https://w.example.org", KEY), 30_000, 5_000),
             reader=self.reader,
             writer=MemoryWriter(self.log),
             on_call=OnCall(self.defaults, "technical"),
@@ -102,7 +102,7 @@ class Station:
         """Works until nothing waits, the clock running a second a round."""
         for _ in range(200):
             notifier.step(0)
-            if not notifier.queues and not notifier.delivery:
+            if not notifier.queues and not notifier.delivery and not notifier.late:
                 return
             self.pool.submit(int).result()
             self.now += 1000

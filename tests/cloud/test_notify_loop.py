@@ -48,7 +48,7 @@ def test_an_alarm_that_was_not_told_before_a_crash_is_told_after_it(
     station.duty(contact("nurse"))
     crashed = station.start()
     station.alarm(event())
-    crashed._take(station.log.records(topics.ALARMS)[0], frozenset())
+    crashed._take(station.log.records(topics.ALARMS)[0])
     crashed._commit()
     station.settle(station.start())
     assert [name for name, _ in station.phones.got] == ["nurse"]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from cloud.notify.channels import sns as adapter
@@ -117,7 +118,7 @@ def test_the_next_contact_is_told_at_once_when_the_first_has_no_channel(
     checked(ward, notifier, nurse, {kind: found})
     assert [(e.subject, e.priority) for e in ward.raised("not-notified")] == [("nurse", Priority.MEDIUM)]
     began = ward.now
-    ward.alarm(event())
+    ward.alarm(event(log_t=ward.now))
     ward.settle(notifier)
     pages = [n for n in ward.notifications() if n.patient == "p-1"]
     assert {n.contact: n.sns is not None for n in pages} == {"nurse": False, "doctor": True}
@@ -203,14 +204,14 @@ def test_the_other_channel_is_used_where_one_does_not_reach_and_nobody_is_alarme
     notifier = ward.start()
     bad.control(State(endpoint=PHONE, to="opted-out"))
     checked(ward, notifier, nurse, {Channel.SMS: Standing.OPTED_OUT, Channel.EMAIL: Standing.READY})
-    ward.alarm(event())
+    ward.alarm(event(log_t=ward.now))
     ward.settle(notifier)
     assert [n.channels for n in ward.notifications()] == [(Channel.EMAIL,)]
     assert phones(bad) == [MAIL]
     bad.control(State(endpoint=PHONE, to="fine"))
     bad.control(State(endpoint=MAIL, to="pending"))
     checked(ward, notifier, nurse, {Channel.SMS: Standing.READY, Channel.EMAIL: Standing.DEACTIVATED})
-    ward.alarm(event("p-2", priority=Priority.MEDIUM))
+    ward.alarm(event("p-2", log_t=ward.now, priority=Priority.MEDIUM))
     ward.settle(notifier)
     (medium,) = [n for n in ward.notifications() if n.patient == "p-2"]
     assert medium.channels == (Channel.SMS,), "the mail reaches nobody"
@@ -231,7 +232,7 @@ def test_a_contact_whose_channel_is_back_gets_what_waited_and_the_alarm_ends(
     notifier = ward.start()
     bad.control(State(endpoint=PHONE, to="opted-out"))
     checked(ward, notifier, nurse, {Channel.SMS: Standing.OPTED_OUT})
-    ward.alarm(event())
+    ward.alarm(event(log_t=ward.now))
     ward.settle(notifier)
     assert phones(bad) == []
     bad.control(State(endpoint=PHONE, to="fine"))
@@ -279,7 +280,7 @@ def test_a_standing_is_on_record_and_counts_after_a_restart_before_the_first_loo
     with closing(channels(ward, bad)) as later:
         ward.sender, ward.reach = later, Reach(later.checks)
         notifier = ward.start()
-        ward.alarm(event())
+        ward.alarm(event(log_t=ward.now))
         ward.settle(notifier)
     assert [n.sns for n in ward.notifications() if n.patient == "p-1"] == [None]
 
@@ -313,7 +314,7 @@ def hanging_check(ward: Station, bad: Sns, alarm: AlarmEvent, nurse: Contact) ->
     ward.now += EVERY_MS
     notifier.step(0)
     began = time.monotonic()
-    ward.alarm(alarm)
+    ward.alarm(msgspec.structs.replace(alarm, log_t=ward.now))
     while PHONE not in phones(bad):
         notifier.step(0.005)
         assert time.monotonic() - began < 20
@@ -336,7 +337,7 @@ def test_the_first_page_after_a_restart_with_200_contacts_does_not_wait_for_thei
     bad.control(Pace(answer_ms=100))
     began = time.monotonic()
     notifier = ward.start()
-    ward.alarm(event())
+    ward.alarm(event(log_t=ward.now))
     while PHONE not in phones(bad):
         notifier.step(0.005)
         assert time.monotonic() - began < 20

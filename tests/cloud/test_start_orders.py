@@ -32,6 +32,8 @@ GAPS_S = ((0, 0, 0), (90, 90, 90), (300, 300, 300), (300, 90, 0), (0, 300, 90))
 FALLS_S = 5
 """The first patient falls ill before any tier but the gateway is there; the second so long after the last has come."""
 WATCHED_S = 60
+CALM_S = 30
+"""Readings flow for so long before the pipeline counts as sound again."""
 HANDOVER_S = 120
 ROUND_S = 600
 """Handovers that nobody answers come round to the consultant so often (`docs/clinical.md`)."""
@@ -79,7 +81,7 @@ def is_stalled_only_while_nothing_comes(start: FirstStart, comes: Mapping[str, i
     stalled = flows - comes[WATCH] > GRACE_S
     begun = comes[WATCH] + GRACE_S
     again = [(Phase.CONTINUE, at) for at in range(begun + HANDOVER_S, flows, HANDOVER_S)]
-    assert told == ([(Phase.START, begun), *again, (Phase.END, flows)] if stalled else [])
+    assert told == ([(Phase.START, begun), *again, (Phase.END, flows + CALM_S)] if stalled else [])
     heard = Counter(n.contact for n in start.station.notifications() if n.patient == PIPELINE)
     # A ward's first contact and the technician once, and who comes next at each round.
     assert heard[NURSE] <= stalled

@@ -17,15 +17,33 @@ def judge(watch: StallWatch, clock: int, now: int) -> AlarmEvent | None:
     return watch.judge({0: clock, 1: clock}, 2, now)
 
 
+def goes_on(watch: StallWatch, now: int, seconds: int) -> list[AlarmEvent]:
+    """The log moves each second for a time, from `now` on."""
+    times = range(now, now + 1000 * seconds, 1000)
+    return [event for t in times if (event := judge(watch, t, t)) is not None]
+
+
 def test_a_log_that_stands_still_is_one_alarm_until_it_moves(watch: StallWatch) -> None:
     assert judge(watch, 1, 0) is None
     start = judge(watch, 1, 10_000)
     assert start is not None
     assert (start.phase, start.start, start.condition) == (Phase.START, 0, "pipeline-stalled")
     assert [judge(watch, 1, now) for now in (11_000, 60_000, 129_000)] == [None] * 3
-    end = judge(watch, 2, 3_601_000)
-    assert end is not None
-    assert (end.id, end.n, end.phase) == (start.id, 1, Phase.END)
+    (end,) = goes_on(watch, 3_601_000, 40)
+    assert (end.id, end.n, end.phase) == (start.id, end.n, Phase.END)
+
+
+def test_a_log_that_comes_and_goes_is_one_alarm_and_ends_after_30_s_of_progress(watch: StallWatch) -> None:
+    told = goes_on(watch, 1_000, 1)
+    for begin in (12_000, 45_000, 78_000):
+        # 10 s without progress before each of them, then 22 s with it.
+        told += [event for event in [judge(watch, 0, begin)] if event is not None]
+        told += goes_on(watch, begin + 1_000, 22)
+    assert [event.phase for event in told] == [Phase.START]
+    last = 100_000
+    told += goes_on(watch, last + 1_000, 60)
+    assert [event.phase for event in told] == [Phase.START, Phase.END]
+    assert 29_000 <= told[-1].t - 79_000 <= 31_000
 
 
 def test_one_partition_that_stands_still_is_told_though_others_move(watch: StallWatch) -> None:
@@ -74,8 +92,7 @@ def test_an_alarm_of_an_earlier_run_is_ended_rather_than_raised_again(watch: Sta
     assert start is not None
     watch.resume([start])
     assert judge(watch, 0, 20_000) is None
-    end = judge(watch, 5, 21_000)
-    assert end is not None
+    (end,) = goes_on(watch, 21_000, 40)
     assert (end.id, end.phase) == (start.id, Phase.END)
 
 
@@ -89,6 +106,6 @@ def test_a_stall_that_goes_on_calls_the_next_contact_every_two_minutes() -> None
         (Phase.CONTINUE, 3),
     ]
     assert [b.t - a.t for a, b in pairwise(told)] == [120_000] * (len(told) - 1)
-    end = watch.judge({0: 9}, 1, 1_700_000)
-    assert end is not None
+    moving = [watch.judge({0: 9 + k}, 1, 1_700_000 + 1000 * k) for k in range(40)]
+    (end,) = [event for event in moving if event is not None]
     assert (end.phase, end.n) == (Phase.END, told[-1].n + 1)

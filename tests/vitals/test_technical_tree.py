@@ -5,7 +5,8 @@ import pytest
 
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
-from vitals.alarm_events import AlarmEvent, Phase, Priority
+from vitals.actions import Act, Action
+from vitals.alarm_events import AlarmEvent, Phase, Priority, pages
 from vitals.bounds import MAX_T
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
@@ -73,6 +74,51 @@ def test_when_the_gateway_falls_silent_its_devices_alarms_end_and_those_still_si
     assert brief(back).count(("device-silent", Phase.START)) == PATIENTS
     assert ("gateway-down", Phase.END) in brief(back)
     assert len({event.id for event in back}) == PATIENTS + 1
+
+
+def acknowledged(state: engine.State, *events: AlarmEvent) -> list[AlarmEvent]:
+    acts = [
+        Action(id=e.id, act=Act.ACKNOWLEDGE, patient=e.patient or "", alarm=e.id, by="nurse", t=e.log_t) for e in events
+    ]
+    return [event for act in acts for event in engine.act(state, act, act.t)[1]]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("cause", ["stall", "gateway"])
+def test_a_silent_device_that_was_acknowledged_pages_nobody_again_after_a_stall_or_a_restart_of_its_gateway(
+    cause: str, *, restart: bool
+) -> None:
+    state = engine.empty()
+    started = tell(state, gateway(T0, device=Health.SILENT))
+    assert len(acknowledged(state, *started[:30])) == 30
+    if cause == "stall":
+        engine.stalled(state, T0 + 1_000, T0 + 1_000)
+    else:
+        tell(state, gateway(T0 + 1_000, Health.OFFLINE, Health.SILENT))
+    if restart:
+        state = engine.restore(engine.snapshot(state))
+    if cause == "stall":
+        engine.stalled(state, None, T0 + 2_000)
+        back = [c.alarm for c in state.alarms.values() if c.alarm is not None]
+    else:
+        back = tell(state, gateway(T0 + 2_000, device=Health.SILENT))
+    silent = [event for event in back if event.condition == "device-silent"]
+    assert {e.subject for e in silent if not pages(e)} == {e.subject for e in started[:30]}
+    assert len(silent) == PATIENTS
+    times = range(T0 + 5_000, T0 + 900_000, 5_000)
+    later = [event for t in times for event in engine.advance(state, columns([]), t)[1]]
+    assert {e.subject for e in later} == {e.subject for e in started[30:]}
+
+
+def test_a_device_that_was_heard_again_meanwhile_is_told_anew() -> None:
+    state = engine.empty()
+    started = tell(state, gateway(T0, device=Health.SILENT))
+    acknowledged(state, *started)
+    tell(state, gateway(T0 + 1_000, Health.OFFLINE, Health.SILENT))
+    tell(state, gateway(T0 + 2_000))
+    again = tell(state, gateway(T0 + 3_000, device=Health.SILENT))
+    assert len(again) == PATIENTS
+    assert all(map(pages, again))
 
 
 def test_a_bridge_that_is_down_covers_its_gateways() -> None:

@@ -53,6 +53,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     beds: bytes = b""
     incidents: dict[int, Incident] = {}
     breached: dict[int, int] = {}
+    acknowledged: set[str] = set()
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -99,6 +100,7 @@ def snapshot(state: State) -> bytes:
             beds=state.beds[:rows].tobytes(),
             incidents=state.incidents,
             breached=state.breached,
+            acknowledged=state.acknowledged,
         )
     )
 
@@ -136,6 +138,7 @@ def _state(kept: Snapshot) -> State:
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
     state.covered, state.breached = kept.covered, kept.breached
+    state.acknowledged = kept.acknowledged
     state.incidents, state.next_reminder = kept.incidents, 0
     state.standbys, state.hushed, state.loud = kept.standbys, kept.hushed, kept.loud
     if kept.beds:

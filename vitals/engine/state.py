@@ -267,6 +267,8 @@ class State:
         self.next_reminder = UNTIMED
         self.statuses: dict[str, Status] = {}
         self.faults: dict[str, Condition] = {}
+        # Keys of technical alarms that were acknowledged when a parent inhibited them.
+        self.acknowledged: set[str] = set()
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
         self.marks: NDArray[np.int8] = np.zeros((capacity, MARKS), dtype=np.int8)
         self.pace: NDArray[np.int32] = np.zeros((capacity, PACE), dtype=np.int32)

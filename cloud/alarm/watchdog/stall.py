@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from vitals.alarm_events import AlarmEvent, Phase, continued, ended
 from vitals.conditions import technical
 from vitals.engine.constants import HANDOVER_MS
 from vitals.engine.rules.technical_alarms import PIPELINE
 from vitals.engine.rules.technical_alarms import PIPELINE_STALLED as CONDITION
+
+CALM_MS: Final = 30_000
 
 
 @dataclass(slots=True)
@@ -19,12 +22,16 @@ class StallWatch:
         grace_ms: The same, before its first record, and while a start still replays the backlog.
         again_ms: Time after which it pages the next contact: no engine escalates this alarm, and it cannot be
             acknowledged.
+        calm_ms: Time of progress of every partition after which the alarm ends, so that a pipeline that comes and goes
+            is one alarm.
     """
 
     stall_ms: int
     grace_ms: int
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     again_ms: int = HANDOVER_MS
+    calm_ms: int = CALM_MS
+    _calm_since: int | None = None
     _alarm: AlarmEvent | None = None
     _starting: bool = False
 
@@ -61,15 +68,23 @@ class StallWatch:
             for partition, (clock, since) in sorted(self._seen.items())
             if now - since >= (self.stall_ms if clock and not starting else self.grace_ms)
         ]
+        if stalled or not all(clock for clock, _ in self._seen.values()):
+            self._calm_since = None
+        elif self._calm_since is None:
+            self._calm_since = now
         if stalled and self._alarm is None:
             return self._raise(stalled, now)
-        if not stalled and self._alarm is not None and all(clock for clock, _ in self._seen.values()):
-            alarm, self._alarm = self._alarm, None
-            return ended(alarm, now, "Readings reach the alarm engine again.")
+        if self._alarm is not None and self._calm_since is not None:
+            # No handover while readings are judged.
+            return self._end(now) if now - self._calm_since >= self.calm_ms else None
         if self._alarm is not None and now - self._alarm.t >= self.again_ms:
             self._alarm = continued(self._alarm, Phase.CONTINUE, now, handover=self._alarm.handover + 1)
             return self._alarm
         return None
+
+    def _end(self, now: int) -> AlarmEvent | None:
+        alarm, self._alarm = self._alarm, None
+        return None if alarm is None else ended(alarm, now, "Readings reach the alarm engine again.")
 
     def _raise(self, stalled: list[int], now: int) -> AlarmEvent:
         start = min(self._seen[partition][1] for partition in stalled)

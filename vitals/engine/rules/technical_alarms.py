@@ -8,9 +8,9 @@ that was once ahead would outrank the report that its gateway is down. Some cond
 acknowledged (`vitals.engine.timers`).
 
 **Inhibition.** While a parent is active, no child starts and active children end, because the parent's alarm gives more
-detail. When the parent ends, each child whose condition persists starts again. So forty silent devices behind one dead
-gateway are one alarm. A *sensor off* alarm ends when its device is silent. A standby of the patient inhibits *device
-silent* (`_tells`).
+detail. When the parent ends, each child whose condition persists starts again, acknowledged if it was. So forty silent
+devices behind one dead gateway are one alarm. A *sensor off* alarm ends when its device is silent. A standby of the
+patient inhibits *device silent* (`_tells`).
 
 **Bridge down.** Inhibits the gateways that the bridge's last status lists as `devices`. A bridge that lists none
 inhibits all gateways while it is the only known bridge. Each bridge status repeats which gateways are down, so that a
@@ -33,7 +33,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmState, Kind, Phase
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
 from vitals.engine.constants import (
@@ -195,6 +195,7 @@ def stalled(writer: EventWriter, since: int | None) -> None:
         if fault.key in state.faults:
             return
         covered = [key for key, c in state.faults.items() if key != fault.key and not _is_beside(c)]
+        _remember(state, covered)
         _end(writer, covered, since, "covered by pipeline-stalled")
         _reconcile(writer, [fault], {fault.key}, since)
         return
@@ -285,7 +286,19 @@ def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
         down = f"gateway {status.id} is {status.health.value}: "
         text_of = lambda count: f"{down}{_patients(count)} without remote monitoring"  # noqa: E731 - one of two words
         faults = _for_wards(state, status, GATEWAY_DOWN, t, text_of)
+    if heard:
+        state.acknowledged -= scope - {fault.key for fault in faults}
+    else:
+        _remember(state, [key for key in state.faults if key in scope])
     _reconcile(writer, faults, scope, t)
+
+
+def _remember(state: State, inhibited: list[str]) -> None:
+    """Remembers which of the alarms that a parent inhibits are acknowledged."""
+    alarms = ((key, state.faults[key].alarm) for key in inhibited)
+    state.acknowledged |= {
+        key for key, alarm in alarms if alarm is not None and alarm.inactivation is Inactivation.ACKNOWLEDGED
+    }
 
 
 def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
@@ -451,7 +464,9 @@ def _start(writer: EventWriter, fault: TechnicalCondition, t: int) -> None:
         device=fault.device,
         patient=fault.patient,
         ward=fault.ward or _ward(state, fault),
+        inactivation=Inactivation.ACKNOWLEDGED if fault.key in state.acknowledged else Inactivation.NONE,
     )
+    state.acknowledged.discard(fault.key)
     if fault.condition == DEVICE_SILENT and fault.device is not None:
         _end_sensor_off(writer, fault.device, t)
 
