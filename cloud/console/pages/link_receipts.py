@@ -4,6 +4,8 @@ Scanners of mail and SMS follow links, so a GET is no evidence. Browsers run the
 evidence and holds nothing, since a scanner with a browser may post too.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -20,19 +22,40 @@ from vitals.contacts import DeliveryState, Notification
 
 router: Final = APIRouter(include_in_schema=False)
 TRIES: Final = Rate(20, 3.0)
+"""Tokens that are not valid, from one address."""
+USES: Final = Rate(40, 1.0)
+"""Requests by one valid token."""
 
 
 @router.post("/a/{token}/opened")
 def opened(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
     """Records that the page of a link was opened."""
     del fields
-    auth.throttle(request, TRIES, "opened", auth.address(request))
     own = auth.parts(request)
     try:
-        record(own, verified(own, token), DeliveryState.OPENED)
+        record(own, proven(request, partial(verified, own, token)), DeliveryState.OPENED)
     except ack_links.LinkError:
         return Response(status_code=404)
     return Response(status_code=204)
+
+
+def proven(request: Request, verify: Callable[[], ack_links.AckToken]) -> ack_links.AckToken:
+    """Returns the content of a link's token; the rate of tokens that fail is limited by address.
+
+    The token is proven first: a hospital behind one address must not lose its links to somebody who guesses there. A
+    proven one has a limit of its own, wherever it comes from.
+
+    Raises:
+        LinkError: The token is not valid.
+        HTTPException: 429, over one of the limits.
+    """
+    try:
+        link = verify()
+    except ack_links.LinkError:
+        auth.throttle(request, TRIES, "link", auth.address(request))
+        raise
+    auth.throttle(request, USES, "link-of", link.alarm, link.contact)
+    return link
 
 
 def verified(own: AppState, token: str) -> ack_links.AckToken:

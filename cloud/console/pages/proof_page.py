@@ -4,6 +4,7 @@ GET only shows a form, as mail scanners follow links; POST confirms. A link is v
 sign-in, so the page has no patient.
 """
 
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -13,21 +14,19 @@ from cloud import ack_links
 from cloud.console.command_writer import LogDownError
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.http.rate_limit import Rate
 from cloud.console.pages.html_pages import form, page
+from cloud.console.pages.link_receipts import proven
 from cloud.duty.proofs import ids
 from vitals.duty import Proof
 
 router: Final = APIRouter(include_in_schema=False)
-TRIES: Final = Rate(20, 3.0)
 
 
 @router.get("/p/{token}")
 def ask(request: Request, token: str) -> HTMLResponse:
     """Returns the form that confirms."""
-    auth.throttle(request, TRIES, "link", auth.address(request))
     try:
-        _verified(auth.parts(request), token)
+        proven(request, partial(_verified, auth.parts(request), token))
     except ack_links.LinkError as error:
         return _refused(request, error)
     return page("Do messages reach you?", "proof.html", contact=None)
@@ -37,10 +36,9 @@ def ask(request: Request, token: str) -> HTMLResponse:
 def confirm(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> HTMLResponse:
     """Records that messages reach the contact."""
     del fields
-    auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
-        link = _verified(own, token)
+        link = proven(request, partial(_verified, own, token))
     except ack_links.LinkError as error:
         return _refused(request, error)
     auth.audit(request, link.contact, "prove-duty", duty=link.alarm)
