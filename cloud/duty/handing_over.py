@@ -57,7 +57,7 @@ def beside_unproven(house: House, ward: str, called: Sequence[Contact], now: int
 def duty_over(house: House, ward: str | None, contact: str, now: int) -> bool:
     """Returns whether a contact of the directory is off duty, so that an answer to an earlier message is void.
 
-    While nobody is on duty on the alarm's ward, whoever was notified may answer; so may a contact of before a duty that
+    While the alarm's ward has no contact on duty, every notified one may answer; so may a contact of before a duty that
     is not proven yet, if it is called.
 
     Args:

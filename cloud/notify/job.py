@@ -28,6 +28,7 @@ from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
 from cloud.settings import Notify
 from cloud.webhooks import webhook_urls
+from cloud.wording import wording
 from vitals.runtime.daemon import notify as tell_systemd
 from vitals.runtime.daemon import now_ms, serve_metrics
 from vitals.runtime.daemon import run as run_daemon
@@ -108,7 +109,12 @@ def _start(settings: Notify, stop: threading.Event) -> int:
         notifier = Notifier(
             terms=Terms(
                 settings.layout,
-                Links(settings.console_url, settings.link_key, round(settings.link_hours * 3_600_000)),
+                Links(
+                    settings.console_url,
+                    settings.link_key,
+                    round(settings.link_hours * 3_600_000),
+                    wording(settings.language, settings.time_zone),
+                ),
                 round(settings.notify_stale_s * 1000),
                 round(settings.notify_heartbeat_s * 1000),
             ),

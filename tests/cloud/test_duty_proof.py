@@ -182,8 +182,8 @@ def test_a_copy_says_that_it_is_one_and_fits_one_sms(station: Station, event: Ma
     station.alarm(event("p-2", ward="icu", text="long"))
     station.settle(notifier)
     told = {name: text for name, text in station.phones.got if "/p/" not in text}
-    assert told["old"].startswith("Copy: ICU HIGH alarm")
-    assert told["new"].startswith("ICU HIGH alarm")
+    assert told["old"].startswith("Copy: HIGH icu-01 12:00 ICU alarm")
+    assert told["new"].startswith("HIGH icu-01 12:00 ICU alarm")
     assert all(len(text.encode()) <= 140 for text in told.values())
 
 

@@ -143,7 +143,7 @@ def test_m14_a_stale_link_does_not_acknowledge_an_escalation(client: Client, sta
     asked = phone.get(path).text
     stage.change(alarm, phase=Phase.ESCALATE, priority=Priority.HIGH, raised=stage.now())
     void = phone.post(path, data=form(asked))
-    assert (void.status_code, "It is high now: look again" in void.text) == (409, True)
+    assert (void.status_code, "It is HIGH now: look again" in void.text) == (409, True)
     assert "HIGH priority" in void.text
     assert acts(stage) == []
     assert phone.post(path, data=form(asked) | {"act": "coming"}).status_code == 200, "on the way at any priority"

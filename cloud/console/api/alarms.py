@@ -25,7 +25,7 @@ class Acknowledge(BaseModel):
 
 
 class AcknowledgeAlarm(Acknowledge):
-    """Alarm to acknowledge, and its log time as the page showed it, UTC epoch ms; null from a page that says none."""
+    """Alarm to acknowledge, and its log time as the page showed it, UTC epoch ms; null from a page without one."""
 
     shown: Annotated[int | None, Field(ge=0)] = None
 
@@ -98,7 +98,7 @@ def _to_acknowledge_first(event: AlarmEvent) -> tuple[bool, int, int]:
 def with_its_incident(own: AppState, alarm: str) -> list[AlarmEvent]:
     """Returns an alarm with the others of its incident as `members` does, also if it has ended and they have not.
 
-    The log's events count, too: the alarm engine is asked every few seconds only while no ward page is open.
+    The log's events count, too: the alarm engine is polled every few seconds only while no ward page is open.
     """
     logged = list(own.topics.events)
     known = find(own, alarm) or next((e for e in reversed(logged) if e.id == alarm), None)

@@ -2,7 +2,7 @@
 
 A link needs no sign-in. *Coming*, *cannot* and *acknowledge* answer the call as the contact of the token. They are void
 if the alarm has ended or the contact's duty is over; *acknowledge* also if the priority that was shown has changed or
-an alarm of the incident has been raised since: the page is then shown anew (409). *Standby* is not on a link.
+an alarm of the incident has been raised since: the page is then shown again (409). *Standby* is not on a link.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.pages import link_receipts
 from cloud.console.pages.html_pages import form, page
+from cloud.console.pages.link_view import view
 from cloud.duty.handing_over import duty_over
 from cloud.push_services import public_key
 from vitals.actions import Act
@@ -38,10 +39,10 @@ def ask(request: Request, token: str) -> HTMLResponse:
     try:
         link = link_receipts.proven(request, partial(link_receipts.verified, own, token))
     except ack_links.LinkError as error:
-        return _refused(request, error)
+        return link_receipts.refused(request, error, own.settings.wording("link.elsewhere"))
     events = with_its_incident(own, link.alarm)
     auth.audit(request, link.contact, "open-link", ward=events[0].ward if events else None, alarm=link.alarm)
-    return _asked(own, link, events) if events else _over(link)
+    return _asked(own, link, events) if events else _over(own, link)
 
 
 @router.post("/a/{token}")
@@ -51,10 +52,10 @@ def answer(request: Request, token: str, fields: Annotated[dict[str, str], Depen
     try:
         link = link_receipts.proven(request, partial(link_receipts.verified, own, token))
     except ack_links.LinkError as error:
-        return _refused(request, error)
+        return link_receipts.refused(request, error, own.settings.wording("link.elsewhere"))
     events = with_its_incident(own, link.alarm)
     if not events:
-        return _over(link, 409)
+        return _over(own, link, 409)
     # A page of before this version has one button.
     act = ACTS.get(fields.get("act", Act.ACKNOWLEDGE.value))
     event = next((e for e in events if e.id == link.alarm), events[0])
@@ -70,18 +71,13 @@ def answer(request: Request, token: str, fields: Annotated[dict[str, str], Depen
     try:
         own.commands.act(action(act, patient, link.contact, own.clock(), alarm=event.id, **facts))
     except LogDownError:
-        return _asked(own, link, events, "It could not be saved. Try again, or go to the bed.", 503)
+        return _asked(own, link, events, own.settings.wording("link.not-saved"), 503)
     link_receipts.record(own, link, DeliveryState.ANSWERED)
     key = public_key(own.settings.push_key) if own.settings.push_key else ""
-    number = ack_links.number(link.alarm)
-    return page(_DONE[act], "link_answered.html", act=act.value, contact=link.contact, number=number, key=key)
-
-
-_DONE: Final[Mapping[Act, str]] = {
-    Act.COMING: "You are coming",
-    Act.CANNOT: "Passed on",
-    Act.ACKNOWLEDGE: "Acknowledged",
-}
+    wording = own.settings.wording
+    text = wording(f"link.{act.value}-text", contact=link.contact, number=ack_links.number(link.alarm))
+    title = wording(f"link.done-{act.value}")
+    return page(title, "link_answered.html", wording=wording, text=text, back=act is Act.COMING, key=key)
 
 
 def _void(
@@ -92,49 +88,41 @@ def _void(
     fields: Mapping[str, str],
 ) -> str:
     """Returns the reason for which an answer has no effect; "" if it has."""
-    if duty_over(own.topics.house, events[0].ward, link.contact, own.clock()):
-        return "Your duty is over: the alarm is with the contacts who are on duty now."
+    wording, lead = own.settings.wording, events[0]
+    if duty_over(own.topics.house, lead.ward, link.contact, own.clock()):
+        return wording("link.void-duty")
     if act is Act.ACKNOWLEDGE:
         shown = _shown(fields)
-        if (
-            shown is None
-            or fields.get("priority") != events[0].priority.label
-            or any(raised(e) > shown for e in events)
-        ):
-            return f"It has changed since this page was shown. It is {events[0].priority.label} now: look again."
-    return "" if act else "This page has no such button: look again."
+        if shown is None or fields.get("priority") != lead.priority.label or any(raised(e) > shown for e in events):
+            return wording("link.void-changed", priority=wording(f"priority.{lead.priority.label}"))
+    return "" if act else wording("link.void-button")
 
 
 def _asked(
     own: AppState, link: ack_links.AckToken, events: Sequence[AlarmEvent], problem: str = "", status: int = 200
 ) -> HTMLResponse:
-    over = duty_over(own.topics.house, events[0].ward, link.contact, own.clock())
+    wording = own.settings.wording
     return page(
-        "Can you come?",
+        wording("link.title"),
         "link.html",
         problem=problem,
         status=status,
+        wording=wording,
         event=events[0],
         number=ack_links.number(link.alarm),
         alarms=len(events),
         shown=newest(events),
-        over=over,
+        over=duty_over(own.topics.house, events[0].ward, link.contact, own.clock()),
+        view=view(own, link, events, wording),
     )
 
 
-def _over(link: ack_links.AckToken, status: int = 200) -> HTMLResponse:
-    return page("Alarm is over", "alarm_over.html", status=status, number=ack_links.number(link.alarm))
+def _over(own: AppState, link: ack_links.AckToken, status: int = 200) -> HTMLResponse:
+    wording, number = own.settings.wording, ack_links.number(link.alarm)
+    return page(wording("link.over"), "alarm_over.html", status=status, wording=wording, number=number)
 
 
 def _shown(fields: Mapping[str, str]) -> int | None:
     """Returns the log time that the form echoes, UTC epoch ms; None without a valid one."""
     text = fields.get("shown", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else None
-
-
-def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:
-    auth.audit(request, "unknown", "refused-link", why=str(error))
-    expired = isinstance(error, ack_links.LinkExpiredError)
-    text = "This link is too old." if expired else "This link is not valid here."
-    text += " Find the alarm on the ward page, or go to the bed."
-    return page("Link not valid", problem=text, status=410 if expired else 404)
