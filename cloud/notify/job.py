@@ -113,7 +113,7 @@ def _start(settings: Notify, stop: threading.Event) -> int:
                     settings.console_url,
                     settings.link_key,
                     round(settings.link_hours * 3_600_000),
-                    wording(settings.language, settings.time_zone),
+                    wording(settings.message_language, settings.message_time_zone),
                 ),
                 round(settings.notify_stale_s * 1000),
                 round(settings.notify_heartbeat_s * 1000),

@@ -79,15 +79,15 @@ def wording(language: str, zone: str) -> Wording:
     """Returns the wording of two settings.
 
     Args:
-        language: `LANGUAGE`.
-        zone: `TIME_ZONE`, a name of the IANA time zone database.
+        language: `MESSAGE_LANGUAGE`.
+        zone: `MESSAGE_TIME_ZONE`, a name of the IANA time zone database.
 
     Raises:
         ValueError: One of them is unknown.
     """
     if language not in set(Language):
-        raise ValueError(f"LANGUAGE={language!r} is none of {', '.join(Language)}")
+        raise ValueError(f"MESSAGE_LANGUAGE={language!r} is none of {', '.join(Language)}")
     try:
         return Wording(Language(language), UTC if zone == "UTC" else ZoneInfo(zone))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"TIME_ZONE={zone!r} is no IANA time zone, such as Europe/Berlin") from error
+        raise ValueError(f"MESSAGE_TIME_ZONE={zone!r} is no IANA time zone, such as Europe/Berlin") from error

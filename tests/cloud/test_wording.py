@@ -86,7 +86,8 @@ def test_times_are_of_the_deployments_zone_in_winter_and_summer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("LANGUAGE", "fr"), ("TIME_ZONE", "Europe/Nowhere"), ("TIME_ZONE", "../x")]
+    ("name", "value"),
+    [("MESSAGE_LANGUAGE", "fr"), ("MESSAGE_TIME_ZONE", "Europe/Nowhere"), ("MESSAGE_TIME_ZONE", "../x")],
 )
 def test_an_unknown_language_or_zone_is_refused_at_the_start(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from starlette.testclient import TestClient
 
 from cloud import ack_links
@@ -323,3 +323,22 @@ def test_an_incident_of_one_alarm_keeps_its_text_and_its_pause(page: Page, serve
     strip.get_by_role("button", name="Pause audio").click()
     expect(page.locator("#toast")).to_contain_text("Audio paused")
     assert acts(served) == [("audio-pause", alarm.id, "", 0)]
+
+
+def test_a_phone_answers_a_call_by_its_link_and_axe_finds_nothing_serious(
+    context: BrowserContext, served: Stage
+) -> None:
+    first, second = deteriorate(served)
+    phone = context.new_page()
+    phone.set_viewport_size({"width": 390, "height": 844})
+    phone.goto(link(served, first))
+    expect(phone.get_by_text("bed icu-02")).to_be_visible()
+    serious = [v["id"] for v in Axe().run(phone).response["violations"] if v["impact"] in {"serious", "critical"}]
+    assert serious == []
+    phone.get_by_role("button", name="I am coming").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("You are coming")
+    phone.get_by_role("link", name="Back to the alarm").click()
+    phone.get_by_role("button", name="Acknowledge").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Acknowledged")
+    shown = second.log_t
+    assert acts(served) == [("coming", first.id, first.id, shown), ("acknowledge", first.id, first.id, shown)]

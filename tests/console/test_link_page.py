@@ -58,7 +58,7 @@ def test_a_link_shows_as_much_as_the_ward_has_set_and_no_name(client: Client, st
 
 def test_a_link_is_in_the_deployments_language_and_zone(client: Client, stage: Stage) -> None:
     alarm, path = called(stage)
-    settings = dataclasses.replace(stage.parts.settings, language="de", time_zone="Asia/Kolkata")
+    settings = dataclasses.replace(stage.parts.settings, message_language="de", message_time_zone="Asia/Kolkata")
     stage.parts.settings = settings
     phone = client()
     text = phone.get(path).text
