@@ -6,6 +6,7 @@ from cloud.ack_links import MIN_KEY_CHARACTERS
 from cloud.kafka.settings import Kafka
 from cloud.push_services import SERVICES, public_key
 from cloud.webhooks import webhook_urls
+from cloud.wording import wording
 from vitals.runtime.settings import setting
 
 
@@ -57,6 +58,8 @@ class Notify(Kafka):
     )
     console_url: str = setting("base of the link in messages", "http://127.0.0.1:18805")
     link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
+    message_language: str = setting("language of messages and of links' pages: en or de", "en")
+    message_time_zone: str = setting("IANA time zone of messages and of links' pages, such as Europe/Berlin", "UTC")
     link_hours: float = setting("hours for which an acknowledge link opens its alarm", 12.0)
     notify_defaults: tuple[str, ...] = setting(
         "contacts of wards without a contact on duty: ward=contact:phone:e-mail, comma-separated; ward * is any", ()
@@ -98,6 +101,7 @@ class Notify(Kafka):
             raise ValueError("NOTIFY_…_S settings must be positive")
         if self.watchdog_url and not self.watchdog_url.startswith(("http://", "https://")):
             raise ValueError(f"WATCHDOG_URL={self.watchdog_url!r} is no http or https address")
+        wording(self.message_language, self.message_time_zone)
         if self.link_key is not None and len(self.link_key) < MIN_KEY_CHARACTERS:
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
         if not self.link_hours > 0:

@@ -153,6 +153,31 @@ def own_channels(contact: Addresses) -> tuple[Channel, ...]:
     return tuple(channel for channel, address in zip(Channel, has, strict=True) if address)
 
 
+class Detail(StrEnum):
+    """Extent of a message or of a link's page; neither has a patient's name."""
+
+    MINIMAL = "minimal"
+    """Ward, priority, time and the alarm's number."""
+    BED = "bed"
+    """The bed, too."""
+    BED_AND_SIGN = "bed-and-sign"
+    """Bed, sign and value, too."""
+
+
+class Messages(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ward's setting of the content of its messages.
+
+    Attributes:
+        text: Of SMS, push messages, webhooks and subjects of e-mails.
+        link: Of a link's page, which needs no sign-in; with the sign it has ten minutes of trend.
+        email_patient: An e-mail has the patient's name, age, phone and address.
+    """
+
+    text: Detail = Detail.BED
+    link: Detail = Detail.BED_AND_SIGN
+    email_patient: bool = True
+
+
 class Rota(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A ward's rota; the value of a record of topic `contacts`.
 
@@ -161,12 +186,14 @@ class Rota(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         version: Time of the change, UTC epoch ms.
         contacts: Duties.
         proof: A duty begins with a proof that the contact's messages arrive (`vitals.duty.Proof`).
+        messages: Content of messages.
     """
 
     ward: Id
     version: Count
     contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)]
     proof: bool = False
+    messages: Messages = Messages()
 
 
 class DeliveryState(StrEnum):

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
 from cloud.admissions.rota_rows import OPTIONAL, REQUIRED, parse
 from cloud.cli import csv_file
@@ -12,7 +12,7 @@ from cloud.duty.records import publish
 from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError, Reader, Writer
 from cloud.kafka.settings import Kafka
-from vitals.contacts import Contact
+from vitals.contacts import Contact, Detail, Messages
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load
 
@@ -26,6 +26,7 @@ def change(
     whole: bool,
     out: TextIO,
     proof: bool | None = None,
+    messages: Messages | None = None,
 ) -> None:
     """Replaces the rotas of the wards that the rows name, and prints the result.
 
@@ -35,10 +36,20 @@ def change(
     """
     house = read(reader)
     wards = by_ward(rows)
-    publish(writer, of_rotas(house, wards, now, whole=whole, proof=proof))
+    publish(writer, of_rotas(house, wards, now, whole=whole, proof=proof, messages=messages))
     out.write(f"{len(rows)} duties on {len(wards)} wards\n")
     # The new rota is in force at once, also if it begins next week.
     out.writelines(f"ward {ward}: nobody is on duty now\n" for ward in wards if not house.on_duty(ward, now))
+
+
+_EMAIL: Final = {"patient": True, "none": False}
+
+
+def _messages(text: str) -> Messages:
+    told, link, email = text.split(",")
+    if email not in _EMAIL:
+        raise ValueError(email)
+    return Messages(text=Detail(told), link=Detail(link), email_patient=_EMAIL[email])
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -46,6 +57,13 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = csv_file.parser("duty", "rota", __doc__, required=REQUIRED, optional=OPTIONAL)
     parser.add_argument("--house", action="store_true", help="may also change contacts of the house and of other wards")
     parser.add_argument("--proof", choices=("on", "off"), help="a duty begins with a proof (default: unchanged)")
+    parser.add_argument(
+        "--messages",
+        metavar="TEXT,LINK,EMAIL",
+        type=_messages,
+        help="content of messages and links' pages (minimal, bed or bed-and-sign) and whether an e-mail has the "
+        "patient's data (patient or none), such as bed,bed-and-sign,patient (default: unchanged)",
+    )
     words = parser.parse_args(argv)
     log_json("duty")
     try:
@@ -58,7 +76,16 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             rows = [row for _, row in table.rows]
             writer = KafkaWriter(settings, "duty")
             proof = None if words.proof is None else words.proof == "on"
-            change(reader, writer, rows, now_ms(), whole=words.house, out=sys.stdout, proof=proof)
+            change(
+                reader,
+                writer,
+                rows,
+                now_ms(),
+                whole=words.house,
+                out=sys.stdout,
+                proof=proof,
+                messages=words.messages,
+            )
         finally:
             reader.close()
     except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:

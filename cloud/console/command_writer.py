@@ -9,6 +9,7 @@ import msgspec
 
 from cloud.admissions import actions, admission_rows
 from cloud.console.live.topic_cache import TopicCache
+from cloud.duty.changes import rota_after
 from cloud.duty.directory import entered
 from cloud.duty.house import House
 from cloud.duty.records import Duty, publish
@@ -18,7 +19,7 @@ from vitals.actions import Act, Action
 from vitals.admissions import Admission
 from vitals.bounds import encoded
 from vitals.contact_standing import PushDevice
-from vitals.contacts import Contact, Notification, Rota
+from vitals.contacts import Contact, Messages, Notification, Rota
 from vitals.duty import Assignments
 from vitals.limits import Limit, profile
 from vitals.signs import FIELDS
@@ -98,7 +99,15 @@ class CommandWriter:
             return admission
 
     def rota(
-        self, ward: str, rows: Sequence[Contact], seen: int, now: int, *, whole: bool, proof: bool | None = None
+        self,
+        ward: str,
+        rows: Sequence[Contact],
+        seen: int,
+        now: int,
+        *,
+        whole: bool,
+        proof: bool | None = None,
+        messages: Messages | None = None,
     ) -> Rota:
         """Replaces a ward's rota, and enters its contacts in the directory.
 
@@ -109,6 +118,7 @@ class CommandWriter:
             now: UTC epoch ms.
             whole: The person is an admin of all wards.
             proof: Whether a duty begins with a proof; None does not change it.
+            messages: Content of messages; None does not change it.
 
         Raises:
             ConflictError: It has changed since.
@@ -121,8 +131,7 @@ class CommandWriter:
                 raise ConflictError("The rota has been changed: reload it")
             version = max(now, seen + 1)
             people, duties = entered(self.people.house, ward, rows, version, whole=whole)
-            kept = known is not None and known.proof
-            wanted = Rota(ward=ward, version=version, contacts=duties, proof=kept if proof is None else proof)
+            wanted = rota_after(known, Rota(ward=ward, version=version, contacts=duties), proof, messages)
             self.enter(*people, wanted)
             return wanted
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from cloud.ack_links import MIN_KEY_CHARACTERS
 from cloud.kafka.settings import Kafka
 from cloud.push_services import SERVICES, public_key
+from cloud.wording import Wording, wording
 from vitals.runtime.settings import setting
 
 
@@ -32,6 +33,8 @@ class Console(Kafka):
         "secret shared by Ray's processes; without it Ray uses the one in the user's home", None
     )
     link_key: str | None = setting("secret of 32 characters or more that signs acknowledge links; none: no links", None)
+    message_language: str = setting("language of messages and of links' pages: en or de", "en")
+    message_time_zone: str = setting("IANA time zone of messages and of links' pages, such as Europe/Berlin", "UTC")
     push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)
     push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
@@ -41,6 +44,7 @@ class Console(Kafka):
         parts = urlsplit(self.console_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"CONSOLE_URL={self.console_url!r} is no http or https address")
+        wording(self.message_language, self.message_time_zone)
         if self.link_key is not None and len(self.link_key) < MIN_KEY_CHARACTERS:
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
         if self.push_key is not None:
@@ -52,6 +56,11 @@ class Console(Kafka):
     def secure(self) -> bool:
         """True if the page is served by TLS; the cookie is then sent only by TLS."""
         return self.console_url.startswith("https:")
+
+    @property
+    def wording(self) -> Wording:
+        """Language and zone of links' pages."""
+        return wording(self.message_language, self.message_time_zone)
 
     @property
     def port(self) -> int:

@@ -52,3 +52,28 @@ def beside_unproven(house: House, ward: str, called: Sequence[Contact], now: int
     if any(house.proven(ward, duty) for duty in (*called, *charge)):
         return Beside(charge, before)
     return Beside((*charge, *before))
+
+
+def duty_over(house: House, ward: str | None, contact: str, now: int) -> bool:
+    """Returns whether a contact of the directory is off duty, so that an answer to an earlier message is void.
+
+    While the alarm's ward has no contact on duty, every notified one may answer; so may a contact of before a duty that
+    is not proven yet, if it is called.
+
+    Args:
+        house: Present state.
+        ward: Ward of the alarm; None for one of the whole site.
+        contact: Contact id; one of no directory is a default contact, which has no duties.
+        now: UTC epoch ms.
+    """
+    if house.person(contact) is None:
+        return False
+    own = house.wards_of(contact)
+    if any(not house.on_duty(each, now) for each in ([ward] if ward else own)):
+        return False
+    for each in own:
+        present = house.on_duty(each, now)
+        called = (*present, *beside_unproven(house, each, present, now).called)
+        if any(duty.contact == contact for duty in called):
+            return False
+    return True

@@ -11,7 +11,7 @@ from typing import TypedDict
 from msgspec.structs import replace
 
 from cloud.duty.records import Duty
-from vitals.contacts import Addresses, Contact, Rota, own_channels
+from vitals.contacts import Addresses, Contact, Messages, Rota, own_channels
 from vitals.duty import Assignments, BedDuty, Person, Proof
 
 
@@ -93,6 +93,11 @@ class House:
         """Returns whether a contact's duty needs no proof, or has it."""
         rota = self.rotas.get(ward)
         return rota is None or not rota.proof or self.proofs.get(duty.contact, 0) >= duty.start
+
+    def messages(self, ward: str | None) -> Messages:
+        """Returns a ward's setting of the content of messages; the default one without a rota."""
+        rota = self.rotas.get(ward or "")
+        return Messages() if rota is None else rota.messages
 
     def own_duty(self, ward: str, bed: str, now: int) -> BedDuty | None:
         """Returns the assignment of a bed at `now`, UTC epoch ms, without takeovers; the latest one of several."""

@@ -29,6 +29,7 @@ from cloud.notify.templates import Links
 from cloud.notify.throttle import RecipientQueues
 from cloud.settings import Notify
 from cloud.webhooks import webhook_urls
+from cloud.wording import wording
 from vitals.contacts import Contact
 from vitals.runtime.daemon import notify as tell_systemd
 from vitals.runtime.daemon import now_ms, serve_metrics
@@ -165,7 +166,12 @@ def _send(
         notifier = Notifier(
             terms=Terms(
                 settings.layout,
-                Links(settings.console_url, settings.link_key, round(settings.link_hours * 3_600_000)),
+                Links(
+                    settings.console_url,
+                    settings.link_key,
+                    round(settings.link_hours * 3_600_000),
+                    wording(settings.message_language, settings.message_time_zone),
+                ),
                 round(settings.notify_stale_s * 1000),
                 round(settings.notify_heartbeat_s * 1000),
             ),

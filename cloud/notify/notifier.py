@@ -451,9 +451,10 @@ class Notifier:
             if first.kind is MessageKind.PROOF:
                 texts = render(first, self.terms.links, now)
             else:
-                texts = compose(message, self.patients, self.incidents.active, self.terms.links, now)
+                setting = self.on_call.house.messages
+                texts = compose(message, self.patients, self.incidents.active, self.terms.links, now, setting=setting)
                 texts = said_late(late_words(message, self.terms.stale_ms, now), texts)
-            texts = marked(message, texts)
+            texts = marked(message, texts, self.terms.links.wording)
         except NOT_CAUSED_BY_INPUT:
             raise
         except Exception:
@@ -461,7 +462,7 @@ class Notifier:
             logger.exception(
                 "message to %s cannot be rendered; it is sent without particulars", message.contact.contact
             )
-            texts = plain(message)
+            texts = plain(message, self.terms.links.wording)
         self.delivery.begin(message, texts, now, again=again)
 
     def _repeat(self, now: int) -> None:

@@ -77,16 +77,11 @@ def wanted(house: House, item: Item, now: int) -> bool:
 
 def render(item: Item, links: Links, now: int) -> RenderedMessage:
     """Renders a request for every channel; the ward's name is cut if an SMS has no room for it."""
-    contact, ward = item.contact.contact, (item.event.ward or "").upper()
+    contact, wording = item.contact.contact, links.wording
     url = links.to_proof(item.event.id, contact, now)
-    text = sms_part.fitted(ward, (f" duty: confirm that messages reach you {url}", f" duty {url}"))
-    body = (
-        f"Your duty on ward {item.event.ward} begins.\n\n"
-        f"Open this link and confirm that messages reach you: {url}\n\n"
-        "Until you do, the charge nurse is notified of your alarms, too.\n"
-    )
+    tails = (f" {wording('proof.sms')} {url}", f" {wording('proof.brief')} {url}")
+    text = sms_part.fitted((item.event.ward or "").upper(), tails)
+    body = wording("proof.email", ward=item.event.ward or "-", url=url)
     outbox = {"contact": contact, "kind": MessageKind.PROOF.value, "ward": item.event.ward, "sms": text, "email": body}
     by = channels(item.contact, item.event.priority)
-    return RenderedMessage(
-        "Wardwatch: confirm that messages reach you", text, body, msgspec.json.encode(outbox).decode(), by
-    )
+    return RenderedMessage(wording("proof.subject"), text, body, msgspec.json.encode(outbox).decode(), by)

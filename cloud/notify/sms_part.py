@@ -38,20 +38,23 @@ def _base(letter: str) -> str:
     return base if base in _BASIC else "?"
 
 
-def fitted(ward: str, tails: Sequence[str]) -> str:
-    """Returns one SMS: the ward's name, cut if it must be, and the first tail that fits with it.
+def fitted(ward: str, tails: Sequence[str], head: str = "") -> str:
+    """Returns one SMS: a head, the ward's name, cut if it must be, and the first tail that fits with them.
 
     Args:
         ward: Name of the ward.
         tails: Texts after the name, the best first; the last one is cut if it does not fit.
+        head: Text before the name, which a lock screen shows.
     """
+    spelled_head = latin(head)
+    head = head if spelled_head.count("?") > head.count("?") else spelled_head
     spelled = latin(ward)
     # A name without any Latin letter is kept, and the number finds the alarm without a link.
     names = (ward,) if spelled.count("?") > ward.count("?") else (ward, spelled)
     for tail in tails:
         for name in names:
             for length in range(len(name), min(len(name), WARD) - 1, -1):
-                if one(name[:length] + tail):
-                    return name[:length] + tail
-    text = names[-1][:WARD] + tails[-1]
+                if one(head + name[:length] + tail):
+                    return head + name[:length] + tail
+    text = head + names[-1][:WARD] + tails[-1]
     return next(text[:length] for length in range(len(text), -1, -1) if one(text[:length]))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from cloud.ack_links import LinkError, verify_token
+from cloud.duty.handing_over import duty_over
+from cloud.duty.house import House
 from cloud.duty.proofs import ids
 from cloud.notify.channels.sns import Receipt, RenderedMessage, SendError
 from cloud.notify.notifier import Notifier
@@ -182,8 +184,8 @@ def test_a_copy_says_that_it_is_one_and_fits_one_sms(station: Station, event: Ma
     station.alarm(event("p-2", ward="icu", text="long"))
     station.settle(notifier)
     told = {name: text for name, text in station.phones.got if "/p/" not in text}
-    assert told["old"].startswith("Copy: ICU HIGH alarm")
-    assert told["new"].startswith("ICU HIGH alarm")
+    assert told["old"].startswith("Copy: HIGH icu-01 12:00 ICU alarm")
+    assert told["new"].startswith("HIGH icu-01 12:00 ICU alarm")
     assert all(len(text.encode()) <= 140 for text in told.values())
 
 
@@ -249,3 +251,16 @@ def test_two_hundred_contacts_are_asked_within_a_minute_of_a_shift_change_and_al
     assert max(asked.values()) < T0 + 60_000
     assert phones.throttled == 0
     assert phones.when["old"] - begun <= 500
+
+
+def test_the_contact_before_may_answer_by_link_only_while_it_is_called(contact: MakeContact) -> None:
+    house = House()
+    house.take(Rota(ward="icu", version=1, contacts=duties(contact), proof=True))
+    assert not duty_over(house, "icu", "old", T0), "called, as neither new nor head is proven"
+    house.take(Proof(contact="head", t=T0))
+    assert duty_over(house, "icu", "old", T0), "a copy counts as no notification"
+    for name in ("new", "head", "a-default-contact"):
+        assert not duty_over(house, "icu", name, T0)
+    assert duty_over(house, None, "old", T0)
+    later = T0 + 30 * 24 * 3_600_000
+    assert not duty_over(house, "icu", "old", later), "nobody is on duty: every notified contact may answer"

@@ -8,10 +8,11 @@ import pytest
 
 from cloud.ack_links import number
 from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.email_body import email
 from cloud.notify.incident_alarms import IncidentAlarms
 from cloud.notify.incident_words import LISTED
 from cloud.notify.routing import OnCall
-from cloud.notify.templates import Links, email, sms
+from cloud.notify.templates import Links, sms
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.sms_oracle import one_part
 from tests.cloud.station import Station
@@ -59,7 +60,7 @@ def test_an_sms_says_how_many_problems_and_why_and_names_none(
     call: AlarmEvent, changes: dict[str, Any], words: str
 ) -> None:
     text = sms([msgspec.structs.replace(call, **changes)], URL)
-    assert text == " ".join(f"ICU HIGH alarm {number(INCIDENT)} {words} {URL}".split())
+    assert text == " ".join(f"HIGH icu-01 12:00 ICU alarm {number(INCIDENT)} {words} {URL}".split())
     assert one_part(text)
     assert not [secret for secret in ("oxygen", "rate", "spo2", "78") if secret in text.removesuffix(URL)]
 
@@ -84,8 +85,8 @@ def test_an_email_lists_the_problems_the_reason_and_each_active_alarm_of_the_inc
     for told in (
         "Problems: oxygen low, rate high",
         "Reason: has returned",
-        "- HIGH: SpO2 78 % below 85 % (extreme) (since 2025-11-22T12:00:00+00:00)",
-        "- MEDIUM: heart rate 150 above 140 (since 2025-11-22T12:00:01+00:00)",
+        "- HIGH: SpO2 78 % below 85 % (extreme) (since 2025-11-22 12:00:00 UTC)",
+        "- MEDIUM: heart rate 150 above 140 (since 2025-11-22 12:00:01 UTC)",
     ):
         assert body.count(told) == 1
 

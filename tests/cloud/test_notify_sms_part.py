@@ -33,9 +33,9 @@ def test_a_text_is_counted_in_the_alphabet_in_which_it_is_sent(text: str) -> Non
     assert sms_part.one(text) == one_part(text)
 
 
-@given(ward=TEXTS, tails=st.lists(TEXTS, min_size=1, max_size=4))
-def test_whatever_the_ward_and_the_texts_an_sms_is_one_part(ward: str, tails: list[str]) -> None:
-    assert one_part(sms_part.fitted(ward, tails))
+@given(ward=TEXTS, tails=st.lists(TEXTS, min_size=1, max_size=4), head=TEXTS)
+def test_whatever_the_ward_and_the_texts_an_sms_is_one_part(ward: str, tails: list[str], head: str) -> None:
+    assert one_part(sms_part.fitted(ward, tails, head))
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_a_ward_outside_the_alphabet_is_spelled_in_it_and_the_link_stays_whole(
     lead = event(ward=ward)
     url = Links(CONSOLE, KEY).to(lead.id, "nurse", T0)
     text = sms([lead], url)
-    assert text == f"{told} HIGH alarm {number(lead.id)} {url}"
+    assert text == f"HIGH icu-01 12:00 {told} alarm {number(lead.id)} {url}"
     assert one_part(text)
 
 
 def test_a_ward_without_any_letter_of_the_alphabet_is_told_as_it_is_with_the_alarms_number(event: MakeEvent) -> None:
     lead = event(ward="реанимация")
     text = sms([lead], Links(CONSOLE, KEY).to(lead.id, "nurse", T0))
-    assert text == f"РЕАНИМАЦИЯ HIGH alarm {number(lead.id)}"
+    assert text == f"HIGH icu-01 12:00 РЕАНИМАЦИЯ alarm {number(lead.id)}"
     assert one_part(text)

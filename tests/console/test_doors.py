@@ -176,10 +176,11 @@ def test_the_acknowledge_link_asks_and_only_its_button_acts(client: Client, stag
     asked = scanner.get(path)
     assert asked.status_code == 200
     assert stage.written("actions") == []
-    # Whoever finds the phone learns neither who it is nor what they have.
-    assert not [word for word in (person.name, person.patient, person.bed, "SpO2", "84") if word in asked.text]
-    assert "HIGH priority, ward ICU" in asked.text
-    assert scanner.post(path).status_code == 200
+    # Whoever finds the phone does not learn who it is.
+    assert not [word for word in (person.name, person.patient, person.phone, person.born) if word in asked.text]
+    assert "HIGH priority" in asked.text
+    shown = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
+    assert scanner.post(path, data=shown | {"act": "acknowledge"}).status_code == 200
     assert [(a["act"], a["by"], a["alarm"], a["patient"]) for a in stage.written("actions")] == [
         ("acknowledge", "nurse-icu", alarm.id, "p-00001")
     ]
@@ -208,6 +209,31 @@ def test_a_forged_a_foreign_and_an_expired_link_do_nothing(client: Client, stage
     assert codes == [404, 404, 404, 404, 410]
     assert stage.written("actions") == []
     assert ("unknown", "refused-link", None) in audit(stage)
+
+
+def test_m13_guessed_links_are_slowed_down_and_a_true_one_behind_the_same_address_is_not(
+    client: Client, stage: Stage
+) -> None:
+    alarm = stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
+    stage.parts.feed.tick()
+    phone = client()
+    guesses = [phone.get(f"/a/{'A' * 29}{digit}").status_code for digit in "AQgw" * 7]
+    assert (guesses[0], guesses[-1]) == (404, 429)
+    path = "/a/" + ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000))
+    assert phone.get(path).status_code == 200
+    assert phone.post(f"{path}/opened").status_code == 204
+    assert phone.post(path, data={"act": "coming"}).status_code == 200
+    # A true link has its own limit.
+    assert 429 in [phone.get(path).status_code for _ in range(60)]
+
+
+def test_a_proxy_that_the_settings_do_not_count_is_warned_of_once(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    phone = client()
+    for _ in range(3):
+        phone.get("/a/x", headers={"x-forwarded-for": "192.0.2.7"})
+    assert len([r for r in caplog.records if "CONSOLE_PROXIES is 0" in r.message]) == 1
 
 
 def test_the_link_of_an_alarm_that_is_over_says_so(client: Client, stage: Stage) -> None:

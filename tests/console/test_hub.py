@@ -105,10 +105,10 @@ def test_an_admission_that_says_no_date_of_birth_costs_its_age_and_no_bed(stage:
 def test_a_bed_that_cannot_be_shown_stands_there_without_values(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     real = ward_view.tile
 
-    def raises(admission: Admission, seen: object, *rest: object) -> object:
+    def raises(admission: Admission, seen: object, *rest: object, **named: object) -> object:
         if admission.patient == "p-00002" and seen is not None:
             raise ZeroDivisionError("nobody thought of it")
-        return real(admission, seen, *rest)  # type: ignore[arg-type] # as it came
+        return real(admission, seen, *rest, **named)  # type: ignore[arg-type] # as it came
 
     monkeypatch.setattr(ward_view, "tile", raises)
     for patient in ("p-00001", "p-00002"):

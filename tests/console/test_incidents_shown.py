@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
+from starlette.testclient import TestClient
 
 from cloud import ack_links
 from cloud.console.auth.accounts import Role
@@ -14,6 +15,7 @@ from tests.console.conftest import Client
 from tests.console.stage import KEY, Stage, event
 from vitals.actions import Action
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority
+from vitals.contacts import Rota
 
 PATIENT = "p-00002"
 TILE = f'.tile[data-patient="{PATIENT}"]'
@@ -41,10 +43,14 @@ def link(stage: Stage, alarm: AlarmEvent) -> str:
     return "/a/" + ack_links.sign_token(KEY, ack_links.AckToken(alarm.id, "nurse-icu", stage.now() + 60_000))
 
 
-def field(text: str) -> str:
-    found = re.search(r'name="shown" value="(\d+)"', text)
-    assert found is not None
-    return found[1]
+def answer(phone: TestClient, path: str, act: str = "acknowledge") -> tuple[int, str]:
+    """Opens a link's page and presses a button of it."""
+    said = phone.post(path, data={**form(phone.get(path).text), "act": act})
+    return said.status_code, said.text
+
+
+def form(text: str) -> dict[str, str]:
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
 
 
 def rising(stage: Stage, like: AlarmEvent) -> AlarmEvent:
@@ -111,31 +117,129 @@ def test_a_link_acknowledges_the_incident_as_its_form_showed_it(client: Client, 
     phone = client()
     asked = phone.get(link(stage, first)).text
     assert "2 alarms of one patient" in asked
-    assert not [word for word in ("SpO2", "oxygen", "rate", stage.person(PATIENT).name, PATIENT) if word in asked]
-    rising(stage, first)
-    stage.parts.feed.tick()
-    assert phone.post(link(stage, first), data={"shown": field(asked)}).status_code == 200
+    assert phone.post(link(stage, first), data=form(asked)).status_code == 200
     assert acts(stage) == [("acknowledge", first.id, first.id, second.log_t)]
+
+
+def test_a_link_is_void_and_shown_anew_once_an_alarm_of_its_incident_has_risen(client: Client, stage: Stage) -> None:
+    first, _ = deteriorate(stage)
+    phone = client()
+    asked = phone.get(link(stage, first)).text
+    late = rising(stage, first)
+    # The alarm engine has not been asked since: the log knows.
+    void = phone.post(link(stage, first), data=form(asked))
+    assert (void.status_code, "look again" in void.text, "3 alarms of one patient" in void.text) == (409, True, True)
+    assert acts(stage) == []
+    assert phone.post(link(stage, first), data=form(void.text)).status_code == 200
+    assert acts(stage) == [("acknowledge", first.id, first.id, late.log_t)]
+
+
+def test_m14_a_stale_link_does_not_acknowledge_an_escalation(client: Client, stage: Stage) -> None:
+    now = stage.now()
+    about: dict[str, Any] = {"priority": Priority.MEDIUM, "raised": now - 60_000}
+    alarm = stage.alarm(event(stage.person(PATIENT), "spo2", now - 60_000, "SpO2 89 % below 90 %", **about))
+    stage.parts.feed.tick()
+    phone, path = client(), link(stage, alarm)
+    asked = phone.get(path).text
+    stage.change(alarm, phase=Phase.ESCALATE, priority=Priority.HIGH, raised=stage.now())
+    void = phone.post(path, data=form(asked))
+    assert (void.status_code, "It is HIGH now: look again" in void.text) == (409, True)
+    assert "HIGH priority" in void.text
+    assert acts(stage) == []
+    assert phone.post(path, data=form(asked) | {"act": "coming"}).status_code == 200, "on the way at any priority"
+
+
+def test_m14_a_link_shown_at_high_does_not_acknowledge_what_is_medium_now(client: Client, stage: Stage) -> None:
+    first, second = deteriorate(stage)
+    phone, path = client(), link(stage, first)
+    asked = phone.get(path).text
+    stage.change(first, phase=Phase.DEESCALATE, priority=Priority.MEDIUM)
+    assert phone.post(path, data=form(asked)).status_code == 409
+    assert acts(stage) == []
+    # A new value alone changes nothing.
+    asked = phone.get(path).text
+    stage.change(second, value=131.0)
+    assert phone.post(path, data=form(asked)).status_code == 200
+
+
+def test_m14_a_stale_page_does_not_acknowledge_an_escalation_by_the_api(client: Client, stage: Stage) -> None:
+    first, second = deteriorate(stage)
+    bela = client("bela", icu=Role.NURSE)
+    raised = stage.change(second, phase=Phase.ESCALATE, priority=Priority.HIGH, raised=stage.now())
+    stage.parts.feed.tick()
+    stale = bela.post("/api/alarms/acknowledge", json={"alarm": second.id, "shown": second.log_t})
+    assert (stale.status_code, "high" in stale.json()["detail"]) == (409, True)
+    of_all = {"incident": first.incident, "shown": first.raised - 1}
+    assert bela.post("/api/alarms/acknowledge-incident", json=of_all).status_code == 409
+    assert acts(stage) == []
+    fresh = {"alarm": second.id, "shown": raised.log_t}
+    assert bela.post("/api/alarms/acknowledge", json=fresh).status_code == 200
+
+
+def test_coming_and_cannot_answer_a_call_as_the_links_contact(client: Client, stage: Stage) -> None:
+    first, second = deteriorate(stage)
+    phone = client()
+    came = answer(phone, link(stage, first), "coming")
+    assert (came[0], "are coming" in came[1]) == (200, True)
+    passed = answer(phone, link(stage, first), "cannot")
+    assert (passed[0], "passed on" in passed[1]) == (200, True)
+    assert acts(stage) == [("coming", first.id, first.id, second.log_t), ("cannot", first.id, "", 0)]
+    assert {a["by"] for a in stage.written("actions")} == {"nurse-icu"}
+
+
+def test_standby_is_not_on_a_link(client: Client, stage: Stage) -> None:
+    first, _ = deteriorate(stage)
+    phone = client()
+    assert "standby" not in phone.get(link(stage, first)).text.lower()
+    for act in ("standby", "standby-end", "chart", "audio-pause", "", "x"):
+        assert answer(phone, link(stage, first), act)[0] == 409
+    assert acts(stage) == []
+
+
+@pytest.mark.parametrize("act", ["coming", "cannot", "acknowledge"])
+def test_a_link_is_void_once_its_contacts_duty_is_over(client: Client, stage: Stage, act: str) -> None:
+    first, _ = deteriorate(stage)
+    phone, now = client(), stage.now()
+    path = "/a/" + ack_links.sign_token(KEY, ack_links.AckToken(first.id, "nurse-icu", now + 9 * 3_600_000))
+    asked = form(phone.get(path).text)
+    # The nurse's duty ends after four hours, and the registrar's has twenty.
+    stage.ahead_ms = 5 * 3_600_000
+    void = phone.post(path, data=asked | {"act": act})
+    assert (void.status_code, "duty is over" in void.text, form(void.text)) == (409, True, {})
+    assert acts(stage) == []
+    # Nobody else on duty: whoever was told may answer.
+    stage.parts.topics.enter(Rota(ward="icu", version=2, contacts=stage.parts.topics.house.duties("icu")[:1]))
+    assert answer(phone, path, act)[0] == 200
 
 
 def test_a_link_whose_alarm_has_ended_acknowledges_what_is_left_of_its_incident(client: Client, stage: Stage) -> None:
     first, second = deteriorate(stage)
+    phone = client()
+    before = phone.get(link(stage, first)).text
     stage.change(first, phase=Phase.END, state=AlarmState.INACTIVE)
     stage.parts.feed.tick()
-    phone = client()
     asked = phone.get(link(stage, first)).text
     assert "MEDIUM priority" in asked
-    phone.post(link(stage, first), data={"shown": field(asked)})
+    assert phone.post(link(stage, first), data=form(before)).status_code == 409
+    phone.post(link(stage, first), data=form(asked))
     assert acts(stage) == [("acknowledge", second.id, first.id, second.log_t)]
+    stage.change(second, phase=Phase.END, state=AlarmState.INACTIVE)
+    stage.parts.feed.tick()
+    assert phone.post(link(stage, first), data=form(asked)).status_code == 409
 
 
-@pytest.mark.parametrize("fields", [{}, {"shown": ""}, {"shown": "-1"}, {"shown": "1e9"}, {"shown": "9" * 5000}])
-def test_a_form_without_a_time_acknowledges_the_links_alarm_alone(
-    client: Client, stage: Stage, fields: dict[str, str]
+@pytest.mark.parametrize(
+    "changed", [{"shown": ""}, {"shown": "-1"}, {"shown": "1e9"}, {"shown": "9" * 5000}, {"priority": "low"}, None]
+)
+def test_a_form_that_does_not_say_what_it_showed_acknowledges_nothing(
+    client: Client, stage: Stage, changed: dict[str, str] | None
 ) -> None:
     first, _ = deteriorate(stage)
-    assert client().post(link(stage, first), data=fields).status_code == 200
-    assert acts(stage) == [("acknowledge", first.id, "", 0)]
+    phone = client()
+    shown = form(phone.get(link(stage, first)).text)
+    given = {} if changed is None else shown | changed
+    assert phone.post(link(stage, first), data=given).status_code == 409
+    assert acts(stage) == []
 
 
 def test_a_link_that_could_not_be_saved_keeps_the_time_for_the_next_try(
@@ -147,8 +251,8 @@ def test_a_link_that_could_not_be_saved_keeps_the_time_for_the_next_try(
         raise LogDownError(f"{action.id} is not saved")
 
     monkeypatch.setattr(type(stage.parts.commands), "act", down)
-    answer = client().post(link(stage, first), data={"shown": str(second.log_t)})
-    assert (answer.status_code, field(answer.text)) == (503, str(second.log_t))
+    status, text = answer(client(), link(stage, first))
+    assert (status, form(text)["shown"]) == (503, str(second.log_t))
 
 
 def test_a_link_of_an_acknowledged_incident_says_so_and_of_a_part_does_not(client: Client, stage: Stage) -> None:
@@ -219,3 +323,22 @@ def test_an_incident_of_one_alarm_keeps_its_text_and_its_pause(page: Page, serve
     strip.get_by_role("button", name="Pause audio").click()
     expect(page.locator("#toast")).to_contain_text("Audio paused")
     assert acts(served) == [("audio-pause", alarm.id, "", 0)]
+
+
+def test_a_phone_answers_a_call_by_its_link_and_axe_finds_nothing_serious(
+    context: BrowserContext, served: Stage
+) -> None:
+    first, second = deteriorate(served)
+    phone = context.new_page()
+    phone.set_viewport_size({"width": 390, "height": 844})
+    phone.goto(link(served, first))
+    expect(phone.get_by_text("bed icu-02")).to_be_visible()
+    serious = [v["id"] for v in Axe().run(phone).response["violations"] if v["impact"] in {"serious", "critical"}]
+    assert serious == []
+    phone.get_by_role("button", name="I am coming").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("You are coming")
+    phone.get_by_role("link", name="Back to the alarm").click()
+    phone.get_by_role("button", name="Acknowledge").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Acknowledged")
+    shown = second.log_t
+    assert acts(served) == [("coming", first.id, first.id, shown), ("acknowledge", first.id, first.id, shown)]

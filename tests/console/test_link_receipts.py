@@ -35,7 +35,7 @@ def test_a_get_is_no_evidence_and_a_post_from_the_page_is(client: Client, stage:
     assert states(stage) == [("nurse-icu", 1, "m-1", "opened")]
     assert phone.post(f"{path}/opened").status_code == 204
     assert len(states(stage)) == 1, "once"
-    assert phone.post(path).status_code == 200
+    assert phone.post(path, data={"act": "coming"}).status_code == 200
     assert [state for *_, state in states(stage)] == ["opened", "answered"]
 
 
@@ -54,7 +54,7 @@ def test_without_a_record_of_the_message_the_answer_counts_and_nothing_is_invent
 ) -> None:
     path, _ = linked(stage)
     stage.parts.topics.notifications.clear()
-    assert client().post(path).status_code == 200
+    assert client().post(path, data={"act": "cannot"}).status_code == 200
     assert states(stage) == []
     assert len(stage.written("actions")) == 1
 

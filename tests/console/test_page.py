@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
 from vitals.contact_standing import ContactStanding, Standing, addresses
-from vitals.contacts import Channel
+from vitals.contacts import Channel, Detail
 
 FIRST = ".tile[data-patient='p-00001']"
 SECOND = ".tile[data-patient='p-00002']"
@@ -453,6 +453,24 @@ def test_beds_are_assigned_in_a_few_taps_and_the_rest_is_said_to_be_everybodys(p
     dialog.get_by_role("button", name="Assign").click()
     expect(beds.get_by_role("row", name="icu-01")).to_contain_text("Bela Holt")
     expect(beds.get_by_role("status")).to_contain_text("Everybody's beds, not assigned: icu-02")
+
+
+def test_an_admin_sets_the_content_of_messages_at_the_rota(browser: Browser, served: Stage) -> None:
+    served.user("bela", {"icu": Role.ADMIN})
+    context = browser.new_context(base_url=served.url)
+    page = sign_in(context)
+    page.click("#rota-tab")
+    page.get_by_role("button", name="Content of messages").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("SMS, push and subjects")).to_have_value("bed")
+    dialog.get_by_label("SMS, push and subjects").select_option("minimal")
+    dialog.get_by_label("E-mail").select_option("no more than an SMS")
+    assert serious(page) == []
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.locator("#toast")).to_contain_text("Content of messages saved")
+    told = served.parts.topics.house.messages("icu")
+    assert (told.text, told.link, told.email_patient) == (Detail.MINIMAL, Detail.BED_AND_SIGN, False)
+    context.close()
 
 
 def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> None:

@@ -12,7 +12,7 @@ from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.live.ward_view import concerns
 from vitals.actions import Act
-from vitals.alarm_events import AlarmEvent, Inactivation
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 
 router: Final = APIRouter(prefix="/api/alarms", tags=["alarms"])
 Who = Annotated[Person, Depends(auth.current_user)]
@@ -22,6 +22,12 @@ class Acknowledge(BaseModel):
     """Alarm to acknowledge, or to answer."""
 
     alarm: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class AcknowledgeAlarm(Acknowledge):
+    """Alarm to acknowledge, and its log time as the page showed it, UTC epoch ms; null from a page without one."""
+
+    shown: Annotated[int | None, Field(ge=0)] = None
 
 
 class AcknowledgeIncident(BaseModel):
@@ -38,16 +44,19 @@ class Pause(Acknowledge):
 
 
 @router.post("/acknowledge")
-def acknowledge(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
-    """Acknowledges an active or latched alarm."""
-    return _do(request, who, Act.ACKNOWLEDGE, body.alarm, find(auth.parts(request), body.alarm))
+def acknowledge(request: Request, body: AcknowledgeAlarm, who: Who) -> dict[str, Any]:
+    """Acknowledges an active or latched alarm, unless it has been raised since the page showed it: 409."""
+    event = find(auth.parts(request), body.alarm)
+    return _do(request, who, Act.ACKNOWLEDGE, body.alarm, event, seen=body.shown)
 
 
 @router.post("/acknowledge-incident")
 def acknowledge_incident(request: Request, body: AcknowledgeIncident, who: Who) -> dict[str, Any]:
-    """Acknowledges every alarm of an incident that had risen by then."""
+    """Acknowledges every alarm of an incident that had risen by then; 409 if each has been raised since."""
     found = members(auth.parts(request), body.incident)
     lead = found[0] if found else None
+    if found and (first := min(found, key=raised)) and raised(first) > body.shown:
+        return _do(request, who, Act.ACKNOWLEDGE, first.id, first, seen=body.shown)
     facts = as_shown(found, body.shown)
     return _do(request, who, Act.ACKNOWLEDGE, lead.id if lead else "", lead, **facts)
 
@@ -79,15 +88,29 @@ def find(own: AppState, alarm: str) -> AlarmEvent | None:
 def members(own: AppState, incident: str) -> list[AlarmEvent]:
     """Returns the last event of each alarm of an incident that has not ended, those to acknowledge and urgent first."""
     found = (e for e in own.feed.sight.alarms if incident and e.incident == incident)
-    return sorted(found, key=lambda e: (e.inactivation is Inactivation.ACKNOWLEDGED, -e.priority, e.start))
+    return sorted(found, key=_to_acknowledge_first)
+
+
+def _to_acknowledge_first(event: AlarmEvent) -> tuple[bool, int, int]:
+    return event.inactivation is Inactivation.ACKNOWLEDGED, -event.priority, event.start
 
 
 def with_its_incident(own: AppState, alarm: str) -> list[AlarmEvent]:
-    """Returns an alarm with the others of its incident as `members` does, also if it has ended and they have not."""
-    event = find(own, alarm)
-    known = event or next((e for e in reversed(list(own.topics.events)) if e.id == alarm), None)
-    others = members(own, known.incident) if known else []
-    return others or ([event] if event else [])
+    """Returns an alarm with the others of its incident as `members` does, also if it has ended and they have not.
+
+    The log's events count, too: the alarm engine is polled every few seconds only while no ward page is open.
+    """
+    logged = list(own.topics.events)
+    known = find(own, alarm) or next((e for e in reversed(logged) if e.id == alarm), None)
+    if known is None:
+        return []
+    newest_of: dict[str, AlarmEvent] = {}
+    for event in (*own.feed.sight.alarms, *logged):
+        if event.id == alarm or (known.incident and event.incident == known.incident):
+            other = newest_of.get(event.id)
+            if other is None or event.n > other.n:
+                newest_of[event.id] = event
+    return sorted((e for e in newest_of.values() if e.phase is not Phase.END), key=_to_acknowledge_first)
 
 
 def as_shown(events: Sequence[AlarmEvent], shown: int | None) -> dict[str, Any]:
@@ -103,6 +126,11 @@ def as_shown(events: Sequence[AlarmEvent], shown: int | None) -> dict[str, Any]:
     return {"incident": events[0].incident, "shown": min(shown, newest(events))}
 
 
+def raised(event: AlarmEvent) -> int:
+    """Returns the log time of an alarm's last start or escalation, UTC epoch ms."""
+    return event.raised or event.start
+
+
 def newest(events: Sequence[AlarmEvent]) -> int:
     """Returns the log time of the newest event, UTC epoch ms."""
     return max(event.log_t for event in events)
@@ -115,7 +143,14 @@ def wards(own: AppState, event: AlarmEvent) -> set[str]:
 
 
 def _do(
-    request: Request, who: Person, act: Act, alarm: str, event: AlarmEvent | None, **facts: object
+    request: Request,
+    who: Person,
+    act: Act,
+    alarm: str,
+    event: AlarmEvent | None,
+    *,
+    seen: int | None = None,
+    **facts: object,
 ) -> dict[str, Any]:
     own = auth.parts(request)
     where = wards(own, event) if event else set()
@@ -123,6 +158,11 @@ def _do(
         raise HTTPException(404, "There is no such alarm on your wards; it may have ended")
     if not any(who.may(Role.NURSE, w) for w in where) and not (not where and max(who.roles.values()) >= Role.NURSE):
         auth.require_role(request, who, Role.NURSE, min(where, default=None))
+    if seen is not None and raised(event) > seen:
+        auth.audit(
+            request, who.name, "void-acknowledge", ward=min(where, default=None), patient=event.patient, alarm=alarm
+        )
+        raise HTTPException(409, f"It has been raised to {event.priority.label} since then: look again")
     auth.audit(request, who.name, act.value, ward=min(where, default=None), patient=event.patient, alarm=alarm, **facts)
     try:
         own.commands.act(

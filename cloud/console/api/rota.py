@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Request
+from msgspec.structs import asdict
 from pydantic import BaseModel, Field
 
 from cloud.admissions.rota_rows import contact_row
@@ -16,7 +17,7 @@ from cloud.duty.directory import DirectoryError, gone
 from cloud.duty.house import addresses_of
 from vitals.bounds import MAX_CALENDAR, MAX_CONTACTS
 from vitals.contact_standing import ContactStanding, addresses
-from vitals.contacts import Contact, DutyRole
+from vitals.contacts import Contact, Detail, DutyRole, Messages
 from vitals.duty import Person as Entry
 
 router: Final = APIRouter(prefix="/api", tags=["rota"])
@@ -44,15 +45,24 @@ class DutyRow(BaseModel):
     role: DutyRole = DutyRole.STAFF
 
 
+class MessageSettings(BaseModel):
+    """Setting of a ward's messages; see `vitals.contacts.Messages`."""
+
+    text: Detail
+    link: Detail
+    email_patient: bool
+
+
 class Rota(BaseModel):
     """A ward's whole rota, and the version that the person saw; 0 if there was none.
 
-    `proof`: a duty begins with a proof; null does not change it.
+    `proof`: a duty begins with a proof; `messages`: content of messages; null does not change one.
     """
 
     version: int
     contacts: Annotated[list[DutyRow], Field(max_length=200)]
     proof: bool | None = None
+    messages: MessageSettings | None = None
 
 
 @router.get("/wards/{ward}/rota")
@@ -71,8 +81,12 @@ def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any
         raise HTTPException(422, "A proof needs links: set LINK_KEY")
     try:
         rows = [contact_row(_cells(ward, row))[1] for row in body.contacts]
-        auth.audit(request, who.name, "change-rota", ward=ward, contacts=[c.contact for c in rows], proof=body.proof)
-        own.commands.rota(ward, rows, body.version, own.clock(), whole=who.may(Role.ADMIN, None), proof=body.proof)
+        told = None if body.messages is None else Messages(**body.messages.model_dump())
+        names = [c.contact for c in rows]
+        audited = None if told is None else asdict(told)
+        auth.audit(request, who.name, "change-rota", ward=ward, contacts=names, proof=body.proof, messages=audited)
+        whole = who.may(Role.ADMIN, None)
+        own.commands.rota(ward, rows, body.version, own.clock(), whole=whole, proof=body.proof, messages=told)
     except DirectoryError as error:
         auth.audit(request, who.name, "refused-contact", ward=ward, why=str(error))
         raise HTTPException(403, str(error)) from error
@@ -126,7 +140,8 @@ def _shown(request: Request, ward: str) -> dict[str, Any]:
     version, proof = (known.version, known.proof) if known else (0, False)
     beds = view(house, ward, [admission.bed for admission in own.topics.on_ward(ward)], now)
     free = [each.bed for each in beds if each.everybodys]
-    return {"ward": ward, "version": version, "proof": proof, "contacts": rows, "everybodys": free, "now": now}
+    settings = {"proof": proof, "messages": asdict(house.messages(ward))}
+    return {"ward": ward, "version": version, **settings, "contacts": rows, "everybodys": free, "now": now}
 
 
 def _cells(ward: str, row: DutyRow) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Checks of every request: size, security headers, user, permission, rate."""
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,7 @@ from cloud.console.http.dependencies import AppState
 from cloud.console.http.rate_limit import ADDRESS, SESSION, Rate
 from vitals.admissions import Admission
 
+logger = logging.getLogger("console")
 BIGGEST: Final = 64 << 10
 """Maximum bytes of a request's body: a rota of a hundred people fits."""
 SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -86,6 +88,12 @@ def address(request: Request) -> str:
     direct = request.client.host if request.client else "unknown"
     hops = parts(request).settings.console_proxies
     told = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    if told and hops == 0 and not parts(request).proxy_seen:
+        parts(request).proxy_seen = True
+        text = (
+            "a request has X-Forwarded-For while CONSOLE_PROXIES is 0: behind a proxy all people share its rate limits"
+        )
+        logger.warning(text)
     return told[-hops] if 0 < hops <= len(told) else direct
 
 

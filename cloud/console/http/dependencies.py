@@ -27,6 +27,7 @@ class AppState:
         feed: Present state from the alarm engine, and open pages.
         history: History in the warehouse.
         rate_limiter: Rate limits of requests.
+        proxy_seen: A proxy that the settings do not count has been warned of.
     """
 
     settings: Console
@@ -38,3 +39,4 @@ class AppState:
     feed: LiveFeed
     history: History
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    proxy_seen: bool = False

@@ -11,12 +11,11 @@ from cloud.console.auth.accounts import AccountError
 from cloud.console.http import auth
 from cloud.console.http.rate_limit import SIGN_IN, SIGN_IN_NAME
 from cloud.console.static import FOLDER
+from cloud.wording import Wording
 
 router: Final = APIRouter(include_in_schema=False)
-SECONDARY: Final = (
-    "Wardwatch notifies in the second place and supports decisions. "
-    "It does not replace the bedside monitor and its alarm."
-)
+ENGLISH: Final = Wording()
+SECONDARY: Final = ENGLISH("page.secondary")
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("cloud.console.pages", "."),
     autoescape=True,
@@ -26,7 +25,13 @@ _TEMPLATES: Final = Environment(
 
 
 def page(
-    title: str, template: str = "small_page.html", *, problem: str = "", status: int = 200, **values: object
+    title: str,
+    template: str = "small_page.html",
+    *,
+    problem: str = "",
+    status: int = 200,
+    wording: Wording = ENGLISH,
+    **values: object,
 ) -> HTMLResponse:
     """Returns a small page.
 
@@ -35,9 +40,10 @@ def page(
         template: A template of this folder; without one, the page has only the error text.
         problem: Error text.
         status: HTTP status.
+        wording: Language and zone of a page without sign-in; the ward page is English.
         values: Values that the template shows; each is escaped.
     """
-    text = _TEMPLATES.get_template(template).render(title=title, problem=problem, secondary=SECONDARY, **values)
+    text = _TEMPLATES.get_template(template).render(title=title, problem=problem, wording=wording, **values)
     return HTMLResponse(text, status)
 
 

@@ -4,35 +4,69 @@ Scanners of mail and SMS follow links, so a GET is no evidence. Browsers run the
 evidence and holds nothing, since a scanner with a browser may post too.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from cloud import ack_links
 from cloud.console.command_writer import LogDownError
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.http.rate_limit import Rate
-from cloud.console.pages.html_pages import form
+from cloud.console.pages.html_pages import form, page
 from vitals.contacts import DeliveryState, Notification
 
 router: Final = APIRouter(include_in_schema=False)
 TRIES: Final = Rate(20, 3.0)
+"""Tokens that are not valid, from one address."""
+USES: Final = Rate(40, 1.0)
+"""Requests by one valid token."""
 
 
 @router.post("/a/{token}/opened")
 def opened(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
     """Records that the page of a link was opened."""
     del fields
-    auth.throttle(request, TRIES, "opened", auth.address(request))
     own = auth.parts(request)
     try:
-        record(own, verified(own, token), DeliveryState.OPENED)
+        record(own, proven(request, partial(verified, own, token)), DeliveryState.OPENED)
     except ack_links.LinkError:
         return Response(status_code=404)
     return Response(status_code=204)
+
+
+def proven(request: Request, verify: Callable[[], ack_links.AckToken]) -> ack_links.AckToken:
+    """Returns the content of a link's token; the rate of tokens that fail is limited by address.
+
+    The token is proven first: a hospital behind one address must not lose its links because a person guesses there. A
+    proven one has a limit of its own, wherever it comes from.
+
+    Raises:
+        LinkError: The token is not valid.
+        HTTPException: 429, over one of the limits.
+    """
+    try:
+        link = verify()
+    except ack_links.LinkError:
+        auth.throttle(request, TRIES, "link", auth.address(request))
+        raise
+    auth.throttle(request, USES, "link-of", link.alarm, link.contact)
+    return link
+
+
+def refused(request: Request, error: ack_links.LinkError, hint: str = "") -> HTMLResponse:
+    """Returns the page of a link that is not valid; `hint` follows the reason."""
+    auth.audit(request, "unknown", "refused-link", why=str(error))
+    wording = auth.parts(request).settings.wording
+    expired = isinstance(error, ack_links.LinkExpiredError)
+    text = wording("link.expired-text") if expired else wording("link.invalid-text")
+    return page(
+        wording("link.invalid"), problem=f"{text} {hint}".rstrip(), status=410 if expired else 404, wording=wording
+    )
 
 
 def verified(own: AppState, token: str) -> ack_links.AckToken:

@@ -4,6 +4,7 @@ GET only shows a form, as mail scanners follow links; POST confirms. A link is v
 sign-in, so the page has no patient.
 """
 
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -13,43 +14,44 @@ from cloud import ack_links
 from cloud.console.command_writer import LogDownError
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.http.rate_limit import Rate
 from cloud.console.pages.html_pages import form, page
+from cloud.console.pages.link_receipts import proven, refused
 from cloud.duty.proofs import ids
 from vitals.duty import Proof
 
 router: Final = APIRouter(include_in_schema=False)
-TRIES: Final = Rate(20, 3.0)
 
 
 @router.get("/p/{token}")
 def ask(request: Request, token: str) -> HTMLResponse:
     """Returns the form that confirms."""
-    auth.throttle(request, TRIES, "link", auth.address(request))
     try:
-        _verified(auth.parts(request), token)
+        proven(request, partial(_verified, auth.parts(request), token))
     except ack_links.LinkError as error:
-        return _refused(request, error)
-    return page("Do messages reach you?", "proof.html", contact=None)
+        return refused(request, error)
+    wording = auth.parts(request).settings.wording
+    return page(wording("proof.title"), "proof.html", wording=wording, contact=None)
 
 
 @router.post("/p/{token}")
 def confirm(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> HTMLResponse:
     """Records that messages reach the contact."""
     del fields
-    auth.throttle(request, TRIES, "link", auth.address(request))
     own = auth.parts(request)
     try:
-        link = _verified(own, token)
+        link = proven(request, partial(_verified, own, token))
     except ack_links.LinkError as error:
-        return _refused(request, error)
+        return refused(request, error)
     auth.audit(request, link.contact, "prove-duty", duty=link.alarm)
+    wording = own.settings.wording
     try:
         own.commands.enter(Proof(contact=link.contact, t=own.clock()))
     except LogDownError:
-        text = "It could not be saved. Try again."
-        return page("Not confirmed", "proof.html", problem=text, status=503, contact=None)
-    return page("Confirmed", "proof.html", contact=link.contact)
+        text = wording("proof.not-saved")
+        return page(
+            wording("proof.not-confirmed"), "proof.html", problem=text, status=503, wording=wording, contact=None
+        )
+    return page(wording("proof.confirmed"), "proof.html", wording=wording, contact=link.contact)
 
 
 def _verified(own: AppState, token: str) -> ack_links.AckToken:
@@ -58,10 +60,3 @@ def _verified(own: AppState, token: str) -> ack_links.AckToken:
     house, now = own.topics.house, own.clock()
     contacts = {person.contact for person in house.present()}
     return ack_links.verify_token(own.settings.link_key, token, alarms=ids(house, now), contacts=contacts, now=now)
-
-
-def _refused(request: Request, error: ack_links.LinkError) -> HTMLResponse:
-    auth.audit(request, "unknown", "refused-link", why=str(error))
-    expired = isinstance(error, ack_links.LinkExpiredError)
-    text = "This link is too old." if expired else "This link is not valid here."
-    return page("Link not valid", problem=text, status=410 if expired else 404)

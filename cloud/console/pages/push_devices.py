@@ -1,5 +1,6 @@
 """Web Push on this device: the key for the browser, and the devices of a signed-in person or of a link's recipient."""
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from cloud.console.auth.accounts import Person
 from cloud.console.command_writer import LogDownError
 from cloud.console.http import auth
 from cloud.console.pages.html_pages import form
-from cloud.console.pages.link_receipts import TRIES, verified
+from cloud.console.pages.link_receipts import proven, verified
 from cloud.push_services import public_key, served
 from vitals.contact_standing import PushDevice
 
@@ -51,9 +52,8 @@ def add(request: Request, body: Device, who: Who) -> Response:
 @link_router.post("/a/{token}/push")
 def add_by_link(request: Request, token: str, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
     """Adds this device to the link's recipient, for a day."""
-    auth.throttle(request, TRIES, "push", auth.address(request))
     try:
-        link = verified(auth.parts(request), token)
+        link = proven(request, partial(verified, auth.parts(request), token))
     except ack_links.LinkError as error:
         raise HTTPException(404, "This link is not valid here") from error
     _store(request, link.contact, dict(fields), LINK_DAYS)

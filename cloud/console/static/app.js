@@ -20,11 +20,12 @@ const role = (ward) => context.me.wards.find((entry) => entry.ward === ward)?.ro
 context.isNurse = (ward) => role(ward) !== "viewer";
 context.isAdmin = (ward) => role(ward) === "admin";
 
-// One function for every acknowledge and pause button; `may` tells whether this person has them. An incident is
+// One function for every acknowledge and pause button; `may` tells whether this person has them. Each is
 // acknowledged as it is shown.
 context.act = Object.assign(async (what, alarm) => {
   const whole = what === "acknowledge" && alarm.alarms;
   const body = whole ? { incident: alarm.incident, shown: alarm.shown } : { alarm: alarm.alarms?.[0].id ?? alarm.id };
+  if (what === "acknowledge" && !whole && alarm.log_t) body.shown = alarm.log_t;
   try {
     await call(`/api/alarms/${whole ? "acknowledge-incident" : what}`, { method: "POST", body });
     toast(what === "pause" ? `Audio paused for 2 min: ${alarm.text}` : `Acknowledged: ${alarm.text}`);

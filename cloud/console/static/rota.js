@@ -50,7 +50,7 @@ export class RotaScreen {
     const gap = rota.contacts.some((one) => one.start <= rota.now && rota.now < one.end && one.step === 0) ? ""
       : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
     this.main.replaceChildren(
-      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, may ? el("button", { onclick: () => this.proof(rota) }, rota.proof ? "Duties begin with a proof: on" : "Duties begin with a proof: off") : null, supported() ? el("button", { onclick: () => this.push() }, "Push to this device") : null), gap,
+      el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, may ? el("button", { onclick: () => this.proof(rota) }, rota.proof ? "Duties begin with a proof: on" : "Duties begin with a proof: off") : null, may ? el("button", { onclick: () => this.messages(rota) }, "Content of messages") : null, supported() ? el("button", { onclick: () => this.push() }, "Push to this device") : null), gap,
       el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")), this.bedsPanel(rota));
   }
 
@@ -74,6 +74,24 @@ export class RotaScreen {
       send: async () => {
         this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts: rota.contacts, proof: !rota.proof } }));
         toast(rota.proof ? "No proof is needed" : "Duties begin with a proof");
+      },
+    });
+  }
+
+  messages(rota) {
+    const now = rota.messages;
+    const extents = [["minimal", "ward, priority, time"], ["bed", "the bed, too"], ["bed-and-sign", "bed, sign and value, too"]];
+    ask({
+      title: "Content of messages",
+      action: "Save",
+      body: el("div", {},
+        field("SMS, push and subjects", { name: "text", options: extents, value: now.text }),
+        field("Page of the link", { name: "link", options: extents, value: now.link }),
+        field("E-mail", { name: "email_patient", options: [["1", "with the patient's name, phone and address"], ["0", "no more than an SMS"]], value: now.email_patient ? "1" : "0" })),
+      send: async (form) => {
+        const messages = { text: form.get("text"), link: form.get("link"), email_patient: form.get("email_patient") === "1" };
+        this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts: rota.contacts, messages } }));
+        toast("Content of messages saved");
       },
     });
   }
