@@ -153,7 +153,7 @@ def _send(
     """Notifies contacts until it is stopped; returns the last heartbeat.
 
     Raises:
-        KafkaUnavailableError: Kafka does not answer, or another notifier has taken over.
+        KafkaUnavailableError: Kafka does not answer, or another notifier holds the lease.
     """
     reader = KafkaReader(settings, "notify", group="notify")
     push, channels = _channels(settings)

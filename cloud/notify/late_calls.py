@@ -115,7 +115,7 @@ def merged_calls(
         if not _handover(event):
             first[event.id] = call
             if event.call is not Call.REMINDER:
-                # A new first call begins the handovers anew.
+                # A new first call restarts the handovers.
                 handed[group] = []
         elif newest.get(event.id, event).state is not AlarmState.LATCHED:
             handed.setdefault(group, []).append(call)

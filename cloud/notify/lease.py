@@ -138,7 +138,7 @@ def release(writer: Writer, last: Status) -> None:
     """Writes the last heartbeat once more without its holder, after everything is sent.
 
     Raises:
-        KafkaUnavailableError: It cannot be written, or another notifier has taken over.
+        KafkaUnavailableError: It cannot be written, or another notifier holds the lease.
     """
     write(writer, msgspec.structs.replace(last, holder="", starting=False))
 
@@ -147,7 +147,7 @@ def write(writer: Writer, status: Status) -> None:
     """Writes a heartbeat.
 
     Raises:
-        KafkaUnavailableError: It cannot be written, or another notifier has taken over.
+        KafkaUnavailableError: It cannot be written, or another notifier holds the lease.
     """
     writer.write(PLACE, NOTIFIER.encode(), msgspec.json.encode(status))
     writer.flush()

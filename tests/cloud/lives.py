@@ -295,7 +295,8 @@ def _apart(alarm: AlarmEvent) -> int:
 def _brief(alarm: AlarmEvent, calm: list[AlarmEvent]) -> bool:
     """Whether it is of readings that were late for hardly longer than it takes, and in larger batches not so long."""
     own = [e.log_t for e in calm if e.id == alarm.id]
-    return alarm.condition == "not-judged" and max(own) - min(own) <= SPAN_MS
+    # One call of the engine, and one look at who is judged.
+    return alarm.condition == "not-judged" and max(own) - min(own) <= 2 * SPAN_MS
 
 
 def differences(calm: list[AlarmEvent], stormy: list[AlarmEvent]) -> Counter[str]:

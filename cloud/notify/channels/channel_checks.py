@@ -16,7 +16,7 @@ logger = logging.getLogger("notify")
 CHECKS_AT_ONCE: Final = 4
 """Fewer than SNS's rate of lists, and apart from the threads that send: checks never delay a page."""
 IDLE: Final = 20
-"""Intervals between two checks of a contact who is not on duty."""
+"""Intervals between two checks of a contact off duty."""
 ASK_EVERY_MS: Final = 3_600_000
 """Minimum time between two requests to one person to confirm an address."""
 
