@@ -144,7 +144,7 @@ SEEN_ELSEWHERE = {
     "R01": "tests/vitals/test_engine_edges.py::test_nothing_is_due_before_there_is_a_log_time",
     "R02": "tests/vitals/test_bounds.py::"
     "test_a_cadence_that_no_monitor_has_is_refused_where_it_is_built_and_where_it_is_read",
-    "R04": "tests/edge/test_own_time.py::test_the_bridges_clock_rights_new_readings_and_leaves_sealed_ones_alone",
+    "R04": "tests/edge/test_bridge_time.py::test_the_bridges_clock_rights_new_readings_and_leaves_sealed_ones_alone",
     "R08": "tests/edge/test_devices.py::"
     "test_a_device_that_starts_anew_for_each_reading_and_has_no_clock_is_judged_by_arrival",
     "R09": "tests/cloud/test_watch_sight.py::test_what_comes_after_readings_of_a_clock_that_was_ahead_is_shown",
