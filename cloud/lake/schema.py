@@ -138,6 +138,7 @@ ALARMS: Final = Table(
         | {"paused_until_ms=paused_until": INTEGER, "recent": JSON}
         # Not `reason`: that is free text, which an erasure searches for a patient's id.
         | {"incident call call_reason=reason": TEXT, "problems": JSON, "side raised_ms=raised": INTEGER}
+        | {"coming": TEXT, "held_until_ms=held_until": INTEGER, "declined": JSON}
     ),
 )
 NOTIFICATIONS: Final = Table(
@@ -160,7 +161,7 @@ NOTIFICATIONS: Final = Table(
             "error": TEXT,
         }
         | _SOURCE
-        | {"state": TEXT, "queued": TIME, "priority": INTEGER, "ward": TEXT, "kind": TEXT}
+        | {"state": TEXT, "queued": TIME, "priority": INTEGER, "ward": TEXT, "kind": TEXT, "recipients": JSON}
     ),
 )
 PATIENTS: Final = Table(
@@ -182,6 +183,7 @@ PATIENTS: Final = Table(
             "discharged log_t": TIME,
         }
         | _SOURCE
+        | {"news2": FLAG}
     ),
 )
 ACTIONS: Final = Table(
@@ -200,7 +202,7 @@ ACTIONS: Final = Table(
             "log_t": TIME,
         }
         | _SOURCE
-        | {"incident": TEXT, "shown_ms=shown": INTEGER}
+        | {"incident": TEXT, "shown_ms=shown": INTEGER, "bed": TEXT}
     ),
 )
 STATUS: Final = Table(

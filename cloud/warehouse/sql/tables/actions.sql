@@ -14,5 +14,6 @@ CREATE TABLE IF NOT EXISTS actions (
     source_offset bigint NOT NULL,
     incident varchar(1024),
     shown_ms bigint,
+    bed varchar(512),
     PRIMARY KEY (id)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

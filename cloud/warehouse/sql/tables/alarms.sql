@@ -34,5 +34,8 @@ CREATE TABLE IF NOT EXISTS alarms (
     problems varchar(65535),
     side bigint,
     raised_ms bigint,
+    coming varchar(512),
+    held_until_ms bigint,
+    declined varchar(65535),
     PRIMARY KEY (id, n)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -22,5 +22,6 @@ CREATE TABLE IF NOT EXISTS notifications (
     priority bigint,
     ward varchar(512),
     kind varchar(64),
+    recipients varchar(65535),
     PRIMARY KEY (alarm, n, contact, accepted, handover)
 ) /*redshift DISTKEY (patient) SORTKEY (t) */;

@@ -24,5 +24,6 @@ CREATE TABLE IF NOT EXISTS patients (
     source_offset bigint NOT NULL,
     valid_from timestamp,
     valid_to timestamp,
+    news2 boolean,
     PRIMARY KEY (patient, version)
 ) /*redshift DISTKEY (patient) SORTKEY (patient, version) */;
