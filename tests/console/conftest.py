@@ -17,13 +17,15 @@ Client = Callable[..., TestClient]
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path) -> Iterator[Stage]:
     """Two wards of three; nothing listens, and the state tier is looked at when a test says so."""
     made = build(tmp_path)
     ward(made, "icu", 3)
     ward(made, "med", 3, first=41)
     made.parts.feed.tick()
-    return made
+    yield made
+    made.parts.accounts.close()
+    made.parts.audit.close()
 
 
 @pytest.fixture

@@ -100,6 +100,10 @@ class Accounts:
         path.chmod(0o600)
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;" + _SCHEMA)
 
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
+
     @contextlib.contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         with self._lock:

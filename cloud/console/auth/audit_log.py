@@ -55,6 +55,10 @@ class Audit:
         path.chmod(0o600)
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
 
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
+
     def add(self, entry: Entry) -> None:
         """Writes a line; it is on disk on return."""
         row = asdict(entry)
