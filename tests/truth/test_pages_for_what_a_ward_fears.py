@@ -42,7 +42,8 @@ def test_of_twenty_apnoeas_each_calls_the_first_contact_and_from_the_third_retur
 @pytest.mark.requirement("R8")
 def test_a_second_arrest_ten_minutes_after_a_lead_slipped_calls_the_first_contact() -> None:
     ward = Ward()
-    gone = {"hr": None, "pr": None, "spo2": None}
+    # A line that still shows a pulse would say that nothing is lost (Q2).
+    gone = dict.fromkeys(("hr", "pr", "spo2", "sbp", "dbp", "map"))
     ward.live(60)
     ward.live(20, gone)
     ward.live(600)
