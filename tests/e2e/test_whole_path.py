@@ -28,5 +28,5 @@ def test_what_gateways_accept_is_in_the_warehouse_once_and_the_desaturation_reac
     bed = DESATURATING.removeprefix("mon-")
     told = [m for m in messages if f"bed: {bed}" in m.email and "SpO2" in m.email]
     assert told, [m.email for m in messages]
-    # An SMS is unencrypted: whoever reads it on a locked screen learns neither bed nor value.
-    assert not [m for m in told if bed in m.sms or "SpO2" in m.sms]
+    # An SMS is unencrypted: whoever reads it on a locked screen learns the bed, as the ward's setting is, and no sign.
+    assert all(bed in m.sms and "SpO2" not in m.sms for m in told)
