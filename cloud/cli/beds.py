@@ -6,15 +6,12 @@ from typing import TextIO
 
 from cloud.admissions.bed_rows import OPTIONAL, REQUIRED, parse
 from cloud.cli import csv_file
-from cloud.cli.house import read
+from cloud.cli.house import load_file, read
 from cloud.duty.assigning import assign
 from cloud.duty.records import publish
-from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import KafkaUnavailableError, Reader, Writer
-from cloud.kafka.settings import Kafka
+from cloud.kafka.port import Reader, Writer
 from vitals.duty import BedDuty
-from vitals.runtime.daemon import log_json, now_ms
-from vitals.runtime.settings import SettingsError, load
+from vitals.runtime.daemon import now_ms
 
 
 def change(reader: Reader, writer: Writer, rows: Sequence[tuple[str, BedDuty]], now: int, out: TextIO) -> None:
@@ -33,18 +30,6 @@ def change(reader: Reader, writer: Writer, rows: Sequence[tuple[str, BedDuty]], 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
     words = csv_file.parser("beds", "beds", __doc__, required=REQUIRED, optional=OPTIONAL).parse_args(argv)
-    log_json("beds")
-    try:
-        settings = load(Kafka, environ)
-        table = csv_file.table(words.file, parse, skip_bad=words.skip_bad)
-        if table is None:
-            return 1
-        reader = KafkaReader(settings, "beds", group="beds")
-        try:
-            change(reader, KafkaWriter(settings, "beds"), [row for _, row in table.rows], now_ms(), sys.stdout)
-        finally:
-            reader.close()
-    except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:
-        sys.stderr.write(f"beds: {error}\n")
-        return 1
-    return 1 if table.errors else 0
+    return load_file(
+        "beds", words, environ, parse, lambda reader, writer, rows: change(reader, writer, rows, now_ms(), sys.stdout)
+    )

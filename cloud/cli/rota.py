@@ -6,15 +6,12 @@ from typing import Final, TextIO
 
 from cloud.admissions.rota_rows import OPTIONAL, REQUIRED, parse
 from cloud.cli import csv_file
-from cloud.cli.house import read
+from cloud.cli.house import load_file, read
 from cloud.duty.changes import by_ward, of_rotas
 from cloud.duty.records import publish
-from cloud.kafka.client import KafkaReader, KafkaWriter
-from cloud.kafka.port import KafkaUnavailableError, Reader, Writer
-from cloud.kafka.settings import Kafka
+from cloud.kafka.port import Reader, Writer
 from vitals.contacts import Contact, Detail, Messages
-from vitals.runtime.daemon import log_json, now_ms
-from vitals.runtime.settings import SettingsError, load
+from vitals.runtime.daemon import now_ms
 
 
 def change(
@@ -65,30 +62,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         "patient's data (patient or none), such as bed,bed-and-sign,patient (default: unchanged)",
     )
     words = parser.parse_args(argv)
-    log_json("duty")
-    try:
-        settings = load(Kafka, environ)
-        table = csv_file.table(words.file, parse, skip_bad=words.skip_bad)
-        if table is None:
-            return 1
-        reader = KafkaReader(settings, "duty", group="duty")
-        try:
-            rows = [row for _, row in table.rows]
-            writer = KafkaWriter(settings, "duty")
-            proof = None if words.proof is None else words.proof == "on"
-            change(
-                reader,
-                writer,
-                rows,
-                now_ms(),
-                whole=words.house,
-                out=sys.stdout,
-                proof=proof,
-                messages=words.messages,
-            )
-        finally:
-            reader.close()
-    except (SettingsError, KafkaUnavailableError, OSError, ValueError) as error:
-        sys.stderr.write(f"duty: {error}\n")
-        return 1
-    return 1 if table.errors else 0
+    proof = None if words.proof is None else words.proof == "on"
+
+    def load(reader: Reader, writer: Writer, rows: Sequence[tuple[str, Contact]]) -> None:
+        now, out = now_ms(), sys.stdout
+        change(reader, writer, rows, now, whole=words.house, out=out, proof=proof, messages=words.messages)
+
+    return load_file("duty", words, environ, parse, load)
