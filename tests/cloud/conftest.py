@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cloud.kafka.partitioning import Partitioning
 from infra.local.ports import Ports
+from infra.local.servers.sns.server import Options, Sns
 from infra.local.stack import KAFKA, LocalStack
 from tests.cloud.station import Station
 from vitals import breach_codes, news2
@@ -189,3 +190,13 @@ def ask(url: str) -> Callable[[str], list[tuple[Any, ...]]]:
             return connection.execute(query).fetchall()  # type: ignore[call-overload] # psycopg wants a literal
 
     return asked
+
+
+@pytest.fixture
+def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
+    """An SNS that confirms every address, and behaves badly when a test says so."""
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "local")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with Sns(Options(confirmed=True, emails_per_s=0)) as served:
+        yield served

@@ -17,7 +17,7 @@ from cloud.notify.delivery_follow import DeliveryFollow
 from cloud.notify.notifier import Notifier
 from cloud.notify.reach import Reach
 from infra.local.servers.sns import delivery_log
-from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.server import Sns
 from infra.local.servers.sns.trouble import State
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
@@ -31,15 +31,6 @@ PHONE, OTHER = "+441632960001", "+441632960002"
 GROUPS = (delivery_log.DELIVERED, delivery_log.FAILED)
 RECORD_OF_AN_EARLIER_VERSION = b"""{"alarm":"p-1.spo2.1","n":0,"patient":"p-1","contact":"nurse","handover":0,
 "channels":["sms"],"sns":"m-1","t":1763812800000,"accepted":1763812800000,"sms":"ICU HIGH alarm"}"""
-
-
-@pytest.fixture
-def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(key, "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with Sns(Options(confirmed=True, emails_per_s=0)) as served:
-        yield served
 
 
 @pytest.fixture

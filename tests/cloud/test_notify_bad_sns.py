@@ -8,7 +8,7 @@ import pytest
 from cloud.notify.channels import sns as adapter
 from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sns import SnsChannel
-from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.server import Sns
 from infra.local.servers.sns.trouble import Fate, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
@@ -18,14 +18,10 @@ MakeContact = Callable[..., Contact]
 
 
 @pytest.fixture
-def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(key, "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+def bad(bad: Sns, monkeypatch: pytest.MonkeyPatch) -> Sns:
     # Whoever waits for an answer waits half a second, so that a test need not wait five.
     monkeypatch.setattr(adapter, "TIMEOUT_S", 0.5)
-    with Sns(Options(confirmed=True, emails_per_s=0)) as served:
-        yield served
+    return bad
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.notifier import Notifier
 from cloud.notify.reach import Reach
-from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.server import Sns
 from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
@@ -28,13 +28,10 @@ PHONE, MAIL = "+441632960001", "nurse@example.org"
 
 
 @pytest.fixture
-def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(key, "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+def bad(bad: Sns, monkeypatch: pytest.MonkeyPatch) -> Sns:
+    # As in test_notify_bad_sns: half a second is long enough to wait for an answer.
     monkeypatch.setattr(adapter, "TIMEOUT_S", 0.5)
-    with Sns(Options(confirmed=True, emails_per_s=0)) as served:
-        yield served
+    return bad
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from cloud.notify.channels.webhook import WebhookChannel
 from cloud.notify.reach import Reach
 from cloud.push_services import SERVICES, new_private_key, public_key, served
 from cloud.webhooks import webhook_urls
-from infra.local.servers.sns.server import Options, Sns
+from infra.local.servers.sns.server import Sns
 from infra.local.servers.sns.trouble import Fate, Trouble
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.http_stand_in import HttpStandIn
@@ -50,15 +50,6 @@ def service() -> Iterator[PushService]:
 @pytest.fixture
 def receiver() -> Iterator[HttpStandIn]:
     with HttpStandIn() as served_:
-        yield served_
-
-
-@pytest.fixture
-def bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sns]:
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(key, "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with Sns(Options(confirmed=True, emails_per_s=0)) as served_:
         yield served_
 
 
