@@ -35,10 +35,10 @@ class SavedRow:
     Recalled alarms of before a crash are not copied: a reading that raises in the replay raised then as well.
     """
 
-    __slots__ = ("_about", "_arrays", "_conditions", "_latched", "_placed", "_row", "_sparse", "_tracks")
+    __slots__ = ("_about", "_admitted", "_arrays", "_conditions", "_latched", "_row", "_sparse", "_tracks")
 
     def __init__(self, state: State, row: int) -> None:
-        self._row, self._placed = row, (bool(state.placed[row]), int(state.beds[row]))
+        self._row, self._admitted = row, (bool(state.placed[row]), int(state.beds[row]))
         self._about = state.wards[row], state.patients[row], state.gateways[row]
         self._arrays = state.times[row].copy(), state.marks[row].copy(), state.pace[row].copy(), state.told[row].copy()
         conditions = state.watched.get(row)
@@ -56,7 +56,7 @@ class SavedRow:
     def restore(self, state: State) -> None:
         """Restores the patient's row."""
         row = self._row
-        state.placed[row], state.beds[row] = self._placed
+        state.placed[row], state.beds[row] = self._admitted
         state.wards[row], state.patients[row], state.gateways[row] = self._about
         state.times[row], state.marks[row], state.pace[row], state.told[row] = self._arrays
         _put(state.watched, row, self._conditions)
