@@ -49,7 +49,7 @@ class IncidentAlarms:
         return tuple(sorted(found, key=lambda event: (-event.priority, event.start)))
 
     def over(self, event: AlarmEvent, newest: AlarmEvent) -> bool:
-        """Returns whether nobody needs to be called: ended or acknowledged, and so is the rest of its incident.
+        """Returns whether an alarm and the rest of its incident have ended or been acknowledged.
 
         Args:
             event: The call.

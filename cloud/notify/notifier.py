@@ -352,7 +352,7 @@ class Notifier:
             self._call(call, now)
 
     def _release(self, calls: list[LateCall], now: int) -> None:
-        """Routes late calls, without those that need nobody any more."""
+        """Routes late calls whose incidents are not settled."""
         wanted: list[LateCall] = []
         for call in calls:
             if self.incidents.over(call.event, self.pending.newest[call.event.id]):
@@ -402,7 +402,7 @@ class Notifier:
             (self.stalled.discard if event.phase is Phase.END else self.stalled.add)(event.id)
 
     def _route_once(self, event: AlarmEvent, place: Place, offset: int, now: int) -> None:
-        """Routes an event; one that is read again is owed to its recipients of then, whoever is on duty now."""
+        """Routes an event. One that was routed before goes to the recipients of that time, not to those on duty now."""
         recipients = self.steps.of(event)
         owed = [name for name in recipients if told(event, name) not in self.told]
         present = [contact for name in owed if (contact := self.on_call.on_duty(name, now)) is not None]
@@ -468,7 +468,7 @@ class Notifier:
     def _repeat(self, now: int) -> None:
         """Retries items that no channel accepted, unless over and old; reroutes those whose contact is off duty.
 
-        A step of which another recipient was notified is not rerouted: nobody of the next shift owes it to one person.
+        A step is not rerouted if another of its recipients was notified: one wrong number re-pages no shift.
         """
         items = []
         for item in self.retries.due(now):

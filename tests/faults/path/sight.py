@@ -42,7 +42,7 @@ class Raised:
         start: When it began, UTC epoch ms.
         t: When the deciding reading was measured, UTC epoch ms.
         told: Kafka's time stamp in topic `alarms`, UTC epoch ms; 0 when nobody has told it.
-        calls: Whether somebody is to be told of it: another event of the incident may have called for it.
+        calls: Whether the event calls a contact. If not, another event of its incident may have called.
     """
 
     id: str

@@ -176,7 +176,7 @@ class Messages:
     """What became of the notifications.
 
     Attributes:
-        due: Alarms that began or grew, of which somebody is to be told: of one that joined its incident nobody is.
+        due: Alarms that started or escalated and call a contact; one that joined its incident does not.
         untold: Of these, without a message that SNS accepted.
         failed: Of the untold, those that are on record as failed.
         doubled: Records of what SNS accepted beyond one per alarm, event, contact and handover.

@@ -57,7 +57,7 @@ class Teller:
         return True
 
     def hand_over(self, c: Condition, alarm: AlarmEvent, when: int) -> None:
-        """Passes an alarm to the next contact, or reminds the first one of it; the patient's others wait anew."""
+        """Hands an alarm over, or reminds the first contact of it; the handovers of the patient's other alarms restart."""
         c.handover_due = when + self.handover_after(alarm.priority)
         unheard = self.books.get(alarm.patient or "", Book()).unheard(alarm)
         if unheard and alarm.condition == "news2-risk":
