@@ -57,7 +57,7 @@ class Teller:
         return True
 
     def hand_over(self, c: Condition, alarm: AlarmEvent, when: int) -> None:
-        """Hands an alarm over, or reminds the first contact of it; the handovers of the patient's other alarms restart."""
+        """Hands an alarm over, or reminds the first contact; the handovers of the patient's other alarms restart."""
         c.handover_due = when + self.handover_after(alarm.priority)
         unheard = self.books.get(alarm.patient or "", Book()).unheard(alarm)
         if unheard and alarm.condition == "news2-risk":
