@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,7 +69,9 @@ def simulated(devices: tuple[DevicePlan, ...], tls: Tls, *, duration_s: float = 
             Clock(time.monotonic, now_ms),
             plan.seed,
         )
-        return fleet.run(threading.Event(), duration_s, drain_s)
+        # The simulation starts a loop; a browser test of the same process may still have one in this thread.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(fleet.run, threading.Event(), duration_s, drain_s).result()
 
 
 def two(url: str) -> tuple[DevicePlan, ...]:
