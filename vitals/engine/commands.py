@@ -15,6 +15,8 @@ acknowledged or latched alarm is not paused.
 
 **Coming and cannot**: `vitals.engine.answers`.
 
+**Not actionable** is evidence for the warehouse and has no effect.
+
 None has an effect on an alarm that is unknown, has ended or is another patient's.
 
 **Charting.** Oxygen and consciousness are a person's observations, so NEWS2 is evaluated at once, without delay. An
@@ -112,6 +114,8 @@ def _end(writer: EventWriter, c: Condition, why: str) -> None:
 
 def act(writer: EventWriter, action: Action) -> None:
     """Applies a person's action."""
+    if action.act is Act.NOT_ACTIONABLE:
+        return
     if action.act is Act.CHART:
         _chart(writer, action)
         return
