@@ -1,5 +1,4 @@
-"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses an alarm, answers its call,
-or marks it as not actionable."""
+"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses, answers or marks an alarm."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -83,7 +82,7 @@ def cannot(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
 
 @router.post("/not-actionable")
 def not_actionable(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
-    """Marks an alarm, with its incident, as one that needed no action; it may have ended, and no alarm changes by it."""
+    """Marks an alarm, with its incident, as one that needed no action. It may have ended; no alarm changes by it."""
     own = auth.parts(request)
     ended = (e for e in reversed(list(own.topics.events)) if e.id == body.alarm)
     return _do(request, who, Act.NOT_ACTIONABLE, body.alarm, find(own, body.alarm) or next(ended, None))
