@@ -114,8 +114,6 @@ def _end(writer: EventWriter, c: Condition, why: str) -> None:
 
 def act(writer: EventWriter, action: Action) -> None:
     """Applies a person's action."""
-    if action.act is Act.NOT_ACTIONABLE:
-        return
     if action.act is Act.CHART:
         _chart(writer, action)
         return
@@ -128,7 +126,7 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act in (Act.COMING, Act.CANNOT):
         answer(writer, action)
         return
-    c = writer.state.alarms.get(action.alarm or "")
+    c = None if action.act is Act.NOT_ACTIONABLE else writer.state.alarms.get(action.alarm or "")
     if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
         return
     if action.act is Act.ACKNOWLEDGE:
