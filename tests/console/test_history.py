@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from cloud.console.warehouse_history import HistoryDownError, WarehouseHistory, stamp
+from cloud.console.warehouse_history import HistoryDownError, WarehouseHistory
+from cloud.console.warehouse_values import stamp
 from cloud.warehouse import open_warehouse, prepare
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.signs import FIELDS, SUSPECT_BITS, Suspect
