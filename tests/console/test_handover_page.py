@@ -53,7 +53,7 @@ def test_the_report_has_worst_and_now_gaps_incidents_and_what_is_due(client: Cli
     shift(stage)
     told = text_of(client("bela", icu=Role.NURSE).get("/handover/icu").text)
     first = told.split("icu-02")[0]
-    assert re.search(r"oxygen saturation [\d.]+ % .*?83 % !!", first)
+    assert re.search(r"oxygen saturation % \d+ .*?83 !!", first)
     assert "(15 min)" in first
     assert "acknowledge: HIGH SpO2 84 % below 85 %" in first
     assert re.search(r"HIGH \d\d:\d\d-goes on oxygen saturation; no answer; no message", first)
@@ -67,6 +67,7 @@ def test_a_warehouse_that_is_away_is_said_and_nothing_is_called_none(client: Cli
     assert "The history cannot be read" in told
     assert "not changed" not in told
     assert "none of" not in told
+    assert "no answer in the log; no message in the log" in told
     assert "none in the log; earlier ones are not known" in told
     assert "acknowledge: HIGH SpO2 84 %" in told
 
