@@ -98,12 +98,12 @@ class PatientReport:
         admission: Present admission.
         nurse: Name of the bed's nurse; "" if the bed is everybody's.
         seen: Present state; None without any reading.
-        score: Present NEWS2; None for a patient who is not scored.
+        score: Present NEWS2; None for a patient without one.
         signs: Signs that were measured or have limits.
         incidents: Incidents; of the log alone if there is no history.
         history: None without the warehouse.
-        waiting: Alarms that nobody has acknowledged.
-        observation: Next round; None for a patient who is not scored.
+        waiting: Unacknowledged alarms.
+        observation: Next round; None for a patient without NEWS2.
         standby: Present standby.
     """
 
@@ -126,7 +126,7 @@ class Present:
     Attributes:
         now: UTC epoch ms.
         patients: Present state by patient.
-        alarms: Last event of each alarm that goes on.
+        alarms: Last event of each alarm that has not ended.
         standbys: Present standbys by patient.
         down: The alarm engine does not answer, so the state is of earlier.
         events: Recent alarm events.

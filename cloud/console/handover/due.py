@@ -1,4 +1,4 @@
-"""What is due for a patient: unacknowledged alarms, observations, the end of a standby. Pure.
+"""Unacknowledged alarms and the next observation of a patient. Pure.
 
 Source of the frequency: Royal College of Physicians, NEWS2, chart 4. Vital signs come from the monitor; the
 charted consciousness shows a person's round.
@@ -26,7 +26,7 @@ class Rhythm(StrEnum):
 
 
 WAIT_MS: Final = {Rhythm.TWELVE_HOURS: 12 * HOUR_MS, Rhythm.FOUR_HOURS: 4 * HOUR_MS, Rhythm.HOUR: HOUR_MS}
-"""The chart has 4 to 6 hours; the shorter one is taken. With continuous monitoring a round is due each hour."""
+"""The chart has 4 to 6 hours; the shorter one is used. With continuous monitoring a round is due each hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Observation:
 
 
 def observation(score: News2Now | None, charted: int) -> Observation | None:
-    """Returns the next round; None for a patient who is not scored.
+    """Returns the next round; None for a patient without NEWS2.
 
     Args:
         score: Present score.
@@ -68,6 +68,6 @@ def rhythm_of(score: News2Now) -> Rhythm:
 
 
 def unacknowledged(active: Sequence[AlarmEvent]) -> list[AlarmEvent]:
-    """Returns the alarms of medium and high priority that nobody has acknowledged, the most urgent and oldest first."""
+    """Returns the alarms of medium and high priority without an acknowledgement, the most urgent and oldest first."""
     waiting = [e for e in active if e.inactivation is not Inactivation.ACKNOWLEDGED and e.priority > Priority.LOW]
     return sorted(waiting, key=lambda e: (-e.priority, e.start))

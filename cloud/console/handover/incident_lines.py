@@ -30,7 +30,7 @@ class IncidentLine:
 
     Attributes:
         begin: Begin of its first alarm, UTC epoch ms.
-        end: End of its last alarm, UTC epoch ms; None while one goes on.
+        end: End of its last alarm, UTC epoch ms; None while one has not ended.
         priority: Highest priority.
         conditions: Conditions of its alarms, in order of their begin.
         called: First call of a person, UTC epoch ms; None without one.
@@ -59,13 +59,13 @@ def incident_lines(
     acts: Sequence[Action],
     active: Sequence[AlarmEvent] | None,
 ) -> list[IncidentLine]:
-    """Returns the incidents of one patient, the oldest first; the alarms of low priority alone are left out.
+    """Returns the incidents of one patient, the oldest first; those with alarms of low priority only are left out.
 
     Args:
         events: Alarm events of the patient, in any order; a repeated one counts once.
         messages: Messages about any alarms.
         acts: Actions on any alarms.
-        active: Last event of each of the patient's alarms that go on; None if unknown.
+        active: Last event of each of the patient's alarms that has not ended; None if unknown.
     """
     known = {(e.id, e.n): e for e in (*events, *(active or ()))}
     steps = sorted(known.values(), key=lambda e: (e.log_t, e.id, e.n))

@@ -27,7 +27,7 @@ Hours = Annotated[int, Query(ge=1, le=24)]
 
 @router.get("/handover/{ward}")
 def handover(request: Request, ward: str, hours: Hours = 12) -> Response:
-    """The report of the last hours; without the warehouse it has the present state alone, and says so."""
+    """The report of the last hours; without the warehouse it has the present state and a notice."""
     own = auth.parts(request)
     if not auth.token(request) or own.accounts.user_of_session(auth.token(request), own.clock()) is None:
         return RedirectResponse("/signin", 303)
@@ -99,7 +99,7 @@ def _nurses(own: AppState, ward: str, people: list[Admission], now: int) -> dict
 
 
 def _left(own: AppState, ward: str, begin: int) -> list[Admission]:
-    """Returns the patients who were discharged from the ward since `begin`, in that order."""
+    """Returns the patients discharged from the ward since `begin`, in that order."""
     known = list(own.topics.admissions.values())
     gone = [(a.discharged, a) for a in known if a.ward == ward and a.discharged is not None and not a.canary]
     return [a for t, a in sorted(gone, key=lambda each: each[0]) if t >= begin]

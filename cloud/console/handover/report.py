@@ -15,7 +15,7 @@ from vitals.admissions import Admission
 from vitals.contacts import Notification
 
 LAG_MS: Final = 300_000
-"""The warehouse is usually a minute or two behind; a longer time is said on the page."""
+"""The warehouse is usually a minute or two behind; a longer time is shown on the page."""
 
 
 def known_until(rows: WardRows, admissions: Sequence[Admission], present: Present) -> int:
