@@ -147,7 +147,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "handover.answer.coming": "{name} coming {at}",
     "handover.answer.cannot": "{name} cannot {at}",
     "handover.no-answer": "no answer",
-    "handover.messages": "{messages} messages to {people} people, known to be read by {reached}",
+    "handover.messages": "messages: {messages}, people: {people}, of whom {reached} are known to have read",
     "handover.no-message": "no message",
     "handover.no-answer-in-log": "no answer in the log",
     "handover.no-message-in-log": "no message in the log",
@@ -165,9 +165,10 @@ TEXTS: Final[Mapping[str, str]] = {
     "handover.after": "after {until} not known",
     "handover.left": "Discharged in this time",
     "handover.empty": "No patient is on this ward.",
-    "handover.legend": "! beyond a limit in force now, !! beyond an extreme one. Lowest and highest are of trusted "
-    "values. Limits: low … high (extreme ones). NEWS2 in a box: a single 3, or 5 and more; white on black: 7 and more; "
-    "?: an input is missing or too old, so the total may be too low. Alarms of low priority are left out.",
+    "handover.legend": "! beyond a limit in force now, !! beyond an extreme one; struck out: old or doubtful. "
+    "Lowest and highest are of trusted values. Limits: low … high (extreme ones). NEWS2 in a box: a single 3, or 5 and "
+    "more; white on black: 7 and more; ?: an input is missing or too old, so the total may be too low. "
+    "Alarms of low priority are left out.",
     "sign.hr": "heart rate",
     "sign.pr": "pulse rate",
     "sign.rr": "respiratory rate",

@@ -149,7 +149,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "handover.answer.coming": "{name} kommt {at}",
     "handover.answer.cannot": "{name} kann nicht {at}",
     "handover.no-answer": "keine Antwort",
-    "handover.messages": "{messages} Nachrichten an {people} Personen, sicher gelesen von {reached}",
+    "handover.messages": "Nachrichten: {messages}, Personen: {people}, davon sicher gelesen: {reached}",
     "handover.no-message": "keine Nachricht",
     "handover.no-answer-in-log": "keine Antwort im Protokoll",
     "handover.no-message-in-log": "keine Nachricht im Protokoll",
@@ -167,10 +167,10 @@ TEXTS: Final[Mapping[str, str]] = {
     "handover.after": "nach {until} nicht bekannt",
     "handover.left": "In dieser Zeit entlassen",
     "handover.empty": "Auf dieser Station ist kein Patient.",
-    "handover.legend": "! jenseits einer jetzt geltenden Grenze, !! jenseits einer extremen. Niedrigster und "
-    "höchster Wert sind glaubwürdige. Grenzen: untere … obere (extreme). NEWS2 im Kasten: eine einzelne 3 oder ab 5; "
-    "weiß auf schwarz: ab 7; ?: eine Angabe fehlt oder ist zu alt, die Summe kann zu niedrig sein. "
-    "Alarme niedriger Priorität fehlen.",
+    "handover.legend": "! jenseits einer jetzt geltenden Grenze, !! jenseits einer extremen; gestrichen: alt oder "
+    "zweifelhaft. Niedrigster und höchster Wert sind glaubwürdige. Grenzen: untere … obere (extreme). NEWS2 im Kasten: "
+    "eine einzelne 3 oder ab 5; weiß auf schwarz: ab 7; ?: eine Angabe fehlt oder ist zu alt, die Summe kann zu "
+    "niedrig sein. Alarme niedriger Priorität fehlen.",
     "sign.hr": "Herzfrequenz",
     "sign.pr": "Pulsfrequenz",
     "sign.rr": "Atemfrequenz",

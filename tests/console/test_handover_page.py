@@ -11,7 +11,8 @@ from cloud.console.ward_rows import Minute, WardRows
 from cloud.wording import wording
 from tests.console.conftest import Client, sign_in
 from tests.console.stage import HOUR, Stage, event
-from vitals.alarm_events import Inactivation
+from vitals.alarm_events import Inactivation, Kind
+from vitals.contacts import Channel, Notification
 from vitals.limits import Limit
 
 MINUTE = 60_000
@@ -85,6 +86,27 @@ def test_a_warehouse_that_is_behind_and_an_alarm_service_that_is_away_are_said(c
     stage.state.down = "away"
     stage.parts.feed.tick()
     assert "The alarm service does not answer" in text_of(bela.get("/handover/icu").text)
+
+
+def test_a_silent_monitor_is_due_and_its_old_values_are_struck_out(client: Client, stage: Stage) -> None:
+    person, now = stage.person("p-00001"), stage.now()
+    stage.read("p-00001", now - 10 * MINUTE)
+    about = {"kind": Kind.TECHNICAL, "patient": None, "device": person.devices[0], "subject": person.devices[0]}
+    alarm = stage.alarm(event(person, "device-silent", now - 9 * MINUTE, "monitor mon-icu-01 is silent", **about))
+    stage.parts.topics.notifications.append(
+        Notification(
+            alarm=alarm.id, n=0, patient=person.devices[0], contact="nurse-icu", handover=0, channels=(Channel.SMS,),
+            sns="m", t=alarm.t, accepted=alarm.t + 300, sms="x",
+        )
+    )  # fmt: skip
+    stage.parts.feed.tick()
+    html = client("bela", icu=Role.NURSE).get("/handover/icu").text
+    first, second = (part for part in html.split("<article>")[1:3])
+    assert "acknowledge: HIGH monitor mon-icu-01 is silent" in text_of(f"<body>{first}")
+    assert "<s title=" in first
+    assert "monitor silent; no answer; messages: 1, people: 1, of whom 0" in text_of(f"<body>{first}")
+    assert "mon-icu-01" not in second
+    assert "<s title=" not in second
 
 
 def test_the_page_is_in_the_language_and_zone_of_the_deployment(client: Client, stage: Stage) -> None:

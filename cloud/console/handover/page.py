@@ -39,7 +39,8 @@ def handover(request: Request, ward: str, hours: Hours = 12) -> Response:
     now = own.clock()
     begin = now - hours * HOUR_MS
     present = _present(own, now)
-    rows = _history(own, names, begin, now)
+    # A message about a monitor has its device id in place of the patient's.
+    rows = _history(own, [*names, *(device for a in people for device in a.devices)], begin, now)
     until = now if rows is None else known_until(rows, people, present)
     nurses = _nurses(own, ward, people, now)
     wording = own.settings.wording

@@ -9,6 +9,7 @@ from cloud.console.handover.due import observation, unacknowledged
 from cloud.console.handover.entries import limit_changes, sign_rows, standbys
 from cloud.console.handover.incident_lines import incident_lines
 from cloud.console.handover.measured import HOUR_MS, consciousness_at, course, extremes, gaps, stay_begin
+from cloud.console.live.ward_view import concerns
 from cloud.console.ward_rows import MINUTE_MS, WardRows
 from vitals.actions import Action
 from vitals.admissions import Admission
@@ -47,9 +48,10 @@ def patient_report(
     begin = max(begin, stay)
     seen = present.patients.get(patient)
     minutes = [m for m in rows.minutes.get(patient, ()) if m.t + MINUTE_MS > stay] if rows else []
-    acts = [a for a in _acts(rows, present, patient) if a.t >= stay]
+    acts = [a for a in _acts(rows, present, admission) if a.t >= stay]
     events = [e for e in (*(rows.events if rows else ()), *present.events) if e.patient == patient and e.log_t >= begin]
-    active = [e for e in present.alarms if e.patient == patient]
+    # Alarms of a gateway are above all patients.
+    active = [e for e in present.alarms if concerns(e, admission) and (e.patient is not None or e.device is not None)]
     history = None
     if rows is not None:
         times = [*range(begin + HOUR_MS, until, HOUR_MS), until] if until > begin else []
@@ -70,7 +72,7 @@ def patient_report(
         score=score,
         signs=tuple(sign_rows(admission, seen, found, present)),
         incidents=tuple(
-            incident_lines(events, _messages(rows, present, patient), acts, None if present.down else active)
+            incident_lines(events, _messages(rows, present, admission), acts, None if present.down else active)
         ),
         history=history,
         waiting=tuple(unacknowledged(active)),
@@ -91,14 +93,16 @@ def _charted(score: News2Now | None, now: int) -> int:
     return 0 if age is None else now - 1000 * age
 
 
-def _acts(rows: WardRows | None, present: Present, patient: str) -> list[Action]:
-    """Returns a patient's actions of warehouse and log, each once, oldest first."""
-    joined = {a.id: a for a in (*(rows.actions if rows else ()), *present.acts) if a.patient == patient}
+def _acts(rows: WardRows | None, present: Present, admission: Admission) -> list[Action]:
+    """Returns the actions on a patient and their devices, of warehouse and log, each once, oldest first."""
+    of = (admission.patient, *admission.devices)
+    joined = {a.id: a for a in (*(rows.actions if rows else ()), *present.acts) if a.patient in of}
     return sorted(joined.values(), key=lambda a: (a.t, a.id))
 
 
-def _messages(rows: WardRows | None, present: Present, patient: str) -> list[Notification]:
-    """Returns the messages about a patient of warehouse and log, each state once, oldest first."""
+def _messages(rows: WardRows | None, present: Present, admission: Admission) -> list[Notification]:
+    """Returns the messages about a patient and their devices, of warehouse and log, each state once, oldest first."""
+    of = (admission.patient, *admission.devices)
     both = (*(rows.messages if rows else ()), *present.messages)
-    joined = {(m.alarm, m.n, m.contact, m.accepted, m.handover): m for m in both if m.patient == patient}
+    joined = {(m.alarm, m.n, m.contact, m.accepted, m.handover): m for m in both if m.patient in of}
     return sorted(joined.values(), key=lambda m: (m.accepted, m.alarm))
