@@ -119,7 +119,7 @@ class BedsideAlarms:
         return any(engine.pending(self.state, patient) for patient in patients)
 
     def awaited(self) -> dict[str, engine.Awaited]:
-        """Returns the values that may begin or raise an alarm, by device; only of patients with a condition that is not idle."""
+        """Returns the values that may begin or raise an alarm, by device; only of patients with a condition."""
         placements = self.assignments.by_device
         found = engine.awaited(self.state, (placement.patient for placement in placements.values()))
         return {d: found[placement.patient] for d, placement in placements.items() if placement.patient in found}

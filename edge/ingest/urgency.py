@@ -1,8 +1,8 @@
 """Readings that may begin or raise an alarm: they wake the gateway's loop, a calm one waits up to a second for others.
 
 These are a value that has left its limits, each value beyond them while a condition is pending, each value beyond the
-extreme limits until the alarm is high, and each reading while vital signs may be lost. So an active alarm, or a value that the
-engine does not believe, costs no turn of the loop for each reading.
+extreme limits until the alarm is high, and each reading while vital signs may be lost. So an active alarm, or a value
+that the engine does not believe, costs no turn of the loop for each reading.
 The check runs in the driver's thread for each reading, so it only compares values with limits.
 """
 
