@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
 from cloud.console.fhir import routes
+from cloud.console.handover import page as handover_page
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.pages import ack_link_page, html_pages, link_receipts, proof_page, push_devices
@@ -17,6 +18,7 @@ from cloud.console.static import FOLDER
 
 PARTS: Final = (
     html_pages,
+    handover_page,
     ack_link_page,
     proof_page,
     link_receipts,
@@ -30,7 +32,7 @@ PARTS: Final = (
     push_devices,
     routes,
 )
-PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/")
+PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/", "/handover/")
 
 
 def create_app(parts: AppState) -> FastAPI:

@@ -7,16 +7,17 @@ import importlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+from cloud.console.ward_rows import WardRows, read
+from cloud.console.warehouse_values import epoch, stamp, trusted
 from vitals.limits import from_wire, profile
-from vitals.signs import FIELDS, SUSPECT_BITS, Suspect
+from vitals.signs import FIELDS
 
 TIMEOUT_S: Final = 5
 STATEMENT_MS: Final = 10_000
-EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - warehouse columns are UTC without zone
 POINTS: Final = 360
 """Points of a trend: as many as a screen can resolve."""
 
@@ -46,21 +47,8 @@ class History(Protocol):
     def readings(self, patient: str, begin: int, end: int, *, limit: int, offset: int) -> list[dict[str, Any]]:
         """Returns single readings with every sign, newest first."""
 
-
-def stamp(t: int) -> datetime:
-    """Converts a time to the warehouse's form."""
-    return EPOCH + timedelta(milliseconds=t)
-
-
-def epoch(t: datetime | None) -> int | None:
-    """Converts a warehouse time to UTC epoch ms."""
-    return None if t is None else round((t - EPOCH) / timedelta(milliseconds=1))
-
-
-def doubt(field: str) -> str:
-    """Returns the SQL of a sign's suspect digit."""
-    shift = 1 << (SUSPECT_BITS * FIELDS.index(field))
-    return f"mod(coalesce(suspect, 0) / {shift}, {1 << SUSPECT_BITS})"
+    def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
+        """Returns the history of several patients; see `cloud.console.ward_rows.read`."""
 
 
 def bounds(name: str, limit_set: str | None) -> dict[str, list[float | None]]:
@@ -88,10 +76,9 @@ class WarehouseHistory:
     def trend(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """See `History`."""
         step_s = max(1, (end - begin) // 1000 // POINTS)
-        trusted = f"({int(Suspect.NONE)}, {int(Suspect.CLOCK)})"
         columns = []
         for field in FIELDS:
-            value = f"CASE WHEN {doubt(field)} IN {trusted} THEN {field} END"
+            value = trusted(field)
             columns.append(f"avg({value}), min({value}), max({value})")
         sql = (
             f"SELECT floor(extract(epoch FROM t) / {step_s}) AS span, {', '.join(columns)} FROM vitals "  # noqa: S608 - names and numbers of our own
@@ -141,6 +128,11 @@ class WarehouseHistory:
             f"ORDER BY t DESC, device, boot, seq DESC LIMIT {limit:d} OFFSET {offset:d}"
         )
         return [_plain(names, row) for row in self._ask(sql, patient, begin, end)]
+
+    def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
+        """See `History`."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            return read(cursor, patients, begin, end, before_ms)
 
     def _events(self, table: str, names: str, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         columns = names.split()

@@ -5,7 +5,7 @@ import asyncio
 import math
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from cloud.console.live.alarm_state import AlarmStateSnapshot, MemoryState
 from cloud.console.live.feed import LiveFeed
 from cloud.console.live.topic_cache import TopicCache
 from cloud.console.settings import Console
+from cloud.console.ward_rows import WardRows
 from cloud.console.warehouse_history import HistoryDownError
 from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from infra.local.ports import Ports
@@ -140,6 +141,7 @@ class MemoryHistory:
         self.extra: dict[str, list[tuple[int, str, float]]] = {}
         self.rows: dict[str, list[dict[str, Any]]] = {"alarms": [], "notifications": [], "actions": [], "limits": []}
         self.newest = 0
+        self.kept = WardRows()
 
     def _check(self) -> None:
         if self.down:
@@ -185,6 +187,10 @@ class MemoryHistory:
             | {name: course(number, name, t) for name in FIELDS}
             for t in chosen
         ]
+
+    def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
+        self._check()
+        return self.kept
 
     def _events(self, what: str, patient: str) -> list[dict[str, Any]]:
         self._check()

@@ -1,4 +1,4 @@
-"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses an alarm, or answers its call."""
+"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses, answers or marks an alarm."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -78,6 +78,14 @@ def coming(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
 def cannot(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
     """Passes an alarm on at once, as the person cannot come."""
     return _do(request, who, Act.CANNOT, body.alarm, find(auth.parts(request), body.alarm))
+
+
+@router.post("/not-actionable")
+def not_actionable(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Marks an alarm, with its incident, as one that needed no action. It may have ended; no alarm changes by it."""
+    own = auth.parts(request)
+    ended = (e for e in reversed(list(own.topics.events)) if e.id == body.alarm)
+    return _do(request, who, Act.NOT_ACTIONABLE, body.alarm, find(own, body.alarm) or next(ended, None))
 
 
 def find(own: AppState, alarm: str) -> AlarmEvent | None:
