@@ -3,7 +3,7 @@
 The rules, in their order:
 
 1. The newest word counts: a movement stands against whatever a person did before its event time, and a person's
-   placing at the page against every older movement; that is a question.
+   placing at the page against every older movement. An older movement that comes after the placing is a question.
 2. Nobody is taken off a monitor that sends. A discharge then asks, and so does a transfer, until the signs cease.
 3. Nobody is moved onto a bed or device of another patient. Who wants it waits, and both are named.
 4. Beds are exchanged at once: all movements that together leave no bed to two patients are made in one step.
@@ -106,9 +106,11 @@ class _Decision:
         """Asks about an update that names another bed; returns the wish that a person has confirmed."""
         update = wish.update
         spot = None if update is None else self.places.get(update.location)
-        if update is None or spot is None or present is None or present.bed == spot.bed:
+        if update is None or spot is None or present is None:
             return wish
         wanted = Wish(wish.stay, update.location, update)
+        if present.bed == spot.bed:
+            return wanted
         return wanted if self._verdict(self._ask(Doubt.DIFFERS, wanted, present)) is Verdict.YES else wish
 
     def _unmapped(self, wish: Wish, present: Admission | None) -> None:
@@ -148,15 +150,16 @@ class _Decision:
         return last is None or self.now - last < max(QUIET_MS, 3000 * present.cadence_s)
 
     def _outranked(self, wish: Wish) -> bool:
-        """Returns whether a person placed the patient after the event; that is a question, unless answered."""
+        """Returns whether a person placed the patient after the event; a question if the message came later still."""
         known = self.beds.admissions.get(wish.stay)
-        if known is None or self.census.file(wish.stay).placed in {known.since, known.discharged}:
+        if known is None:
             return False
         at = known.since if known.discharged is None else known.discharged
-        if at < wish.by.t:
+        if at == self.census.file(wish.stay).placed or at < wish.by.t:
             return False
         present = self.beds.present(wish.stay)
-        if present is None and wish.location is None:
+        if wish.by.received < at or (present is None and wish.location is None):
+            # The person knew of the event, or agrees with it.
             return True
         return self._verdict(self._ask(Doubt.DIFFERS, wish, present)) is not Verdict.YES
 

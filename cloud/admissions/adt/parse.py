@@ -105,12 +105,14 @@ class Reader:
         same = (header.application, header.facility, header.control, header.kind, text.partition("\r")[2])
         digest = hashlib.sha256("\r".join(same).encode()).hexdigest()[:24]
         return tuple(
-            self._movement(words, group, trigger, t=min(t, now + AHEAD_MS), sent=sent, identity=f"{digest}/{number}")
+            self._movement(
+                words, group, trigger, t=min(t, now + AHEAD_MS), sent=sent, now=now, identity=f"{digest}/{number}"
+            )
             for number, group in enumerate(groups)
         )
 
     def _movement(
-        self, words: "_Words", group: _Group, trigger: Trigger, *, t: int, sent: int, identity: str
+        self, words: "_Words", group: _Group, trigger: Trigger, *, t: int, sent: int, now: int, identity: str
     ) -> Movement:
         pid = group.pid
         patient = name(self._id(words, pid, 3), "patient id in PID-3")
@@ -123,7 +125,7 @@ class Reader:
                 raise RefusedError(f"A40 merges {patient} with itself")
         family, given, middle = words.parts(pid, 5, 3)
         return Movement(
-            id=identity, trigger=trigger, t=t, sent=sent, control=words.header.control[:MAX_LINE], patient=patient,
+            id=identity, trigger=trigger, t=t, sent=sent, received=now, control=words.header.control[:MAX_LINE], patient=patient,
             location=_location(words, group.pv1), merged=merged, name=_line(f"{given} {middle} {family}"),
             born=_born(words.field(pid, 7), t), phone=_phone(words, pid),
             address=_line(", ".join(part for part in words.parts(pid, 11, 6) if part)),

@@ -38,6 +38,7 @@ class Movement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         trigger: Trigger event.
         t: Time of the event, UTC epoch ms.
         sent: Time of the message, UTC epoch ms; 0 if it has none.
+        received: Time of its first receipt, UTC epoch ms; it has no part in the order.
         control: Message control id, which orders events of the same time.
         patient: Patient id.
         location: Point of care, room, bed and facility, joined by `^`; empty if the message has none.
@@ -52,6 +53,7 @@ class Movement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     trigger: Trigger
     t: Time
     sent: TimeOrNone = 0
+    received: TimeOrNone = 0
     control: Line = ""
     patient: Id
     location: Line = ""

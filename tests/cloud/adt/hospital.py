@@ -21,9 +21,7 @@ def location(bed: int) -> str:
 
 
 def location_map(beds: int) -> list[str]:
-    rows = [
-        f'"{location(b).removesuffix("^GH")}",w{b // 20},b{b},gw-{b // 20},mon-{b},60' for b in range(beds)
-    ]
+    rows = [f'"{location(b).removesuffix("^GH")}",w{b // 20},b{b},gw-{b // 20},mon-{b},60' for b in range(beds)]
     return ["location,ward,bed,gateway,devices,cadence_s", *rows]
 
 
