@@ -15,7 +15,7 @@ _BATCH: Final = re.compile(rb"[\r\n](?:BTS|FTS|BHS|FHS)[^\r\n]*")
 def split(raw: bytes) -> Iterator[bytes]:
     """Yields the messages of a file, with or without MLLP frames or the headers of a batch."""
     starts = [match.start() for match in _BEGINS.finditer(raw)]
-    for begin, end in zip(starts, [*starts[1:], len(raw)], strict=True):
+    for begin, end in zip(starts, [*starts[1:], len(raw)], strict=False):
         yield _BATCH.sub(b"", raw[begin:end]).strip(b"\x1c\r\n" + START)
 
 

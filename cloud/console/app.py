@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
+from cloud.console.api import admin, adt_questions, alarms, beds, patient_history, patients, rota, ward_stream
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
@@ -21,6 +21,7 @@ PARTS: Final = (
     proof_page,
     link_receipts,
     ward_stream,
+    adt_questions,
     patients,
     patient_history,
     alarms,

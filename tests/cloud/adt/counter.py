@@ -79,10 +79,10 @@ class Counter:
     def page(self, patient: str, **changes: object) -> Admission:
         """A nurse admits or changes a patient at the page."""
         known = self.desk.beds.admissions.get(patient)
-        usual: dict[str, object] = dict(
-            patient=patient, name="Ann Ford", born="1958-03-21", phone="112", address="x", ward="icu", bed="icu-01",
-            gateway="gw-icu", devices=("mon-1",), since=self.now, version=self.now,
-        )  # fmt: skip
+        usual: dict[str, object] = {
+            "patient": patient, "name": "Ann Ford", "born": "1958-03-21", "phone": "112", "address": "x", "ward": "icu",
+            "bed": "icu-01", "gateway": "gw-icu", "devices": ("mon-1",), "since": self.now, "version": self.now,
+        }  # fmt: skip
         if known is not None and known.discharged is None:
             usual = msgspec.to_builtins(known) | {"version": max(self.now, known.version + 1)}
         made = msgspec.convert(usual | changes, Admission)
