@@ -103,11 +103,10 @@ class Reader:
             raise RefusedError("the message has no event time (EVN-6, EVN-2 or MSH-7)")
         # Without the header's time: a repeat may have a later one.
         same = (header.application, header.facility, header.control, header.kind, text.partition("\r")[2])
+        t = min(t, now + AHEAD_MS)
         digest = hashlib.sha256("\r".join(same).encode()).hexdigest()[:24]
         return tuple(
-            self._movement(
-                words, group, trigger, t=min(t, now + AHEAD_MS), sent=sent, now=now, identity=f"{digest}/{number}"
-            )
+            self._movement(words, group, trigger, t=t, sent=sent, now=now, identity=f"{digest}/{number}")
             for number, group in enumerate(groups)
         )
 

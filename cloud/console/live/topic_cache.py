@@ -58,7 +58,7 @@ class TopicCache:
     _beds: dict[str, dict[str, Admission]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, record: Record) -> str | None:
+    def take(self, record: Record) -> str | None:  # noqa: PLR0912 - a branch for each topic
         """Applies a record; returns the reason if it cannot be read, else None."""
         if record.value is None:
             if record.topic == topics.PATIENTS:
