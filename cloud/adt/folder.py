@@ -22,7 +22,7 @@ def split(raw: bytes) -> Iterator[bytes]:
 def take(folder: Path, receive: Callable[[bytes], bytes]) -> int:
     """Reads the files of a folder; returns the number of messages.
 
-    A sender writes a file under another name and renames it, so that no half file is read. A file that was read moves
+    Senders write a file under another name and renames it, so that no half file is read. A file that was read moves
     to `done`, with the acknowledgements beside it; one without a message, or too large, moves to `refused`. After a
     crash it is read again, which changes nothing.
 

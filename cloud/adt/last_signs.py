@@ -1,4 +1,4 @@
-"""Time of each patient's newest reading, asked of the alarm engine."""
+"""Time of each patient's newest reading, from the alarm engine."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from cloud.console.live.alarm_state import AlarmStateSnapshot, StateDownError, S
 
 logger = logging.getLogger("adt")
 OLD_S: Final = 15.0
-"""Age from which an answer says nothing about now."""
+"""Age from which an answer is out of date."""
 
 
 class LastSigns:
@@ -35,7 +35,7 @@ class LastSigns:
         return 0 if found is None else found.t
 
     def look(self) -> None:
-        """Asks once."""
+        """Queries once."""
         try:
             self._seen = self._clock(), self._state.fetch()
             self._down = False
@@ -45,7 +45,7 @@ class LastSigns:
             self._down = True
 
     def run(self, stop: threading.Event, every_s: float = 1.0) -> None:
-        """Asks again and again until `stop` is set."""
+        """Queries at an interval until `stop` is set."""
         while not stop.wait(every_s):
             self.look()
         self._state.close()

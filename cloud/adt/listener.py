@@ -23,7 +23,7 @@ class Listener:
 
     Args:
         address: Host and port.
-        receive: Takes a message and returns its acknowledgement; raises `KafkaUnavailableError` if it is not stored.
+        receive: Stores a message and returns its acknowledgement; raises `KafkaUnavailableError` if it is not stored.
         failed: Called once a message could not be stored: the job ends, and senders send again.
         tls: TLS context; None is plain TCP.
     """

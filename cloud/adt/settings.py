@@ -17,7 +17,7 @@ class Adt(Kafka):
     adt_tls_cert: Path | None = setting("certificate of the MLLP listener; without it MLLP is in clear", None)
     adt_tls_key: Path | None = setting("its private key", None)
     adt_tls_ca: Path | None = setting("authority of senders' certificates, which are then required", None)
-    adt_folder: Path | None = setting("folder whose *.hl7 files are read; done ones move to its folder done", None)
+    adt_folder: Path | None = setting("folder of *.hl7 files to read; each moves to its folder done", None)
     adt_time_zone: str = setting("IANA time zone of ADT times without an offset, such as Europe/Berlin", "UTC")
     adt_authority: str = setting("assigning authority of the patient ids in PID-3; empty: type MR, else the first", "")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)

@@ -28,13 +28,13 @@ logger = logging.getLogger("adt")
 MESSAGES: Final = prometheus_client.Counter("wardwatch_adt_messages", "ADT messages, by acknowledgement", ["code"])
 QUESTIONS: Final = prometheus_client.Gauge("wardwatch_adt_questions", "patients with an open question of ADT")
 LOOK_MS: Final = 2_000
-"""Interval at which those who wait are decided for anew: a monitor that is quiet now lets them go."""
+"""Interval of decisions for patients that wait: a monitor may be silent now."""
 PRUNE_MS: Final = 3_600_000
 
 
 @dataclass(slots=True)
 class Station:
-    """Takes messages and answers; any thread may call it.
+    """Applies messages and answers; any thread may call it.
 
     Attributes:
         desk: Census and beds.
@@ -82,7 +82,7 @@ class Station:
         self._looked = self._pruned = now
 
     def receive(self, raw: bytes, now: int) -> bytes:
-        """Takes a message, and returns its acknowledgement.
+        """Applies a message, and returns its acknowledgement.
 
         Raises:
             KafkaUnavailableError: The message is not stored, and must not be acknowledged.
@@ -103,7 +103,7 @@ class Station:
         return acknowledgement(header, Code.ACCEPT, now)
 
     def step(self, now: int, timeout_s: float = 0.0) -> None:
-        """Takes what others have written, and decides anew for those who wait.
+        """Applies new records, and decides again for patients that wait.
 
         Raises:
             KafkaUnavailableError: The log cannot be read or written.

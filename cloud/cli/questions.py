@@ -1,4 +1,4 @@
-"""`python -m cloud questions [ID yes|no|same --by NAME]`: lists what ADT asks, or answers one question."""
+"""`python -m cloud questions [ID yes|no|same --by NAME]`: lists the questions of ADT, or answers one."""
 
 import argparse
 import sys
@@ -30,7 +30,7 @@ def open_questions(records: Iterable[Record]) -> list[Question]:
 
 
 def lines(questions: Iterable[Question]) -> list[str]:
-    """Returns two lines for each question: its facts, and its words with the possible answers."""
+    """Returns two lines for each question: its facts, and its text with the possible answers."""
     found = []
     for q in questions:
         facts = [q.patient, f"in {q.bed}" if q.bed else "", f"to {q.location}" if q.location else "", q.other]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.truth.small import Small
 from vitals import engine
 from vitals.admissions import Admission, roster
 
-ROUNDS, PATIENTS, BEGINS = 160, 3, 20
+ROUNDS, PATIENTS, BEGINS = 110, 3, 10
 Said = tuple[str, ...]
 
 
@@ -71,6 +72,11 @@ def judged(said: dict[int, list[Said]], verdict: Verdict | None, habit: Habit) -
     return judge(life_of(life.arrays), [*map(message_of, lines)], [*map(act_of, people.lines)]).rows
 
 
+@cache
+def alone(habit: Habit) -> dict[str, float]:
+    return judged({}, None, habit)
+
+
 def moves(k: int) -> dict[int, list[Said]]:
     return {k: [("A02", pid("p0"), place(3))]}
 
@@ -96,8 +102,8 @@ def discharges(k: int) -> dict[int, list[Said]]:
 def test_alarms_in_flight_survive_moves_merges_and_a_discharge_that_is_asked(
     story: Callable[[int], dict[int, list[Said]]], verdict: Verdict | None, habit: Habit
 ) -> None:
-    undisturbed = judged({}, None, habit)
+    undisturbed = alone(habit)
     assert undisturbed["truth.due"] >= 2
     assert undisturbed["truth.unpaged"] == 0
-    for k in random.Random(25).sample(range(BEGINS - 1, BEGINS + 60), 3):  # noqa: S311 - a test's seed
+    for k in random.Random(25).sample(range(BEGINS - 1, BEGINS + 60), 2):  # noqa: S311 - a test's seed
         assert judged(story(k), verdict, habit) == undisturbed

@@ -13,7 +13,7 @@ from vitals.admissions import Admission
 def built(
     known: Admission | None, patient: str, spot: Spot, named: Movement, *, now: int, places: LocationMap
 ) -> Admission | str:
-    """Returns the admission of a patient to a spot, or the reason why a person must make it.
+    """Returns the admission of a patient to a spot, or the reason for which a person must admit.
 
     Limits, scale and oxygen of a known patient stay. Devices of the former bed stay behind; one that a person added
     comes along, if the gateway stays.
@@ -50,7 +50,7 @@ def _fixed(known: Admission, device: str, places: LocationMap) -> bool:
 
 
 def _usual(born: str, now: int) -> str | None:
-    """Returns the adult profile, also for an unknown age: to wait would leave nobody watching. None for a child."""
+    """Returns the adult profile, also for an unknown age: a delay would leave the patient unmonitored. None for a child."""
     if not born:
         return "adult"
     then, today = date.fromisoformat(born), datetime.fromtimestamp(now / 1000, UTC).date()

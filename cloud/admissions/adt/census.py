@@ -105,7 +105,7 @@ class Beds:
         return None if found is None or found.discharged is not None else found
 
     def holders(self, admission: Admission) -> set[str]:
-        """Returns the other patients who have the bed or a device of an admission."""
+        """Returns the other patients with the bed or a device of an admission."""
         none: frozenset[str] = frozenset()
         found = {who for claim in claims(admission) for who in self._holders.get(claim, none)}
         return found - {admission.patient}

@@ -2,11 +2,11 @@
 
 The rules, in their order:
 
-1. The newest word counts: a movement stands against whatever a person did before its event time, and a person's
-   placing at the page against every older movement. An older movement that comes after the placing is a question.
-2. Nobody is taken off a monitor that sends. A discharge then asks, and so does a transfer, until the signs cease.
-3. Nobody is moved onto a bed or device of another patient. Who wants it waits, and both are named.
-4. Beds are exchanged at once: all movements that together leave no bed to two patients are made in one step.
+1. The newest decision counts: a movement overrides every placing by a person before its event time, and a person's
+   placing at the page against every older movement. An older movement that arrives after the placing is a question.
+2. No patient loses a monitor that sends. A discharge is then a question, and so is a transfer, until the signs cease.
+3. No patient is moved onto a bed or device of another one. The movement waits, and the question names both.
+4. Beds are exchanged at once: all movements that together leave no bed to two patients are applied in one step.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from cloud.admissions.adt.records import Answer, Doubt, Movement, PersonFile, Qu
 from vitals.admissions import Admission
 
 QUIET_MS: Final = 90_000
-"""Silence after which a monitor is taken to be off, or three cadences if that is longer."""
+"""Silence after which a monitor counts as off, or three cadences if that is longer."""
 LastSign = Callable[[str], int | None]
 """Time of a patient's newest reading, UTC epoch ms; 0 if there was none; None if the alarm state does not answer."""
 
@@ -57,7 +57,7 @@ class _Decision:
     questions: dict[str, list[Question]] = field(default_factory=dict)
 
     def person(self, group: frozenset[str]) -> None:
-        """Decides what the messages of one person change."""
+        """Decides the changes by the messages of one person."""
         movements = self.census.movements(group)
         found = wishes(movements)
         named = demographics(movements)
@@ -73,7 +73,7 @@ class _Decision:
             self._two_beds(left, merge, group)
 
     def _admitted_as(self, wish: Wish, left: set[str], stays: set[str]) -> str:
-        """Returns the id under which a stay is in a bed; a merge that came late may have made it another one."""
+        """Returns the id under which a stay is in a bed; after a late merge it may be another one."""
         spot = self.places.get(wish.location) if wish.location else None
         free = sorted(who for who in left if who == wish.stay or who not in stays)
         there = [who for who in free if spot is not None and self.beds.admissions[who].bed == spot.bed]
@@ -103,7 +103,7 @@ class _Decision:
         self.wanted[wish.stay] = made, wish
 
     def _updated(self, wish: Wish, present: Admission | None) -> Wish:
-        """Asks about an update that names another bed; returns the wish that a person has confirmed."""
+        """Raises a question about an update with another bed; returns the wish that a person has confirmed."""
         update = wish.update
         spot = None if update is None else self.places.get(update.location)
         if update is None or spot is None or present is None:
@@ -114,7 +114,7 @@ class _Decision:
         return wanted if self._verdict(self._ask(Doubt.DIFFERS, wanted, present)) is Verdict.YES else wish
 
     def _unmapped(self, wish: Wish, present: Admission | None) -> None:
-        # A hospital's messages are about all its wards: somebody who lies elsewhere is no question.
+        # A hospital sends messages of all its wards: a patient of another one is no question.
         if present is None and not self.places.has_ward_of(wish.location or ""):
             return
         if self._verdict(self._ask(Doubt.UNMAPPED, wish, present)) is Verdict.YES and present is not None:
@@ -127,7 +127,7 @@ class _Decision:
             return
         last = self.signs(wish.stay)
         known = any(q.id == question.id for q in self.census.file(wish.stay).questions)
-        # Signs of after the event contradict it: once asked, only a person resolves that.
+        # Signs that are newer than the event contradict it: once open, only a person closes the question.
         if answer is None and (self._sends(present, last) or (known and (last is None or last > wish.by.t))):
             self._open(question)
             return
@@ -150,7 +150,7 @@ class _Decision:
         return last is None or self.now - last < max(QUIET_MS, 3000 * present.cadence_s)
 
     def _outranked(self, wish: Wish) -> bool:
-        """Returns whether a person placed the patient after the event; a question if the message came later still."""
+        """Returns whether a person placed the patient after the event; a question if the message is later still."""
         known = self.beds.admissions.get(wish.stay)
         if known is None:
             return False
@@ -179,7 +179,7 @@ class _Decision:
             self._change(changed)
 
     def _two_beds(self, left: set[str], merge: Movement, group: frozenset[str]) -> None:
-        """Discharges who is left over because a merge came late; asks about two beds that messages or people gave."""
+        """Discharges a stay that a late merge has made superfluous; two other beds are a question."""
         present = sorted(who for who in group if self.beds.present(who))
         for who in sorted(left) or present[:-1]:
             admission = self.beds.admissions[who]
@@ -190,7 +190,7 @@ class _Decision:
                 self._ask(Doubt.TWO_BEDS, Wish(who, "", merge), admission, other=other)
 
     def settle_beds(self) -> None:
-        """Makes every admission and transfer that leaves no bed or device to two patients; the others wait."""
+        """Applies every admission and transfer that leaves no bed or device to two patients; the others wait."""
         blocked: dict[str, str] = {}
         while found := next(self._clashes(blocked), None):
             blocked |= dict((found,))
@@ -209,9 +209,9 @@ class _Decision:
                 self._open(question)
 
     def _clashes(self, blocked: dict[str, str]) -> Iterator[tuple[str, str]]:
-        """Yields a patient who cannot have the wanted bed yet, and the one who has it."""
+        """Yields a patient without access to the wanted bed yet, and its holder."""
         taken: dict[tuple[str, str], str] = {}
-        # The newest movement comes first: of two who want a bed, the other one has left it.
+        # The newest movement comes first: of two for one bed, the older has left it.
         for who, (made, _) in sorted(self.wanted.items(), key=lambda item: item[1][1].by.rank, reverse=True):
             if who in blocked:
                 continue
@@ -271,7 +271,7 @@ TEXTS: Final = {
 def settle(
     census: Census, beds: Beds, places: LocationMap, signs: LastSign, *, now: int, people: Iterable[str]
 ) -> Settlement:
-    """Decides for some people what their messages change, and what a person is asked.
+    """Decides changes and questions for some patients.
 
     Args:
         census: Files of all patients.
@@ -279,7 +279,7 @@ def settle(
         places: The location map.
         signs: Time of a patient's newest reading.
         now: UTC epoch ms.
-        people: Patient ids; all ids of their merges are decided for.
+        people: Patient ids; all ids of their merges are included.
     """
     step = _Decision(census, beds, places, signs, now)
     groups = sorted({census.group(who) for who in people}, key=min)
@@ -299,7 +299,7 @@ def _files(step: _Decision, groups: Iterable[frozenset[str]]) -> Iterator[Person
 
 
 def same_person(question: Question, answer: Answer) -> Movement:
-    """Returns the merge that the answer *same* to a taken bed means."""
+    """Returns the merge that the answer *same* means."""
     return Movement(
         id=f"answer/{question.id}", trigger=Trigger.MERGE, t=answer.t, patient=question.patient, merged=question.other
     )

@@ -1,4 +1,4 @@
-"""The desk: takes movements, answers and changes of admissions, and keeps census and beds up to date in memory."""
+"""Applies movements, answers and changes of admissions to census and beds in memory."""
 
 import hashlib
 from collections.abc import Iterable
@@ -23,12 +23,12 @@ from vitals.admissions import Admission
 from vitals.bounds import clean
 
 KEEP_MS = 30 * 86_400_000
-"""Time after the newest movement for which the file of a patient who is in no bed is kept."""
+"""Time after the newest movement for which the file of a patient in no bed is kept."""
 
 
 @dataclass(slots=True)
 class Desk:
-    """Census and beds in memory; each method returns what is to be written.
+    """Census and beds in memory; each method returns the records to write.
 
     Attributes:
         places: The location map.
@@ -43,7 +43,7 @@ class Desk:
     beds: Beds = field(default_factory=Beds)
 
     def take(self, movements: Iterable[Movement], now: int) -> Settlement:
-        """Takes the movements of a message; repeats change nothing."""
+        """Applies the movements of a message; repeats change nothing."""
         files = []
         for movement in movements:
             file = self.census.with_movement(movement)
@@ -86,20 +86,20 @@ class Desk:
         return self.settle([found.patient], now, written=[found.patient])
 
     def admitted(self, admission: Admission, now: int) -> Settlement:
-        """Takes a change of an admission by anybody; whoever waits for a bed may have it now."""
+        """Applies a change of an admission; patients that wait for its bed are decided again."""
         self.beds.admit(admission)
         return self.settle([admission.patient] if admission.patient in self.census.files else [], now)
 
     def everybody(self, now: int) -> Settlement:
-        """Decides for all patients anew: after a start, or with another location map."""
+        """Decides again for all patients: after a start, or with another location map."""
         return self.settle(self.census.files, now)
 
     def settle(self, people: Iterable[str], now: int, written: Iterable[str] = ()) -> Settlement:
-        """Decides for some people and for all who wait; `written` files are returned whether or not they change."""
+        """Decides for some patients and all that wait; `written` files are returned whether or not they change."""
         who = (set(people) | self.census.waiting) - {UNREADABLE}
         files: dict[str, PersonFile] = {patient: self.census.file(patient) for patient in written}
         changes: dict[str, Admission] = {}
-        # A patient who leaves frees a bed for one who waits, which is decided in the next round.
+        # A discharge frees a bed for a patient that waits, in the next round.
         for _ in range(len(who) + 1):
             found = settle(self.census, self.beds, self.places, self.signs, now=now, people=who)
             for file in found.files:
@@ -114,7 +114,7 @@ class Desk:
         return Settlement(tuple(changes.values()), tuple(files.values()))
 
     def outdated(self, now: int) -> list[str]:
-        """Returns, and forgets, patients in no bed whose newest movement is old: their files are tombstoned."""
+        """Removes files of patients in no bed with an old newest movement; returns their ids, for tombstones."""
         found = [
             who
             for who, file in self.census.files.items()

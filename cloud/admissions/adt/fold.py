@@ -1,4 +1,4 @@
-"""Movements to wishes: the place of each stay by its messages alone.
+"""Movements to wishes: the place of each stay by its messages.
 
 The result depends on the set of movements and not on the order in which they arrived.
 """
@@ -13,13 +13,13 @@ STARTS = frozenset((Trigger.ADMIT, Trigger.REGISTER))
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The place of one stay by its messages.
+    """Place of one stay by its messages.
 
     Attributes:
         stay: Patient id of the stay.
         location: Location; None if the patient has left.
         by: Movement that decided it.
-        update: Newer update (A08) with another location, which moves nobody by itself.
+        update: Newer update (A08) with another location, which moves no patient by itself.
     """
 
     stay: str
@@ -51,7 +51,7 @@ class _Fold:
         return patient
 
     def owner(self, patient: str) -> str:
-        """Returns the id of the stay that a message of `patient` is about; a present stay comes first."""
+        """Returns the id of the stay of a message of `patient`; a present stay has precedence."""
         own = self.stays.get(patient)
         if own is not None and not own.gone:
             return patient

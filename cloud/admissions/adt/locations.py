@@ -62,7 +62,7 @@ class LocationMap:
         return found
 
     def is_unwatched(self, location: str) -> bool:
-        """Returns whether the map says that a location has no monitor of this deployment."""
+        """Returns whether a location has no monitor by the map."""
         parts = location.split("^")
         return any("^".join(parts[:n]) in self._unwatched for n in range(1, len(parts) + 1))
 

@@ -24,7 +24,7 @@ _DIGITS_OF_A_PHONE: Final = 3
 
 
 class RefusedError(ValueError):
-    """A message that is not taken; the message is the reason for the sender's log.
+    """A refused message; the text is the reason for the sender's log.
 
     Attributes:
         code: Acknowledgement code.

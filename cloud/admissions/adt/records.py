@@ -65,7 +65,7 @@ class Movement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def rank(self) -> tuple[int, int, int, str, str]:
-        """Order of events: by time, then by control id, whose counters grow in length."""
+        """Order of events: by time, then by control id; its counter grows in length."""
         return self.t, self.sent, len(self.control), self.control, self.id
 
 
@@ -81,7 +81,7 @@ class Doubt(StrEnum):
     BED_TAKEN = "bed-taken"
     """Another patient has the bed or its device. Yes: that one has left. Same: it is the same person."""
     DIFFERS = "differs"
-    """A person has placed the patient since the event, or an update names another bed. Yes: as the message says."""
+    """A person has placed the patient since the event, or an update names another bed. Yes: as in the message."""
     TWO_BEDS = "two-beds"
     """Two patients in beds are merged. Any answer closes it; the wrong one is discharged at the page."""
     INCOMPLETE = "incomplete"
@@ -99,7 +99,7 @@ class Verdict(StrEnum):
 
 
 class Question(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A question that a person answers.
+    """A question to a person.
 
     Attributes:
         id: Digest of reason, patient and message.
@@ -150,7 +150,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What ADT knows of one patient id; the value of a record of topic `adt`.
+    """Movements, questions and answers of one patient id; the value of a record of topic `adt`.
 
     Attributes:
         patient: Patient id, or `?`.

@@ -1,4 +1,4 @@
-"""`/api/admissions/questions`: what ADT asks about patients and beds, and a person's answers."""
+"""`/api/admissions/questions`: questions of ADT about patients and beds, and answers."""
 
 from typing import Annotated, Any, Final
 
@@ -32,7 +32,7 @@ def questions(request: Request, who: Who) -> dict[str, Any]:
 
 @router.post("/{question}", status_code=202)
 def answer(request: Request, question: str, body: Answering, who: Who) -> dict[str, Any]:
-    """Answers a question; needs a nurse of its ward. The question disappears once ADT has done what it says."""
+    """Answers a question; needs a nurse of its ward. The question disappears once ADT has applied the answer."""
     own = auth.parts(request)
     found = next((q for q in _open(request) if q.id == question and who.may(Role.VIEWER, q.ward or None)), None)
     if found is None:
