@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from cloud.console.api import admin, adt_questions, alarms, beds, patient_history, patients, rota, ward_stream
-from cloud.console.fhir import routes
+from cloud.console.fhir import routes, stay_routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.pages import ack_link_page, html_pages, link_receipts, proof_page, push_devices
@@ -30,6 +30,7 @@ PARTS: Final = (
     admin,
     push_devices,
     routes,
+    stay_routes,
 )
 PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/")
 

@@ -50,7 +50,7 @@ def _fixed(known: Admission, device: str, places: LocationMap) -> bool:
 
 
 def _usual(born: str, now: int) -> str | None:
-    """Returns the adult profile, also for an unknown age: a delay would leave the patient unmonitored. None for a child."""
+    """Returns the adult profile, also for an unknown age, as a delay would harm more; None for a child."""
     if not born:
         return "adult"
     then, today = date.fromisoformat(born), datetime.fromtimestamp(now / 1000, UTC).date()

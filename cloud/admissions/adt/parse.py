@@ -124,8 +124,9 @@ class Reader:
                 raise RefusedError(f"A40 merges {patient} with itself")
         family, given, middle = words.parts(pid, 5, 3)
         return Movement(
-            id=identity, trigger=trigger, t=t, sent=sent, received=now, control=words.header.control[:MAX_LINE], patient=patient,
-            location=_location(words, group.pv1), merged=merged, name=_line(f"{given} {middle} {family}"),
+            id=identity, trigger=trigger, t=t, sent=sent, received=now, control=words.header.control[:MAX_LINE],
+            patient=patient, location=_location(words, group.pv1),
+            merged=merged, name=_line(f"{given} {middle} {family}"),
             born=_born(words.field(pid, 7), t), phone=_phone(words, pid),
             address=_line(", ".join(part for part in words.parts(pid, 11, 6) if part)),
         )  # fmt: skip
