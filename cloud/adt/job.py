@@ -22,6 +22,7 @@ from cloud.kafka.client import KafkaReader, KafkaWriter
 from cloud.kafka.port import KafkaUnavailableError
 from vitals.runtime.daemon import notify, now_ms, serve_metrics
 from vitals.runtime.daemon import run as run_daemon
+from vitals.wire import topics
 
 logger = logging.getLogger("adt")
 MAX_ERRORS: Final = 20
@@ -62,7 +63,8 @@ def _start(settings: Adt, stop: threading.Event) -> int:
     listener = None
     failed = threading.Event()
     try:
-        partitions.check(settings)
+        if not partitions.wait(settings, stop, (topics.PATIENTS, topics.ADT, topics.ADT_ANSWERS)):
+            return 0
         reader, writer = KafkaReader(settings, "adt"), KafkaWriter(settings, "adt")
         messages = Reader(ZoneInfo(settings.adt_time_zone), settings.adt_authority)
         station = Station(Desk(places, signs), messages, reader, writer, settings.layout)
