@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
-from cloud.console.fhir import routes
+from cloud.console.api import admin, adt_questions, alarms, beds, patient_history, patients, rota, ward_stream
+from cloud.console.fhir import routes, stay_routes
 from cloud.console.handover import page as handover_page
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
@@ -23,6 +23,7 @@ PARTS: Final = (
     proof_page,
     link_receipts,
     ward_stream,
+    adt_questions,
     patients,
     patient_history,
     alarms,
@@ -31,6 +32,7 @@ PARTS: Final = (
     admin,
     push_devices,
     routes,
+    stay_routes,
 )
 PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/", "/handover/")
 

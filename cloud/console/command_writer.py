@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.admissions import actions, admission_rows
+from cloud.admissions.adt.answers import publish as publish_answer
+from cloud.admissions.adt.records import Answer
 from cloud.console.live.topic_cache import TopicCache
 from cloud.duty.changes import rota_after
 from cloud.duty.directory import entered
@@ -163,6 +165,14 @@ class CommandWriter:
         self._write(lambda writer: publish(writer, values))
         for value in values:
             self.people.enter(value)
+
+    def answer(self, answer: Answer) -> None:
+        """Writes an answer to a question of ADT.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+        self._write(lambda writer: publish_answer(writer, answer))
 
     def channel(self, key: str, record: PushDevice) -> None:
         """Writes a device for Web Push.

@@ -15,6 +15,7 @@ from cloud.kafka.port import KafkaUnavailableError
 from cloud.kafka.transactional import TransactionalWriter
 from cloud.notify import canary, lease
 from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.nurse_call import NurseCallChannel
 from cloud.notify.channels.port import ChannelAdapter
 from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
@@ -81,7 +82,11 @@ def _channels(settings: Notify) -> tuple[WebPushChannel | None, ContactChannels]
         others.append(push)
     if settings.notify_webhooks:
         urls = webhook_urls(settings.notify_webhooks)
-        others.append(WebhookChannel(urls, settings.notify_webhook_key or "", now_ms))
+        hl7 = {name: url for name, url in urls.items() if url.startswith("mllp")}
+        webhooks = WebhookChannel(
+            {n: u for n, u in urls.items() if n not in hl7}, settings.notify_webhook_key or "", now_ms
+        )
+        others.append(NurseCallChannel(hl7, now_ms, webhooks) if hl7 else webhooks)
     return push, ContactChannels(sns, others, now_ms, round(settings.notify_check_s * 1000))
 
 

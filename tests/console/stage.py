@@ -177,13 +177,25 @@ class MemoryHistory:
     def actions(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         return self._events("actions", patient)
 
-    def readings(self, patient: str, begin: int, end: int, *, limit: int, offset: int) -> list[dict[str, Any]]:
+    def readings(
+        self,
+        patient: str,
+        begin: int,
+        end: int,
+        *,
+        limit: int,
+        offset: int,
+        oldest_first: bool = False,
+        stored: tuple[int, int] = (0, 2**62),
+    ) -> list[dict[str, Any]]:
         self._check()
         number = int(patient.split("-")[1])
         times = list(range(self.newest, self.newest - 3_600_000, -30_000))
-        chosen = [t for t in times if begin <= t < end][offset : offset + limit]
+        # Each reading is in the log a second after its time.
+        within = [t for t in times if begin <= t < end and stored[0] <= t + 1000 < stored[1]]
+        chosen = sorted(within, reverse=not oldest_first)[offset : offset + limit]
         return [
-            {"device": f"mon-{number}", "boot": 7, "seq": t // 30_000, "t": t, "suspect": 0}
+            {"device": f"mon-{number}", "boot": 7, "seq": t // 30_000, "t": t, "log_t": t + 1000, "suspect": 0}
             | {name: course(number, name, t) for name in FIELDS}
             for t in chosen
         ]
@@ -191,6 +203,16 @@ class MemoryHistory:
     def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
         self._check()
         return self.kept
+
+    def count(
+        self,
+        patient: str,
+        begin: int,
+        end: int,
+        groups: Sequence[Sequence[str]],
+        stored: tuple[int, int] = (0, 2**62),
+    ) -> int:
+        return len(groups) * len(self.readings(patient, begin, end, limit=10_000, offset=0, stored=stored))
 
     def _events(self, what: str, patient: str) -> list[dict[str, Any]]:
         self._check()

@@ -127,6 +127,17 @@ def test_readings_come_newest_first_page_by_page(history: WarehouseHistory) -> N
     assert pages[0][0].keys() >= set(FIELDS)
 
 
+def test_readings_come_oldest_first_and_by_the_time_of_storage_and_are_counted(history: WarehouseHistory) -> None:
+    span, stored = (T0, T0 + MINUTE), (T0 + 10_000, T0 + 20_000)
+    found = history.readings(PATIENT, *span, limit=25, offset=0, oldest_first=True, stored=stored)
+    assert [r["seq"] for r in found] == list(range(10, 20))
+    assert found[0]["log_t"] == T0 + 10_000
+    groups = [("hr",), ("temp",), ("sbp", "dbp", "map")]
+    assert history.count(PATIENT, *span, groups, stored) == 10
+    assert history.count(PATIENT, *span, [("hr",), ("spo2",)]) == 120
+    assert history.count("nobody", *span, groups) == 0
+
+
 def test_another_patients_rows_and_other_times_stay_out(history: WarehouseHistory) -> None:
     assert history.readings("nobody", T0, T0 + MINUTE, limit=9, offset=0) == []
     assert history.trend(PATIENT, T0 - 60 * MINUTE, T0) == []
