@@ -18,6 +18,7 @@ from cloud.kafka.partitioning import Partitioning
 from cloud.notify.channels.port import Receipt, RenderedMessage
 from cloud.notify.delivery.attempts import Delivery
 from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.log_output import LogOutput
 from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
 from cloud.notify.routing.on_call import OnCall
@@ -153,7 +154,7 @@ class Product:
         notifier = Notifier(
             terms=Terms(Partitioning(1, 1), Links("https://wardwatch.example.org"), 300_000, 5_000),
             reader=MemoryReader(self.log),
-            writer=MemoryWriter(self.log),
+            output=LogOutput(Partitioning(1, 1), MemoryWriter(self.log)),
             on_call=OnCall({}, "technical"),
             queues=RecipientQueues(10, 6_000, 60_000),
             delivery=Delivery(Phones(), Inline(), 3, lambda: self.now),
