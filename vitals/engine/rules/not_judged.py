@@ -6,7 +6,7 @@ Both are technical alarms of the patient. They are checked every `LOOK_MS` of lo
 more: no reading, or readings in which the device reports every sensor as off. The time counts from the newest value
 that had an effect, at first from the admission. Priority medium; high if it is not acknowledged for `UNANSWERED_MS`
 (`vitals.engine.timers`). While *vital signs lost* is active and not acknowledged, only the time without a reading
-counts; from the acknowledgement on the wait is as ever.
+counts.
 
 **Not measured, condition.** A continuous sensor (ECG, oximeter, impedance) has measured before, and none of its signs
 has a value for the same time. It does not apply while the patient is not judged or *vital signs lost* is active.
@@ -156,13 +156,11 @@ def _heard(state: State, n: int) -> NDArray[np.int64]:
     """Returns (n,) the event time of each patient's newest usable value, ms; 0 for a patient without a reading."""
     heard: NDArray[np.int64] = np.minimum(state.times[:n, NEWEST].max(axis=1), state.times[:n, SEEN])
     for row, lapses in state.lapses.items():
-        since = _lost_until(state, row)
-        if since is None:
+        if _lost(state, row) and not _arrest_acknowledged(state, row):
             heard[row] = state.times[row, SEEN]
         else:
             # The newest report of a sign that lapsed is no value.
-            value = max(lapses.get(s, t) for s, t in enumerate(state.times[row, NEWEST].tolist()))
-            heard[row] = max(value, since)
+            heard[row] = max(lapses.get(s, t) for s, t in enumerate(state.times[row, NEWEST].tolist()))
     return heard
 
 
@@ -308,13 +306,7 @@ def _lost(state: State, row: int) -> bool:
     return conditions is not None and (c := conditions[LOST]) is not None and c.on
 
 
-def _lost_until(state: State, row: int) -> int | None:
-    """Returns the log time from which readings without a value are no arrest; None while they are one.
-
-    After an acknowledgement the arrest's alarm calls nobody: whoever is then disconnected is not monitored.
-    """
-    if not _lost(state, row):
-        return 0
+def _arrest_acknowledged(state: State, row: int) -> bool:
+    """Returns whether *vital signs lost* is acknowledged, so that it no longer calls for a patient without values."""
     c = state.watched[row][LOST]
-    done = c is not None and c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
-    return c.alarm.log_t if done and c is not None and c.alarm is not None else None
+    return c is not None and c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED
