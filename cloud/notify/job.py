@@ -25,6 +25,7 @@ from cloud.notify.delivery.attempts import Delivery
 from cloud.notify.delivery.throttle import RecipientQueues
 from cloud.notify.follow_up.delivery_follow import DeliveryFollow
 from cloud.notify.follow_up.reach import Reach
+from cloud.notify.log_output import LogOutput
 from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
 from cloud.notify.routing.on_call import OnCall, parse_default
@@ -181,7 +182,13 @@ def _send(
                 round(settings.notify_heartbeat_s * 1000),
             ),
             reader=reader,
-            writer=KafkaWriter(settings, "notify", aside=True),
+            output=LogOutput(
+                settings.layout,
+                KafkaWriter(settings, "notify", aside=True),
+                heart=heart,
+                holder=claimed.holder,
+                status=claimed,
+            ),
             on_call=OnCall(defaults, settings.notify_technical_ward),
             queues=RecipientQueues(
                 settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000
@@ -195,9 +202,6 @@ def _send(
             ),
             clock=now_ms,
             reach=Reach(channels.checks, follow, push),
-            heart=heart,
-            holder=claimed.holder,
-            status=claimed,
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:
@@ -207,10 +211,10 @@ def _send(
             tell_systemd("READY=1")
             while not stop.is_set():
                 notifier.step(POLL_S)
-                WAITING.set(len(notifier.queues) + len(notifier.retries))
+                WAITING.set(len(notifier.queues) + len(notifier.sender.retries))
                 UNDER_WAY.set(len(notifier.delivery))
                 tell_systemd("WATCHDOG=1")
         finally:
             tell_systemd("STOPPING=1")
             reader.close()
-    return notifier.status or claimed
+    return notifier.output.status or claimed

@@ -199,7 +199,7 @@ def test_a_failed_copy_is_nobodys_failure(station: Station, event: MakeEvent, co
     assert station.raised("not-notified") == []
     kinds = {(n.contact, n.kind, n.sns is not None) for n in station.notifications() if n.kind is not MessageKind.PROOF}
     assert kinds == {("new", MessageKind.ALARM, True), ("head", MessageKind.ALARM, True)}
-    assert len(notifier.retries) == 0
+    assert len(notifier.sender.retries) == 0
 
 
 @dataclass

@@ -132,7 +132,7 @@ def test_fresh_messages_go_before_repeated_ones_which_never_take_every_place(
     notifier = station.start()
     for name in names:
         station.alarm(event(name, ward=name))
-    while len(notifier.retries) < len(names):
+    while len(notifier.sender.retries) < len(names):
         wait(station, notifier, 1)
     cut(station)
     station.now += EVERY_MS

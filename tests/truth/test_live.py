@@ -44,6 +44,12 @@ def test_who_declines_leaves_it_to_the_next_contact() -> None:
     assert all(a["t"] > handed for a in told.acts)
 
 
+def test_nurses_with_assigned_beds_are_told_of_their_own_beds_first() -> None:
+    told = live(Script(5, 30, 4, 1, "septic-hour", nurses=4)).messages
+    pages = {message["patient"]: message["to"] for message in reversed(told) if message["kind"] == "page"}
+    assert pages == {f"p{k}": f"nurse-{k}" for k in range(4)}
+
+
 @pytest.mark.requirement("Q7", "R12")
 @pytest.mark.parametrize("cadence_s", [1, 30])
 def test_a_septic_hour_brings_no_more_messages_when_the_nurse_acknowledges_than_when_nobody_does(

@@ -84,6 +84,9 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
     writer = tick(state, now)
     if len(readings):
         evaluate_batch(writer, readings, skip)
+    if state.flaps and state.now >= state.next_flap_look:
+        with Attempt(writer, "equipment", faults=lambda c: True):
+            technical_alarms.look(writer)
     not_judged.evaluate(writer)
     return state, tell(writer)
 
