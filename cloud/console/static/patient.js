@@ -84,7 +84,7 @@ export class PatientScreen {
       el("div", { class: "person" }, el("div", {}, el("h1", {}, el("span", { class: "bed" }, admission.bed), admission.name), this.facts), tools),
       this.age, this.alarms, this.values,
       el("div", { class: "halves" },
-        el("section", { class: "panel" }, el("div", { class: "bar" }, el("h2", {}, "Trends"), tabs), el("p", { class: "soft dashes" }, "Dashed: alarm limits in force at the time. Fan: expected in the next half hour, four times in five"), this.note, this.trends),
+        el("section", { class: "panel" }, el("div", { class: "bar" }, el("h2", {}, "Trends"), tabs), el("p", { class: "soft dashes" }, "Dashed: alarm limits in force at the time"), this.note, this.trends),
         el("div", {},
           el("section", { class: "panel" }, this.sum, el("table", { class: "parts" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Input"), el("th", { scope: "col" }, "Score"), el("th", { scope: "col" }, "Age"))), this.parts)),
           el("section", { class: "panel" }, el("h2", {}, "Alarms, messages and charting"), this.log))));
