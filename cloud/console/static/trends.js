@@ -1,12 +1,27 @@
 // Curves of some hours with the limits that were in force, by uPlot.
 
-import uPlot from "./vendor/uplot.js";
 import { el } from "./dom.js";
 import { label, unit } from "./words.js";
 
-const LINE = { hr: "#7ee2a8", pr: "#b9a7ff", rr: "#ffd08a", spo2: "#7fd1ff", temp: "#ffb0c8", sbp: "#f2f7fc", map: "#a9b8c8", dbp: "#f2f7fc" };
+// A kiosk without a locale has the language "C", at which the library's first line ends; it must have one of the web.
+if (!isLocale(navigator.language)) Object.defineProperty(navigator, "language", { value: "en-GB", configurable: true });
+const { default: uPlot } = await import("./vendor/uplot.js");
+
+const DARK = !matchMedia("(prefers-color-scheme: light)").matches;
+const LINE = DARK
+  ? { hr: "#7ee2a8", pr: "#b9a7ff", rr: "#ffd08a", spo2: "#7fd1ff", temp: "#ffb0c8", sbp: "#f2f7fc", map: "#a9b8c8", dbp: "#f2f7fc" }
+  : { hr: "#17633a", pr: "#5b3fd0", rr: "#a35a00", spo2: "#0a5a8c", temp: "#b0245c", sbp: "#0c1722", map: "#5f6f80", dbp: "#0c1722" };
+const [INK, PALE, LIMIT, OTHER] = DARK ? ["#a9b8c8", "#223042", "#ffd93b", "#f2f7fc"] : ["#45566a", "#dbe2ea", "#8a6a00", "#0c1722"];
 const GROUPS = [["hr", "pr"], ["spo2"], ["rr"], ["sbp", "map", "dbp"], ["temp"]];
 const GAPS = 4;
+
+function isLocale(name) {
+  try {
+    return Intl.getCanonicalLocales(name).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 export function groups(signs) {
   const known = new Set(GROUPS.flat());
@@ -64,16 +79,16 @@ export function chart(history, fields, signs) {
   const data = columns(history, present);
   const bounds = limitSeries(history.limits, data[0], present);
   const sign = signs.get(present[0]);
-  const box = el("figure", { class: "trend" }, el("figcaption", {}, present.map((field) => el("span", { class: "key" }, swatch(LINE[field] ?? "#f2f7fc"), label(signs.get(field)))), el("span", { class: "soft" }, unit(sign)), el("output", { class: "at" })),
+  const box = el("figure", { class: "trend" }, el("figcaption", {}, present.map((field) => el("span", { class: "key" }, swatch(LINE[field] ?? OTHER), label(signs.get(field)))), el("span", { class: "soft" }, unit(sign)), el("output", { class: "at" })),
     el("span", { class: "slope" }, present.filter((field) => field in history.slopes).map((field) => heading(field, history.slopes[field], signs)).join(" · ")));
   const out = box.querySelector(".at");
-  const axis = { stroke: "#a9b8c8", grid: { stroke: "#223042", width: 1 }, ticks: { stroke: "#223042" }, font: "12px sans-serif" };
+  const axis = { stroke: INK, grid: { stroke: PALE, width: 1 }, ticks: { stroke: PALE }, font: "12px sans-serif" };
   const options = {
     width: 600, height: 150, legend: { show: false }, cursor: { y: false, points: { size: 7 }, sync: { key: "trends" } },
     scales: { x: { time: true, range: [history.begin / 1000, history.end / 1000] }, y: { range: (plot, low, high) => room(low, high, sign) } },
     axes: [{ ...axis, values: "{HH}:{mm}" }, { ...axis, size: 44, space: 26 }],
-    series: [{}, ...present.map((field) => ({ label: field, stroke: LINE[field] ?? "#f2f7fc", width: 1.8, points: { show: false }, spanGaps: false })),
-      ...bounds.map((_, i) => ({ label: i ? "upper limit" : "lower limit", stroke: "#ffd93b", width: 1.2, dash: [6, 5], points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) }))],
+    series: [{}, ...present.map((field) => ({ label: field, stroke: LINE[field] ?? OTHER, width: 1.8, points: { show: false }, spanGaps: false })),
+      ...bounds.map((_, i) => ({ label: i ? "upper limit" : "lower limit", stroke: LIMIT, width: 1.2, dash: [6, 5], points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) }))],
     hooks: { setCursor: [(plot) => {
       const i = plot.cursor.idx;
       out.textContent = i === null || i === undefined ? "" : `${new Date(plot.data[0][i] * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}  ${present.map((field, k) => `${label(signs.get(field))} ${plot.data[k + 1][i]?.toFixed(signs.get(field).decimals) ?? "–"}`).join("  ")}`;
