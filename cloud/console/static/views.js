@@ -2,12 +2,13 @@
 //
 // path   first part of its address: `#/path/NAME`
 // name   its word in the menu; a view without one is reached from another view
-// of     meaning of NAME: "ward", "patient" or, without one, "site"
+// of     meaning of NAME: "ward", "bed" (WARD/BED), "patient" or "site"
 // may    (context, ward) → whether the menu shows it; without it everybody of the ward has it
 // load   → its class, loaded when it is opened: `new Screen(main, context, NAME)`, then `close()`
 export const VIEWS = [
   { path: "ward", of: "ward", load: async () => (await import("./ward.js")).WardScreen },
   { path: "patient", of: "patient", load: async () => (await import("./patient.js")).PatientScreen },
+  { path: "bed", of: "bed", load: async () => (await import("./bed.js")).BedScreen },
   { path: "rota", name: "Rota", of: "ward", load: async () => (await import("./rota.js")).RotaScreen },
   { path: "admin", name: "Users", of: "site", may: (context) => context.me.admin, load: async () => (await import("./admin.js")).AdminScreen },
 ];
