@@ -28,7 +28,7 @@ from tests.console.stage import PASSWORD, Stage, build, course, event, playing, 
 from vitals.alarm_events import AlarmState, Phase
 from vitals.signs import FIELDS
 
-BEDS = 200
+BEDS, FEW = 200, 12
 LOADS, ALARMS, VIEWERS, VIEW_S = 5, 30, 100, 15.0
 TABS, IDLE_S, LONG_MS = 6, 30.0, 100
 SOAK_S = float(os.environ.get("PAGE_SOAK_S", "600"))
@@ -73,7 +73,8 @@ def running() -> Iterator[tuple[Stage, threading.Event]]:
     live_now.set()
     with tempfile.TemporaryDirectory() as folder, playing(build(Path(folder), poll_s=0.5)) as stage:
         ward(stage, "icu", BEDS)
-        stage.user("bela", {"icu": Role.NURSE})
+        ward(stage, "med", FEW, first=901)
+        stage.user("bela", {"icu": Role.NURSE, "med": Role.NURSE})
 
         def live() -> None:
             due = time.monotonic()
@@ -199,9 +200,9 @@ def six_tabs_ms(stage: Stage, context: BrowserContext) -> float:
     """Acknowledges an alarm in the first of six pages of one browser; returns the time until the page says so, ms."""
     pages = [context.new_page() for _ in range(TABS)]
     for page in pages:
-        page.goto("/")
-        until(page, "document.querySelector('.tile') !== null")
-    person = stage.person("p-00007")
+        page.goto("/#/ward/med")
+        until(page, f"document.querySelectorAll('.tile').length === {FEW}")
+    person = stage.person("p-00907")
     told = stage.alarm(event(person, "spo2", stage.now(), "SpO2 84 % below 85 % (extreme)", raised=stage.now()))
     button = f"document.querySelector('[data-alarm=\"{told.id}\"] .acknowledge')"
     until(pages[0], f"Boolean({button})")

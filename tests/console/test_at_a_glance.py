@@ -10,6 +10,7 @@ from cloud.alarm.query.answers import StandbyNow
 from cloud.console.auth.accounts import Role
 from tests.console.conftest import sign_in
 from tests.console.stage import PASSWORD, Stage, event, ward
+from tests.support.waiting import until
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Inactivation, Priority
 
@@ -49,10 +50,10 @@ def at(
 def becomes_whole(page: Page) -> None:
     """Waits until every bed is on the screen."""
     expect(page.locator(".beds")).to_have_attribute("data-fits", "yes")
-    assert page.evaluate(WHOLE) == [True, True]
+    until(lambda: page.evaluate(WHOLE) == [True, True], "all beds are on the screen")
 
 
-@pytest.mark.parametrize(("beds", "size", "sick"), [(30, WALL, 14), (12, DESK, 12)])
+@pytest.mark.parametrize(("beds", "size", "sick"), [(30, WALL, 5), (30, WALL, 30), (12, DESK, 12)])
 def test_all_beds_are_on_the_screen_without_scrolling(
     context: BrowserContext, served: Stage, beds: int, size: dict[str, int], sick: int
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from cloud.console.live import feed
-from cloud.console.static import VERSION, version_of
+from cloud.console.static import SHELL, VERSION, version_of
 from infra.demo.fault_proxy import Relay
 from tests.console.conftest import sign_in
 from tests.console.stage import Stage, event
@@ -226,6 +226,9 @@ def test_every_module_is_served_under_the_version_of_all(context: BrowserContext
     modules = [path for path in asked if path.endswith(".js") and path != "/sw.js"]
     assert modules
     assert [path for path in modules if not path.startswith(f"/static/{VERSION}/")] == []
+    # What the ward needs is asked for at once, not module by module.
+    own = [path for path in modules if "worker" not in path]
+    assert [path for path in own if f'href="{path}"' not in SHELL and f'src="{path}"' not in SHELL] == []
 
 
 def test_the_version_changes_with_any_file_of_the_page(tmp_path: Path) -> None:

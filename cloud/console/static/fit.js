@@ -1,7 +1,7 @@
 // Sizes at which a ward stands on its screen without scrolling: the largest at which all beds fit. Pure.
 
 // Least width and height of a tile, px, from roomy to dense; app.css has the letters of each.
-export const TILES = [[600, 270], [500, 236], [420, 206], [350, 180], [296, 150]];
+export const TILES = [[600, 270], [500, 236], [420, 206], [350, 180], [296, 160], [296, 130]];
 export const LINES = [[860, 92], [620, 74], [600, 58], [470, 46], [440, 38]];
 export const GAP = 8;
 

@@ -27,7 +27,8 @@ export class Places {
     const { beds } = this;
     const room = innerHeight - (beds.getBoundingClientRect().top + scrollY) - document.getElementById("foot").offsetHeight - 12;
     const key = JSON.stringify([beds.clientWidth, room, tiles, lines]);
-    if (this.fitted === key && (this.scrolls || beds.offsetHeight <= room)) return;
+    const fixed = tiles + lines > LOOKED_AT || (!this.scrolls && beds.offsetHeight <= room);
+    if (this.fitted === key && fixed) return;
     this.fitted = key;
     for (const levels of fits(beds.clientWidth, room, tiles, lines)) {
       this.large.dataset.level = levels.tile;

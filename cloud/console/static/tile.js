@@ -150,7 +150,7 @@ export class Tile {
     const stale = isStale(tile, now);
     text(this.age, howOld(tile, now) || ago(now - tile.t));
     const { standby } = tile;
-    className(this.node, `tile ${this.form}${stale ? " stale" : ""}${standby ? " standing" : ""}`);
+    className(this.node, `tile ${this.form}${stale ? " stale" : ""}${standby ? " standing" : ""}${this.rows.size ? " alarmed" : ""}`);
     this.standby.hidden = !standby;
     this.stand.hidden = Boolean(standby) || !this.context.act.may;
     if (standby) {

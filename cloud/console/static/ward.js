@@ -14,7 +14,7 @@ const MOVED_MS = 400;
 const SETTLE_MS = 5000;
 const FRESH_MS = 900;
 // Beds that are touched in one frame, and beds out of sight that are brought up to date each second.
-const SLICE = 6;
+const SLICE = 4;
 const SCRIPT_MS = 8;
 const TURN_MS = 1000;
 const BEHIND = 10;
@@ -197,8 +197,7 @@ export class WardScreen {
     if (done.left) {
       this.sorted = -Infinity;
       this.schedule();
-    }
-    if (!PHONE.matches) this.places.fit(large.length, wanted.length - large.length);
+    } else if (!PHONE.matches) this.places.fit(large.length, wanted.length - large.length);
     this.resized = false;
     for (const tile of this.tiles.values()) tile.fresh = false;
     // A bed that moves takes the keyboard's place along.
