@@ -20,13 +20,13 @@ from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.channels.web_push import WebPushChannel
 from cloud.notify.channels.webhook import WebhookChannel
-from cloud.notify.delivery import Delivery
-from cloud.notify.delivery_follow import DeliveryFollow
+from cloud.notify.delivery.attempts import Delivery
+from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.follow_up.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.reach import Reach
+from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.reach import Reach
-from cloud.notify.routing import OnCall, parse_default
-from cloud.notify.templates import Links
-from cloud.notify.throttle import RecipientQueues
+from cloud.notify.routing.on_call import OnCall, parse_default
 from cloud.settings import Notify
 from cloud.webhooks import webhook_urls
 from cloud.wording import wording

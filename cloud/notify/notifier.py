@@ -24,18 +24,29 @@ from cloud.duty.records import contacts_of, kind_of
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import CommittingReader, KafkaUnavailableError, Place, Record, Writer, read_to_end
 from cloud.notify.canary import NOBODY as CANARY_CONTACT
-from cloud.notify.copies import marked
-from cloud.notify.declined import DeclinedAlarms
-from cloud.notify.delivery import Delivered, Delivery
-from cloud.notify.incident_alarms import IncidentAlarms
-from cloud.notify.late_calls import LateCall, LateCalls, merged_calls, newest_items
-from cloud.notify.lateness import late_words, said_late
-from cloud.notify.notification_log import NOTIFIER, UNREADABLE, alarm_event, notifications, own_ids, read, told, unsent
-from cloud.notify.pending import PendingOffsets
-from cloud.notify.proof_messages import ProofMessages, render, wanted
-from cloud.notify.reach import Effects, Reach, next_contacts
-from cloud.notify.retry import RetryQueue, merged
-from cloud.notify.routing import (
+from cloud.notify.delivery.attempts import Delivered, Delivery
+from cloud.notify.delivery.notification_log import (
+    NOTIFIER,
+    UNREADABLE,
+    alarm_event,
+    notifications,
+    own_ids,
+    read,
+    told,
+    unsent,
+)
+from cloud.notify.delivery.pending import PendingOffsets
+from cloud.notify.delivery.retry import RetryQueue, merged, newest_items
+from cloud.notify.delivery.throttle import Item, Message, RecipientQueues
+from cloud.notify.follow_up.reach import Effects, Reach, next_contacts
+from cloud.notify.messages.copies import marked
+from cloud.notify.messages.lateness import late_words, said_late
+from cloud.notify.messages.proof_messages import ProofMessages, render, wanted
+from cloud.notify.messages.templates import Links, compose, plain
+from cloud.notify.routing.declined import DeclinedAlarms
+from cloud.notify.routing.incident_alarms import IncidentAlarms
+from cloud.notify.routing.late_calls import LateCall, LateCalls, merged_calls
+from cloud.notify.routing.on_call import (
     OWN,
     NotificationKey,
     OnCall,
@@ -44,11 +55,9 @@ from cloud.notify.routing import (
     rota_empty,
     without_ward,
 )
-from cloud.notify.self_alarms import SelfAlarms
-from cloud.notify.step_recipients import StepRecipients
-from cloud.notify.templates import Links, compose, plain
-from cloud.notify.throttle import Item, Message, RecipientQueues
-from cloud.notify.unrouted import UnroutedAlarms
+from cloud.notify.routing.self_alarms import SelfAlarms
+from cloud.notify.routing.step_recipients import StepRecipients
+from cloud.notify.routing.unrouted import UnroutedAlarms
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Phase, encode, pages
 from vitals.conditions import NOT_NOTIFIED

@@ -10,12 +10,12 @@ from cloud.duty.records import Duty, key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.notify.channels.port import MessageChannel, NoChannelError, Receipt, RenderedMessage, SendError
-from cloud.notify.delivery import Delivery
+from cloud.notify.delivery.attempts import Delivery
+from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.follow_up.reach import Reach
+from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.reach import Reach
-from cloud.notify.routing import OnCall
-from cloud.notify.templates import Links
-from cloud.notify.throttle import RecipientQueues
+from cloud.notify.routing.on_call import OnCall
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Channel, Contact, Notification, Rota

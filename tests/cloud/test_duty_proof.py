@@ -12,7 +12,7 @@ from cloud.duty.house import House
 from cloud.duty.proofs import ids
 from cloud.notify.channels.sns import Receipt, RenderedMessage, SendError
 from cloud.notify.notifier import Notifier
-from cloud.notify.routing import OnCall
+from cloud.notify.routing.on_call import OnCall
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Phones, Station
 from vitals.alarm_events import AlarmEvent, Kind, Priority

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.delivery.retry import EVERY_MS, MERGED
 from cloud.notify.notifier import Notifier
-from cloud.notify.retry import EVERY_MS, MERGED
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.sms_oracle import one_part
 from tests.cloud.station import Station

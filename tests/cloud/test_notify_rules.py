@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.ack_links import number
-from cloud.notify.email_body import age, email
-from cloud.notify.routing import OnCall, channels, parse_default, rota_empty
-from cloud.notify.templates import Links, sms, subject
-from cloud.notify.throttle import Item, RecipientQueues
+from cloud.notify.delivery.throttle import Item, RecipientQueues
+from cloud.notify.messages.email_body import age, email
+from cloud.notify.messages.templates import Links, sms, subject
+from cloud.notify.routing.on_call import OnCall, channels, parse_default, rota_empty
 from tests.cloud.sms_oracle import one_part
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages

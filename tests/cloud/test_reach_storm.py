@@ -12,9 +12,9 @@ from cloud.ack_links import number
 from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
-from cloud.notify.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.reach import Reach
 from cloud.notify.notifier import Notifier
-from cloud.notify.reach import Reach
 from infra.local.servers.sns import delivery_log
 from infra.local.servers.sns.server import Options, Sns
 from infra.local.servers.sns.trouble import State

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloud.ack_links import number
-from cloud.notify.email_body import email
-from cloud.notify.templates import sms, subject
+from cloud.notify.messages.email_body import email
+from cloud.notify.messages.templates import sms, subject
 from cloud.settings import Notify
 from cloud.wording import Language, Wording, english, german, wording
 from tests.cloud.conftest import MakeEvent

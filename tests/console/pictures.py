@@ -212,7 +212,7 @@ def main(arguments: list[str]) -> int:
         thread = threading.Thread(target=beats, daemon=True)
         thread.start()
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport=WALL)
+        page = browser.new_page(viewport=WALL, color_scheme="dark")
         page.on("console", lambda message: sys.stderr.write(f"{message.type}: {message.text}\n"))
         page.on("pageerror", lambda error: sys.stderr.write(f"page error: {error}\n"))
         shoot(page, chosen, stage.url, everything=bool(arguments))

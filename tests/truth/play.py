@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.notify.channels.port import Receipt, RenderedMessage
-from cloud.notify.delivery import Delivery
+from cloud.notify.delivery.attempts import Delivery
+from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.routing import OnCall
-from cloud.notify.templates import Links
-from cloud.notify.throttle import RecipientQueues
+from cloud.notify.routing.on_call import OnCall
 from edge.ingest import artefact_filter as artefacts
 from edge.ingest.roster import AssignmentTable
 from edge.status.health import Devices

@@ -2,7 +2,7 @@
 
 // Least width and height of a tile, px, from roomy to dense; app.css has the letters of each.
 export const TILES = [[600, 270], [500, 236], [420, 206], [350, 180], [296, 160], [296, 130]];
-export const LINES = [[860, 92], [620, 74], [600, 58], [470, 46], [440, 38]];
+export const LINES = [[1000, 92], [860, 74], [740, 58], [580, 46], [460, 38]];
 export const GAP = 8;
 
 // As few columns as the rows that are needed anyway: nothing stands alone in a last row.

@@ -9,9 +9,9 @@ import prometheus_client
 
 from cloud.alarm.skipped_records import unreadable
 from cloud.kafka.port import Record
-from cloud.notify.delivery import Delivered
-from cloud.notify.routing import NotificationKey
-from cloud.notify.throttle import Item
+from cloud.notify.delivery.attempts import Delivered
+from cloud.notify.delivery.throttle import Item
+from cloud.notify.routing.on_call import NotificationKey
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import BoundError, decoded
 from vitals.contacts import Notification

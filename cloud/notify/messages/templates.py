@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 
 from cloud.ack_links import AckToken, number, sign_token
-from cloud.notify import sms_part
 from cloud.notify.channels.port import RenderedMessage
-from cloud.notify.email_body import DEFAULT, Active, bed_of, email, sign
-from cloud.notify.incident_words import PLAIN, about, why
-from cloud.notify.routing import channels
-from cloud.notify.throttle import Message
+from cloud.notify.delivery.throttle import Message
+from cloud.notify.messages import sms_part
+from cloud.notify.messages.email_body import DEFAULT, Active, bed_of, email, sign
+from cloud.notify.messages.incident_words import PLAIN, about, why
+from cloud.notify.routing.on_call import channels
 from cloud.wording import Wording
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent

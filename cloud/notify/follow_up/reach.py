@@ -15,10 +15,10 @@ from cloud.kafka.port import Record
 from cloud.notify.channels.channel_checks import Change, ChannelChecks
 from cloud.notify.channels.sms_delivery_log import Outcome
 from cloud.notify.channels.web_push import WebPushChannel
-from cloud.notify.delivery_follow import DeliveryFollow
-from cloud.notify.recent_messages import Followed, RecentMessages
-from cloud.notify.routing import OWN, OnCall
-from cloud.notify.throttle import Item
+from cloud.notify.delivery.throttle import Item
+from cloud.notify.follow_up.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.recent_messages import Followed, RecentMessages
+from cloud.notify.routing.on_call import OWN, OnCall
 from vitals.alarm_events import AlarmEvent, Priority
 from vitals.conditions import NOT_NOTIFIED, technical
 from vitals.contact_standing import ContactStanding, Standing, device_owner, in_words, read_channel_record

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cloud.notify.routing import OnCall, declined_subject
+from cloud.notify.routing.on_call import OnCall, declined_subject
 from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, continued, ended, started
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import CATALOGUE, NOT_NOTIFIED, ROTA_EMPTY

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from cloud.notify import sms_part
 from cloud.notify.channels.port import RenderedMessage
-from cloud.notify.templates import MAX_SUBJECT
-from cloud.notify.throttle import Message
+from cloud.notify.delivery.throttle import Message
+from cloud.notify.messages import sms_part
+from cloud.notify.messages.templates import MAX_SUBJECT
 
 MINUTE_MS: Final = 60_000
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cloud.notify.channels.port import MessageChannel, NoChannelError, Receipt, RenderedMessage, SendError
-from cloud.notify.throttle import Message
+from cloud.notify.delivery.throttle import Message
 from vitals.contacts import Contact
 
 FIRST_PAUSE_MS: Final = 500

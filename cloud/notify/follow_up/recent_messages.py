@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.notify.throttle import Item
+from cloud.notify.delivery.throttle import Item
 from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 from vitals.contacts import Channel, Notification
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from cloud.notify import sms_part
 from cloud.notify.channels.port import RenderedMessage
-from cloud.notify.templates import MAX_SUBJECT
-from cloud.notify.throttle import Message
+from cloud.notify.delivery.throttle import Message
+from cloud.notify.messages import sms_part
+from cloud.notify.messages.templates import MAX_SUBJECT
 from cloud.wording import Wording
 from vitals.contacts import MessageKind
 

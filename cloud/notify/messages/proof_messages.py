@@ -13,12 +13,12 @@ import msgspec
 
 from cloud.duty.house import House
 from cloud.duty.proofs import request_of, unproven
-from cloud.notify import sms_part
 from cloud.notify.channels.port import RenderedMessage
-from cloud.notify.notification_log import told
-from cloud.notify.routing import NotificationKey, channels
-from cloud.notify.templates import Links
-from cloud.notify.throttle import Item, Message
+from cloud.notify.delivery.notification_log import told
+from cloud.notify.delivery.throttle import Item, Message
+from cloud.notify.messages import sms_part
+from cloud.notify.messages.templates import Links
+from cloud.notify.routing.on_call import NotificationKey, channels
 from vitals.contacts import MessageKind
 from vitals.runtime.token_bucket import TokenBucket
 

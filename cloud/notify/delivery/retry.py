@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.notify.throttle import Item, Message
+from cloud.notify.delivery.throttle import Item, Message
+from vitals.contacts import MessageKind
 
 EVERY_MS: Final = 15_000
 """Rarely enough for an overloaded SNS to recover, often enough that a page is late by seconds once SNS works again."""
@@ -43,3 +44,21 @@ def merged(items: Iterable[Item]) -> Iterator[Message]:
     for own in by_contact.values():
         for first in range(0, len(own), MERGED):
             yield Message(own[0].contact, tuple(own[first : first + MERGED]))
+
+
+def newest_items(items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
+    """Splits items that are retried into the newest of each alarm and contact, and the superseded ones."""
+    kept: dict[tuple[str, str, MessageKind, str | None], Item] = {}
+    superseded: list[Item] = []
+    for item in items:
+        # An alarm of all wards is one item for each of them.
+        key = (item.event.id, item.contact.contact, item.kind, item.event.ward)
+        other = kept.get(key)
+        if other is None:
+            kept[key] = item
+        elif (item.event.n, item.event.handover) > (other.event.n, other.event.handover):
+            kept[key] = item
+            superseded.append(other)
+        else:
+            superseded.append(item)
+    return list(kept.values()), superseded

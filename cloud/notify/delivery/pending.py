@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cloud.kafka.port import Place
-from cloud.notify.throttle import Item
+from cloud.notify.delivery.throttle import Item
 from vitals.alarm_events import AlarmEvent
 from vitals.contacts import MessageKind
 

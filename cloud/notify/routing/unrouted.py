@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cloud.kafka.port import Place
-from cloud.notify.routing import OWN
+from cloud.notify.routing.on_call import OWN
 from vitals.alarm_events import AlarmEvent, Inactivation, Phase
 
 

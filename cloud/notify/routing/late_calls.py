@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cloud.kafka.port import Place, Record
-from cloud.notify.throttle import Item
 from vitals.alarm_events import AlarmEvent, AlarmState, Call
-from vitals.contacts import MessageKind
 
 QUIET_MS: Final = 3_000
 """A late call is sent when nothing more has been read of its partition for this time."""
@@ -121,21 +119,3 @@ def merged_calls(
             handed.setdefault(group, []).append(call)
     last = [next((c for c in reversed(own) if goes(c.event)), None) for own in handed.values()]
     return [*first.values(), *(call for call in last if call is not None)]
-
-
-def newest_items(items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
-    """Splits items that are retried into the newest of each alarm and contact, and the superseded ones."""
-    kept: dict[tuple[str, str, MessageKind, str | None], Item] = {}
-    superseded: list[Item] = []
-    for item in items:
-        # An alarm of all wards is one item for each of them.
-        key = (item.event.id, item.contact.contact, item.kind, item.event.ward)
-        other = kept.get(key)
-        if other is None:
-            kept[key] = item
-        elif (item.event.n, item.event.handover) > (other.event.n, other.event.handover):
-            kept[key] = item
-            superseded.append(other)
-        else:
-            superseded.append(item)
-    return list(kept.values()), superseded

@@ -8,7 +8,7 @@ from typing import Final
 
 from cloud.notify.channels.port import SendError
 from cloud.notify.channels.sms_delivery_log import Outcome, SmsDeliveryLog
-from cloud.notify.recent_messages import Followed
+from cloud.notify.follow_up.recent_messages import Followed
 from vitals.contacts import Channel, DeliveryState
 
 logger = logging.getLogger("notify")

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Final, TypeAlias
 
 from cloud.ack_links import number
-from cloud.notify.incident_words import PLAIN, lines
+from cloud.notify.messages.incident_words import PLAIN, lines
 from cloud.wording import Wording
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent
