@@ -8,7 +8,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
+from cloud.console.api import (
+    admin,
+    admission,
+    alarms,
+    beds,
+    observations,
+    patient_history,
+    patients,
+    roster_file,
+    rota,
+    ward_stream,
+)
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
@@ -21,11 +32,14 @@ PARTS: Final = (
     proof_page,
     link_receipts,
     ward_stream,
+    admission,
     patients,
     patient_history,
     alarms,
     beds,
     rota,
+    roster_file,
+    observations,
     admin,
     push_devices,
     routes,

@@ -72,12 +72,27 @@ def test_one_bed_or_patient_twice_is_refused_with_both_lines(change: tuple[str, 
     assert errors == (f"line 3: {claim} is already in line 2",)
 
 
-def test_a_child_without_a_profile_is_refused_with_those_there_are() -> None:
-    child = GOOD.replace("1958-03-21", "2019-05-01")
-    (complaint,) = parse(child)[1]
-    assert complaint.startswith("line 2: profile must be given for who is under 16: adult, copd, home, infant")
-    (admission,), errors = parse(child.removesuffix(",,,,") + ",child,,,")
-    assert (admission.profile, errors) == ("child", ())
+@pytest.mark.parametrize(
+    ("born", "profile"),
+    [
+        ("2025-11-21", "infant"), ("2024-11-22", "toddler"), ("2022-11-23", "toddler"), ("2022-11-22", "child"),
+        ("2013-11-22", "adolescent"), ("2009-11-23", "adolescent"), ("2009-11-22", "adult"), ("1931-01-01", "adult"),
+    ],
+)  # fmt: skip
+def test_limits_follow_the_age_unless_the_row_says_otherwise(born: str, profile: str) -> None:
+    row = GOOD.replace("1958-03-21", born)
+    (admission,), errors = parse(row)
+    assert (admission.profile, errors) == (profile, ())
+    (admission,), errors = parse(row.removesuffix(",,,,") + ",copd,,,")
+    assert (admission.profile, errors) == ("copd", ())
+
+
+def test_a_patient_of_whom_nothing_is_known_needs_a_profile_and_no_more_than_bed_and_monitor() -> None:
+    unknown = "p-1,Unknown,,,,icu,icu-01,gw-icu,mon-icu-01,,,,"
+    (complaint,) = parse(unknown)[1]
+    assert complaint.startswith("line 2: profile must be given where the date of birth is unknown: adult, copd")
+    (admission,), errors = parse(unknown.removesuffix(",,,,") + ",adult,,,")
+    assert (admission.born, admission.phone, admission.address, errors) == ("", "", "", ())
 
 
 @pytest.mark.parametrize(("days", "accepted"), [(0, True), (1, True), (2, False)])
@@ -119,7 +134,7 @@ def test_overrides_keep_the_delay_of_the_profile() -> None:
 def test_a_wrong_header_names_the_columns(header: str) -> None:
     table = admission_rows.parse([header + "\n", GOOD + "\n"], NOW)
     assert not table.rows
-    assert table.errors[0].startswith(("line 1: missing columns address, bed", "line 1: unknown columns shoe_size"))
+    assert table.errors[0].startswith(("line 1: missing columns bed, devices", "line 1: unknown columns shoe_size"))
 
 
 def test_an_empty_file_is_an_error_rather_than_nothing_to_do() -> None:

@@ -1,0 +1,121 @@
+"""Roster file against the patients who are here: each row's effect before it has one.
+
+**A file never undoes what a person did at the bed.** Limits, profile, SpO2 scale and oxygen of a present patient stay
+as they are; the plan names those that the file has otherwise. A patient who was discharged is not admitted again: that
+is done at the page, where a person sees the stay that ended. A row that changes nothing is not written, so that the
+begin of a stay, the version and with it the page of a person who changes the patient at this moment stay valid.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from vitals.admissions import Admission
+
+PLACE: Final = ("ward", "bed", "gateway", "devices")
+FACTS: Final = ("name", "born", "phone", "address", *PLACE, "cadence_s", "cuff_s", "news2")
+AT_THE_BED: Final = ("profile", "overrides", "scale2", "oxygen")
+
+
+class Effect(StrEnum):
+    """Effect of a row."""
+
+    ADMIT = "admit"
+    CHANGE = "change"
+    SAME = "same"
+    LEFT = "left"
+    """The patient was discharged: the row has no effect."""
+    REFUSED = "refused"
+    """Bed or device belongs to a patient who stays."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One row's effect.
+
+    Attributes:
+        line: Line of the file.
+        patient: Patient id.
+        name: Name in the file.
+        effect: Effect.
+        changes: Former and new value of each fact that changes.
+        kept: Facts of the bed that the file has otherwise and that stay.
+        reason: Reason of a refusal.
+        admission: Admission to write; None without one.
+    """
+
+    line: int
+    patient: str
+    name: str
+    effect: Effect
+    changes: dict[str, tuple[str, str]] = {}
+    kept: tuple[str, ...] = ()
+    reason: str = ""
+    admission: Admission | None = None
+
+
+def plan(rows: Iterable[tuple[int, Admission]], known: Mapping[str, Admission]) -> list[Step]:
+    """Returns the effect of each row.
+
+    Args:
+        rows: (line, admission) of a checked file: no bed and no device twice in it.
+        known: Newest admission by patient, discharged ones included.
+    """
+    steps = [_step(line, row, known.get(row.patient)) for line, row in rows]
+    return _without_clashes(steps, known)
+
+
+def _step(line: int, row: Admission, known: Admission | None) -> Step:
+    made = Step(line=line, patient=row.patient, name=row.name, effect=Effect.SAME)
+    if known is None:
+        return replace(made, effect=Effect.ADMIT, admission=row)
+    if known.discharged is not None:
+        return replace(made, effect=Effect.LEFT, reason="was discharged: admit at the page")
+    changed = [field for field in FACTS if getattr(row, field) != getattr(known, field)]
+    kept = tuple(field for field in AT_THE_BED if getattr(row, field) != getattr(known, field))
+    if not changed:
+        return replace(made, kept=kept)
+    moves = any(field in PLACE for field in changed)
+    values = {field: getattr(row, field) for field in changed}
+    since = row.since if moves else known.since
+    wanted = replace(known, **values, since=since, version=max(row.version, known.version + 1))
+    changes = {field: (_word(getattr(known, field)), _word(getattr(row, field))) for field in changed}
+    # `replace` skips the checks of construction.
+    admission = msgspec.convert(msgspec.to_builtins(wanted), Admission)
+    return replace(made, effect=Effect.CHANGE, changes=changes, kept=kept, admission=admission)
+
+
+def _without_clashes(steps: list[Step], known: Mapping[str, Admission]) -> list[Step]:
+    """Refuses rows that claim a bed or device of a patient who keeps it; a refused row may make others impossible."""
+    before = {p: _claims(a) for p, a in known.items() if a.discharged is None}
+    while True:
+        after = before | {s.patient: _claims(s.admission) for s in steps if s.admission is not None}
+        held = Counter(claim for claims in after.values() for claim in claims)
+        refused = [_refused(step, held, before.get(step.patient, frozenset())) for step in steps]
+        if refused == steps:
+            return steps
+        steps = refused
+
+
+def _claims(admission: Admission) -> frozenset[tuple[str, str]]:
+    return frozenset((("bed", admission.bed), *(("device", device) for device in admission.devices)))
+
+
+def _refused(step: Step, held: Mapping[tuple[str, str], int], own: frozenset[tuple[str, str]]) -> Step:
+    if step.admission is None:
+        return step
+    taken = sorted(claim for claim in _claims(step.admission) - own if held[claim] > 1)
+    if not taken:
+        return step
+    what, name = taken[0]
+    reason = f"{what} {name} belongs to another patient, who stays"
+    return replace(step, effect=Effect.REFUSED, reason=reason, changes={}, kept=(), admission=None)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
