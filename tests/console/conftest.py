@@ -55,6 +55,12 @@ def sign_in(context: BrowserContext, address: str = "/") -> Page:
     return page
 
 
+def open_view(page: Page, name: str) -> None:
+    """Opens a view of the head's menu."""
+    page.locator("#menu summary").click()
+    page.locator("#menu").get_by_role("link", name=name, exact=True).click()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, headless."""

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from cloud.console.auth.accounts import Role
 from cloud.console.live.feed import RecentValues
+from tests.console.conftest import open_view
 from tests.console.stage import HOUR, PASSWORD, Stage, build, course, event, playing, ward
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Priority
 from vitals.limits import ADULT
@@ -176,11 +177,11 @@ def shoot(page: Page, folder: Path, url: str, *, everything: bool) -> None:
     page.click("text=Change limits")
     take("limits")
     page.keyboard.press("Escape")
-    page.click("#rota-tab")
+    open_view(page, "Rota")
     page.wait_for_selector("table")
     take("rota")
     page.set_viewport_size(PHONE)
-    page.click(".tab[data-ward='icu']")
+    page.goto(f"{url}/#/ward/icu")
     page.wait_for_selector(f"{SICK} .alarm")
     page.wait_for_timeout(1500)
     take("phone", always=True)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from cloud.alarm.query.answers import StandbyNow
 from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
-from tests.console.conftest import sign_in
+from tests.console.conftest import open_view, sign_in
 from tests.console.stage import PASSWORD, Stage, event, seen, ward
 from tests.support.waiting import until
 from vitals.admissions import Admission
@@ -81,7 +81,7 @@ def restless(stage: Stage, people: list[Admission]) -> Iterator[None]:
 def test_a_nurse_signs_in_and_sees_the_ward(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("Ward ICU")
     expect(page.locator(".tile")).to_have_count(3)
-    expect(page.locator(".tab[data-ward]")).to_have_text(["ICU"])
+    expect(page.locator("#menu .of-wards a[aria-current]")).to_have_text("ICU")
     expect(page.locator("#link")).to_have_text("live")
     expect(page.locator("#foot")).to_contain_text("does not replace the bedside monitor")
 
@@ -367,7 +367,7 @@ def test_an_administrator_makes_a_user_whose_one_time_link_sets_a_password_and_w
     admin = office.new_page()
     admin.goto("/")
     sign_in_as(admin, "ines")
-    admin.get_by_role("link", name="Users").click()
+    open_view(admin, "Users")
     expect(admin.get_by_role("rowheader", name="bela")).to_be_visible()
     admin.get_by_role("button", name="Add a user").click()
     admin.get_by_label("User name").fill("chidi")
@@ -389,6 +389,8 @@ def test_an_administrator_makes_a_user_whose_one_time_link_sets_a_password_and_w
     expect(nurse.locator("body")).to_contain_text("Your password is set. Sign in with it.")
     sign_in_as(nurse, "chidi")
     expect(nurse.locator("h1")).to_have_text("Ward ICU")
+    nurse.locator("#menu summary").click()
+    expect(nurse.get_by_role("link", name="Rota")).to_be_visible()
     expect(nurse.get_by_role("link", name="Users")).to_have_count(0)
     nurse.goto(link)
     expect(nurse.locator("body")).to_contain_text("This link has been used or is too old")
@@ -443,7 +445,7 @@ def test_everything_is_reached_by_keyboard_alone(page: Page, served: Stage) -> N
 
 
 def test_beds_are_assigned_in_a_few_taps_and_the_rest_is_said_to_be_everybodys(page: Page) -> None:
-    page.click("#rota-tab")
+    open_view(page, "Rota")
     beds = page.get_by_role("region", name="Beds", exact=True)
     expect(beds.get_by_role("status")).to_contain_text("Everybody's beds, not assigned: icu-01, icu-02")
     beds.get_by_role("button", name="Assign beds").click()
@@ -459,7 +461,7 @@ def test_an_admin_sets_the_content_of_messages_at_the_rota(browser: Browser, ser
     served.user("bela", {"icu": Role.ADMIN})
     context = browser.new_context(base_url=served.url)
     page = sign_in(context)
-    page.click("#rota-tab")
+    open_view(page, "Rota")
     page.get_by_role("button", name="Content of messages").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("SMS, push and subjects")).to_have_value("bed")
@@ -485,7 +487,7 @@ def test_axe_finds_nothing_serious_on_any_screen(page: Page, served: Stage) -> N
     page.get_by_role("button", name="Change limits").click()
     found["limits"] = serious(page)
     page.keyboard.press("Escape")
-    page.click("#rota-tab")
+    open_view(page, "Rota")
     expect(page.get_by_role("region", name="Assigned beds").locator("table")).to_be_visible()
     found["rota"] = serious(page)
     page.goto("/signin")
@@ -533,7 +535,7 @@ def test_the_rota_says_who_is_not_reached(page: Page, served: Stage) -> None:
     served.parts.topics.standings[contact.contact] = ContactStanding(
         contact=contact.contact, of=addresses(contact), channels=found, t=1
     )
-    page.click("#rota-tab")
+    open_view(page, "Rota")
     expect(page.locator("tr", has_text=contact.contact)).to_contain_text("Not reached: SMS opted out (STOP)")
 
 

@@ -6,10 +6,8 @@ import { Ward } from "./store.js";
 import { age, BANGS, clock, PRIORITY, short } from "./words.js";
 import { alarmRow } from "./tile.js";
 import { isCalling } from "./rank.js";
-import { WardScreen } from "./ward.js";
-import { PatientScreen } from "./patient.js";
-import { RotaScreen } from "./rota.js";
-import { AdminScreen } from "./admin.js";
+import { header, here } from "./head.js";
+import { VIEWS } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
 const context = { signs: new Map(), doubts: {}, profiles: {}, me: null, ward: null };
@@ -42,20 +40,6 @@ context.endStandby = async (tile) => {
     toast(error.message);
   }
 };
-
-function header() {
-  const wards = context.me.wards.map(({ ward }) => el("a", { class: "tab", href: `#/ward/${encodeURIComponent(ward)}`, "data-ward": ward }, ward.toUpperCase()));
-  const counts = el("span", { id: "counts", class: "counts" });
-  const time = el("time", { id: "time" });
-  const link = el("span", { id: "link", class: "link" });
-  const admin = context.me.admin ? el("a", { class: "tab", href: "#/admin" }, "Users") : null;
-  const rota = el("a", { class: "tab", id: "rota-tab", href: "#/rota" }, "Rota");
-  const leave = el("form", { method: "post", action: "/signout" }, el("button", { class: "leave" }, "Sign out"));
-  $("head").replaceChildren(
-    el("a", { class: "brand", href: "#/" }, el("img", { src: "/static/icon.svg", alt: "", width: 30, height: 30 }), "Wardwatch"),
-    el("nav", { "aria-label": "Wards" }, wards, rota, admin), counts, link, time,
-    el("details", { class: "who" }, el("summary", {}, context.me.name), leave));
-}
 
 function openWard(name) {
   if (context.ward?.name === name) return;
@@ -166,27 +150,32 @@ function home() {
 
 async function route() {
   const [, what, ...rest] = location.hash.split("/");
+  const view = VIEWS.find(({ path }) => path === what) ?? VIEWS[0];
   const name = decodeURIComponent(rest.join("/"));
-  const wanted = what === "ward" ? name : context.ward?.name ?? home();
+  const wanted = view.of === "ward" && name ? name : context.ward?.name ?? home();
+  const turn = route.turn = Symbol(view.path);
   screen?.close();
   screen = null;
   const main = $("main");
-  if (!wanted) {
+  here(context, view, wanted);
+  if (!wanted && view.of !== "site") {
     main.replaceChildren(el("p", { class: "loading" }, "You have no ward yet. An administrator can give you one."));
-    if (what !== "admin") return;
-  } else {
+    return;
+  }
+  if (wanted) {
     openWard(wanted);
     localStorage.setItem("ward", wanted);
-    $("rota-tab").href = `#/rota/${encodeURIComponent(wanted)}`;
   }
-  const Screen = { patient: PatientScreen, rota: RotaScreen, admin: AdminScreen }[what] ?? WardScreen;
-  for (const tab of document.querySelectorAll(".tab")) {
-    const here = Screen === WardScreen ? tab.dataset.ward === wanted : (tab.id === "rota-tab" && Screen === RotaScreen) || (tab.hash === "#/admin" && Screen === AdminScreen);
-    if (here) tab.setAttribute("aria-current", "page");
-    else tab.removeAttribute("aria-current");
+  let Screen;
+  try {
+    Screen = await view.load();
+  } catch {
+    main.replaceChildren(el("p", { class: "problem", role: "alert" }, "This view did not load. Watch the patients at the bedside."), el("p", {}, el("a", { class: "plain", href: "/" }, "Try again")));
+    return;
   }
+  if (turn !== route.turn) return;
   main.replaceChildren();
-  screen = new Screen(main, context, name);
+  screen = new Screen(main, context, view.of === "ward" ? wanted : name);
   if (route.before) main.focus({ preventScroll: true });
   route.before = true;
   scrollTo(0, 0);
@@ -195,7 +184,7 @@ async function route() {
 context.refresh = async () => {
   context.me = await call("/api/me");
   setCsrf(context.me.csrf);
-  header();
+  header(context);
 };
 
 async function boot() {

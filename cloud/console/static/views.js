@@ -1,0 +1,18 @@
+// The views of the page: routes and the head's menu come from this list. A new view is one entry here and one module.
+//
+// path   first part of its address: `#/path/NAME`
+// name   its word in the menu; a view without one is reached from another view
+// of     meaning of NAME: "ward", "patient" or, without one, "site"
+// may    (context, ward) → whether the menu shows it; without it everybody of the ward has it
+// load   → its class, loaded when it is opened: `new Screen(main, context, NAME)`, then `close()`
+export const VIEWS = [
+  { path: "ward", of: "ward", load: async () => (await import("./ward.js")).WardScreen },
+  { path: "patient", of: "patient", load: async () => (await import("./patient.js")).PatientScreen },
+  { path: "rota", name: "Rota", of: "ward", load: async () => (await import("./rota.js")).RotaScreen },
+  { path: "admin", name: "Users", of: "site", may: (context) => context.me.admin, load: async () => (await import("./admin.js")).AdminScreen },
+];
+
+export const address = (view, name) => (view.of === "site" ? `#/${view.path}` : `#/${view.path}/${encodeURIComponent(name)}`);
+
+// Entries of the menu for a person on a ward.
+export const inMenu = (context, ward) => VIEWS.filter((view) => view.name && (view.of === "site" || ward) && (view.may?.(context, ward) ?? true));
