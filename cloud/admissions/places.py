@@ -1,4 +1,4 @@
-"""Beds of a ward with the gateway and devices that stand there, learned from the admissions so far."""
+"""Beds of a ward with their gateway and devices, derived from the admissions so far."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         bed: Bed.
         gateway: Gateway.
-        devices: Devices that stay at the bed; empty if another patient has them.
+        devices: Devices of the bed; empty if another patient has them.
         cadence_s: Seconds between two readings.
         cuff_s: Seconds between two cuff pressures; 0 if pressures are continuous.
         news2: Whether NEWS2 starts alarms there.
@@ -38,7 +38,7 @@ def places(admissions: Iterable[Admission], ward: str) -> list[Place]:
         ward: Ward.
     """
     everyone = list(admissions)
-    # A device that is on a patient elsewhere has left its former bed.
+    # A device on a patient elsewhere has left its former bed.
     elsewhere = {d: a.bed for a in everyone if a.discharged is None for d in a.devices}
     newest: dict[str, Admission] = {}
     for one in everyone:

@@ -1,9 +1,8 @@
-"""Roster file against the patients who are here: each row's effect before it has one.
+"""Plan of a roster file: the effect of each row on the present patients.
 
-**A file never undoes what a person did at the bed.** Limits, profile, SpO2 scale and oxygen of a present patient stay
-as they are; the plan names those that the file has otherwise. A patient who was discharged is not admitted again: that
-is done at the page, where a person sees the stay that ended. A row that changes nothing is not written, so that the
-begin of a stay, the version and with it the page of a person who changes the patient at this moment stay valid.
+**A file never undoes a change at the bed.** Limits, profile, SpO2 scale and oxygen of a present patient stay; the plan
+names the differences. A discharged patient is not admitted again: a person does so at the page, in sight of the former
+stay. A row without changes is not written, so that the begin of a stay and its version stay valid.
 """
 
 from collections import Counter
@@ -30,7 +29,7 @@ class Effect(StrEnum):
     LEFT = "left"
     """The patient was discharged: the row has no effect."""
     REFUSED = "refused"
-    """Bed or device belongs to a patient who stays."""
+    """Bed or device belongs to another present patient."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +40,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         patient: Patient id.
         name: Name in the file.
         effect: Effect.
-        changes: Former and new value of each fact that changes.
-        kept: Facts of the bed that the file has otherwise and that stay.
+        changes: Former and new value of each changed fact.
+        kept: Facts of the bed with another value in the file; they stay.
         reason: Reason of a refusal.
         admission: Admission to write; None without one.
     """
@@ -89,7 +88,7 @@ def _step(line: int, row: Admission, known: Admission | None) -> Step:
 
 
 def _without_clashes(steps: list[Step], known: Mapping[str, Admission]) -> list[Step]:
-    """Refuses rows that claim a bed or device of a patient who keeps it; a refused row may make others impossible."""
+    """Refuses rows with a bed or device of another patient; a refused row may make others impossible."""
     before = {p: _claims(a) for p, a in known.items() if a.discharged is None}
     while True:
         after = before | {s.patient: _claims(s.admission) for s in steps if s.admission is not None}
@@ -111,7 +110,7 @@ def _refused(step: Step, held: Mapping[tuple[str, str], int], own: frozenset[tup
     if not taken:
         return step
     what, name = taken[0]
-    reason = f"{what} {name} belongs to another patient, who stays"
+    reason = f"{what} {name} belongs to another present patient"
     return replace(step, effect=Effect.REFUSED, reason=reason, changes={}, kept=(), admission=None)
 
 

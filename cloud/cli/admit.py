@@ -1,4 +1,4 @@
-"""`python -m cloud admit roster.csv`: admissions into topic `patients`, after a plan of what the file changes."""
+"""`python -m cloud admit roster.csv`: admissions into topic `patients`, after a plan of the changes."""
 
 import sys
 from collections import Counter
@@ -34,7 +34,7 @@ def known(reader: Reader, settings: Kafka) -> dict[str, Admission]:
 
 
 def lines(steps: Sequence[Step]) -> Iterator[str]:
-    """Yields a line for each row that has an effect or is refused, and the counts."""
+    """Yields a line for each row with an effect or a refusal, and the counts."""
     for step in steps:
         words = [f"{field} {old or '-'} -> {new or '-'}" for field, (old, new) in step.changes.items()]
         words += [step.reason] if step.reason else []
@@ -51,7 +51,7 @@ def lines(steps: Sequence[Step]) -> Iterator[str]:
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the command."""
     parser = csv_file.parser("admit", "roster", __doc__, required=REQUIRED, optional=OPTIONAL)
-    parser.add_argument("--preview", action="store_true", help="say what the file would change, and change nothing")
+    parser.add_argument("--preview", action="store_true", help="print the plan and change nothing")
     words = parser.parse_args(argv)
     log_json("admit")
     try:

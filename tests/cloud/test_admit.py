@@ -7,7 +7,7 @@ import pytest
 
 from cloud.admissions import admission_rows
 from cloud.cli import admit, sample_data
-from cloud.kafka.in_memory import MemoryLog, MemoryWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 
@@ -110,6 +110,7 @@ def test_a_roster_as_a_spreadsheet_writes_it_is_read_and_one_with_semicolons_is_
     file, read = tmp_path / "roster.csv", list[Admission]()
     monkeypatch.setattr(admit, "publish", lambda _writer, made, _settings: read.extend(made))
     monkeypatch.setattr(admit, "KafkaWriter", lambda *_args: None)
+    monkeypatch.setattr(admit, "KafkaReader", lambda *_args: MemoryReader(MemoryLog(lambda: NOW)))
     monkeypatch.setattr(admit.partitions, "check", lambda _settings: None)
     file.write_bytes(f"\ufeff{HEADER}\r\n{GOOD}\r\n".encode())
     assert admit.run([str(file)], {"KAFKA_BOOTSTRAP": "none:1"}) == 0

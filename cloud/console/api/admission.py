@@ -39,7 +39,7 @@ class NewPatient(BaseModel):
 
 
 class UnknownPatient(BaseModel):
-    """A patient without a name, in a bed that is known."""
+    """A patient without a name, in a known bed."""
 
     ward: Text
     bed: Text
@@ -47,7 +47,7 @@ class UnknownPatient(BaseModel):
 
 
 class Identity(Versioned):
-    """Name and further facts of a patient; `version` is the one that the person saw."""
+    """Name and further facts of a patient; `version` is the one seen."""
 
     name: Text
     born: Blank = ""
@@ -58,7 +58,7 @@ class Identity(Versioned):
 
 @router.get("/wards/{ward}/places")
 def known_places(request: Request, ward: str, who: Who) -> dict[str, Any]:
-    """Returns the known beds of a ward with what stands there, and the limit profiles; needs a nurse of the ward."""
+    """Returns the known beds of a ward with their devices, and the limit profiles; needs a nurse of the ward."""
     auth.require_role(request, who, Role.NURSE, ward)
     found = _places(request, ward)
     gateway = usual_gateway(found.values())
@@ -79,7 +79,7 @@ def admit(request: Request, body: NewPatient, who: Who) -> dict[str, Any]:
 
 @router.post("/patients/unknown", status_code=201)
 def admit_unknown(request: Request, body: UnknownPatient, who: Who) -> dict[str, Any]:
-    """Admits a patient of whom nothing is known yet; the id says so, and a name is given later."""
+    """Admits an unknown patient under a made id; `identity` gives the name later."""
     auth.require_role(request, who, Role.NURSE, body.ward)
     patient = f"unknown-{auth.parts(request).clock()}"
     return _admitted(
@@ -91,7 +91,7 @@ def admit_unknown(request: Request, body: UnknownPatient, who: Who) -> dict[str,
 
 @router.post("/patients/{patient}/identity")
 def identify(request: Request, patient: str, body: Identity, who: Who) -> dict[str, Any]:
-    """Changes the name and further facts of a patient who stays where they are, under the same id."""
+    """Changes name, date of birth and contact of a patient; the id stays."""
     found = auth.require_patient(request, who, patient, Role.NURSE)
     cells = {"patient": patient, "ward": found.ward, "bed": found.bed, "gateway": found.gateway}
     cells |= {"devices": " ".join(found.devices), "profile": body.profile or found.profile}
@@ -124,7 +124,7 @@ def _admitted(request: Request, who: Person, body: NewPatient) -> dict[str, Any]
 
 
 def _cells(body: NewPatient, known: dict[str, Place]) -> dict[str, str]:
-    """Returns the cells of a roster's row, with what the bed implies.
+    """Returns the cells of a roster's row, completed by the bed.
 
     Raises:
         ValueError: Gateway or devices are neither given nor known at the bed.

@@ -1,4 +1,4 @@
-"""`/api/wards/{ward}/observations`: what a person is to observe next on a ward, and since when it is due."""
+"""`/api/wards/{ward}/observations`: the next observation of each patient of a ward and its due time."""
 
 from typing import Annotated, Any, Final
 

@@ -1,4 +1,4 @@
-"""`/api/wards/{ward}/roster`: what a roster file would change on a ward, and the change once a person has seen it."""
+"""`/api/wards/{ward}/roster`: plan of a roster file, and its changes after a person has seen the plan."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class File(BaseModel):
 
 
 class Apply(File):
-    """The file again, and `seen`, the mark of the plan that the person has seen."""
+    """The file again, and `seen`, the mark of the plan on the screen."""
 
     seen: str
 
@@ -47,7 +47,7 @@ def preview(request: Request, ward: str, body: File, who: Who) -> dict[str, Any]
 
 @router.post("")
 def apply(request: Request, ward: str, body: Apply, who: Who) -> dict[str, Any]:
-    """Writes the rows of a plan, if it is still the one that the person has seen."""
+    """Writes the rows of a plan, if it still is the one on the screen."""
     auth.require_role(request, who, Role.NURSE, ward)
     own = auth.parts(request)
     table = parse(body.csv.removeprefix("\ufeff").splitlines(), own.clock())
@@ -73,10 +73,8 @@ def apply(request: Request, ward: str, body: Apply, who: Who) -> dict[str, Any]:
     return {"written": sum(step.admission is not None for step in steps)}
 
 
-def _steps(
-    rows: Sequence[tuple[int, Admission]], known: Mapping[str, Admission], ward: str, who: Person
-) -> list[Step]:
-    """Returns the plan; rows that this person may not write are refused first, as they change what others can do."""
+def _steps(rows: Sequence[tuple[int, Admission]], known: Mapping[str, Admission], ward: str, who: Person) -> list[Step]:
+    """Returns the plan; forbidden rows are refused first, because other rows may depend on them."""
     reasons = {line: _forbidden(row, known.get(row.patient), ward, who) for line, row in rows}
     refused = [
         Step(line=line, patient=row.patient, name=row.name, effect=Effect.REFUSED, reason=reasons[line])
@@ -102,6 +100,6 @@ def _shown(step: Step) -> dict[str, Any]:
 
 
 def _mark(steps: Sequence[Step]) -> str:
-    """Returns a text that differs between two plans; versions and begins are of the moment and do not count."""
+    """Returns a mark of a plan; versions and begins are of the moment and do not count."""
     plain = [msgspec.json.encode(_shown(step)) for step in steps]
     return hashlib.sha256(b"\n".join(plain)).hexdigest()

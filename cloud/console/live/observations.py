@@ -1,4 +1,4 @@
-"""Observations that a person owes: the frequency of NEWS2 (RCP 2017, chart 4) applied to a ward's present patients.
+"""Due observations of a ward: the frequency of NEWS2 (RCP 2017, chart 4) for each present patient.
 
 Monitors measure signs by themselves; consciousness and oxygen are a person's. Chart 4 leaves the decision to the ward;
 the frequencies here are its minimum. With a score of 7 or more it demands continuous monitoring of the signs, and the
@@ -17,7 +17,7 @@ from vitals.engine.constants import NEWS2_PROFILES
 
 HOUR_MS: Final = 3_600_000
 RED: Final = 3
-"""Score of one input that by itself asks for an urgent review."""
+"""Score of a single input with the frequency of a total of 5."""
 URGENT, EMERGENCY = 5, 7
 CALM_H, LOW_H, URGENT_H = 12, 4, 1
 BY_PERSON: Final = frozenset(("consciousness", "oxygen"))
@@ -30,14 +30,14 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         patient: Patient id.
         bed: Bed.
         name: Name.
-        score: NEWS2 of the fresh inputs; None for a patient who is not scored, or not yet.
+        score: NEWS2 of the fresh inputs; None without one.
         risk: Risk of that score; None without one.
         incomplete: Whether inputs are missing, so that the score may be falsely low.
         every_h: Hours between two observations; None for a patient whose profile has no NEWS2.
         continuous: Whether chart 4 demands continuous monitoring.
         charted: Time of the last charted consciousness, UTC epoch ms; None for never in this stay.
         due: Time at which the next one is due, UTC epoch ms; None if `every_h` is.
-        measure: Inputs that a monitor does not supply at present: rr, spo2, sbp, pulse or temp.
+        measure: Inputs without a fresh value: rr, spo2, sbp, pulse or temp.
         oxygen: Whether the patient breathes supplemental oxygen.
         consciousness: As charted; None if never.
     """
@@ -73,12 +73,12 @@ def every_h(total: int, highest: int, *, complete: bool) -> int:
 def observations(
     admissions: Iterable[Admission], patients: Mapping[str, PatientNow], actions: Iterable[Action], clock: int
 ) -> list[Observation]:
-    """Returns a ward's observations, the most overdue first; patients who are not scored come last.
+    """Returns a ward's observations, the most overdue first; patients without a frequency come last.
 
     Args:
         admissions: Present patients; canaries are left out.
         patients: State of the alarm engine by patient.
-        actions: Recent actions: one that the engine has not applied yet counts, so that its author sees it.
+        actions: Recent actions: they count before the engine has applied them, so that their author sees them.
         clock: Log time of the engine's answer, against which its ages count; UTC epoch ms.
     """
     charted: dict[str, Action] = {}
@@ -103,7 +103,7 @@ def _of(admission: Admission, seen: PatientNow | None, action: Action | None, cl
     hours = LOW_H if admission.profile in NEWS2_PROFILES else None
     if score:
         hours = every_h(score.total, max(score.parts.values(), default=0), complete=not missing)
-    # Nobody has observed a patient who came: the first observation is due at the admission.
+    # The first observation of a stay is due at the admission.
     due = None if hours is None else admission.since if charted is None else charted + hours * HOUR_MS
     return Observation(
         patient=admission.patient,

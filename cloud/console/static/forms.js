@@ -1,4 +1,4 @@
-// What a nurse changes: admission, bed, limits, charting.
+// What a nurse changes: bed, limits, charting.
 
 import { ask, el, field, toast } from "./dom.js";
 import { call } from "./net.js";
@@ -6,28 +6,6 @@ import { label, unit } from "./words.js";
 
 const post = (path, body) => call(path, { method: "POST", body });
 const own = (patient) => `/api/patients/${encodeURIComponent(patient)}`;
-
-export function admit(context, ward) {
-  const profiles = Object.keys(context.profiles).map((name) => [name, name]);
-  ask({
-    title: `Admit to ward ${ward.name.toUpperCase()}`,
-    action: "Admit",
-    body: el("div", { class: "columns" },
-      field("Patient id", { name: "patient", required: true }), field("Name", { name: "name", required: true }),
-      field("Date of birth", { name: "born", type: "date", required: true }), field("Phone", { name: "phone", type: "tel", required: true }),
-      field("Address", { name: "address", required: true }), field("Bed", { name: "bed", required: true, value: `${ward.name}-` }),
-      field("Gateway", { name: "gateway", required: true, value: `gw-${ward.name}` }), field("Devices", { name: "devices", required: true, placeholder: "mon-…" }),
-      field("Seconds between readings", { name: "cadence_s", type: "number", min: "0.1", step: "any", value: "30", required: true }),
-      field("Limits", { name: "profile", options: [["", "adult; a child needs its own"], ...profiles], value: "" }),
-      field("Supplemental oxygen", { name: "oxygen", options: [["no", "No"], ["yes", "Yes"]], value: "no" }),
-      field("SpO₂ scale of NEWS2", { name: "scale2", options: [["no", "Scale 1"], ["yes", "Scale 2 (hypercapnic failure)"]], value: "no" })),
-    send: async (form) => {
-      const body = Object.fromEntries(form);
-      await post("/api/patients", { ...body, ward: ward.name, cadence_s: Number(body.cadence_s), oxygen: body.oxygen === "yes", scale2: body.scale2 === "yes" });
-      toast(`Admitted ${body.name}`);
-    },
-  });
-}
 
 export function transfer(context, admission, done) {
   ask({

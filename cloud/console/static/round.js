@@ -32,7 +32,7 @@ class Row {
     this.score = el("span", {});
     this.ask = el("div", { class: "soft" });
     this.node = el("li", { class: "row-card" },
-      el("div", { class: "who-is" }, el("a", { class: "bed", href: `#/patient/${encodeURIComponent(one.patient)}` }, one.bed), " ", el("span", { class: "name" }, one.name), el("div", {}, this.score), this.ask),
+      el("div", { class: "who-is" }, el("a", { class: "bed", href: `#/patient/${encodeURIComponent(one.patient)}` }, one.bed), " ", el("span", { class: "name" }, one.name)), el("div", { class: "of-score" }, this.score, this.ask),
       el("div", { class: "due-part" }, this.due, el("div", {}, this.last)));
     if (this.may) this.node.append(this.picks = el("div", { class: "pick" }));
     this.one = one;
@@ -85,7 +85,7 @@ class Row {
     const changed = one.oxygen !== this.one.oxygen;
     this.one = one;
     if (changed && !this.mind) this.draw();
-    text(this.score, one.score === null ? (one.every_h === null ? "No NEWS2 at this age: as the ward decides" : "No NEWS2 yet") : `NEWS2 ${one.score}${one.incomplete ? ", incomplete" : ""} · ${one.continuous ? "continuous monitoring, person hourly" : `every ${one.every_h} h`}`);
+    text(this.score, one.score === null ? (one.every_h === null ? "No NEWS2 at this age: as the ward decides" : "No NEWS2 yet") : `NEWS2 ${one.score}${one.incomplete ? ", incomplete" : ""} · ${one.continuous ? "continuous, person hourly" : `every ${one.every_h} h`}`);
     text(this.ask, one.measure.length ? `Measure: ${one.measure.map((input) => INPUT[input] ?? input).join(", ")}` : "");
     text(this.last, one.charted === null ? "never observed here" : `${one.consciousness ?? ""} charted ${ago(now - one.charted)}`);
     this.tick(now);

@@ -8,6 +8,9 @@
 export const VIEWS = [
   { path: "ward", of: "ward", load: async () => (await import("./ward.js")).WardScreen },
   { path: "patient", of: "patient", load: async () => (await import("./patient.js")).PatientScreen },
+  { path: "round", name: "Observations", of: "ward", load: async () => (await import("./round.js")).RoundScreen },
+  { path: "admit", name: "Admit a patient", of: "ward", may: (context, ward) => context.isNurse(ward), load: async () => (await import("./admission.js")).AdmissionScreen },
+  { path: "roster", name: "Roster file", of: "ward", may: (context, ward) => context.isNurse(ward), load: async () => (await import("./roster.js")).RosterScreen },
   { path: "rota", name: "Rota", of: "ward", load: async () => (await import("./rota.js")).RotaScreen },
   { path: "admin", name: "Users", of: "site", may: (context) => context.me.admin, load: async () => (await import("./admin.js")).AdminScreen },
 ];

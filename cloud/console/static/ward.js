@@ -1,7 +1,6 @@
 // The ward screen: a tile a bed, worst first.
 
 import { el } from "./dom.js";
-import { admit } from "./forms.js";
 import { inOrder, isCalling, order, urgency } from "./rank.js";
 import { Tile } from "./tile.js";
 
@@ -45,7 +44,7 @@ export class WardScreen {
     this.width.observe(this.beds);
     this.empty = el("p", { class: "loading" }, this.ward.ready ? "No patient on this ward." : "Loading…");
     const tools = el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }),
-      context.isNurse(this.ward.name) ? el("button", { onclick: () => admit(context, this.ward) }, "Admit a patient") : null);
+      context.isNurse(this.ward.name) ? el("a", { class: "plain", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null);
     main.append(tools, this.empty, this.beds);
     this.stop = new AbortController();
     const { signal } = this.stop;
