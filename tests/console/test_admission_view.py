@@ -162,3 +162,20 @@ def test_a_nurse_sees_what_a_file_would_change_and_writes_it(page: Page, served:
     page.get_by_role("button", name="Write 1 row").click()
     expect(page.get_by_role("heading", name="Would change: 1 as it is")).to_be_visible()
     assert served.person("p-00001").phone == "+44 1632 960999"
+
+
+def test_a_taken_bed_is_said_before_and_after_the_press_and_a_new_one_needs_its_monitor(
+    page: Page, served: Stage
+) -> None:
+    open_view(page, "Admit a patient")
+    for label, value in {"Patient id": "p-00077", "Name": "Nia Lomax", "Date of birth": "1958-03-21"}.items():
+        page.get_by_label(label, exact=label == "Name").fill(value)
+    page.get_by_label("Bed", exact=True).fill("icu-01")
+    expect(page.get_by_text("Bed icu-01 is taken.")).to_be_visible()
+    page.get_by_role("button", name="Admit", exact=True).click()
+    expect(page.locator("main").get_by_role("alert")).to_have_text("Bed icu-01 is taken")
+    page.get_by_label("Bed", exact=True).fill("icu-77")
+    page.get_by_label("Monitor").fill("mon-icu-77")
+    page.get_by_role("button", name="Admit", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("icu-77")
+    assert served.person("p-00077").gateway == "gw-icu"

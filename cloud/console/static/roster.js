@@ -61,7 +61,7 @@ export class RosterScreen {
     const words = Object.keys(EFFECT).filter(count).map((effect) => `${count(effect)} ${EFFECT[effect]}`).join(", ");
     this.plan.replaceChildren(
       el("h2", {}, `Would change: ${words || "nothing"}`),
-      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Effect of each row" }, el("table", {}, el("thead", {}, el("tr", {}, ["Line", "Patient", "Effect", "Change"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows))),
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Effect of each row" }, el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Line", "Patient", "Effect", "Change"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows))),
       el("div", { class: "buttons" }, el("button", { class: "primary", type: "button", disabled: !writes, onclick: (event) => this.apply(seen, event.target) }, writes ? `Write ${writes} ${writes === 1 ? "row" : "rows"}` : "Nothing to write")));
   }
 
