@@ -12,6 +12,7 @@ from typing import Final
 import prometheus_client
 import uvicorn
 
+from cloud.console.advice_process import AdviceProcess, NoAdvisor
 from cloud.console.app import create_app
 from cloud.console.auth.accounts import Accounts, Spans
 from cloud.console.auth.audit_log import Audit
@@ -64,6 +65,7 @@ def _start(settings: Console, stop: threading.Event) -> int:
         commands=CommandWriter(people, partial(_writer, settings), settings),
         feed=hub,
         history=history,
+        advisor=AdviceProcess() if settings.lake else NoAdvisor(),
     )
     works = {"people": partial(follower.run, stop), "hub": partial(hub.run, stop, settings.console_poll_s)}
     died = threading.Event()

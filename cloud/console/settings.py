@@ -25,6 +25,7 @@ class Console(Kafka):
     console_idle_min: float = setting("minutes without a page open after which a session ends", 60.0)
     console_poll_s: float = setting("seconds between two polls of the alarm engine", 0.5)
     console_proxies: int = setting("number of reverse proxies in front of the page, for X-Forwarded-For", 0)
+    lake: str | None = setting("lake, for advice on limits at the bed; none: no advice", None)
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
     ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cloud.console.auth.accounts import Role
+from cloud.console.auth.audit_log import Wanted
 from tests.console.conftest import Client, open_view
 from tests.console.stage import HOUR, Stage, admission
 
@@ -102,7 +103,7 @@ def test_a_roster_file_is_seen_before_it_acts_and_acts_as_it_was_seen(client: Cl
     assert bela.post("/api/wards/icu/roster", json={"csv": csv, "seen": "something"}).status_code == 409
     assert bela.post("/api/wards/icu/roster", json={"csv": csv, "seen": seen["seen"]}).json() == {"written": 1}
     assert [a["bed"] for a in stage.written("patients")] == ["icu-20"]
-    assert stage.parts.audit.read(patient="p-00001")[0].what == "roster-change"
+    assert stage.parts.audit.read(Wanted(patient="p-00001"))[0].what == "roster-change"
 
 
 @pytest.mark.parametrize("meanwhile", ["discharged", "limits"])

@@ -61,6 +61,7 @@ export class PatientScreen {
       el("button", { onclick: () => chart(admission, this.tile, done) }, "Chart oxygen, consciousness"),
       el("button", { onclick: () => standby(admission, this.tile, done) }, "Standby"),
       el("button", { onclick: () => limits(this.context, this.view, done) }, "Change limits"),
+      el("a", { class: "plain", href: `#/advice/${encodeURIComponent(this.patient)}` }, "Advice on limits"),
       el("button", { onclick: () => transfer(this.context, admission, done) }, "Transfer"),
       el("button", { class: "danger", onclick: () => discharge(admission, () => { location.hash = "#/"; }) }, "Discharge")) : null;
     this.facts = el("p", { class: "soft" });
