@@ -26,7 +26,7 @@ from cloud.console.api import (
 from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.pages import ack_link_page, html_pages, link_receipts, proof_page, push_devices
+from cloud.console.pages import ack_link_page, html_pages, link_receipts, printout, proof_page, push_devices
 from cloud.console.static import FOLDER
 
 PARTS: Final = (
@@ -34,6 +34,7 @@ PARTS: Final = (
     ack_link_page,
     proof_page,
     link_receipts,
+    printout,
     ward_stream,
     admission,
     patients,

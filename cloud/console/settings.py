@@ -24,6 +24,10 @@ class Console(Kafka):
     console_session_h: float = setting("hours after sign-in when a session ends", 12.0)
     console_idle_min: float = setting("minutes without a page open after which a session ends", 60.0)
     console_poll_s: float = setting("seconds between two polls of the alarm engine", 0.5)
+    console_printouts: Path | None = setting(
+        "folder for a printout of each ward, for the time when the system is down; none: no files", None
+    )
+    console_printout_min: float = setting("minutes between two printouts of a ward", 10.0)
     console_proxies: int = setting("number of reverse proxies in front of the page, for X-Forwarded-For", 0)
     lake: str | None = setting("lake, for advice on limits at the bed; none: no advice", None)
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
@@ -50,8 +54,11 @@ class Console(Kafka):
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
         if self.push_key is not None:
             public_key(self.push_key)
-        if min(self.console_session_h, self.console_idle_min, self.console_poll_s) <= 0:
-            raise ValueError("CONSOLE_SESSION_H, CONSOLE_IDLE_MIN and CONSOLE_POLL_S must be positive")
+        times = (self.console_session_h, self.console_idle_min, self.console_poll_s, self.console_printout_min)
+        if min(times) <= 0:
+            raise ValueError(
+                "CONSOLE_SESSION_H, CONSOLE_IDLE_MIN, CONSOLE_POLL_S and CONSOLE_PRINTOUT_MIN must be positive"
+            )
 
     @property
     def secure(self) -> bool:

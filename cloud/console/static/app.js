@@ -8,6 +8,7 @@ import { alarmRow } from "./tile.js";
 import { isCalling } from "./rank.js";
 import { header, here } from "./head.js";
 import { VIEWS } from "./views.js";
+import { stampPrints } from "./printed.js";
 
 const $ = (id) => document.getElementById(id);
 const context = { signs: new Map(), doubts: {}, profiles: {}, me: null, ward: null };
@@ -192,6 +193,7 @@ async function boot() {
   context.signs = new Map(signs.signs.map((sign) => [sign.field, sign]));
   context.doubts = signs.doubts;
   context.profiles = signs.profiles;
+  stampPrints(context);
   addEventListener("hashchange", route);
   setInterval(tick, 1000);
   await route();
