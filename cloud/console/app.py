@@ -21,6 +21,7 @@ from cloud.console.api import (
     patients,
     roster_file,
     rota,
+    system,
     ward_stream,
 )
 from cloud.console.fhir import routes
@@ -48,6 +49,7 @@ PARTS: Final = (
     observations,
     admin,
     audit,
+    system,
     push_devices,
     routes,
 )

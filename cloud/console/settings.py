@@ -29,7 +29,7 @@ class Console(Kafka):
     )
     console_printout_min: float = setting("minutes between two printouts of a ward", 10.0)
     console_proxies: int = setting("number of reverse proxies in front of the page, for X-Forwarded-For", 0)
-    lake: str | None = setting("lake, for advice on limits at the bed; none: no advice", None)
+    lake: str | None = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder", None)
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
     ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)
@@ -42,6 +42,7 @@ class Console(Kafka):
     message_time_zone: str = setting("IANA time zone of messages and of links' pages, such as Europe/Berlin", "UTC")
     push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)
     push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
+    notify_technical_ward: str = setting("ward that is notified of alarms without a ward", "technical")
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:

@@ -146,7 +146,7 @@ function tick() {
 function home() {
   const last = localStorage.getItem("ward");
   const { wards } = context.me;
-  return (wards.find(({ ward }) => ward === last) ?? wards[0])?.ward;
+  return (wards.find(({ ward, system }) => ward === last && !system) ?? wards.find(({ system }) => !system) ?? wards[0])?.ward;
 }
 
 async function route() {
