@@ -28,18 +28,27 @@ LATEST_ZONE: Final = timedelta(hours=14)
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
 
-def parse(lines: Iterable[str], now: int) -> Table[Admission]:
+Stated = tuple[Admission, frozenset[str]]
+"""An admission, and the columns of its row with a value."""
+
+
+def parse(lines: Iterable[str], now: int) -> Table[Stated]:
     """Parses a roster.
 
     Args:
         lines: Lines of the CSV file; columns as in `REQUIRED` and `OPTIONAL`.
         now: UTC epoch ms; the version, and the default of `since`.
     """
-    table = read(lines, lambda cells: admission_row(cells, now), required=REQUIRED, optional=OPTIONAL)
-    rows: list[tuple[int, Admission]] = []
+
+    def build(cells: Mapping[str, str]) -> Stated:
+        return admission_row(cells, now), frozenset(name for name, cell in cells.items() if cell)
+
+    table = read(lines, build, required=REQUIRED, optional=OPTIONAL)
+    rows: list[tuple[int, Stated]] = []
     errors = list(table.errors)
     taken: dict[tuple[str, str], int] = {}
-    for line, admission in table.rows:
+    for line, row in table.rows:
+        admission, _ = row
         claims = [("patient", admission.patient), ("bed", admission.bed)]
         claims += [("device", device) for device in admission.devices]
         clash = next((claim for claim in claims if claim in taken), None)
@@ -47,7 +56,7 @@ def parse(lines: Iterable[str], now: int) -> Table[Admission]:
             errors.append(f"line {line}: {clash[0]} {clash[1]} is already in line {taken[clash]}")
             continue
         taken.update(dict.fromkeys(claims, line))
-        rows.append((line, admission))
+        rows.append((line, row))
     return Table(tuple(rows), tuple(sorted(errors, key=lambda e: int(e.split()[1].rstrip(":")))))
 
 

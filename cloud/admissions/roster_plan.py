@@ -1,8 +1,9 @@
 """Plan of a roster file: the effect of each row on the present patients.
 
 **A file never undoes a change at the bed.** Limits, profile, SpO2 scale and oxygen of a present patient stay; the plan
-names the differences. A discharged patient is not admitted again: a person does so at the page, in sight of the former
-stay. A row without changes is not written, so that the begin of a stay and its version stay valid.
+names the differences. An empty cell changes nothing. A discharged patient is not admitted again: a person does so at
+the page, in sight of the former stay. A row without changes is not written, so that the begin of a stay and its
+version stay valid.
 """
 
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from cloud.admissions.admission_rows import Stated
 from vitals.admissions import Admission
 
 PLACE: Final = ("ward", "bed", "gateway", "devices")
@@ -56,25 +58,27 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     admission: Admission | None = None
 
 
-def plan(rows: Iterable[tuple[int, Admission]], known: Mapping[str, Admission]) -> list[Step]:
+def plan(rows: Iterable[tuple[int, Stated]], known: Mapping[str, Admission]) -> list[Step]:
     """Returns the effect of each row.
 
     Args:
-        rows: (line, admission) of a checked file: no bed and no device twice in it.
+        rows: Rows of a checked file with their lines: no bed and no device twice in it.
         known: Newest admission by patient, discharged ones included.
     """
-    steps = [_step(line, row, known.get(row.patient)) for line, row in rows]
+    steps = [_step(line, row, stated, known.get(row.patient)) for line, (row, stated) in rows]
     return _without_clashes(steps, known)
 
 
-def _step(line: int, row: Admission, known: Admission | None) -> Step:
+def _step(line: int, row: Admission, stated: frozenset[str], known: Admission | None) -> Step:
     made = Step(line=line, patient=row.patient, name=row.name, effect=Effect.SAME)
     if known is None:
         return replace(made, effect=Effect.ADMIT, admission=row)
     if known.discharged is not None:
         return replace(made, effect=Effect.LEFT, reason="was discharged: admit at the page")
-    changed = [field for field in FACTS if getattr(row, field) != getattr(known, field)]
-    kept = tuple(field for field in AT_THE_BED if getattr(row, field) != getattr(known, field))
+    # An empty cell and a missing column state nothing: the parser's defaults are for new patients.
+    differing = [field for field in (*FACTS, *AT_THE_BED) if getattr(row, field) != getattr(known, field)]
+    changed = [field for field in differing if field in FACTS and field in stated]
+    kept = tuple(field for field in differing if field in AT_THE_BED and field in stated)
     if not changed:
         return replace(made, kept=kept)
     moves = any(field in PLACE for field in changed)

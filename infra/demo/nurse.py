@@ -1,4 +1,4 @@
-"""Nurse of the endless demo: charts each patient, takes one off the monitor, and answers high alarms."""
+"""Nurse of the endless demo: charts each patient, sets one standby, and answers high alarms."""
 
 import csv
 import uuid
@@ -48,7 +48,7 @@ class Nurse:
     Args:
         write: Writes an action.
         roster: Patient and bed by device.
-        off_monitor: Device of the patient who is taken off the monitor.
+        off_monitor: Device of the patient on standby.
         begin: Time of the admissions, UTC epoch ms.
     """
 

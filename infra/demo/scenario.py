@@ -41,7 +41,7 @@ FIRST_MINUTE: Final = (
     Beat("mon-icu-05", "sudden-arrest", 25, 1),
     Beat("mon-icu-09", "transport", 15, 1),
 )
-"""Further beats of the endless demo: an arrest, and a patient whom the nurse takes off the monitor."""
+"""Further beats of the endless demo: an arrest, and a patient off the monitor, on standby."""
 OFF_MONITOR: Final = "mon-icu-09"
 CUT_AT_S, CUT_FOR_S = 34.0, 20.0
 DEAD_AT_S, DEAD_FOR_S = 40.0, 60.0

@@ -18,7 +18,7 @@ GOOD = "p-1,Ada Brandt,1958-03-21,+44 1632 960123,1 Elm Road,icu,icu-01,gw-icu,m
 
 def parse(*rows: str) -> tuple[list[Admission], tuple[str, ...]]:
     table = admission_rows.parse([f"{line}\n" for line in (HEADER, *rows)], NOW)
-    return [a for _, a in table.rows], table.errors
+    return [a for _, (a, _) in table.rows], table.errors
 
 
 def test_a_good_row_becomes_an_admission_from_now() -> None:
@@ -31,7 +31,7 @@ def test_a_good_row_becomes_an_admission_from_now() -> None:
 @pytest.mark.parametrize(("cell", "alarms"), [("", True), ("yes", True), ("no", False)])
 def test_a_ward_without_news2_says_so_in_its_rows(cell: str, alarms: bool) -> None:
     table = admission_rows.parse([f"{HEADER},news2\n", f"{GOOD},{cell}\n"], NOW)
-    assert [a.news2 for _, a in table.rows] == [alarms]
+    assert [a.news2 for _, (a, _) in table.rows] == [alarms]
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ def test_samples_are_the_same_for_a_seed_and_pass_their_own_check(tmp_path: Path
         table = admission_rows.parse(file, NOW)
     assert not table.errors
     assert len(table.rows) == 24
-    assert {a.gateway for _, a in table.rows} == {"gw-icu", "gw-med"}
-    assert all(a.phone.startswith("+44 1632 960") for _, a in table.rows)
+    assert {a.gateway for _, (a, _) in table.rows} == {"gw-icu", "gw-med"}
+    assert all(a.phone.startswith("+44 1632 960") for _, (a, _) in table.rows)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cloud.admissions.roster_plan import Effect, plan
+from cloud.admissions.admission_rows import OPTIONAL, REQUIRED
+from cloud.admissions.roster_plan import Effect, Step
+from cloud.admissions.roster_plan import plan as plan_of
 from cloud.cli import admit
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.settings import Kafka
@@ -13,6 +15,14 @@ from vitals.admissions import Admission
 from vitals.limits import Limit
 
 NOW = 1_763_812_800_000
+
+
+WHOLE = REQUIRED | OPTIONAL
+
+
+def plan(rows: list[tuple[int, Admission]], known: dict[str, Admission], stated: frozenset[str] = WHOLE) -> list[Step]:
+    """The plan of rows with a value in each of the stated columns."""
+    return plan_of([(line, (row, stated)) for line, row in rows], known)
 
 
 def person(patient: str, bed: str, **changes: object) -> Admission:
@@ -39,6 +49,14 @@ def test_a_file_that_says_only_other_limits_changes_nothing() -> None:
     known = person("p-1", "b1", overrides={"spo2": Limit(85, 93, None, None, 15)})
     (step,) = plan([(2, person("p-1", "b1", version=NOW + 9, since=NOW + 9))], {"p-1": known})
     assert (step.effect, step.kept, step.admission) == (Effect.SAME, ("overrides",), None)
+
+
+def test_an_empty_cell_and_a_missing_column_change_nothing() -> None:
+    known = person("p-1", "b1", phone="112", address="1 Elm Road", cadence_s=2.0, news2=False, profile="copd")
+    row = person("p-1", "b2", phone="", address="", born="", cadence_s=30.0, devices=("mon-b1",))
+    (step,) = plan([(2, row)], {"p-1": known}, REQUIRED)
+    assert (step.changes, step.kept) == ({"bed": ("b1", "b2")}, ())
+    assert step.admission == replace(known, bed="b2", version=NOW + 1)
 
 
 def test_who_left_is_not_admitted_again() -> None:
@@ -103,7 +121,7 @@ def test_the_command_shows_first_keeps_the_beds_limits_and_admits_nobody_who_lef
     assert admit.run([str(file), "--preview"], {"KAFKA_BOOTSTRAP": "none:1"}) == 0
     said = capsys.readouterr().out
     assert "line 2: left p-1 was discharged" in said
-    assert "line 3: change p-2 bed icu-02 -> icu-09; kept as set at the bed: profile" in said
+    assert "line 3: change p-2 bed icu-02 -> icu-09\n" in said
     assert "1 new, 1 changed, 0 unchanged, 1 left before, 0 refused" in said
     assert len(log.records("patients")) == 2
 

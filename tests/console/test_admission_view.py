@@ -106,12 +106,12 @@ def test_a_roster_file_is_seen_before_it_acts_and_acts_as_it_was_seen(client: Cl
     assert stage.parts.audit.read(Wanted(patient="p-00001"))[0].what == "roster-change"
 
 
-@pytest.mark.parametrize("meanwhile", ["discharged", "limits"])
+@pytest.mark.parametrize("meanwhile", ["discharged", "moved"])
 def test_a_ward_that_changed_since_the_preview_is_looked_at_again(client: Client, stage: Stage, meanwhile: str) -> None:
     bela = client("bela", icu=Role.NURSE)
     csv = HEAD + row(stage, "p-00001", bed="icu-20")
     seen = bela.post("/api/wards/icu/roster/preview", json={"csv": csv}).json()["seen"]
-    changed = {"discharged": stage.now()} if meanwhile == "discharged" else {"profile": "copd"}
+    changed = {"discharged": stage.now()} if meanwhile == "discharged" else {"bed": "icu-40"}
     known = stage.person("p-00001")
     stage.admit(msgspec.structs.replace(known, version=known.version + 1, **changed))
     assert bela.post("/api/wards/icu/roster", json={"csv": csv, "seen": seen}).status_code == 409

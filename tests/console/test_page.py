@@ -363,7 +363,9 @@ def test_an_administrator_makes_a_user_whose_one_time_link_sets_a_password_and_w
     row = admin.get_by_role("row").filter(has=admin.get_by_role("rowheader", name="chidi"))
     expect(row).to_contain_text("nurse on ICU")
     expect(row).to_contain_text("has no password yet")
-    expect(admin.get_by_role("region", name="Audit log")).to_contain_text("chidi")
+    open_view(admin, "Audit log")
+    expect(admin.get_by_role("region", name="Audit log")).to_contain_text("set the roles of user chidi: icu nurse")
+    open_view(admin, "Users")
 
     home = browser.new_context(base_url=served.url)
     nurse = home.new_page()

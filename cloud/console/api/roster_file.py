@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from msgspec.structs import replace
 from pydantic import BaseModel, Field
 
-from cloud.admissions.admission_rows import parse
+from cloud.admissions.admission_rows import Stated, parse
 from cloud.admissions.roster_plan import Effect, Step, plan
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import ConflictError, LogDownError
@@ -73,12 +73,12 @@ def apply(request: Request, ward: str, body: Apply, who: Who) -> dict[str, Any]:
     return {"written": sum(step.admission is not None for step in steps)}
 
 
-def _steps(rows: Sequence[tuple[int, Admission]], known: Mapping[str, Admission], ward: str, who: Person) -> list[Step]:
+def _steps(rows: Sequence[tuple[int, Stated]], known: Mapping[str, Admission], ward: str, who: Person) -> list[Step]:
     """Returns the plan; forbidden rows are refused first, because other rows may depend on them."""
-    reasons = {line: _forbidden(row, known.get(row.patient), ward, who) for line, row in rows}
+    reasons = {line: _forbidden(row, known.get(row.patient), ward, who) for line, (row, _) in rows}
     refused = [
         Step(line=line, patient=row.patient, name=row.name, effect=Effect.REFUSED, reason=reasons[line])
-        for line, row in rows
+        for line, (row, _) in rows
         if reasons[line]
     ]
     allowed = plan([(line, row) for line, row in rows if not reasons[line]], known)
