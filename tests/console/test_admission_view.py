@@ -137,6 +137,14 @@ def test_a_nurse_admits_an_unknown_patient_in_one_tap(page: Page, served: Stage)
     page.get_by_role("button", name="Unknown adult to icu-04").click()
     expect(page.locator("h1")).to_contain_text("Unknown patient")
     assert [a["bed"] for a in served.written("patients")] == ["icu-04"]
+    page.get_by_role("button", name="Name and facts").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Nia Lomax")
+    dialog.get_by_label("Date of birth").fill("2021-03-21")
+    expect(dialog.get_by_label("Limits")).to_have_value("child")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.locator("h1")).to_contain_text("Nia Lomax")
+    assert [a.get("profile", "adult") for a in served.written("patients")] == ["adult", "child"]
 
 
 def test_a_nurse_admits_a_child_with_four_fields_and_sees_the_limits_before(page: Page, served: Stage) -> None:
@@ -180,3 +188,15 @@ def test_a_taken_bed_is_said_before_and_after_the_press_and_a_new_one_needs_its_
     page.get_by_role("button", name="Admit", exact=True).click()
     expect(page.locator("h1")).to_contain_text("icu-77")
     assert served.person("p-00077").gateway == "gw-icu"
+
+
+def test_a_transfer_to_a_free_bed_takes_the_beds_gateway_and_monitor(page: Page, served: Stage) -> None:
+    free_bed(served, gateway="gw-icu-2")
+    page.goto(page.url.partition("#")[0] + "#/patient/p-00002")
+    page.get_by_role("button", name="Transfer").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("group", name="Free beds").get_by_role("button", name="icu-04").click()
+    dialog.get_by_role("button", name="Transfer").click()
+    expect(page.locator("#toast")).to_contain_text("Transferred")
+    moved = served.person("p-00002")
+    assert (moved.bed, moved.gateway, moved.devices) == ("icu-04", "gw-icu-2", ("mon-icu-04",))
