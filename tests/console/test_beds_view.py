@@ -60,6 +60,11 @@ def test_a_contact_that_no_message_reaches_is_refused(client: Client, stage: Sta
     assert stage.written("contacts") == []
 
 
+def test_an_id_that_no_topic_can_have_is_refused(client: Client, stage: Stage) -> None:
+    assert client("ines", everywhere=Role.ADMIN).put("/api/contacts/m%C3%BCller", json=NEW).status_code == 422
+    assert stage.written("contacts") == []
+
+
 def test_an_admin_of_one_ward_sees_names_and_changes_no_address(client: Client, stage: Stage) -> None:
     bela = client("bela", icu=Role.ADMIN)
     found = {c["contact"]: c for c in bela.get("/api/contacts").json()}
