@@ -28,7 +28,7 @@ from cloud.console.fhir import routes
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.pages import ack_link_page, html_pages, link_receipts, printout, proof_page, push_devices
-from cloud.console.static import FOLDER
+from cloud.console.static import FOLDER, VERSION
 
 PARTS: Final = (
     html_pages,
@@ -67,6 +67,7 @@ def create_app(parts: AppState) -> FastAPI:
     for part in PARTS:
         app.include_router(part.router)
     app.include_router(push_devices.link_router)
+    app.mount(f"/static/{VERSION}", StaticFiles(directory=FOLDER), name="page")
     app.mount("/static", StaticFiles(directory=FOLDER), name="static")
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

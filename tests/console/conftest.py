@@ -51,7 +51,7 @@ def sign_in(context: BrowserContext, address: str = "/") -> Page:
     page.fill("#name", "bela")
     page.fill("#password", PASSWORD)
     page.click("button.primary")
-    expect(page.locator(".tile[data-patient='p-00001'] .age")).to_be_visible()
+    expect(page.locator(".tile[data-patient='p-00001'] .bed")).to_be_visible()
     return page
 
 

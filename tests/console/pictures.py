@@ -122,20 +122,11 @@ def beat(stage: Stage) -> None:
     for one in stage.parts.topics.present():
         number = int(one.patient.split("-")[1])
         values: dict[str, float] = {}
-        ahead = {}
+        slopes: dict[str, float] = {}
         if number == 5:
             continue
         if number == 3:
-            ahead = {
-                "spo2": (-0.31, (75.2, 78.6, 82.0)),
-                "hr": (0.4, (112.0, 121.0, 130.0)),
-                "pr": (0.4, (112.0, 121.0, 130.0)),
-                "rr": (0.17, (25.0, 30.0, 35.0)),
-                "temp": (0.0, (37.1, 37.5, 37.9)),
-                "sbp": (0.0, (104.0, 115.0, 126.0)),
-                "dbp": (0.0, (68.0, 76.0, 84.0)),
-                "map": (0.0, (73.0, 81.0, 89.0)),
-            }
+            slopes = {"spo2": -0.31, "hr": 0.4, "pr": 0.4, "rr": 0.17, "temp": 0.0, "sbp": 0.0, "dbp": 0.0, "map": 0.0}
             values = {"spo2": 84, "hr": 112, "pr": 112, "rr": 26}
         if number == 10:
             values = {"spo2": 96, "hr": 124, "pr": 124, "rr": 23, "temp": 38.4, "sbp": 104, "dbp": 58, "map": 73}
@@ -143,7 +134,7 @@ def beat(stage: Stage) -> None:
             values = {"rr": 31}
         if number == 1:
             values = {"hr": 58, "pr": 58}
-        stage.read(one.patient, now, ahead=ahead, **values)
+        stage.read(one.patient, now, slopes=slopes, **values)
     seen = stage.patients[stage.parts.topics.present()[6].patient]
     for name in ("spo2", "pr"):
         seen.signs.pop(name, None)

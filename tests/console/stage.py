@@ -77,18 +77,15 @@ def admission(number: int, ward: str, now: int, **changes: object) -> Admission:
     return Admission(**(values | changes))
 
 
-Ahead = tuple[float, tuple[float, float, float]]
-
-
 def seen(
     person: Admission,
     values: dict[str, float],
     t: int,
     *,
     suspect: dict[str, int] | None = None,
-    ahead: dict[str, Ahead] | None = None,
+    slopes: dict[str, float] | None = None,
 ) -> PatientNow:
-    """A patient whose newest reading is of time `t`; `ahead` has slope and expected values by sign."""
+    """A patient whose newest reading is of time `t`; `slopes` has slopes by sign, unit per minute."""
     limits = person.limits
     found = {}
     for name, value in values.items():
@@ -97,7 +94,7 @@ def seen(
         digit = int(breach(row, limits.array()[None])[0, INDEX[name]])
         x = limits.limits[INDEX[name]]
         bounds = (x.extreme_low, x.low, x.high, x.extreme_high)
-        found[name] = SignNow(value, t, (suspect or {}).get(name, 0), digit, bounds, *(ahead or {}).get(name, ()))
+        found[name] = SignNow(value, t, (suspect or {}).get(name, 0), digit, bounds, (slopes or {}).get(name))
     pulse = values.get("pr", values.get("hr"))
     score = news2.score(
         rr=values.get("rr"), spo2=values.get("spo2"), scale2=person.scale2, oxygen=person.oxygen, sbp=values.get("sbp"),
@@ -231,13 +228,13 @@ class Stage:
             self.parts.topics.admit(one)
 
     def read(
-        self, patient: str, t: int | None = None, *, ahead: dict[str, Ahead] | None = None, **values: float
+        self, patient: str, t: int | None = None, *, slopes: dict[str, float] | None = None, **values: float
     ) -> None:
         """Gives a patient a new reading: the usual values, with changes."""
         t = self.now() if t is None else t
         number = int(patient.split("-")[1])
         usual = {name: course(number, name, t) for name in FIELDS}
-        self.patients[patient] = seen(self.person(patient), usual | values, t, ahead=ahead)
+        self.patients[patient] = seen(self.person(patient), usual | values, t, slopes=slopes)
         self.show()
 
     def alarm(self, alarm: AlarmEvent) -> AlarmEvent:

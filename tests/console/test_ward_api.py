@@ -395,12 +395,12 @@ def test_history_says_when_the_warehouse_is_down_and_gives_what_the_page_itself_
     assert len(again["trend"]) > len(found["trend"])
 
 
-def test_history_says_where_a_sign_heads_and_is_silent_of_those_without_a_trend(client: Client, stage: Stage) -> None:
-    stage.read("p-00001", spo2=93, ahead={"spo2": (-0.05, (90.1, 91.5, 92.9))})
+def test_history_has_the_slope_of_each_sign_with_a_trend_and_no_forecast(client: Client, stage: Stage) -> None:
+    stage.read("p-00001", spo2=93, slopes={"spo2": -0.05})
     stage.parts.feed.tick()
     found = client("bela", icu=Role.NURSE).get("/api/patients/p-00001/history?hours=1").json()
-    horizon = stage.parts.feed.sight.clock + 1_800_000
-    assert found["ahead"] == {"spo2": {"t": horizon, "slope": -0.05, "expected": [90.1, 91.5, 92.9]}}
+    assert found["slopes"] == {"spo2": -0.05}
+    assert "ahead" not in found, "no forecast"
 
 
 def test_a_frame_holds_what_changed_and_a_page_that_falls_behind_gets_everything(stage: Stage) -> None:

@@ -25,7 +25,7 @@ class Acknowledge(BaseModel):
 
 
 class AcknowledgeAlarm(Acknowledge):
-    """Alarm to acknowledge, and its log time as the page showed it, UTC epoch ms; null from a page without one."""
+    """Alarm, and the log time of the newest event that the page showed, UTC epoch ms; null from a page without one."""
 
     shown: Annotated[int | None, Field(ge=0)] = None
 
@@ -69,9 +69,12 @@ def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
 
 
 @router.post("/coming")
-def coming(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
-    """Holds the handover of an alarm for a while, as the person is on the way."""
-    return _do(request, who, Act.COMING, body.alarm, find(auth.parts(request), body.alarm))
+def coming(request: Request, body: AcknowledgeAlarm, who: Who) -> dict[str, Any]:
+    """Holds the handover of an alarm, and of its incident as it was shown, as the person is on the way."""
+    own = auth.parts(request)
+    event = find(own, body.alarm)
+    facts = as_shown(members(own, event.incident) if event else (), body.shown)
+    return _do(request, who, Act.COMING, body.alarm, event, **facts)
 
 
 @router.post("/cannot")

@@ -68,14 +68,21 @@ async def stream(request: Request, ward: str, who: Who) -> StreamingResponse:
     auth.require_role(request, who, Role.VIEWER, ward)
     hub = auth.parts(request).feed
     feed = hub.open(ward)
-    patients = sorted(a.patient for a in auth.parts(request).topics.on_ward(ward))
-    auth.audit(request, who.name, "view-ward", ward=ward, patients=patients)
+    shown = _shown_first(request, who, ward, frozenset())
     # Proxies must not buffer the stream.
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(_frames(request, feed), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_frames(request, feed, shown), media_type="text/event-stream", headers=headers)
 
 
-async def _frames(request: Request, feed: Subscriber) -> AsyncIterator[bytes]:
+def _shown_first(request: Request, who: Person, ward: str, shown: frozenset[str]) -> frozenset[str]:
+    """Logs the patients whom a stream shows for the first time; returns all whom it has shown."""
+    present = {a.patient for a in auth.parts(request).topics.on_ward(ward)}
+    if not shown or present - shown:
+        auth.audit(request, who.name, "view-ward", ward=ward, patients=sorted(present - shown))
+    return shown | present
+
+
+async def _frames(request: Request, feed: Subscriber, shown: frozenset[str]) -> AsyncIterator[bytes]:
     own = auth.parts(request)
     token = auth.token(request) or request.headers.get("authorization", "").partition(" ")[2]
     loop = asyncio.get_running_loop()
@@ -95,6 +102,7 @@ async def _frames(request: Request, feed: Subscriber) -> AsyncIterator[bytes]:
                 if who is None or not who.may(Role.VIEWER, feed.ward):
                     yield farewell("Your session has ended.")
                     return
+                shown = await asyncio.to_thread(_shown_first, request, who, feed.ward, shown)
     finally:
         own.feed.leave(feed)
 

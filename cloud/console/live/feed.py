@@ -17,6 +17,7 @@ from cloud.alarm.query.answers import PatientNow
 from cloud.console.live import ward_view
 from cloud.console.live.alarm_state import NOTHING, AlarmStateSnapshot, StateDownError, StatePort
 from cloud.console.live.topic_cache import TopicCache
+from cloud.console.static import VERSION
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.signs import FIELDS
 
@@ -218,7 +219,7 @@ class LiveFeed:
         return ward_view.ward_alarms(ward, gateways, self.sight, self._people.pauses)
 
     def _head(self, now: int) -> dict[str, Any]:
-        return {"now": now, "clock": self.sight.clock, "down": self.down, "since": self.since}
+        return {"now": now, "clock": self.sight.clock, "down": self.down, "since": self.since, "version": VERSION}
 
     def _end(self) -> None:
         for feeds in list(self._feeds.values()):

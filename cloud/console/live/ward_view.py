@@ -43,6 +43,8 @@ def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
         "inactivation": event.inactivation.value,
         "start": event.start,
         "text": event.text,
+        "limit": event.limit,
+        "side": event.side,
         "by": event.by,
         "handover": event.handover,
         "coming": event.coming or None,
