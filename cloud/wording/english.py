@@ -70,6 +70,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "link.acknowledged": "Already acknowledged by {name}.",
     "link.somebody": "somebody",
     "link.coming-already": "{name} is coming.",
+    "link.ward-page": "Open the bed on the ward page",
     "link.told": "Also told: {names}",
     "link.trend": "The last ten minutes",
     "link.coming": "I am coming",

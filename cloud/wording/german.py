@@ -71,6 +71,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "link.acknowledged": "Bereits quittiert von {name}.",
     "link.somebody": "jemandem",
     "link.coming-already": "{name} kommt.",
+    "link.ward-page": "Bett auf der Stationsseite öffnen",
     "link.told": "Auch benachrichtigt: {names}",
     "link.trend": "Die letzten zehn Minuten",
     "link.coming": "Ich komme",

@@ -374,3 +374,13 @@ def test_a_phone_answers_a_call_by_its_link_and_axe_finds_nothing_serious(
     expect(phone.get_by_role("heading", level=1)).to_have_text("Acknowledged")
     shown = second.log_t
     assert acts(served) == [("coming", first.id, first.id, shown), ("acknowledge", first.id, first.id, shown)]
+
+
+def test_a_links_page_opens_the_incident_of_its_bed_for_who_is_signed_in(page: Page, served: Stage) -> None:
+    first, _ = deteriorate(served)
+    page.goto(link(served, first))
+    page.get_by_role("link", name="Open the bed on the ward page").click()
+    expect(page.locator("main h1")).to_contain_text(served.person(PATIENT).name)
+    expect(page.locator(f'[data-incident="{first.id}"]').first).to_be_visible()
+    page.goto(f"{served.url}/#/bed/icu/icu-99")
+    expect(page.locator("main")).to_contain_text("Nobody lies in bed icu-99 any more")

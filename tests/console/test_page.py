@@ -13,10 +13,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from cloud.alarm.query.answers import StandbyNow
+from cloud.console.api import ward_stream
 from cloud.console.auth.accounts import Role
 from infra.demo.fault_proxy import Relay
 from tests.console.conftest import open_view, sign_in
-from tests.console.stage import PASSWORD, Stage, event, seen, ward
+from tests.console.stage import PASSWORD, Stage, admission, event, seen, ward
 from tests.support.waiting import until
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
@@ -239,6 +240,7 @@ def test_a_lost_connection_cannot_be_overlooked_and_comes_back(context: BrowserC
         expect(banner).to_contain_text(re.compile(r"is \d+ s old"))
         expect(banner).to_contain_text("Watch the patients at the bedside")
         expect(page.locator("#link")).to_have_text("lost")
+        expect(page.locator("#counts")).to_have_text("unknown")
         expect(page.locator("main")).to_have_css("filter", re.compile("grayscale"))
         expect(page).to_have_title(re.compile("Connection lost"))
         desaturate(served)
@@ -253,8 +255,10 @@ def test_the_state_tier_down_is_said_and_recovered_from(page: Page, served: Stag
     banner = page.locator("#lost")
     expect(banner).to_contain_text("No new values")
     expect(page.locator("#link")).to_have_text("old")
+    expect(page.locator("#counts")).to_have_text("unknown")
     served.state.down = None
     expect(banner).to_be_hidden()
+    expect(page.locator("#counts")).to_have_text("no open alarm")
 
 
 def test_the_warehouse_down_is_said_in_the_patients_view_and_the_rest_goes_on(page: Page, served: Stage) -> None:
@@ -549,3 +553,19 @@ def test_the_page_asks_nobody_but_its_own_server(browser: Browser, served: Stage
     expect(page.locator(".trend canvas")).to_have_count(5)
     context.close()
     assert asked == {served.url.removeprefix("http://")}
+
+
+def test_m16_a_patient_who_comes_while_a_stream_is_open_is_in_the_audit_log(
+    context: BrowserContext, served: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ward_stream, "STILL_SIGNED_IN_S", 0.2)
+    page = sign_in(context)
+    served.admit(admission(9, "icu", served.now()))
+    expect(page.locator(".tile[data-patient='p-00009']")).to_be_visible()
+    until(lambda: page.evaluate("1") and len(_views(served)) > 1, "a line of who came")
+    assert _views(served) == ['{"patients":["p-00001","p-00002","p-00003"]}', '{"patients":["p-00009"]}']
+
+
+def _views(stage: Stage) -> list[str]:
+    """Details of the audit log's lines of views of a ward, the oldest first."""
+    return [e.detail.replace(" ", "") for e in reversed(stage.parts.audit.read()) if e.what == "view-ward"]

@@ -11,11 +11,12 @@ import { VIEWS } from "./views.js";
 import { stampPrints } from "./printed.js";
 
 const RETRY_MS = 5000;
-const STUCK_MS = 4000;
 const OWN_VERSION = new URL(import.meta.url).pathname.split("/")[2];
 const $ = (id) => document.getElementById(id);
 const context = { signs: new Map(), doubts: {}, profiles: {}, me: null, ward: null };
 let screen = null;
+// Since when a view is being loaded: one that never comes must not look alive either.
+let opening = null;
 let above = new Map();
 
 const role = (ward) => context.me.wards.find((entry) => entry.ward === ward)?.role ?? "viewer";
@@ -85,9 +86,6 @@ function showAbove() {
   }
 }
 
-// A screen that draws says when; one that no longer does must not look alive.
-const isStuck = () => screen?.drawn !== undefined && !document.hidden && performance.now() - screen.drawn > STUCK_MS;
-
 function tick() {
   const { ward } = context;
   if (ward) {
@@ -95,7 +93,8 @@ function tick() {
     above.forEach((row) => row.tick(ward.now()));
     if (ward.version && OWN_VERSION !== ward.version) renew(ward.version);
   }
-  if (!isStuck()) window.wardwatchBeats();
+  // A screen that draws says when; one that no longer does must not look alive.
+  window.wardwatchBeats(opening ?? screen?.drawn ?? performance.now());
 }
 
 // The server is of another version: the page loads itself again, once, when nobody is in the middle of something.
@@ -116,7 +115,8 @@ async function route() {
   const [, what, ...rest] = location.hash.split("/");
   const view = VIEWS.find(({ path }) => path === what) ?? VIEWS[0];
   const name = decodeURIComponent(rest.join("/"));
-  const wanted = view.of === "ward" && name ? name : context.ward?.name ?? home();
+  const named = { ward: name, bed: name.split("/")[0] }[view.of];
+  const wanted = named || (context.ward?.name ?? home());
   const turn = route.turn = Symbol(view.path);
   screen?.close();
   screen = null;
@@ -131,13 +131,16 @@ async function route() {
     localStorage.setItem("ward", wanted);
   }
   let Screen;
+  opening = performance.now();
   try {
     Screen = await view.load();
   } catch {
+    opening = null;
     main.replaceChildren(el("p", { class: "problem", role: "alert" }, "This view did not load. Watch the patients at the bedside."), el("p", {}, el("a", { class: "plain", href: "/" }, "Try again")));
     return;
   }
   if (turn !== route.turn) return;
+  opening = null;
   main.replaceChildren();
   document.body.dataset.view = view.path;
   screen = new Screen(main, context, view.of === "ward" ? wanted : name);

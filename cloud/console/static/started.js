@@ -1,9 +1,12 @@
 // Plain script before all modules: a page that does not start, or that stops drawing, says so within five seconds.
-// The page calls `wardwatchBeats()` each second while it works.
+// The page calls `wardwatchBeats(time of its last drawing)` each second.
 (() => {
   const LATE_MS = 4500;
   let beaten = performance.now();
+  let shown = beaten;
   let started = false;
+  // A page in the background draws nothing, and is not looked at.
+  const isLate = () => performance.now() - Math.max(beaten, shown) > LATE_MS;
 
   function say(words) {
     const line = document.getElementById("dead");
@@ -17,8 +20,9 @@
     document.title = "Not working · Wardwatch";
   }
 
-  window.wardwatchBeats = () => {
-    beaten = performance.now();
+  window.wardwatchBeats = (at) => {
+    beaten = at;
+    if (isLate()) return;
     started = true;
     const line = document.getElementById("dead");
     if (line.hidden) return;
@@ -34,8 +38,7 @@
   }, true);
 
   setInterval(() => {
-    // A page in the background draws nothing, and is not looked at.
-    if (document.hidden) beaten = performance.now();
-    else if (performance.now() - beaten > LATE_MS) say(started ? "This page has stopped." : "This page did not start.");
+    if (document.hidden) shown = performance.now();
+    else if (isLate()) say(started ? "This page has stopped." : "This page did not start.");
   }, 500);
 })();

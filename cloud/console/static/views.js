@@ -2,12 +2,13 @@
 //
 // path   first part of its address: `#/path/NAME`
 // name   its word in the menu; a view without one is reached from another view
-// of     meaning of NAME: "ward", "patient" or, without one, "site"
+// of     meaning of NAME: "ward", "bed" (WARD/BED), "patient" or "site"
 // may    (context, ward) → whether the menu shows it; without it everybody of the ward has it
 // load   → its class, loaded when it is opened: `new Screen(main, context, NAME)`, then `close()`
 export const VIEWS = [
   { path: "ward", of: "ward", load: async () => (await import("./ward.js")).WardScreen },
   { path: "patient", of: "patient", load: async () => (await import("./patient.js")).PatientScreen },
+  { path: "bed", of: "bed", load: async () => (await import("./bed.js")).BedScreen },
   { path: "advice", of: "patient", load: async () => (await import("./advice.js")).AdviceScreen },
   { path: "round", name: "Observations", of: "ward", load: async () => (await import("./round.js")).RoundScreen },
   { path: "admit", name: "Admit a patient", of: "ward", may: (context, ward) => context.isNurse(ward), load: async () => (await import("./admission.js")).AdmissionScreen },
