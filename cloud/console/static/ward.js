@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { inOrder, isCalling, order, urgency } from "./rank.js";
 import { Tile } from "./tile.js";
-import { UnassignedLine } from "./unassigned.js";
+import { WardNotes } from "./ward_notes.js";
 
 // Beds keep their places while somebody points at them: what moves under a finger is pressed wrongly.
 const HOLD_MS = 2500;
@@ -45,7 +45,7 @@ export class WardScreen {
     this.width.observe(this.beds);
     this.empty = el("p", { class: "loading" }, this.ward.ready ? "No patient on this ward." : "Loading…");
     const tools = el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }),
-      context.isNurse(this.ward.name) ? el("a", { class: "plain", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null, (this.free = new UnassignedLine(this.ward.name)).node);
+      context.isNurse(this.ward.name) ? el("a", { class: "plain", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null, (this.notes = new WardNotes(this.ward.name)).nodes);
     main.append(tools, this.empty, this.beds);
     this.stop = new AbortController();
     const { signal } = this.stop;
@@ -203,7 +203,7 @@ export class WardScreen {
   }
 
   close() {
-    this.free.close();
+    this.notes.close();
     this.stop.abort();
     this.sight.disconnect();
     this.width.disconnect();
