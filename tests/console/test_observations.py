@@ -115,3 +115,18 @@ def test_the_order_of_the_round_holds_while_a_choice_is_open(page: Page, served:
     expect(first).to_contain_text("due in")
     assert beds.all_inner_texts() == before
     expect(page.locator(".row-card").last.get_by_role("button", name=re.compile("^Chart alert"))).to_be_enabled()
+
+
+def test_the_wards_own_view_asks_for_what_is_due(page: Page, served: Stage) -> None:
+    served.read("p-00003", rr=34, spo2=82)
+    served.parts.feed.tick()
+    page.reload()
+    page.get_by_role("link", name="1 observation due").click()
+    expect(page.locator(".row-card").first).to_contain_text("icu-03")
+    expect(page.locator(".row-card").first).to_contain_text("due since")
+
+
+def test_the_number_of_due_observations_is_for_the_wards_people(client: Client, stage: Stage) -> None:
+    vera = client("vera", icu=Role.VIEWER)
+    assert vera.get("/api/wards/icu/observations/due").json() == {"due": 0, "down": None}
+    assert vera.get("/api/wards/med/observations/due").status_code == 403

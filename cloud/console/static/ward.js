@@ -4,7 +4,7 @@ import { el, text, toast } from "./dom.js";
 import { Places } from "./places.js";
 import { isCalling, isTrouble, order, urgency } from "./rank.js";
 import { Tile } from "./tile.js";
-import { UnassignedLine } from "./unassigned.js";
+import { WardNotes } from "./ward_notes.js";
 
 // Beds keep their places while somebody points at them: what moves under a finger is pressed wrongly.
 const HOLD_MS = 2500;
@@ -50,7 +50,7 @@ export class WardScreen {
     this.byBed = localStorage.getItem(`order ${this.ward.name}`) === "bed";
     this.mode = el("button", { class: "order", onclick: () => this.turn() });
     main.append(el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }), this.mode,
-      context.isNurse(this.ward.name) ? el("a", { class: "plain admit", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null, (this.free = new UnassignedLine(this.ward.name)).node), this.empty, this.beds);
+      context.isNurse(this.ward.name) ? el("a", { class: "plain admit", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null, (this.notes = new WardNotes(this.ward.name)).nodes), this.empty, this.beds);
     this.nameMode();
     this.listen();
     this.change({ changed: [...this.ward.tiles.keys()], gone: [] });
@@ -222,7 +222,7 @@ export class WardScreen {
   }
 
   close() {
-    this.free.close();
+    this.notes.close();
     this.stop.abort();
     this.sight.disconnect();
     this.room.disconnect();
