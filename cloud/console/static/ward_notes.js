@@ -9,7 +9,7 @@ export class WardNotes {
   constructor(ward) {
     const path = `/api/wards/${encodeURIComponent(ward)}`;
     this.due = el("a", { class: "due-now", href: `#/round/${encodeURIComponent(ward)}` });
-    this.free = el("span", { class: "soft", role: "status" });
+    this.free = el("span", { class: "soft" });
     this.nodes = [this.due, this.free];
     const load = () => {
       call(`${path}/observations/due`).then((found) => this.showDue(found), () => text(this.due, ""));
