@@ -23,6 +23,9 @@ device** likewise. A gateway's clock is reported beyond `OFF_MS` and until it is
 have the gateway's ids, so that an acknowledgement here ends them there. Only the gateway's status ends them: while it
 is down they stay active.
 
+**Wrong patient**: a monitor names another patient than its admission. No failure of equipment inhibits it; only the
+gateway's status ends it.
+
 **Disputed beds and devices**, which two admissions claim, are outside the tree: no failure of equipment inhibits them.
 """
 
@@ -56,6 +59,7 @@ PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
 DEVICE_CLOCK, DEVICE_SLOW = "device-clock", "device-slow"
+WRONG_PATIENT: Final = "wrong-patient"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -73,7 +77,7 @@ OWN: Final = {
 }
 """Texts of the alarms that a gateway has of itself. *Remote monitoring lost* is not among them: the notifier is silent
 then."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW, WRONG_PATIENT))
 HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_BESIDE))
 """Every condition of this module except *pipeline stalled*, which only the watchdog reports."""
 
@@ -274,6 +278,7 @@ def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
         faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and _tells(state, d)]
         faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
         faults += [_slow(status, d) for d in status.devices if d.pace_ms and d.patient]
+        faults += [_wrong_patient(status, d) for d in status.devices if d.other_patient and d.patient]
         faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
         faults += _own(status)
         if status.offset_ms is None:
@@ -421,6 +426,14 @@ def _slow(status: Status, device: DeviceStatus) -> TechnicalCondition:
     text += ": correct one of them"
     return TechnicalCondition(
         device.device, DEVICE_SLOW, text, gateway=status.id, device=device.device, patient=device.patient
+    )
+
+
+def _wrong_patient(status: Status, device: DeviceStatus) -> TechnicalCondition:
+    text = f"device {device.device} names another patient than the one admitted to it: see who lies there"
+    text += ", then correct the admission or the monitor"
+    return TechnicalCondition(
+        device.device, WRONG_PATIENT, text, gateway=status.id, device=device.device, patient=device.patient
     )
 
 
