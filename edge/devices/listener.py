@@ -70,7 +70,7 @@ def parse(url: str) -> Listener:
         words = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
         zone = ZoneInfo(words["zone"]) if "zone" in words else None
         naming = Naming(words.get("devices", Naming.CERTIFICATE))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"{where}: {error}") from error
     if parts.scheme not in MODULES:
         raise ValueError(f"{where}: its scheme must be one of {', '.join(MODULES)}; DEVICE_BROKER is for MQTT")
