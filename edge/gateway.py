@@ -222,7 +222,7 @@ class Gateway:
                 self._reporter.devices.present(item.device, item.online)
             elif isinstance(item, NamedPatients):
                 self._reporter.devices.named(item.device, item.patients)
-                # A patient who is another than the admitted one is reported at once.
+                # A contradiction to the admission is reported at once.
                 self._status_at = -self._settings.status_s
             elif isinstance(item, AckButton | StandbyButton):
                 self._pressed(item, now, clock_s)

@@ -26,7 +26,8 @@ class Settings(StoreSettings):
     gateway: str = setting("id of this gateway; also its MQTT client id and the common name of its certificate")
     device_broker: str = setting("URL of the gateway's own broker, mqtt://host:port", "mqtt://127.0.0.1:1883")
     device_drivers: tuple[str, ...] = setting(
-        "URLs of drivers beside the broker, comma-separated; for HL7 monitors hl7://host:port?… (docs/devices.md)", ()
+        "URLs of further drivers, comma-separated; for HL7 monitors hl7://host:port?… (docs/devices.md)",
+        (),
     )
     device_user: str | None = setting("user name at the gateway's own broker", None)
     device_password: str | None = setting("password at the gateway's own broker", None)

@@ -153,9 +153,9 @@ class ChildDriver:
 
     def _serve(self, run: _Run) -> str:
         with suppress(ProcessLookupError):
-            # Memory beyond this is refused by the kernel, also between two looks at it.
+            # The kernel refuses memory beyond this, also between two checks.
             resource.prlimit(run.process.pid, resource.RLIMIT_DATA, (4 * self._max_rss, 4 * self._max_rss))
-        looked_s = time.monotonic()
+        checked_s = time.monotonic()
         while not self._stop.is_set():
             ready, _, _ = select.select([run.channel], [], [], 0.2)
             clock_s = time.monotonic()
@@ -169,8 +169,8 @@ class ChildDriver:
                 return run.failed
             if clock_s - run.heard_s > self._silent_s:
                 return f"no line for {self._silent_s:.0f} s"
-            if clock_s - looked_s >= 1.0:
-                looked_s = clock_s
+            if clock_s - checked_s >= 1.0:
+                checked_s = clock_s
                 rss = _rss(run.process.pid)
                 if rss > self._max_rss:
                     return f"{rss >> 20} MB of memory, and {self._max_rss >> 20} MB are allowed"

@@ -81,7 +81,9 @@ def parse(url: str) -> Listener:
     files = tuple(Path(words[name]) for name in _FILES if name in words)
     device = words.get("device", "")
     if bool(files) == bool(device) or len(files) not in {0, len(_FILES)}:
-        raise ValueError(f"{where} must have either device=NAME, or cert, key and ca: nobody else names the device")
+        raise ValueError(
+            f"{where} must have either device=NAME, or cert, key and ca: a message alone does not identify the device"
+        )
     if device and not is_name(device):
         raise ValueError(f"{where}: device {device!a} is no name")
     if device and naming is not Naming.CERTIFICATE:

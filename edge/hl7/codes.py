@@ -1,6 +1,6 @@
-"""Codes of vital signs and units in OBX-3 and OBX-6, as monitors write them.
+"""Codes of vital signs and units in OBX-3 and OBX-6, as sent by monitors.
 
-MDC is IEEE 11073-10101, by reference id and by number; its numbers are used differently by some makes, so the reference
+MDC is IEEE 11073-10101, by reference id and by number. Some manufacturers use its numbers differently, so the reference
 id decides. MDIL are Philips' own codes, EHC Edan's. Sources are public messages and manuals (docs/devices.md).
 """
 
@@ -75,7 +75,7 @@ _CODES: Final = {
 
 
 class CodeError(ValueError):
-    """A code whose parts name different signs."""
+    """A code with components of different signs."""
 
 
 def sign(parts: Sequence[str]) -> SignCode | None:
@@ -90,7 +90,7 @@ def sign(parts: Sequence[str]) -> SignCode | None:
     keys = [key for k in range(0, len(parts), _CODING) for key in _keys(parts[k : k + _CODING])]
     found = [code for key in keys if (code := _CODES.get(key)) is not None]
     named = [key for key in keys if key.startswith("MDC_")]
-    # A reference id of another measurement outranks a number: makes use some numbers twice.
+    # A reference id of another measurement outranks a number: some numbers are used twice.
     if not found or (named and _CODES.keys().isdisjoint(named)):
         return None
     if len({code.field for code in found}) > 1:

@@ -1,7 +1,7 @@
 """Observations of an HL7 message (ORU^R01 of IHE PCD-01 and its dialects, alarms of ORU^R40).
 
-Pure. One bad value costs its sign: it counts as zero, with which a monitor says that it has no value. A message that
-could be taken for what it is not (waveform, demonstration, two patients, a code of two signs) is refused as a whole.
+Pure. One bad value costs its sign: it counts as zero, a monitor's number for no value. A message that
+could be mistaken for another (waveform, demonstration, two patients, a code of two signs) is refused as a whole.
 """
 
 import re
@@ -23,7 +23,7 @@ NO_VALUE: Final = 0.0
 """A monitor's zero: the gateway's filter marks it as a dropout."""
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:[.,]\d{0,6})?", re.ASCII)
 _UNUSABLE: Final = frozenset("XDWNIO")
-"""OBX-11: cannot be obtained, deleted, wrong, not asked for, pending, order detail."""
+"""OBX-11: cannot be obtained, deleted, wrong, not requested, pending, order detail."""
 _INVALID: Final = frozenset(("INV", "NAV", "CALIB", "XQUAL"))
 """OBX-8 of IHE PCD-01: invalid, not available, being calibrated."""
 _PLAYED: Final = frozenset(("DEMO", "TEST"))
@@ -68,8 +68,8 @@ class Observed:
     Attributes:
         t: Time of the message, UTC epoch ms.
         values: Values of known signs.
-        off: Fields of sensors that it says are off.
-        ended: Fields of sensors whose alarm it ends.
+        off: Fields of sensors reported off.
+        ended: Fields of sensors with an alarm that it ends.
         patients: Identifiers of the patient, empty if it names none.
         alarm: Whether it is an alarm, which needs no values.
         bed: PV1-3, its parts joined by hyphens.
@@ -86,7 +86,7 @@ class Observed:
 
 @dataclass(slots=True)
 class _Alarm:
-    """Alarm of one OBR: what its segments say together."""
+    """Alarm of one OBR, from all its segments."""
 
     off: frozenset[str] = frozenset()
     source: str = ""
@@ -139,7 +139,7 @@ def read(message: bytes, header: Header, zone: tzinfo | None, now: int) -> Obser
 
 
 def chosen(values: Sequence[Value]) -> dict[str, float]:
-    """Returns one value a sign, a usable one first, by preference of its code; never a cuff's beside a line's."""
+    """Returns one value a sign, a usable one first, by preference of its code; a line's pressures exclude a cuff's."""
     lines = {v.code.field for v in values if v.code.rank == LINE and v.code.field in PRESSURES and v.value != NO_VALUE}
     by_sign: dict[str, Value] = {}
     for one in values:
@@ -197,7 +197,7 @@ def _number(raw: str, component: str) -> float:
 
 
 def _note(alarm: _Alarm, parts: list[str], text: str, status: str) -> None:
-    """Notes what an OBX of no sign says about an alarm."""
+    """Records an alarm's part in an OBX without a sign."""
     names = {part.strip().upper() for part in parts[:2]}
     if names & _PHASES:
         alarm.ended |= text.strip().lower() in _ENDED

@@ -1,4 +1,4 @@
-"""Sensors that a monitor itself says are off: lead-off and device alarms, and how long such a message counts."""
+"""Sensors that a monitor reports off by lead-off and device alarms, for a limited time."""
 
 import re
 from typing import Final
@@ -20,7 +20,7 @@ _SENSORS: Final = (
 
 
 def off(words: str) -> frozenset[str]:
-    """Returns the fields of the sensor that a text, a reference id or both together say is off; else none."""
+    """Returns the fields of the sensor that a text or reference id reports off, or none."""
     plain = re.sub(r"[^a-z0-9]+", " ", words.lower())
     if _OFF.search(plain) is None:
         return frozenset()
@@ -34,7 +34,7 @@ class SensorsOff:
         self._until: dict[str, dict[str, int]] = {}
 
     def begin(self, device: str, fields: frozenset[str], now: int) -> None:
-        """Records an alarm that began or goes on."""
+        """Records an alarm that started or continues."""
         self._until.setdefault(device, {}).update(dict.fromkeys(fields, now + LASTS_MS))
 
     def end(self, device: str, fields: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""MLLP server: takes messages of monitors, hands them to the gateway, and answers with the gateway's decision.
+"""MLLP server: receives messages of monitors, hands them to the gateway, and answers with the gateway's decision.
 
 An answer of acceptance is written only after the gateway's decision, which follows its commit. Answers of a connection
 keep the order of its messages.

@@ -26,7 +26,7 @@ OLDEST_MS: Final = 86_400_000
 
 
 class Translator:
-    """Turns messages into lines for the gateway, with what one message says about the next ones of its device."""
+    """Turns messages into lines for the gateway, with the state that a device's next messages need."""
 
     def __init__(self) -> None:
         self._off = SensorsOff()
@@ -39,7 +39,7 @@ class Translator:
             n: Number of the message.
             message: The message without its frame.
             header: Its header.
-            listener: Listening socket on which it came.
+            listener: Listening socket that received it.
             peer: Common name of the client certificate; empty without TLS.
             now: UTC epoch ms.
 
