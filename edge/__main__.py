@@ -18,6 +18,10 @@ import msgspec
 
 from edge.clock.boot_clock import this_boot
 from edge.devices.canary import Canary
+from edge.devices.child_driver import ChildDriver
+from edge.devices.driver import Driver
+from edge.devices.identities import Identities
+from edge.devices.listener import programs
 from edge.devices.mqtt_driver import MqttDriver
 from edge.gateway import Gateway, down
 from edge.metrics import Metrics
@@ -90,7 +94,7 @@ def _run_with(settings: Settings, outbox: Outbox, stop: Event, metrics: Metrics)
         gateway = Gateway(
             settings,
             outbox,
-            [bedside],
+            [bedside, *_drivers(settings, outbox, metrics)],
             bedside,
             metrics=metrics,
             now_ms=daemon.now_ms,
@@ -101,6 +105,15 @@ def _run_with(settings: Settings, outbox: Outbox, stop: Event, metrics: Metrics)
             gateway.run(Uplink(settings, will, gateway.receive), stop)
     finally:
         outbox.close()
+
+
+def _drivers(settings: Settings, outbox: Outbox, metrics: Metrics) -> list[Driver]:
+    """Returns the drivers in processes of their own, one for each scheme of `DEVICE_DRIVERS`."""
+    identities = Identities(outbox.identities()) if settings.device_drivers else Identities()
+    return [
+        ChildDriver(program, identities, restarted=metrics.driver_restarts.labels(program.name).inc)
+        for program in programs(settings.device_drivers)
+    ]
 
 
 @contextmanager

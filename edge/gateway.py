@@ -17,9 +17,19 @@ from edge.alarm.unassigned_devices import UnassignedDevices
 from edge.clock.boot_clock import Boot, this_boot
 from edge.clock.synchronisation import synchronised
 from edge.devices.alarm_signal import Signal, signal
-from edge.devices.driver import AckButton, AlarmIndicators, DeviceMessage, Driver, Presence, StandbyButton
+from edge.devices.driver import (
+    AckButton,
+    AlarmIndicators,
+    Delivered,
+    DeviceMessage,
+    Driver,
+    NamedPatients,
+    Presence,
+    RefusedMessage,
+    StandbyButton,
+)
 from edge.event_queue import EventQueue
-from edge.ingest.decode import DecodedMessage
+from edge.ingest.decode import DecodedMessage, refused
 from edge.ingest.urgency import UrgencyCheck
 from edge.metrics import Metrics
 from edge.pipeline import Pipeline
@@ -49,7 +59,7 @@ PATIENT: Final = frozenset(("confirmed", "heartbeat", CLOCK))
 """Downlink messages that do not wake the loop."""
 
 Button = AckButton | StandbyButton
-Item = DecodedMessage | Presence | Button | ConnectionChange | DownlinkMessage
+Item = DecodedMessage | NamedPatients | Presence | Button | ConnectionChange | DownlinkMessage
 
 
 class Gateway:
@@ -108,11 +118,13 @@ class Gateway:
         self._uplink = False
         self._second_at = self._status_at = 0.0
 
-    def receive(self, item: DeviceMessage | Presence | Button | ConnectionChange | DownlinkMessage) -> None:
+    def receive(self, item: Delivered | ConnectionChange | DownlinkMessage) -> None:
         """Enqueues an item from a driver or the uplink; safe from any thread."""
         if isinstance(item, DeviceMessage):
             heard, hurries = self._urgency.hear(item)
             self.events.put(heard, hurries=hurries or not self._linger)
+        elif isinstance(item, RefusedMessage):
+            self.events.put(refused(item.message, item.reason), hurries=not self._linger)
         else:
             self.events.put(item, hurries=not (isinstance(item, DownlinkMessage) and item.name in PATIENT))
 
@@ -208,6 +220,10 @@ class Gateway:
         for item in items:
             if isinstance(item, Presence):
                 self._reporter.devices.present(item.device, item.online)
+            elif isinstance(item, NamedPatients):
+                self._reporter.devices.named(item.device, item.patients)
+                # A contradiction to the admission is reported at once.
+                self._status_at = -self._settings.status_s
             elif isinstance(item, AckButton | StandbyButton):
                 self._pressed(item, now, clock_s)
             elif isinstance(item, ConnectionChange):

@@ -49,6 +49,12 @@ class Metrics:
             "Readings and messages that the bedside engine could not apply",
             registry=registry,
         )
+        self.driver_restarts = Counter(
+            "wardwatch_edge_driver_restarts",
+            "Drivers in processes of their own that ended and were started again",
+            ["driver"],
+            registry=registry,
+        )
         self.uplink = Gauge("wardwatch_edge_uplink_up", "Whether the uplink is connected", registry=registry)
         self.alarms = Gauge(
             "wardwatch_edge_local_alarms", "Alarms active at the bedside and of the gateway itself", registry=registry

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge.devices import listener
 from vitals.bounds import MAX_ID, is_name
 from vitals.runtime.settings import setting
 
@@ -24,6 +25,10 @@ class Settings(StoreSettings):
 
     gateway: str = setting("id of this gateway; also its MQTT client id and the common name of its certificate")
     device_broker: str = setting("URL of the gateway's own broker, mqtt://host:port", "mqtt://127.0.0.1:1883")
+    device_drivers: tuple[str, ...] = setting(
+        "URLs of further drivers, comma-separated; for HL7 monitors hl7://host:port?… (docs/devices.md)",
+        (),
+    )
     device_user: str | None = setting("user name at the gateway's own broker", None)
     device_password: str | None = setting("password at the gateway's own broker", None)
     uplink: str = setting("URL of the site broker or AWS IoT Core, mqtts://host:port", "mqtts://localhost:8883")
@@ -58,6 +63,8 @@ class Settings(StoreSettings):
         if not (self.canary_s == 0 or self.canary_s >= 1):
             raise ValueError(f"CANARY_S={self.canary_s} must be 0 or at least 1")
         _check_url("DEVICE_BROKER", self.device_broker, {"mqtt"})
+        for url in self.device_drivers:
+            listener.parse(url)
         _check_url("UPLINK", self.uplink, {"mqtt", "mqtts"})
         if self.uplink_limits not in {"auto", "iot-core", "none"}:
             raise ValueError(f"UPLINK_LIMITS={self.uplink_limits!r} must be auto, iot-core or none")

@@ -65,6 +65,9 @@ CATALOGUE: Final[dict[str, Condition]] = {
     "pipeline-stalled": Condition(HIGH, "nothing is being judged, of nobody: told every ward with patients"),
     "bed-disputed": Condition(HIGH, "two patients are admitted to one bed, and one of them is not watched"),
     "device-disputed": Condition(HIGH, "two patients are admitted on one device, and one of them is not watched"),
+    "wrong-patient": Condition(
+        HIGH, "a monitor names another patient than its admission: its readings may be filed under the wrong one"
+    ),
     "outbox-write-failing": Condition(HIGH, "a gateway cannot write its outbox, and accepts no readings"),
     "outbox-trimmed": Condition(HIGH, "a gateway's outbox was full, and its oldest readings were dropped"),
     "outbox-replaced": Condition(HIGH, "a gateway's outbox was damaged, and a new one begun"),

@@ -51,6 +51,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         beyond: Whether it is unassigned, with readings beyond limits.
         pace_ms: Measured send interval of a device slower than expected, ms; otherwise 0.
         clock: Confirmed fault of its clock (`CLOCK_OFF`, …); empty without one.
+        other_patient: Whether its messages name another patient than its admission.
     """
 
     device: Name
@@ -63,6 +64,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     clock: Line = ""
     beyond: bool = False
     pace_ms: Count = 0
+    other_patient: bool = False
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -8,12 +8,28 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, adt_questions, alarms, beds, patient_history, patients, rota, ward_stream
+from cloud.console.api import (
+    admin,
+    admission,
+    adt_questions,
+    alarms,
+    audit,
+    beds,
+    contacts,
+    limit_advice,
+    observations,
+    patient_history,
+    patients,
+    roster_file,
+    rota,
+    system,
+    ward_stream,
+)
 from cloud.console.fhir import routes, stay_routes
 from cloud.console.handover import page as handover_page
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.pages import ack_link_page, html_pages, link_receipts, proof_page, push_devices
+from cloud.console.pages import ack_link_page, html_pages, link_receipts, printout, proof_page, push_devices
 from cloud.console.static import FOLDER, VERSION
 
 PARTS: Final = (
@@ -22,14 +38,22 @@ PARTS: Final = (
     ack_link_page,
     proof_page,
     link_receipts,
+    printout,
     ward_stream,
+    admission,
     adt_questions,
     patients,
     patient_history,
+    limit_advice,
     alarms,
     beds,
     rota,
+    contacts,
+    roster_file,
+    observations,
     admin,
+    audit,
+    system,
     push_devices,
     routes,
     stay_routes,

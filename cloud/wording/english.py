@@ -218,6 +218,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "condition.outbox-rescue": "gateway's store damaged",
     "condition.memory-lost": "gateway's memory lost",
     "condition.outbox-filling": "gateway's store fills",
+    "condition.wrong-patient": "monitor of another patient",
     "condition.device-two-voices": "two monitors of one name",
     "condition.unassigned-device": "monitor on nobody",
     "condition.clock-unset": "gateway's clock not set",

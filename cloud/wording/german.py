@@ -220,6 +220,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "condition.outbox-rescue": "Speicher des Gateways beschädigt",
     "condition.memory-lost": "Gedächtnis des Gateways verloren",
     "condition.outbox-filling": "Speicher des Gateways füllt sich",
+    "condition.wrong-patient": "Monitor eines anderen Patienten",
     "condition.device-two-voices": "zwei Monitore mit einem Namen",
     "condition.unassigned-device": "Monitor ohne Patient",
     "condition.clock-unset": "Uhr des Gateways nicht gestellt",

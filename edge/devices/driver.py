@@ -1,4 +1,4 @@
-"""Driver interface: a driver delivers device messages. MQTT is one; docs/edge-driver.md shows another."""
+"""Driver interface: a driver delivers device messages. MQTT is one; docs/devices.md shows how to write another."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -14,6 +14,7 @@ class DeviceMessage(NamedTuple):
         t_gw: Arrival, UTC epoch ms.
         ack: Called with the receipts of messages that are stored or rejected; until then the sender keeps them.
         receipt: Argument of `ack` for this message.
+        entry: Identity to store with the reading (`edge.devices.identities`); empty if the device numbers its messages.
     """
 
     device: str
@@ -21,6 +22,21 @@ class DeviceMessage(NamedTuple):
     t_gw: int
     ack: Callable[[list[Any]], None]
     receipt: Any = None
+    entry: bytes = b""
+
+
+class RefusedMessage(NamedTuple):
+    """A message that the driver cannot turn into a reading; it is stored as rejected, then acknowledged."""
+
+    message: DeviceMessage
+    reason: str
+
+
+class NamedPatients(NamedTuple):
+    """Identifiers of the patient that a device's messages name; empty if they name none."""
+
+    device: str
+    patients: tuple[str, ...]
 
 
 class Presence(NamedTuple):
@@ -44,7 +60,8 @@ class StandbyButton(NamedTuple):
     payload: bytes
 
 
-Deliver = Callable[[DeviceMessage | Presence | AckButton | StandbyButton], None]
+Delivered = DeviceMessage | RefusedMessage | NamedPatients | Presence | AckButton | StandbyButton
+Deliver = Callable[[Delivered], None]
 """Receives items of a driver; safe to call from any thread."""
 
 

@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.devices.alarm_signal import signal
-from edge.devices.driver import AckButton, Deliver, DeviceMessage, Presence, StandbyButton
+from edge.devices.driver import AckButton, Deliver, Delivered, DeviceMessage, Presence, StandbyButton
 from edge.devices.indicator_states import IndicatorStates
 from edge.devices.mqtt_bulk_reader import BulkClient
 from vitals.runtime.daemon import now_ms
@@ -193,5 +193,5 @@ class MqttDriver:
         )
 
 
-def _nobody(_item: DeviceMessage | Presence | AckButton | StandbyButton) -> None:
+def _nobody(_item: Delivered) -> None:
     """Drops items until the driver is started."""

@@ -9,6 +9,7 @@ import msgspec
 from edge.ingest.device_clock import Clock
 from edge.ingest.roster import AssignmentTable
 from edge.status.send_intervals import SendIntervals
+from vitals.admissions import DeviceAssignment
 from vitals.alarm_events import AlarmEvent
 from vitals.bounds import Time
 from vitals.conditions import technical
@@ -107,6 +108,7 @@ class Devices:
         self._excused: dict[str, int] = {}
         self._off: dict[str, tuple[str, ...]] = {}
         self._gone: set[str] = set()
+        self._named: dict[str, tuple[str, ...]] = {}
         self._intervals = SendIntervals()
 
     def memory(self) -> bytes:
@@ -162,6 +164,10 @@ class Devices:
         else:
             self._gone.add(device)
 
+    def named(self, device: str, patients: tuple[str, ...]) -> None:
+        """Records the identifiers of the patient that a device's messages name."""
+        self._named[device] = patients
+
     def status(
         self,
         assignments: AssignmentTable,
@@ -199,9 +205,14 @@ class Devices:
                 clock=wrong.get(device, ""),
                 pace_ms=self._intervals.slow_ms(device, 1000 * assignments.cadence_s(device)) if placement else 0,
                 beyond=device in beyond and placement is None,
+                other_patient=self._names_another(device, placement),
             )
             for device in sorted(self._heard.keys() | assignments.by_device.keys())
         )
+
+    def _names_another(self, device: str, placement: DeviceAssignment | None) -> bool:
+        named = self._named.get(device, ())
+        return placement is not None and bool(named) and placement.patient not in named
 
     def _health(self, device: str, assignments: AssignmentTable, now: int) -> Health:
         # A device without any reading gets three cadences from the time it was put on the roster.

@@ -16,6 +16,8 @@ from typing import Final
 
 import msgspec
 
+from edge.devices.driver import DeviceMessage
+from edge.devices.identities import KEPT_MS
 from edge.ingest.decode import REJECTED_BYTES
 from edge.ingest.dedup import Range, SeenSequences, as_run
 from edge.store import journal_rows
@@ -191,6 +193,20 @@ class Outbox:
         rows = [(r.t, r.topic, r.reason, r.payload[:REJECTED_BYTES]) for r in rejected]
         self._db.executemany("INSERT INTO rejected (t, topic, reason, payload) VALUES (?, ?, ?, ?)", rows)
         self._db.execute("DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (REJECTED_KEPT,))
+
+    def remember(self, messages: Sequence[DeviceMessage]) -> None:
+        """Stores identities of messages that the gateway numbers, in a transaction, and drops those of a day ago."""
+        if messages:
+            t, entries = messages[-1].t_gw, b"".join(message.entry for message in messages)
+            self._db.execute("INSERT INTO identity (t, entries) VALUES (?, ?)", (t, entries))
+            oldest = "SELECT id FROM identity WHERE t >= ? ORDER BY id LIMIT 1"
+            self._db.execute(f"DELETE FROM identity WHERE id < ({oldest})", (t - KEPT_MS,))  # noqa: S608 - own words
+
+    def identities(self) -> Iterator[tuple[int, bytes]]:
+        """Yields arrival (UTC epoch ms) and identities of each commit of the last day, oldest first."""
+        for t, entries in self._db.execute("SELECT t, entries FROM identity ORDER BY id"):
+            if isinstance(t, int) and isinstance(entries, bytes):
+                yield t, entries
 
     def save(self, key: str, value: bytes) -> None:
         """Stores a value under a key, inside a transaction."""

@@ -84,6 +84,7 @@ class Segments:
         for segment in self._segments:
             if segment.readings:
                 self._outbox.append(segment.row, columns.concat(segment.readings))
+            self._outbox.remember([message for message in segment.pending_acks if message.entry])
 
     def committed(self) -> None:
         """Removes and acknowledges all segments, after their commit."""

@@ -32,6 +32,10 @@ CREATE TABLE rejected (id INTEGER PRIMARY KEY, t INTEGER NOT NULL, topic TEXT NO
     reason TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
+_ADDED: Final = """
+CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY, t INTEGER NOT NULL, entries BLOB NOT NULL);
+"""
+"""Tables that an older version neither has nor misses."""
 
 
 def read_only(directory: Path) -> sqlite3.Connection:
@@ -70,6 +74,7 @@ def connect(path: Path) -> sqlite3.Connection:
             db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
         elif version != _SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"schema version {version}, and this is {_SCHEMA_VERSION}")
+        db.executescript(_ADDED)
         if path.stat().st_size <= QUICK_CHECK_BYTES:
             (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -85,7 +90,7 @@ def connect(path: Path) -> sqlite3.Connection:
 def in_memory() -> sqlite3.Connection:
     """Returns an empty database in memory."""
     db = sqlite3.connect(":memory:", isolation_level=None)
-    db.executescript(_SCHEMA)
+    db.executescript(_SCHEMA + _ADDED)
     db.text_factory = bytes
     return db
 

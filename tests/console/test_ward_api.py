@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from cloud.ack_links import AckToken, sign_token
 from cloud.console.auth.accounts import Role
+from cloud.console.auth.audit_log import Wanted
 from cloud.duty.proofs import ids
 from cloud.kafka.port import KafkaUnavailableError, Record
 from tests.console.conftest import Client
@@ -154,7 +155,7 @@ def test_a_patient_is_admitted_transferred_and_discharged(client: Client, stage:
     assert steps == [("icu", "icu-09", False), ("med", "med-50", False), ("med", "med-50", True)]
     versions = [a["version"] for a in stage.written("patients")]
     assert versions == sorted(set(versions))
-    whats = [e.what for e in stage.parts.audit.read(patient="p-00900")]
+    whats = [e.what for e in stage.parts.audit.read(Wanted(patient="p-00900"))]
     assert whats == ["discharge", "transfer", "admit"]
 
 
@@ -227,7 +228,7 @@ def test_a_standby_goes_to_the_log_with_its_bed_its_length_and_who(client: Clien
     begun, ended = stage.written("actions")
     assert (begun["act"], begun["by"], begun["bed"], begun["pause_s"]) == ("standby", "bela", bed, 1800)
     assert (ended["act"], ended["by"], ended["bed"]) == ("standby-end", "bela", bed)
-    assert {e.what for e in stage.parts.audit.read(patient="p-00001")} >= {"standby", "standby-end"}
+    assert {e.what for e in stage.parts.audit.read(Wanted(patient="p-00001"))} >= {"standby", "standby-end"}
     other = client("vera", icu=Role.VIEWER)
     assert other.post(url, json={"minutes": 30, "bed": bed}).status_code == 403
 

@@ -1,10 +1,8 @@
 """Admissions from a movement and a spot of the location map."""
 
-from datetime import UTC, date, datetime
-
 import msgspec
 
-from cloud.admissions.admission_rows import ADULT_YEARS
+from cloud.admissions.admission_rows import usual_profile
 from cloud.admissions.adt.locations import LocationMap, Spot
 from cloud.admissions.adt.records import Movement
 from vitals.admissions import Admission
@@ -12,17 +10,16 @@ from vitals.admissions import Admission
 
 def built(
     known: Admission | None, patient: str, spot: Spot, named: Movement, *, now: int, places: LocationMap
-) -> Admission | str:
-    """Returns the admission of a patient to a spot, or the reason for which a person must admit.
+) -> Admission:
+    """Returns the admission of a patient to a spot; its profile is the location map's, or follows the age.
 
     Limits, scale and oxygen of a known patient stay. Devices of the former bed stay behind; one that a person added
     comes along, if the gateway stays.
     """
     version = max(now, known.version + 1 if known is not None else now)
     if known is None or known.discharged is not None:
-        profile = spot.profile or _usual(named.born, now)
-        if profile is None:
-            return f"The patient is under {ADULT_YEARS}, and the location map has no profile: admit at the page."
+        # Of an unknown age the adult profile: a question would leave the patient unwatched until somebody answers it.
+        profile = spot.profile or (usual_profile(named.born, now) if named.born else "adult")
         return Admission(
             patient=patient, version=version, name=named.name or patient, born=named.born, phone=named.phone,
             address=named.address, ward=spot.ward, bed=spot.bed, gateway=spot.gateway, devices=spot.devices, since=now,
@@ -47,12 +44,3 @@ def renamed(present: Admission, named: Movement, now: int) -> Admission:
 def _fixed(known: Admission, device: str, places: LocationMap) -> bool:
     former = places.of_bed(known.bed)
     return former is None or device in former.devices
-
-
-def _usual(born: str, now: int) -> str | None:
-    """Returns the adult profile, also for an unknown age, as a delay would harm more; None for a child."""
-    if not born:
-        return "adult"
-    then, today = date.fromisoformat(born), datetime.fromtimestamp(now / 1000, UTC).date()
-    years = today.year - then.year - ((today.month, today.day) < (then.month, then.day))
-    return None if years < ADULT_YEARS else "adult"

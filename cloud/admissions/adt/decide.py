@@ -97,9 +97,6 @@ class _Decision:
         made = built(
             self.beds.admissions.get(wish.stay), wish.stay, spot, named or wish.by, now=self.now, places=self.places
         )
-        if isinstance(made, str):
-            self._ask(Doubt.INCOMPLETE, wish, present, made)
-            return
         self.wanted[wish.stay] = made, wish
 
     def _updated(self, wish: Wish, present: Admission | None) -> Wish:

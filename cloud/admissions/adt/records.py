@@ -84,7 +84,6 @@ class Doubt(StrEnum):
     """A person has placed the patient since the event, or an update names another bed. Yes: as in the message."""
     TWO_BEDS = "two-beds"
     """Two patients in beds are merged. Any answer closes it; the wrong one is discharged at the page."""
-    INCOMPLETE = "incomplete"
     """The admission lacks a limit profile: it is made at the page."""
     UNREADABLE = "unreadable"
     """A message that was refused. Any answer closes it."""
@@ -128,7 +127,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Possible answers."""
-        if self.doubt in {Doubt.TWO_BEDS, Doubt.INCOMPLETE, Doubt.UNREADABLE}:
+        if self.doubt in {Doubt.TWO_BEDS, Doubt.UNREADABLE}:
             return (Verdict.NO,)
         return (Verdict.YES, Verdict.NO, Verdict.SAME) if self.doubt is Doubt.BED_TAKEN else (Verdict.YES, Verdict.NO)
 

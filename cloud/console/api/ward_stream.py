@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 
 from cloud.console.auth.accounts import ANY, Person, Role
 from cloud.console.http import auth
+from cloud.console.live.equipment import is_system
 from cloud.console.live.feed import Subscriber, farewell, pulse
 from vitals.limits import PROFILES
 from vitals.signs import FIELDS, SIGNS, Suspect
@@ -21,9 +22,18 @@ STILL_SIGNED_IN_S: Final = 15.0
 
 @router.get("/me")
 def me(request: Request, who: Who) -> dict[str, Any]:
-    """Returns the signed-in user, their wards, and the CSRF secret that their pages send with a change."""
-    wards = sorted({*auth.parts(request).topics.wards(), *(w for w in who.roles if w != ANY)})
-    own = [{"ward": w, "role": _role(who, w)} for w in wards if who.may(Role.VIEWER, w)]
+    """Returns the signed-in user, their wards, and the CSRF secret that their pages send with a change.
+
+    Wards on which the user has a role come first. `system` marks a ward of test patients or of equipment.
+    """
+    parts = auth.parts(request)
+    topics, technical = parts.topics, parts.settings.notify_technical_ward
+    wards = sorted({*topics.wards(), *(w for w in who.roles if w != ANY)}, key=lambda w: (w not in who.roles, w))
+    own = [
+        {"ward": w, "role": _role(who, w), "system": is_system(topics.on_ward(w), w, technical)}
+        for w in wards
+        if who.may(Role.VIEWER, w)
+    ]
     return {"name": who.name, "csrf": who.csrf, "wards": own, "admin": who.may(Role.ADMIN, None)}
 
 

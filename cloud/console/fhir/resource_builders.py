@@ -66,8 +66,9 @@ def patient(admission: Admission) -> dict[str, Any]:
         "identifier": [{"system": "urn:wardwatch:patient", "value": admission.patient}],
         "active": admission.discharged is None,
         "name": [name | ({"given": given} if given else {})],
-        "birthDate": admission.born,
     }
+    if admission.born:
+        resource["birthDate"] = admission.born
     if admission.phone.strip():
         resource["telecom"] = [{"system": "phone", "value": admission.phone.strip()}]
     if admission.address.strip():

@@ -8,6 +8,7 @@ import { call, setCsrf } from "./net.js";
 import { Ward } from "./store.js";
 import { alarmRow } from "./strip.js";
 import { VIEWS } from "./views.js";
+import { stampPrints } from "./printed.js";
 
 const RETRY_MS = 5000;
 const OWN_VERSION = new URL(import.meta.url).pathname.split("/")[2];
@@ -107,7 +108,7 @@ function renew(version) {
 function home() {
   const last = localStorage.getItem("ward");
   const { wards } = context.me;
-  return (wards.find(({ ward }) => ward === last) ?? wards[0])?.ward;
+  return (wards.find(({ ward, system }) => ward === last && !system) ?? wards.find(({ system }) => !system) ?? wards[0])?.ward;
 }
 
 async function route() {
@@ -166,6 +167,7 @@ async function boot() {
   context.profiles = signs.profiles;
   if (!boot.once) {
     boot.once = true;
+    stampPrints(context);
     addEventListener("hashchange", route);
     document.addEventListener("visibilitychange", stayAwake);
     setInterval(tick, 1000);

@@ -12,7 +12,7 @@ const $ = (id) => document.getElementById(id);
 const TABS = 6;
 
 export function header(context) {
-  const wards = context.me.wards.map(({ ward }) => ward);
+  const wards = context.me.wards.filter(({ system }) => !system).map(({ ward }) => ward);
   const tabs = wards.length > 1 && wards.length <= TABS ? wards : [];
   const menu = el("details", { id: "menu" }, el("summary", {}, el("span", { class: "here" }), el("span", { class: "word" }, "Menu")), el("div", { class: "sheet" }));
   menu.addEventListener("click", (event) => { if (event.target.closest("a")) menu.open = false; });
@@ -31,7 +31,7 @@ export function header(context) {
 // Marks where the person is; the menu has the views of that ward.
 export function here(context, view, ward) {
   const link = (words, href, current) => el("li", {}, el("a", { href, "aria-current": current ? "page" : null }, words));
-  const wards = context.me.wards.map((one) => link(one.ward.toUpperCase(), `#/ward/${encodeURIComponent(one.ward)}`, view.path === "ward" && one.ward === ward));
+  const wards = context.me.wards.filter(({ system }) => !system).map((one) => link(one.ward.toUpperCase(), `#/ward/${encodeURIComponent(one.ward)}`, view.path === "ward" && one.ward === ward));
   const views = inMenu(context, ward).map((one) => link(one.name, address(one, ward), one === view));
   text($("menu").querySelector(".here"), ward ? ward.toUpperCase() : "");
   $("menu").querySelector(".sheet").replaceChildren(

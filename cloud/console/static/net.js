@@ -6,11 +6,11 @@ const WAIT_MS = 10000;
 let csrf = "";
 export const setCsrf = (value) => { csrf = value; };
 
-export async function call(path, { method = "GET", body } = {}) {
+export async function call(path, { method = "GET", body, wait = WAIT_MS } = {}) {
   const headers = method === "GET" ? {} : { "content-type": "application/json", "x-csrf": csrf };
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(WAIT_MS) });
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(wait) });
   } catch {
     throw new Error(method === "GET" ? "No connection to Wardwatch." : "No answer from Wardwatch: it may not have been saved. Look again before you rely on it.");
   }

@@ -1,7 +1,7 @@
 // One patient: what is now, what was, and what can be done.
 
 import { el, text } from "./dom.js";
-import { chart, discharge, limits, standby, transfer } from "./forms.js";
+import { chart, discharge, identify, limits, standby, transfer } from "./forms.js";
 import { call } from "./net.js";
 import { strips } from "./incident.js";
 import { howOld, isOld, isStale } from "./rank.js";
@@ -61,6 +61,8 @@ export class PatientScreen {
       el("button", { onclick: () => chart(admission, this.tile, done) }, "Chart oxygen, consciousness"),
       el("button", { onclick: () => standby(admission, this.tile, done) }, "Standby"),
       el("button", { onclick: () => limits(this.context, this.view, done) }, "Change limits"),
+      el("a", { class: "plain", href: `#/advice/${encodeURIComponent(this.patient)}` }, "Advice on limits"),
+      el("button", { onclick: () => identify(this.context, admission, done) }, "Name and facts"),
       el("button", { onclick: () => transfer(this.context, admission, done) }, "Transfer"),
       el("button", { class: "danger", onclick: () => discharge(admission, () => { location.hash = "#/"; }) }, "Discharge")) : null;
     this.facts = el("p", { class: "soft" });

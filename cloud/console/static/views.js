@@ -9,7 +9,16 @@ export const VIEWS = [
   { path: "ward", of: "ward", load: async () => (await import("./ward.js")).WardScreen },
   { path: "patient", of: "patient", load: async () => (await import("./patient.js")).PatientScreen },
   { path: "bed", of: "bed", load: async () => (await import("./bed.js")).BedScreen },
+  { path: "advice", of: "patient", load: async () => (await import("./advice.js")).AdviceScreen },
+  { path: "round", name: "Observations", of: "ward", load: async () => (await import("./round.js")).RoundScreen },
+  { path: "admit", name: "Admit a patient", of: "ward", may: (context, ward) => context.isNurse(ward), load: async () => (await import("./admission.js")).AdmissionScreen },
+  { path: "roster", name: "Roster file", of: "ward", may: (context, ward) => context.isNurse(ward), load: async () => (await import("./roster.js")).RosterScreen },
+  { path: "beds", name: "Beds", of: "ward", load: async () => (await import("./beds.js")).BedsScreen },
   { path: "rota", name: "Rota", of: "ward", load: async () => (await import("./rota.js")).RotaScreen },
+  { path: "print", name: "Printout", of: "ward", load: async () => (await import("./printing.js")).PrintScreen },
+  { path: "contacts", name: "Contacts", of: "site", may: (context) => context.me.wards.some(({ role }) => role === "admin"), load: async () => (await import("./contacts.js")).ContactsScreen },
+  { path: "system", name: "System", of: "site", may: (context) => context.me.admin, load: async () => (await import("./system.js")).SystemScreen },
+  { path: "audit", name: "Audit log", of: "site", may: (context) => context.me.admin, load: async () => (await import("./audit.js")).AuditScreen },
   { path: "admin", name: "Users", of: "site", may: (context) => context.me.admin, load: async () => (await import("./admin.js")).AdminScreen },
 ];
 

@@ -1,10 +1,10 @@
 // The ward screen: beds in trouble as tiles, all others as lines of numbers, on one screen as long as they fit.
 
 import { el, text, toast } from "./dom.js";
-import { admit } from "./forms.js";
 import { Places } from "./places.js";
 import { isCalling, isTrouble, order, urgency } from "./rank.js";
 import { Tile } from "./tile.js";
+import { WardNotes } from "./ward_notes.js";
 
 // Beds keep their places while somebody points at them: what moves under a finger is pressed wrongly.
 const HOLD_MS = 2500;
@@ -50,7 +50,7 @@ export class WardScreen {
     this.byBed = localStorage.getItem(`order ${this.ward.name}`) === "bed";
     this.mode = el("button", { class: "order", onclick: () => this.turn() });
     main.append(el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }), this.mode,
-      context.isNurse(this.ward.name) ? el("button", { class: "admit", onclick: () => admit(context, this.ward) }, "Admit a patient") : null), this.empty, this.beds);
+      context.isNurse(this.ward.name) ? el("a", { class: "plain admit", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null, (this.notes = new WardNotes(this.ward.name)).nodes), this.empty, this.beds);
     this.nameMode();
     this.listen();
     this.change({ changed: [...this.ward.tiles.keys()], gone: [] });
@@ -221,6 +221,7 @@ export class WardScreen {
   }
 
   close() {
+    this.notes.close();
     this.stop.abort();
     this.sight.disconnect();
     this.room.disconnect();

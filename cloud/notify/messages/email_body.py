@@ -82,9 +82,9 @@ def _paragraph(
             wording(
                 "email.patient", name=admission.name, age=age(admission.born, now, wording), patient=admission.patient
             ),
-            wording("email.phone", phone=admission.phone),
-            wording("email.address", address=admission.address),
         ]
+        told += [wording("email.phone", phone=admission.phone)] if admission.phone else []
+        told += [wording("email.address", address=admission.address)] if admission.address else []
     elif event.patient:
         told.append(wording("email.unknown", patient=event.patient))
     told.append(bed)

@@ -249,12 +249,13 @@ def test_wards_without_monitors_are_no_question_and_moving_there_is_leaving() ->
     assert (made.bed("p-2"), made.asked()) == ("icu-02", [("p-2", Doubt.SIGNS_ARRIVE)])
 
 
-def test_a_child_without_a_profile_is_admitted_by_a_person_and_an_unknown_age_is_an_adults() -> None:
+def test_the_profile_is_the_maps_or_follows_the_age_and_that_of_an_unknown_age_is_the_adults() -> None:
     made = Counter()
     made.hear("A01", "p-1", FIRST, born="20220101")
     made.hear("A01", "p-2", "PAED^1^1^GH", born="20180101")
     made.hear("A01", "p-3", SECOND, born="")
-    assert (made.bed("p-1"), made.asked()) == (None, [("p-1", Doubt.INCOMPLETE)])
+    assert made.asked() == []
+    assert made.desk.beds.admissions["p-1"].profile == "child"
     assert made.desk.beds.admissions["p-2"].profile == "child"
     assert made.desk.beds.admissions["p-3"].profile == "adult"
 

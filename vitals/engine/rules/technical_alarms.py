@@ -25,6 +25,9 @@ device** likewise. A gateway's clock is reported beyond `OFF_MS` and until it is
 have the gateway's ids, so that an acknowledgement here ends them there. Only the gateway's status ends them: while it
 is down they stay active.
 
+**Wrong patient**: a monitor names another patient than its admission. No failure of equipment inhibits it; only the
+gateway's status ends it.
+
 **Disputed beds and devices**, which two admissions claim, are outside the tree: no failure of equipment inhibits them.
 """
 
@@ -62,6 +65,7 @@ PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
 DEVICE_CLOCK, DEVICE_SLOW = "device-clock", "device-slow"
 DEVICE_UNSTABLE, BRIDGE_UNSTABLE = "device-unstable", "bridge-unstable"
+WRONG_PATIENT: Final = "wrong-patient"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -79,7 +83,7 @@ OWN: Final = {
 }
 """Texts of the alarms that a gateway has of itself. *Remote monitoring lost* is not among them: the notifier is silent
 then."""
-_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW))
+_BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW, WRONG_PATIENT))
 _UNSTABLE: Final = frozenset((DEVICE_UNSTABLE, GATEWAY_UNSTABLE, BRIDGE_UNSTABLE))
 HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_UNSTABLE, *_BESIDE))
 """Every condition of this module except *pipeline stalled*, which only the watchdog reports."""
@@ -306,6 +310,7 @@ def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
         faults = [f for d in status.devices if d.patient for f in _availability(state, status, d)]
         faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
         faults += [_slow(status, d) for d in status.devices if d.pace_ms and d.patient]
+        faults += [_wrong_patient(status, d) for d in status.devices if d.other_patient and d.patient]
         faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
         faults += _own(status)
         if status.offset_ms is None:
@@ -477,6 +482,14 @@ def _slow(status: Status, device: DeviceStatus) -> TechnicalCondition:
     text += ": correct one of them"
     return TechnicalCondition(
         device.device, DEVICE_SLOW, text, gateway=status.id, device=device.device, patient=device.patient
+    )
+
+
+def _wrong_patient(status: Status, device: DeviceStatus) -> TechnicalCondition:
+    text = f"device {device.device} names another patient than the one admitted to it: see who lies there"
+    text += ", then correct the admission or the monitor"
+    return TechnicalCondition(
+        device.device, WRONG_PATIENT, text, gateway=status.id, device=device.device, patient=device.patient
     )
 
 
