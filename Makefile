@@ -7,7 +7,7 @@ SPARK40_VERSION ?= 4.0.0
 SHARED ?= ../shared
 export DURATION REPORT FAULTS LIFE ONLY VAR PORT_BASE
 
-.PHONY: help setup browser demo test test-long test-spark40 check bench peers verify faults screenshots clean
+.PHONY: help setup browser demo test test-long test-spark40 check bench peers verify real faults screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
@@ -36,6 +36,8 @@ peers: setup ## the same work through others and through ours, into peers.json: 
 	@$(PY) -m tests.bench.measure peers
 verify: setup ## check against recordings and reference documents: SHARED=../shared
 	@$(PY) -m tests.verify.recordings $(SHARED)
+real: setup ## HL7's FHIR validator on what the ward page serves; fetches 145 MB once, needs a JDK
+	@$(PY) -m pytest -rP tests/real/fhir_validator.py
 faults: setup ## storms of kills, cuts and bad input, into faults.json: ONLY=edge
 	@$(PY) -m tests.bench.measure faults
 screenshots: browser ## pictures of the ward page, into docs/images

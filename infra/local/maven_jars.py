@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def fetch(jar_set: JarSet) -> None:
             path = got.get(jar.coordinate)
             if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != jar.sha256:
                 raise JarsError(
-                    f"{jar.coordinate} does not match {LOCK.name}: a proxy may have changed it; run make setup again"
+                    f"{jar.coordinate} does not match its lock: a proxy may have changed it; run make setup again"
                 )
             path.rename(ready / jar.file_name)
         if not jar_set.folder.is_dir():  # another clone may have been faster
@@ -132,14 +132,16 @@ def _ivy(coordinates: list[str], work: Path, *, transitive: bool) -> dict[str, P
     )
     argv = ["java", "-cp", f"{_pyspark_jars()}/*", "org.apache.ivy.Main", "-settings"]
     argv += [str(work / "settings.xml"), "-ivy", str(work / "ivy.xml"), "-confs", "default", "-retrieve"]
-    argv.append(f"{work}/got/[organisation]/[module]/[revision]/[artifact].[ext]")
+    argv.append(f"{work}/got/[organisation]/[module]/[revision]/[artifact](-[classifier]).[ext]")
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:  # noqa: S603 - fixed words
         said = _show_progress(run, len(coordinates))
     if run.returncode != 0:
         raise JarsError(
             f"Ivy could not fetch {coordinates[0]} and what it needs: is the network there?\n{said[-2000:]}"
         )
-    return {":".join(path.relative_to(work / "got").parts[:3]): path for path in (work / "got").glob("*/*/*/*.jar")}
+    # A file with a classifier, such as a module's data, stands beside the module's own.
+    found = {path.relative_to(work / "got"): path for path in (work / "got").glob("*/*/*/*.jar")}
+    return {":".join(inner.parts[:3]): path for inner, path in found.items() if path.stem == inner.parts[1]}
 
 
 def _pyspark_jars() -> Path:
@@ -172,19 +174,21 @@ def _show_progress(run: subprocess.Popen[str], expected: int) -> str:
 def write_lock(path: Path = LOCK) -> None:
     """Resolves both coordinates and writes every jar they need, without those that Spark has itself."""
     pyspark = f'pyspark = "{importlib.metadata.version("pyspark")}"\n'
-    own = {jar.name.rpartition("-")[0] for jar in _pyspark_jars().glob("*.jar")}
-    sections = []
-    for name, roots, brought in (("kafka", KAFKA, set[str]()), ("spark", (CONNECTOR,), own)):
-        work = Path(tempfile.mkdtemp())
-        got = _ivy(list(roots), work, transitive=True)
+    own = frozenset(jar.name.rpartition("-")[0] for jar in _pyspark_jars().glob("*.jar"))
+    sections = [locked("kafka", KAFKA), locked("spark", (CONNECTOR,), pyspark, own)]
+    path.write_text("# Written by `python -m infra.local.maven_jars lock`. Do not edit.\n" + "\n".join(sections))
+
+
+def locked(name: str, roots: Sequence[str], extra: str = "", brought: frozenset[str] = frozenset()) -> str:
+    """Resolves coordinates and returns their section of a lock, without the jars named in `brought`."""
+    with tempfile.TemporaryDirectory() as work:
+        got = _ivy(list(roots), Path(work), transitive=True)
         lines = [
             f'    "{coordinate} {hashlib.sha256(jar.read_bytes()).hexdigest()}",\n'
             for coordinate, jar in sorted(got.items())
             if coordinate.split(":")[1] not in brought
         ]
-        sections.append(f'[{name}]\nroot = "{roots[0]}"\n{pyspark if brought else ""}jars = [\n{"".join(lines)}]\n')
-        shutil.rmtree(work)
-    path.write_text("# Written by `python -m infra.local.maven_jars lock`. Do not edit.\n" + "\n".join(sections))
+    return f'[{name}]\nroot = "{roots[0]}"\n{extra}jars = [\n{"".join(lines)}]\n'
 
 
 def main(arguments: list[str]) -> int:

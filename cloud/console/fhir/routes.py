@@ -17,8 +17,8 @@ from vitals.signs import FIELDS
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR R4"])
 Who = Annotated[Person, Depends(auth.current_user)]
 TYPE: Final = "application/fhir+json"
-SUMMARY_WITHOUT: Final = frozenset(("category", "device", "note", "performer"))
-"""Elements that are no part of an Observation's summary, or that no client of a list needs."""
+SUMMARY_WITHOUT: Final = frozenset(("device", "note"))
+"""Elements that are no part of an Observation's summary; the category is, as the profiles demand it."""
 ISSUES: Final = {
     401: "login",
     403: "forbidden",
