@@ -56,7 +56,7 @@ def expire_lake(store: MutableStore, table: Table, before: int, now: int) -> int
         return 0
     removed = 0
     for _ in range(MOST_GROUPS):
-        # Look again before each commit: an erasure may have replaced manifests, and keeps objects of theirs.
+        # Looked at before each commit: a concurrent erasure replaces manifests but keeps their other objects.
         number = next_number(store, table.topic)
         old = [
             (name, m) for name, m in live(store, table.topic) if m.objects and all(_older(o, before) for o in m.objects)

@@ -119,8 +119,8 @@ def _theirs(rows: pa.Table, table: Table, patient: str) -> NDArray[np.bool_]:
 def names_patient(text: str, patient: str) -> bool:
     """Returns whether a text contains a patient id as a whole word.
 
-    Letters, digits, `_` and `-` continue a word: `p-1` is not in `p-10`, but is in `p-1.hr.7`, an alarm of theirs. An
-    escape of JSON, such as the `n` of a new line, does not.
+    Letters, digits, `_` and `-` continue a word: `p-10` does not contain `p-1`; `p-1.hr.7`, the patient's alarm, does.
+    The letter of a JSON escape, as in a new line, is no part of a word.
     """
     return re.search(rf"(?:(?<![\w-])|(?<=\\[bfnrt])){re.escape(patient)}(?![\w-])", text) is not None
 

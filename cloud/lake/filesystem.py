@@ -80,9 +80,9 @@ class FilesystemStore:
 
 
 def _names(place: str, prefix: str, after: str) -> Iterator[str]:
-    """Yields the names of files below a folder that sort after a name; it opens no folder whose names all sort before.
+    """Yields file names below a folder, if greater than `after`; folders with smaller names only are not opened.
 
-    An entry's kind comes with the listing, so that no file is asked for by itself.
+    The listing includes each entry's kind: no further system call per file.
     """
     with os.scandir(place) as entries:
         for entry in entries:

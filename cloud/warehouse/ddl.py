@@ -138,7 +138,7 @@ def digest(dialect: str) -> str:
 
 
 def literal(value: str) -> str:
-    """Returns an SQL literal, for COPY alone: it takes no parameters (`Warehouse.execute` sends values beside the SQL).
+    """Returns an SQL literal, only for COPY, which takes no parameters; see `Warehouse.execute`.
 
     Redshift treats a backslash before a quote as its escape, PostgreSQL as itself: so backslashes are kept out of
     quotes.

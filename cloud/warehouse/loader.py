@@ -53,7 +53,7 @@ def transaction(warehouse: Warehouse, connection: Any) -> Iterator[Any]:  # noqa
 
 def delete(warehouse: Warehouse, cursor: Any, table: str, condition: str, *values: str | int) -> int:  # noqa: ANN401 - see `Warehouse.connect`
     """Deletes a table's rows by a condition with a `?` for each value; returns their number."""
-    # PostgreSQL's driver does not tell the number of rows of a statement with parameters.
+    # PostgreSQL's driver returns no row count for a statement with parameters.
     warehouse.execute(cursor, f"SELECT count(*) FROM {table} WHERE {condition}", *values)  # noqa: S608 - our own names
     (count,) = cursor.fetchone()
     if count:

@@ -23,7 +23,7 @@ class Warehouse(Protocol):
         """
 
     def execute(self, cursor: Any, statement: str, *values: str | int) -> None:  # noqa: ANN401 - see connect
-        """Executes a statement; each `?` in it stands for one value, which is sent beside the SQL, never within it."""
+        """Executes a statement; each `?` is a parameter, bound to one value."""
 
     def lock(self, cursor: Any, what: str) -> None:  # noqa: ANN401 - see connect
         """Gives one transaction at a time exclusive access to `what`, until it ends."""

@@ -71,7 +71,7 @@ class Redshift:
     def copy(self, table: Table, manifest: Manifest, store: Store) -> list[str]:
         """Returns the statements that fill `stage`, with the objects' columns, since COPY matches by position.
 
-        COPY takes no parameters; its literals are an address of our lake and a setting.
+        COPY takes no parameters; its literals are the URL of a manifest and a setting.
         """
         names, source, role = columns(manifest.columns), literal(store.url(manifest.name)), literal(self._iam_role)
         return [
