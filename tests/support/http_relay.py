@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "expect"})
+METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 
 
 class Fault(Enum):
@@ -39,6 +40,7 @@ class HttpRelay:
         self._target = target
         self._lock = threading.Lock()
         self._fault: Callable[[int], Fault | None] = lambda _: None
+        self._methods = METHODS
         self._late: list[Callable[[], object]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = False
@@ -57,10 +59,10 @@ class HttpRelay:
         self._thread.join(timeout=10)
         self._server.server_close()
 
-    def arm(self, fault: Callable[[int], Fault | None]) -> None:
-        """Sets the fault of the n-th request from now on, counted from 1."""
+    def arm(self, fault: Callable[[int], Fault | None], methods: frozenset[str] = METHODS) -> None:
+        """Sets the fault of the n-th request of some methods from now on, counted from 1."""
         with self._lock:
-            self._fault, self.seen, self.struck = fault, 0, 0
+            self._fault, self._methods, self.seen, self.struck = fault, methods, 0, 0
 
     def disarm(self) -> None:
         """Delivers what is delayed; later requests have no fault."""
@@ -68,11 +70,12 @@ class HttpRelay:
             self._fault = lambda _: None
             self._deliver()
 
-    def passes(self, send: Callable[[], "Answer"]) -> "Answer | None":
+    def passes(self, method: str, send: Callable[[], "Answer"]) -> "Answer | None":
         """Sends one request on; returns the answer, None if none may arrive."""
         with self._lock:
-            self.seen += 1
-            fault = self._fault(self.seen)
+            counts = method in self._methods
+            self.seen += counts
+            fault = self._fault(self.seen) if counts else None
             self.struck += fault is not None
             if fault is Fault.DELAYED:
                 self._late.append(send)
@@ -114,7 +117,7 @@ def _handler(relay: HttpRelay) -> type[BaseHTTPRequestHandler]:
             body = self._chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: text for name, text in self.headers.items() if name.lower() not in HOP_BY_HOP}
             try:
-                answer = relay.passes(lambda: relay.send(self.command, self.path, headers, body))
+                answer = relay.passes(self.command, lambda: relay.send(self.command, self.path, headers, body))
             except (OSError, HTTPException):
                 answer = None
             self.close_connection = True
