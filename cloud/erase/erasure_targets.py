@@ -10,12 +10,11 @@ import msgspec
 from cloud.kafka.partitioning import Partitioning
 from cloud.kafka.port import KafkaUnavailableError, Place, Reader, Writer, read_to_end
 from cloud.lake import MutableStore
-from cloud.lake.erase import Erased, erase
+from cloud.lake.erase import Erased, erase, names_patient
 from cloud.lake.manifests import last_manifest
 from cloud.lake.schema import TABLES, Table
 from cloud.warehouse import Warehouse
-from cloud.warehouse.ddl import literal
-from cloud.warehouse.loader import transaction
+from cloud.warehouse.loader import delete, transaction
 from vitals.admissions import Admission
 from vitals.wire import topics
 
@@ -116,30 +115,37 @@ def from_warehouse(warehouse: Warehouse, connection: Any, patient: str) -> Itera
     Raises:
         WarehouseError: A statement was refused.
     """
-    who = literal(patient)
     for topic, table in TABLES.items():
-        spoken_of = (f"strpos({name}, {who}) > 0" for name in table.text_columns)
-        theirs = " OR ".join((*(f"{name} = {who}" for name in table.patient_columns), *spoken_of))
-        if not theirs:
+        if not table.patient_columns and not table.text_columns:
             continue
+        count = 0
         with transaction(warehouse, connection) as cursor:
-            cursor.execute(warehouse.lock(topic))
-            cursor.execute(f"DELETE FROM {table.name} WHERE {theirs}")  # noqa: S608 - quoted
-            count = int(cursor.rowcount)
+            warehouse.lock(cursor, topic)
+            for name in table.patient_columns:
+                count += delete(warehouse, cursor, table.name, f"{name} = ?", patient)
+            for name in table.text_columns:
+                for text in _containing(warehouse, cursor, table, name, patient):
+                    if names_patient(text, patient):
+                        count += delete(warehouse, cursor, table.name, f"{name} = ?", text)
             if "merged" in table.names:
-                _unmerge(cursor, table, patient)
+                _unmerge(warehouse, cursor, table, patient)
         yield table.name, count
 
 
-def _unmerge(cursor: Any, table: Table, patient: str) -> None:  # noqa: ANN401 - see above
+def _containing(warehouse: Warehouse, cursor: Any, table: Table, name: str, part: str) -> list[str]:  # noqa: ANN401 - see above
+    """Returns the different texts of a column that contain a part: in a pattern, an id's % and _ would be wildcards."""
+    found = f"SELECT DISTINCT {name} FROM {table.name} WHERE strpos({name}, ?) > 0"  # noqa: S608 - our own names
+    warehouse.execute(cursor, found, part)
+    return [str(text) for (text,) in cursor.fetchall()]
+
+
+def _unmerge(warehouse: Warehouse, cursor: Any, table: Table, patient: str) -> None:  # noqa: ANN401 - see above
     """Removes the patient's alarms from the lists of merged alarms in other patients' messages."""
     begins = msgspec.json.encode(f"{patient}.").decode()[:-1]
-    # This only finds candidates. In a LIKE pattern, an id's % and _ would be wildcards, and a backslash an escape.
-    cursor.execute(f"SELECT DISTINCT merged FROM {table.name} WHERE strpos(merged, {literal(begins)}) > 0")  # noqa: S608 - quoted
-    for (text,) in cursor.fetchall():
+    changed = f"UPDATE {table.name} SET merged = ? WHERE merged = ?"  # noqa: S608 - our own names
+    for text in _containing(warehouse, cursor, table, "merged", begins):
         left = [alarm for alarm in msgspec.json.decode(text) if not str(alarm).startswith(f"{patient}.")]
-        kept = literal(msgspec.json.encode(left).decode())
-        cursor.execute(f"UPDATE {table.name} SET merged = {kept} WHERE merged = {literal(text)}")  # noqa: S608 - quoted
+        warehouse.execute(cursor, changed, msgspec.json.encode(left).decode(), text)
 
 
 def from_snapshots(store: MutableStore, patient: str) -> tuple[int, int]:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cloud.lake import BadManifestError, LakeError, MutableStore, open_lake
-from cloud.lake.compact import next_number, supersede
+from cloud.lake.compact import MOST_GROUPS, next_number, supersede
 from cloud.lake.manifests import Object
 from cloud.lake.read import live
 from cloud.lake.schema import PATIENTS, TABLES, Table
 from cloud.warehouse import Warehouse, WarehouseError, open_warehouse, prepare
-from cloud.warehouse.loader import transaction
+from cloud.warehouse.loader import delete, transaction
 from vitals.runtime.daemon import log_json, now_ms
 from vitals.runtime.settings import SettingsError, load, setting
 
@@ -54,15 +54,20 @@ def expire_lake(store: MutableStore, table: Table, before: int, now: int) -> int
     """
     if table is PATIENTS:
         return 0
-    number = next_number(store, table.topic)
-    old = [(name, m) for name, m in live(store, table.topic) if m.objects and all(_older(o, before) for o in m.objects)]
     removed = 0
-    for name, manifest in old:
-        if supersede(store, number, [(name, manifest)], [], now_ms=now):
-            removed += manifest.rows
-            for held in manifest.objects:
+    for _ in range(MOST_GROUPS):
+        # Looked at before each commit: a concurrent erasure replaces manifests but keeps their other objects.
+        number = next_number(store, table.topic)
+        old = [
+            (name, m) for name, m in live(store, table.topic) if m.objects and all(_older(o, before) for o in m.objects)
+        ]
+        if not old:
+            break
+        same = [(name, m) for name, m in old if m.columns == old[0][1].columns]
+        if supersede(store, number, same, [], now_ms=now):
+            removed += sum(m.rows for _, m in same)
+            for held in (o for _, m in same for o in m.objects):
                 store.remove(held.name)
-        number += 1
     return removed
 
 
@@ -84,14 +89,14 @@ def expire_warehouse(warehouse: Warehouse, connection: Any, before: int) -> dict
     Raises:
         WarehouseError: A statement was refused.
     """
-    horizon = f"timestamp '{datetime.fromtimestamp(before / 1000, UTC):%Y-%m-%d %H:%M:%S}'"
+    horizon = f"{datetime.fromtimestamp(before / 1000, UTC):%Y-%m-%d %H:%M:%S}"
     counts = {}
     for topic, table in TABLES.items():
         clock = "valid_to" if table is PATIENTS else "t"
         with transaction(warehouse, connection) as cursor:
-            cursor.execute(warehouse.lock(topic))
-            cursor.execute(f"DELETE FROM {table.name} WHERE {clock} < {horizon}")  # noqa: S608 - our own names
-            counts[table.name] = int(cursor.rowcount)
+            warehouse.lock(cursor, topic)
+            older = f"{clock} < CAST(CAST(? AS varchar) AS timestamp)"
+            counts[table.name] = delete(warehouse, cursor, table.name, older, horizon)
     return counts
 
 

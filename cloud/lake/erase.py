@@ -12,6 +12,7 @@ calls `cloud.lake.read.current`. After a crash in between, the next run finds an
 Records that the archive has not read yet would restore the patient, so the archive must catch up first.
 """
 
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -107,10 +108,21 @@ def _theirs(rows: pa.Table, table: Table, patient: str) -> NDArray[np.bool_]:
         if name in rows.column_names:
             found |= pc.fill_null(pc.equal(rows.column(name), patient), False).to_numpy()
     for name in table.text_columns:
-        found |= pc.fill_null(pc.match_substring(rows.column(name), patient), False).to_numpy()
+        may = pc.fill_null(pc.match_substring(rows.column(name), patient), False).to_numpy()
+        texts = rows.column(name).filter(pa.array(may)).to_pylist()
+        found[may] |= np.array([names_patient(text, patient) for text in texts], dtype=bool)
     if "merged" in rows.column_names:
         found |= pc.fill_null(pc.match_substring(rows.column("merged"), _alarm_of(patient)), False).to_numpy()
     return found
+
+
+def names_patient(text: str, patient: str) -> bool:
+    """Returns whether a text contains a patient id as a whole word.
+
+    Letters, digits, `_` and `-` continue a word: `p-10` does not contain `p-1`; `p-1.hr.7`, the patient's alarm, does.
+    The letter of a JSON escape, as in a new line, is no part of a word.
+    """
+    return re.search(rf"(?:(?<![\w-])|(?<=\\[bfnrt])){re.escape(patient)}(?![\w-])", text) is not None
 
 
 def _alarm_of(patient: str) -> str:
@@ -164,10 +176,11 @@ def _leftovers(store: MutableStore, table: Table, patient: str) -> tuple[int, in
 
 def _rejections(store: MutableStore, table: Table, patient: str) -> int:
     """Removes rejected records that contain the patient's id."""
-    dropped, sought = 0, patient.encode()
+    dropped = 0
     for name in store.names(f"rejected/{table.topic}"):
         lines = store.get(name).splitlines(keepends=True)
-        kept = [line for line in lines if sought not in msgspec.json.decode(line, type=Rejected).payload]
+        payloads = [msgspec.json.decode(line, type=Rejected).payload.decode(errors="replace") for line in lines]
+        kept = [line for line, text in zip(lines, payloads, strict=True) if not names_patient(text, patient)]
         if len(kept) < len(lines):
             store.put(name, b"".join(kept))
             store.forget(name)

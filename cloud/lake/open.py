@@ -30,6 +30,8 @@ def open_lake(url: str) -> MutableStore:
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if region:
             options.setdefault("region", region)
+        # A small object is then one request, not the three of an upload in parts.
+        options.setdefault("allow_delayed_open", "true")
         try:
             filesystem, path = pafs.FileSystem.from_uri(f"s3://{parts.netloc}{parts.path}?{urlencode(options)}")
         except (pa.ArrowInvalid, OSError) as error:

@@ -137,14 +137,12 @@ def digest(dialect: str) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def literal(value: str | int) -> str:
-    """Returns an SQL literal: the two drivers have no placeholder in common.
+def literal(value: str) -> str:
+    """Returns an SQL literal, only for COPY, which takes no parameters; see `Warehouse.execute`.
 
     Redshift treats a backslash before a quote as its escape, PostgreSQL as itself: so backslashes are kept out of
     quotes.
     """
-    if isinstance(value, int):
-        return str(value)
     first, *others = ("'" + part.replace("'", "''") + "'" for part in value.split("\\"))
     return f"({' || CHR(92) || '.join((first, *others))})" if others else first
 

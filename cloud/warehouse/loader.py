@@ -16,7 +16,6 @@ from cloud.warehouse.ddl import (
     create_views,
     digest,
     drop_views,
-    literal,
     statements,
 )
 from cloud.warehouse.ddl import TABLES as WAREHOUSE_TABLES
@@ -29,7 +28,7 @@ _GETDATE = (
 _KEY = (
     "SELECT a.attname::text FROM pg_index AS i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
     "JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-    "WHERE i.indisprimary AND i.indrelid = {}::regclass ORDER BY k.place"
+    "WHERE i.indisprimary AND i.indrelid = ?::text::regclass ORDER BY k.place"
 )
 
 
@@ -52,6 +51,16 @@ def transaction(warehouse: Warehouse, connection: Any) -> Iterator[Any]:  # noqa
             raise
 
 
+def delete(warehouse: Warehouse, cursor: Any, table: str, condition: str, *values: str | int) -> int:  # noqa: ANN401 - see `Warehouse.connect`
+    """Deletes a table's rows by a condition with a `?` for each value; returns their number."""
+    # PostgreSQL's driver returns no row count for a statement with parameters.
+    warehouse.execute(cursor, f"SELECT count(*) FROM {table} WHERE {condition}", *values)  # noqa: S608 - our own names
+    (count,) = cursor.fetchone()
+    if count:
+        warehouse.execute(cursor, f"DELETE FROM {table} WHERE {condition}", *values)  # noqa: S608 - our own names
+    return int(count)
+
+
 def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - see `Warehouse.connect`
     """Creates tables, columns and views of this version, if they differ; may run twice concurrently.
 
@@ -63,7 +72,7 @@ def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - se
     with transaction(warehouse, connection) as cursor:
         if warehouse.dialect == POSTGRESQL:
             # CREATE … IF NOT EXISTS does not protect against a concurrent creation.
-            cursor.execute(warehouse.lock("schema"))
+            warehouse.lock(cursor, "schema")
             cursor.execute(_GETDATE)
         for statement in statements("tables/schema_log", warehouse.dialect):
             cursor.execute(statement)
@@ -74,22 +83,20 @@ def prepare(warehouse: Warehouse, connection: Any) -> None:  # noqa: ANN401 - se
         for statement in (*drop_views(), *create_tables(warehouse.dialect)):
             cursor.execute(statement)
         for table in WAREHOUSE_TABLES:
-            _renew(cursor, table, warehouse.dialect)
+            _renew(warehouse, cursor, table)
         for statement in create_views(warehouse.dialect):
             cursor.execute(statement)
-        cursor.execute(f"INSERT INTO schema_log VALUES ({literal(version)}, getdate())")  # noqa: S608 - quoted
+        warehouse.execute(cursor, "INSERT INTO schema_log VALUES (?, getdate())", version)
 
 
-def _renew(cursor: Any, table: str, dialect: str) -> None:  # noqa: ANN401 - see `Warehouse.connect`
+def _renew(warehouse: Warehouse, cursor: Any, table: str) -> None:  # noqa: ANN401 - see `Warehouse.connect`
     """Adds this version's columns and key to a table of an earlier version."""
-    cursor.execute(
-        f"SELECT column_name FROM information_schema.columns WHERE table_name = {literal(table)} "  # noqa: S608 - quoted
-        "AND table_schema = current_schema()"
-    )
-    for statement in add_columns(table, [str(name) for (name,) in cursor.fetchall()], dialect):
+    present = "SELECT column_name FROM information_schema.columns WHERE table_name = ? "
+    warehouse.execute(cursor, f"{present}AND table_schema = current_schema()", table)
+    for statement in add_columns(table, [str(name) for (name,) in cursor.fetchall()], warehouse.dialect):
         cursor.execute(statement)
-    if dialect == POSTGRESQL:
-        cursor.execute(_KEY.format(literal(table)))
+    if warehouse.dialect == POSTGRESQL:
+        warehouse.execute(cursor, _KEY, table)
         for statement in change_key(table, [str(name) for (name,) in cursor.fetchall()]):
             cursor.execute(statement)
 
@@ -100,9 +107,8 @@ def loaded(warehouse: Warehouse, connection: Any, topic: str, since: str = "") -
     Raises:
         WarehouseError: The query was refused.
     """
-    wanted = f"topic = {literal(topic)} AND manifest >= {literal(since)}"
     with transaction(warehouse, connection) as cursor:
-        cursor.execute(f"SELECT manifest FROM load_log WHERE {wanted}")  # noqa: S608 - quoted
+        warehouse.execute(cursor, "SELECT manifest FROM load_log WHERE topic = ? AND manifest >= ?", topic, since)
         return {str(name) for (name,) in cursor.fetchall()}
 
 
@@ -131,8 +137,8 @@ def load(
     """
     table = TABLES[source.topic]
     with transaction(warehouse, connection) as cursor:
-        cursor.execute(warehouse.lock(source.topic))
-        batches = [m for m in stands_for or (source,) if not _logged(cursor, m)]
+        warehouse.lock(cursor, source.topic)
+        batches = [m for m in stands_for or (source,) if not _logged(warehouse, cursor, m)]
         if not batches:
             return None
         fresh = 0
@@ -142,17 +148,17 @@ def load(
                 for statement in statements("history", warehouse.dialect):
                     cursor.execute(statement)
         for n, batch in enumerate(batches):
-            _log(cursor, batch, 0 if n else fresh)
+            _log(warehouse, cursor, batch, 0 if n else fresh)
         return fresh
 
 
-def _logged(cursor: Any, manifest: Manifest) -> bool:  # noqa: ANN401 - see `Warehouse.connect`
-    logged = f"topic = {literal(manifest.topic)} AND manifest = {literal(manifest.name)}"
-    cursor.execute(f"SELECT count(*) FROM load_log WHERE {logged}")  # noqa: S608 - quoted
+def _logged(warehouse: Warehouse, cursor: Any, manifest: Manifest) -> bool:  # noqa: ANN401 - see `Warehouse.connect`
+    logged = "SELECT count(*) FROM load_log WHERE topic = ? AND manifest = ?"
+    warehouse.execute(cursor, logged, manifest.topic, manifest.name)
     return bool(cursor.fetchone()[0])
 
 
-def _log(cursor: Any, batch: Manifest, fresh: int) -> None:  # noqa: ANN401 - see `Warehouse.connect`
+def _log(warehouse: Warehouse, cursor: Any, batch: Manifest, fresh: int) -> None:  # noqa: ANN401 - see `Warehouse.connect`
     values: dict[str, str | int] = {
         "topic": batch.topic,
         "manifest": batch.name,
@@ -162,7 +168,6 @@ def _log(cursor: Any, batch: Manifest, fresh: int) -> None:  # noqa: ANN401 - se
         "rejected": batch.rejected,
         "lost": sum(last - first + 1 for first, last in batch.lost.values()),
     }
-    cursor.execute(
-        f"INSERT INTO load_log ({columns(values)}, loaded_at) "  # noqa: S608 - quoted
-        f"VALUES ({', '.join(map(literal, values.values()))}, getdate())"
-    )
+    marks = ", ".join("?" * len(values))
+    statement = f"INSERT INTO load_log ({columns(values)}, loaded_at) VALUES ({marks}, getdate())"  # noqa: S608 - our own names
+    warehouse.execute(cursor, statement, *values.values())

@@ -22,8 +22,11 @@ class Warehouse(Protocol):
             WarehouseError: There is no warehouse at the URL, or its driver is not installed.
         """
 
-    def lock(self, what: str) -> str:
-        """Returns the statement that gives one transaction at a time exclusive access to `what`, until it ends."""
+    def execute(self, cursor: Any, statement: str, *values: str | int) -> None:  # noqa: ANN401 - see connect
+        """Executes a statement; each `?` is a parameter, bound to one value."""
+
+    def lock(self, cursor: Any, what: str) -> None:  # noqa: ANN401 - see connect
+        """Gives one transaction at a time exclusive access to `what`, until it ends."""
 
     def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see connect
         """Inserts the rows of a manifest's objects that are new by identity.

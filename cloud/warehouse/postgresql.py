@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cloud.lake import LakeError, Manifest, Store
 from cloud.lake.parquet import from_parquet
 from cloud.lake.schema import Table
-from cloud.warehouse.ddl import POSTGRESQL, columns, literal
+from cloud.warehouse.ddl import POSTGRESQL, columns
 from cloud.warehouse.port import WarehouseError
 
 PIECE_ROWS: Final = 250_000
@@ -37,9 +37,14 @@ class PostgreSQL:
         except adbc_driver_manager.Error as error:
             raise WarehouseError(f"cannot connect to WAREHOUSE: {error}") from error
 
-    def lock(self, what: str) -> str:
+    def execute(self, cursor: Any, statement: str, *values: str | int) -> None:  # noqa: ANN401 - see `Warehouse`
         """See `Warehouse`."""
-        return f"SELECT pg_advisory_xact_lock(hashtext({literal('wardwatch.' + what)}))"
+        first, *others = statement.split("?")
+        cursor.execute(first + "".join(f"${n}{part}" for n, part in enumerate(others, 1)), values or None)
+
+    def lock(self, cursor: Any, what: str) -> None:  # noqa: ANN401 - see `Warehouse`
+        """See `Warehouse`."""
+        self.execute(cursor, "SELECT pg_advisory_xact_lock(hashtext(?))", f"wardwatch.{what}")
 
     def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see `Warehouse`
         """See `Warehouse`. If all rows are new, which is the rule, they are inserted into the table directly."""

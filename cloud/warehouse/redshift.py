@@ -49,10 +49,15 @@ class Redshift:
         except (driver.Error, OSError) as error:
             raise WarehouseError(f"cannot connect to Redshift at {parts.hostname}: {error}") from error
 
-    def lock(self, what: str) -> str:
+    def execute(self, cursor: Any, statement: str, *values: str | int) -> None:  # noqa: ANN401 - see `Warehouse`
+        """See `Warehouse`."""
+        cursor.paramstyle = "qmark"
+        cursor.execute(statement, values)
+
+    def lock(self, cursor: Any, what: str) -> None:  # noqa: ANN401 - see `Warehouse`
         """See `Warehouse`; Redshift locks tables only, so all topics share one lock."""
         del what
-        return "LOCK TABLE load_log"
+        self.execute(cursor, "LOCK TABLE load_log")
 
     def take(self, cursor: Any, table: Table, manifest: Manifest, store: Store) -> int:  # noqa: ANN401 - see `Warehouse`
         """See `Warehouse`: copies the objects into the temporary table `stage`, and inserts new rows from it."""
@@ -64,7 +69,10 @@ class Redshift:
         return fresh
 
     def copy(self, table: Table, manifest: Manifest, store: Store) -> list[str]:
-        """Returns the statements that fill `stage`, with the objects' columns, since COPY matches by position."""
+        """Returns the statements that fill `stage`, with the objects' columns, since COPY matches by position.
+
+        COPY takes no parameters; its literals are the URL of a manifest and a setting.
+        """
         names, source, role = columns(manifest.columns), literal(store.url(manifest.name)), literal(self._iam_role)
         return [
             f"CREATE TEMP TABLE stage AS SELECT {names} FROM {table.name} WHERE 1 = 0",  # noqa: S608 - our own names

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import boto3
 import msgspec
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,17 +18,12 @@ from cloud.lake import LakeError, MutableStore, open_lake
 from cloud.lake.compact import compact, sweep
 from cloud.lake.compact_job import Settings, compact_all
 from cloud.lake.erase import Erased, erase
-from cloud.lake.manifests import COMPACTION, Entry, Manifest, Meta, Object, manifest_names, read_manifest
-from cloud.lake.parquet import object_name, to_parquet
+from cloud.lake.manifests import COMPACTION, Object, manifest_names, read_manifest
 from cloud.lake.read import current, live, objects, read, scan
-from cloud.lake.schema import NOTIFICATIONS, TABLES, VITALS, Table
+from cloud.lake.schema import NOTIFICATIONS, REFUSED, TABLES, VITALS, Table
 from infra.demo.fault_proxy import Relay
+from tests.cloud.lake_rows import DAY, KEEP, LARGE, TOMORROW, batch, reading
 from vitals.status import Rejected
-
-DAY = 1_795_305_600_000  # 2026-11-22T00:00Z
-TOMORROW = DAY + 86_400_000
-KEEP = 1000
-LARGE = 16 << 20
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -39,61 +33,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> MutableStore:
     moto: Mapping[str, str] = request.getfixturevalue("moto")
     base, _, options = moto["LAKE"].partition("?")
     return open_lake(f"{base}/{uuid4().hex}?{options}")
-
-
-def table(of: Table, given_: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist([{n: row.get(n) for n in of.names} for row in given_], schema=of.schema())
-
-
-def reading(offset: int, seq: int | None = None, patient: str = "p1", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any cell
-    at = (DAY + offset) * 1000
-    row = {
-        "patient": patient,
-        "device": "d1",
-        "boot": 7,
-        "seq": offset if seq is None else seq,
-        "source_offset": offset,
-    }
-    return row | {"t": at, "t_gw": at, "log_t": at, "source_partition": 0} | more
-
-
-def batch(
-    store: MutableStore,
-    number: int,
-    given_: list[dict[str, Any]],
-    of: Table = VITALS,
-    *,
-    partition: int = 0,
-    day: int = DAY,
-    commits: bool = True,
-) -> Manifest:
-    """One batch of the archive, of one object whose offsets are its rows' places."""
-    first, last = min(r["source_offset"] for r in given_), max(r["source_offset"] for r in given_)
-    name = object_name(of.topic, partition, first, last, log_ms=day)
-    content = to_parquet(table(of, given_), of)
-    store.put(name, content)
-    held = Object(
-        name=name,
-        rows=len(given_),
-        partition=partition,
-        first=first,
-        last=last,
-        t=(day, day),
-        log_t=(DAY + first, DAY + last),
-    )
-    manifest = Manifest(
-        entries=(Entry(store.url(name), True, Meta(len(content))),),
-        topic=of.topic,
-        number=number,
-        rows=len(given_),
-        columns=of.names,
-        objects=(held,),
-        offsets={partition: (first, last)},
-        next={partition: last + 1},
-    )  # fmt: skip
-    if commits:
-        store.put(manifest.name, manifest.encode())
-    return manifest
 
 
 def seqs(store: MutableStore, of: Table = VITALS) -> list[int]:
@@ -279,6 +218,15 @@ def test_a_lost_answer_to_the_commit_deletes_nothing_of_the_lake(
     assert seqs(store) == expected
 
 
+def test_an_erasure_during_a_retention_leaves_no_manifest_of_a_missing_object(store: MutableStore) -> None:
+    for n in range(3):
+        batch(store, n + 1, [reading(10 * n), reading(10 * n + 1, patient="p2")])
+    during: Any = Between(store, lambda: again(store, VITALS, "p2") and None)
+    assert expire_lake(during, VITALS, DAY + 20, TOMORROW) == 2
+    assert seqs(store) == [20]
+    assert again(store, VITALS, "p1").rows == 1
+
+
 def test_a_batch_archived_during_a_compaction_is_neither_lost_nor_doubled(store: MutableStore) -> None:
     for n in range(2):
         batch(store, n + 1, [reading(n)])
@@ -361,6 +309,16 @@ def test_an_erased_patient_is_in_no_object_and_everybody_else_in_every(store: Mu
     assert again(store, VITALS, "p1") == Erased(0, 0, 0, 0)
 
 
+def test_an_erasure_leaves_the_refusals_of_ids_that_only_begin_alike(store: MutableStore) -> None:
+    said = ["of p1: no bed", "of p10: no bed", "p1.hr.7 is unknown", "of 1p1", "at 1795p1305", "of p1-2", "(p1)"]
+    told = [{"reported_by": "x", "t": DAY * 1000, "log_t": DAY * 1000, "reason": text} for text in said]
+    batch(store, 1, [row | {"source_partition": 0, "source_offset": n} for n, row in enumerate(told)], REFUSED)
+    again(store, REFUSED, "p1")
+    assert [part.column("reason").to_pylist() for part in scan(store, REFUSED)] == [
+        ["of p10: no bed", "of 1p1", "at 1795p1305", "of p1-2"]
+    ]
+
+
 def test_an_erasure_tells_what_is_being_written_at_this_moment(store: MutableStore) -> None:
     batch(store, 1, [reading(0, patient="p2")])
     under_way = batch(store, 2, [reading(1), reading(2, patient="p2")], commits=False)
@@ -378,7 +336,8 @@ def test_an_erased_patients_alarms_leave_the_messages_that_told_others_of_them(s
 
 
 def test_rejected_records_that_name_an_erased_patient_go_too(store: MutableStore) -> None:
-    kept, gone = (Rejected(topic="t", reason="r", t=DAY, payload=p) for p in (b"of p2", b'{"patient":["p1"]}'))
+    payloads = (b'{"patient":["p10"],"t":11}', b'{"patient":["p1"]}')
+    kept, gone = (Rejected(topic="t", reason="r", t=DAY, payload=p) for p in payloads)
     name = f"rejected/{VITALS.topic}/date=2026-11-22/x.jsonl"
     store.put(name, b"".join(msgspec.json.encode(r) + b"\n" for r in (kept, gone)))
     assert again(store, VITALS, "p1").rejected == 1

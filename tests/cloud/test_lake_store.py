@@ -1,3 +1,4 @@
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,6 +106,19 @@ def test_a_name_that_holds_these_very_bytes_counts_as_created(store: MutableStor
     assert store.create("a/m.json", b"mine")
     assert store.create("a/m.json", b"mine")
     assert not store.create("a/m.json", b"another's")
+
+
+def test_a_look_for_new_names_opens_no_folder_of_a_directory_that_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_lake(tmp_path.as_uri())
+    for n in range(20):
+        store.put(f"t/_manifests/{n:03d}.json", b"x")
+        store.put(f"t/date=2026-11-{n:02d}/t-0.parquet", b"x")
+    scan, opened = os.scandir, list[str]()
+    monkeypatch.setattr(os, "scandir", lambda place: (opened.append(Path(place).name), scan(place))[1])
+    assert store.names("t", after="t/date=2026-11-18") == [f"t/date=2026-11-{n}/t-0.parquet" for n in (18, 19)]
+    assert sorted(opened) == ["date=2026-11-18", "date=2026-11-19", "t"]
 
 
 class Conflicting:

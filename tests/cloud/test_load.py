@@ -138,7 +138,7 @@ def test_a_turn_without_a_new_manifest_does_not_touch_the_warehouse(warehouse: W
     class Counted:
         """The warehouse, with its connections counted."""
 
-        dialect, lock, take = warehouse.dialect, warehouse.lock, warehouse.take
+        dialect, execute, lock, take = warehouse.dialect, warehouse.execute, warehouse.lock, warehouse.take
 
         def connect(self) -> Any:  # noqa: ANN401 - DB-API
             connected.append(1)

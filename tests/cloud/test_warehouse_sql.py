@@ -157,8 +157,30 @@ def test_a_warehouse_that_is_none_is_refused_with_what_to_do(url: str, say: str)
         open_warehouse(url)
 
 
+class Cursor:
+    """A cursor that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.paramstyle = "format"
+        self.given: list[tuple[str, tuple[str | int, ...] | None]] = []
+
+    def execute(self, statement: str, values: tuple[str | int, ...] | None = None) -> None:
+        self.given.append((statement, values))
+
+
+@pytest.mark.parametrize(
+    ("address", "statement"),
+    [("postgresql://h/d", "SELECT $1, a = $2"), ("redshift://u:p@h/d", "SELECT ?, a = ?")],
+)
+def test_values_are_sent_beside_the_sql(address: str, statement: str) -> None:
+    cursor = Cursor()
+    open_warehouse(address, "arn").execute(cursor, "SELECT ?, a = ?", "x' OR 1=1 --?", 7)
+    assert cursor.given == [(statement, ("x' OR 1=1 --?", 7))]
+    assert (cursor.paramstyle == "qmark") == (REDSHIFT in address)
+
+
 def test_a_quote_in_a_literal_is_doubled() -> None:
-    assert (literal("o'brien"), literal(7)) == ("'o''brien'", "7")
+    assert literal("o'brien") == "'o''brien'"
 
 
 # Redshift reads a literal as PostgreSQL did before it followed the standard.

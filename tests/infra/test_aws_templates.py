@@ -31,6 +31,7 @@ PARTS = {
     "cloud load": ("cloud.warehouse.job", "Settings"),
     "cloud compact": ("cloud.lake.compact_job", "Settings"),
     "cloud erase": ("cloud.erase.job", "Erase"),
+    "cloud retain": ("cloud.erase.retain_job", "Retain"),
     "cloud topics": ("cloud.kafka.settings", "Topics"),
     "edge": ("edge.settings", "Settings"),
 }
@@ -175,7 +176,8 @@ def test_every_service_is_given_all_that_it_needs_and_nothing_that_nobody_reads(
 
 def test_the_services_are_those_that_the_design_names() -> None:
     assert {part for part, _, _ in containers()} == {
-        "bridge", "cloud watch", "cloud console", "cloud notify", "cloud load", "cloud compact", "cloud erase"
+        "bridge", "cloud watch", "cloud console", "cloud notify", "cloud load", "cloud compact", "cloud erase",
+        "cloud retain",
     }  # fmt: skip
 
 
@@ -191,16 +193,31 @@ def test_who_keeps_house_in_the_lake_may_list_and_delete_versions_and_nobody_els
     assert {name: actions & versions for name, actions in may.items() if actions & versions} == {"HouseRole": versions}
     tasks = {name: task["Properties"] for name, _, task in TEMPLATES["compute"].resources("AWS::ECS::TaskDefinition")}
     keepers = {name for name, task in tasks.items() if task["TaskRoleArn"] == {"Fn::GetAtt": ["HouseRole", "Arn"]}}
-    assert keepers == {"CompactTask", "EraseTask"}
+    assert keepers == {"CompactTask", "EraseTask", "RetainTask"}
+
+
+def schedules() -> dict[str, str]:
+    """Task of each schedule, and how often it runs."""
+    found = (own["Properties"] for _, _, own in TEMPLATES["compute"].resources("AWS::Scheduler::Schedule"))
+    return {o["Target"]["EcsParameters"]["TaskDefinitionArn"]["Ref"]: o["ScheduleExpression"] for o in found}
 
 
 def test_the_lake_is_compacted_every_hour_once() -> None:
-    ((_, _, schedule),) = TEMPLATES["compute"].resources("AWS::Scheduler::Schedule")
-    own = schedule["Properties"]
-    assert own["ScheduleExpression"] == "rate(1 hour)"
-    assert own["Target"]["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "CompactTask"}
+    assert schedules()["CompactTask"] == "rate(1 hour)"
     (_, given, _) = next(one for one in containers() if one[0] == "cloud compact")
     assert "COMPACT_ONCE" in given
+
+
+def test_age_ends_the_lakes_data_by_retain_every_day_and_by_no_rule_of_the_bucket() -> None:
+    assert schedules()["RetainTask"] == "rate(1 day)"
+    (_, given, _) = next(one for one in containers() if one[0] == "cloud retain")
+    assert "LAKE_KEEP_DAYS" in given
+    ((_, _, lake),) = [one for one in TEMPLATES["lake"].resources("AWS::S3::Bucket") if one[0] == "Lake"]
+    rules = lake["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule} == {"snapshots/"}
+    (role,) = [own for name, _, own in TEMPLATES["compute"].resources("AWS::IAM::Role") if name == "ScheduleRole"]
+    (statement, _) = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert {one["Ref"] for one in statement["Resource"]} == set(schedules())
 
 
 def test_what_is_secret_arrives_as_a_secret() -> None:
