@@ -306,10 +306,13 @@ def differences(calm: list[AlarmEvent], stormy: list[AlarmEvent]) -> Counter[str
     found["told twice"] = sum(n - 1 for n in counts.values())
     over: set[str] = set()
     for event in stormy:
+        # A technical alarm that another one inhibited continues under its id.
+        if event.kind is Kind.TECHNICAL and event.state is AlarmState.ACTIVE and event.phase is not Phase.START:
+            over.discard(event.id)
         found["after its end"] += event.id in over
         if event.state is AlarmState.INACTIVE:
             over.add(event.id)
-    ended = {e.id for e in calm if e.state is AlarmState.INACTIVE}
+    ended = {e.id for e in {e.id: e for e in calm}.values() if e.state is AlarmState.INACTIVE}
     open_ = {_place(e) for e in calm if e.id not in ended}
     # A latched alarm waits for its nurse, who by the calm life's log answers the ids of that life.
     left = [e for e in {e.id: e for e in stormy if e.id not in over}.values() if _place(e) not in open_]

@@ -195,7 +195,7 @@ def roster_of(**cells: str) -> tuple[list[Admission], tuple[str, ...]]:
     writer.writeheader()
     writer.writerow(ROW | cells)
     table = admission_rows.parse(io.StringIO(file.getvalue(), newline=""), T0)
-    return [admission for _, admission in table.rows], table.errors
+    return [admission for _, (admission, _) in table.rows], table.errors
 
 
 @pytest.mark.parametrize(

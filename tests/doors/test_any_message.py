@@ -152,7 +152,7 @@ def a_row(raw: bytes) -> None:
     table.writerow(cells)
     read = admission_rows.parse(io.StringIO(file.getvalue(), newline=""), T0)
     assert len(read.rows) + len(read.errors) >= 1
-    for _, admission in read.rows:
+    for _, (admission, _) in read.rows:
         an_admitted(admission)
 
 
