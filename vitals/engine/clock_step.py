@@ -112,6 +112,7 @@ class _Move:
                 self.time, (p.named, p.named_high, p.seen, p.ended, p.joined)
             )
             p.highs = tuple(map(self.time, p.highs))
+            p.begun, p.ended_before = self.time(p.begun), self.time(p.ended_before)
 
     def track(self, track: Track) -> None:
         track.at, track.again, track.seen = map(self.time, (track.at, track.again, track.seen))
