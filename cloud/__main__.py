@@ -14,11 +14,13 @@ DAEMONS: Final = {
     "watch": ("cloud.alarm.job", "Ray: vitals.scored -> each patient's state -> alarms"),
     "notify": ("cloud.notify.job", "alarms -> the people on duty, by SNS"),
     "console": ("cloud.console.job", "the ward page"),
+    "adt": ("cloud.adt.job", "HL7 ADT by MLLP and files -> patients, and questions for a person"),
 }
 COMMANDS: Final = {
     "topics": ("cloud.cli.topics", "creates the Kafka topics, or brings their settings up to date"),
     "admit": ("cloud.cli.admit", "ROSTER.csv -> patients"),
     "discharge": ("cloud.cli.discharge", "PATIENT leaves"),
+    "questions": ("cloud.cli.questions", "what ADT asks, and a person's answers"),
     "canary": ("cloud.cli.canary", "admits gateways' canaries, which prove each minute that the path works"),
     "retire": ("cloud.cli.retire", "a gateway or bridge NAME is gone for good"),
     "duty": ("cloud.cli.rota", "ROTA.csv -> contacts"),

@@ -69,7 +69,7 @@ class Notify(Kafka):
     notify_refill_s: float = setting("seconds until a recipient may get one more message", 6.0)
     notify_low_s: float = setting("seconds that low-priority alarms are collected for one message", 60.0)
     notify_webhooks: tuple[str, ...] = setting(
-        "webhooks that a rota may name: name=https://…, comma-separated; empty: none", ()
+        "systems that a rota may name: name=https://… or, for HL7, name=mllps://…, comma-separated; empty: none", ()
     )
     notify_webhook_key: str | None = setting("secret of 32 characters or more that signs webhooks", None)
     push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)

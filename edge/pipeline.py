@@ -11,8 +11,6 @@ from edge.ingest.urgency import UrgencyCheck
 from edge.status.report import Reporter
 from edge.store.commit import CommitQueue
 from edge.uplink.side_messages import SideMessages
-from vitals import breach_codes
-from vitals.readings import Readings
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +20,7 @@ class Pipeline:
 
     Args:
         ingest: Decodes and filters messages.
-        urgency: Receives the roster and the devices with pending or active conditions.
+        urgency: Receives the roster and the values that the alarms await.
         local: Bedside alarms.
         commits: Queue of the next commit.
         reporter: Counts readings and rejected messages.
@@ -47,7 +45,7 @@ class Pipeline:
     def place(self, assignments: AssignmentTable) -> None:
         """Applies a new roster."""
         self._urgency.place(assignments)
-        self._urgency.watch(self._alarms.watched())
+        self._urgency.watch(self._alarms.awaited())
 
     def take(self, heard: Sequence[DecodedMessage], assignments: AssignmentTable, now: int, clock_s: float) -> None:
         """Processes messages in arrival order.
@@ -71,19 +69,9 @@ class Pipeline:
                 device = refused.topic.split("/")[1]
                 self._alarms.pass_over(device, refused.t, now)
         if len(taken.readings):
-            self._alarms.advance(taken.readings, now)
+            # The cloud's engine needs the readings up to one that begins or changes an alarm here; the others can wait.
+            self._commits.urgent |= self._alarms.advance(taken.readings, now)
             self._unassigned.take(taken.readings, assignments, now)
-            self._commits.urgent |= self._is_urgent(taken.readings)
-            self._urgency.watch(self._alarms.watched())
+            self._commits.watched |= self._alarms.pending(set(filter(None, taken.readings.patient.tolist())))
+            self._urgency.watch(self._alarms.awaited())
             self._reporter.heard(taken.readings, clock_s)
-
-    def _is_urgent(self, readings: Readings) -> bool:
-        """Returns whether the batch is urgent: a value beyond a limit, or a condition pending or active."""
-        placed = readings.roster > 0
-        if not placed.any():
-            return False
-        digits = breach_codes.breach(readings.values, readings.bounds())
-        beyond = ((digits != breach_codes.WITHIN) & (digits != breach_codes.ABSENT)).any(axis=1)
-        if bool((beyond & placed).any()):
-            return True
-        return self._alarms.pending({patient for patient in readings.patient.tolist() if patient is not None})

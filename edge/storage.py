@@ -47,7 +47,7 @@ class Storage:
 
     def wait_s(self, clock_s: float) -> float:
         """Returns the seconds until the next write; infinite if a message is to come first."""
-        due = [float("inf")]
+        due = [self._commits.watched_wait_s(clock_s)]
         if self._commits.failing:
             due.append(self._retry_at - clock_s if self._retry_at > clock_s else RETRY_S)
         elif linger_s := self._settings.commit_linger_ms / 1000:

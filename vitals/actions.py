@@ -28,9 +28,11 @@ class Act(StrEnum):
     """The person is on the way: the handover waits for a time (Q8)."""
     CANNOT = "cannot"
     """The person cannot come: the alarm passes to the next one at once."""
+    NOT_ACTIONABLE = "not-actionable"
+    """The alarm, with its incident, needed no action of a person: evidence alone, and no alarm changes by it."""
 
 
-OF_AN_ALARM: Final = frozenset((Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.COMING, Act.CANNOT))
+OF_AN_ALARM: Final = frozenset((Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.COMING, Act.CANNOT, Act.NOT_ACTIONABLE))
 """Actions on one alarm, by its id."""
 
 
@@ -43,7 +45,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         patient: Patient id, or a technical alarm's subject.
         t: Time of the action, UTC epoch ms.
         by: Name of the person; for an answer to a message the contact id.
-        alarm: Id of the alarm, for acknowledge, audio-pause, coming and cannot.
+        alarm: Id of the alarm, for acknowledge, audio-pause, coming, cannot and not-actionable.
         incident: Of acknowledge and coming: also every alarm of this incident that had not risen since `shown`; "" for
             one alarm.
         shown: Log time of the newest event that the person saw, UTC epoch ms; 0 if the page did not say so.

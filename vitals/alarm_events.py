@@ -240,10 +240,7 @@ def pages(event: AlarmEvent) -> bool:
         return event.call is not Call.NONE
     if event.phase is Phase.CONTINUE:
         return event.handover > 0
-    if event.phase is Phase.START:
-        # A technical alarm that a parent had inhibited starts again, acknowledged as it was.
-        return event.inactivation is not Inactivation.ACKNOWLEDGED
-    return event.phase is Phase.ESCALATE
+    return event.phase in {Phase.START, Phase.ESCALATE}
 
 
 _encoder = msgspec.json.Encoder()

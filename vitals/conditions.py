@@ -49,12 +49,18 @@ CATALOGUE: Final[dict[str, Condition]] = {
     ),
     "device-silent": Condition(MEDIUM, "no reading for three cadences; high when nobody answers"),
     "gateway-down": Condition(MEDIUM, "a gateway is silent, and its beds with it; high when nobody answers"),
+    "device-unstable": Condition(
+        MEDIUM,
+        "a monitor fell silent thrice in 15 min: one alarm until it has not for as long; *not judged* if it stays so",
+    ),
+    "gateway-unstable": Condition(MEDIUM, "a gateway went down thrice in 15 min; *gateway down* after 45 s of it"),
     "gateway-clock": Condition(MEDIUM, "a gateway's clock is off from its bridge's by more than five seconds"),
     "device-slow": Condition(MEDIUM, "a monitor sends less often than its admission expects"),
     "device-clock": Condition(
         LOW, "a monitor's clock is wrong: live readings are corrected, stored ones have wrong dates"
     ),
     "bridge-down": Condition(HIGH, "a bridge is silent: its gateways are not heard"),
+    "bridge-unstable": Condition(MEDIUM, "a bridge went down thrice in 15 min; *bridge down* after 45 s of it"),
     "bridge-clock": Condition(MEDIUM, "a bridge's clock is off from Kafka's: it measures no gateway's meanwhile"),
     "pipeline-stalled": Condition(HIGH, "nothing is being judged, of nobody: told every ward with patients"),
     "bed-disputed": Condition(HIGH, "two patients are admitted to one bed, and one of them is not watched"),

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from vitals.bounds import BoundError, ContactId, Line, Time, TimeOrNone
-from vitals.contacts import Channel, Contact
+from vitals.contacts import Addresses, Channel
 
 
 class Standing(StrEnum):
@@ -104,7 +104,7 @@ def device_owner(key: str) -> str:
     return rest.rpartition("/")[0] if kind == "device" else ""
 
 
-def addresses(contact: Contact) -> str:
+def addresses(contact: Addresses) -> str:
     """Returns the digest of a contact's addresses."""
     text = "\n".join((contact.phone or "", contact.email or "", contact.webhook or "", str(contact.push)))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

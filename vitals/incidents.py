@@ -12,10 +12,10 @@ last alarm has ended; the next alarm opens another.
 
 - a high problem joins a page of the last `ON_THE_WAY_MS` that named it as high, after its last end;
 - a high problem that returns for the fifth time or more within `SERIAL_MS` joins a page of the last `SERIAL_AGAIN_MS`
-  that named it as high: R6 says the third, but two of them may have been artefacts;
+  that named it as high. R6 allows it from the third on, but two of them may have been artefacts;
 - a medium problem joins any call of the last `ON_THE_WAY_MS`; and one that returns within `KNOWN_MS` of its end joins
   if it was named or acknowledged in that time, and has ended twice in it or lasted for `LONG_MS`: one short alarm may
-  have been an artefact, so that this one is the first that anybody has to be told of;
+  have been an artefact, and this is then the problem's first real breach;
 - a score joins unless it is high and no call of the incident was: by itself it is never due (R1).
 
 A worsening beyond the acknowledged value always calls. Of several events of one moment the most urgent one calls.

@@ -12,7 +12,7 @@ from bridge.liveness.bridges import Retired
 from bridge.metrics import Metrics
 from bridge.mqtt.packets import Message
 from bridge.mqtt.site_broker import SiteBroker
-from vitals.actions import Action
+from vitals.actions import Act, Action
 from vitals.admissions import Roster
 from vitals.bounds import BoundError, decoded
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
@@ -145,7 +145,8 @@ class DownPipeline:
         while self._actions:
             action, value = self._actions.popleft()
             gateway = self._rosters.gateway_of(action)
-            if gateway:
+            # A mark changes no alarm, and a gateway of an earlier version cannot read it.
+            if gateway and action.act is not Act.NOT_ACTIONABLE:
                 self._publish.append(("actions", gateway, value, False))
         for roster in self._rosters.due(is_read) if self._knows_what_is_held(at) else ():
             self._publish.append(("roster", roster.gateway, msgspec.json.encode(roster), True))

@@ -14,28 +14,41 @@ from vitals.limits import PROFILE_INDEX, Limit, profile
 from vitals.signs import FIELDS, INDEX
 from vitals.wire import topics
 
-REQUIRED: Final = frozenset(("patient", "name", "born", "phone", "address", "ward", "bed", "gateway", "devices"))
+REQUIRED: Final = frozenset(("patient", "name", "ward", "bed", "gateway", "devices"))
 OPTIONAL: Final = frozenset(
-    ("since", "cadence_s", "cuff_s", "profile", "overrides", "scale2", "oxygen", "news2", "canary")
-)
+    (
+        "born", "phone", "address", "since", "cadence_s", "cuff_s", "profile", "overrides", "scale2", "oxygen", "news2",
+        "canary",
+    )
+)  # fmt: skip
 OLDEST_YEARS: Final = 130
-ADULT_YEARS: Final = 16
+PROFILE_FROM_YEARS: Final = ((16, "adult"), (12, "adolescent"), (3, "child"), (1, "toddler"), (0, "infant"))
+"""Profile of an admission without one, by the age in full years from which it applies."""
 LATEST_ZONE: Final = timedelta(hours=14)
 COLUMNS: Final = f"CSV with {', '.join(sorted(REQUIRED))}; it may have {', '.join(sorted(OPTIONAL))}"
 
 
-def parse(lines: Iterable[str], now: int) -> Table[Admission]:
+Stated = tuple[Admission, frozenset[str]]
+"""An admission, and the columns of its row with a value."""
+
+
+def parse(lines: Iterable[str], now: int) -> Table[Stated]:
     """Parses a roster.
 
     Args:
         lines: Lines of the CSV file; columns as in `REQUIRED` and `OPTIONAL`.
         now: UTC epoch ms; the version, and the default of `since`.
     """
-    table = read(lines, lambda cells: admission_row(cells, now), required=REQUIRED, optional=OPTIONAL)
-    rows: list[tuple[int, Admission]] = []
+
+    def build(cells: Mapping[str, str]) -> Stated:
+        return admission_row(cells, now), frozenset(name for name, cell in cells.items() if cell)
+
+    table = read(lines, build, required=REQUIRED, optional=OPTIONAL)
+    rows: list[tuple[int, Stated]] = []
     errors = list(table.errors)
     taken: dict[tuple[str, str], int] = {}
-    for line, admission in table.rows:
+    for line, row in table.rows:
+        admission, _ = row
         claims = [("patient", admission.patient), ("bed", admission.bed)]
         claims += [("device", device) for device in admission.devices]
         clash = next((claim for claim in claims if claim in taken), None)
@@ -43,7 +56,7 @@ def parse(lines: Iterable[str], now: int) -> Table[Admission]:
             errors.append(f"line {line}: {clash[0]} {clash[1]} is already in line {taken[clash]}")
             continue
         taken.update(dict.fromkeys(claims, line))
-        rows.append((line, admission))
+        rows.append((line, row))
     return Table(tuple(rows), tuple(sorted(errors, key=lambda e: int(e.split()[1].rstrip(":")))))
 
 
@@ -60,14 +73,15 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
     devices = tuple(device for device in cells["devices"].replace(";", " ").split() if device)
     if len(set(devices)) != len(devices):
         raise ValueError(f"devices {cells['devices']!r} names a device twice")
-    name = cells.get("profile") or _usual(cells["born"], now)
+    born = _born(cells.get("born", ""), now)
+    name = cells.get("profile") or usual_profile(born, now)
     made = Admission(
         patient=named(cells["patient"], "patient"),
         version=now,
         name=clean(cells["name"]),
-        born=_born(cells["born"], now),
-        phone=_phone(cells["phone"]),
-        address=clean(cells["address"]),
+        born=born,
+        phone=_phone(cells.get("phone", "")),
+        address=clean(cells.get("address", "")),
         ward=named(cells["ward"], "ward"),
         bed=named(cells["bed"], "bed"),
         gateway=named(cells["gateway"], "gateway"),
@@ -87,15 +101,26 @@ def admission_row(cells: Mapping[str, str], now: int) -> Admission:
     return made
 
 
-def _usual(raw: str, now: int) -> str:
-    """Returns the profile of an admission without one: adult, except for a child, whose profile must be stated."""
-    born, today = date.fromisoformat(_born(raw, now)), datetime.fromtimestamp(now / 1000, UTC).date()
-    if today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < ADULT_YEARS:
-        raise ValueError(f"profile must be given for who is under {ADULT_YEARS}: {', '.join(PROFILE_INDEX)}")
-    return "adult"
+def usual_profile(born: str, now: int) -> str:
+    """Returns the profile that an age has, for an admission without one.
+
+    Args:
+        born: Date of birth, ISO 8601; empty for an unknown one.
+        now: UTC epoch ms.
+
+    Raises:
+        ValueError: The date of birth is unknown: a person must choose.
+    """
+    if not born:
+        raise ValueError(f"profile must be given where the date of birth is unknown: {', '.join(PROFILE_INDEX)}")
+    birth, today = date.fromisoformat(born), datetime.fromtimestamp(now / 1000, UTC).date()
+    years = max(0, today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day)))
+    return next(name for least, name in PROFILE_FROM_YEARS if years >= least)
 
 
 def _born(raw: str, now: int) -> str:
+    if not raw:
+        return ""
     try:
         born = date.fromisoformat(raw)
     except ValueError:
@@ -108,6 +133,8 @@ def _born(raw: str, now: int) -> str:
 
 
 def _phone(raw: str) -> str:
+    if not raw:
+        return ""
     if not set(raw) <= set("+0123456789 ()-./") or sum(c in "0123456789" for c in raw) < 3:  # noqa: PLR2004 - 112
         raise ValueError(f"phone {raw!r} is no phone number")
     return raw

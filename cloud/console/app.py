@@ -8,29 +8,57 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from cloud.console.api import admin, alarms, beds, patient_history, patients, rota, ward_stream
-from cloud.console.fhir import routes
+from cloud.console.api import (
+    admin,
+    admission,
+    adt_questions,
+    alarms,
+    audit,
+    beds,
+    contacts,
+    limit_advice,
+    observations,
+    patient_history,
+    patients,
+    roster_file,
+    rota,
+    system,
+    ward_stream,
+)
+from cloud.console.fhir import routes, stay_routes
+from cloud.console.handover import page as handover_page
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
-from cloud.console.pages import ack_link_page, html_pages, link_receipts, proof_page, push_devices
-from cloud.console.static import FOLDER
+from cloud.console.pages import ack_link_page, html_pages, link_receipts, printout, proof_page, push_devices
+from cloud.console.static import FOLDER, VERSION
 
 PARTS: Final = (
     html_pages,
+    handover_page,
     ack_link_page,
     proof_page,
     link_receipts,
+    printout,
     ward_stream,
+    admission,
+    adt_questions,
     patients,
     patient_history,
+    limit_advice,
     alarms,
     beds,
     rota,
+    contacts,
+    roster_file,
+    observations,
     admin,
+    audit,
+    system,
     push_devices,
     routes,
+    stay_routes,
 )
-PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/")
+PATHS_OF_PEOPLE: Final = ("/signin", "/welcome/", "/a/", "/p/", "/handover/")
 
 
 def create_app(parts: AppState) -> FastAPI:
@@ -44,6 +72,7 @@ def create_app(parts: AppState) -> FastAPI:
     for part in PARTS:
         app.include_router(part.router)
     app.include_router(push_devices.link_router)
+    app.mount(f"/static/{VERSION}", StaticFiles(directory=FOLDER), name="page")
     app.mount("/static", StaticFiles(directory=FOLDER), name="static")
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cloud.admissions import actions, admission_rows
+from cloud.admissions.adt.answers import publish as publish_answer
+from cloud.admissions.adt.records import Answer
+from cloud.admissions.roster_plan import Step
 from cloud.console.live.topic_cache import TopicCache
 from cloud.duty.changes import rota_after
 from cloud.duty.directory import entered
@@ -72,6 +75,24 @@ class CommandWriter:
             if known is not None and known.discharged is None:
                 raise ConflictError(f"{admission.patient} is in bed {known.bed} already: transfer instead")
             self._settle(admission)
+
+    def roster(self, steps: Callable[[Mapping[str, Admission]], Sequence[Step]]) -> Sequence[Step]:
+        """Writes the admissions of a roster's plan.
+
+        Args:
+            steps: Returns the plan for the newest admission of each patient; it may raise, and nothing is written.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+        with self._lock:
+            found = steps(self.people.admissions)
+            made = [step.admission for step in found if step.admission is not None]
+            if made:
+                self._write(lambda writer: admission_rows.publish(writer, made, self.settings))
+            for admission in made:
+                self.people.admit(admission)
+            return found
 
     def change(self, patient: str, seen: int, **changes: object) -> Admission:
         """Changes a present patient's admission: bed, limits, discharge.
@@ -163,6 +184,14 @@ class CommandWriter:
         self._write(lambda writer: publish(writer, values))
         for value in values:
             self.people.enter(value)
+
+    def answer(self, answer: Answer) -> None:
+        """Writes an answer to a question of ADT.
+
+        Raises:
+            LogDownError: Kafka did not acknowledge.
+        """
+        self._write(lambda writer: publish_answer(writer, answer))
 
     def channel(self, key: str, record: PushDevice) -> None:
         """Writes a device for Web Push.

@@ -12,6 +12,7 @@ from typing import Final
 import prometheus_client
 import uvicorn
 
+from cloud.console.advice_process import AdviceProcess, NoAdvisor
 from cloud.console.app import create_app
 from cloud.console.auth.accounts import Accounts, Spans
 from cloud.console.auth.audit_log import Audit
@@ -20,6 +21,7 @@ from cloud.console.http.dependencies import AppState
 from cloud.console.live.feed import LiveFeed
 from cloud.console.live.ray_client import RayState
 from cloud.console.live.topic_cache import Follower, TopicCache
+from cloud.console.pages.printout import Printouts
 from cloud.console.settings import Console
 from cloud.console.warehouse_history import WarehouseHistory
 from cloud.kafka import partitions
@@ -64,8 +66,12 @@ def _start(settings: Console, stop: threading.Event) -> int:
         commands=CommandWriter(people, partial(_writer, settings), settings),
         feed=hub,
         history=history,
+        advisor=AdviceProcess() if settings.lake else NoAdvisor(),
     )
     works = {"people": partial(follower.run, stop), "hub": partial(hub.run, stop, settings.console_poll_s)}
+    if settings.console_printouts is not None:
+        printouts = Printouts(parts, settings.console_printouts, 60 * settings.console_printout_min)
+        works["printouts"] = partial(printouts.run, stop)
     died = threading.Event()
     threads = [
         threading.Thread(target=_work, args=(work, stop, died), name=name, daemon=True) for name, work in works.items()

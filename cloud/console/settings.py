@@ -24,7 +24,12 @@ class Console(Kafka):
     console_session_h: float = setting("hours after sign-in when a session ends", 12.0)
     console_idle_min: float = setting("minutes without a page open after which a session ends", 60.0)
     console_poll_s: float = setting("seconds between two polls of the alarm engine", 0.5)
+    console_printouts: Path | None = setting(
+        "folder for a printout of each ward, for the time when the system is down; none: no files", None
+    )
+    console_printout_min: float = setting("minutes between two printouts of a ward", 10.0)
     console_proxies: int = setting("number of reverse proxies in front of the page, for X-Forwarded-For", 0)
+    lake: str | None = setting("Lake: s3://bucket/prefix?endpoint_override=… or file:///folder", None)
     warehouse: str = setting("Warehouse: postgresql://… or redshift://user:password@host:port/database")
     ray_address: str | None = setting("address of a Ray cluster; without it Ray runs here, on loopback", None)
     ray_port: int = setting("port of Ray's head on loopback, when RAY_ADDRESS is not set", 6379)
@@ -37,6 +42,7 @@ class Console(Kafka):
     message_time_zone: str = setting("IANA time zone of messages and of links' pages, such as Europe/Berlin", "UTC")
     push_key: str | None = setting("private key for Web Push, of `python -m cloud push-key`; none: no push", None)
     push_services: tuple[str, ...] = setting("origins of push services; a host may begin with *.", SERVICES)
+    notify_technical_ward: str = setting("ward that is notified of alarms without a ward", "technical")
     metrics_port: int = setting("Prometheus port on loopback; 0 for none", 0)
 
     def __post_init__(self) -> None:
@@ -49,8 +55,11 @@ class Console(Kafka):
             raise ValueError(f"LINK_KEY has {len(self.link_key)} characters, not {MIN_KEY_CHARACTERS} or more")
         if self.push_key is not None:
             public_key(self.push_key)
-        if min(self.console_session_h, self.console_idle_min, self.console_poll_s) <= 0:
-            raise ValueError("CONSOLE_SESSION_H, CONSOLE_IDLE_MIN and CONSOLE_POLL_S must be positive")
+        times = (self.console_session_h, self.console_idle_min, self.console_poll_s, self.console_printout_min)
+        if min(times) <= 0:
+            raise ValueError(
+                "CONSOLE_SESSION_H, CONSOLE_IDLE_MIN, CONSOLE_POLL_S and CONSOLE_PRINTOUT_MIN must be positive"
+            )
 
     @property
     def secure(self) -> bool:

@@ -7,16 +7,20 @@ import importlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+from cloud.console.ward_rows import WardRows, read
+from cloud.console.warehouse_values import doubt, epoch, stamp, trusted
 from vitals.limits import from_wire, profile
-from vitals.signs import FIELDS, SUSPECT_BITS, Suspect
+from vitals.signs import FIELDS, Suspect
 
 TIMEOUT_S: Final = 5
 STATEMENT_MS: Final = 10_000
-EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - warehouse columns are UTC without zone
+Span = tuple[int, int]
+"""Begin and end, UTC epoch ms."""
+ALWAYS: Final[Span] = (0, 4_102_444_800_000)
 POINTS: Final = 360
 """Points of a trend: as many as a screen can resolve."""
 
@@ -43,24 +47,34 @@ class History(Protocol):
     def actions(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """Returns acknowledgements, audio pauses and chartings, oldest first."""
 
-    def readings(self, patient: str, begin: int, end: int, *, limit: int, offset: int) -> list[dict[str, Any]]:
-        """Returns single readings with every sign, newest first."""
+    def readings(
+        self,
+        patient: str,
+        begin: int,
+        end: int,
+        *,
+        limit: int,
+        offset: int,
+        oldest_first: bool = False,
+        stored: Span = ALWAYS,
+    ) -> list[dict[str, Any]]:
+        """Returns single readings with every sign, newest first unless `oldest_first`.
 
+        Args:
+            patient: Patient id.
+            begin: Begin of the event times.
+            end: End of the event times.
+            limit: Maximum number.
+            offset: Number to leave out.
+            oldest_first: Ascending event times.
+            stored: Begin and end of the log times.
+        """
 
-def stamp(t: int) -> datetime:
-    """Converts a time to the warehouse's form."""
-    return EPOCH + timedelta(milliseconds=t)
+    def count(self, patient: str, begin: int, end: int, groups: Sequence[Sequence[str]], stored: Span = ALWAYS) -> int:
+        """Returns the number of values, or of stated absences; each group of fields counts as one in a reading."""
 
-
-def epoch(t: datetime | None) -> int | None:
-    """Converts a warehouse time to UTC epoch ms."""
-    return None if t is None else round((t - EPOCH) / timedelta(milliseconds=1))
-
-
-def doubt(field: str) -> str:
-    """Returns the SQL of a sign's suspect digit."""
-    shift = 1 << (SUSPECT_BITS * FIELDS.index(field))
-    return f"mod(coalesce(suspect, 0) / {shift}, {1 << SUSPECT_BITS})"
+    def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
+        """Returns the history of several patients; see `cloud.console.ward_rows.read`."""
 
 
 def bounds(name: str, limit_set: str | None) -> dict[str, list[float | None]]:
@@ -88,10 +102,9 @@ class WarehouseHistory:
     def trend(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         """See `History`."""
         step_s = max(1, (end - begin) // 1000 // POINTS)
-        trusted = f"({int(Suspect.NONE)}, {int(Suspect.CLOCK)})"
         columns = []
         for field in FIELDS:
-            value = f"CASE WHEN {doubt(field)} IN {trusted} THEN {field} END"
+            value = trusted(field)
             columns.append(f"avg({value}), min({value}), max({value})")
         sql = (
             f"SELECT floor(extract(epoch FROM t) / {step_s}) AS span, {', '.join(columns)} FROM vitals "  # noqa: S608 - names and numbers of our own
@@ -133,23 +146,52 @@ class WarehouseHistory:
         names = "id act t acted_by alarm pause_s oxygen consciousness"
         return self._events("actions", names, patient, begin, end)
 
-    def readings(self, patient: str, begin: int, end: int, *, limit: int, offset: int) -> list[dict[str, Any]]:
+    def readings(
+        self,
+        patient: str,
+        begin: int,
+        end: int,
+        *,
+        limit: int,
+        offset: int,
+        oldest_first: bool = False,
+        stored: Span = ALWAYS,
+    ) -> list[dict[str, Any]]:
         """See `History`."""
-        names = ("device", "boot", "seq", "t", "suspect", *FIELDS)
+        names = ("device", "boot", "seq", "t", "log_t", "suspect", *FIELDS)
+        order = "t, device, boot, seq" if oldest_first else "t DESC, device, boot, seq DESC"
         sql = (
             f"SELECT {', '.join(names)} FROM vitals WHERE patient = %s AND t >= %s AND t < %s "  # noqa: S608 - our own names
-            f"ORDER BY t DESC, device, boot, seq DESC LIMIT {limit:d} OFFSET {offset:d}"
+            f"AND log_t >= %s AND log_t < %s ORDER BY {order} LIMIT {limit:d} OFFSET {offset:d}"
         )
-        return [_plain(names, row) for row in self._ask(sql, patient, begin, end)]
+        return [_plain(names, row) for row in self._ask(sql, patient, begin, end, *stored)]
+
+    def count(self, patient: str, begin: int, end: int, groups: Sequence[Sequence[str]], stored: Span = ALWAYS) -> int:
+        """See `History`."""
+        reasons = f"({int(Suspect.DROPOUT)}, {int(Suspect.SENSOR_OFF)})"
+        measured = (
+            " OR ".join(f"{field} IS NOT NULL OR {doubt(field)} IN {reasons}" for field in group) for group in groups
+        )
+        parts = " + ".join(f"coalesce(sum(CASE WHEN {each} THEN 1 ELSE 0 END), 0)" for each in measured)
+        sql = (
+            f"SELECT {parts} FROM vitals WHERE patient = %s AND t >= %s AND t < %s "  # noqa: S608 - our own names
+            "AND log_t >= %s AND log_t < %s"
+        )
+        return int(self._ask(sql, patient, begin, end, *stored)[0][0])
+
+    def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
+        """See `History`."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            return read(cursor, patients, begin, end, before_ms)
 
     def _events(self, table: str, names: str, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         columns = names.split()
         sql = f"SELECT {', '.join(columns)} FROM {table} WHERE patient = %s AND t >= %s AND t < %s ORDER BY t"  # noqa: S608 - our own names
         return [_plain(columns, row) for row in self._ask(sql, patient, begin, end)]
 
-    def _ask(self, sql: str, patient: str, begin: int, end: int) -> list[tuple[Any, ...]]:
+    def _ask(self, sql: str, patient: str, *times: int) -> list[tuple[Any, ...]]:
         with self._connection() as connection, connection.cursor() as cursor:
-            cursor.execute(sql, (patient, stamp(begin), stamp(end)))
+            cursor.execute(sql, (patient, *map(stamp, times)))
             return list(cursor.fetchall())
 
     @contextmanager

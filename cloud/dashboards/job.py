@@ -1,4 +1,4 @@
-"""`python -m cloud dashboards --metabase URL`: writes the dashboards Patient, Ward and Fleet to a Metabase."""
+"""`python -m cloud dashboards --metabase URL`: writes the dashboards to a Metabase."""
 
 import argparse
 import sys

@@ -45,6 +45,8 @@ def tombstone(reader: Reader, writer: Writer, layout: Partitioning, patient: str
     if admission.discharged is None:
         raise StillAdmittedError(f"the patient is in bed {admission.bed}: run python -m cloud discharge first")
     writer.write(place, patient.encode(), None)
+    # The patient's messages by ADT, with name, birth date, phone and address.
+    writer.write((topics.ADT, 0), patient.encode(), None)
     writer.flush()
     return 1
 

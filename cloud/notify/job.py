@@ -15,18 +15,20 @@ from cloud.kafka.port import KafkaUnavailableError
 from cloud.kafka.transactional import TransactionalWriter
 from cloud.notify import canary, lease
 from cloud.notify.channels.contact_channels import ContactChannels
+from cloud.notify.channels.nurse_call import NurseCallChannel
 from cloud.notify.channels.port import ChannelAdapter
 from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.channels.web_push import WebPushChannel
 from cloud.notify.channels.webhook import WebhookChannel
-from cloud.notify.delivery import Delivery
-from cloud.notify.delivery_follow import DeliveryFollow
+from cloud.notify.delivery.attempts import Delivery
+from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.follow_up.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.reach import Reach
+from cloud.notify.log_output import LogOutput
+from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.reach import Reach
-from cloud.notify.routing import OnCall, parse_default
-from cloud.notify.templates import Links
-from cloud.notify.throttle import RecipientQueues
+from cloud.notify.routing.on_call import OnCall, parse_default
 from cloud.settings import Notify
 from cloud.webhooks import webhook_urls
 from cloud.wording import wording
@@ -81,7 +83,11 @@ def _channels(settings: Notify) -> tuple[WebPushChannel | None, ContactChannels]
         others.append(push)
     if settings.notify_webhooks:
         urls = webhook_urls(settings.notify_webhooks)
-        others.append(WebhookChannel(urls, settings.notify_webhook_key or "", now_ms))
+        hl7 = {name: url for name, url in urls.items() if url.startswith("mllp")}
+        webhooks = WebhookChannel(
+            {n: u for n, u in urls.items() if n not in hl7}, settings.notify_webhook_key or "", now_ms
+        )
+        others.append(NurseCallChannel(hl7, now_ms, webhooks) if hl7 else webhooks)
     return push, ContactChannels(sns, others, now_ms, round(settings.notify_check_s * 1000))
 
 
@@ -176,7 +182,13 @@ def _send(
                 round(settings.notify_heartbeat_s * 1000),
             ),
             reader=reader,
-            writer=KafkaWriter(settings, "notify", aside=True),
+            output=LogOutput(
+                settings.layout,
+                KafkaWriter(settings, "notify", aside=True),
+                heart=heart,
+                holder=claimed.holder,
+                status=claimed,
+            ),
             on_call=OnCall(defaults, settings.notify_technical_ward),
             queues=RecipientQueues(
                 settings.notify_burst, settings.notify_refill_s * 1000, settings.notify_low_s * 1000
@@ -190,9 +202,6 @@ def _send(
             ),
             clock=now_ms,
             reach=Reach(channels.checks, follow, push),
-            heart=heart,
-            holder=claimed.holder,
-            status=claimed,
             arrived=canary.DeadMansSwitch(_outside(settings), pool).arrived,
         )
         try:
@@ -202,10 +211,10 @@ def _send(
             tell_systemd("READY=1")
             while not stop.is_set():
                 notifier.step(POLL_S)
-                WAITING.set(len(notifier.queues) + len(notifier.retries))
+                WAITING.set(len(notifier.queues) + len(notifier.sender.retries))
                 UNDER_WAY.set(len(notifier.delivery))
                 tell_systemd("WATCHDOG=1")
         finally:
             tell_systemd("STOPPING=1")
             reader.close()
-    return notifier.status or claimed
+    return notifier.output.status or claimed

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from cloud.kafka.port import Reader, Record, Writer, read_to_end
-from cloud.notify.notification_log import NOTIFIER, read
+from cloud.notify.delivery.notification_log import NOTIFIER, read
 from vitals.status import Health, Status
 from vitals.wire import topics
 

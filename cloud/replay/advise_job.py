@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +22,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m cloud advise", description=__doc__)
     parser.add_argument("patient", help="patient id")
+    parser.add_argument("--json", action="store_true", help="print the advice as JSON, for a program")
     parser.add_argument("--until", help="end of the day that counts, ISO 8601 with an offset (default: now)")
     return parser.parse_args(argv)
 
@@ -63,6 +65,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except (SettingsError, ValueError, LakeError, BadManifestError) as error:
         sys.stderr.write(f"advise: {error}\n")
         return 1
+    if given.json:
+        sys.stdout.write(msgspec.json.encode(found).decode())
+        return 0
     if not found:
         console.print(f"No sign of patient {given.patient} had three alarms in that day: nothing to advise.")
         return 0

@@ -52,6 +52,16 @@ VIEWS: Final = (
     "news2_hourly",
     "news2_distribution",
     "loads",
+    "call_steps",
+    "not_actionable_marks",
+    "call_answers",
+    "answers_per_day",
+    "messages_to_people",
+    "messages_unsent",
+    "message_reach",
+    "message_latency",
+    "messages_per_hour",
+    "message_floods",
 )
 """Ordered so that each view follows those that it reads."""
 _COMMENT: Final = re.compile(r"--[^\n]*")

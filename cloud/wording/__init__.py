@@ -63,8 +63,12 @@ class Wording:
         field = condition.removeprefix(TREND)
         if field not in INDEX:
             return f"{value:g}"
-        sign = SIGNS[INDEX[field]]
-        return f"{value:.{sign.decimals}f} {_UNITS.get(sign.unit, sign.unit)}"
+        return f"{value:.{SIGNS[INDEX[field]].decimals}f} {self.unit(field)}"
+
+    def unit(self, field: str) -> str:
+        """Returns the unit of a sign, in letters of an SMS."""
+        unit = SIGNS[INDEX[field]].unit
+        return _UNITS.get(unit, unit)
 
     def text(self, event: AlarmEvent) -> str:
         """Returns the description of an alarm; the engine's own text is English."""

@@ -71,13 +71,17 @@ class BedsideAlarms:
         self._passed_over()
         self.dirty = True
 
-    def advance(self, readings: Readings, now: int) -> None:
-        """Applies readings, except those that a device stored for long; without readings only time advances."""
+    def advance(self, readings: Readings, now: int) -> bool:
+        """Applies readings, except those that a device stored for long; returns whether an alarm began or changed.
+
+        Without readings only time advances.
+        """
         fresh = live(readings)
         readings = readings if fresh.all() else readings.take(fresh)
         self.state, events = engine.advance(self.state, readings, now)
         self._note(events)
         self._passed_over()
+        return bool(events)
 
     def rebase(self, jump_ms: int) -> None:
         """Shifts the engine's times after the gateway's own time was set, so that no condition begins or ends."""
@@ -114,10 +118,11 @@ class BedsideAlarms:
         """Returns whether any patient has a pending or active condition."""
         return any(engine.pending(self.state, patient) for patient in patients)
 
-    def watched(self) -> list[str]:
-        """Returns the devices of all patients with a pending or active condition."""
-        placements = self.assignments.by_device.items()
-        return [device for device, placement in placements if engine.pending(self.state, placement.patient)]
+    def awaited(self) -> dict[str, engine.Awaited]:
+        """Returns the values that may begin or raise an alarm, by device; only of patients with a condition."""
+        placements = self.assignments.by_device
+        found = engine.awaited(self.state, (placement.patient for placement in placements.values()))
+        return {d: found[placement.patient] for d, placement in placements.items() if placement.patient in found}
 
     def active(self) -> tuple[AlarmEvent, ...]:
         """Returns every alarm that has not ended."""

@@ -9,6 +9,7 @@ from typing import Final
 
 TIMESYNC: Final = Path("/run/systemd/timesync/synchronized")
 """File that systemd-timesyncd creates when a time server answered since the machine started."""
+_LIBC: Final = ctypes.CDLL(None)
 _TIME_ERROR: Final = 5
 _TIMEX_BYTES: Final = 512
 """Larger than `struct timex` on any machine; all zero, the call reads the state and sets nothing."""
@@ -23,4 +24,4 @@ def synchronised(timesync: Path = TIMESYNC) -> bool:
     if timesync.exists():
         return True
     asked = ctypes.create_string_buffer(_TIMEX_BYTES)
-    return ctypes.CDLL(None).adjtimex(asked) not in {-1, _TIME_ERROR}
+    return _LIBC.adjtimex(asked) not in {-1, _TIME_ERROR}

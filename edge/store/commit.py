@@ -41,6 +41,8 @@ MANY: Final = 500
 """Messages that make a commit due at once: the broker delivers a limited number without acknowledgement."""
 HELD_SHARE: Final = 0.5
 """Share of the outbox's bound that the journal may use while readings are not sealed."""
+WATCHED_S: Final = 1.0
+"""Longest wait of readings of an active alarm."""
 UNSENT_FLUSHES: Final = 10
 """Factor of the longest wait for a batch without an uplink: it cannot be sent, and becomes fuller."""
 
@@ -86,6 +88,8 @@ class CommitQueue:
         self._was_up = False
         self.urgent = False
         """True if the open readings must be sent at once."""
+        self.watched = False
+        """True if the open readings must be sent within a second: a condition is pending or active."""
         self.pressing = False
         """True if the next commit must not linger: a light at a bed shows an alarm of its readings."""
         self.held = False
@@ -147,13 +151,16 @@ class CommitQueue:
         if not count or self.held:
             return sealed
         self._open_since = clock_s if self._open_since is None else self._open_since
-        flush_s = self._settings.uplink_flush_s * (1 if up else UNSENT_FLUSHES)
+        flush_s = (
+            min(WATCHED_S, self._settings.uplink_flush_s) if up and self.watched else self._settings.uplink_flush_s
+        )
+        flush_s *= 1 if up else UNSENT_FLUSHES
         due = count >= MAX_READINGS or clock_s - self._open_since >= flush_s
         if not (force or due or (up and (self.urgent or self.failing))):
             return sealed
-        fresh = self._seal(self._open, self._open_row, now, clock_s, urgent=self.urgent)
+        fresh = self._seal(self._open, self._open_row, now, clock_s, urgent=self.urgent or self.watched)
         self._segments.sealed(tuple(s.n for s in fresh))
-        self._open, self._open_since, self.urgent = [], None, False
+        self._open, self._open_since, self.urgent, self.watched = [], None, False, False
         self._open_row = self._segments.row + 1
         return sealed + fresh
 
@@ -163,6 +170,11 @@ class CommitQueue:
         self.unconfirmed.add(sealed)
         self._metrics.sealed.inc(len(sealed))
         return sealed
+
+    def watched_wait_s(self, clock_s: float) -> float:
+        """Returns the seconds until the readings of an active alarm are sent; infinite without any."""
+        since = self._open_since
+        return max(0.0, since + WATCHED_S - clock_s) if self.watched and since is not None else float("inf")
 
     def wait_s(self, clock_s: float) -> float:
         """Returns the seconds until a commit is due, if there is anything to write by then."""

@@ -116,6 +116,12 @@ NAMED: Final[dict[str, Scenario]] = {
             (Keyframe(0, "probe-off"), Keyframe(120, "probe-on")),
             (Off("oximeter", 0, 120),),
         ),
+        # Taken off the monitor for an examination: every sensor is off for ten minutes.
+        Scenario(
+            "transport",
+            (Keyframe(0, "off the monitor"), Keyframe(600, "back")),
+            tuple(Off(sensor, 0, 600) for sensor in (*_CONTINUOUS, "thermometer", "cuff")),
+        ),
         # Sudden arrest, out of calm: zeros; signs absent without a report; a monitor with only ECG and oximeter.
         _sudden("sudden-arrest"),
         _sudden("sudden-arrest-absent", tuple(Off(s, 10, _FOREVER_S, reported=False) for s in _CONTINUOUS)),

@@ -11,6 +11,7 @@ from infra.demo import report as reports
 from infra.demo import scenario
 from infra.demo.environment import DEVICES, Running, ledger, running
 from infra.demo.faults import Fault, storm
+from infra.demo.nurse import Nurse, patients, writer
 from infra.demo.poll_view import Viewer
 from infra.demo.reconciliation import Identity, Sent, judge
 from infra.demo.screen import Message, Screen
@@ -80,11 +81,23 @@ def play(settings: DemoSettings, demo: Running, screen: Screen) -> None:
     """Plays the scenario until its end, or until Ctrl-C."""
     faults = _faults(settings, demo)
     viewer = Viewer(demo)
+    nurse = _nurse(settings, demo)
     while settings.duration is None or time.monotonic() - demo.began < settings.duration:
         while faults and faults[0].at_s <= time.monotonic() - demo.began:
             demo.supervisor.strike(faults.pop(0))
-        screen.show(viewer.look())
+        view = viewer.look()
+        screen.show(view)
+        if nurse is not None:
+            nurse.look(view.alarms, now_ms())
         time.sleep(SHOW_EVERY_S)
+
+
+def _nurse(settings: DemoSettings, demo: Running) -> Nurse | None:
+    """Returns the nurse of an endless demo; a bounded one measures handovers, which an answer would prevent."""
+    if settings.duration is not None:
+        return None
+    roster = patients(demo.stack.var / "people" / "roster.csv")
+    return Nurse(writer(demo.stack.env()["KAFKA_BOOTSTRAP"]), roster, scenario.OFF_MONITOR, now_ms())
 
 
 def reckon(demo: Running, screen: Screen, peak_pss_mb: Callable[[], Mapping[str, float]]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The scenario of the demo: two wards, 24 beds, and four events."""
+"""The scenario of the demo: two wards, 24 beds, four events, and two more and a nurse in an endless one."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.demo.faults import Fault, cuts
+from infra.demo.faults import Fault, What, cuts
 
 CADENCE_S: Final = 2.0
 BEDS: Final = 12
@@ -37,7 +37,15 @@ BEATS: Final = (
     Beat(DESATURATING, "desaturation", 2, 24),
     Beat("mon-icu-10", "sepsis", 4, 450),
 )
+FIRST_MINUTE: Final = (
+    Beat("mon-icu-05", "sudden-arrest", 25, 1),
+    Beat("mon-icu-09", "transport", 15, 1),
+)
+"""Further beats of the endless demo: an arrest, and a patient off the monitor, on standby."""
+OFF_MONITOR: Final = "mon-icu-09"
 CUT_AT_S, CUT_FOR_S = 34.0, 20.0
+DEAD_AT_S, DEAD_FOR_S = 40.0, 60.0
+"""The gateway that dies in the endless demo: it is stopped, and continues after a minute."""
 
 
 def pace(duration_s: float | None) -> float:
@@ -54,7 +62,7 @@ def plan(brokers: Mapping[str, str], *, duration_s: float | None, seed: int) -> 
         seed: Seed of the patients.
     """
     faster = pace(duration_s)
-    beats = {beat.device: beat for beat in BEATS}
+    beats = {beat.device: beat for beat in (*BEATS, *(() if duration_s else FIRST_MINUTE))}
     devices: list[dict[str, Any]] = []
     for gateway, ward in WARDS.items():
         for number in range(1, BEDS + 1):
@@ -75,5 +83,7 @@ def plan(brokers: Mapping[str, str], *, duration_s: float | None, seed: int) -> 
 
 
 def ordinary_faults(duration_s: float | None) -> tuple[Fault, ...]:
-    """Returns the one fault of the scenario: a gateway loses its uplink for 20 s."""
+    """Returns the one fault of the scenario: a gateway loses its uplink for 20 s; in an endless demo it is dead."""
+    if duration_s is None:
+        return (Fault(DEAD_AT_S, What.STALL, f"edge-{CUT_GATEWAY}", DEAD_FOR_S),)
     return cuts(CUT_GATEWAY, CUT_AT_S / pace(duration_s), CUT_FOR_S)

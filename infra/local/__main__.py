@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load(LocalSettings, os.environ)
         stack = _stack(replace(settings, var=options.var or settings.var), options.port_base)
-        return _run(options.command, stack, with_tiers=options.all)
+        return _run(options.command, stack, with_tiers=options.all, locations=settings.stack_locations)
     except (SettingsError, PortTakenError, PartError, JarsError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -42,9 +42,9 @@ def _stack(settings: LocalSettings, port_base: int | None) -> LocalStack:
     return LocalStack(settings.var, ports=ports, gateways=settings.stack_gateways)
 
 
-def _run(command: str, stack: LocalStack, *, with_tiers: bool) -> int:
+def _run(command: str, stack: LocalStack, *, with_tiers: bool, locations: Path | None) -> int:
     if command == "up":
-        _up(stack, with_tiers=with_tiers)
+        _up(stack, with_tiers=with_tiers, locations=locations)
     elif command == "env":
         if not stack.running():
             raise PartError(f"No stack runs in {stack.var}: python -m infra.local up")
@@ -61,12 +61,12 @@ def _run(command: str, stack: LocalStack, *, with_tiers: bool) -> int:
     return 0
 
 
-def _up(stack: LocalStack, *, with_tiers: bool) -> None:
+def _up(stack: LocalStack, *, with_tiers: bool, locations: Path | None) -> None:
     if not stack.running() and (findings := examine(stack) if with_tiers else blocking(stack)):
         raise PartError("\n".join(str(finding) for finding in findings))
     stack.up()
     if with_tiers:
-        start_tiers(stack, tiers(stack, canary_s=CANARY_S))
+        start_tiers(stack, tiers(stack, canary_s=CANARY_S, locations=locations))
         admit_canaries(stack)
     sys.stdout.write(f"Up: {', '.join(stack.processes.alive())}. Addresses: python -m infra.local env\n")
 

@@ -66,13 +66,16 @@ def scratch(stack: LocalStack, tier: str) -> Path:
     return stack.var / "tmp" / tier
 
 
-def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s: float = 0.0) -> list[Tier]:
+def tiers(
+    stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s: float = 0.0, locations: Path | None = None
+) -> list[Tier]:
     """All tiers, from the end of the path to its beginning: a reader is before its writer.
 
     Args:
         stack: The parts that they use.
         uplinks: Address of the site broker for a gateway if it is not the direct one; for a cable that can be cut.
         canary_s: Period of the gateways' canaries, s; 0 for none. `admit_canaries` admits them.
+        locations: Location map of ADT, which runs only with one.
 
     Raises:
         JarsError: Spark's connector has not been downloaded.
@@ -104,7 +107,15 @@ def tiers(stack: LocalStack, uplinks: Mapping[str, str] | None = None, canary_s:
         Tier("score", ("cloud", "score"), next(metrics), score, ready_timeout_s=180, spark=True),
         Tier("bridge", ("bridge",), next(metrics), bridge),
         *(_edge(stack, gateway, next(metrics), (uplinks or {}).get(gateway), canary_s) for gateway in stack.gateways),
+        *([] if locations is None else [_adt(stack, locations, ray)]),
     ]
+
+
+def _adt(stack: LocalStack, locations: Path, ray: Mapping[str, str]) -> Tier:
+    # The last two ports of metrics: those of the other tiers stay as they are without it.
+    listen, metrics = stack.ports.metrics[-2:]
+    settings = {"ADT_LOCATIONS": str(locations.resolve()), "ADT_LISTEN": f"{HOST}:{listen}"}
+    return Tier("adt", ("cloud", "adt"), metrics, {**settings, "RAY_PORT": str(stack.ports.ray), **ray})
 
 
 def command(stack: LocalStack, *words: str, within_s: float = _COMMAND_WITHIN_S) -> str:

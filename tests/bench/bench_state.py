@@ -23,7 +23,7 @@ NOISE = {"hr": 3, "pr": 3, "rr": 1, "spo2": 0.7, "temp": 0.1, "sbp": 4, "dbp": 3
 ILL = 0.03
 SIZES = {"1k": (1_000, 300), "100k": (100_000, 6), "1m": (1_000_000, 3)}
 WARM_S = 101
-GOAL_RATE, GOAL_BYTES = 1e6, 400.0
+GOAL_RATE, GOAL_BYTES = 1e6, 450.0
 
 
 def names(count: int) -> list[str]:

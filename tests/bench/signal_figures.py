@@ -101,7 +101,8 @@ def runs(flags: npt.NDArray[np.bool_], bridge: int = 0) -> list[tuple[int, int]]
 
 def above_usual(course: Floats, sign: int) -> Floats:
     """Returns by how much each sample is above the median of the hour around it; NaN where it is not known."""
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(course[:, sign], HOUR // 2, constant_values=np.nan), HOUR + 1)
+    padded = np.pad(course[:, sign], HOUR // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, HOUR + 1)
     known = np.isfinite(windows).any(axis=1)
     usual = np.full(len(course), np.nan)
     usual[known] = np.nanmedian(windows[known], axis=1)

@@ -96,6 +96,15 @@ def test_an_action_on_nobody_here_goes_nowhere() -> None:
     assert broker.published == []
 
 
+def test_a_mark_of_an_alarm_as_not_actionable_stays_in_the_cloud() -> None:
+    down, broker = downward()
+    down.received(admitted(), NOW)
+    down.received(record(topics.ACTIONS, "p1", msgspec.structs.replace(ACTION, act=Act.NOT_ACTIONABLE)), NOW)
+    down.received(record(topics.ACTIONS, "p1", ACTION), NOW)
+    down.work(True, 9.0)
+    assert broker.on("gw-1", "actions") == [msgspec.json.encode(ACTION)]
+
+
 def test_the_notifiers_heartbeat_goes_to_gateways_seen_or_with_patients_and_only_while_it_is_fresh() -> None:
     down, broker = downward()
     down.seen("gw-2")

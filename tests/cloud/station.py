@@ -10,12 +10,13 @@ from cloud.duty.records import Duty, key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.notify.channels.port import MessageChannel, NoChannelError, Receipt, RenderedMessage, SendError
-from cloud.notify.delivery import Delivery
+from cloud.notify.delivery.attempts import Delivery
+from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.follow_up.reach import Reach
+from cloud.notify.log_output import LogOutput
+from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.reach import Reach
-from cloud.notify.routing import OnCall
-from cloud.notify.templates import Links
-from cloud.notify.throttle import RecipientQueues
+from cloud.notify.routing.on_call import OnCall
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, decode, encode
 from vitals.contacts import Channel, Contact, Notification, Rota
@@ -87,7 +88,7 @@ class Station:
         notifier = Notifier(
             terms=Terms(self.layout, Links("https://w.example.org", KEY), 30_000, 5_000),
             reader=self.reader,
-            writer=MemoryWriter(self.log),
+            output=LogOutput(self.layout, MemoryWriter(self.log)),
             on_call=OnCall(self.defaults, "technical"),
             queues=RecipientQueues(5, 6000, 60_000),
             delivery=Delivery(self.sender or self.phones, self.pool, 3, lambda: self.now),
@@ -102,7 +103,7 @@ class Station:
         """Works until nothing waits, the clock running a second a round."""
         for _ in range(200):
             notifier.step(0)
-            if not notifier.queues and not notifier.delivery and not notifier.late:
+            if not notifier.queues and not notifier.delivery and not notifier.router.late:
                 return
             self.pool.submit(int).result()
             self.now += 1000

@@ -7,7 +7,7 @@ import pytest
 
 from cloud.admissions import admission_rows
 from cloud.cli import admit, sample_data
-from cloud.kafka.in_memory import MemoryLog, MemoryWriter
+from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.settings import Kafka
 from vitals.admissions import Admission
 
@@ -18,7 +18,7 @@ GOOD = "p-1,Ada Brandt,1958-03-21,+44 1632 960123,1 Elm Road,icu,icu-01,gw-icu,m
 
 def parse(*rows: str) -> tuple[list[Admission], tuple[str, ...]]:
     table = admission_rows.parse([f"{line}\n" for line in (HEADER, *rows)], NOW)
-    return [a for _, a in table.rows], table.errors
+    return [a for _, (a, _) in table.rows], table.errors
 
 
 def test_a_good_row_becomes_an_admission_from_now() -> None:
@@ -31,7 +31,7 @@ def test_a_good_row_becomes_an_admission_from_now() -> None:
 @pytest.mark.parametrize(("cell", "alarms"), [("", True), ("yes", True), ("no", False)])
 def test_a_ward_without_news2_says_so_in_its_rows(cell: str, alarms: bool) -> None:
     table = admission_rows.parse([f"{HEADER},news2\n", f"{GOOD},{cell}\n"], NOW)
-    assert [a.news2 for _, a in table.rows] == [alarms]
+    assert [a.news2 for _, (a, _) in table.rows] == [alarms]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,27 @@ def test_one_bed_or_patient_twice_is_refused_with_both_lines(change: tuple[str, 
     assert errors == (f"line 3: {claim} is already in line 2",)
 
 
-def test_a_child_without_a_profile_is_refused_with_those_there_are() -> None:
-    child = GOOD.replace("1958-03-21", "2019-05-01")
-    (complaint,) = parse(child)[1]
-    assert complaint.startswith("line 2: profile must be given for who is under 16: adult, copd, home, infant")
-    (admission,), errors = parse(child.removesuffix(",,,,") + ",child,,,")
-    assert (admission.profile, errors) == ("child", ())
+@pytest.mark.parametrize(
+    ("born", "profile"),
+    [
+        ("2025-11-21", "infant"), ("2024-11-22", "toddler"), ("2022-11-23", "toddler"), ("2022-11-22", "child"),
+        ("2013-11-22", "adolescent"), ("2009-11-23", "adolescent"), ("2009-11-22", "adult"), ("1931-01-01", "adult"),
+    ],
+)  # fmt: skip
+def test_limits_follow_the_age_unless_the_row_says_otherwise(born: str, profile: str) -> None:
+    row = GOOD.replace("1958-03-21", born)
+    (admission,), errors = parse(row)
+    assert (admission.profile, errors) == (profile, ())
+    (admission,), errors = parse(row.removesuffix(",,,,") + ",copd,,,")
+    assert (admission.profile, errors) == ("copd", ())
+
+
+def test_a_patient_of_whom_nothing_is_known_needs_a_profile_and_no_more_than_bed_and_monitor() -> None:
+    unknown = "p-1,Unknown,,,,icu,icu-01,gw-icu,mon-icu-01,,,,"
+    (complaint,) = parse(unknown)[1]
+    assert complaint.startswith("line 2: profile must be given where the date of birth is unknown: adult, copd")
+    (admission,), errors = parse(unknown.removesuffix(",,,,") + ",adult,,,")
+    assert (admission.born, admission.phone, admission.address, errors) == ("", "", "", ())
 
 
 @pytest.mark.parametrize(("days", "accepted"), [(0, True), (1, True), (2, False)])
@@ -95,6 +110,7 @@ def test_a_roster_as_a_spreadsheet_writes_it_is_read_and_one_with_semicolons_is_
     file, read = tmp_path / "roster.csv", list[Admission]()
     monkeypatch.setattr(admit, "publish", lambda _writer, made, _settings: read.extend(made))
     monkeypatch.setattr(admit, "KafkaWriter", lambda *_args: None)
+    monkeypatch.setattr(admit, "KafkaReader", lambda *_args: MemoryReader(MemoryLog(lambda: NOW)))
     monkeypatch.setattr(admit.partitions, "check", lambda _settings: None)
     file.write_bytes(f"\ufeff{HEADER}\r\n{GOOD}\r\n".encode())
     assert admit.run([str(file)], {"KAFKA_BOOTSTRAP": "none:1"}) == 0
@@ -119,7 +135,7 @@ def test_overrides_keep_the_delay_of_the_profile() -> None:
 def test_a_wrong_header_names_the_columns(header: str) -> None:
     table = admission_rows.parse([header + "\n", GOOD + "\n"], NOW)
     assert not table.rows
-    assert table.errors[0].startswith(("line 1: missing columns address, bed", "line 1: unknown columns shoe_size"))
+    assert table.errors[0].startswith(("line 1: missing columns bed, devices", "line 1: unknown columns shoe_size"))
 
 
 def test_an_empty_file_is_an_error_rather_than_nothing_to_do() -> None:
@@ -154,5 +170,5 @@ def test_samples_are_the_same_for_a_seed_and_pass_their_own_check(tmp_path: Path
         table = admission_rows.parse(file, NOW)
     assert not table.errors
     assert len(table.rows) == 24
-    assert {a.gateway for _, a in table.rows} == {"gw-icu", "gw-med"}
-    assert all(a.phone.startswith("+44 1632 960") for _, a in table.rows)
+    assert {a.gateway for _, (a, _) in table.rows} == {"gw-icu", "gw-med"}
+    assert all(a.phone.startswith("+44 1632 960") for _, (a, _) in table.rows)

@@ -14,10 +14,10 @@ from cloud.alarm import partition_engine as slices
 from cloud.cli import tail
 from cloud.console.live.topic_cache import TopicCache
 from cloud.kafka.port import Record
-from cloud.notify import templates
-from cloud.notify.notification_log import own_ids
-from cloud.notify.routing import OnCall
-from cloud.notify.self_alarms import SelfAlarms
+from cloud.notify.delivery.notification_log import own_ids
+from cloud.notify.messages import templates
+from cloud.notify.routing.on_call import OnCall
+from cloud.notify.routing.self_alarms import SelfAlarms
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.cloud.test_notify_outage import MakeContact

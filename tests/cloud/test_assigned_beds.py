@@ -12,7 +12,7 @@ from cloud.cli import house as house_command
 from cloud.duty.assigning import AssignmentError, assign, free, take_over, view
 from cloud.duty.records import key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
-from cloud.notify.routing import OnCall
+from cloud.notify.routing.on_call import OnCall
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import Station
 from vitals.admissions import Admission

@@ -1,13 +1,16 @@
 """The contract of every channel: one suite, run against each adapter and a service of its own."""
 
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import pytest
 
-from cloud.notify.channels import sns, web_push, webhook
+from cloud.notify.channels import nurse_call, sns, web_push, webhook
+from cloud.notify.channels.nurse_call import NurseCallChannel
 from cloud.notify.channels.port import ChannelAdapter, RenderedMessage, SendError
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.channels.web_push import WebPushChannel
@@ -19,6 +22,7 @@ from tests.cloud.http_stand_in import HttpStandIn
 from tests.cloud.push_service import PushService, text
 from vitals.contact_standing import PushDevice, Standing
 from vitals.contacts import Channel, Contact
+from vitals.hl7.mllp import Unframer, frame
 
 KEY = "an invented key of 32 characters"
 PHONE, MAIL = "+441632960001", "nurse@hospital.example.org"
@@ -108,18 +112,74 @@ def by_webhook(made: ExitStack, contact: Callable[..., Contact]) -> Rig:
     )  # fmt: skip
 
 
-@pytest.fixture(params=["sms", "email", "push", "webhook"])
+class NurseCall:
+    """A nurse call system: reads MLLP, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.code, self.slow_s, self.accepted = b"AA", 0.0, list[bytes]()
+        self._over = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"mllp://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def __enter__(self) -> "NurseCall":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        socket.create_connection(self._socket.getsockname()).close()
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            connection, _ = self._socket.accept()
+            with connection:
+                unframer = Unframer()
+                while received := connection.recv(65536):
+                    for message in unframer.feed(received):
+                        self._over.wait(self.slow_s)
+                        self._answer(connection, message)
+
+    def _answer(self, connection: socket.socket, message: bytes) -> None:
+        if self.code == b"AA" and not self._over.is_set():
+            self.accepted.append(message)
+        control = message.split(b"|")[9]
+        with suppress(OSError):
+            connection.sendall(frame(b"MSH|^~\\&|CALL\rMSA|" + self.code + b"|" + control + b"\r"))
+
+
+def by_nurse_call(made: ExitStack, contact: Callable[..., Contact]) -> Rig:
+    service = made.enter_context(NurseCall())
+
+    def adapter(url: str) -> NurseCallChannel:
+        return NurseCallChannel({"call": url}, lambda: T0, pauses_s=(0.0,))
+
+    def got() -> list[str]:
+        return [raw.decode().split("|1.0.0.0.1|")[1].split("|")[0] for raw in service.accepted]
+
+    return Rig(
+        Channel.WEBHOOK, adapter(service.url), contact("nurse", phone=None, email=None, webhook="call"),
+        contact("bare", phone=None, email=None, webhook="unknown"), (service.url,), got,
+        lambda: setattr(service, "code", b"AR"), lambda s: setattr(service, "slow_s", s), adapter("mllp://127.0.0.1:9"),
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["sms", "email", "push", "webhook", "nurse-call"])
 def rig(
     request: pytest.FixtureRequest, contact: Callable[..., Contact], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rig]:
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(key, "local")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    for module in (sns, web_push, webhook):
+    for module in (sns, web_push, webhook, nurse_call):
         monkeypatch.setattr(module, "TIMEOUT_S", TIMEOUT_S)
     with ExitStack() as made:
         if request.param == "push":
             yield by_push(made, contact)
+        elif request.param == "nurse-call":
+            yield by_nurse_call(made, contact)
         elif request.param == "webhook":
             yield by_webhook(made, contact)
         else:
@@ -178,3 +238,24 @@ def refused(rig: Rig, adapter: ChannelAdapter) -> None:
 def silent(rig: Rig, error: SendError) -> None:
     assert str(error)
     assert not [address for address in rig.addresses if address in str(error)]
+
+
+def test_a_nurse_call_has_priority_place_and_alarm_by_pcd_04_and_no_patients_data(
+    contact: Callable[..., Contact],
+) -> None:
+    about = OUTBOX | {"priority": "high", "kind": "physiological", "ward": "icu", "bed": "icu-01"}
+    texts = RenderedMessage("s", "HIGH icu-01 | now", "m", json.dumps(about), (Channel.WEBHOOK,))
+    with NurseCall() as service:
+        channel = NurseCallChannel({"call": service.url}, lambda: T0)
+        one, two = (channel.send(contact("nurse", phone=None, email=None, webhook="call"), texts) for _ in range(2))
+    # A message that is sent again has its former control id.
+    assert one.id == two.id
+    assert one.id in service.accepted[0].decode()
+    segments = [line.split("|") for line in service.accepted[0].decode().split("\r")]
+    assert segments[0][8] == "ORU^R40^ORU_R40"
+    assert segments[1][3] == "icu^^icu-01"
+    assert segments[2][3] == "p-1.spo2.1^WARDWATCH"
+    assert (segments[3][5], segments[3][8]) == ("HIGH icu-01 \\F\\ now", "PH~SP")
+    assert "Ada Brandt" not in service.accepted[0].decode()
+    lone = NurseCallChannel({}, lambda: T0, WebhookChannel({"voice": "https://x"}, KEY, lambda: T0))
+    assert lone.check(contact("n", webhook="voice")) == {Channel.WEBHOOK: Standing.READY}

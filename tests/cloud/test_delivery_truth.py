@@ -13,9 +13,9 @@ from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.port import SendError
 from cloud.notify.channels.sms_delivery_log import SmsDeliveryLog
 from cloud.notify.channels.sns import SnsChannel
-from cloud.notify.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.delivery_follow import DeliveryFollow
+from cloud.notify.follow_up.reach import Reach
 from cloud.notify.notifier import Notifier
-from cloud.notify.reach import Reach
 from infra.local.servers.sns import delivery_log
 from infra.local.servers.sns.server import Sns
 from infra.local.servers.sns.trouble import State
@@ -164,7 +164,7 @@ def test_a_record_of_an_earlier_version_stays_readable(station: Station, contact
     assert (old.state, old.queued, old.priority, old.ward) == (DeliveryState.ACCEPTED, None, None, None)
     station.log.append((topics.NOTIFICATIONS, 0), b"p-1", RECORD_OF_AN_EARLIER_VERSION)
     station.duty(contact("nurse"))
-    assert len(station.start().told) == 1
+    assert len(station.start().known.told) == 1
 
 
 def test_what_cannot_be_read_in_the_log_is_left_out_and_all_pages_are_read(

@@ -12,7 +12,7 @@ from cloud.duty.house import House
 from cloud.duty.proofs import ids
 from cloud.notify.channels.sns import Receipt, RenderedMessage, SendError
 from cloud.notify.notifier import Notifier
-from cloud.notify.routing import OnCall
+from cloud.notify.routing.on_call import OnCall
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.station import KEY, Phones, Station
 from vitals.alarm_events import AlarmEvent, Kind, Priority
@@ -199,7 +199,7 @@ def test_a_failed_copy_is_nobodys_failure(station: Station, event: MakeEvent, co
     assert station.raised("not-notified") == []
     kinds = {(n.contact, n.kind, n.sns is not None) for n in station.notifications() if n.kind is not MessageKind.PROOF}
     assert kinds == {("new", MessageKind.ALARM, True), ("head", MessageKind.ALARM, True)}
-    assert len(notifier.retries) == 0
+    assert len(notifier.sender.retries) == 0
 
 
 @dataclass

@@ -130,6 +130,7 @@ def test_a_patient_leaves_every_place_with_all_versions_and_others_stay(
     site.ward.now += 1000
     erasure, waiting = erased(site.where(), GONE, "officer", "asked for", site.ward.now)
     assert waiting == ["the archive has still to read 1 offsets of patients"]
+    assert [(r.key, r.value) for r in site.log.records(topics.ADT)] == [(GONE.encode(), None)]
     last = site.log.records(topics.PATIENTS)[-1]
     assert (last.key, last.value) == (GONE.encode(), None)
     site.archive_on()

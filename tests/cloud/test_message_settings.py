@@ -10,8 +10,8 @@ from cloud.ack_links import number
 from cloud.cli import rota
 from cloud.duty.records import kind_of
 from cloud.kafka.in_memory import MemoryReader, MemoryWriter
-from cloud.notify.email_body import email
-from cloud.notify.templates import sms, subject
+from cloud.notify.messages.email_body import email
+from cloud.notify.messages.templates import sms, subject
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.station import Station
 from tests.cloud.test_notify_outage import MakeContact

@@ -8,11 +8,11 @@ import pytest
 
 from cloud.ack_links import number
 from cloud.kafka.in_memory import MemoryReader
-from cloud.notify.email_body import email
-from cloud.notify.incident_alarms import IncidentAlarms
-from cloud.notify.incident_words import LISTED
-from cloud.notify.routing import OnCall
-from cloud.notify.templates import Links, sms
+from cloud.notify.messages.email_body import email
+from cloud.notify.messages.incident_words import LISTED
+from cloud.notify.messages.templates import Links, sms
+from cloud.notify.routing.incident_alarms import IncidentAlarms
+from cloud.notify.routing.on_call import OnCall
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.sms_oracle import one_part
 from tests.cloud.station import Station

@@ -114,12 +114,12 @@ def test_a_notifier_that_was_stopped_and_is_fenced_sends_nothing_when_it_continu
 ) -> None:
     station.duty(contact("nurse"))
     notifier = station.start()
-    notifier.holder, notifier.heart = "mine", MemoryWriter(station.log)
+    notifier.output.holder, notifier.output.heart = "mine", MemoryWriter(station.log)
     notifier.step(0)
-    assert notifier.status is not None
-    assert notifier.status.holder == "mine"
+    assert notifier.output.status is not None
+    assert notifier.output.status.holder == "mine"
     station.alarm(event())
-    notifier.heart = FencedWriter(station.log)
+    notifier.output.heart = FencedWriter(station.log)
     # It is stopped after its last look at the clock, with a message that is ready to be sent.
     notifier.clock = lambda: station.now + (4 * BEAT_MS if len(notifier.delivery) else 0)
     with pytest.raises(KafkaUnavailableError, match="fenced"):

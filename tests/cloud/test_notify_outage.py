@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from cloud.kafka.in_memory import MemoryReader
+from cloud.notify.delivery.retry import EVERY_MS, MERGED
 from cloud.notify.notifier import Notifier
-from cloud.notify.retry import EVERY_MS, MERGED
 from tests.cloud.conftest import T0, MakeEvent
 from tests.cloud.sms_oracle import one_part
 from tests.cloud.station import Station
@@ -132,7 +132,7 @@ def test_fresh_messages_go_before_repeated_ones_which_never_take_every_place(
     notifier = station.start()
     for name in names:
         station.alarm(event(name, ward=name))
-    while len(notifier.retries) < len(names):
+    while len(notifier.sender.retries) < len(names):
         wait(station, notifier, 1)
     cut(station)
     station.now += EVERY_MS

@@ -10,8 +10,8 @@ import pytest
 from cloud.notify.channels import sns as adapter
 from cloud.notify.channels.contact_channels import ContactChannels
 from cloud.notify.channels.sns import SnsChannel
+from cloud.notify.follow_up.reach import Reach
 from cloud.notify.notifier import Notifier
-from cloud.notify.reach import Reach
 from infra.local.servers.sns.server import Sns
 from infra.local.servers.sns.trouble import Fate, Pace, State, Trouble
 from tests.cloud.conftest import MakeEvent

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cloud.ack_links import number
-from cloud.notify.email_body import age, email
-from cloud.notify.routing import OnCall, channels, parse_default, rota_empty
-from cloud.notify.templates import Links, sms, subject
-from cloud.notify.throttle import Item, RecipientQueues
+from cloud.notify.delivery.throttle import Item, RecipientQueues
+from cloud.notify.messages.email_body import age, email
+from cloud.notify.messages.templates import Links, sms, subject
+from cloud.notify.routing.on_call import OnCall, channels, parse_default, rota_empty
 from tests.cloud.sms_oracle import one_part
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind, Phase, Priority, pages
@@ -82,6 +83,16 @@ def test_an_email_has_what_is_needed_at_the_bedside(event: MakeEvent, admission:
         "secondary notification",
     ):
         assert told in body
+
+
+def test_an_email_about_an_unknown_patient_has_no_empty_line(
+    event: MakeEvent, admission: Callable[..., Admission]
+) -> None:
+    unknown = replace(admission(), name="Unknown patient", born="", phone="", address="")
+    body = email([event()], [unknown], [URL], T0)
+    assert "Unknown patient, age unknown" in body
+    assert "Phone" not in body
+    assert "Address" not in body
 
 
 def test_an_emails_subject_tells_no_more_than_an_sms_in_plain_ascii(event: MakeEvent) -> None:

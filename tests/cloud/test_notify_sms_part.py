@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloud.ack_links import number
-from cloud.notify import sms_part
-from cloud.notify.templates import Links, sms
+from cloud.notify.messages import sms_part
+from cloud.notify.messages.templates import Links, sms
 from tests.cloud.conftest import MakeEvent
 from tests.cloud.sms_oracle import BASIC, EXTENSION, one_part
 

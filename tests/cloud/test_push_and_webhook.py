@@ -18,7 +18,7 @@ from cloud.notify.channels.port import RenderedMessage, SendError
 from cloud.notify.channels.sns import SnsChannel
 from cloud.notify.channels.web_push import DEVICES, WebPushChannel
 from cloud.notify.channels.webhook import WebhookChannel
-from cloud.notify.reach import Reach
+from cloud.notify.follow_up.reach import Reach
 from cloud.push_services import SERVICES, new_private_key, public_key, served
 from cloud.webhooks import webhook_urls
 from infra.local.servers.sns.server import Sns

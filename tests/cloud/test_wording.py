@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloud.ack_links import number
-from cloud.notify.email_body import email
-from cloud.notify.templates import sms, subject
+from cloud.notify.messages.email_body import email
+from cloud.notify.messages.templates import sms, subject
 from cloud.settings import Notify
 from cloud.wording import Language, Wording, english, german, wording
 from tests.cloud.conftest import MakeEvent
@@ -50,7 +50,7 @@ def test_every_sign_condition_and_problem_has_a_name_in_each_language() -> None:
 
 def test_every_text_that_a_message_or_page_asks_for_is_there() -> None:
     asked: set[str] = set()
-    for path in (*CLOUD.glob("notify/*.py"), *CLOUD.glob("console/pages/*.html"), *CLOUD.glob("console/pages/*.py")):
+    for path in (*CLOUD.glob("notify/**/*.py"), *CLOUD.glob("console/pages/*.html"), *CLOUD.glob("console/pages/*.py")):
         asked |= set(re.findall(r'\bwording\("([\w.-]+)"[,)]', path.read_text()))
     assert len(asked) > 50
     assert asked <= english.TEXTS.keys()

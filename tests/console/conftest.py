@@ -51,8 +51,14 @@ def sign_in(context: BrowserContext, address: str = "/") -> Page:
     page.fill("#name", "bela")
     page.fill("#password", PASSWORD)
     page.click("button.primary")
-    expect(page.locator(".tile[data-patient='p-00001'] .age")).to_be_visible()
+    expect(page.locator(".tile[data-patient='p-00001'] .bed")).to_be_visible()
     return page
+
+
+def open_view(page: Page, name: str) -> None:
+    """Opens a view of the head's menu."""
+    page.locator("#menu summary").click()
+    page.locator("#menu").get_by_role("link", name=name, exact=True).click()
 
 
 @pytest.fixture(scope="session")

@@ -8,18 +8,22 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from cloud.alarm.query.answers import StandbyNow
 from cloud.console.auth.accounts import Role
 from cloud.console.live.feed import RecentValues
+from tests.console.conftest import open_view
 from tests.console.stage import HOUR, PASSWORD, Stage, build, course, event, playing, ward
-from vitals.alarm_events import AlarmState, Inactivation, Kind, Priority
+from vitals.admissions import Admission
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Priority, alarm_id
 from vitals.limits import ADULT
 from vitals.signs import FIELDS
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-WALL = {"width": 1600, "height": 1000}
+WALL = {"width": 1920, "height": 1080}
 DESK = {"width": 1440, "height": 1150}
 SICK = ".tile[data-patient='p-00003']"
 SILENT_MS = 210_000
@@ -46,12 +50,17 @@ def story(stage: Stage) -> None:
                 values["hr"] += 42 * max(0.0, min(1.0, (t - now + 1_500_000) / 1_500_000))
             trail.put(t, values)
     sat = people[2]
-    alarm = stage.alarm(event(sat, "spo2", now - 96_000, "SpO2 84 % below 85 % (extreme)", value=84.0, handover=0))
-    stage.alarm(event(people[9], "news2-risk", now - 540_000, "NEWS2 6, medium risk", priority=Priority.MEDIUM))
-    stage.alarm(
-        event(people[9], "hr", now - 700_000, "heart rate 124 above 120", priority=Priority.MEDIUM,
-              inactivation=Inactivation.ACKNOWLEDGED, by="Bela Holt")
-    )  # fmt: skip
+    alarm = stage.alarm(
+        event(
+            sat, "spo2", now - 96_000, "SpO2 84 % below 85 % (extreme)", **_opens(sat, "spo2", now - 96_000, -1, 85.0)
+        )
+    )
+    septic, begun = people[9], now - 700_000
+    for condition, side, limit, priority in (("sbp", -1, 80.0, 3), ("hr", 1, 120.0, 2), ("rr", 1, 30.0, 2)):
+        about = _opens(septic, "hr", begun, side, limit) | {"coming": "Bela Holt"}
+        stage.alarm(
+            event(septic, condition, begun, f"{condition} beyond {limit}", priority=Priority(priority), **about)
+        )
     stage.alarm(
         event(
             people[6], "sensor-off", now - 130_000, "sensor off: oximeter", priority=Priority.LOW, kind=Kind.TECHNICAL
@@ -64,10 +73,12 @@ def story(stage: Stage) -> None:
     )  # fmt: skip
     paused = stage.alarm(
         event(people[7], "rr", now - 60_000, "respiratory rate 31 above 30", priority=Priority.MEDIUM,
-              inactivation=Inactivation.AUDIO_PAUSED, by="Bela Holt")
+              inactivation=Inactivation.AUDIO_PAUSED, by="Bela Holt", **_opens(people[7], "rr", now - 60_000, 1, 30.0))
     )  # fmt: skip
     stage.parts.topics.pauses[paused.id] = now + 84_000
-    stage.alarm(event(people[0], "hr", now - 900_000, "heart rate 38 below 40 (extreme)", state=AlarmState.LATCHED))
+    slow = _opens(people[0], "hr", now - 900_000, -1, 40.0)
+    stage.alarm(event(people[0], "hr", now - 900_000, "heart rate 38 below 40", state=AlarmState.LATCHED, **slow))
+    stage.standbys[people[10].patient] = StandbyNow(people[10].patient, now + 870_000, "Bela Holt")
     history = stage.history
     history.extra[sat.patient] = [
         (now - 400_000, "spo2", -12.0),
@@ -121,32 +132,29 @@ def beat(stage: Stage) -> None:
     for one in stage.parts.topics.present():
         number = int(one.patient.split("-")[1])
         values: dict[str, float] = {}
-        ahead = {}
+        slopes: dict[str, float] = {}
         if number == 5:
             continue
         if number == 3:
-            ahead = {
-                "spo2": (-0.31, (75.2, 78.6, 82.0)),
-                "hr": (0.4, (112.0, 121.0, 130.0)),
-                "pr": (0.4, (112.0, 121.0, 130.0)),
-                "rr": (0.17, (25.0, 30.0, 35.0)),
-                "temp": (0.0, (37.1, 37.5, 37.9)),
-                "sbp": (0.0, (104.0, 115.0, 126.0)),
-                "dbp": (0.0, (68.0, 76.0, 84.0)),
-                "map": (0.0, (73.0, 81.0, 89.0)),
-            }
+            slopes = {"spo2": -0.31, "hr": 0.4, "pr": 0.4, "rr": 0.17, "temp": 0.0, "sbp": 0.0, "dbp": 0.0, "map": 0.0}
             values = {"spo2": 84, "hr": 112, "pr": 112, "rr": 26}
         if number == 10:
-            values = {"spo2": 96, "hr": 124, "pr": 124, "rr": 23, "temp": 38.4, "sbp": 104, "dbp": 58, "map": 73}
+            values = {"spo2": 93, "hr": 131, "pr": 131, "rr": 33, "temp": 39.1, "sbp": 72, "dbp": 41, "map": 51}
         if number == 8:
             values = {"rr": 31}
         if number == 1:
             values = {"hr": 58, "pr": 58}
-        stage.read(one.patient, now, ahead=ahead, **values)
+        stage.read(one.patient, now, slopes=slopes, **values)
     seen = stage.patients[stage.parts.topics.present()[6].patient]
     for name in ("spo2", "pr"):
         seen.signs.pop(name, None)
     stage.show()
+
+
+def _opens(person: Admission, condition: str, start: int, side: int, limit: float) -> dict[str, Any]:
+    """Fields of an alarm that belongs to an incident which `condition` opened."""
+    incident = alarm_id(person.patient, condition, start)
+    return {"incident": incident, "side": side, "limit": limit, "raised": start}
 
 
 def _bounds() -> dict[str, list[float | None]]:
@@ -176,11 +184,11 @@ def shoot(page: Page, folder: Path, url: str, *, everything: bool) -> None:
     page.click("text=Change limits")
     take("limits")
     page.keyboard.press("Escape")
-    page.click("#rota-tab")
+    open_view(page, "Rota")
     page.wait_for_selector("table")
     take("rota")
     page.set_viewport_size(PHONE)
-    page.click(".tab[data-ward='icu']")
+    page.goto(f"{url}/#/ward/icu")
     page.wait_for_selector(f"{SICK} .alarm")
     page.wait_for_timeout(1500)
     take("phone", always=True)
@@ -204,7 +212,7 @@ def main(arguments: list[str]) -> int:
         thread = threading.Thread(target=beats, daemon=True)
         thread.start()
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport=WALL)
+        page = browser.new_page(viewport=WALL, color_scheme="dark")
         page.on("console", lambda message: sys.stderr.write(f"{message.type}: {message.text}\n"))
         page.on("pageerror", lambda error: sys.stderr.write(f"page error: {error}\n"))
         shoot(page, chosen, stage.url, everything=bool(arguments))

@@ -5,7 +5,7 @@ import asyncio
 import math
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from cloud.console.live.alarm_state import AlarmStateSnapshot, MemoryState
 from cloud.console.live.feed import LiveFeed
 from cloud.console.live.topic_cache import TopicCache
 from cloud.console.settings import Console
+from cloud.console.ward_rows import WardRows
 from cloud.console.warehouse_history import HistoryDownError
 from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from infra.local.ports import Ports
@@ -77,18 +78,15 @@ def admission(number: int, ward: str, now: int, **changes: object) -> Admission:
     return Admission(**(values | changes))
 
 
-Ahead = tuple[float, tuple[float, float, float]]
-
-
 def seen(
     person: Admission,
     values: dict[str, float],
     t: int,
     *,
     suspect: dict[str, int] | None = None,
-    ahead: dict[str, Ahead] | None = None,
+    slopes: dict[str, float] | None = None,
 ) -> PatientNow:
-    """A patient whose newest reading is of time `t`; `ahead` has slope and expected values by sign."""
+    """A patient whose newest reading is of time `t`; `slopes` has slopes by sign, unit per minute."""
     limits = person.limits
     found = {}
     for name, value in values.items():
@@ -97,7 +95,7 @@ def seen(
         digit = int(breach(row, limits.array()[None])[0, INDEX[name]])
         x = limits.limits[INDEX[name]]
         bounds = (x.extreme_low, x.low, x.high, x.extreme_high)
-        found[name] = SignNow(value, t, (suspect or {}).get(name, 0), digit, bounds, *(ahead or {}).get(name, ()))
+        found[name] = SignNow(value, t, (suspect or {}).get(name, 0), digit, bounds, (slopes or {}).get(name))
     pulse = values.get("pr", values.get("hr"))
     score = news2.score(
         rr=values.get("rr"), spo2=values.get("spo2"), scale2=person.scale2, oxygen=person.oxygen, sbp=values.get("sbp"),
@@ -140,6 +138,7 @@ class MemoryHistory:
         self.extra: dict[str, list[tuple[int, str, float]]] = {}
         self.rows: dict[str, list[dict[str, Any]]] = {"alarms": [], "notifications": [], "actions": [], "limits": []}
         self.newest = 0
+        self.kept = WardRows()
 
     def _check(self) -> None:
         if self.down:
@@ -175,16 +174,42 @@ class MemoryHistory:
     def actions(self, patient: str, begin: int, end: int) -> list[dict[str, Any]]:
         return self._events("actions", patient)
 
-    def readings(self, patient: str, begin: int, end: int, *, limit: int, offset: int) -> list[dict[str, Any]]:
+    def readings(
+        self,
+        patient: str,
+        begin: int,
+        end: int,
+        *,
+        limit: int,
+        offset: int,
+        oldest_first: bool = False,
+        stored: tuple[int, int] = (0, 2**62),
+    ) -> list[dict[str, Any]]:
         self._check()
         number = int(patient.split("-")[1])
         times = list(range(self.newest, self.newest - 3_600_000, -30_000))
-        chosen = [t for t in times if begin <= t < end][offset : offset + limit]
+        # Each reading is in the log a second after its time.
+        within = [t for t in times if begin <= t < end and stored[0] <= t + 1000 < stored[1]]
+        chosen = sorted(within, reverse=not oldest_first)[offset : offset + limit]
         return [
-            {"device": f"mon-{number}", "boot": 7, "seq": t // 30_000, "t": t, "suspect": 0}
+            {"device": f"mon-{number}", "boot": 7, "seq": t // 30_000, "t": t, "log_t": t + 1000, "suspect": 0}
             | {name: course(number, name, t) for name in FIELDS}
             for t in chosen
         ]
+
+    def ward(self, patients: Sequence[str], begin: int, end: int, before_ms: int) -> WardRows:
+        self._check()
+        return self.kept
+
+    def count(
+        self,
+        patient: str,
+        begin: int,
+        end: int,
+        groups: Sequence[Sequence[str]],
+        stored: tuple[int, int] = (0, 2**62),
+    ) -> int:
+        return len(groups) * len(self.readings(patient, begin, end, limit=10_000, offset=0, stored=stored))
 
     def _events(self, what: str, patient: str) -> list[dict[str, Any]]:
         self._check()
@@ -231,13 +256,13 @@ class Stage:
             self.parts.topics.admit(one)
 
     def read(
-        self, patient: str, t: int | None = None, *, ahead: dict[str, Ahead] | None = None, **values: float
+        self, patient: str, t: int | None = None, *, slopes: dict[str, float] | None = None, **values: float
     ) -> None:
         """Gives a patient a new reading: the usual values, with changes."""
         t = self.now() if t is None else t
         number = int(patient.split("-")[1])
         usual = {name: course(number, name, t) for name in FIELDS}
-        self.patients[patient] = seen(self.person(patient), usual | values, t, ahead=ahead)
+        self.patients[patient] = seen(self.person(patient), usual | values, t, slopes=slopes)
         self.show()
 
     def alarm(self, alarm: AlarmEvent) -> AlarmEvent:

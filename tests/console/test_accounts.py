@@ -7,7 +7,7 @@ import argon2
 import pytest
 
 from cloud.console.auth.accounts import ANY, SHORTEST, TICKET_MS, AccountError, Accounts, Role, Spans
-from cloud.console.auth.audit_log import Audit, Entry
+from cloud.console.auth.audit_log import Audit, Entry, Wanted
 
 T0 = 1_763_812_800_000
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
@@ -111,4 +111,4 @@ def test_the_audit_log_only_grows(tmp_path: Path) -> None:
                 db.execute(statement)
     db.close()
     assert [e.what for e in audit.read()] == ["acknowledge", "view-patient"]
-    assert [e.patient for e in audit.read(patient="p-1")] == ["p-1"]
+    assert [e.patient for e in audit.read(Wanted(patient="p-1"))] == ["p-1"]

@@ -3,17 +3,21 @@
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.device import Device
+from fhir.resources.R4B.encounter import Encounter
+from fhir.resources.R4B.flag import Flag
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.patient import Patient
 
 from cloud.console.auth.accounts import Role
-from cloud.console.fhir import resource_builders, search_parameters
+from cloud.console.fhir import resource_builders, search_parameters, stay_resources
 from tests.console.conftest import Client
-from tests.console.stage import Stage, admission
+from tests.console.stage import Stage, admission, event
 from vitals.signs import FIELDS, SIGNS, SUSPECT_BITS, Suspect
 
 T0 = 1_763_812_800_123
@@ -54,7 +58,7 @@ def test_a_reading_is_one_valid_observation_per_sign_and_one_panel_with_loinc_an
 
 def test_the_profiles_are_r4s_own() -> None:
     found = by_code(resource_builders.observations(READING, "p-1", EVERY))
-    profiles = {code: o["meta"]["profile"][0].rpartition("/")[2] for code, o in found.items()}
+    profiles = {code: o["meta"]["profile"][0].rpartition("/")[2] for code, o in found.items() if "meta" in o}
     assert {c: profiles[c] for c in ("8867-4", "9279-1", "2708-6", "8310-5", "85354-9")} == {
         "8867-4": "heartrate", "9279-1": "resprate", "2708-6": "oxygensat", "8310-5": "bodytemp", "85354-9": "bp",
     }  # fmt: skip
@@ -129,7 +133,8 @@ def test_a_date_means_the_whole_span_of_its_precision(date: str, begin: int, end
         ("patient=p-00001&code=http://snomed.info/sct|8867-4", "value"),
         ("patient=p-00001&code=,", "value"),
         ("patient=p-00001&_count=many", "value"),
-        ("patient=p-00001&_count=0", "value"),
+        ("patient=p-00001&_sort=code", "not-supported"),
+        ("patient=p-00001&_summary=text", "not-supported"),
         ("patient=p-00001&_count=99999999999999999999", "value"),
         ("patient=p-00001&_offset=-1", "value"),
         ("patient=p-00001&category=laboratory", "value"),
@@ -191,3 +196,84 @@ def test_a_code_that_is_not_measured_finds_nothing(client: Client) -> None:
 
 def test_the_server_says_what_it_can(client: Client) -> None:
     CapabilityStatement.model_validate(client().get("/fhir/metadata").json())
+
+
+def bundle(client: Client, query: str) -> dict[str, Any]:
+    found: dict[str, Any] = client("bela", icu=Role.NURSE).get(f"/fhir/{query}").json()
+    Bundle.model_validate(found)
+    return found
+
+
+def times(found: dict[str, Any]) -> list[str]:
+    return [e["resource"]["effectiveDateTime"] for e in found["entry"]]
+
+
+def test_the_newest_and_the_oldest_value_are_asked_for_as_clients_do(client: Client, stage: Stage) -> None:
+    hr = "Observation?patient=p-00001&code=8867-4&_count=1"
+    newest, oldest = (times(bundle(client, f"{hr}&_sort={sort}")) for sort in ("-date", "date"))
+    assert newest == [resource_builders.instant(stage.history.newest)]
+    assert oldest == [resource_builders.instant(stage.history.newest - 3_570_000)]
+    assert times(bundle(client, "Observation?subject:Patient=p-00001&code=8867-4&_count=1")) == newest
+
+
+def test_what_was_stored_since_a_time_is_found_by_last_updated(client: Client, stage: Stage) -> None:
+    since = quote(resource_builders.instant(stage.history.newest - 60_000))
+    found = bundle(client, f"Observation?patient=p-00001&code=8867-4&_lastUpdated=gt{since}")
+    # A reading is stored a second after its time.
+    assert len(found["entry"]) == 3
+    assert found["entry"][0]["resource"]["meta"]["lastUpdated"] == resource_builders.instant(
+        stage.history.newest + 1000
+    )
+
+
+def test_a_summary_counts_or_has_fewer_elements(client: Client, stage: Stage) -> None:
+    one = "Observation?patient=p-00001&code=8867-4,85354-9"
+    for query in ("_summary=count", "_count=0"):
+        found = bundle(client, f"{one}&{query}")
+        assert (found["total"], "entry" in found) == (2 * 120, False)
+    assert bundle(client, f"{one}&_total=accurate&_count=2")["total"] == 2 * 120
+    short = bundle(client, f"{one}&_summary=true&_count=1")["entry"][0]["resource"]
+    assert short["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert "performer" not in short
+
+
+def test_an_observation_is_read_by_its_id_by_those_of_its_ward_alone(client: Client, stage: Stage) -> None:
+    found = bundle(client, "Observation?patient=p-00001&_count=2")["entry"]
+    bela = client("bela", icu=Role.NURSE)
+    for entry in found:
+        assert bela.get(f"/fhir/Observation/{entry['resource']['id']}").json() == entry["resource"]
+    name = found[0]["resource"]["id"]
+    assert client("mona", med=Role.NURSE).get(f"/fhir/Observation/{name}").status_code == 404
+    assert bela.get(f"/fhir/Observation/{name}x").status_code == 404
+    assert bela.get("/fhir/Observation/nothing").status_code == 404
+
+
+def test_a_pulse_rate_claims_no_profile_that_lacks_its_code_and_everything_has_a_performer() -> None:
+    found = by_code(resource_builders.observations(READING, "p-1", EVERY))
+    assert "meta" not in found["8889-8"]
+    assert all(o["performer"] for o in found.values())
+
+
+def test_a_stay_its_devices_and_its_alarms_are_resources(client: Client, stage: Stage) -> None:
+    stage.alarm(event(stage.person("p-00001"), "spo2", stage.now(), "SpO2 84 % below 85 %"))
+    stage.parts.feed.tick()
+    (stay,) = [Encounter.model_validate(e["resource"]) for e in bundle(client, "Encounter?patient=p-00001")["entry"]]
+    assert (stay.status, stay.subject.reference) == ("in-progress", "Patient/p-00001")
+    (device,) = [Device.model_validate(e["resource"]) for e in bundle(client, "Device?patient=p-00001")["entry"]]
+    (flag,) = [Flag.model_validate(e["resource"]) for e in bundle(client, "Flag?patient=Patient/p-00001")["entry"]]
+    assert flag.code.text == "high: SpO2 84 % below 85 %"
+    bela, mona = client("bela", icu=Role.NURSE), client("mona", med=Role.NURSE)
+    for path in ("Encounter/p-00001", f"Device/{device.id}"):
+        assert bela.get(f"/fhir/{path}").status_code == 200
+        assert mona.get(f"/fhir/{path}").status_code == 404
+    assert bela.get("/fhir/Device/none").status_code == 404
+    for query in ("Encounter", "Encounter?patient=a&_sort=date"):
+        answer = bela.get(f"/fhir/{query}")
+        assert answer.status_code == 400
+        OperationOutcome.model_validate(answer.json())
+
+
+def test_a_stay_that_has_ended_has_its_end_and_no_devices() -> None:
+    left = msgspec.structs.replace(admission(1, "icu", T0), discharged=T0 + 1)
+    assert stay_resources.encounter(left)["status"] == "finished"
+    assert stay_resources.devices(left) == []

@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
-from cloud.console.warehouse_history import HistoryDownError, WarehouseHistory, stamp
+from cloud.console.ward_rows import WardRows
+from cloud.console.warehouse_history import HistoryDownError, WarehouseHistory
+from cloud.console.warehouse_values import stamp
 from cloud.warehouse import open_warehouse, prepare
 from vitals.limits import ADULT, Limit, with_overrides
 from vitals.signs import FIELDS, SUSPECT_BITS, Suspect
@@ -15,7 +18,7 @@ from vitals.signs import FIELDS, SUSPECT_BITS, Suspect
 T0 = 1_763_812_800_000
 PATIENT = "p-console'; DROP TABLE vitals; --"
 """Texts that reach the warehouse are values, never SQL."""
-MINUTE = 60_000
+MINUTE, HOUR = 60_000, 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +38,11 @@ def history(postgres: str) -> Iterator[WarehouseHistory]:
         for n, phase in enumerate(("start", "end")):
             insert(db, "alarms", alarm(n, phase))
         insert(db, "notifications", {
-            "alarm": "a", "n": 0, "patient": PATIENT, "contact": "nurse", "handover": 0, "channels": "sms", "sns": "1",
+            "alarm": "a", "n": 0, "patient": PATIENT, "contact": "nurse", "handover": 0, "sns": "1",
+            "channels": '["sms"]', "sms": "x",
             "t": stamp(T0), "accepted": stamp(T0 + 300), "source_partition": 0, "source_offset": 1,
         })  # fmt: skip
+        insert(db, "patients", version())
         insert(db, "actions", {
             "id": "x", "act": "chart", "patient": PATIENT, "t": stamp(T0 + 5), "acted_by": "bela", "pause_s": 120,
             "oxygen": True, "consciousness": "C", "log_t": stamp(T0), "source_partition": 0, "source_offset": 1,
@@ -77,6 +82,16 @@ def alarm(n: int, phase: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def version() -> dict[str, Any]:
+    own = {"spo2": msgspec.to_builtins(Limit(80, 88, None, None, 15))}
+    return {
+        "patient": "p-1", "version": 1, "name": "Ada", "born": "1950-01-01", "phone": "", "address": "", "ward": "w",
+        "bed": "b", "gateway": "g", "devices": '["console-d"]', "since": stamp(T0 - HOUR), "cadence_s": 1.0,
+        "cuff_s": 0.0, "profile": "adult", "overrides": json.dumps(own), "scale2": False, "oxygen": False,
+        "canary": False, "news2": True, "log_t": stamp(T0 - HOUR), "source_partition": 0, "source_offset": 1,
+    }  # fmt: skip
+
+
 def test_a_trend_is_the_mean_of_trusted_values_over_equal_spans(history: WarehouseHistory) -> None:
     points = history.trend(PATIENT, T0, T0 + 6 * 60 * MINUTE)
     assert [p["t"] for p in points] == [T0 + k * MINUTE for k in range(10)]
@@ -112,9 +127,51 @@ def test_readings_come_newest_first_page_by_page(history: WarehouseHistory) -> N
     assert pages[0][0].keys() >= set(FIELDS)
 
 
+def test_readings_come_oldest_first_and_by_the_time_of_storage_and_are_counted(history: WarehouseHistory) -> None:
+    span, stored = (T0, T0 + MINUTE), (T0 + 10_000, T0 + 20_000)
+    found = history.readings(PATIENT, *span, limit=25, offset=0, oldest_first=True, stored=stored)
+    assert [r["seq"] for r in found] == list(range(10, 20))
+    assert found[0]["log_t"] == T0 + 10_000
+    groups = [("hr",), ("temp",), ("sbp", "dbp", "map")]
+    assert history.count(PATIENT, *span, groups, stored) == 10
+    assert history.count(PATIENT, *span, [("hr",), ("spo2",)]) == 120
+    assert history.count("nobody", *span, groups) == 0
+
+
 def test_another_patients_rows_and_other_times_stay_out(history: WarehouseHistory) -> None:
     assert history.readings("nobody", T0, T0 + MINUTE, limit=9, offset=0) == []
     assert history.trend(PATIENT, T0 - 60 * MINUTE, T0) == []
+
+
+def test_the_history_of_a_ward_has_the_records_as_they_were_sent(history: WarehouseHistory) -> None:
+    rows = history.ward([PATIENT, "p-1", "nobody"], T0 - HOUR, T0 + HOUR, HOUR)
+    (minutes,) = rows.minutes.values()
+    assert [(m.t, m.values["spo2"]) for m in minutes] == [
+        (T0 + k * MINUTE, (97.0 - k, 97.0 - k, 97.0 - k)) for k in range(10)
+    ]
+    # An artefact is no heart rate.
+    assert {m.values["hr"] for m in minutes} == {(72.0, 72.0, 72.0)}
+    assert [(e.id, e.n, e.phase, e.t) for e in rows.events] == [("a", 0, "start", T0), ("a", 1, "end", T0 + 1)]
+    assert [(m.contact, m.channels, m.accepted) for m in rows.messages] == [("nurse", ("sms",), T0 + 300)]
+    assert [(a.act, a.consciousness) for a in rows.actions] == [("chart", "C")]
+    ((log_t, person),) = rows.versions["p-1"]
+    assert (log_t, person.bed, person.overrides) == (T0 - HOUR, "b", {"spo2": Limit(80, 88, None, None, 15)})
+    assert rows.unreadable == 0
+    assert history.ward(["nobody"], T0, T0 + HOUR, 0) == WardRows(events=[], messages=[], actions=[])
+
+
+def test_a_charting_from_before_the_shift_still_counts(history: WarehouseHistory) -> None:
+    rows = history.ward([PATIENT], T0 + HOUR, T0 + 2 * HOUR, 0)
+    assert [a.consciousness for a in rows.actions] == ["C"]
+    assert (rows.minutes, rows.events) == ({}, [])
+
+
+def test_a_row_that_is_no_record_any_more_is_counted(history: WarehouseHistory) -> None:
+    with psycopg.connect(history._url, autocommit=True) as db:
+        insert(db, "alarms", alarm(7, "a phase of another version"))
+        rows = history.ward([PATIENT], T0 - HOUR, T0 + HOUR, 0)
+        db.execute("DELETE FROM alarms WHERE n = 7")
+    assert (rows.unreadable, len(rows.events)) == (1, 2)
 
 
 def test_the_page_cannot_write_to_the_warehouse(history: WarehouseHistory) -> None:

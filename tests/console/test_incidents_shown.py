@@ -267,8 +267,11 @@ def test_a_link_of_an_acknowledged_incident_says_so_and_of_a_part_does_not(clien
     assert "Already acknowledged by bela" in client().get(link(stage, first)).text
 
 
-def test_a_tile_has_one_strip_for_an_incident_with_its_problems_and_one_button(page: Page, served: Stage) -> None:
+def test_a_tile_has_one_strip_for_an_incident_with_its_problems_present_values_and_one_acknowledgement(
+    page: Page, served: Stage
+) -> None:
     first, second = deteriorate(served)
+    served.read(PATIENT, spo2=82, hr=134)
     person = served.person(PATIENT)
     technical: dict[str, Any] = {"kind": Kind.TECHNICAL, "patient": None, "device": person.devices[0]}
     served.alarm(event(person, "sensor-off", served.now(), "sensor is off", priority=Priority.LOW, **technical))
@@ -277,14 +280,14 @@ def test_a_tile_has_one_strip_for_an_incident_with_its_problems_and_one_button(p
     expect(rows).to_have_count(2)
     strip = tile.locator(f'[data-incident="{first.id}"]')
     expect(strip).to_contain_text("!!! HIGH")
-    expect(strip).to_contain_text("oxygen low, rate high")
-    expect(strip).to_contain_text("for 2 min")
-    expect(strip.get_by_role("button")).to_have_count(1)
+    expect(strip.locator(".problems")).to_have_text("SpO₂ 82 % low, HR 134 high")
+    expect(strip).to_contain_text(re.compile(r"since \d\d:\d\d, 2 min"))
+    expect(strip.get_by_role("button")).to_have_count(2)
     expect(rows.nth(1)).to_contain_text("TECHNICAL")
     serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in {"serious", "critical"}]
     assert [v["id"] for v in serious] == []
-    strip.get_by_role("button", name="Acknowledge: oxygen low, rate high").click()
-    expect(page.locator("#toast")).to_contain_text("Acknowledged: oxygen low, rate high")
+    strip.get_by_role("button", name="Acknowledge: icu-02, SpO₂ low, HR high").click()
+    expect(page.locator("#toast")).to_contain_text("Acknowledged: icu-02, SpO₂ low, HR high")
     assert acts(served) == [("acknowledge", first.id, first.id, second.log_t)]
     served.obey()
     expect(strip).to_contain_text("acknowledged by bela")
@@ -300,27 +303,56 @@ def test_a_strip_calls_again_for_what_rose_after_its_acknowledgement(page: Page,
     expect(strip).to_have_class(re.compile("cared"))
     rising(served, first)
     expect(strip).to_contain_text("2 of 3 acknowledged")
-    expect(strip).to_contain_text("oxygen low, pressure low, rate high")
+    expect(strip.locator(".sign-of")).to_have_text(["Systolic", "SpO₂", "HR"])
     expect(strip).not_to_have_class(re.compile("cared"))
 
 
 def test_the_patients_view_has_each_alarm_of_an_incident_with_its_own_button(page: Page, served: Stage) -> None:
     _, second = deteriorate(served)
     page.locator(f"{TILE} a.open").click()
-    expect(page.locator(".alarms .alarm")).to_have_count(2)
-    page.get_by_role("button", name="Acknowledge: heart rate 130 above 120").click()
-    expect(page.locator("#toast")).to_contain_text("Acknowledged: heart rate")
+    page.get_by_text("Each alarm by itself").click()
+    single = page.locator(".single .alarm")
+    expect(single).to_have_count(2)
+    page.get_by_role("button", name="Acknowledge: icu-02, heart rate 130 above 120").click()
+    expect(page.locator("#toast")).to_contain_text("Acknowledged: icu-02, heart rate")
     assert acts(served) == [("acknowledge", second.id, "", 0)]
 
 
-def test_an_incident_of_one_alarm_keeps_its_text_and_its_pause(page: Page, served: Stage) -> None:
+def test_a_nurse_who_is_coming_says_so_at_the_strip(page: Page, served: Stage) -> None:
+    first, second = deteriorate(served)
+    strip = page.locator(f'{TILE} [data-incident="{first.id}"]')
+    strip.get_by_role("button", name="Coming").click()
+    expect(page.locator("#toast")).to_contain_text("You are coming: icu-02")
+    assert acts(served) == [("coming", first.id, first.id, second.log_t)]
+    served.change(first, coming="bela")
+    expect(strip).to_contain_text("bela is coming")
+    expect(strip.get_by_role("button", name="Coming")).to_be_hidden()
+    expect(strip.get_by_role("button", name="Acknowledge")).to_be_visible()
+
+
+def test_a_strip_shows_the_present_value_and_none_where_none_is_known(page: Page, served: Stage) -> None:
+    now = served.now()
+    about: dict[str, Any] = {"incident": f"{PATIENT}.spo2.{now}", "side": -1, "limit": 85.0, "raised": now}
+    served.read(PATIENT, spo2=84)
+    alarm = served.alarm(event(served.person(PATIENT), "spo2", now, "SpO2 84 % below 85 %", **about))
+    shown = page.locator(f"{TILE} .problems")
+    expect(shown).to_have_text("SpO₂ 84 % below 85")
+    served.read(PATIENT, spo2=66)
+    expect(shown).to_have_text("SpO₂ 66 % below 85")
+    served.read(PATIENT, spo2=97)
+    served.change(alarm, state=AlarmState.LATCHED)
+    expect(shown).to_have_text("SpO₂ 97 % was below 85")
+    served.read(PATIENT, served.now() - 95_000, spo2=66)
+    expect(shown).to_have_text("SpO₂ below 85, no value now")
+
+
+def test_an_incident_of_one_alarm_keeps_its_pause_in_the_patients_view(page: Page, served: Stage) -> None:
     now = served.now()
     incident = f"{PATIENT}.spo2.{now}"
     alarm = event(served.person(PATIENT), "spo2", now, "SpO2 84 % below 85 %", incident=incident, side=-1, raised=now)
     served.alarm(alarm)
-    strip = page.locator(f'{TILE} [data-incident="{incident}"]')
-    expect(strip).to_contain_text("SpO2 84 % below 85 %")
-    strip.get_by_role("button", name="Pause audio").click()
+    page.locator(f"{TILE} a.open").click()
+    page.locator(f'[data-incident="{incident}"]').get_by_role("button", name="Pause audio").click()
     expect(page.locator("#toast")).to_contain_text("Audio paused")
     assert acts(served) == [("audio-pause", alarm.id, "", 0)]
 
@@ -342,3 +374,13 @@ def test_a_phone_answers_a_call_by_its_link_and_axe_finds_nothing_serious(
     expect(phone.get_by_role("heading", level=1)).to_have_text("Acknowledged")
     shown = second.log_t
     assert acts(served) == [("coming", first.id, first.id, shown), ("acknowledge", first.id, first.id, shown)]
+
+
+def test_a_links_page_opens_the_incident_of_its_bed_for_who_is_signed_in(page: Page, served: Stage) -> None:
+    first, _ = deteriorate(served)
+    page.goto(link(served, first))
+    page.get_by_role("link", name="Open the bed on the ward page").click()
+    expect(page.locator("main h1")).to_contain_text(served.person(PATIENT).name)
+    expect(page.locator(f'[data-incident="{first.id}"]').first).to_be_visible()
+    page.goto(f"{served.url}/#/bed/icu/icu-99")
+    expect(page.locator("main")).to_contain_text("Nobody lies in bed icu-99 any more")

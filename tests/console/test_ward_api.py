@@ -10,10 +10,11 @@ from fastapi.testclient import TestClient
 
 from cloud.ack_links import AckToken, sign_token
 from cloud.console.auth.accounts import Role
+from cloud.console.auth.audit_log import Wanted
 from cloud.duty.proofs import ids
 from cloud.kafka.port import KafkaUnavailableError, Record
 from tests.console.conftest import Client
-from tests.console.stage import HOUR, Stage, event
+from tests.console.stage import HOUR, Stage, admission, event
 from vitals.alarm_events import Inactivation, Kind, Priority
 from vitals.contact_standing import ContactStanding, Standing, addresses
 from vitals.contacts import Channel, Contact, DutyRole, Rota
@@ -154,7 +155,7 @@ def test_a_patient_is_admitted_transferred_and_discharged(client: Client, stage:
     assert steps == [("icu", "icu-09", False), ("med", "med-50", False), ("med", "med-50", True)]
     versions = [a["version"] for a in stage.written("patients")]
     assert versions == sorted(set(versions))
-    whats = [e.what for e in stage.parts.audit.read(patient="p-00900")]
+    whats = [e.what for e in stage.parts.audit.read(Wanted(patient="p-00900"))]
     assert whats == ["discharge", "transfer", "admit"]
 
 
@@ -227,7 +228,7 @@ def test_a_standby_goes_to_the_log_with_its_bed_its_length_and_who(client: Clien
     begun, ended = stage.written("actions")
     assert (begun["act"], begun["by"], begun["bed"], begun["pause_s"]) == ("standby", "bela", bed, 1800)
     assert (ended["act"], ended["by"], ended["bed"]) == ("standby-end", "bela", bed)
-    assert {e.what for e in stage.parts.audit.read(patient="p-00001")} >= {"standby", "standby-end"}
+    assert {e.what for e in stage.parts.audit.read(Wanted(patient="p-00001"))} >= {"standby", "standby-end"}
     other = client("vera", icu=Role.VIEWER)
     assert other.post(url, json={"minutes": 30, "bed": bed}).status_code == 403
 
@@ -394,12 +395,12 @@ def test_history_says_when_the_warehouse_is_down_and_gives_what_the_page_itself_
     assert len(again["trend"]) > len(found["trend"])
 
 
-def test_history_says_where_a_sign_heads_and_is_silent_of_those_without_a_trend(client: Client, stage: Stage) -> None:
-    stage.read("p-00001", spo2=93, ahead={"spo2": (-0.05, (90.1, 91.5, 92.9))})
+def test_history_has_the_slope_of_each_sign_with_a_trend_and_no_forecast(client: Client, stage: Stage) -> None:
+    stage.read("p-00001", spo2=93, slopes={"spo2": -0.05})
     stage.parts.feed.tick()
     found = client("bela", icu=Role.NURSE).get("/api/patients/p-00001/history?hours=1").json()
-    horizon = stage.parts.feed.sight.clock + 1_800_000
-    assert found["ahead"] == {"spo2": {"t": horizon, "slope": -0.05, "expected": [90.1, 91.5, 92.9]}}
+    assert found["slopes"] == {"spo2": -0.05}
+    assert "ahead" not in found, "no forecast"
 
 
 def test_a_frame_holds_what_changed_and_a_page_that_falls_behind_gets_everything(stage: Stage) -> None:
@@ -431,6 +432,35 @@ def test_a_frame_holds_what_changed_and_a_page_that_falls_behind_gets_everything
     assert (some.startswith(b"event: tiles\n"), some.count(b'"patient"')) == (True, 1)
     assert again.startswith(b"event: ward\n")
     assert b'"spo2":[89,' in again
+
+
+def test_a_page_that_opens_later_misses_nothing_that_came_between(stage: Stage) -> None:
+    hub = stage.parts.feed
+
+    async def watch() -> tuple[bytes | None, list[bytes | None]]:
+        hub.open("icu")
+        stage.admit(admission(9, "icu", stage.now()))
+        stage.read("p-00002", spo2=71)
+        hub.tick()
+        await asyncio.sleep(0)
+        stage.read("p-00003", spo2=72)
+        later = hub.open("icu")
+        first = later.frames.get_nowait()
+        stage.read("p-00001", spo2=73)
+        again = hub.open("icu")
+        same = again.frames.get_nowait()
+        hub.tick()
+        await asyncio.sleep(0)
+        assert same == first, "one frame for those who come between two polls"
+        return first, [later.frames.get_nowait(), again.frames.get_nowait()]
+
+    with ThreadPoolExecutor(1) as apart:
+        first, rest = apart.submit(asyncio.run, watch()).result(30)
+    assert first is not None
+    assert (b"p-00009" in first, b'"spo2":[71,' in first) == (True, True)
+    for frame in rest:
+        assert frame is not None
+        assert (b'"spo2":[72,' in frame, b'"spo2":[73,' in frame) == (True, True)
 
 
 def test_the_interface_is_described_by_openapi(client: Client) -> None:

@@ -13,6 +13,7 @@ WAREHOUSE = "postgresql://reader:secret@warehouse.example:5432/vitals"
 BY_KEY = {"METABASE_WAREHOUSE": WAREHOUSE, "METABASE_API_KEY": API_KEY}
 BY_PERSON = {"METABASE_WAREHOUSE": WAREHOUSE, "METABASE_EMAIL": EMAIL, "METABASE_PASSWORD": PASSWORD}
 QUESTIONS = sum(len(board.questions) for board in boards())
+BOARDS = len(boards())
 
 
 @pytest.fixture
@@ -30,12 +31,12 @@ def test_a_fresh_metabase_gets_every_question_and_dashboard(
 ) -> None:
     assert provision(metabase) == 0
     assert len(metabase.held["card"]) == QUESTIONS
-    assert {one["name"] for one in metabase.held["dashboard"].values()} == {"Patient", "Ward", "Fleet"}
+    assert {one["name"] for one in metabase.held["dashboard"].values()} == {board.name for board in boards()}
     for board in boards():
         shown = metabase.only("dashboard", board.name)["dashcards"]
         assert [metabase.held["card"][one["card_id"]]["name"] for one in shown] == [q.name for q in board.questions]
     assert len(metabase.synced) == 1
-    assert f"{QUESTIONS + 5} created" in capsys.readouterr().out
+    assert f"{QUESTIONS + BOARDS + 2} created" in capsys.readouterr().out
 
 
 def test_a_second_run_writes_nothing(metabase: StrictMetabase, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,7 +44,7 @@ def test_a_second_run_writes_nothing(metabase: StrictMetabase, capsys: pytest.Ca
     written = len(metabase.requests)
     assert provision(metabase) == 0
     assert len(metabase.requests) == written
-    assert capsys.readouterr().out.splitlines()[-1] == f"{QUESTIONS + 5} unchanged"
+    assert capsys.readouterr().out.splitlines()[-1] == f"{QUESTIONS + BOARDS + 2} unchanged"
 
 
 def test_a_new_metabase_is_set_up_first_and_signed_in_to_afterwards() -> None:
@@ -69,7 +70,7 @@ def test_what_a_person_changed_is_told_and_left_until_one_says_otherwise(
     assert provision(metabase) == CHANGED_BY_HAND
     told = capsys.readouterr()
     assert ("ward/census" if kind == "card" else "ward") in told.err
-    assert f"{QUESTIONS + 4} unchanged, 1 changed by hand" in told.out
+    assert f"{QUESTIONS + BOARDS + 1} unchanged, 1 changed by hand" in told.out
     assert provision(metabase, "--overwrite") == 0
     assert provision(metabase) == 0
     held = metabase.only(kind, name)
@@ -83,7 +84,7 @@ def test_a_change_of_the_declaration_reaches_what_nobody_has_touched(
     monkeypatch.setitem(metabase_payloads.card.__globals__, "_drawing", lambda _: {"table.pivot": False})
     capsys.readouterr()
     assert provision(metabase) == 0
-    assert f"{QUESTIONS} updated, 5 unchanged" in capsys.readouterr().out
+    assert f"{QUESTIONS} updated, {BOARDS + 2} unchanged" in capsys.readouterr().out
     assert len(metabase.held["card"]) == QUESTIONS
 
 
@@ -98,7 +99,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(
     assert provision(metabase) == 0
     assert len(metabase.held["card"]) == QUESTIONS
     assert provision(metabase) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"{QUESTIONS + 5} unchanged"
+    assert capsys.readouterr().out.splitlines()[-1] == f"{QUESTIONS + BOARDS + 2} unchanged"
 
 
 def test_a_copy_that_bears_our_mark_is_refused_by_name(

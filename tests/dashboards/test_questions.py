@@ -13,7 +13,7 @@ from psycopg import sql
 
 from cloud.dashboards.board_files import Board, Question, boards
 from cloud.lake import open_lake
-from cloud.lake.schema import ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
+from cloud.lake.schema import ACTIONS, ALARMS, NOTIFICATIONS, PATIENTS, REFUSED, STATUS, VITALS
 from cloud.warehouse import open_warehouse
 from cloud.warehouse.job import Loader
 from tests.cloud.test_warehouse_sql import DENIED
@@ -21,7 +21,7 @@ from tests.cloud.warehouse import HOUR, write
 
 QUESTIONS = [(board, question) for board in boards() for question in board.questions]
 NAMES = [f"{board.key}/{question.key}" for board, question in QUESTIONS]
-CHOSEN = {"patient": "p1", "ward": "w1", "gateway": "g1"}
+CHOSEN = {"patient": "p1", "ward": "w1", "gateway": "g1", "contact": "anna"}
 
 
 def as_metabase_asks(board: Board, question: Question, chosen: dict[str, str]) -> str:
@@ -92,8 +92,18 @@ def fill(url: str, folder: Path) -> None:
         store,
         NOTIFICATIONS,
         1,
-        [sent | {"alarm": "p1.hr.1", "patient": "p1"}, sent | {"alarm": "c", "patient": "canary-g1"}],
+        [
+            sent | {"alarm": "p1.hr.1", "patient": "p1"},
+            sent | {"alarm": "c", "patient": "canary-g1"},
+            sent | {"alarm": "p1.spo2.1", "patient": "p1", "ward": "w1", "sns": None},
+            *(
+                sent | {"alarm": "p1.hr.1", "patient": "p1", "sns": f"m{k}", "accepted": now - 58_000 + k}
+                for k in range(9)
+            ),
+        ],
     )
+    mark = {"id": "a", "act": "not-actionable", "patient": "p1", "t": now, "acted_by": "anna", "alarm": "p1.hr.1"}
+    write(store, ACTIONS, 1, [mark])
     told = {"id": "g1", "kind": "gateway", "health": "up", "t": now, "log_t": now + 20, "backlog": 2}
     write(store, STATUS, 1, [told | {"backlog_bytes": 9000, "backlog_since": now - 5000, "offset_ms": -1200}])
     write(store, REFUSED, 1, [{"reported_by": "g1", "place": "devices/d1/vitals", "reason": "no frame", "t": now}])

@@ -18,6 +18,7 @@ PARTS: Final = {
     "cloud watch": ("cloud.settings", "Watch"),
     "cloud notify": ("cloud.settings", "Notify"),
     "cloud console": ("cloud.console.settings", "Console"),
+    "cloud adt": ("cloud.adt.settings", "Adt"),
     "cloud compact": ("cloud.lake.compact_job", "Settings"),
     "cloud replay": ("cloud.replay.job", "Replay"),
     "cloud erase": ("cloud.erase.job", "Erase"),

@@ -19,7 +19,7 @@ from cloud.admissions import admission_rows, rota_rows
 from cloud.alarm.bed_history import BedHistory
 from cloud.alarm.partition_engine import PartitionEngine
 from cloud.kafka.partitioning import Partitioning
-from cloud.notify.routing import OnCall
+from cloud.notify.routing.on_call import OnCall
 from edge.alarm.bedside_alarms import BedsideAlarms
 from edge.devices.driver import DeviceMessage
 from edge.ingest import decode as edge

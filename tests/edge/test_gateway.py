@@ -336,6 +336,7 @@ def test_before_its_clock_is_set_the_gateway_alarms_at_the_bed_and_sends_nothing
     for seq in range(6, 9):
         gw.device(seq, hr=30, t=make.NOW + 1000 * seq)
         gw.turn(1)
+    gw.turn(1)
     sent = gw.readings()
     assert sent.seq.tolist() == list(range(9))
     assert sent.patient.tolist() == ["p-1"] * 9

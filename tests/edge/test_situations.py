@@ -153,8 +153,11 @@ SEEN_ELSEWHERE = {
     "R22": "tests/edge/test_devices.py::test_what_a_monitor_kept_for_days_keeps_its_dates_and_lights_nothing",
     "R24": "tests/edge/test_devices.py::"
     "test_two_devices_under_one_name_are_told_at_once_with_the_name_here_and_in_the_cloud",
-    "R27": "tests/cloud/test_admit.py::test_a_child_without_a_profile_is_refused_with_those_there_are",
+    "R27": "tests/cloud/test_admit.py::test_limits_follow_the_age_unless_the_row_says_otherwise",
     "R29": "tests/cloud/test_admit.py::test_a_newborn_of_tomorrow_is_admitted_where_it_is_tomorrow_already",
+    "R31": "tests/console/test_admission_view.py::"
+    "test_an_unknown_patient_is_admitted_with_the_bed_alone_and_named_later",
+    "R33": "tests/cloud/test_roster_plan.py::test_a_file_never_undoes_what_a_person_set_at_the_bed",
     "R42": "tests/vitals/test_bounds.py::test_a_name_that_deceives_or_divides_is_none",
     "R50": "tests/firmware_sim/test_wfdb_replay.py::test_a_breaths_waveform_is_no_breath_rate",
     "R55": "tests/edge/test_devices.py::"

@@ -32,22 +32,44 @@ def confirm(gw: Any, *numbers: int) -> None:  # noqa: ANN401 - as above
     gw.down("confirmed", {"outbox": gw.outbox.id, "ranges": [[n, n] for n in numbers]})
 
 
-def test_calm_readings_share_one_commit_and_an_urgent_one_is_sent_without_waiting_for_it(
+def test_calm_readings_share_one_commit_and_one_that_begins_an_alarm_takes_them_along_at_once(
     rig: Rig, make: SimpleNamespace
 ) -> None:
     rig(roster=make.roster(make.placement(), make.placement(device="dev-2", patient="p-2", bed="W-2")))
     gw = rig(commit_linger_ms=1000)
     gw.turn(1)
-    for seq in range(3):
-        gw.device(seq, hr=72)
-        gw.turn(0.3)
-    assert gw.acked == [0]
-    gw.device(0, device="dev-2", hr=125)
+    for seq in range(5):
+        gw.device(seq, device="dev-2", hr=125)
+        gw.turn(2)
+    gw.device(0, hr=72)
     gw.turn()
-    assert gw.acked == [0]
-    assert gw.sent()[-1].readings.device.tolist() == ["dev-1", "dev-1", "dev-1", "dev-2"]
+    acked = len(gw.acked)
+    for seq in (1, 2):
+        gw.device(seq, hr=72)
+        gw.turn(0.2)
+    assert len(gw.acked) == acked
+    gw.device(5, device="dev-2", hr=125)
+    gw.turn()
+    assert gw.sent()[-1].readings.device.tolist() == ["dev-2", "dev-1", "dev-1", "dev-1", "dev-2"]
+    assert gw.acked[-3:] == [1, 2, 5]
+
+
+def test_readings_of_an_active_alarm_are_sent_once_a_second_and_not_each_by_itself(
+    rig: Rig, make: SimpleNamespace
+) -> None:
+    gw = rig(roster=make.roster(make.placement()), uplink_flush_s=30.0)
+    for seq in range(20):
+        gw.device(seq, hr=125)
+        gw.turn(1)
+    before = {batch.n for batch in gw.sent()}
+    for seq in range(20, 70):
+        gw.device(seq, hr=125)
+        gw.turn(0.2)
     gw.turn(1)
-    assert gw.acked == [0, 1, 2, 0]
+    gw.turn()
+    sent = {batch.n: batch.readings.seq.tolist() for batch in gw.sent()}
+    assert [seq for _, part in sorted(sent.items()) for seq in part] == list(range(70))
+    assert 8 <= len(sent.keys() - before) <= 12
 
 
 def test_the_gateways_loop_is_woken_by_what_is_urgent_and_by_nothing_else(rig: Rig, make: SimpleNamespace) -> None:
@@ -65,10 +87,19 @@ def test_the_gateways_loop_is_woken_by_what_is_urgent_and_by_nothing_else(rig: R
         gw.raw(payload)
         assert awake.is_set() == wakes, payload
     gw.gateway.events.drain()
-    gw.device(4, hr=125)
-    gw.turn()
-    gw.device(5, hr=100)
-    assert awake.is_set(), "a condition is pending"
+    for seq, hr, after_s, wakes in [
+        (4, 72, 0, False),
+        (5, 125, 1, True),  # it leaves the limits
+        *((seq, 125, 2, True) for seq in range(6, 11)),  # the condition is pending: each value may begin the alarm
+        (12, 126, 2, False),  # the alarm is active
+        (13, 165, 1, True),  # beyond the extreme limit: it may become high
+        (14, 72, 1, False),
+    ]:
+        gw.turn(after_s)
+        gw.gateway.events.drain()
+        gw.device(seq, hr=hr)
+        assert awake.is_set() == wakes, (seq, hr)
+        gw.turn()
 
 
 def test_on_a_full_card_nothing_is_acknowledged_and_afterwards_all_of_it(rig: Rig) -> None:

@@ -50,6 +50,7 @@ class Script:
         oximeter: Whether the devices have an oximeter and nothing else.
         clean: Whether devices are free of artefacts.
         simulator: Parameter set of bodies and monitors.
+        nurses: Number of nurses with assigned beds, beside a charge nurse; 0 for one nurse of all beds.
     """
 
     seed: int
@@ -64,6 +65,7 @@ class Script:
     oximeter: bool = False
     clean: bool = False
     simulator: str = NEWEST.name
+    nurses: int = 0
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ def live(script: Script) -> Life:
         still=script.clean, model=calibration(script.simulator), ill=stories.ILL.get(script.story, 1.0),
     )  # fmt: skip
     people = People(script.people)
-    product = Product(script.cadence_s, ward.cuff_s, people, wards.T0)
+    product = Product(script.cadence_s, ward.cuff_s, people, wards.T0, script.nurses)
     mishaps = Mishaps(script)
     if script.standby:
         for i, spans in enumerate(mishaps.away):

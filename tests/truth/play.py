@@ -13,14 +13,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.duty.records import key_of
 from cloud.kafka.in_memory import MemoryLog, MemoryReader, MemoryWriter
 from cloud.kafka.partitioning import Partitioning
 from cloud.notify.channels.port import Receipt, RenderedMessage
-from cloud.notify.delivery import Delivery
+from cloud.notify.delivery.attempts import Delivery
+from cloud.notify.delivery.throttle import RecipientQueues
+from cloud.notify.log_output import LogOutput
+from cloud.notify.messages.templates import Links
 from cloud.notify.notifier import Notifier, Terms
-from cloud.notify.routing import OnCall
-from cloud.notify.templates import Links
-from cloud.notify.throttle import RecipientQueues
+from cloud.notify.routing.on_call import OnCall
 from edge.ingest import artefact_filter as artefacts
 from edge.ingest.roster import AssignmentTable
 from edge.status.health import Devices
@@ -30,13 +32,15 @@ from vitals import engine, readings
 from vitals.actions import Act, Action
 from vitals.admissions import DeviceAssignment, Roster
 from vitals.alarm_events import AlarmEvent, Priority, decode, encode
-from vitals.contacts import Contact, Notification, Rota
+from vitals.contacts import Contact, DutyRole, Notification, Rota
+from vitals.duty import Assignments, BedDuty
 from vitals.signs import SIGNS, SUSPECT_BITS
 from vitals.status import Health, Status
 from vitals.wire import topics
 
 GATEWAY: Final = "gw"
 WARD: Final = "ward"
+CHARGE: Final = "charge"
 STATUS_MS: Final = 3_000
 FOREVER: Final = 2**53
 _SHIFTS = np.arange(len(SIGNS), dtype=np.int64) * SUSPECT_BITS
@@ -92,6 +96,34 @@ def rota() -> tuple[Contact, ...]:
     )
 
 
+def staff(nurses: int) -> tuple[Contact, ...]:
+    """Returns nurses who share the beds, a charge nurse and a consultant."""
+    named = [(f"{NURSE}-{k}", 0, DutyRole.STAFF) for k in range(nurses)]
+    named += [(CHARGE, 1, DutyRole.CHARGE), ("consultant", 2, DutyRole.STAFF)]
+    return tuple(
+        Contact(
+            contact=name,
+            name=name,
+            start=0,
+            end=FOREVER,
+            phone=f"+4416329601{k:02}",
+            email=f"{name}@example.org",
+            step=step,
+            role=role,
+        )
+        for k, (name, step, role) in enumerate(named)
+    )
+
+
+def shares(beds: int, nurses: int, start: int) -> Assignments:
+    """Returns beds in turn to each nurse, with the next one as buddy."""
+    duties = tuple(
+        BedDuty(bed=f"b{k}", nurse=f"{NURSE}-{k % nurses}", buddy=f"{NURSE}-{(k + 1) % nurses}", start=1, end=FOREVER)
+        for k in range(beds)
+    )
+    return Assignments(ward=WARD, version=start, beds=duties)
+
+
 @dataclass(slots=True)
 class Batch:
     """Readings in order of time.
@@ -123,9 +155,12 @@ class Product:
         cuff_s: (n,) seconds between two cuff pressures, 0 with a line.
         people: Those who read.
         start: UTC epoch ms.
+        nurses: Number of nurses with assigned beds; 0 for one nurse of all beds.
     """
 
-    def __init__(self, cadence_s: int, cuff_s: NDArray[np.float64], people: People, start: int) -> None:
+    def __init__(
+        self, cadence_s: int, cuff_s: NDArray[np.float64], people: People, start: int, nurses: int = 0
+    ) -> None:
         n = len(cuff_s)
         self.now = start
         self._people = people
@@ -144,16 +179,19 @@ class Product:
         self.log = MemoryLog(lambda: self.now)
         self._state, events = engine.place(engine.empty(), placements, start)
         self._known: dict[tuple[str, int], AlarmEvent] = {}
-        self._notifier = self._start_notifier()
+        self._notifier = self._start_notifier(n, nurses)
         self._write(events)
 
-    def _start_notifier(self) -> Notifier:
-        duty = Rota(ward=WARD, version=1, contacts=rota())
+    def _start_notifier(self, beds: int, nurses: int) -> Notifier:
+        duty = Rota(ward=WARD, version=1, contacts=staff(nurses) if nurses else rota())
+        if nurses:
+            shared = shares(beds, nurses, 1)
+            self.log.append((topics.CONTACTS, 0), key_of(shared), msgspec.json.encode(shared))
         self.log.append((topics.CONTACTS, 0), WARD.encode(), msgspec.json.encode(duty))
         notifier = Notifier(
             terms=Terms(Partitioning(1, 1), Links("https://wardwatch.example.org"), 300_000, 5_000),
             reader=MemoryReader(self.log),
-            writer=MemoryWriter(self.log),
+            output=LogOutput(Partitioning(1, 1), MemoryWriter(self.log)),
             on_call=OnCall({}, "technical"),
             queues=RecipientQueues(10, 6_000, 60_000),
             delivery=Delivery(Phones(), Inline(), 3, lambda: self.now),

@@ -39,9 +39,15 @@ def test_a_seed_gives_the_same_life_again() -> None:
 def test_who_declines_leaves_it_to_the_next_contact() -> None:
     told = live(Script(5, 30, 1, 2, "septic-hour", Habit.DECLINES))
     assert {m["to"] for m in told.messages if m["kind"] == "handover"} >= {"registrar"}
-    handed = min(m["t"] for m in told.messages if m["kind"] == "handover")
+    handed = min(m["t"] for m in told.messages if m["to"] == "registrar")
     assert told.acts
     assert all(a["t"] > handed for a in told.acts)
+
+
+def test_nurses_with_assigned_beds_are_told_of_their_own_beds_first() -> None:
+    told = live(Script(5, 30, 4, 1, "septic-hour", nurses=4)).messages
+    pages = {message["patient"]: message["to"] for message in reversed(told) if message["kind"] == "page"}
+    assert pages == {f"p{k}": f"nurse-{k}" for k in range(4)}
 
 
 @pytest.mark.requirement("Q7", "R12")

@@ -1,9 +1,7 @@
-"""The engine and the trend against recorded patients, in the folder that `SHARED` names (`make verify`)."""
+"""The engine against recorded patients, in the folder that `SHARED` names (`make verify`)."""
 
 import csv
-import gzip
 import os
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +9,14 @@ import numpy as np
 import pytest
 
 from tests.vitals.build import T0, One, columns, placement
-from vitals import engine, trend
+from vitals import engine
 from vitals.alarm_events import AlarmEvent, Phase, Priority
-from vitals.signs import INDEX, SIGNS, Suspect
+from vitals.signs import Suspect
 
 DATA = Path(os.environ["SHARED"]) / "data"
 MINUTE = 60_000
 MONITOR = {"HR": "hr", "PULSE": "pr", "RESP": "rr", "SpO2": "spo2"}
 CUFF = {"NBPSys": "sbp", "NBPDias": "dbp", "NBPMean": "map"}
-CHART = {"HR": "hr", "RR": "rr", "SpO2": "spo2", "SBP_nib": "sbp", "DBP_nib": "dbp", "MAP_nib": "map"}
-HORIZONS_H = (1, 2, 3, 4)
 
 
 @pytest.fixture(scope="module")
@@ -98,44 +94,3 @@ def test_every_desaturation_injected_into_it_pages(recording: list[One]) -> None
         if not mine or (depth < 85 and max(e.priority for e in mine) is not Priority.HIGH):
             missed.append((first, length, depth))
     assert missed == []
-
-
-def test_trend_expects_better_than_persistence_at_1_to_4_hours() -> None:
-    errors: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
-    for sign, course in _courses():
-        _compare(sign, course, errors)
-    ratios = {key: float(np.mean([t for t, _ in e]) / np.mean([p for _, p in e])) for key, e in errors.items()}
-    print({f"{sign} {hours} h": round(ratio, 3) for (sign, hours), ratio in sorted(ratios.items())})  # noqa: T201 - the figures are what verify is run for
-    assert float(np.mean(list(ratios.values()))) < 0.97
-
-
-def _courses() -> Iterator[tuple[str, list[tuple[int, float]]]]:
-    """The half of the patients that no parameter was chosen on."""
-    courses: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
-    with gzip.open(DATA / "icu_hourly_100" / "vitals_long.csv.gz", "rt") as file:
-        for row in csv.DictReader(file):
-            sign = CHART.get(row["param"])
-            if sign is None or not row["valuenum"] or not row["minute"] or int(float(row["icustay_id"])) % 2 == 0:
-                continue
-            kind, value = SIGNS[INDEX[sign]], float(row["valuenum"])
-            if kind.minimum < value <= kind.maximum:
-                courses[row["icustay_id"], sign][int(float(row["minute"]))] = value
-    for (_, sign), course in courses.items():
-        if len(course) >= 12:
-            yield sign, sorted(course.items())
-
-
-def _compare(
-    sign: str, course: list[tuple[int, float]], errors: dict[tuple[str, int], list[tuple[float, float]]]
-) -> None:
-    state = trend.empty()
-    minutes = np.array([minute for minute, _ in course])
-    for k, (minute, value) in enumerate(course):
-        at = T0 + minute * MINUTE
-        trend.advance(state, columns([One(at, {sign: value}, seq=k)]), at, advisories=False)
-        for hours in HORIZONS_H if k >= 5 else ():
-            j = int(np.searchsorted(minutes, minute + 60 * hours - 15))
-            if j < len(course) and minutes[j] <= minute + 60 * hours + 15:
-                expected = trend.forecast(state, "p1", sign, T0 + int(minutes[j]) * MINUTE)
-                assert expected is not None
-                errors[sign, hours].append((abs(expected.mean - course[j][1]), abs(value - course[j][1])))

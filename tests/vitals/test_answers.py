@@ -159,3 +159,12 @@ def test_a_shard_without_snapshot_reads_the_answer_back_and_keeps_its_time(act: 
     assert after.active()["spo2"].declined == told[-1].declined
     first = next(e for e in after.live(700, LOW_OXYGEN) if e.call is Call.HANDOVER)
     assert first.log_t - before == (180_000 if act is Act.COMING else 120_000)
+
+
+def test_a_mark_as_not_actionable_changes_no_alarm_and_holds_no_handover() -> None:
+    marked, left = Ward(), Ward()
+    for ward in (marked, left):
+        ward.live(60, LOW_OXYGEN)
+    assert marked.act(Act.NOT_ACTIONABLE, marked.told[-1].id) == []
+    assert marked.live(200, LOW_OXYGEN) == left.live(200, LOW_OXYGEN)
+    assert marked.active() == left.active()

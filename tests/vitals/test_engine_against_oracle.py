@@ -72,6 +72,7 @@ def one(draw: st.DrawFn) -> tuple:
     return "reading", patient, device, values, codes, shift, again, limits, flush
 
 
+ANSWERS = (Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.COMING, Act.CANNOT, Act.NOT_ACTIONABLE)
 SIMPLE = (Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.CHART)
 WORSE = (
     ("hr", 130),
@@ -325,7 +326,7 @@ def bouts(
 def test_bouts_that_come_back_turn_and_grow_worse_are_told_as_the_oracle_tells_them(cadence_s: int) -> None:
     again = 0
     for seed in range(6):
-        steps = bouts(seed, cadence_s, acts=(Act.ACKNOWLEDGE, Act.AUDIO_PAUSE, Act.COMING, Act.CANNOT))
+        steps = bouts(seed, cadence_s, acts=ANSWERS)
         told, expected = both(steps, reopen=700)
         assert told == expected
         before: dict[str, AlarmEvent] = {}

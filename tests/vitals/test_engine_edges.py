@@ -11,6 +11,7 @@ from vitals.actions import Act, Action
 from vitals.alarm_events import Phase, Priority
 from vitals.engine.rules import news2_condition
 from vitals.limits import Limit, profile, with_overrides
+from vitals.signs import FIELDS
 
 
 def acknowledge(alarm: str, patient: str = "p1") -> Action:
@@ -106,6 +107,22 @@ def test_pending_says_when_a_gateway_must_send_at_once() -> None:
     ward.live(1)
     assert not engine.pending(ward.state, "p1")
     assert not engine.pending(ward.state, "nobody")
+
+
+def test_what_may_begin_or_raise_an_alarm_is_known_for_each_sign() -> None:
+    ward = Ward()
+    ward.live(1)
+    assert engine.awaited(ward.state, ["p1", "nobody"]) == {}
+    ward.live(1, {"spo2": 88})
+    assert names(engine.awaited(ward.state, ["p1"])["p1"].limits) == {"spo2"}
+    ward.live(60, {"spo2": 88})
+    later = engine.awaited(ward.state, ["p1"])["p1"]
+    assert (names(later.limits), names(later.extremes)) == (set(), {"spo2"})
+
+
+def names(signs: tuple[bool, ...]) -> set[str]:
+    """Returns the signs that are true."""
+    return {field for field, is_so in zip(FIELDS, signs, strict=True) if is_so}
 
 
 def test_bytes_that_are_no_snapshot_are_refused_with_what_to_do() -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.vitals.build import T0, WELL, One, columns, placement
 from vitals import engine
 from vitals.actions import Act, Action
-from vitals.alarm_events import AlarmEvent, Phase, Priority, pages
+from vitals.alarm_events import AlarmEvent, Inactivation, Phase, Priority, pages
 from vitals.bounds import MAX_T
 from vitals.signs import Suspect
 from vitals.status import DeviceStatus, Health, Status
@@ -64,16 +64,16 @@ def test_a_silent_device_on_nobody_is_no_alarm() -> None:
     assert tell(state, Status(id="g1", kind="gateway", health=Health.UP, t=T0, devices=spare)) == []
 
 
-def test_when_the_gateway_falls_silent_its_devices_alarms_end_and_those_still_silent_come_back_with_it() -> None:
+def test_when_the_gateway_falls_silent_its_devices_alarms_end_and_those_still_silent_continue_with_it() -> None:
     state = engine.empty()
-    assert len(tell(state, gateway(T0, device=Health.SILENT))) == PATIENTS
+    started = tell(state, gateway(T0, device=Health.SILENT))
     down = tell(state, gateway(T0 + 1, Health.SILENT, Health.SILENT))
     assert brief(down).count(("device-silent", Phase.END)) == PATIENTS
     assert brief(down)[-1] == ("gateway-down", Phase.START)
     back = tell(state, gateway(T0 + 2, device=Health.SILENT))
-    assert brief(back).count(("device-silent", Phase.START)) == PATIENTS
+    assert brief(back).count(("device-silent", Phase.UPDATE)) == PATIENTS
     assert ("gateway-down", Phase.END) in brief(back)
-    assert len({event.id for event in back}) == PATIENTS + 1
+    assert {event.id for event in started} == {e.id for e in back if e.condition == "device-silent"}
 
 
 def acknowledged(state: engine.State, *events: AlarmEvent) -> list[AlarmEvent]:
@@ -84,30 +84,37 @@ def acknowledged(state: engine.State, *events: AlarmEvent) -> list[AlarmEvent]:
 
 
 @pytest.mark.parametrize("restart", [False, True])
-@pytest.mark.parametrize("cause", ["stall", "gateway"])
-def test_a_silent_device_that_was_acknowledged_pages_nobody_again_after_a_stall_or_a_restart_of_its_gateway(
+@pytest.mark.parametrize("cause", ["stall", "gateway", "bridge"])
+def test_an_alarm_keeps_its_id_and_acknowledgement_through_a_stall_or_a_restart_above_it(
     cause: str, *, restart: bool
 ) -> None:
     state = engine.empty()
+    tell(state, bridge(T0, gateways=("g1",)))
     started = tell(state, gateway(T0, device=Health.SILENT))
     assert len(acknowledged(state, *started[:30])) == 30
-    if cause == "stall":
-        engine.stalled(state, T0 + 1_000, T0 + 1_000)
-    else:
-        tell(state, gateway(T0 + 1_000, Health.OFFLINE, Health.SILENT))
+    over = {
+        "stall": lambda: engine.stalled(state, T0 + 1_000, T0 + 1_000)[1],
+        "gateway": lambda: tell(state, gateway(T0 + 1_000, Health.OFFLINE, Health.SILENT)),
+        "bridge": lambda: tell(
+            state, bridge(T0 + 1_000, Health.SILENT, gateways=("g1",)), gateway(T0 + 1_500, device=Health.SILENT)
+        ),
+    }[cause]()
+    assert [e.condition for e in over if pages(e)] == [f"{cause}-down" if cause != "stall" else "pipeline-stalled"]
+    assert len(engine.active(state)) == 1
     if restart:
         state = engine.restore(engine.snapshot(state))
     if cause == "stall":
-        engine.stalled(state, None, T0 + 2_000)
-        back = [c.alarm for c in state.alarms.values() if c.alarm is not None]
+        back = list(engine.stalled(state, None, T0 + 2_000)[1])
     else:
-        back = tell(state, gateway(T0 + 2_000, device=Health.SILENT))
-    silent = [event for event in back if event.condition == "device-silent"]
-    assert {e.subject for e in silent if not pages(e)} == {e.subject for e in started[:30]}
-    assert len(silent) == PATIENTS
+        back = tell(state, bridge(T0 + 2_000, gateways=("g1",)), gateway(T0 + 2_000, device=Health.SILENT))
+    assert not any(map(pages, back))
+    by_id = {event.id: event for event in engine.active(state)}
+    assert set(by_id) == {event.id for event in started}
+    done = {e.id for e in by_id.values() if e.inactivation is Inactivation.ACKNOWLEDGED}
+    assert done == {event.id for event in started[:30]}
     times = range(T0 + 5_000, T0 + 900_000, 5_000)
     later = [event for t in times for event in engine.advance(state, columns([]), t)[1]]
-    assert {e.subject for e in later} == {e.subject for e in started[30:]}
+    assert {e.subject for e in later if pages(e)} == {e.subject for e in started[30:]}
 
 
 def test_a_device_that_was_heard_again_meanwhile_is_told_anew() -> None:
@@ -119,6 +126,23 @@ def test_a_device_that_was_heard_again_meanwhile_is_told_anew() -> None:
     again = tell(state, gateway(T0 + 3_000, device=Health.SILENT))
     assert len(again) == PATIENTS
     assert all(map(pages, again))
+    assert not {event.id for event in again} & {event.id for event in started}
+
+
+def test_a_device_that_went_to_another_patient_meanwhile_is_told_of_the_other_patient() -> None:
+    state = engine.empty()
+    (first,) = tell(state, of_one(T0, "p1", Health.SILENT))
+    acknowledged(state, first)
+    tell(state, msgspec.structs.replace(of_one(T0 + 1_000, "p1", Health.SILENT), health=Health.OFFLINE))
+    told = [e for e in tell(state, of_one(T0 + 2_000, "p2", Health.SILENT)) if pages(e)]
+    assert [(e.condition, e.patient) for e in told] == [("device-silent", "p2")]
+    assert told[0].id != first.id
+
+
+def of_one(t: int, patient: str, device: Health = Health.UP) -> Status:
+    """A gateway's status with one monitor."""
+    devices = (DeviceStatus(device="d1", health=device, t=t, patient=patient),)
+    return Status(id="g1", kind="gateway", health=Health.UP, t=t, devices=devices)
 
 
 def test_a_bridge_that_is_down_covers_its_gateways() -> None:
@@ -141,10 +165,10 @@ def test_a_stalled_pipeline_covers_everything_and_its_end_brings_back_what_still
     assert engine.stalled(state, T0 + 6, T0 + 1)[1] == ()
     assert tell(state, gateway(T0 + 7, Health.SILENT, name="g2")) == []
     _, events = engine.stalled(state, None, T0 + 10)
-    assert sorted(brief(list(events))) == [
-        ("gateway-down", Phase.START),
-        ("gateway-down", Phase.START),
-        ("pipeline-stalled", Phase.END),
+    assert sorted((e.condition, e.subject, e.phase) for e in events) == [
+        ("gateway-down", "g1", Phase.UPDATE),
+        ("gateway-down", "g2", Phase.START),
+        ("pipeline-stalled", "pipeline", Phase.END),
     ]
 
 

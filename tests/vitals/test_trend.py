@@ -30,6 +30,10 @@ def play(
     return state, told
 
 
+def estimate(state: trend.Trends, patient: str, field: str) -> trend.Estimate:
+    return trend.estimates(state, [patient])[0][field]
+
+
 def steady(value: float, minutes: int) -> np.ndarray:
     return np.full(minutes * 2, value)
 
@@ -77,7 +81,7 @@ def test_an_advisory_is_low_priority_and_ends_when_the_limit_is_crossed() -> Non
 def test_the_switch_turns_advisories_off_and_trends_go_on() -> None:
     state, told = play({"map": np.concatenate([steady(85, 60), ramp(85, 50, 50)])}, advisories=False)
     assert told == []
-    assert trend.forecast(state, "p1", "map", T0 + 110 * MINUTE).slope < -0.3
+    assert estimate(state, "p1", "map").slope < -0.3
 
 
 def test_artefacts_move_no_trend() -> None:
@@ -85,21 +89,20 @@ def test_artefacts_move_no_trend() -> None:
     for k in range(240):
         value, codes = (75.0, {}) if k % 20 else (180.0, {"hr": Suspect.SPIKE})
         trend.advance(state, columns([One(T0 + k * 30_000, {"hr": value}, codes, seq=k)]), T0 + k * 30_000)
-    expected = trend.forecast(state, "p1", "hr", T0 + 130 * MINUTE)
-    assert abs(expected.mean - 75) < 1
+    assert abs(estimate(state, "p1", "hr").level - 75) < 1
     # Even when nobody has marked them.
     for k in range(240, 480):
         value = 180.0 if k % 40 == 0 else 75.0
         trend.advance(state, columns([One(T0 + k * 30_000, {"hr": value}, seq=k)]), T0 + k * 30_000)
-    assert abs(trend.forecast(state, "p1", "hr", T0 + 250 * MINUTE).mean - 75) < 3
+    assert abs(estimate(state, "p1", "hr").level - 75) < 3
 
 
 def test_late_readings_and_duplicates_move_nothing() -> None:
     state, _ = play({"hr": ramp(70, 90, 60)})
-    before = trend.forecast(state, "p1", "hr", T0 + 70 * MINUTE)
+    before = estimate(state, "p1", "hr")
     late = columns([One(T0 + 60_000, {"hr": 20}), One(T0 + 119 * 30_000, {"hr": 20})])
     trend.advance(state, late, T0 + 60 * MINUTE)
-    assert trend.forecast(state, "p1", "hr", T0 + 70 * MINUTE) == before
+    assert estimate(state, "p1", "hr") == before
 
 
 def test_batches_of_many_readings_give_what_single_ones_give() -> None:
@@ -109,19 +112,20 @@ def test_batches_of_many_readings_give_what_single_ones_give() -> None:
     told_one = [e for row in rows for e in trend.advance(one, columns([row]), now)[1]]
     told_many = list(trend.advance(many, columns(rows), now)[1])
     assert sorted(e.id for e in told_one) == sorted(e.id for e in told_many)
-    assert trend.forecast(one, "p1", "hr", now) == trend.forecast(many, "p1", "hr", now)
+    assert estimate(one, "p1", "hr") == estimate(many, "p1", "hr")
 
 
-def test_the_forecasts_of_many_are_those_of_each() -> None:
+def test_level_and_slope_of_many_are_those_of_each_and_nothing_is_known_of_a_stranger() -> None:
     rows = [One(T0 + k * 30_000, {"hr": 70 + k / 3}, patient=f"p{k % 2}", seq=k) for k in range(120)]
     state, now = trend.empty(), T0 + 130 * 30_000
     trend.advance(state, columns([*rows, One(now, {"spo2": 99}, patient="p2", seq=1)]), now)
-    first, nobody, second, third = trend.forecasts(state, ["p0", "nobody", "p1", "p2"], now)
+    first, nobody, second, third = trend.estimates(state, ["p0", "nobody", "p1", "p2"])
     assert nobody == {}
     assert (first.keys(), second.keys(), third.keys()) == ({"hr"}, {"hr"}, {"spo2"})
-    assert first["hr"] == trend.forecast(state, "p0", "hr", now) != second["hr"]
-    assert third["spo2"].high == 100
-    assert trend.forecasts(state, [], now) == []
+    assert first["hr"] == estimate(state, "p0", "hr") != second["hr"]
+    assert 100 < first["hr"].level < 112
+    assert first["hr"].slope > 0.2
+    assert trend.estimates(state, []) == []
 
 
 def test_history_gives_no_advisory() -> None:
@@ -131,14 +135,6 @@ def test_history_gives_no_advisory() -> None:
         batch = columns([One(T0 + k * 30_000, {"map": 95 - k / 8}, seq=k)])
         told += trend.advance(state, batch, T0 + 6 * 3_600_000)[1]
     assert told == []
-
-
-def test_a_forecast_has_an_interval_that_widens_and_nothing_is_known_of_a_stranger() -> None:
-    state, _ = play({"hr": steady(75, 60)})
-    near, far = (trend.forecast(state, "p1", "hr", T0 + m * MINUTE) for m in (65, 240))
-    assert near.low < near.mean < near.high
-    assert far.high - far.low > near.high - near.low
-    assert trend.forecast(state, "nobody", "hr", T0) is None
 
 
 def _falling(minutes: int) -> tuple[trend.Trends, list[AlarmEvent], np.ndarray]:
@@ -195,7 +191,7 @@ def test_an_advisory_can_be_acknowledged_and_a_discharge_ends_it() -> None:
     assert trend.act(state, seen, T0) == ()
     assert [(e.n, e.phase) for e in trend.discharge(state, "p1", T0)] == [(2, Phase.END)]
     assert trend.active(state) == ()
-    assert trend.forecast(state, "p1", "spo2", T0) is None
+    assert trend.estimates(state, ["p1"]) == [{}]
 
 
 def test_bytes_that_are_no_trends_are_refused() -> None:

@@ -279,3 +279,32 @@ def test_silences_of_any_length_are_told_of_when_they_are_long_enough_and_only_t
         starts = [round(e.start / 1000 - T0 / 1000 - wait) for e in told if e.patient == p and e.phase is Phase.START]
         assert set(long) <= set(starts)
         assert not set(short) & set(starts)
+
+
+BLANK = dict.fromkeys(WELL)
+
+
+@pytest.mark.requirement("R10")
+@pytest.mark.parametrize("cadence_s", [1, 30])
+@pytest.mark.parametrize("how", ["no reading", "readings without a value", "sensors off"])
+def test_whoever_is_disconnected_in_an_acknowledged_arrest_is_told_as_not_monitored(how: str, cadence_s: float) -> None:
+    ward = Ward(cadence_s=cadence_s)
+    ward.watched = True
+    ward.live(120)
+    ward.live(180, BLANK)
+    lost = ward.active()["vital-signs-lost"]
+    ward.act(Act.ACKNOWLEDGE, lost.id)
+    gone = ward.t
+    if how == "no reading":
+        told = ward.wait(600)
+    else:
+        told = ward.live(600, BLANK, dict.fromkeys(WELL, Suspect.SENSOR_OFF) if how == "sensors off" else None)
+    calls = [e for e in told if e.condition == NOT_JUDGED and pages(e) and e.phase is not Phase.CONTINUE]
+    assert [(e.phase, e.priority) for e in calls] == [(Phase.START, Priority.MEDIUM), (Phase.ESCALATE, Priority.HIGH)]
+    assert calls[0].log_t - gone <= 1000 * max(30, cadence_s), "the wait has passed before"
+
+
+def test_an_arrest_that_nobody_has_acknowledged_is_told_by_its_own_alarm_alone(ward: Ward) -> None:
+    ward.live(120)
+    told = ward.live(600, BLANK)
+    assert {e.condition for e in told if pages(e)} == {"vital-signs-lost"}

@@ -11,17 +11,18 @@ The rules are described in `vitals.engine.rules` and its modules.
 
 from collections.abc import Collection, Iterable
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitals.actions import Action
 from vitals.admissions import DeviceAssignment
-from vitals.alarm_events import AlarmEvent
+from vitals.alarm_events import AlarmEvent, Priority
 from vitals.engine import commands
 from vitals.engine.batch import evaluate_batch
 from vitals.engine.clock_step import rebase
-from vitals.engine.constants import HANDOVER_MS, LOST
+from vitals.engine.constants import HANDOVER_MS, LOST, PROBLEM
 from vitals.engine.recovery import restore_reported, tell
 from vitals.engine.rollback import Attempt, describe
 from vitals.engine.rules import not_judged, skipped_readings, technical_alarms
@@ -83,6 +84,9 @@ def advance(state: State, readings: Readings, now: int, skip: Collection[int] = 
     writer = tick(state, now)
     if len(readings):
         evaluate_batch(writer, readings, skip)
+    if state.flaps and state.now >= state.next_flap_look:
+        with Attempt(writer, "equipment", faults=lambda c: True):
+            technical_alarms.look(writer)
     not_judged.evaluate(writer)
     return state, tell(writer)
 
@@ -208,14 +212,45 @@ def rows(state: State, readings: Readings) -> NDArray[np.int64]:
 
 
 def pending(state: State, patient: str) -> bool:
-    """Returns whether a sign is pending or active, or vital signs are lost: readings are then urgent."""
+    """Returns whether a sign is pending or active, or vital signs are lost: readings are then of interest at once."""
     conditions = state.watched.get(state.index.get(patient, -1))
     if conditions is None:
         return False
     return any(c is not None and (c.on or c.pend > 0 or c.doubt != 0) for c in conditions[: LOST + 1])
 
 
+class Awaited(NamedTuple):
+    """Values that may begin or raise an alarm of a patient.
+
+    Attributes:
+        limits: (signs,) a value beyond the limit may begin it.
+        extremes: (signs,) a value beyond the extreme limit may raise it.
+        lost: The loss of vital signs is pending: a reading without values may begin it.
+    """
+
+    limits: tuple[bool, ...]
+    extremes: tuple[bool, ...]
+    lost: bool
+
+
+def awaited(state: State, patients: Iterable[str]) -> dict[str, Awaited]:
+    """Returns the values that may begin or raise an alarm of each patient with a condition that is not idle."""
+    found = {}
+    for patient in patients:
+        conditions = state.watched.get(state.index.get(patient, -1))
+        if conditions is not None:
+            problems = [conditions[problem] for problem in PROBLEM]
+            lost = conditions[LOST]
+            found[patient] = Awaited(
+                tuple(c is not None and not c.on and (c.pend > 0 or c.doubt != 0) for c in problems),
+                tuple(c is not None and c.on and c.level != Priority.HIGH for c in problems),
+                lost is not None and lost.pend > 0,
+            )
+    return found
+
+
 __all__ = [
+    "Awaited",
     "News2Status",
     "Outcome",
     "PassedOver",
@@ -224,6 +259,7 @@ __all__ = [
     "act",
     "active",
     "advance",
+    "awaited",
     "charted",
     "describe",
     "discharge",

@@ -19,6 +19,7 @@ from vitals.engine.state import (
     SINCE_2020_S,
     UNTIMED,
     Condition,
+    Flaps,
     Standby,
     State,
     Track,
@@ -63,6 +64,9 @@ def rebase(state: State, by_ms: int) -> State:
         move.incident(incident)
     state.next_reminder = 0
     state.known = {key: (n, move.time(log_t), move.time(t)) for key, (n, log_t, t) in state.known.items()}
+    state.inhibited = {key: move.event(event) for key, event in state.inhibited.items()}
+    state.flaps = {key: move.flaps(known) for key, known in state.flaps.items()}
+    state.next_flap_look = move.time(state.next_flap_look)
     state.statuses = {key: move.status(status) for key, status in state.statuses.items()}
     return state
 
@@ -113,6 +117,10 @@ class _Move:
             )
             p.highs = tuple(map(self.time, p.highs))
             p.begun, p.ended_before = self.time(p.begun), self.time(p.ended_before)
+
+    def flaps(self, known: Flaps) -> Flaps:
+        begun = tuple(map(self.time, known.begun))
+        return Flaps(begun, self.time(known.since), self.time(known.newest), known.unstable)
 
     def track(self, track: Track) -> None:
         track.at, track.again, track.seen = map(self.time, (track.at, track.again, track.seen))

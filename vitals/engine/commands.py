@@ -15,6 +15,8 @@ acknowledged or latched alarm is not paused.
 
 **Coming and cannot**: `vitals.engine.answers`.
 
+**Not actionable** is evidence for the warehouse and has no effect.
+
 None has an effect on an alarm that is unknown, has ended or is another patient's.
 
 **Charting.** Oxygen and consciousness are a person's observations, so NEWS2 is evaluated at once, without delay. An
@@ -124,7 +126,7 @@ def act(writer: EventWriter, action: Action) -> None:
     if action.act in (Act.COMING, Act.CANNOT):
         answer(writer, action)
         return
-    c = writer.state.alarms.get(action.alarm or "")
+    c = None if action.act is Act.NOT_ACTIONABLE else writer.state.alarms.get(action.alarm or "")
     if c is None or c.alarm is None or action.patient not in (c.alarm.subject, c.alarm.patient):
         return
     if action.act is Act.ACKNOWLEDGE:

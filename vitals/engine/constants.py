@@ -64,8 +64,8 @@ SENSOR_WAIT_MS: Final = 900_000
 ON_THE_WAY_MS: Final = 40_000
 """A gateway sends readings without a breach within 30 s; the other ten are for the rest of the path."""
 NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN = "not-judged", "device-silent", "gateway-down"
-GATEWAY_CLOCK, UNASSIGNED = "gateway-clock", "unassigned-device"
-BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK, UNASSIGNED))
+GATEWAY_CLOCK, UNASSIGNED, GATEWAY_UNSTABLE = "gateway-clock", "unassigned-device", "gateway-unstable"
+BY_WARD: Final = frozenset((GATEWAY_DOWN, GATEWAY_CLOCK, UNASSIGNED, GATEWAY_UNSTABLE))
 """Conditions with one alarm for each ward, because a gateway may serve several wards."""
 UNMONITORED: Final = frozenset((NOT_JUDGED, DEVICE_SILENT, GATEWAY_DOWN))
 """Technical conditions that mean that a patient is not monitored."""

@@ -98,7 +98,7 @@ class Attempt:
         self._before = {p: SavedRow(state, row) for p, (row, _) in self._rows.items() if row is not None}
         self._chosen, self._keys = faults, tuple(state.faults)
         self._faults = {k: copy(c) for k, c in state.faults.items() if faults(c)} if faults is not None else {}
-        self._acknowledged = set(state.acknowledged) if faults is not None else set()
+        self._equipment = dict(state.inhibited), dict(state.flaps)
         self._status = None if status is None else (status, state.statuses.get(status))
 
     def __enter__(self) -> None:
@@ -119,7 +119,7 @@ class Attempt:
             # In the former order, because events follow it.
             state.faults = {k: self._faults[k] if k in self._faults else state.faults[k] for k in self._keys}
             _relink(state, lambda c: c.row < 0 and chosen(c), self._faults.values())
-            state.acknowledged = self._acknowledged
+            state.inhibited, state.flaps = self._equipment
         if self._status is not None:
             _put(state.statuses, *self._status)
         self._scribe.take_back(self._told)

@@ -9,7 +9,7 @@ import numpy as np
 from vitals.alarm_events import AlarmEvent
 from vitals.engine.constants import CONDITIONS
 from vitals.engine.recovered_alarms import Recalled
-from vitals.engine.state import Condition, Standby, State, Track
+from vitals.engine.state import Condition, Flaps, Standby, State, Track
 from vitals.incidents import Incident
 from vitals.signs import FIELDS
 from vitals.status import Status
@@ -53,7 +53,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     beds: bytes = b""
     incidents: dict[int, Incident] = {}
     breached: dict[int, int] = {}
-    acknowledged: set[str] = set()
+    inhibited: dict[str, AlarmEvent] = {}
+    flaps: dict[str, Flaps] = {}
 
 
 _ARRAYS: Final = ("times", "marks", "pace", "told")
@@ -100,7 +101,8 @@ def snapshot(state: State) -> bytes:
             beds=state.beds[:rows].tobytes(),
             incidents=state.incidents,
             breached=state.breached,
-            acknowledged=state.acknowledged,
+            inhibited=state.inhibited,
+            flaps=state.flaps,
         )
     )
 
@@ -138,7 +140,7 @@ def _state(kept: Snapshot) -> State:
     state.placed[: len(kept.wards)] = np.frombuffer(kept.placed, dtype=np.bool_)
     state.next_look, state.resumed = kept.looks
     state.covered, state.breached = kept.covered, kept.breached
-    state.acknowledged = kept.acknowledged
+    state.inhibited, state.flaps = kept.inhibited, kept.flaps
     state.incidents, state.next_reminder = kept.incidents, 0
     state.standbys, state.hushed, state.loud = kept.standbys, kept.hushed, kept.loud
     if kept.beds:

@@ -202,6 +202,22 @@ class Standby(msgspec.Struct, array_like=True, frozen=True):
     ended: int = 0
 
 
+class Flaps(msgspec.Struct, array_like=True, frozen=True):
+    """Failures of one device, gateway or bridge, for `vitals.engine.rules.flapping`.
+
+    Attributes:
+        begun: Log times at which its last failures began, ms.
+        since: Log time since which it fails, ms; 0 if it does not.
+        newest: Log time of the newest report of a failure, ms.
+        unstable: Whether it is unstable.
+    """
+
+    begun: tuple[int, ...] = ()
+    since: int = 0
+    newest: int = 0
+    unstable: bool = False
+
+
 class PassedOver(NamedTuple):
     """An input that was skipped because it raised.
 
@@ -267,8 +283,11 @@ class State:
         self.next_reminder = UNTIMED
         self.statuses: dict[str, Status] = {}
         self.faults: dict[str, Condition] = {}
-        # Keys of technical alarms that were acknowledged when a parent inhibited them.
-        self.acknowledged: set[str] = set()
+        # Technical alarms that a parent inhibits, by key: their last event, with the number of their end.
+        self.inhibited: dict[str, AlarmEvent] = {}
+        # Failures of equipment of late, by the key of their alarm without a ward; log time of the next check.
+        self.flaps: dict[str, Flaps] = {}
+        self.next_flap_look = 0
         self.times: NDArray[np.int64] = np.zeros((capacity, TIMES), dtype=np.int64)
         self.marks: NDArray[np.int8] = np.zeros((capacity, MARKS), dtype=np.int8)
         self.pace: NDArray[np.int32] = np.zeros((capacity, PACE), dtype=np.int32)

@@ -1,9 +1,10 @@
-"""Trend of each sign and patient: a robust online level and slope, with an interval.
+"""Trend of each sign and patient: a robust online level and slope.
 
 The model is a level that wanders and a slope that fades (an Ornstein-Uhlenbeck process with `FADE_MIN`). A Kalman
 filter follows it, with Huber weights for outliers. Noise and wander derive from each sign's largest plausible step, so
 a new sign needs no entry here. At most one value per sign and half minute is used, because the noise of neighbouring
-seconds is correlated, and a trend over half an hour needs no more.
+seconds is correlated, and a trend over half an hour needs no more. Level and slope describe the past; nothing is
+forecast.
 
 An *advisory* is the notice that a limit may be crossed within 30 minutes. It has low priority and is no alarm: it has a
 switch of its own, and ends when the sign's own limit is crossed.
@@ -15,7 +16,7 @@ from vitals.alarm_events import AlarmEvent
 from vitals.readings import Readings
 from vitals.signs import Suspect
 from vitals.trend.advisories import PREFIX, act, adopt, advise, discharge, resume
-from vitals.trend.kalman import HORIZON_MIN, NOISE, SPACING_MS, Forecast, Trends, follow, forecast, forecasts
+from vitals.trend.kalman import NOISE, SPACING_MS, Estimate, Trends, estimates, follow
 from vitals.trend.snapshot import restore, snapshot
 
 LIVE_MS = 120_000
@@ -71,18 +72,16 @@ def active(trends: Trends) -> tuple[AlarmEvent, ...]:
 
 
 __all__ = [
-    "HORIZON_MIN",
     "NOISE",
     "PREFIX",
-    "Forecast",
+    "Estimate",
     "Trends",
     "act",
     "active",
     "advance",
     "discharge",
     "empty",
-    "forecast",
-    "forecasts",
+    "estimates",
     "restore",
     "resume",
     "snapshot",

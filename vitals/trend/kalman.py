@@ -1,4 +1,4 @@
-"""The model: a level that wanders and a slope that fades, per patient and sign, and its forecasts."""
+"""The model: a level that wanders and a slope that fades, per patient and sign."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,7 @@ FADE_MIN: Final = 30.0
 """A slope fades by half in some 20 minutes: patients are treated, and bodies correct themselves."""
 SPACING_MS: Final = 30_000
 HUBER: Final = 2.0
-CERTAIN: Final = 1.28
-"""Two-sided 80 % interval of forecasts."""
 NOISE: Final = np.array([sign.max_step / 10 for sign in SIGNS])
-MAXIMUM: Final = np.array([sign.maximum for sign in SIGNS], dtype=np.float64)
 WANDER: Final = NOISE * 0.05
 """Standard deviation by which the level wanders in a minute."""
 SLOPE: Final = NOISE * 0.05
@@ -31,19 +28,15 @@ ARRAYS: Final = ("x", "p", "t", "count", "wanted")
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """A sign's expected value.
+class Estimate:
+    """State of a sign at its newest value that was used. It says nothing of later values.
 
     Attributes:
-        mean: Expected value, in the sign's unit.
-        low: Lower end of the 80 % interval.
-        high: Upper end.
-        slope: Present slope, unit per minute.
+        level: Level, in the sign's unit.
+        slope: Slope, unit per minute.
     """
 
-    mean: float
-    low: float
-    high: float
+    level: float
     slope: float
 
 
@@ -122,36 +115,12 @@ def predict(x: Floats, p: Floats, minutes: Floats) -> tuple[Floats, Floats, Floa
     return x[:, 0] + reach * x[:, 1], x[:, 1] * fade, p11, p12, p22
 
 
-def forecast(trends: Trends, patient: str, field: str, t: int) -> Forecast | None:
-    """Forecasts a sign's value at time `t`.
-
-    Args:
-        trends: The trends.
-        patient: Patient id.
-        field: Sign's field.
-        t: UTC epoch ms, not before the newest value used.
-
-    Returns:
-        The forecast with its 80 % interval; None if the sign has had no value.
-    """
-    return forecasts(trends, [patient], t)[0].get(field)
-
-
-def forecasts(trends: Trends, patients: Sequence[str], t: int) -> list[dict[str, Forecast]]:
-    """Forecasts every sign of many patients; returns forecasts by field, for each patient in order."""
+def estimates(trends: Trends, patients: Sequence[str]) -> list[dict[str, Estimate]]:
+    """Returns level and slope of every sign that has had a value, by field, for each patient in order."""
     places = [(i, row) for i, p in enumerate(patients) if (row := trends.index.get(p)) is not None]
-    found: list[dict[str, Forecast]] = [{} for _ in patients]
+    found: list[dict[str, Estimate]] = [{} for _ in patients]
     rows = np.array([row for _, row in places], dtype=np.int64)
-    minutes = np.maximum(0.0, (t - trends.t[rows]) / MINUTE_MS)
-    level, _, p11, _, _ = predict(trends.x[rows], trends.p[rows], minutes)
-    half = CERTAIN * np.sqrt(p11 + NOISE**2)
-    mean = np.minimum(level, MAXIMUM)
-    columns = zip(
-        (i for i, _ in places),
-        (trends.count[rows] > 0).tolist(), mean.tolist(), (mean - half).tolist(),
-        np.minimum(mean + half, MAXIMUM).tolist(), trends.x[rows, 1].tolist(),
-        strict=True,
-    )  # fmt: skip
-    for i, known, *values in columns:
-        found[i] = {field: Forecast(*own) for field, there, *own in zip(FIELDS, known, *values, strict=True) if there}
+    known, level, slope = trends.count[rows] > 0, trends.x[rows, 0], trends.x[rows, 1]
+    for (i, _), *own in zip(places, known.tolist(), level.tolist(), slope.tolist(), strict=True):
+        found[i] = {field: Estimate(x, dx) for field, there, x, dx in zip(FIELDS, *own, strict=True) if there}
     return found

@@ -106,6 +106,8 @@ PATIENTS: Final = "patients"
 CONTACTS: Final = "contacts"
 NOTIFICATIONS: Final = "notifications"
 CHANNELS: Final = "channels"
+ADT: Final = "adt"
+ADT_ANSWERS: Final = "adt.answers"
 
 _DATED: Final = {"message.timestamp.type": "LogAppendTime"}
 """Kafka sets the timestamps, which are log time. With producers' timestamps, one clock that is ahead would make all
@@ -123,4 +125,6 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(CONTACTS, None, by_lane=False),
     Topic(NOTIFICATIONS, 30 * DAY_MS),
     Topic(CHANNELS, None, by_lane=False),
+    Topic(ADT, None, by_lane=False),
+    Topic(ADT_ANSWERS, 30 * DAY_MS, by_lane=False),
 )

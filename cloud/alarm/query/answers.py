@@ -28,7 +28,6 @@ class SignNow(msgspec.Struct, frozen=True, omit_defaults=True):
         breach: Digit of the value against the limits in force (`vitals.breach_codes`); 7 without a value.
         limits: Extreme low, low, high, extreme high at the newest reading; None is no limit.
         slope: Trend, unit per minute; None before there is one.
-        expected: Lower end, middle and upper end (80 %) of the forecast for 30 minutes ahead; None before there is one.
     """
 
     value: float | None
@@ -37,7 +36,6 @@ class SignNow(msgspec.Struct, frozen=True, omit_defaults=True):
     breach: int = 0
     limits: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
     slope: float | None = None
-    expected: tuple[float, float, float] | None = None
 
 
 class News2Now(msgspec.Struct, frozen=True):

@@ -14,8 +14,6 @@ from vitals.engine.reading_view import breach
 from vitals.limits import Limit
 from vitals.signs import FIELDS
 
-HORIZON_MS = round(trend.HORIZON_MIN * 60_000)
-
 
 def now(
     shard: Shard,
@@ -92,16 +90,16 @@ def _changed(
         and held.latest.changed[row] > since
         and (wards is None or held.state.wards[row] in wards)
     ]
-    # All forecasts in one call: a query about a thousand patients must not delay alarms.
-    ahead = trend.forecasts(held.trends, [patient for patient, _ in wanted], held.clock + HORIZON_MS)
-    for (patient, row), own in zip(wanted, ahead, strict=True):
+    # All trends in one call: a query about a thousand patients must not delay alarms.
+    trends = trend.estimates(held.trends, [patient for patient, _ in wanted])
+    for (patient, row), own in zip(wanted, trends, strict=True):
         yield _patient(held, patient, row, own)
 
 
-def _patient(held: PartitionEngine, patient: str, row: int, ahead: Mapping[str, trend.Forecast]) -> PatientNow:
+def _patient(held: PartitionEngine, patient: str, row: int, trends: Mapping[str, trend.Estimate]) -> PatientNow:
     latest, limits = held.latest, held.latest.limits(row)
     signs = {
-        field: _sign(latest, (row, s), limits.limits[s], ahead.get(field))
+        field: _sign(latest, (row, s), limits.limits[s], trends.get(field))
         for s, field in enumerate(FIELDS)
         if latest.times[row, s] or latest.words[row, s]
     }
@@ -117,7 +115,7 @@ def _patient(held: PartitionEngine, patient: str, row: int, ahead: Mapping[str, 
     )
 
 
-def _sign(latest: LatestValues, place: tuple[int, int], limit: Limit, ahead: trend.Forecast | None) -> SignNow:
+def _sign(latest: LatestValues, place: tuple[int, int], limit: Limit, own: trend.Estimate | None) -> SignNow:
     value, t = float(latest.values[place]), int(latest.times[place])
     return SignNow(
         value=value if t else None,
@@ -125,8 +123,7 @@ def _sign(latest: LatestValues, place: tuple[int, int], limit: Limit, ahead: tre
         suspect=int(latest.words[place]),
         breach=breach(value, limit),
         limits=(limit.extreme_low, limit.low, limit.high, limit.extreme_high),
-        slope=None if ahead is None else round(ahead.slope, 4),
-        expected=None if ahead is None else (round(ahead.low, 1), round(ahead.mean, 1), round(ahead.high, 1)),
+        slope=None if own is None else round(own.slope, 4),
     )
 
 

@@ -1,18 +1,15 @@
-"""Administration routes of `/api`: users and audit log."""
+"""Administration routes of `/api`: users."""
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from cloud.console.auth.accounts import AccountError, Person, Role
 from cloud.console.http import auth
-from vitals.bounds import MAX_INT
 
 router: Final = APIRouter(prefix="/api", tags=["administration"])
 Who = Annotated[Person, Depends(auth.current_user)]
-Before = Annotated[int, Field(ge=0, le=MAX_INT)] | None
 
 
 class Roles(BaseModel):
@@ -73,17 +70,3 @@ def key(request: Request, name: str, who: Who) -> dict[str, str]:
         return {"key": own.accounts.key(name, own.clock())}
     except AccountError as error:
         raise HTTPException(404, str(error)) from error
-
-
-@router.get("/audit")
-def audit(
-    request: Request,
-    who: Who,
-    patient: str | None = None,
-    before: Before = None,
-) -> list[dict[str, Any]]:
-    """Returns the newest 200 lines of the audit log, or of one patient's; needs an admin of all wards."""
-    auth.require_role(request, who, Role.ADMIN, None)
-    auth.audit(request, who.name, "view-audit", patient=patient)
-    lines = auth.parts(request).audit.read(patient=patient, before=before)
-    return [msgspec.to_builtins(line) for line in lines]

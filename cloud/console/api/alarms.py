@@ -1,4 +1,4 @@
-"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses an alarm, or answers its call."""
+"""`/api/alarms`: acknowledges an alarm or an incident as it was shown, pauses, answers or marks an alarm."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -25,7 +25,7 @@ class Acknowledge(BaseModel):
 
 
 class AcknowledgeAlarm(Acknowledge):
-    """Alarm to acknowledge, and its log time as the page showed it, UTC epoch ms; null from a page without one."""
+    """Alarm, and the log time of the newest event that the page showed, UTC epoch ms; null from a page without one."""
 
     shown: Annotated[int | None, Field(ge=0)] = None
 
@@ -69,15 +69,26 @@ def pause(request: Request, body: Pause, who: Who) -> dict[str, Any]:
 
 
 @router.post("/coming")
-def coming(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
-    """Holds the handover of an alarm for a while, as the person is on the way."""
-    return _do(request, who, Act.COMING, body.alarm, find(auth.parts(request), body.alarm))
+def coming(request: Request, body: AcknowledgeAlarm, who: Who) -> dict[str, Any]:
+    """Holds the handover of an alarm, and of its incident as it was shown, as the person is on the way."""
+    own = auth.parts(request)
+    event = find(own, body.alarm)
+    facts = as_shown(members(own, event.incident) if event else (), body.shown)
+    return _do(request, who, Act.COMING, body.alarm, event, **facts)
 
 
 @router.post("/cannot")
 def cannot(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
     """Passes an alarm on at once, as the person cannot come."""
     return _do(request, who, Act.CANNOT, body.alarm, find(auth.parts(request), body.alarm))
+
+
+@router.post("/not-actionable")
+def not_actionable(request: Request, body: Acknowledge, who: Who) -> dict[str, Any]:
+    """Marks an alarm, with its incident, as one that needed no action. It may have ended; no alarm changes by it."""
+    own = auth.parts(request)
+    ended = (e for e in reversed(list(own.topics.events)) if e.id == body.alarm)
+    return _do(request, who, Act.NOT_ACTIONABLE, body.alarm, find(own, body.alarm) or next(ended, None))
 
 
 def find(own: AppState, alarm: str) -> AlarmEvent | None:

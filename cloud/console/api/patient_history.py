@@ -9,18 +9,16 @@ from cloud.console.auth.accounts import Person
 from cloud.console.http import auth
 from cloud.console.http.dependencies import AppState
 from cloud.console.warehouse_history import HistoryDownError
-from vitals.trend import HORIZON_MIN
 
 router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
 Who = Annotated[Person, Depends(auth.current_user)]
 HOUR_MS: Final = 3_600_000
-HORIZON_MS: Final = round(HORIZON_MIN * 60_000)
 HISTORY: Final = ("trend", "limits", "alarms", "notifications", "actions")
 
 
 @router.get("/{patient}/history")
 def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[str, Any]:
-    """Trends and forecasts, limits in force, alarms, messages and actions of the last 1 to 72 hours.
+    """Trends and slopes, limits in force, alarms, messages and actions of the last 1 to 72 hours.
 
     Rows that the warehouse does not have yet are read from the log. If the warehouse does not answer, `down` has the
     reason, and only the log's rows are returned.
@@ -44,7 +42,7 @@ def history(request: Request, patient: str, who: Who, hours: int = 8) -> dict[st
         "end": end,
         "down": down,
         "trend": _with_trail(own, patient, kept["trend"], begin),
-        "ahead": _forecast(own, patient),
+        "slopes": _slopes(own, patient),
         "limits": kept["limits"] or [{"t": begin, "signs": bounds(found.limits)}],
         "alarms": _joined(kept["alarms"], _events(own, patient, begin), ("id", "n")),
         "notifications": _joined(
@@ -62,15 +60,10 @@ def _with_trail(own: AppState, patient: str, trend: list[dict[str, Any]], begin:
     return trend + [{"t": t} | {f: [x, x, x] for f, x in values.items()} for t, values in fresh]
 
 
-def _forecast(own: AppState, patient: str) -> dict[str, dict[str, Any]]:
-    """Returns per field with a trend its slope, unit per minute, and low, middle and high of the forecast at `t`."""
+def _slopes(own: AppState, patient: str) -> dict[str, float]:
+    """Returns the present slope of each field with a trend, unit per minute."""
     seen = own.feed.sight.patients.get(patient)
-    at = own.feed.sight.clock + HORIZON_MS
-    return {
-        field: {"t": at, "slope": sign.slope, "expected": list(sign.expected)}
-        for field, sign in (seen.signs if seen else {}).items()
-        if sign.expected is not None
-    }
+    return {field: sign.slope for field, sign in (seen.signs if seen else {}).items() if sign.slope is not None}
 
 
 def _events(own: AppState, patient: str, begin: int) -> list[dict[str, Any]]:

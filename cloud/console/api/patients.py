@@ -1,4 +1,4 @@
-"""`/api/patients`: one patient's view, admission, transfer, discharge, limits, charting and standby."""
+"""`/api/patients`: one patient's view, transfer, discharge, limits, charting and standby."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -6,7 +6,6 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field, StringConstraints
 
-from cloud.admissions.admission_rows import admission_row
 from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import ConflictError, LogDownError, action, overrides
 from cloud.console.http import auth
@@ -22,24 +21,6 @@ router: Final = APIRouter(prefix="/api/patients", tags=["patients"])
 Who = Annotated[Person, Depends(auth.current_user)]
 # Stripped before lookup and writing: spaces at the ends would create a second patient of the same id.
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
-
-
-class NewPatient(BaseModel):
-    """An admission, with the columns of a roster file."""
-
-    patient: Text
-    name: Text
-    born: Text
-    phone: Text
-    address: Text
-    ward: Text
-    bed: Text
-    gateway: Text
-    devices: Text
-    cadence_s: float = 30.0
-    profile: str = ""
-    scale2: bool = False
-    oxygen: bool = False
 
 
 class Versioned(BaseModel):
@@ -85,29 +66,7 @@ def view(request: Request, patient: str, who: Who) -> dict[str, Any]:
     own = auth.parts(request)
     found = auth.require_patient(request, who, patient)
     auth.audit(request, who.name, "view-patient", ward=found.ward, patient=patient)
-    return {"admission": _shown(found), "limits": bounds(found.limits), "bed": _bed(own, found), "now": own.clock()}
-
-
-@router.post("", status_code=201)
-def admit(request: Request, body: NewPatient, who: Who) -> dict[str, Any]:
-    """Admits a patient."""
-    auth.require_role(request, who, Role.NURSE, body.ward)
-    own = auth.parts(request)
-    cells = {key: _cell(value) for key, value in body.model_dump().items()}
-    known = own.topics.admissions.get(body.patient)
-    if known is not None and not who.may(Role.NURSE, known.ward):
-        raise HTTPException(409, "This patient id belongs to another ward")
-    try:
-        made = admission_row(cells, own.clock())
-        if known is not None:
-            made = msgspec.structs.replace(made, version=max(made.version, known.version + 1))
-        auth.audit(request, who.name, "admit", ward=made.ward, patient=made.patient, bed=made.bed)
-        own.commands.admit(made)
-    except ValueError as error:
-        raise _refused(error) from error
-    except LogDownError as error:
-        raise HTTPException(503, str(error)) from error
-    return _shown(made)
+    return {"admission": shown(found), "limits": bounds(found.limits), "bed": _bed(own, found), "now": own.clock()}
 
 
 @router.post("/{patient}/transfer")
@@ -117,14 +76,14 @@ def transfer(request: Request, patient: str, body: Transfer, who: Who) -> dict[s
     auth.require_role(request, who, Role.NURSE, body.ward)
     devices = tuple(body.devices.replace(";", " ").replace(",", " ").split())
     changes = {"ward": body.ward, "bed": body.bed, "gateway": body.gateway, "devices": devices}
-    return _change(request, who, patient, "transfer", body.version, since=auth.parts(request).clock(), **changes)
+    return change(request, who, patient, "transfer", body.version, since=auth.parts(request).clock(), **changes)
 
 
 @router.post("/{patient}/discharge")
 def discharge(request: Request, patient: str, body: Versioned, who: Who) -> dict[str, Any]:
     """Discharges a patient: bed and devices become free, alarms end."""
     auth.require_patient(request, who, patient, Role.NURSE)
-    return _change(request, who, patient, "discharge", body.version, discharged=auth.parts(request).clock())
+    return change(request, who, patient, "discharge", body.version, discharged=auth.parts(request).clock())
 
 
 @router.post("/{patient}/limits")
@@ -136,7 +95,7 @@ def limits(request: Request, patient: str, body: Limits, who: Who) -> dict[str, 
     except ValueError as error:
         raise HTTPException(422, str(error)) from error
     changes = {"profile": body.profile, "scale2": body.scale2, "overrides": differing}
-    return _change(request, who, patient, "change-limits", body.version, **changes)
+    return change(request, who, patient, "change-limits", body.version, **changes)
 
 
 @router.post("/{patient}/chart")
@@ -179,32 +138,35 @@ def standby(request: Request, patient: str, body: StandingBy, who: Who) -> dict[
     return {"act": act.value, "minutes": body.minutes}
 
 
-def _change(request: Request, who: Person, patient: str, what: str, version: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an admission
+def change(request: Request, who: Person, patient: str, what: str, version: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an admission
+    """Writes a present patient's changed admission and its line of the audit log; `version` is the one that was seen.
+
+    Raises:
+        HTTPException: 409 after another change, 422 for invalid values, 503 if Kafka did not acknowledge.
+    """
     own = auth.parts(request)
     ward = own.topics.admissions[patient].ward
     auth.audit(request, who.name, what, ward=ward, patient=patient, changes={k: str(v) for k, v in changes.items()})
     changes["version"] = max(own.clock(), version + 1)
     try:
-        return _shown(own.commands.change(patient, version, **changes))
+        return shown(own.commands.change(patient, version, **changes))
     except ValueError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     except LogDownError as error:
         raise HTTPException(503, str(error)) from error
 
 
-def _refused(error: ValueError) -> HTTPException:
+def refused(error: ValueError) -> HTTPException:
+    """Returns the error of a change that cannot be: 409 for a conflict, 422 otherwise."""
     return HTTPException(409 if isinstance(error, ConflictError) else 422, str(error))
 
 
-def _cell(value: object) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value).strip()
-
-
-def _shown(admission: Admission) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(admission)
-    shown.pop("overrides", None)
+def shown(admission: Admission) -> dict[str, Any]:
+    """Returns an admission for the browser, without its limits."""
+    fields: dict[str, Any] = msgspec.to_builtins(admission)
+    fields.pop("overrides", None)
     usual = {"profile": admission.profile, "scale2": admission.scale2, "cadence_s": admission.cadence_s}
-    return shown | usual
+    return fields | usual
 
 
 def bounds(limit_set: LimitSet) -> dict[str, list[float | None]]:

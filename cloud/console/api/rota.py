@@ -1,4 +1,4 @@
-"""Routes of `/api` for rotas and for the directory of contacts, which belongs to the house."""
+"""Routes of `/api` for rotas."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,12 +13,10 @@ from cloud.console.auth.accounts import Person, Role
 from cloud.console.command_writer import ConflictError, LogDownError
 from cloud.console.http import auth
 from cloud.duty.assigning import view
-from cloud.duty.directory import DirectoryError, gone
-from cloud.duty.house import addresses_of
-from vitals.bounds import MAX_CALENDAR, MAX_CONTACTS
+from cloud.duty.directory import DirectoryError
+from vitals.bounds import MAX_CALENDAR
 from vitals.contact_standing import ContactStanding, addresses
 from vitals.contacts import Contact, Detail, DutyRole, Messages
-from vitals.duty import Person as Entry
 
 router: Final = APIRouter(prefix="/api", tags=["rota"])
 Who = Annotated[Person, Depends(auth.current_user)]
@@ -97,39 +95,6 @@ def set_rota(request: Request, ward: str, body: Rota, who: Who) -> dict[str, Any
     except LogDownError as error:
         raise HTTPException(503, str(error)) from error
     return _shown(request, ward)
-
-
-@router.get("/contacts")
-def contacts(request: Request, who: Who) -> list[dict[str, Any]]:
-    """Returns the contacts of the house: ids and names for every admin, addresses for admins of all wards."""
-    own = auth.parts(request)
-    if not any(role >= Role.ADMIN for role in who.roles.values()):
-        auth.require_role(request, who, Role.ADMIN, None)
-    every = who.may(Role.ADMIN, None)
-    house = own.topics.house
-    return [_entry(one, sorted(house.wards_of(one.contact)), addresses=every) for one in house.present()[:MAX_CONTACTS]]
-
-
-@router.delete("/contacts/{contact}")
-def leave(request: Request, contact: str, who: Who) -> dict[str, Any]:
-    """Removes a contact from the house: no ward notifies it any more, and its addresses are unsubscribed."""
-    auth.require_role(request, who, Role.ADMIN, None)
-    own = auth.parts(request)
-    house = own.topics.house
-    try:
-        entry: Entry = gone(house, contact, own.clock())
-        auth.audit(request, who.name, "remove-contact", contact=contact)
-        own.commands.enter(entry)
-    except DirectoryError as error:
-        raise HTTPException(404, str(error)) from error
-    except LogDownError as error:
-        raise HTTPException(503, str(error)) from error
-    return {"contact": contact, "wards": sorted(house.wards_of(contact))}
-
-
-def _entry(one: Entry, wards: list[str], *, addresses: bool) -> dict[str, Any]:
-    entry = {"contact": one.contact, "name": one.name, "ward": one.ward, "wards": wards}
-    return {**entry, **addresses_of(one)} if addresses else entry
 
 
 def _shown(request: Request, ward: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 
 from cloud.console.auth.accounts import ANY, Person, Role
 from cloud.console.http import auth
+from cloud.console.live.equipment import is_system
 from cloud.console.live.feed import Subscriber, farewell, pulse
 from vitals.limits import PROFILES
 from vitals.signs import FIELDS, SIGNS, Suspect
@@ -21,9 +22,18 @@ STILL_SIGNED_IN_S: Final = 15.0
 
 @router.get("/me")
 def me(request: Request, who: Who) -> dict[str, Any]:
-    """Returns the signed-in user, their wards, and the CSRF secret that their pages send with a change."""
-    wards = sorted({*auth.parts(request).topics.wards(), *(w for w in who.roles if w != ANY)})
-    own = [{"ward": w, "role": _role(who, w)} for w in wards if who.may(Role.VIEWER, w)]
+    """Returns the signed-in user, their wards, and the CSRF secret that their pages send with a change.
+
+    Wards on which the user has a role come first. `system` marks a ward of test patients or of equipment.
+    """
+    parts = auth.parts(request)
+    topics, technical = parts.topics, parts.settings.notify_technical_ward
+    wards = sorted({*topics.wards(), *(w for w in who.roles if w != ANY)}, key=lambda w: (w not in who.roles, w))
+    own = [
+        {"ward": w, "role": _role(who, w), "system": is_system(topics.on_ward(w), w, technical)}
+        for w in wards
+        if who.may(Role.VIEWER, w)
+    ]
     return {"name": who.name, "csrf": who.csrf, "wards": own, "admin": who.may(Role.ADMIN, None)}
 
 
@@ -58,14 +68,21 @@ async def stream(request: Request, ward: str, who: Who) -> StreamingResponse:
     auth.require_role(request, who, Role.VIEWER, ward)
     hub = auth.parts(request).feed
     feed = hub.open(ward)
-    patients = sorted(a.patient for a in auth.parts(request).topics.on_ward(ward))
-    auth.audit(request, who.name, "view-ward", ward=ward, patients=patients)
+    shown = _shown_first(request, who, ward, frozenset())
     # Proxies must not buffer the stream.
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(_frames(request, feed), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_frames(request, feed, shown), media_type="text/event-stream", headers=headers)
 
 
-async def _frames(request: Request, feed: Subscriber) -> AsyncIterator[bytes]:
+def _shown_first(request: Request, who: Person, ward: str, shown: frozenset[str]) -> frozenset[str]:
+    """Logs the patients whom a stream shows for the first time; returns all whom it has shown."""
+    present = {a.patient for a in auth.parts(request).topics.on_ward(ward)}
+    if not shown or present - shown:
+        auth.audit(request, who.name, "view-ward", ward=ward, patients=sorted(present - shown))
+    return shown | present
+
+
+async def _frames(request: Request, feed: Subscriber, shown: frozenset[str]) -> AsyncIterator[bytes]:
     own = auth.parts(request)
     token = auth.token(request) or request.headers.get("authorization", "").partition(" ")[2]
     loop = asyncio.get_running_loop()
@@ -85,6 +102,7 @@ async def _frames(request: Request, feed: Subscriber) -> AsyncIterator[bytes]:
                 if who is None or not who.may(Role.VIEWER, feed.ward):
                     yield farewell("Your session has ended.")
                     return
+                shown = await asyncio.to_thread(_shown_first, request, who, feed.ward, shown)
     finally:
         own.feed.leave(feed)
 

@@ -3,15 +3,18 @@
 import json
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT, t INTEGER NOT NULL, who TEXT NOT NULL, address TEXT NOT NULL,
     what TEXT NOT NULL, ward TEXT, patient TEXT, detail TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS audit_patient ON audit (patient, t);
+CREATE INDEX IF NOT EXISTS audit_who ON audit (who, t);
 CREATE TRIGGER IF NOT EXISTS audit_stays BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER IF NOT EXISTS audit_keeps BEFORE DELETE ON audit
@@ -42,6 +45,28 @@ class Entry:
     detail: str = "{}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Filter of lines; None does not filter.
+
+    Attributes:
+        who: User or contact.
+        ward: Ward.
+        patient: Patient.
+        since: Earliest time, UTC epoch ms.
+        before: Time after the latest one, UTC epoch ms.
+    """
+
+    who: str | None = None
+    ward: str | None = None
+    patient: str | None = None
+    since: int | None = None
+    before: int | None = None
+
+
+EVERYTHING: Final = Wanted()
+
+
 class Audit:
     """The log. A view or an action is refused if its line cannot be written: `add` raises.
 
@@ -50,6 +75,7 @@ class Audit:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = quote(str(path.resolve()))
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         path.chmod(0o600)
@@ -69,20 +95,20 @@ class Audit:
                 row,
             )
 
-    def read(self, *, patient: str | None = None, before: int | None = None, limit: int = 200) -> list[Entry]:
-        """Returns lines, newest first.
+    def read(self, wanted: Wanted = EVERYTHING, limit: int = 200) -> list[Entry]:
+        """Returns lines, newest first, at most `limit`.
 
-        Args:
-            patient: Only lines of this patient.
-            before: Only earlier lines, UTC epoch ms.
-            limit: Maximum number of lines.
+        A reader has a connection of its own: a search through years must not delay the next line.
         """
-        sql = (
-            "SELECT t, who, address, what, ward, patient, detail FROM audit "
-            "WHERE (?1 IS NULL OR patient = ?1) AND (?2 IS NULL OR t < ?2) ORDER BY id DESC LIMIT ?3"
-        )
-        with self._lock:
-            return [Entry(*row) for row in self._db.execute(sql, (patient, before, limit)).fetchall()]
+        named = {"who": wanted.who, "ward": wanted.ward, "patient": wanted.patient}
+        terms = [f"{name} = :{name}" for name, value in named.items() if value is not None]
+        terms += ["t >= :since"] if wanted.since is not None else []
+        terms += ["t < :before"] if wanted.before is not None else []
+        where = f"WHERE {' AND '.join(terms)} " if terms else ""
+        sql = f"SELECT t, who, address, what, ward, patient, detail FROM audit {where}ORDER BY id DESC LIMIT :limit"  # noqa: S608 - our own names
+        values = {**named, "since": wanted.since, "before": wanted.before, "limit": limit}
+        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as reader:
+            return [Entry(*row) for row in reader.execute(sql, values)]
 
 
 def detail(**facts: object) -> str:

@@ -21,7 +21,7 @@ PROFILE: Final = "http://hl7.org/fhir/StructureDefinition/"
 PANEL: Final = "85354-9"
 COMPONENTS: Final = ("sbp", "dbp", "map")
 PROFILES: Final = {"hr": "heartrate", "rr": "resprate", "spo2": "oxygensat", "temp": "bodytemp"}
-"""R4's own profiles, by sign; every other sign is a *vitalsigns*."""
+"""R4's own profiles, by sign. Another sign has none: its code is not in the value set of *vitalsigns*."""
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 REASONS: Final = {
     Suspect.DROPOUT: ("error", "The monitor had no value"),
@@ -32,6 +32,17 @@ REASONS: Final = {
 def identifier(name: str) -> str:
     """Returns a name as a FHIR id: unchanged, or a digest if it has characters that FHIR does not allow."""
     return name if _ID.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:40]
+
+
+def digest(name: str, length: int) -> str:
+    """Returns the first characters of a name's digest."""
+    return hashlib.sha256(name.encode()).hexdigest()[:length]
+
+
+def observation_id(reading: Mapping[str, Any], subject: str, what: str) -> str:
+    """Returns patient, time, reading and sign in 64 characters, so that an Observation is found by its id."""
+    source = f"{reading['device']}/{reading['boot']}/{reading['seq']}"
+    return f"{digest(subject, 12)}-{int(reading['t'])}-{digest(source, 16)}-{what}"
 
 
 def instant(t: int) -> str:
@@ -55,8 +66,9 @@ def patient(admission: Admission) -> dict[str, Any]:
         "identifier": [{"system": "urn:wardwatch:patient", "value": admission.patient}],
         "active": admission.discharged is None,
         "name": [name | ({"given": given} if given else {})],
-        "birthDate": admission.born,
     }
+    if admission.born:
+        resource["birthDate"] = admission.born
     if admission.phone.strip():
         resource["telecom"] = [{"system": "phone", "value": admission.phone.strip()}]
     if admission.address.strip():
@@ -98,16 +110,20 @@ def observations(reading: Mapping[str, Any], subject: str, wanted: frozenset[str
 def _observation(
     reading: Mapping[str, Any], subject: str, what: str, codings: list[dict[str, str]], profile: str | None
 ) -> dict[str, Any]:
-    identity = f"{reading['device']}/{reading['boot']}/{reading['seq']}/{what}"
+    meta: dict[str, Any] = {"profile": [PROFILE + profile]} if profile else {}
+    if reading.get("log_t") is not None:
+        meta["lastUpdated"] = instant(int(reading["log_t"]))
     return {
         "resourceType": "Observation",
-        "id": hashlib.sha256(identity.encode()).hexdigest()[:40],
-        "meta": {"profile": [PROFILE + (profile or "vitalsigns")]},
+        "id": observation_id(reading, subject, what),
+        **({"meta": meta} if meta else {}),
         "status": "final",
         "category": [{"coding": [{"system": CATEGORY, "code": "vital-signs", "display": "Vital Signs"}]}],
         "code": {"coding": codings, "text": codings[0]["display"]},
         "subject": {"reference": f"Patient/{identifier(subject)}"},
         "effectiveDateTime": instant(int(reading["t"])),
+        # Nobody measured by hand: the profile asks for a performer, which is an organization here.
+        "performer": [{"type": "Organization", "display": "Wardwatch"}],
         "device": {"display": str(reading["device"])},
     }
 

@@ -1,7 +1,7 @@
 """FHIR search parameters, parsed strictly: an unsupported parameter is refused, never ignored."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,7 +13,12 @@ from vitals.signs import FIELDS
 MOST: Final = 500
 """Maximum readings of one page."""
 USUAL: Final = 100
-KNOWN: Final = frozenset(("patient", "subject", "code", "date", "category", "_count", "_offset", "_format"))
+KNOWN: Final = frozenset(
+    "patient subject code date category _count _format _lastUpdated _offset _sort _summary _total".split()  # noqa: SIM905
+)
+SORTS: Final = {"-date": False, "date": True}
+SUMMARIES: Final = frozenset(("true", "false", "data", "count"))
+TOTALS: Final = frozenset(("none", "estimate", "accurate"))
 FORMATS: Final = frozenset(("json", "application/json", "application/fhir+json"))
 LAST: Final = 4_102_444_800_000
 """The year 2100: later than any measured value."""
@@ -42,6 +47,10 @@ class Search:
         end: Before this time, UTC epoch ms.
         count: Readings of a page.
         offset: Readings of the pages before.
+        oldest_first: Ascending times.
+        stored: Begin and end of the times of storage, UTC epoch ms.
+        summary: Summary: true, false, data or count.
+        total: Whether the number of all Observations is requested.
     """
 
     patient: str
@@ -50,6 +59,10 @@ class Search:
     end: int
     count: int
     offset: int
+    oldest_first: bool = False
+    stored: tuple[int, int] = (0, LAST)
+    summary: str = "false"
+    total: bool = False
 
 
 def parse(pairs: Iterable[tuple[str, str]]) -> Search:
@@ -59,13 +72,14 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
         SearchError: One is unknown, missing, repeated or malformed.
     """
     given: dict[str, list[str]] = {}
-    for name, value in pairs:
+    for raw, value in pairs:
+        name = "subject" if raw == "subject:Patient" else raw
         if name not in KNOWN:
             raise SearchError(
                 f"search parameter {name!r} is not supported; there are {', '.join(sorted(KNOWN))}", "not-supported"
             )
         given.setdefault(name, []).append(value)
-    for name in KNOWN - {"date"}:
+    for name in KNOWN - {"date", "_lastUpdated"}:
         if len(given.get(name, [])) > 1:
             raise SearchError(f"search parameter {name!r} is given twice")
     if given.get("_format", ["json"])[0] not in FORMATS:
@@ -74,15 +88,33 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
     if len(named) != 1 or not (patient := named.pop()):
         raise SearchError("patient=… must name one patient", "required")
     begin, end = _span(given.get("date", []))
+    sort = _choice(given, "_sort", SORTS, "-date")
+    summary = _choice(given, "_summary", SUMMARIES, "false")
+    total = _choice(given, "_total", TOTALS, "none")
+    count = _number(given.get("_count", [str(USUAL)])[0], "_count", 0, MOST)
     _category(given.get("category", ["vital-signs"])[0])
     return Search(
         patient,
         _signs(given.get("code", [""])[0]),
         begin,
         end,
-        _number(given.get("_count", [str(USUAL)])[0], "_count", 1, MOST),
+        count,
         _number(given.get("_offset", ["0"])[0], "_offset", 0, 10_000_000),
+        SORTS[sort],
+        _span(given.get("_lastUpdated", [])),
+        # FHIR: a count of 0 is a summary count.
+        summary if count else "count",
+        total != "none",
     )
+
+
+def _choice(given: Mapping[str, list[str]], name: str, known: Collection[str], usual: str) -> str:
+    raw = given.get(name, [usual])[0]
+    if raw not in known:
+        raise SearchError(
+            f"{name}={raw[:32]!r} is not supported; there are {', '.join(sorted(known))}", "not-supported"
+        )
+    return raw
 
 
 def _signs(raw: str) -> frozenset[str]:

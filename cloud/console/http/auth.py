@@ -14,6 +14,7 @@ from cloud.console.auth.accounts import Person, Role
 from cloud.console.auth.audit_log import Entry, detail
 from cloud.console.http.dependencies import AppState
 from cloud.console.http.rate_limit import ADDRESS, SESSION, Rate
+from cloud.console.static import VERSION
 from vitals.admissions import Admission
 
 logger = logging.getLogger("console")
@@ -34,6 +35,13 @@ HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+
+
+def kept(path: str) -> str:
+    """Returns the cache rule of a path: only the page's own files may be kept, those of one version for good."""
+    if path.startswith(f"/static/{VERSION}/"):
+        return "public, max-age=31536000, immutable"
+    return "no-cache" if path.startswith("/static/") else "no-store"
 
 
 @dataclass(slots=True)
@@ -69,7 +77,7 @@ class Headers:
                 for name, value in HEADERS.items():
                     headers[name] = value
                 # Static files are revalidated by ETag each time; everything else is never stored.
-                headers["cache-control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+                headers["cache-control"] = kept(scope["path"])
                 if self.secure:
                     headers["strict-transport-security"] = "max-age=31536000"
             await send(message)

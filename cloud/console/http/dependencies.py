@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cloud.console.advice_process import Advisor, NoAdvisor
 from cloud.console.auth.accounts import Accounts
 from cloud.console.auth.audit_log import Audit
 from cloud.console.command_writer import CommandWriter
@@ -26,6 +27,7 @@ class AppState:
         commands: Writes actions and changes.
         feed: Present state from the alarm engine, and open pages.
         history: History in the warehouse.
+        advisor: Advice on limits.
         rate_limiter: Rate limits of requests.
         proxy_seen: A proxy that the settings do not count has been warned of.
     """
@@ -38,5 +40,6 @@ class AppState:
     commands: CommandWriter
     feed: LiveFeed
     history: History
+    advisor: Advisor = field(default_factory=NoAdvisor)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     proxy_seen: bool = False

@@ -17,6 +17,7 @@ from cloud.alarm.query.answers import PatientNow
 from cloud.console.live import ward_view
 from cloud.console.live.alarm_state import NOTHING, AlarmStateSnapshot, StateDownError, StatePort
 from cloud.console.live.topic_cache import TopicCache
+from cloud.console.static import VERSION
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
 from vitals.signs import FIELDS
 
@@ -106,6 +107,7 @@ class LiveFeed:
         self._feeds: dict[str, set[Subscriber]] = {}
         self._sent: dict[str, dict[str, bytes]] = {}
         self._above: dict[str, bytes] = {}
+        self._first: dict[str, bytes] = {}
         self.sight: AlarmStateSnapshot = NOTHING
         self.down: str | None = "The state tier has not answered yet."
         self.since = 0
@@ -141,6 +143,7 @@ class LiveFeed:
             self._followed = now
             self._follow()
         with self._lock:
+            self._first.clear()
             for ward in self._sent.keys() - self._feeds.keys():
                 del self._sent[ward], self._above[ward]
             for ward in self._feeds:
@@ -153,15 +156,21 @@ class LiveFeed:
                     logger.exception("ward %s cannot be rendered", ward)
 
     def open(self, ward: str) -> Subscriber:
-        """Returns a new page's queue; its first frame has the whole ward. Must be called in the server's event loop."""
+        """Returns a new page's queue; its first frame has the whole ward. Must be called in the server's event loop.
+
+        Pages that open between two polls share the first frame, so that a hundred after a cut are served at once.
+        """
         feed = Subscriber(ward)
         with self._lock:
             self._loop = asyncio.get_running_loop()
             if ward not in self._sent:
                 # Baseline of the ward's first page: later frames contain the differences to it.
                 self._difference(ward, self._clock())
+                self._first.pop(ward, None)
             self._feeds.setdefault(ward, set()).add(feed)
-            feed.put(self.whole(ward))
+            if ward not in self._first:
+                self._first[ward] = self.whole(ward)
+            feed.put(self._first[ward])
         return feed
 
     def leave(self, feed: Subscriber) -> None:
@@ -218,7 +227,7 @@ class LiveFeed:
         return ward_view.ward_alarms(ward, gateways, self.sight, self._people.pauses)
 
     def _head(self, now: int) -> dict[str, Any]:
-        return {"now": now, "clock": self.sight.clock, "down": self.down, "since": self.since}
+        return {"now": now, "clock": self.sight.clock, "down": self.down, "since": self.since, "version": VERSION}
 
     def _end(self) -> None:
         for feeds in list(self._feeds.values()):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from cloud.admissions.adt.records import PersonFile, Question
 from cloud.duty.house import House
 from cloud.duty.records import Duty, kind_of
 from cloud.kafka.partitioning import Partitioning
@@ -42,6 +43,7 @@ class TopicCache:
         events: Latest alarm events.
         notifications: Latest notifications.
         actions: Latest actions.
+        questions: Open questions of ADT, by patient.
         pauses: End of each alarm's audio pause, UTC epoch ms.
     """
 
@@ -51,21 +53,26 @@ class TopicCache:
     events: deque[AlarmEvent] = field(default_factory=lambda: deque(maxlen=KEEP))
     notifications: deque[Notification] = field(default_factory=lambda: deque(maxlen=KEEP))
     actions: deque[Action] = field(default_factory=lambda: deque(maxlen=KEEP))
+    questions: dict[str, tuple[Question, ...]] = field(default_factory=dict)
     pauses: dict[str, int] = field(default_factory=dict)
     _beds: dict[str, dict[str, Admission]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, record: Record) -> str | None:
+    def take(self, record: Record) -> str | None:  # noqa: PLR0912 - a branch for each topic
         """Applies a record; returns the reason if it cannot be read, else None."""
         if record.value is None:
             if record.topic == topics.PATIENTS:
                 self._leave(self.admissions.pop(record.key.decode(errors="replace"), None))
+            if record.topic == topics.ADT:
+                self.questions.pop(record.key.decode(errors="replace"), None)
             return None
         try:
             if record.topic == topics.PATIENTS:
                 self.admit(decoded(record.value, Admission))
             elif record.topic == topics.CONTACTS:
                 self.enter(decoded(record.value, kind_of(record.key)))
+            elif record.topic == topics.ADT:
+                self.ask(decoded(record.value, PersonFile))
             elif record.topic == topics.CHANNELS:
                 one = read_channel_record(record.value)
                 if isinstance(one, ContactStanding):
@@ -100,6 +107,13 @@ class TopicCache:
     def _leave(self, admission: Admission | None) -> None:
         if admission is not None:
             self._beds.get(admission.ward, {}).pop(admission.patient, None)
+
+    def ask(self, file: PersonFile) -> None:
+        """Stores the open questions about a patient."""
+        if file.questions:
+            self.questions[file.patient] = file.questions
+        else:
+            self.questions.pop(file.patient, None)
 
     def enter(self, value: Duty) -> None:
         """Stores a record of topic `contacts`, unless a newer version is known."""
@@ -164,7 +178,7 @@ class Follower:
 
     def _follow(self, reader: Reader, stop: threading.Event) -> None:
         try:
-            whole = [*self.layout.places(topics.PATIENTS), (topics.CONTACTS, 0), (topics.CHANNELS, 0)]
+            whole = [*self.layout.places(topics.PATIENTS), (topics.CONTACTS, 0), (topics.CHANNELS, 0), (topics.ADT, 0)]
             tails = [p for t in (topics.ALARMS, topics.NOTIFICATIONS, topics.ACTIONS) for p in self.layout.places(t)]
             starts: dict[Place, int] = dict.fromkeys(whole, 0)
             starts |= {place: max(0, end - BACK) for place, end in reader.ends(tails).items()}

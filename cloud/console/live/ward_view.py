@@ -12,7 +12,7 @@ from cloud.alarm.query.answers import PatientNow, StandbyNow
 from cloud.console.live.alarm_state import AlarmStateSnapshot
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, Kind
-from vitals.engine.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN
+from vitals.engine.constants import BY_WARD, DEVICE_SILENT, GATEWAY_DOWN, GATEWAY_UNSTABLE
 from vitals.engine.rules.technical_alarms import BRIDGE_DOWN
 from vitals.incidents import problem_of
 from vitals.runtime.exceptions import NOT_CAUSED_BY_INPUT
@@ -43,6 +43,8 @@ def alarm(event: AlarmEvent, pauses: Mapping[str, int]) -> dict[str, Any]:
         "inactivation": event.inactivation.value,
         "start": event.start,
         "text": event.text,
+        "limit": event.limit,
+        "side": event.side,
         "by": event.by,
         "handover": event.handover,
         "coming": event.coming or None,
@@ -58,7 +60,7 @@ def concerns(event: AlarmEvent, admission: Admission) -> bool:
     """Returns whether an alarm belongs on a patient's tile: the patient's, their device's, or their gateway's."""
     if event.kind is Kind.PHYSIOLOGICAL or event.patient is not None:
         return event.patient == admission.patient
-    if event.condition == GATEWAY_DOWN:
+    if event.condition in {GATEWAY_DOWN, GATEWAY_UNSTABLE}:
         return event.subject == admission.gateway and event.ward in {None, admission.ward}
     return event.device in admission.devices or event.subject in admission.devices
 

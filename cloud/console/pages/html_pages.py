@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from cloud.console.auth.accounts import AccountError
 from cloud.console.http import auth
 from cloud.console.http.rate_limit import SIGN_IN, SIGN_IN_NAME
-from cloud.console.static import FOLDER
+from cloud.console.static import FOLDER, SHELL
 from cloud.wording import Wording
 
 router: Final = APIRouter(include_in_schema=False)
@@ -64,7 +64,7 @@ def shell(request: Request) -> Response:
     token = auth.token(request)
     if not token or own.accounts.user_of_session(token, own.clock()) is None:
         return RedirectResponse("/signin", 303)
-    return FileResponse(FOLDER / "app.html")
+    return HTMLResponse(SHELL)
 
 
 @router.get("/sw.js")

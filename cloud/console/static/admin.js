@@ -1,8 +1,7 @@
-// Users and the audit log, for administrators of all wards.
+// Users, for administrators of all wards.
 
 import { ask, el, field, toast } from "./dom.js";
 import { call } from "./net.js";
-import { day } from "./words.js";
 
 export class AdminScreen {
   constructor(main, context) {
@@ -13,21 +12,18 @@ export class AdminScreen {
 
   async load() {
     try {
-      const [users, audit] = await Promise.all([call("/api/users"), call("/api/audit")]);
-      this.show(users, audit);
+      this.show(await call("/api/users"));
     } catch (error) {
       this.main.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
     }
   }
 
-  show(users, audit) {
+  show(users) {
     const people = users.map((user) => el("tr", {}, el("th", { scope: "row" }, user.name), el("td", {}, Object.entries(user.roles).map(([ward, role]) => `${role} on ${ward === "*" ? "all wards" : ward.toUpperCase()}`).join(", ") || "shut out"),
       el("td", {}, user.ready ? "" : "has no password yet"), el("td", {}, el("span", { class: "hands" }, el("button", { onclick: () => this.edit(user) }, "Roles"), el("button", { onclick: () => this.link(user) }, "New password link")))));
-    const lines = audit.map((line) => el("tr", {}, el("td", {}, el("time", {}, day(line.t))), el("td", {}, line.who), el("td", {}, line.what), el("td", {}, line.ward ?? ""), el("td", {}, line.patient ?? ""), el("td", { class: "soft" }, line.detail === "{}" ? "" : line.detail)));
     const table = (names, rows) => el("table", {}, el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows));
     this.main.replaceChildren(el("div", { class: "tools" }, el("h1", {}, "Users"), el("button", { onclick: () => this.edit(null) }, "Add a user")),
-      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Users" }, table(["User", "Roles", "", "Change"], people)), el("h1", { class: "second" }, "Audit log"),
-      el("p", { class: "soft" }, "The newest 200 lines. Lines can be added, never changed or removed."), el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Audit log" }, table(["When", "Who", "What", "Ward", "Patient", "Detail"], lines)));
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Users" }, table(["User", "Roles", "", "Change"], people)));
   }
 
   edit(user) {

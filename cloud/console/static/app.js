@@ -1,39 +1,46 @@
-// Boot, header, routes, and what must never be overlooked: a lost line and a state tier that does not answer.
+// Boot, routes, and what a person does with an alarm.
 
-import { el, text, toast } from "./dom.js";
+import { Announcer } from "./announce.js";
+import { el, toast } from "./dom.js";
+import { standby } from "./forms.js";
+import { header, here, showCounts, showLink, tickHead } from "./head.js";
 import { call, setCsrf } from "./net.js";
 import { Ward } from "./store.js";
-import { age, BANGS, clock, PRIORITY, short } from "./words.js";
-import { alarmRow } from "./tile.js";
-import { isCalling } from "./rank.js";
-import { WardScreen } from "./ward.js";
-import { PatientScreen } from "./patient.js";
-import { RotaScreen } from "./rota.js";
-import { AdminScreen } from "./admin.js";
+import { alarmRow } from "./strip.js";
+import { VIEWS } from "./views.js";
+import { stampPrints } from "./printed.js";
 
+const RETRY_MS = 5000;
+const OWN_VERSION = new URL(import.meta.url).pathname.split("/")[2];
 const $ = (id) => document.getElementById(id);
 const context = { signs: new Map(), doubts: {}, profiles: {}, me: null, ward: null };
 let screen = null;
+// Since when a view is being loaded: one that never comes must not look alive either.
+let opening = null;
 let above = new Map();
 
 const role = (ward) => context.me.wards.find((entry) => entry.ward === ward)?.role ?? "viewer";
 context.isNurse = (ward) => role(ward) !== "viewer";
 context.isAdmin = (ward) => role(ward) === "admin";
 
-// One function for every acknowledge and pause button; `may` tells whether this person has them. Each is
-// acknowledged as it is shown.
-context.act = Object.assign(async (what, alarm) => {
-  const whole = what === "acknowledge" && alarm.alarms;
-  const body = whole ? { incident: alarm.incident, shown: alarm.shown } : { alarm: alarm.alarms?.[0].id ?? alarm.id };
-  if (what === "acknowledge" && !whole && alarm.log_t) body.shown = alarm.log_t;
+const DONE = { acknowledge: "Acknowledged", coming: "You are coming", pause: "Audio paused for 2 min" };
+
+// One function for every button of a strip; `may` tells whether this person has them. Each acts on what was shown: the
+// server refuses it when an alarm has risen since.
+context.act = Object.assign(async (what, strip, words, alone) => {
+  const [lead] = strip.alarms;
+  const whole = what === "acknowledge" && strip.incident && !alone;
+  const body = whole ? { incident: strip.incident } : { alarm: lead.id };
+  if (what !== "pause") body.shown = whole || what === "coming" ? strip.log_t : lead.log_t;
   try {
     await call(`/api/alarms/${whole ? "acknowledge-incident" : what}`, { method: "POST", body });
-    toast(what === "pause" ? `Audio paused for 2 min: ${alarm.text}` : `Acknowledged: ${alarm.text}`);
+    toast(`${DONE[what]}: ${words}`);
   } catch (error) {
     toast(error.message);
   }
 }, { may: false });
 
+context.setStandby = (tile) => standby({ patient: tile.patient, bed: tile.bed, name: tile.name }, tile, () => {});
 context.endStandby = async (tile) => {
   try {
     await call(`/api/patients/${encodeURIComponent(tile.patient)}/standby`, { method: "POST", body: { minutes: 0, bed: tile.bed } });
@@ -43,150 +50,100 @@ context.endStandby = async (tile) => {
   }
 };
 
-function header() {
-  const wards = context.me.wards.map(({ ward }) => el("a", { class: "tab", href: `#/ward/${encodeURIComponent(ward)}`, "data-ward": ward }, ward.toUpperCase()));
-  const counts = el("span", { id: "counts", class: "counts" });
-  const time = el("time", { id: "time" });
-  const link = el("span", { id: "link", class: "link" });
-  const admin = context.me.admin ? el("a", { class: "tab", href: "#/admin" }, "Users") : null;
-  const rota = el("a", { class: "tab", id: "rota-tab", href: "#/rota" }, "Rota");
-  const leave = el("form", { method: "post", action: "/signout" }, el("button", { class: "leave" }, "Sign out"));
-  $("head").replaceChildren(
-    el("a", { class: "brand", href: "#/" }, el("img", { src: "/static/icon.svg", alt: "", width: 30, height: 30 }), "Wardwatch"),
-    el("nav", { "aria-label": "Wards" }, wards, rota, admin), counts, link, time,
-    el("details", { class: "who" }, el("summary", {}, context.me.name), leave));
-}
-
 function openWard(name) {
   if (context.ward?.name === name) return;
   context.ward?.close();
   const ward = new Ward(name);
+  const announcer = new Announcer();
   context.ward = ward;
   context.act.may = context.isNurse(name);
-  ward.addEventListener("link", showLink);
+  ward.addEventListener("link", () => showLink(ward));
   ward.addEventListener("above", showAbove);
   ward.addEventListener("change", (event) => {
-    showCounts();
-    announce(event.detail.changed);
+    showCounts(ward);
+    announcer.hear(ward, event.detail.changed, context.signs);
   });
-  above.forEach((row) => row.node.remove());
   above = new Map();
   $("above").replaceChildren();
-}
-
-function showLink() {
-  const { ward } = context;
-  const line = $("lost");
-  const gone = ward.lostSince;
-  document.body.classList.toggle("lost", Boolean(gone));
-  document.body.classList.toggle("down", !gone && Boolean(ward.down));
-  line.hidden = !gone && !ward.down;
-  if (gone) {
-    line.replaceChildren(el("strong", {}, "Connection lost"), el("span", { id: "lost-age" }), el("span", {}, "Watch the patients at the bedside."));
-  } else if (ward.down) {
-    line.replaceChildren(el("strong", {}, "No new values"), el("span", {}, `The monitoring service does not answer since ${short(ward.since)}. What is shown is old.`), el("span", {}, "Watch the patients at the bedside."));
-  }
-  tick();
+  showLink(ward);
 }
 
 function showAbove() {
   const { ward } = context;
   const now = ward.now();
   for (const [id, row] of above) {
-    if (!ward.alarms.some((alarm) => alarm.id === id)) {
-      row.node.remove();
-      above.delete(id);
-    }
+    if (ward.alarms.some((alarm) => alarm.id === id)) continue;
+    row.node.remove();
+    above.delete(id);
   }
   for (const alarm of ward.alarms) {
-    const row = above.get(alarm.id) ?? alarmRow(context.act);
+    const row = above.get(alarm.id) ?? alarmRow(context);
     above.set(alarm.id, row);
-    row.update(alarm, now);
-    if (!row.node.isConnected) {
-      const list = $("above").firstChild ?? $("above").appendChild(el("ul", { class: "alarms" }));
-      list.append(row.node);
-    }
+    row.update({ ...alarm, alarms: [alarm] }, null, now);
+    if (row.node.isConnected) continue;
+    const list = $("above").firstChild ?? $("above").appendChild(el("ul", { class: "alarms" }));
+    list.append(row.node);
   }
-}
-
-function showCounts() {
-  const found = { 3: 0, 2: 0, 1: 0 };
-  for (const tile of context.ward.tiles.values()) for (const alarm of tile.alarms) if (isCalling(alarm)) found[alarm.priority] += 1;
-  const shown = JSON.stringify(found);
-  if (showCounts.shown === shown) return;
-  showCounts.shown = shown;
-  const chips = [3, 2, 1].filter((p) => found[p]).map((p) => el("span", { class: `chip p${p}` }, el("span", { class: "mark", "aria-hidden": "true" }), String(found[p]), el("span", { class: "word" }, ` ${PRIORITY[p].toLowerCase()}`), el("span", { class: "unseen" }, ` open alarms of ${PRIORITY[p].toLowerCase()} priority`)));
-  $("counts").replaceChildren(...(chips.length ? chips : [el("span", { class: "chip calm" }, "no open alarm")]));
-  document.title = found[3] ? `${BANGS[3]} ${found[3]} high · Wardwatch` : "Wardwatch";
-}
-
-const spoken = new Set();
-
-function announce(changed) {
-  const first = !spoken.size;
-  for (const patient of changed) {
-    const tile = context.ward.tiles.get(patient);
-    for (const alarm of tile?.alarms ?? []) {
-      const key = `${alarm.id}/${alarm.priority}`;
-      if (spoken.has(key)) continue;
-      spoken.add(key);
-      if (first || alarm.priority < 2) continue;
-      const line = el("p", {}, `${PRIORITY[alarm.priority]} priority, bed ${tile.bed}: ${alarm.text}`);
-      $("told").append(line);
-      setTimeout(() => line.remove(), 20000);
-    }
-  }
-  spoken.add("begun");
 }
 
 function tick() {
   const { ward } = context;
-  if (!ward) return;
-  const now = ward.now();
-  text($("time"), clock(now));
-  const link = $("link");
-  const state = ward.lostSince ? "lost" : ward.down ? "old" : ward.ready ? "live" : "…";
-  text(link, state);
-  link.dataset.state = state;
-  if (ward.lostSince) {
-    text($("lost-age"), `What is shown is ${age(Date.now() - ward.lostSince)} old.`);
-    document.title = "Connection lost · Wardwatch";
-  } else if (document.title.startsWith("Connection lost")) {
-    showCounts.shown = "";
-    showCounts();
+  if (ward) {
+    tickHead(ward);
+    above.forEach((row) => row.tick(ward.now()));
+    if (ward.version && OWN_VERSION !== ward.version) renew(ward.version);
   }
-  above.forEach((row) => row.tick(now));
+  // A screen that draws says when; one that no longer does must not look alive.
+  window.wardwatchBeats(opening ?? screen?.drawn ?? performance.now());
+}
+
+// The server is of another version: the page loads itself again, once, when nobody is in the middle of something.
+function renew(version) {
+  if (document.querySelector("dialog[open]") || document.querySelector("#menu[open]")) return;
+  if (sessionStorage.getItem("renewed") === version) return;
+  sessionStorage.setItem("renewed", version);
+  location.reload();
 }
 
 function home() {
   const last = localStorage.getItem("ward");
   const { wards } = context.me;
-  return (wards.find(({ ward }) => ward === last) ?? wards[0])?.ward;
+  return (wards.find(({ ward, system }) => ward === last && !system) ?? wards.find(({ system }) => !system) ?? wards[0])?.ward;
 }
 
 async function route() {
   const [, what, ...rest] = location.hash.split("/");
+  const view = VIEWS.find(({ path }) => path === what) ?? VIEWS[0];
   const name = decodeURIComponent(rest.join("/"));
-  const wanted = what === "ward" ? name : context.ward?.name ?? home();
+  const named = { ward: name, bed: name.split("/")[0] }[view.of];
+  const wanted = named || (context.ward?.name ?? home());
+  const turn = route.turn = Symbol(view.path);
   screen?.close();
   screen = null;
   const main = $("main");
-  if (!wanted) {
+  here(context, view, wanted);
+  if (!wanted && view.of !== "site") {
     main.replaceChildren(el("p", { class: "loading" }, "You have no ward yet. An administrator can give you one."));
-    if (what !== "admin") return;
-  } else {
+    return;
+  }
+  if (wanted) {
     openWard(wanted);
     localStorage.setItem("ward", wanted);
-    $("rota-tab").href = `#/rota/${encodeURIComponent(wanted)}`;
   }
-  const Screen = { patient: PatientScreen, rota: RotaScreen, admin: AdminScreen }[what] ?? WardScreen;
-  for (const tab of document.querySelectorAll(".tab")) {
-    const here = Screen === WardScreen ? tab.dataset.ward === wanted : (tab.id === "rota-tab" && Screen === RotaScreen) || (tab.hash === "#/admin" && Screen === AdminScreen);
-    if (here) tab.setAttribute("aria-current", "page");
-    else tab.removeAttribute("aria-current");
+  let Screen;
+  opening = performance.now();
+  try {
+    Screen = await view.load();
+  } catch {
+    opening = null;
+    main.replaceChildren(el("p", { class: "problem", role: "alert" }, "This view did not load. Watch the patients at the bedside."), el("p", {}, el("a", { class: "plain", href: "/" }, "Try again")));
+    return;
   }
+  if (turn !== route.turn) return;
+  opening = null;
   main.replaceChildren();
-  screen = new Screen(main, context, name);
+  document.body.dataset.view = view.path;
+  screen = new Screen(main, context, view.of === "ward" ? wanted : name);
   if (route.before) main.focus({ preventScroll: true });
   route.before = true;
   scrollTo(0, 0);
@@ -195,20 +152,37 @@ async function route() {
 context.refresh = async () => {
   context.me = await call("/api/me");
   setCsrf(context.me.csrf);
-  header();
+  header(context);
 };
+
+// A screen on the wall has no lock: it would go dark by its own setting, and be taken for a calm ward.
+function stayAwake() {
+  if (document.visibilityState === "visible" && matchMedia("(min-width: 64rem)").matches) navigator.wakeLock?.request("screen").catch(() => {});
+}
 
 async function boot() {
   const [, signs] = await Promise.all([context.refresh(), call("/api/signs")]);
   context.signs = new Map(signs.signs.map((sign) => [sign.field, sign]));
   context.doubts = signs.doubts;
   context.profiles = signs.profiles;
-  addEventListener("hashchange", route);
-  setInterval(tick, 1000);
+  if (!boot.once) {
+    boot.once = true;
+    stampPrints(context);
+    addEventListener("hashchange", route);
+    document.addEventListener("visibilitychange", stayAwake);
+    setInterval(tick, 1000);
+  }
   await route();
+  tick();
+  stayAwake();
   if ("serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js").catch(() => {});
 }
 
-boot().catch((error) => {
-  $("main").replaceChildren(el("p", { class: "problem", role: "alert" }, error.message), el("p", {}, el("a", { class: "plain", href: "/" }, "Try again")));
-});
+function start() {
+  boot().catch((error) => {
+    $("main").replaceChildren(el("p", { class: "problem", role: "alert" }, `${error.message} Watch the patients at the bedside.`), el("p", { class: "soft" }, "It is tried again every few seconds."));
+    setTimeout(start, RETRY_MS);
+  });
+}
+
+start();

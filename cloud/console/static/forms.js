@@ -1,45 +1,62 @@
-// What a nurse changes: admission, bed, limits, charting.
+// What a nurse changes: bed, limits, charting.
 
 import { ask, el, field, toast } from "./dom.js";
 import { call } from "./net.js";
+import { profileOf } from "./admission.js";
 import { label, unit } from "./words.js";
 
 const post = (path, body) => call(path, { method: "POST", body });
 const own = (patient) => `/api/patients/${encodeURIComponent(patient)}`;
 
-export function admit(context, ward) {
-  const profiles = Object.keys(context.profiles).map((name) => [name, name]);
+export function transfer(context, admission, done) {
+  const ward = field("Ward", { name: "ward", options: context.me.wards.filter(({ role }) => role !== "viewer").map((one) => [one.ward, one.ward.toUpperCase()]), value: admission.ward });
+  const bed = field("Bed", { name: "bed", required: true, value: admission.bed });
+  const gateway = field("Gateway", { name: "gateway", required: true, value: admission.gateway });
+  const devices = field("Devices", { name: "devices", required: true, value: admission.devices.join(" ") });
+  const free = el("div", { class: "places", role: "group", "aria-label": "Free beds" });
+  const input = (one) => one.querySelector("input,select");
+  // A bed implies what stands there; a monitor that goes along is typed over.
+  const show = async () => {
+    const found = await call(`/api/wards/${encodeURIComponent(input(ward).value)}/places`).catch(() => ({ places: [] }));
+    free.replaceChildren(...found.places.filter((place) => place.patient === null).map((place) => el("button", { class: "plain", type: "button", onclick: () => {
+      input(bed).value = place.bed;
+      input(gateway).value = place.gateway;
+      if (place.devices.length) input(devices).value = place.devices.join(" ");
+    } }, place.bed)));
+  };
+  input(ward).addEventListener("change", show);
+  show();
   ask({
-    title: `Admit to ward ${ward.name.toUpperCase()}`,
-    action: "Admit",
-    body: el("div", { class: "columns" },
-      field("Patient id", { name: "patient", required: true }), field("Name", { name: "name", required: true }),
-      field("Date of birth", { name: "born", type: "date", required: true }), field("Phone", { name: "phone", type: "tel", required: true }),
-      field("Address", { name: "address", required: true }), field("Bed", { name: "bed", required: true, value: `${ward.name}-` }),
-      field("Gateway", { name: "gateway", required: true, value: `gw-${ward.name}` }), field("Devices", { name: "devices", required: true, placeholder: "mon-…" }),
-      field("Seconds between readings", { name: "cadence_s", type: "number", min: "0.1", step: "any", value: "30", required: true }),
-      field("Limits", { name: "profile", options: [["", "adult; a child needs its own"], ...profiles], value: "" }),
-      field("Supplemental oxygen", { name: "oxygen", options: [["no", "No"], ["yes", "Yes"]], value: "no" }),
-      field("SpO₂ scale of NEWS2", { name: "scale2", options: [["no", "Scale 1"], ["yes", "Scale 2 (hypercapnic failure)"]], value: "no" })),
+    title: `Transfer ${admission.name}`,
+    action: "Transfer",
+    body: el("div", {}, free, el("div", { class: "columns" }, ward, bed, gateway, devices)),
     send: async (form) => {
-      const body = Object.fromEntries(form);
-      await post("/api/patients", { ...body, ward: ward.name, cadence_s: Number(body.cadence_s), oxygen: body.oxygen === "yes", scale2: body.scale2 === "yes" });
-      toast(`Admitted ${body.name}`);
+      await post(`${own(admission.patient)}/transfer`, { ...Object.fromEntries(form), version: admission.version });
+      toast(`Transferred ${admission.name}`);
+      done();
     },
   });
 }
 
-export function transfer(context, admission, done) {
+export function identify(context, admission, done) {
+  const profiles = Object.keys(context.profiles).map((name) => [name, name]);
+  const born = field("Date of birth, YYYY-MM-DD", { name: "born", value: admission.born ?? "", pattern: "\\d{4}-\\d{2}-\\d{2}" });
+  const profile = field("Limits", { name: "profile", options: profiles, value: admission.profile });
+  born.querySelector("input").addEventListener("input", (event) => {
+    const by = profileOf(event.target.value, new Date(context.ward.now()).toISOString().slice(0, 10));
+    // An adult's special profile stays; a child's limits follow the age that was found.
+    if (by && !(by === "adult" && ["copd", "home"].includes(admission.profile))) profile.querySelector("select").value = by;
+  });
   ask({
-    title: `Transfer ${admission.name}`,
-    action: "Transfer",
-    body: el("div", { class: "columns" },
-      field("Ward", { name: "ward", options: context.me.wards.filter(({ role }) => role !== "viewer").map(({ ward }) => [ward, ward.toUpperCase()]), value: admission.ward }),
-      field("Bed", { name: "bed", required: true, value: admission.bed }), field("Gateway", { name: "gateway", required: true, value: admission.gateway }),
-      field("Devices", { name: "devices", required: true, value: admission.devices.join(" ") })),
+    title: `Name and facts of the patient in bed ${admission.bed}`,
+    action: "Save",
+    body: el("div", {}, el("p", { class: "soft" }, `The id stays ${admission.patient}.`), el("div", { class: "columns" },
+      field("Name", { name: "name", required: true, value: admission.name }), born,
+      field("Phone of patient or next of kin", { name: "phone", type: "tel", value: admission.phone ?? "" }), field("Address", { name: "address", value: admission.address ?? "" }),
+      profile)),
     send: async (form) => {
-      await post(`${own(admission.patient)}/transfer`, { ...Object.fromEntries(form), version: admission.version });
-      toast(`Transferred ${admission.name}`);
+      await post(`${own(admission.patient)}/identity`, { ...Object.fromEntries(form), version: admission.version });
+      toast(`Saved: ${form.get("name")}`);
       done();
     },
   });

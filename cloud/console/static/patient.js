@@ -1,12 +1,12 @@
 // One patient: what is now, what was, and what can be done.
 
 import { el, text } from "./dom.js";
-import { chart as drawChart, groups } from "./trends.js";
-import { chart, discharge, limits, standby, transfer } from "./forms.js";
+import { chart, discharge, identify, limits, standby, transfer } from "./forms.js";
 import { call } from "./net.js";
+import { strips } from "./incident.js";
 import { howOld, isOld, isStale } from "./rank.js";
-import { alarmRow, MIND } from "./tile.js";
-import { age, ago, BANGS, day, label, number, PRIORITY, short, unit } from "./words.js";
+import { alarmRow } from "./strip.js";
+import { age, ago, BANGS, day, label, MIND, number, PRIORITY, short, unit } from "./words.js";
 
 const PARTS = { rr: "Respiratory rate", spo2: "Oxygen saturation", oxygen: "Supplemental oxygen", sbp: "Systolic pressure", pulse: "Pulse", consciousness: "Consciousness", temp: "Temperature" };
 const HOURS = [1, 8, 24];
@@ -61,11 +61,15 @@ export class PatientScreen {
       el("button", { onclick: () => chart(admission, this.tile, done) }, "Chart oxygen, consciousness"),
       el("button", { onclick: () => standby(admission, this.tile, done) }, "Standby"),
       el("button", { onclick: () => limits(this.context, this.view, done) }, "Change limits"),
+      el("a", { class: "plain", href: `#/advice/${encodeURIComponent(this.patient)}` }, "Advice on limits"),
+      el("button", { onclick: () => identify(this.context, admission, done) }, "Name and facts"),
       el("button", { onclick: () => transfer(this.context, admission, done) }, "Transfer"),
       el("button", { class: "danger", onclick: () => discharge(admission, () => { location.hash = "#/"; }) }, "Discharge")) : null;
     this.facts = el("p", { class: "soft" });
     this.age = el("p", { class: "patient-age", role: "status" });
     this.alarms = el("ul", { class: "alarms" });
+    this.each = el("ul", { class: "alarms" });
+    this.single = el("details", { class: "single", hidden: true }, el("summary", {}, "Each alarm by itself"), this.each);
     this.values = el("dl", { class: "values" });
     this.parts = el("tbody");
     this.sum = el("h2", { class: "sum" });
@@ -81,10 +85,10 @@ export class PatientScreen {
     this.rows.clear();
     this.main.replaceChildren(
       el("a", { class: "back", href: "#/" }, "← Ward"),
-      el("div", { class: "person" }, el("div", {}, el("h1", {}, el("span", { class: "bed" }, admission.bed), admission.name), this.facts), tools),
-      this.age, this.alarms, this.values,
+      el("div", { class: "person" }, el("h1", {}, el("span", { class: "bed" }, admission.bed), admission.name), this.age),
+      this.alarms, this.single, this.facts, tools, this.values,
       el("div", { class: "halves" },
-        el("section", { class: "panel" }, el("div", { class: "bar" }, el("h2", {}, "Trends"), tabs), el("p", { class: "soft dashes" }, "Dashed: alarm limits in force at the time. Fan: expected in the next half hour, four times in five"), this.note, this.trends),
+        el("section", { class: "panel" }, el("div", { class: "bar" }, el("h2", {}, "Trends"), tabs), el("p", { class: "soft dashes" }, "Dashed: alarm limits in force at the time"), this.note, this.trends),
         el("div", {},
           el("section", { class: "panel" }, this.sum, el("table", { class: "parts" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Input"), el("th", { scope: "col" }, "Score"), el("th", { scope: "col" }, "Age"))), this.parts)),
           el("section", { class: "panel" }, el("h2", {}, "Alarms, messages and charting"), this.log))));
@@ -105,15 +109,30 @@ export class PatientScreen {
     this.showAlarms(tile, now);
     this.showValues(tile, now);
     this.showScore(tile);
+    this.drawn = performance.now();
   }
 
+  // An incident is one strip; its alarms have their own below, each with its acknowledgement and pause.
   showAlarms(tile, now) {
-    for (const [id, row] of this.rows) if (!tile.alarms.some((alarm) => alarm.id === id)) { row.node.remove(); this.rows.delete(id); }
-    for (const alarm of tile.alarms) {
-      const row = this.rows.get(alarm.id) ?? alarmRow(this.context.act);
-      this.rows.set(alarm.id, row);
-      row.update(alarm, now);
-      if (!row.node.isConnected) this.alarms.append(row.node);
+    const found = strips(tile.alarms);
+    const several = found.filter((strip) => strip.alarms.length > 1).flatMap((strip) => strip.alarms);
+    this.showRows(this.alarms, found.map((strip) => [`${strip.id} ${strip.alarms.length > 1}`, strip, strip.alarms.length === 1]), tile, now);
+    this.showRows(this.each, several.map((alarm) => [alarm.id, { ...alarm, alarms: [alarm] }, true]), tile, now);
+    this.single.hidden = !several.length;
+  }
+
+  showRows(list, wanted, tile, now) {
+    const kept = new Set(wanted.map(([key]) => key));
+    for (const [key, row] of this.rows) {
+      if (row.list !== list || kept.has(key)) continue;
+      row.node.remove();
+      this.rows.delete(key);
+    }
+    for (const [i, [key, strip, alone]] of wanted.entries()) {
+      const row = this.rows.get(key) ?? Object.assign(alarmRow(this.context, { alone }), { list });
+      this.rows.set(key, row);
+      row.update(strip, tile, now);
+      if (list.children[i] !== row.node) list.insertBefore(row.node, list.children[i] ?? null);
     }
   }
 
@@ -160,10 +179,23 @@ export class PatientScreen {
     if (this.stop.signal.aborted) return;
     this.note.hidden = !history.down;
     this.note.textContent = history.down ? "The archive does not answer: only the last half hour is shown. It is tried again every 30 s." : "";
-    this.charts.forEach((one) => one.destroy());
-    this.charts = groups(this.context.signs).map((fields) => drawChart(history, fields, this.context.signs)).filter(Boolean);
-    this.trends.replaceChildren(...(this.charts.length ? this.charts.map((one) => one.box) : [el("p", { class: "soft" }, "No readings in this span.")]));
     this.showLog(history);
+    await this.showTrends(history);
+  }
+
+  // Curves are loaded with the first patient's view: without them everything else stands.
+  async showTrends(history) {
+    let trends;
+    try {
+      trends = await import("./trends.js");
+      if (this.stop.signal.aborted) return;
+      this.charts.forEach((one) => one.destroy());
+      this.charts = trends.groups(this.context.signs).map((fields) => trends.chart(history, fields, this.context.signs)).filter(Boolean);
+      this.trends.replaceChildren(...(this.charts.length ? this.charts.map((one) => one.box) : [el("p", { class: "soft" }, "No readings in this span.")]));
+    } catch (error) {
+      this.trends.replaceChildren(el("p", { class: "problem", role: "alert" }, "The curves cannot be drawn in this browser. Values and alarms go on."));
+      console.error(error);
+    }
   }
 
   showLog(history) {

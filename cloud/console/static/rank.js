@@ -51,37 +51,10 @@ export function worst(tile) {
   return found;
 }
 
-// One strip for each incident in place of its alarms; a technical alarm, or one of no incident, is shown by itself.
-export function strips(alarms) {
-  const found = new Map();
-  for (const alarm of alarms) {
-    const key = alarm.incident || alarm.id;
-    const own = found.get(key);
-    if (own) own.push(alarm);
-    else found.set(key, [alarm]);
-  }
-  return [...found.values()].map((own) => (own[0].incident ? bundled(own) : own[0]));
-}
-
-function bundled(alarms) {
-  const all = (key, value) => alarms.every((alarm) => alarm[key] === value);
-  const most = (key) => Math.max(...alarms.map((alarm) => alarm[key] ?? 0));
-  const lead = worst({ alarms });
-  const problems = [...new Set(alarms.map((alarm) => alarm.problem))].map((problem) => problem.replaceAll("-", " "));
-  const calling = alarms.some(isCalling) ? "enabled" : "audio-paused";
-  return {
-    ...lead,
-    id: lead.incident,
-    alarms,
-    start: Math.min(...alarms.map((alarm) => alarm.start)),
-    shown: most("log_t"),
-    text: alarms.length > 1 ? problems.join(", ") : lead.text,
-    state: all("state", "latched") ? "latched" : "active",
-    inactivation: all("inactivation", "acknowledged") ? "acknowledged" : calling,
-    acknowledged: alarms.filter((alarm) => alarm.inactivation === "acknowledged").length,
-    paused_until: most("paused_until"),
-    handover: most("handover"),
-  };
+// Forms of a bed: who is in trouble has a tile, all others a line. An alarm of low priority is no trouble; nor is a bed on
+// standby, which says so in its line.
+export function isTrouble(tile) {
+  return tile.alarms.some((alarm) => alarm.priority > 2 || (alarm.priority > 1 && isCalling(alarm)));
 }
 
 // What brings a bed to the front at once, higher is worse: calling alarms by priority, then those that somebody takes
@@ -93,16 +66,16 @@ export function urgency(tile, now) {
     const one = isCalling(alarm) ? 1000 * alarm.priority + 500 * own : 300 * alarm.priority + 100 * own;
     value = Math.max(value, one);
   }
-  if (isStale(tile, now)) value = Math.max(value, 900);
+  if (isStale(tile, now)) value = Math.max(value, tile.standby ? 50 : 900);
   return value;
 }
 
 // One for all: a comparison that makes its own takes longer than all else of a sort.
 const beds = new Intl.Collator("en", { numeric: true });
 
-// Worst first; NEWS2 decides between beds of one urgency, then the bed's name.
-export function order(tiles, now) {
-  const rated = tiles.map((tile) => [urgency(tile, now) + (tile.news2 ? Math.min(20, tile.news2.total) : 0), tile]);
+// Worst first; NEWS2 decides between beds of one urgency, then the bed's name. In bed order nothing but the name counts.
+export function order(tiles, now, byBed) {
+  const rated = tiles.map((tile) => [byBed ? 0 : urgency(tile, now) + (tile.news2 ? Math.min(20, tile.news2.total) : 0), tile]);
   rated.sort((a, b) => b[0] - a[0] || beds.compare(a[1].bed, b[1].bed));
   return rated.map(([, tile]) => tile);
 }

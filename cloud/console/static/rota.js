@@ -3,22 +3,11 @@
 import { ask, el, field, toast } from "./dom.js";
 import { call } from "./net.js";
 import { subscribe, supported } from "./push.js";
+import { reach } from "./reach.js";
 import { day, initial, PRIORITY } from "./words.js";
 
 const local = (t) => new Date(t - new Date(t).getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 const HOUR = 3600000;
-
-const STANDING = { pending: "not confirmed", gone: "ended by its receiver", deactivated: "deactivated", "opted-out": "opted out (STOP)", refused: "refused", "no-device": "on no device" };
-const CHANNEL = { sms: "SMS", email: "E-mail", push: "Push", webhook: "Webhook" };
-
-// Channels that do not reach the person, in words; `null` if all do or none was looked at yet.
-function reach(one) {
-  const bad = Object.entries(one.channels ?? {}).filter(([, standing]) => standing !== "ready");
-  if (!bad.length) return null;
-  const nobody = bad.length === Object.keys(one.channels).length;
-  const words = bad.map(([channel, standing]) => `${CHANNEL[channel] ?? channel} ${STANDING[standing] ?? standing}`).join(", ");
-  return el("p", { class: nobody ? "problem" : "soft" }, nobody ? `Not reached: ${words}` : words);
-}
 
 export class RotaScreen {
   constructor(main, context) {
@@ -26,13 +15,11 @@ export class RotaScreen {
     this.context = context;
     this.ward = context.ward.name;
     this.path = `/api/wards/${encodeURIComponent(this.ward)}/rota`;
-    this.bedsPath = `/api/wards/${encodeURIComponent(this.ward)}/beds`;
     this.load();
   }
 
   async load() {
     try {
-      this.beds = await call(this.bedsPath);
       this.show(await call(this.path));
     } catch (error) {
       this.main.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
@@ -51,19 +38,7 @@ export class RotaScreen {
       : el("p", { class: "problem", role: "alert" }, "Nobody is on duty first now: alarms of this ward go to the default contact, if there is one.");
     this.main.replaceChildren(
       el("div", { class: "tools" }, el("h1", {}, `Rota of ward ${this.ward.toUpperCase()}`), may ? el("button", { onclick: () => this.edit(rota, null) }, "Add a duty") : null, may ? el("button", { onclick: () => this.proof(rota) }, rota.proof ? "Duties begin with a proof: on" : "Duties begin with a proof: off") : null, may ? el("button", { onclick: () => this.messages(rota) }, "Content of messages") : null, supported() ? el("button", { onclick: () => this.push() }, "Push to this device") : null), gap,
-      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", {}, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")), this.bedsPanel(rota));
-  }
-
-  bedsPanel(rota) {
-    const { beds, everybodys, contacts, charge } = this.beds;
-    const name = (id) => contacts.find((one) => one.contact === id)?.name ?? id ?? "";
-    const may = this.context.isNurse(this.ward);
-    const free = everybodys.length ? el("p", { class: "problem", role: "status" }, `Everybody's beds, not assigned: ${everybodys.join(", ")}. Their alarms go to all who are on duty first.`) : "";
-    const rows = beds.map((one) => el("tr", {}, el("th", { scope: "row" }, one.bed), el("td", {}, one.nurse ? name(one.nurse) : "everybody", one.covers ? el("span", { class: "soft" }, ` for ${name(one.covers)}`) : ""), el("td", {}, name(one.buddy)), el("td", {}, one.end ? day(one.end) : "")));
-    return el("section", { "aria-label": "Beds" },
-      el("div", { class: "tools" }, el("h2", {}, "Beds"), may ? el("button", { onclick: () => this.assign(rota) }, "Assign beds") : null, may ? el("button", { onclick: () => this.take(rota) }, "Take beds for 20 min") : null), free,
-      el("p", { class: "soft" }, charge.length ? `Charge nurse: ${charge.map(name).join(", ")}` : "No charge nurse is on duty."),
-      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Assigned beds" }, el("table", {}, el("thead", {}, el("tr", {}, ["Bed", "Nurse", "Buddy", "Until"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows))));
+      el("div", { class: "wide panel", tabIndex: 0, role: "region", "aria-label": "Rota" }, rows.length ? el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Who", "Now", "From – to", "Reached by", "Told of", "Turn"].map((name) => el("th", { scope: "col" }, name)), may ? el("th", {}, el("span", { class: "unseen" }, "Change")) : null)), el("tbody", {}, rows)) : el("p", { class: "soft" }, "No rota yet.")));
   }
 
   proof(rota) {
@@ -92,39 +67,6 @@ export class RotaScreen {
         const messages = { text: form.get("text"), link: form.get("link"), email_patient: form.get("email_patient") === "1" };
         this.show(await call(this.path, { method: "PUT", body: { version: rota.version, contacts: rota.contacts, messages } }));
         toast("Content of messages saved");
-      },
-    });
-  }
-
-  people(none) {
-    const found = this.beds.contacts.map((one) => [one.contact, one.name]);
-    return none ? [["", none], ...found] : found;
-  }
-
-  assign(rota) {
-    const boxes = this.beds.beds.map((one) => el("label", { class: "check" }, el("input", { type: "checkbox", name: "bed", value: one.bed, checked: one.nurse === null }), one.bed));
-    ask({
-      title: "Assign beds",
-      action: "Assign",
-      body: el("div", {}, el("div", { class: "columns" }, field("Nurse", { name: "nurse", options: this.people("Everybody") }), field("Buddy", { name: "buddy", options: this.people("None") })), el("fieldset", {}, el("legend", {}, "Beds"), boxes)),
-      send: async (form) => {
-        const nurse = form.get("nurse") || null;
-        this.beds = await call(this.bedsPath, { method: "PUT", body: { version: this.beds.version, beds: form.getAll("bed"), nurse, buddy: nurse && (form.get("buddy") || null) } });
-        this.show(rota);
-        toast("Beds assigned");
-      },
-    });
-  }
-
-  take(rota) {
-    ask({
-      title: "Take beds for 20 minutes",
-      action: "Take",
-      body: el("div", { class: "columns" }, field("Beds of", { name: "of", options: this.people() }), field("Taken by", { name: "by", options: this.people() })),
-      send: async (form) => {
-        this.beds = await call(`${this.bedsPath}/take`, { method: "POST", body: { of: form.get("of"), by: form.get("by") } });
-        this.show(rota);
-        toast("Beds taken for 20 minutes");
       },
     });
   }

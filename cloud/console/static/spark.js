@@ -1,6 +1,8 @@
-// A small curve of the last half hour; gaps stay gaps.
+// A small curve of the last half hour, or of what there is of it; gaps stay gaps.
 
 const SPAN_MS = 30 * 60000;
+// Fewer points are no curve.
+const LEAST = 6;
 const GAP_MS = 90000;
 
 export function draw(canvas, trail, field, now) {
@@ -14,7 +16,7 @@ export function draw(canvas, trail, field, now) {
   const pen = canvas.getContext("2d");
   pen.clearRect(0, 0, width, height);
   const points = trail.filter(([t, values]) => values[field] !== undefined && now - t < SPAN_MS);
-  if (points.length < 2) return;
+  if (points.length < LEAST) return;
   let low = Infinity;
   let high = -Infinity;
   for (const [, values] of points) {
@@ -24,11 +26,12 @@ export function draw(canvas, trail, field, now) {
   // A quiet sign stays a quiet line: noise of a beat or two must not fill the height.
   const middle = (low + high) / 2;
   const half = Math.max((high - low) / 2, 4) * 1.15;
-  const x = (t) => ((t - (now - SPAN_MS)) / SPAN_MS) * (width - 4 * scale);
+  const begin = points[0][0];
+  const x = (t) => ((t - begin) / Math.max(now - begin, 1)) * (width - 4 * scale);
   const y = (value) => height / 2 - ((value - middle) / half) * (height / 2 - 2 * scale);
   pen.lineWidth = 1.6 * scale;
   pen.lineJoin = "round";
-  pen.strokeStyle = "#8fb8d8";
+  pen.strokeStyle = getComputedStyle(canvas).color;
   pen.beginPath();
   let before = 0;
   for (const [t, values] of points) {
@@ -38,7 +41,7 @@ export function draw(canvas, trail, field, now) {
   }
   pen.stroke();
   const [t, values] = points.at(-1);
-  pen.fillStyle = "#eef4fa";
+  pen.fillStyle = pen.strokeStyle;
   pen.beginPath();
   pen.arc(x(t), y(values[field]), 2.2 * scale, 0, 7);
   pen.fill();

@@ -1,91 +1,79 @@
-// The ward as the stream tells it: beds by patient, the server's time, and who listens.
+// The ward that the page shows: beds by patient, the server's time, the link, and who listens.
 
 import { Stream } from "./net.js";
-
-const TRAIL_MS = 20000;
-const TRAIL_POINTS = 90;
+import { Since } from "./since.js";
+import { apply, nothing } from "./ward_state.js";
 
 export class Ward extends EventTarget {
   constructor(name) {
     super();
     this.name = name;
-    this.tiles = new Map();
-    this.alarms = [];
+    this.state = nothing();
     this.down = null;
     this.since = 0;
-    this.lostSince = 0;
-    this.offset = 0;
+    this.lost = null;
+    this.server = Date.now();
+    this.heard = new Since();
     this.ready = false;
+    this.version = null;
     this.stream = new Stream(name, {
-      ward: (body) => this.whole(body),
-      tiles: (body) => this.some(body),
-      pulse: (body) => this.head(body, true),
-      lost: (since) => {
-        this.lostSince = since;
+      ward: (body) => this.frame("ward", body),
+      tiles: (body) => this.frame("tiles", body),
+      pulse: (body) => this.frame("pulse", body),
+      lost: (silentMs) => {
+        this.lost = new Since();
+        this.silentBefore = silentMs;
         this.tell("link");
       },
       back: () => {
-        this.lostSince = 0;
+        this.lost = null;
         this.tell("link");
       },
     });
   }
 
-  // The server's time: ages must not depend on this computer's clock.
+  get tiles() {
+    return this.state.tiles;
+  }
+
+  get alarms() {
+    return this.state.alarms;
+  }
+
+  // Age of what is shown while the link is lost, ms.
+  lostMs() {
+    return this.lost.ms() + this.silentBefore;
+  }
+
+  // "live" is said only of values that the alarm engine has just given.
+  link() {
+    if (this.lost) return "lost";
+    if (!this.ready) return "…";
+    return this.down ? "old" : "live";
+  }
+
+  // The server's time: ages must not depend on this computer's clock, nor on its sleep.
   now() {
-    return Date.now() + this.offset;
+    return this.server + this.heard.ms();
   }
 
   tell(what, detail) {
     this.dispatchEvent(new CustomEvent(what, { detail }));
   }
 
-  head(body, pulse) {
-    this.offset = body.now - Date.now();
-    if (pulse) return;
-    const changed = this.down !== body.down;
+  frame(name, body) {
+    this.server = body.now;
+    this.heard.mark();
+    if (name === "pulse") return;
+    const turned = this.down !== body.down || !this.ready;
     this.down = body.down;
     this.since = body.since;
-    if (changed) this.tell("link");
-  }
-
-  whole(body) {
-    this.head(body);
-    const before = this.tiles;
-    this.tiles = new Map(body.tiles.map((tile) => [tile.patient, tile]));
-    for (const tile of this.tiles.values()) tile.trail ??= before.get(tile.patient)?.trail ?? [];
-    this.alarms = body.alarms;
-    this.ready = true;
-    this.tell("change", { changed: [...this.tiles.keys()], gone: [...before.keys()].filter((p) => !this.tiles.has(p)) });
-    this.tell("above");
-  }
-
-  some(body) {
-    this.head(body);
-    for (const tile of body.tiles) {
-      tile.trail = this.tiles.get(tile.patient)?.trail ?? [];
-      this.follow(tile);
-      this.tiles.set(tile.patient, tile);
-    }
-    for (const patient of body.gone) this.tiles.delete(patient);
-    if (body.tiles.length || body.gone.length) {
-      this.tell("change", { changed: body.tiles.map((tile) => tile.patient), gone: body.gone });
-    }
-    if (body.alarms) {
-      this.alarms = body.alarms;
-      this.tell("above");
-    }
-  }
-
-  follow(tile) {
-    const last = tile.trail.at(-1);
-    if (!tile.t || (last && tile.t - last[0] < TRAIL_MS)) return;
-    const values = {};
-    for (const [field, [value, t, , doubt]] of Object.entries(tile.signs)) {
-      if (!doubt && tile.t - t < 3 * TRAIL_MS) values[field] = value;
-    }
-    tile.trail.push([tile.t, values]);
-    if (tile.trail.length > TRAIL_POINTS) tile.trail.shift();
+    this.version = body.version;
+    const { changed, gone, above } = apply(this.state, name, body);
+    this.ready = this.ready || name === "ward";
+    if (turned) this.tell("link");
+    if (name === "ward" || changed.length || gone.length) this.tell("change", { changed, gone });
+    if (above) this.tell("above");
   }
 
   close() {

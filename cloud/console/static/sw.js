@@ -1,6 +1,6 @@
-// Serves the page's own files when the network is away, and a page that says so. It never keeps a patient's data: what
-// is not below /static/ goes to the network or fails, so nothing on the screen can be an old value from a cache.
-const KEEP = "wardwatch-1";
+// A page that says so when the network is away, and push messages. It keeps no patient's data, and no part of the page
+// itself: an old part beside new ones would be a page that nobody has tried.
+const KEEP = "wardwatch-2";
 const OFFLINE = "/static/offline.html";
 const FIRST = [OFFLINE, "/static/base.css", "/static/icon.svg"];
 
@@ -16,25 +16,12 @@ self.addEventListener("activate", (event) => {
   event.waitUntil(clear());
 });
 
-async function fresh(request) {
-  const kept = await caches.open(KEEP);
-  try {
-    const answer = await fetch(request);
-    if (answer.ok) await kept.put(request, answer.clone());
-    return answer;
-  } catch (error) {
-    const old = await kept.match(request);
-    if (old) return old;
-    throw error;
-  }
-}
-
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
-  if (url.pathname.startsWith("/static/")) event.respondWith(fresh(request));
-  else if (request.mode === "navigate") event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
+  if (request.mode === "navigate") event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
+  else if (FIRST.includes(url.pathname)) event.respondWith(fetch(request).catch(() => caches.match(url.pathname)));
 });
 
 // A message is shown as it came: title, text and the link of the alarm's page, which opens in this page's own origin.

@@ -1,13 +1,27 @@
 // Curves of some hours with the limits that were in force, by uPlot.
 
-import uPlot from "./vendor/uplot.js";
 import { el } from "./dom.js";
 import { label, unit } from "./words.js";
 
-const LINE = { hr: "#7ee2a8", pr: "#b9a7ff", rr: "#ffd08a", spo2: "#7fd1ff", temp: "#ffb0c8", sbp: "#f2f7fc", map: "#a9b8c8", dbp: "#f2f7fc" };
+// A kiosk without a locale has the language "C", at which the library's first line ends; it must have one of the web.
+if (!isLocale(navigator.language)) Object.defineProperty(navigator, "language", { value: "en-GB", configurable: true });
+const { default: uPlot } = await import("./vendor/uplot.js");
+
+const DARK = !matchMedia("(prefers-color-scheme: light)").matches;
+const LINE = DARK
+  ? { hr: "#7ee2a8", pr: "#b9a7ff", rr: "#ffd08a", spo2: "#7fd1ff", temp: "#ffb0c8", sbp: "#f2f7fc", map: "#a9b8c8", dbp: "#f2f7fc" }
+  : { hr: "#17633a", pr: "#5b3fd0", rr: "#a35a00", spo2: "#0a5a8c", temp: "#b0245c", sbp: "#0c1722", map: "#5f6f80", dbp: "#0c1722" };
+const [INK, PALE, LIMIT, OTHER] = DARK ? ["#a9b8c8", "#223042", "#ffd93b", "#f2f7fc"] : ["#45566a", "#dbe2ea", "#8a6a00", "#0c1722"];
 const GROUPS = [["hr", "pr"], ["spo2"], ["rr"], ["sbp", "map", "dbp"], ["temp"]];
 const GAPS = 4;
-const FAN_SPAN_MS = 8 * 3600000;
+
+function isLocale(name) {
+  try {
+    return Intl.getCanonicalLocales(name).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 export function groups(signs) {
   const known = new Set(GROUPS.flat());
@@ -48,57 +62,40 @@ function columns(history, fields) {
   return [times, ...data];
 }
 
-// What is expected, 80 %: a fan from the last point to the horizon. Only where half an hour is more than a few pixels.
-function fan(history, fields, [times, ...data]) {
-  const own = fields.filter((field) => history.ahead[field] && history.end - history.begin <= FAN_SPAN_MS);
-  if (!own.length) return { data: [times, ...data], fans: [] };
-  const end = history.ahead[own[0]].t / 1000;
-  const fans = own.flatMap((field) => {
-    const known = data[fields.indexOf(field)];
-    const last = known.findLastIndex((value) => value !== null);
-    return [0, 2].map((side) => {
-      const column = Array(times.length + 1).fill(null);
-      column[last] = known[last];
-      column[times.length] = history.ahead[field].expected[side];
-      return { field, column };
-    });
-  });
-  return { data: [[...times, end], ...data.map((column) => [...column, null])], fans };
-}
+// Less than this of the sign's last digit in an hour is noise.
+const STEADY = 2;
 
-function heading(field, ahead, signs) {
+// What has been, in words: a level and a slope promise nothing of the next hour.
+function heading(field, slope, signs) {
   const { decimals } = signs.get(field);
-  const hourly = ahead.slope * 60;
-  const digits = Math.max(decimals, 1);
-  const way = Math.abs(hourly) < 0.5 * 10 ** -decimals ? "steady" : `${hourly > 0 ? "rising" : "falling"} ${Math.abs(hourly).toFixed(digits)} an hour`;
-  return `${label(signs.get(field))} ${way}, in 30 min ${ahead.expected[0].toFixed(decimals)} to ${ahead.expected[2].toFixed(decimals)}`;
+  const hourly = slope * 60;
+  const way = Math.abs(hourly) < STEADY * 10 ** -decimals ? "steady" : `${hourly > 0 ? "rising" : "falling"} ${Math.abs(hourly).toFixed(Math.max(decimals, 1))} an hour`;
+  return `${label(signs.get(field))} ${way}`;
 }
 
 export function chart(history, fields, signs) {
   const present = fields.filter((field) => history.trend.some((point) => point[field]));
   if (!present.length) return null;
-  const { data, fans } = fan(history, present, columns(history, present));
+  const data = columns(history, present);
   const bounds = limitSeries(history.limits, data[0], present);
   const sign = signs.get(present[0]);
-  const box = el("figure", { class: "trend" }, el("figcaption", {}, present.map((field) => el("span", { class: "key" }, swatch(LINE[field] ?? "#f2f7fc"), label(signs.get(field)))), el("span", { class: "soft" }, unit(sign)), el("output", { class: "at" })),
-    present.some((field) => history.ahead[field]) ? el("p", { class: "soft ahead" }, present.filter((field) => history.ahead[field]).map((field) => heading(field, history.ahead[field], signs)).join(" · ")) : null);
+  const box = el("figure", { class: "trend" }, el("figcaption", {}, present.map((field) => el("span", { class: "key" }, swatch(LINE[field] ?? OTHER), label(signs.get(field)))), el("span", { class: "soft" }, unit(sign)), el("output", { class: "at" })),
+    el("span", { class: "slope" }, present.filter((field) => field in history.slopes).map((field) => heading(field, history.slopes[field], signs)).join(" · ")));
   const out = box.querySelector(".at");
-  const axis = { stroke: "#a9b8c8", grid: { stroke: "#223042", width: 1 }, ticks: { stroke: "#223042" }, font: "12px sans-serif" };
+  const axis = { stroke: INK, grid: { stroke: PALE, width: 1 }, ticks: { stroke: PALE }, font: "12px sans-serif" };
   const options = {
     width: 600, height: 150, legend: { show: false }, cursor: { y: false, points: { size: 7 }, sync: { key: "trends" } },
-    scales: { x: { time: true, range: [history.begin / 1000, Math.max(history.end / 1000, fans.length ? data[0].at(-1) : 0)] }, y: { range: (plot, low, high) => room(low, high, sign) } },
+    scales: { x: { time: true, range: [history.begin / 1000, history.end / 1000] }, y: { range: (plot, low, high) => room(low, high, sign) } },
     axes: [{ ...axis, values: "{HH}:{mm}" }, { ...axis, size: 44, space: 26 }],
-    series: [{}, ...present.map((field) => ({ label: field, stroke: LINE[field] ?? "#f2f7fc", width: 1.8, points: { show: false }, spanGaps: false })),
-      ...bounds.map((_, i) => ({ label: i ? "upper limit" : "lower limit", stroke: "#ffd93b", width: 1.2, dash: [6, 5], points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) })),
-      ...fans.map(({ field }) => ({ label: `${field} expected`, stroke: LINE[field] ?? "#f2f7fc", width: 1, dash: [2, 4], points: { show: false }, spanGaps: true }))],
-    bands: fans.flatMap(({ field }, i) => (i % 2 ? [{ series: [present.length + bounds.length + i + 1, present.length + bounds.length + i], fill: `${LINE[field] ?? "#f2f7fc"}2e` }] : [])),
+    series: [{}, ...present.map((field) => ({ label: field, stroke: LINE[field] ?? OTHER, width: 1.8, points: { show: false }, spanGaps: false })),
+      ...bounds.map((_, i) => ({ label: i ? "upper limit" : "lower limit", stroke: LIMIT, width: 1.2, dash: [6, 5], points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) }))],
     hooks: { setCursor: [(plot) => {
       const i = plot.cursor.idx;
       out.textContent = i === null || i === undefined ? "" : `${new Date(plot.data[0][i] * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}  ${present.map((field, k) => `${label(signs.get(field))} ${plot.data[k + 1][i]?.toFixed(signs.get(field).decimals) ?? "–"}`).join("  ")}`;
     }] },
   };
   options.axes[0].values = (plot, splits) => splits.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
-  const plot = new uPlot(options, [...data, ...bounds, ...fans.map(({ column }) => column)], box);
+  const plot = new uPlot(options, [...data, ...bounds], box);
   const fit = new ResizeObserver(() => plot.setSize({ width: Math.max(240, box.clientWidth), height: 150 }));
   fit.observe(box);
   return { box, destroy: () => { fit.disconnect(); plot.destroy(); } };

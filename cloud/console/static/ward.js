@@ -1,24 +1,26 @@
-// The ward screen: a tile a bed, worst first.
+// The ward screen: beds in trouble as tiles, all others as lines of numbers, on one screen as long as they fit.
 
-import { el } from "./dom.js";
-import { admit } from "./forms.js";
-import { inOrder, isCalling, order, urgency } from "./rank.js";
+import { el, text, toast } from "./dom.js";
+import { Places } from "./places.js";
+import { isCalling, isTrouble, order, urgency } from "./rank.js";
 import { Tile } from "./tile.js";
+import { WardNotes } from "./ward_notes.js";
 
 // Beds keep their places while somebody points at them: what moves under a finger is pressed wrongly.
 const HOLD_MS = 2500;
+// A press so soon after a bed has moved under a pointer is of the bed that was there before.
+const MOVED_MS = 400;
 // A score that rises or falls by one moves a bed at most this often; an alarm does so at once.
 const SETTLE_MS = 5000;
 const FRESH_MS = 900;
 // Beds that are touched in one frame, and beds out of sight that are brought up to date each second.
-const SLICE = 2;
+const SLICE = 4;
 const SCRIPT_MS = 8;
 const TURN_MS = 1000;
 const BEHIND = 10;
 // Beds that change places in one frame: a moved bed is laid out as if it were new.
-const MOVES = 1;
-// Rows of one grid: who moves has all of its grid laid out anew.
-const ROWS = 3;
+const MOVES = 4;
+const PHONE = matchMedia("(max-width: 40rem)");
 
 export class WardScreen {
   constructor(main, context) {
@@ -29,33 +31,70 @@ export class WardScreen {
     // Beds out of sight are not touched at each reading: they wait here, longest first.
     this.behind = new Set();
     this.urgencies = new Map();
-    this.wrapped = false;
+    this.resized = false;
     this.sorted = 0;
     this.looked = performance.now();
-    this.held = 0;
+    this.held = -Infinity;
+    this.pointed = false;
+    this.moved = -Infinity;
+    this.drawn = performance.now();
     // Asking each bed where it is makes the browser lay the ward out anew each time; this tells by itself.
     this.inSight = new Set();
     this.sight = new IntersectionObserver((seen) => {
       for (const { target, isIntersecting } of seen) this.inSight[isIntersecting ? "add" : "delete"](target);
       this.catchUp([...this.behind].filter((patient) => this.inSight.has(this.tiles.get(patient)?.node)));
     }, { rootMargin: "200px" });
-    this.beds = el("div");
-    this.block = ROWS;
-    this.width = new ResizeObserver(() => this.measure());
-    this.width.observe(this.beds);
-    this.empty = el("p", { class: "loading" }, this.ward.ready ? "No patient on this ward." : "Loading…");
-    const tools = el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }),
-      context.isNurse(this.ward.name) ? el("button", { onclick: () => admit(context, this.ward) }, "Admit a patient") : null);
-    main.append(tools, this.empty, this.beds);
+    this.places = new Places();
+    this.beds = this.places.beds;
+    this.empty = el("p", { class: "loading" }, "Loading…");
+    this.byBed = localStorage.getItem(`order ${this.ward.name}`) === "bed";
+    this.mode = el("button", { class: "order", onclick: () => this.turn() });
+    main.append(el("div", { class: "tools" }, el("h1", {}, `Ward ${this.ward.name.toUpperCase()}`), this.count = el("span", { class: "soft" }), this.mode,
+      context.isNurse(this.ward.name) ? el("a", { class: "plain admit", href: `#/admit/${encodeURIComponent(this.ward.name)}` }, "Admit a patient") : null, (this.notes = new WardNotes(this.ward.name)).nodes), this.empty, this.beds);
+    this.nameMode();
+    this.listen();
+    this.change({ changed: [...this.ward.tiles.keys()], gone: [] });
+    this.timer = setInterval(() => this.tick(), 1000);
+  }
+
+  listen() {
     this.stop = new AbortController();
     const { signal } = this.stop;
     this.ward.addEventListener("change", (event) => this.change(event.detail), { signal });
     for (const name of ["pointermove", "pointerdown", "touchstart"]) {
-      this.beds.addEventListener(name, () => { this.held = performance.now(); }, { signal, passive: true });
+      this.beds.addEventListener(name, () => {
+        this.held = performance.now();
+        this.pointed = true;
+      }, { signal, passive: true });
     }
-    this.beds.addEventListener("pointerleave", () => { this.held = 0; }, { signal });
-    this.change({ changed: [...this.ward.tiles.keys()], gone: [] });
-    this.timer = setInterval(() => this.tick(), 1000);
+    this.beds.addEventListener("pointerleave", () => {
+      this.held = -Infinity;
+      this.pointed = false;
+    }, { signal });
+    this.beds.addEventListener("click", (event) => {
+      if (!event.detail || performance.now() - this.moved > MOVED_MS) return;
+      event.preventDefault();
+      event.stopPropagation();
+      toast("The beds have just moved: look, and press again");
+    }, { signal, capture: true });
+    this.room = new ResizeObserver(() => {
+      this.resized = true;
+      this.schedule();
+    });
+    this.room.observe(document.documentElement);
+  }
+
+  turn() {
+    this.byBed = !this.byBed;
+    localStorage.setItem(`order ${this.ward.name}`, this.byBed ? "bed" : "worst");
+    this.nameMode();
+    this.resized = true;
+    this.schedule();
+  }
+
+  nameMode() {
+    text(this.mode, this.byBed ? "In bed order" : "Worst first");
+    this.mode.setAttribute("aria-label", this.byBed ? "In bed order: change to worst first" : "Worst first: change to bed order");
   }
 
   change({ changed, gone }) {
@@ -64,18 +103,16 @@ export class WardScreen {
       if (tile) this.sight.unobserve(tile.node);
       this.inSight.delete(tile?.node);
       tile?.node.remove();
-      this.tiles.delete(patient);
-      this.waiting.delete(patient);
-      this.behind.delete(patient);
+      for (const known of [this.tiles, this.waiting, this.behind, this.urgencies]) known.delete(patient);
+      this.resized = true;
     }
     const calling = (patient) => this.ward.tiles.get(patient)?.alarms.some(isCalling);
     const now = this.ward.now();
-    const mayWait = (patient) => {
+    for (const patient of changed) {
       const shown = this.tiles.get(patient);
-      return shown && !this.inSight.has(shown.node) && this.urgencies.get(patient) === urgency(this.ward.tiles.get(patient), now);
-    };
-    const later = changed.filter(mayWait);
-    for (const patient of later) this.behind.add(patient);
+      const tile = this.ward.tiles.get(patient);
+      if (tile && shown && !this.inSight.has(shown.node) && this.urgencies.get(patient) === urgency(tile, now)) this.behind.add(patient);
+    }
     const first = changed.filter((patient) => !this.behind.has(patient));
     // Who calls is not to wait for two hundred who do not.
     this.waiting = new Set([...first.filter(calling), ...this.waiting, ...first]);
@@ -94,6 +131,7 @@ export class WardScreen {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
       this.work();
+      this.drawn = performance.now();
     });
   }
 
@@ -127,63 +165,43 @@ export class WardScreen {
       this.sight.observe(shown.node);
       shown.fresh = true;
     }
-    shown.update(tile, now);
+    try {
+      shown.update(tile, now);
+    } catch (error) {
+      // One bed must not stop the drawing of all.
+      shown.fail(tile);
+      console.error(tile.bed, error);
+    }
     return shown.node.isConnected;
   }
 
   sort(now) {
     const { size } = this.ward.tiles;
     this.empty.hidden = size > 0;
-    if (!size) this.empty.textContent = this.ward.ready ? "No patient on this ward." : "Loading…";
-    const beds = `${size} ${size === 1 ? "bed" : "beds"}`;
-    if (this.count.textContent !== beds) this.count.textContent = beds;
+    if (!size) text(this.empty, this.ward.ready ? "No patient on this ward." : "Loading…");
+    text(this.count, `${size} ${size === 1 ? "bed" : "beds"}`);
     const added = [...this.tiles.values()].some((tile) => tile.fresh);
-    const anew = added || this.wrapped;
+    const anew = added || this.resized;
     if (!anew && performance.now() - this.held < HOLD_MS) return;
     const urgencies = new Map([...this.ward.tiles].map(([patient, tile]) => [patient, urgency(tile, now)]));
     const turned = [...urgencies].some(([patient, value]) => this.urgencies.get(patient) !== value);
     if (!anew && !turned && performance.now() - this.sorted < SETTLE_MS) return;
     this.urgencies = urgencies;
     this.sorted = performance.now();
-    const wanted = order([...this.ward.tiles.values()], now).map((tile) => this.tiles.get(tile.patient)).filter(Boolean);
+    const wanted = order([...this.ward.tiles.values()], now, this.byBed).filter((tile) => this.tiles.has(tile.patient));
+    const large = PHONE.matches ? [] : wanted.filter((tile) => this.byBed || isTrouble(tile));
     const focused = document.activeElement;
-    this.place(wanted, anew ? Infinity : MOVES);
-    this.wrapped = false;
-    for (const tile of wanted) tile.fresh = false;
+    const inLarge = new Set(large);
+    const done = this.places.put(large.map((tile) => this.tiles.get(tile.patient)), wanted.filter((tile) => !inLarge.has(tile)).map((tile) => this.tiles.get(tile.patient)), anew ? Infinity : MOVES, now);
+    if (this.pointed && done.moved) this.moved = performance.now();
+    if (done.left) {
+      this.sorted = -Infinity;
+      this.schedule();
+    } else if (!PHONE.matches) this.places.fit(large.length, wanted.length - large.length);
+    this.resized = false;
+    for (const tile of this.tiles.values()) tile.fresh = false;
     // A bed that moves takes the keyboard's place along.
     if (focused !== document.activeElement && this.beds.contains(focused)) focused.focus({ preventScroll: true });
-  }
-
-  measure() {
-    const [grid] = this.beds.children;
-    const block = grid ? ROWS * getComputedStyle(grid).gridTemplateColumns.split(" ").length : this.block;
-    if (block === this.block) return;
-    this.block = block;
-    this.wrapped = true;
-    this.schedule();
-  }
-
-  place(wanted, most) {
-    let moves = 0;
-    for (let first = 0; first < wanted.length; first += this.block) {
-      const grid = this.beds.children[first / this.block] ?? this.beds.appendChild(el("div", { class: "grid" }));
-      const part = wanted.slice(first, first + this.block);
-      const places = new Map([...grid.children].map((node, place) => [node, place]));
-      const staying = inOrder(part.map((tile) => places.get(tile.node)));
-      let next = grid.firstChild;
-      for (const [i, tile] of part.entries()) {
-        if (staying.has(i)) next = tile.node.nextSibling;
-        else if (moves < most) {
-          grid.insertBefore(tile.node, next);
-          moves += 1;
-        } else {
-          // The rest in the next frame, the worst first.
-          this.sorted = -Infinity;
-          this.schedule();
-          return;
-        }
-      }
-    }
   }
 
   tick() {
@@ -203,9 +221,10 @@ export class WardScreen {
   }
 
   close() {
+    this.notes.close();
     this.stop.abort();
     this.sight.disconnect();
-    this.width.disconnect();
+    this.room.disconnect();
     clearInterval(this.timer);
     cancelAnimationFrame(this.frame);
   }

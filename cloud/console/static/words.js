@@ -38,3 +38,6 @@ export const unit = (sign) => UNITS[sign.unit] ?? sign.unit;
 const SHORT = { hr: "HR", pr: "Pulse", rr: "RR", spo2: "SpO₂", temp: "Temp", sbp: "Systolic", dbp: "Diastolic", map: "MAP" };
 export const label = (sign) => SHORT[sign.field] ?? sign.name;
 export const initial = (value) => value.charAt(0).toUpperCase() + value.slice(1);
+export const MIND = { A: "alert", C: "new confusion", V: "responds to voice", P: "responds to pain", U: "unresponsive" };
+const dateFormat = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric" });
+export const dated = (t) => dateFormat.format(t);

@@ -80,6 +80,8 @@ class Oracle(Teller):
         self.tick(now)
         if action.act is Act.CHART:
             self.chart(action)
+        elif action.act is Act.NOT_ACTIONABLE:
+            pass
         elif action.incident and action.shown:
             self.acknowledge_incident(action)
         else:

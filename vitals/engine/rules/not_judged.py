@@ -5,7 +5,8 @@ Both are technical alarms of the patient. They are checked every `LOOK_MS` of lo
 **Not judged, condition.** No usable value for `INTERVALS` cadences (`UNHEARD_LEAST_MS` at least) and `ON_THE_WAY_MS`
 more: no reading, or readings in which the device reports every sensor as off. The time counts from the newest value
 that had an effect, at first from the admission. Priority medium; high if it is not acknowledged for `UNANSWERED_MS`
-(`vitals.engine.timers`). While *vital signs lost* is active, only the time without a reading counts.
+(`vitals.engine.timers`). While *vital signs lost* is active and not acknowledged, only the time without a reading
+counts.
 
 **Not measured, condition.** A continuous sensor (ECG, oximeter, impedance) has measured before, and none of its signs
 has a value for the same time. It does not apply while the patient is not judged or *vital signs lost* is active.
@@ -27,7 +28,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.alarm_events import AlarmState, Kind, Phase, Priority
+from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase, Priority
 from vitals.conditions import priority_of
 from vitals.engine.constants import (
     COUNT,
@@ -155,7 +156,7 @@ def _heard(state: State, n: int) -> NDArray[np.int64]:
     """Returns (n,) the event time of each patient's newest usable value, ms; 0 for a patient without a reading."""
     heard: NDArray[np.int64] = np.minimum(state.times[:n, NEWEST].max(axis=1), state.times[:n, SEEN])
     for row, lapses in state.lapses.items():
-        if _lost(state, row):
+        if _lost(state, row) and not _arrest_acknowledged(state, row):
             heard[row] = state.times[row, SEEN]
         else:
             # The newest report of a sign that lapsed is no value.
@@ -303,3 +304,9 @@ def _beyond(state: State, row: int, lapsed: list[int]) -> bool:
 def _lost(state: State, row: int) -> bool:
     conditions = state.watched.get(row)
     return conditions is not None and (c := conditions[LOST]) is not None and c.on
+
+
+def _arrest_acknowledged(state: State, row: int) -> bool:
+    """Returns whether *vital signs lost* is acknowledged, so that it no longer calls for a patient without values."""
+    c = state.watched[row][LOST]
+    return c is not None and c.alarm is not None and c.alarm.inactivation is Inactivation.ACKNOWLEDGED

@@ -8,9 +8,11 @@ that was once ahead would outrank the report that its gateway is down. Some cond
 acknowledged (`vitals.engine.timers`).
 
 **Inhibition.** While a parent is active, no child starts and active children end, because the parent's alarm gives more
-detail. When the parent ends, each child whose condition persists starts again, acknowledged if it was. So forty silent
-devices behind one dead gateway are one alarm. A *sensor off* alarm ends when its device is silent. A standby of the
-patient inhibits *device silent* (`_tells`).
+detail. When the parent ends, each child whose condition persists continues as it was (`inhibited_alarms`). So forty
+silent devices behind one dead gateway are one alarm. A *sensor off* alarm ends when its device is silent. A standby of
+the patient inhibits *device silent* (`_tells`).
+
+**Unstable**: repeated failures of one device, gateway or bridge are one alarm (`flapping`).
 
 **Bridge down.** Inhibits the gateways that the bridge's last status lists as `devices`. A bridge that lists none
 inhibits all gateways while it is the only known bridge. Each bridge status repeats which gateways are down, so that a
@@ -33,7 +35,7 @@ from typing import Final
 
 import msgspec
 
-from vitals.alarm_events import AlarmState, Inactivation, Kind, Phase
+from vitals.alarm_events import AlarmState, Kind, Phase
 from vitals.bounds import MAX_T, digits
 from vitals.conditions import priority_of
 from vitals.engine.constants import (
@@ -42,11 +44,14 @@ from vitals.engine.constants import (
     DEVICE_SILENT,
     GATEWAY_CLOCK,
     GATEWAY_DOWN,
+    GATEWAY_UNSTABLE,
+    LOOK_MS,
     SENSOR_OFF,
     UNASSIGNED,
 )
 from vitals.engine.event_writer import EventWriter
 from vitals.engine.idle_marks import refresh_marks
+from vitals.engine.rules import flapping, inhibited_alarms
 from vitals.engine.state import Condition, State
 from vitals.status import BRIDGE_CLOCK, CLOCK_STANDS, CLOCK_UNSET, DeviceStatus, Health, Status
 from vitals.wire.topics import canary
@@ -56,6 +61,7 @@ PIPELINE_STALLED: Final = "pipeline-stalled"
 PIPELINE: Final = "pipeline"
 TWO_VOICES: Final = "device-two-voices"
 DEVICE_CLOCK, DEVICE_SLOW = "device-clock", "device-slow"
+DEVICE_UNSTABLE, BRIDGE_UNSTABLE = "device-unstable", "bridge-unstable"
 BED_DISPUTED, DEVICE_DISPUTED = "bed-disputed", "device-disputed"
 DISPUTES: Final = frozenset((BED_DISPUTED, DEVICE_DISPUTED))
 OFF_MS: Final = 5000
@@ -74,7 +80,8 @@ OWN: Final = {
 """Texts of the alarms that a gateway has of itself. *Remote monitoring lost* is not among them: the notifier is silent
 then."""
 _BESIDE: Final = frozenset((*OWN, *DISPUTES, BRIDGE_CLOCK, GATEWAY_CLOCK, DEVICE_CLOCK, DEVICE_SLOW))
-HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_BESIDE))
+_UNSTABLE: Final = frozenset((DEVICE_UNSTABLE, GATEWAY_UNSTABLE, BRIDGE_UNSTABLE))
+HIERARCHY: Final = frozenset((DEVICE_SILENT, GATEWAY_DOWN, BRIDGE_DOWN, UNASSIGNED, *_UNSTABLE, *_BESIDE))
 """Every condition of this module except *pipeline stalled*, which only the watchdog reports."""
 
 
@@ -163,6 +170,9 @@ def retire(writer: EventWriter, name: str) -> None:
     state = writer.state
     for kind in ("gateway", "bridge"):
         state.statuses.pop(f"{kind}/{name}", None)
+    for condition in (GATEWAY_DOWN, BRIDGE_DOWN):
+        state.flaps.pop(f"{name}.{condition}", None)
+    inhibited_alarms.forget(state, lambda _, kept: name in {kept.gateway, kept.subject})
     alarms = (
         (key, c.alarm) for key, c in state.faults.items() if c.alarm is not None and c.alarm.condition in HIERARCHY
     )
@@ -195,11 +205,24 @@ def stalled(writer: EventWriter, since: int | None) -> None:
         if fault.key in state.faults:
             return
         covered = [key for key, c in state.faults.items() if key != fault.key and not _is_beside(c)]
-        _remember(state, covered)
-        _end(writer, covered, since, "covered by pipeline-stalled")
+        inhibited_alarms.inhibit(writer, covered, since, "covered by pipeline-stalled")
         _reconcile(writer, [fault], {fault.key}, since)
         return
     _end(writer, [fault.key] if fault.key in state.faults else [], writer.now, "readings are judged again")
+    _judge_all(writer)
+
+
+def look(writer: EventWriter) -> None:
+    """Judges all equipment again while any of it is unstable: a failure may have lasted, or have been long ago."""
+    state = writer.state
+    state.next_flap_look = state.now + LOOK_MS
+    if flapping.any_unstable(state):
+        _judge_all(writer)
+    flapping.forget(state)
+
+
+def _judge_all(writer: EventWriter) -> None:
+    state = writer.state
     for status in list(state.statuses.values()):
         if status.kind == "bridge":
             _judge_bridge(writer, status, writer.now)
@@ -220,13 +243,22 @@ def _stalled(state: State) -> bool:
 
 
 def _judge_bridge(writer: EventWriter, status: Status, t: int) -> None:
-    scope, faults = {f"{status.id}.{BRIDGE_DOWN}"}, []
-    if status.health is Health.UP:
+    state, down, up = writer.state, f"{status.id}.{BRIDGE_DOWN}", status.health is Health.UP
+    stalled = _stalled(state)
+    unstable = not stalled and flapping.note(state, down, fails=not up)
+    scope, faults = {down, f"{status.id}.{BRIDGE_UNSTABLE}"}, list[TechnicalCondition]()
+    if unstable:
+        text = f"bridge {status.id} comes and goes: check its network and its host"
+        faults.append(TechnicalCondition(status.id, BRIDGE_UNSTABLE, text))
+    if up:
         scope.add(f"{status.id}.{BRIDGE_CLOCK}")
-        faults = [f for alarm in status.alarms if (f := _clock_of_a_bridge(status, alarm)) is not None]
-    elif not _stalled(writer.state):
+        faults += [f for alarm in status.alarms if (f := _clock_of_a_bridge(status, alarm)) is not None]
+    elif not stalled and (down in state.faults or not flapping.held(state, down)):
         text = f"bridge {status.id} is {status.health.value}: its gateways are not heard"
-        faults = [TechnicalCondition(status.id, BRIDGE_DOWN, text)]
+        faults.append(TechnicalCondition(status.id, BRIDGE_DOWN, text))
+    if not stalled:
+        wanted = {fault.key for fault in faults}
+        inhibited_alarms.forget(state, lambda key, _: key in scope and key not in wanted)
     _reconcile(writer, faults, scope, t)
 
 
@@ -271,7 +303,7 @@ def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
     scope |= {k for k, c in mine.items() if heard or not _is_beside(c)}
     faults: list[TechnicalCondition] = []
     if heard:
-        faults = [_silent(status, d) for d in status.devices if d.health is not Health.UP and _tells(state, d)]
+        faults = [f for d in status.devices if d.patient for f in _availability(state, status, d)]
         faults += [_clock_of_a_device(status, d) for d in status.devices if d.clock and d.patient]
         faults += [_slow(status, d) for d in status.devices if d.pace_ms and d.patient]
         faults += [f for d in status.devices if d.beyond and not d.patient for f in _unassigned(state, status, d, t)]
@@ -282,23 +314,39 @@ def _judge_gateway(writer: EventWriter, status: Status, t: int) -> None:
         elif abs(status.offset_ms) > (RIGHT_MS if clocks else OFF_MS):
             text = f"the clock of gateway {status.id} is {off_by(status.offset_ms)} its bridge's: set it"
             faults += _for_wards(state, status, GATEWAY_CLOCK, t, lambda _: text)
-    elif not covered:
-        down = f"gateway {status.id} is {status.health.value}: "
-        text_of = lambda count: f"{down}{_patients(count)} without remote monitoring"  # noqa: E731 - one of two words
-        faults = _for_wards(state, status, GATEWAY_DOWN, t, text_of)
+    if not covered:
+        faults += _gateways_own_availability(state, status, t)
+    wanted = {fault.key for fault in faults}
     if heard:
-        state.acknowledged -= scope - {fault.key for fault in faults}
+        inhibited_alarms.forget(state, lambda key, kept: kept.gateway == status.id and key not in wanted)
     else:
-        _remember(state, [key for key in state.faults if key in scope])
+        inhibited_alarms.inhibit(
+            writer, [key for key in state.faults if key in scope - wanted], t, "covered by another alarm"
+        )
     _reconcile(writer, faults, scope, t)
 
 
-def _remember(state: State, inhibited: list[str]) -> None:
-    """Remembers which of the alarms that a parent inhibits are acknowledged."""
-    alarms = ((key, state.faults[key].alarm) for key in inhibited)
-    state.acknowledged |= {
-        key for key, alarm in alarms if alarm is not None and alarm.inactivation is Inactivation.ACKNOWLEDGED
-    }
+def _availability(state: State, status: Status, device: DeviceStatus) -> list[TechnicalCondition]:
+    """Returns *device silent*, or *device unstable* in its place."""
+    fails = device.health is not Health.UP and _tells(state, device)
+    if flapping.note(state, f"{device.device}.{DEVICE_SILENT}", fails=fails):
+        return [_unstable(status, device)]
+    return [_silent(status, device)] if fails else []
+
+
+def _gateways_own_availability(state: State, status: Status, t: int) -> list[TechnicalCondition]:
+    """Returns *gateway down* and *gateway unstable* for each ward."""
+    up, key = status.health is Health.UP, f"{status.id}.{GATEWAY_DOWN}"
+    found: list[TechnicalCondition] = []
+    if flapping.note(state, key, fails=not up):
+        text = f"gateway {status.id} comes and goes: check its network and power"
+        found += _for_wards(state, status, GATEWAY_UNSTABLE, t, lambda _: text)
+    if not up and (_standing(state, status.id, GATEWAY_DOWN) or not flapping.held(state, key)):
+        down = f"gateway {status.id} is {status.health.value}: "
+        found += _for_wards(
+            state, status, GATEWAY_DOWN, t, lambda count: f"{down}{_patients(count)} without remote monitoring"
+        )
+    return found
 
 
 def _standing(state: State, gateway: str, condition: str) -> set[str | None]:
@@ -386,6 +434,7 @@ def end_silent(writer: EventWriter, patient: str) -> None:
     """Ends *device silent* of a patient's devices at a standby; `_tells` keeps it from starting again."""
     faults = writer.state.faults.items()
     told = [(key, c.alarm) for key, c in faults if c.alarm is not None and c.alarm.condition == DEVICE_SILENT]
+    inhibited_alarms.forget(writer.state, lambda _, kept: (kept.patient, kept.condition) == (patient, DEVICE_SILENT))
     _end(writer, [key for key, alarm in told if alarm.patient == patient], writer.now, "the patient is on standby")
 
 
@@ -403,6 +452,13 @@ def _silent(status: Status, device: DeviceStatus) -> TechnicalCondition:
     text = f"device {device.device} is {device.health.value}: no readings arrive from it"
     return TechnicalCondition(
         device.device, DEVICE_SILENT, text, gateway=status.id, device=device.device, patient=device.patient
+    )
+
+
+def _unstable(status: Status, device: DeviceStatus) -> TechnicalCondition:
+    text = f"device {device.device} comes and goes: check its network, its power and its cable"
+    return TechnicalCondition(
+        device.device, DEVICE_UNSTABLE, text, gateway=status.id, device=device.device, patient=device.patient
     )
 
 
@@ -450,6 +506,8 @@ def _reconcile(writer: EventWriter, faults: list[TechnicalCondition], scope: set
 
 def _start(writer: EventWriter, fault: TechnicalCondition, t: int) -> None:
     state = writer.state
+    if inhibited_alarms.resume(writer, fault.key, fault.text, t, (fault.gateway, fault.patient)):
+        return
     since = fault.since or t
     level = priority_of(fault.condition)
     c = state.faults[fault.key] = Condition(-1, -1, on=True, since=since, level=level)
@@ -464,9 +522,7 @@ def _start(writer: EventWriter, fault: TechnicalCondition, t: int) -> None:
         device=fault.device,
         patient=fault.patient,
         ward=fault.ward or _ward(state, fault),
-        inactivation=Inactivation.ACKNOWLEDGED if fault.key in state.acknowledged else Inactivation.NONE,
     )
-    state.acknowledged.discard(fault.key)
     if fault.condition == DEVICE_SILENT and fault.device is not None:
         _end_sensor_off(writer, fault.device, t)
 

@@ -1,0 +1,1 @@
+"""Hand-over report of a ward: a printable page of each patient's last hours."""

@@ -1,0 +1,1 @@
+"""Queues, rate limits, attempts and retries of messages, and their records."""

@@ -1,0 +1,1 @@
+"""Standing of channels and outcome of accepted messages."""

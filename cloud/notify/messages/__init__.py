@@ -1,0 +1,1 @@
+"""Texts of messages, by the ward's settings, in the deployment's language."""

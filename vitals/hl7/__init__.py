@@ -1,0 +1,1 @@
+"""HL7 version 2 on the wire: MLLP frames, message headers and acknowledgements."""
