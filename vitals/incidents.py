@@ -11,10 +11,11 @@ last alarm has ended; the next alarm opens another.
 **Call.** An alarm event that would page by itself (start, escalation) calls a person with `Call.PAGE`, unless it joins:
 
 - a high problem joins a page of the last `ON_THE_WAY_MS` that named it as high, after its last end;
-- a high problem that returns for the third time or more within `SERIAL_MS` joins a page of the last `SERIAL_AGAIN_MS`
-  that named it as high;
+- a high problem that returns for the fifth time or more within `SERIAL_MS` joins a page of the last `SERIAL_AGAIN_MS`
+  that named it as high. R6 allows it from the third on, but two of them may have been artefacts;
 - a medium problem joins any call of the last `ON_THE_WAY_MS`; and one that returns within `KNOWN_MS` of its end joins
-  if it was named or acknowledged in that time;
+  if it was named or acknowledged in that time, and has ended twice in it or lasted for `LONG_MS`: one short alarm may
+  have been an artefact, and this is then the problem's first real breach;
 - a score joins unless it is high and no call of the incident was: by itself it is never due (R1).
 
 A worsening beyond the acknowledged value always calls. Of several events of one moment the most urgent one calls.
@@ -49,9 +50,11 @@ SCORE: Final = "score"
 WHOLE: Final[Mapping[str, str]] = {"vital-signs-lost": "circulation", "news2-risk": SCORE}
 ON_THE_WAY_MS: Final = 118_000
 """A person called this lately is on the way to the bed (R5: 120 s, less the time of the message)."""
-SERIAL, SERIAL_MS, SERIAL_AGAIN_MS = 3, 1_800_000, 590_000
+SERIAL, SERIAL_MS, SERIAL_AGAIN_MS = 5, 1_800_000, 590_000
 KNOWN_MS: Final = 3_540_000
 """A medium problem that was named or acknowledged this lately may return without a call (R6: 60 min)."""
+LONG_MS: Final = 600_000
+"""An artefact of care or of a line seldom lasts this long: an alarm that did was of the patient."""
 UNNAMED_MS: Final = 1_620_000
 """A joined problem is named after this time (R5: within 30 min)."""
 OVER_MS: Final = 1_800_000
@@ -70,6 +73,8 @@ class Problem(msgspec.Struct, array_like=True):
         joined: Time at which it began as medium and joined, without being named since; of a score, without calling.
         highs: First rise to high since each of its last ends, at most `SERIAL`: two signs of one problem count once.
         on: Ids of its active alarms of medium priority at least.
+        begun: Time at which the first of these began.
+        ended_before: The end before `ended`.
     """
 
     named: int = 0
@@ -79,6 +84,8 @@ class Problem(msgspec.Struct, array_like=True):
     joined: int = 0
     highs: tuple[int, ...] = ()
     on: tuple[str, ...] = ()
+    begun: int = 0
+    ended_before: int = 0
 
 
 class Incident(msgspec.Struct, array_like=True):
@@ -241,7 +248,8 @@ def _joins(incident: Incident, p: Problem, priority: Priority, now: int) -> bool
         return told or (serial and now - p.named_high <= SERIAL_AGAIN_MS)
     if incident.called and now - incident.called <= ON_THE_WAY_MS:
         return True
-    return bool(p.ended) and now - p.ended <= KNOWN_MS and now - max(p.named, p.seen) <= KNOWN_MS
+    told = now - p.ended <= KNOWN_MS and now - max(p.named, p.seen) <= KNOWN_MS
+    return bool(p.ended) and told and (now - p.ended_before <= KNOWN_MS or p.ended - p.begun >= LONG_MS)
 
 
 def _note(incident: Incident, name: str, event: AlarmEvent, now: int) -> None:
@@ -259,8 +267,10 @@ def _note(incident: Incident, name: str, event: AlarmEvent, now: int) -> None:
             p.joined = now
     if heard and event.by is not None and event.inactivation is Inactivation.ACKNOWLEDGED:
         p.seen = now
+    if p.on and not before:
+        p.begun = now
     if before and not p.on:
-        p.ended, p.joined = now, 0
+        p.ended_before, p.ended, p.joined = p.ended, now, 0
 
 
 def _note_score(incident: Incident | None, event: AlarmEvent) -> None:

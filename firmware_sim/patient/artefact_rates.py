@@ -29,7 +29,9 @@ The simulator 2026-12 (`calibration.RECORDED_RATES`) counts again, with the same
 - motion: HR and PR over 10 /min apart in 3 % of seconds and 40 % of patients in 8 min, while SpO2 moves by 1 %.
   Used: 2 /h of 25 s, SpO2 by 3 % at most; in the ECG's count 0.5 /h of 20 s;
 - arterial lines are not in the recordings. Assumed: a flush and a blood sample each four hours, a damped line in 20 h;
-- care is assumed: turning or suction each four hours for some five minutes; all signs shake together.
+- care is assumed: turning or suction each four hours; all signs shake together. Its size and length are bounded by the
+  record: HR over 6 and RR over 3 above the hour's median together for 3 min or more twice in 32 h, RR over 8 above it
+  in 9 minutes. Used: some 3 min, HR by 6 to 20, RR by 2.4 to 8 (11.8 such minutes in 32 h).
 """
 
 import msgspec

@@ -54,7 +54,7 @@ _NOT_CONTINUOUS: Final = np.array([INDEX["temp"], *_PRESSURES])
 _OF_LINES: Final = frozenset((_FLUSH, _SAMPLE, _DAMPED))
 _BAG: Final = (290.0, 270.0, 280.0)
 """Pressures while a line is flushed from a bag at 300 mmHg."""
-_FLUSH_S, _SAMPLE_S, _DAMPED_S, _CARE_S = 5.0, 60.0, 600.0, 300.0
+_FLUSH_S, _SAMPLE_S, _DAMPED_S, _CARE_S = 5.0, 60.0, 600.0, 180.0
 _HIGHEST: Final = np.array([sign.maximum - (1 if sign.open_maximum else 0) for sign in SIGNS])
 
 

@@ -191,7 +191,7 @@ def _recorded() -> Calibration:
             Drift("sbp", 5.0, 5400.0),
             Drift("dbp", 3.0, 5400.0),
         ),
-        bouts=Bouts(per_h=4.5, hr=7.8, hr_tau_s=92.0, rr=6.5, rr_tau_s=90.0),
+        bouts=Bouts(per_h=4.5, hr=8.3, hr_tau_s=92.0, rr=6.9, rr_tau_s=90.0),
         ectopy=Ectopy(per_h=8.0, between=1.2, size=2.0, tail=1.6),
         fibrillation=Fibrillation(1 / 12, (2.0, 12.0), (("ecg", 3.5), ("pr", 3.0))),
         renewed=(0.6, 0.4, 0.12, 0.25),

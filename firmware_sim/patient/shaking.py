@@ -89,7 +89,7 @@ def care(n: int, rng: np.random.Generator) -> Shaking:
     def draw(rng: np.random.Generator, k: int) -> Floats:
         effort, line = rng.uniform(0.3, 1.0, k), rng.uniform(-15, 30, k)
         return np.stack(
-            [25 * effort, 25 * effort + rng.uniform(-15, 15, k), 14 * effort, -7 * effort * rng.random(k),
+            [20 * effort, 20 * effort + rng.uniform(-15, 15, k), 8 * effort, -7 * effort * rng.random(k),
              line, 0.6 * line, 0.7 * line],
             axis=1,
         )  # fmt: skip

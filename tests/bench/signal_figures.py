@@ -16,6 +16,9 @@ HOUR: Final = 60
 """Minutes."""
 APART: Final = 10.0
 """Difference of HR and PR that is too large, /min."""
+FAST: Final = 8.0
+UNREST: Final = (6.0, 3.0)
+LONG: Final = 3
 
 
 def spread(values: Floats) -> float:
@@ -94,6 +97,29 @@ def runs(flags: npt.NDArray[np.bool_], bridge: int = 0) -> list[tuple[int, int]]
         else:
             found.append((first, end - first))
     return found
+
+
+def above_usual(course: Floats, sign: int) -> Floats:
+    """Returns by how much each sample is above the median of the hour around it; NaN where it is not known."""
+    padded = np.pad(course[:, sign], HOUR // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, HOUR + 1)
+    known = np.isfinite(windows).any(axis=1)
+    usual = np.full(len(course), np.nan)
+    usual[known] = np.nanmedian(windows[known], axis=1)
+    found: Floats = course[:, sign] - usual
+    return found
+
+
+def fast_breaths(course: Floats) -> Floats:
+    """Returns the minutes of each whole hour of a minute course with a breath rate of more than 8 above the usual."""
+    far = above_usual(course, RR) > FAST
+    return np.array([far[k : k + HOUR].sum() for k in range(0, len(course) - HOUR + 1, HOUR)], dtype=np.float64)
+
+
+def unrest(course: Floats) -> list[int]:
+    """Returns the lengths of runs of 3 min or more with HR over 6 and RR over 3 above the usual, in minutes."""
+    both = (above_usual(course, HR) > UNREST[0]) & (above_usual(course, RR) > UNREST[1])
+    return [length for _, length in runs(both) if length >= LONG]
 
 
 def oximeter_losses(course: Floats) -> list[int]:

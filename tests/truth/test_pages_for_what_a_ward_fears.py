@@ -25,7 +25,7 @@ def acknowledge(ward: Ward, condition: str) -> None:
     ward.act(Act.ACKNOWLEDGE, ward.active()[condition].id)
 
 
-def test_of_twenty_apnoeas_each_calls_the_first_contact_and_from_the_third_return_on_one_in_ten_minutes() -> None:
+def test_of_twenty_apnoeas_each_calls_the_first_contact_and_from_the_fifth_return_on_one_in_ten_minutes() -> None:
     ward = Ward()
     ward.live(30)
     assert calls(ward.live(20, {"spo2": 80}), "spo2")[-1] == ("spo2", Priority.HIGH)

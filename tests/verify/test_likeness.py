@@ -162,6 +162,8 @@ def computed(record: Floats, bidmc: list[Floats]) -> Iterator[tuple[str, tuple[f
     assert sum(patients) == len(short)
     per_h = 3600 / np.mean([len(course) for course in bidmc])
     yield "oximeter_off_short_per_h", of(np.array(patients, dtype=float), lambda found: per_h * found.mean())
+    yield "rr_8_above_usual_min_per_h", of(figures.fast_breaths(record), np.mean)
+    yield "hr_and_rr_up_3_min_per_day", runs(figures.unrest(record), hours_ / 24, lambda _: 1.0)
     yield "monitor_off_per_day", runs(figures.disconnections(record), hours_ / 24, lambda _: 1.0)
 
 

@@ -99,27 +99,28 @@ def test_a_handover_names_a_high_problem_to_another_person_and_stands_for_no_pag
 
 @pytest.mark.requirement("R6")
 @pytest.mark.parametrize("acknowledged", [True, False])
-def test_a_high_problem_calls_each_time_and_from_the_third_return_on_once_in_ten_minutes(
+def test_a_high_problem_calls_each_time_and_from_the_fifth_return_on_once_in_ten_minutes(
     ward: Ward, *, acknowledged: bool
 ) -> None:
     told = []
-    for _ in range(8):
+    for _ in range(10):
         events = ward.live(60, RACING)
         told.append(len(paged(events)))
         if acknowledged:
             acknowledge_all(ward)
         ward.live(120)
     # Two signs of one rate rise and are one problem that returns once. A bout every three minutes: one in four calls.
-    assert told == [1, 1, 1, 0, 0, 0, 1, 0]
+    assert told == [1, 1, 1, 1, 1, 0, 0, 0, 1, 0]
 
 
 @pytest.mark.requirement("R6")
 def test_a_medium_problem_that_returns_within_the_hour_is_silent_and_named_within_half_an_hour_if_it_stays(
     ward: Ward,
 ) -> None:
-    ward.live(60, HYPOXIC)
-    acknowledge_all(ward)
-    ward.live(20 * MINUTE_S)
+    for _ in range(2):
+        ward.live(60, HYPOXIC)
+        acknowledge_all(ward)
+        ward.live(20 * MINUTE_S)
     back: list[AlarmEvent] = []
     begun = ward.t
     for _ in range(30):
@@ -128,6 +129,26 @@ def test_a_medium_problem_that_returns_within_the_hour_is_silent_and_named_withi
     assert first.call is Call.REMINDER
     assert first.log_t - begun <= 30 * MINUTE_S * 1000
     assert [e.reason for e in back if e.phase is Phase.START and e.condition == "spo2"] == [Reason.JOINED]
+
+
+@pytest.mark.requirement("R6", "Q6")
+def test_a_medium_problem_that_returns_after_one_short_alarm_calls_since_that_may_have_been_an_artefact(
+    ward: Ward,
+) -> None:
+    told = []
+    for _ in range(4):
+        told.append([(e.call, e.reason) for e in ward.live(60, HYPOXIC) if e.call is not Call.NONE])
+        acknowledge_all(ward)
+        ward.live(10 * MINUTE_S)
+    assert told == [[(Call.PAGE, Reason.BEGUN)], [(Call.PAGE, Reason.RETURNED)], [], []]
+
+
+def test_a_medium_problem_that_returns_after_one_alarm_of_ten_minutes_is_silent(ward: Ward) -> None:
+    ward.live(60, HYPOXIC)
+    acknowledge_all(ward)
+    ward.live(11 * MINUTE_S, HYPOXIC)
+    ward.live(10 * MINUTE_S)
+    assert called(ward.live(60, HYPOXIC)) == []
 
 
 def test_a_medium_problem_that_returns_after_an_hour_calls(ward: Ward) -> None:
@@ -157,8 +178,9 @@ def test_a_joined_problem_that_stays_is_named_within_half_an_hour_also_when_it_w
     assert called(joined) == []
     acknowledge_all(ward)
     if not acknowledged:
-        ward.live(70, HYPOXIC)
-        ward.live(20, both)
+        for _ in range(2):
+            ward.live(70, HYPOXIC)
+            ward.live(40, both)
     (first, *_) = naming(ward.live(29 * MINUTE_S, both), "temperature-high")
     assert (first.call, first.condition) == (Call.REMINDER, "temp")
 

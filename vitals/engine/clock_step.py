@@ -116,6 +116,7 @@ class _Move:
                 self.time, (p.named, p.named_high, p.seen, p.ended, p.joined)
             )
             p.highs = tuple(map(self.time, p.highs))
+            p.begun, p.ended_before = self.time(p.begun), self.time(p.ended_before)
 
     def flaps(self, known: Flaps) -> Flaps:
         begun = tuple(map(self.time, known.begun))

@@ -49,6 +49,9 @@ class Problem:
     """
 
     ended: int | None = None
+    ends: list[int] = field(default_factory=list)
+    began: int = 0
+    long: bool = False
     named: int | None = None
     acknowledged: int | None = None
     begun_high: list[int] = field(default_factory=list)
@@ -165,13 +168,15 @@ class Book:
             pages = [c for c in self.calls if c.how is Call.PAGE and c.priority is HIGH]
             as_high = [c.t for c in pages if name in c.names]
             since = [t for t in as_high if p.ended is None or t > p.ended]
-            serial = len([t for t in p.begun_high if now - t < 30 * MINUTE]) >= 3
+            serial = len([t for t in p.begun_high if now - t < 30 * MINUTE]) >= 5
             return any(lately(t, now, 118 * SECOND) for t in since) or (
                 serial and any(lately(t, now, 590 * SECOND) for t in as_high)
             )
         told = (c.t for c in self.calls if c.how in (Call.PAGE, Call.HANDOVER))
         known = lately(p.named, now, 59 * MINUTE) or lately(p.acknowledged, now, 59 * MINUTE)
-        return any(lately(t, now, 118 * SECOND) for t in told) or (lately(p.ended, now, 59 * MINUTE) and known)
+        borne_out = p.long or len([t for t in p.ends if lately(t, now, 59 * MINUTE)]) >= 2
+        returns = lately(p.ended, now, 59 * MINUTE) and borne_out
+        return any(lately(t, now, 118 * SECOND) for t in told) or (returns and known)
 
     def note(self, e: AlarmEvent, p: Problem, now: int) -> None:
         """Records what an event says of its problem."""
@@ -187,8 +192,12 @@ class Book:
             p.unnamed = now
         if e.by is not None and e.inactivation is Inactivation.ACKNOWLEDGED and e.priority >= MEDIUM:
             p.acknowledged = now
+        if not mine and e.state is AlarmState.ACTIVE and e.priority >= MEDIUM:
+            p.began = now
         if mine and not others and (e.state is not AlarmState.ACTIVE or e.priority < MEDIUM):
             p.ended, p.unnamed, p.high_since_end = now, None, False
+            p.long = now - p.began >= 10 * MINUTE
+            p.ends.append(now)
 
 
 def rises(e: AlarmEvent) -> bool:
