@@ -29,6 +29,8 @@ from cloud.console.ward_rows import WardRows
 from cloud.console.warehouse_history import HistoryDownError
 from cloud.kafka.in_memory import MemoryLog, MemoryWriter
 from infra.local.ports import Ports
+from infra.local.probes import tcp_accepts
+from tests.support.waiting import until
 from vitals import news2
 from vitals.admissions import Admission
 from vitals.alarm_events import AlarmEvent, AlarmState, Inactivation, Kind, Phase, Priority, alarm_id
@@ -351,6 +353,7 @@ def playing(stage: Stage) -> Iterator[Stage]:
     hub.start()
     server.start()
     try:
+        until(lambda: tcp_accepts(int(stage.url.rpartition(":")[2])), "the page's server listens")
         yield stage
     finally:
         stop.set()
