@@ -19,6 +19,7 @@ from edge.clock.boot_clock import BOOT, known_boot
 from edge.store import journal_rows
 from edge.store.open import open_outbox
 from edge.store.outbox import POSITION, Outbox
+from edge.store.runtime_state import RuntimeState, take_up
 from edge.store.snapshot import ENGINE, HEARD, MEMORY, ROSTER
 from edge.store.sqlite import NAME, in_memory
 from edge.store.values import verified
@@ -97,8 +98,17 @@ def _whole(columns: bytes) -> bool:
 
 
 @contextmanager
-def until_there_is_one(directory: Path, stop: threading.Event) -> Iterator[threading.Event]:
-    """Yields an event that is set once the outbox can be opened, or `stop` is set."""
+def until_there_is_one(directory: Path, stop: threading.Event, beside: RuntimeState) -> Iterator[threading.Event]:
+    """Yields an event that is set once the outbox can be opened, or `stop` is set.
+
+    The state in memory is written to the outbox at once: the present run takes seconds to end, and a boot in them would
+    lose a roster.
+
+    Args:
+        directory: Directory of the outbox.
+        stop: Set when the process is to end.
+        beside: State in memory.
+    """
     ended = threading.Event()
     over = threading.Event()
 
@@ -111,7 +121,8 @@ def until_there_is_one(directory: Path, stop: threading.Event) -> Iterator[threa
             elif passed >= TRY_EVERY_S and not ended.is_set():
                 passed = 0.0
                 with suppress(sqlite3.DatabaseError, OSError):
-                    open_outbox(directory, now_ms()).close()
+                    with closing(open_outbox(directory, now_ms())) as outbox:
+                        take_up(beside.values(), outbox)
                     log.warning("the outbox can be opened again")
                     ended.set()
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from edge.clock.boot_clock import BOOT, Boot
 from edge.store.open import open_outbox
 from edge.store.runtime_state import NAME, RuntimeState, take_up
-from edge.store.without_card import InMemoryStore
+from edge.store.without_card import InMemoryStore, until_there_is_one
 
 Rig = Callable[..., Any]
 
@@ -90,6 +91,20 @@ def test_without_a_card_a_gateway_goes_on_with_what_lies_beside_it(tmp_path: Pat
     found = InMemoryStore(tmp_path / "edge", RuntimeState(tmp_path).values())
     assert found.load("roster") == b"newer"
     found.close()
+
+
+def test_as_soon_as_the_card_can_be_written_it_has_the_roster_from_memory_as_a_boot_may_follow(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path / "edge", 1)
+    with outbox.transaction():
+        outbox.save("roster", b"older")
+    outbox.close()
+    beside = RuntimeState(tmp_path)
+    beside.keep({"roster": b"newer"})
+    with until_there_is_one(tmp_path / "edge", threading.Event(), beside) as ended:
+        assert ended.wait(30)
+        outbox = open_outbox(tmp_path / "edge", 1)
+        assert outbox.load("roster") == b"newer"
+        outbox.close()
 
 
 def test_rows_that_wait_for_their_times_wait_on_when_the_card_is_back(tmp_path: Path) -> None:
