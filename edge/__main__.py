@@ -64,8 +64,8 @@ def _run_until_damaged(settings: Settings, stop: Event, metrics: Metrics) -> Non
 
 
 def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
-    beside = RuntimeState(settings.runtime_directory)
-    spare = beside.values()
+    runtime = RuntimeState(settings.runtime_directory)
+    spare = runtime.values()
     try:
         outbox = open_outbox(settings.edge_data, daemon.now_ms())
         take_up(spare, outbox)
@@ -76,7 +76,7 @@ def _run_once(settings: Settings, stop: Event, metrics: Metrics) -> None:
             settings.edge_data,
             error,
         )
-        with until_there_is_one(settings.edge_data, stop, beside) as ended:
+        with until_there_is_one(settings.edge_data, stop, runtime) as ended:
             _run_with(settings, InMemoryStore(settings.edge_data, spare), ended, metrics)
         return
     _run_with(settings, outbox, stop, metrics)

@@ -98,16 +98,16 @@ def _whole(columns: bytes) -> bool:
 
 
 @contextmanager
-def until_there_is_one(directory: Path, stop: threading.Event, beside: RuntimeState) -> Iterator[threading.Event]:
+def until_there_is_one(directory: Path, stop: threading.Event, runtime: RuntimeState) -> Iterator[threading.Event]:
     """Yields an event that is set once the outbox can be opened, or `stop` is set.
 
-    The state in memory is written to the outbox at once: the present run takes seconds to end, and a boot in them would
+    The state in memory is written to the outbox at once: the present run ends seconds later, and a boot in them would
     lose a roster.
 
     Args:
         directory: Directory of the outbox.
         stop: Set when the process is to end.
-        beside: State in memory.
+        runtime: State in memory.
     """
     ended = threading.Event()
     over = threading.Event()
@@ -122,7 +122,7 @@ def until_there_is_one(directory: Path, stop: threading.Event, beside: RuntimeSt
                 passed = 0.0
                 with suppress(sqlite3.DatabaseError, OSError):
                     with closing(open_outbox(directory, now_ms())) as outbox:
-                        take_up(beside.values(), outbox)
+                        take_up(runtime.values(), outbox)
                     log.warning("the outbox can be opened again")
                     ended.set()
 
