@@ -1,9 +1,11 @@
 """A nurse marks an alarm as one that needed no action."""
 
+from playwright.sync_api import Page, expect
+
 from cloud.console.auth.accounts import Role
 from tests.console.conftest import Client
 from tests.console.stage import Stage, event
-from vitals.alarm_events import AlarmState, Phase
+from vitals.alarm_events import AlarmState, Inactivation, Phase
 
 
 def test_a_nurse_marks_an_alarm_that_goes_on_or_has_ended(client: Client, stage: Stage) -> None:
@@ -30,3 +32,16 @@ def test_a_mark_needs_a_nurse_of_the_ward_and_a_known_alarm(client: Client, stag
     ]
     assert codes == [403, 404, 404]
     assert stage.written("actions") == []
+
+
+def test_an_acknowledged_alarm_is_marked_at_the_patients_view_and_the_report_is_a_link_away(
+    page: Page, served: Stage
+) -> None:
+    alarm = served.alarm(event(served.person("p-00001"), "hr", served.now(), "heart rate 125"))
+    served.change(alarm, n=2, inactivation=Inactivation.ACKNOWLEDGED, by="bela")
+    page.goto("/#/patient/p-00001")
+    page.get_by_role("button", name="Not actionable").first.click()
+    expect(page.locator("#toast")).to_contain_text("Marked as not actionable")
+    assert [(a["act"], a["alarm"]) for a in served.written("actions")] == [("not-actionable", alarm.id)]
+    page.goto("/#/print/icu")
+    expect(page.get_by_role("link", name="Open the hand-over report")).to_have_attribute("href", "/handover/icu")

@@ -23,7 +23,7 @@ const role = (ward) => context.me.wards.find((entry) => entry.ward === ward)?.ro
 context.isNurse = (ward) => role(ward) !== "viewer";
 context.isAdmin = (ward) => role(ward) === "admin";
 
-const DONE = { acknowledge: "Acknowledged", coming: "You are coming", pause: "Audio paused for 2 min" };
+const DONE = { acknowledge: "Acknowledged", coming: "You are coming", pause: "Audio paused for 2 min", "not-actionable": "Marked as not actionable" };
 
 // One function for every button of a strip; `may` tells whether this person has them. Each acts on what was shown: the
 // server refuses it when an alarm has risen since.
@@ -31,7 +31,7 @@ context.act = Object.assign(async (what, strip, words, alone) => {
   const [lead] = strip.alarms;
   const whole = what === "acknowledge" && strip.incident && !alone;
   const body = whole ? { incident: strip.incident } : { alarm: lead.id };
-  if (what !== "pause") body.shown = whole || what === "coming" ? strip.log_t : lead.log_t;
+  if (what === "acknowledge" || what === "coming") body.shown = whole || what === "coming" ? strip.log_t : lead.log_t;
   try {
     await call(`/api/alarms/${whole ? "acknowledge-incident" : what}`, { method: "POST", body });
     toast(`${DONE[what]}: ${words}`);

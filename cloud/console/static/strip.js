@@ -18,7 +18,8 @@ export function alarmRow(context, { alone = false } = {}) {
   const coming = button("coming", "Coming");
   const acknowledge = button("acknowledge", "Acknowledge");
   const pause = alone ? button("pause", "Pause audio") : null;
-  const hands = el("span", { class: "hands" }, coming, acknowledge, pause);
+  const actionable = alone ? button("not-actionable", "Not actionable") : null;
+  const hands = el("span", { class: "hands" }, coming, acknowledge, pause, actionable);
   const node = el("li", {}, el("span", { class: "said" }, mark, what, " ", list, " ", state), hands);
   const parts = [];
   const row = {
@@ -32,13 +33,15 @@ export function alarmRow(context, { alone = false } = {}) {
       attribute(node, "data-alarm", strip.id);
       attribute(node, "data-incident", strip.incident || null);
       text(what, `${BANGS[strip.priority]} ${PRIORITY[strip.priority]}${strip.kind === "technical" ? " · TECHNICAL" : ""}`);
-      for (const [node_, word] of [[coming, "Coming"], [acknowledge, "Acknowledge"], ...(pause ? [[pause, "Pause audio"]] : [])]) attribute(node_, "aria-label", `${word}: ${row.words}`);
+      for (const [node_, word] of [[coming, "Coming"], [acknowledge, "Acknowledge"], ...(alone ? [[pause, "Pause audio"], [actionable, "Not actionable"]] : [])]) attribute(node_, "aria-label", `${word}: ${row.words}`);
       // What ends by its cause alone has nobody to acknowledge it.
       const may = act.may && strip.answerable;
       acknowledge.hidden = !may || strip.inactivation === "acknowledged";
       coming.hidden = !may || !isCalling(strip) || strip.state === "latched" || Boolean(strip.coming) || strip.priority < 2 || !strip.incident;
       if (pause) pause.hidden = !may || !isCalling(strip) || strip.state === "latched";
-      hands.hidden = [coming, acknowledge, pause].every((one) => !one || one.hidden);
+      // Evidence for the ward's review of its alarms, of who has looked after the patient.
+      if (actionable) actionable.hidden = !act.may || strip.inactivation !== "acknowledged";
+      hands.hidden = [coming, acknowledge, pause, actionable].every((one) => !one || one.hidden);
       row.tick(now);
     },
     tick(now) {

@@ -15,7 +15,7 @@ export const VIEWS = [
   { path: "roster", name: "Roster file", of: "ward", may: (context, ward) => context.isNurse(ward), load: async () => (await import("./roster.js")).RosterScreen },
   { path: "beds", name: "Beds", of: "ward", load: async () => (await import("./beds.js")).BedsScreen },
   { path: "rota", name: "Rota", of: "ward", load: async () => (await import("./rota.js")).RotaScreen },
-  { path: "print", name: "Printout", of: "ward", load: async () => (await import("./printing.js")).PrintScreen },
+  { path: "print", name: "Printouts", of: "ward", load: async () => (await import("./printing.js")).PrintScreen },
   { path: "contacts", name: "Contacts", of: "site", may: (context) => context.me.wards.some(({ role }) => role === "admin"), load: async () => (await import("./contacts.js")).ContactsScreen },
   { path: "system", name: "System", of: "site", may: (context) => context.me.admin, load: async () => (await import("./system.js")).SystemScreen },
   { path: "audit", name: "Audit log", of: "site", may: (context) => context.me.admin, load: async () => (await import("./audit.js")).AuditScreen },
