@@ -367,7 +367,7 @@ def test_a_device_that_sends_much_delays_nobody_elses_readings(site: Site) -> No
     began = time.monotonic()
     calm.read(1)
     site.everything_arrived()
-    assert time.monotonic() - began < 10, "19 MB lie before it in the broker's queue"
+    assert time.monotonic() - began < 20, "19 MB lie before it in the broker's queue"
     until(lambda: site.bridge.told, "refusals told")
     assert all(len(refusal["payload"]) < 2_000 for _, told in site.bridge.told for refusal in told)
 
